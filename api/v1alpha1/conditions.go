@@ -1,0 +1,52 @@
+package v1alpha1
+
+// The condition types of a SecurityProfile, as kstatus reads them.
+const (
+	// ConditionReady is True when the profile has been carried out in every namespace that it governs: with Enforce
+	// every object is in place, with Audit every namespace has a report of this generation.
+	ConditionReady = "Ready"
+	// ConditionCompliant is True when every governed namespace holds exactly what the profile declares.
+	ConditionCompliant = "Compliant"
+	// ConditionReconciling is True while a roll-out is under way, and absent otherwise.
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is True when the roll-out cannot finish without somebody's help, and absent otherwise.
+	ConditionStalled = "Stalled"
+)
+
+// The reasons of these conditions.
+const (
+	// ReasonInPlace: the baseline is in place in every governed namespace.
+	ReasonInPlace = "BaselineInPlace"
+	// ReasonAudited: every governed namespace has been evaluated.
+	ReasonAudited = "Audited"
+	// ReasonProgressing: some governed namespaces have no report of this generation yet, or await a correction.
+	ReasonProgressing = "Progressing"
+	// ReasonFailed: the API server refused an object of the baseline.
+	ReasonFailed = "ApplyFailed"
+	// ReasonConflicted: an object that Bulwark did not make bears a managed name.
+	ReasonConflicted = "ObjectConflict"
+	// ReasonInvalid: the profile's spec cannot be carried out at all.
+	ReasonInvalid = "InvalidSpec"
+	// ReasonDrifted: an object of the baseline is missing or differs.
+	ReasonDrifted = "Drifted"
+	// ReasonCompliant: every governed namespace holds exactly what is declared.
+	ReasonCompliant = "Compliant"
+)
+
+// The reasons of events on a SecurityProfile and on a Namespace.
+const (
+	// EventDrift: an object departed from the baseline.
+	EventDrift = "DriftDetected"
+	// EventCorrected: a drift was corrected.
+	EventCorrected = "DriftCorrected"
+	// EventContested: corrections wait, because another manager keeps changing the object back.
+	EventContested = "DriftContested"
+	// EventConflict: an object that Bulwark did not make bears a managed name.
+	EventConflict = "ObjectConflict"
+	// EventAdopted: an object that Bulwark did not make was taken over.
+	EventAdopted = "ObjectAdopted"
+	// EventReplaced: an object was deleted and made anew, because an immutable field changed.
+	EventReplaced = "ObjectReplaced"
+	// EventFailed: the API server refused an object of the baseline.
+	EventFailed = "ApplyFailed"
+)

@@ -1,0 +1,96 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// ObjectReference names an object within the namespace that is spoken of, or the namespace itself.
+type ObjectReference struct {
+	// apiVersion is the object's API version.
+	// +kubebuilder:validation:MaxLength=317
+	// +required
+	APIVersion string `json:"apiVersion"`
+	// kind is the object's kind.
+	// +kubebuilder:validation:MaxLength=63
+	// +required
+	Kind string `json:"kind"`
+	// name is the object's name.
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Name string `json:"name"`
+}
+
+// DriftChange says how an object differs from the baseline.
+//
+// +kubebuilder:validation:Enum=Missing;Modified;Unexpected
+type DriftChange string
+
+const (
+	// Missing: the object should exist and does not.
+	Missing DriftChange = "Missing"
+	// Modified: the object exists and its content differs.
+	Modified DriftChange = "Modified"
+	// Unexpected: the object bears Bulwark's labels, and the baseline does not hold it.
+	Unexpected DriftChange = "Unexpected"
+)
+
+// DriftState says what became of a drift.
+//
+// +kubebuilder:validation:Enum=Present;Corrected;Contested;Conflict
+type DriftState string
+
+const (
+	// Present: the object still differs, because the profile audits only or because the API server refused the correction.
+	Present DriftState = "Present"
+	// Corrected: the object is again as declared.
+	Corrected DriftState = "Corrected"
+	// Contested: another manager changes the object back again and again; corrections wait with a growing delay.
+	Contested DriftState = "Contested"
+	// Conflict: Bulwark did not make the object and leaves it alone (see spec.adoption).
+	Conflict DriftState = "Conflict"
+)
+
+// FieldDrift is one field that differs.
+type FieldDrift struct {
+	// path is the field's path, such as spec.policyTypes.
+	// +kubebuilder:validation:MaxLength=512
+	// +required
+	Path string `json:"path"`
+	// want is the declared value as JSON, cut to 256 characters; absent where the field should not be set.
+	// +kubebuilder:validation:MaxLength=260
+	// +optional
+	Want string `json:"want,omitempty"`
+	// got is the value found as JSON, cut to 256 characters; absent where the field is not set.
+	// +kubebuilder:validation:MaxLength=260
+	// +optional
+	Got string `json:"got,omitempty"`
+}
+
+// DriftEntry is one departure from the baseline, and what became of it.
+type DriftEntry struct {
+	// namespace is the governed namespace.
+	// +kubebuilder:validation:MaxLength=63
+	// +required
+	Namespace string `json:"namespace"`
+	// object is the object that differs; a label of the namespace itself is drift of the Namespace.
+	// +required
+	Object ObjectReference `json:"object"`
+	// change is Missing, Modified or Unexpected.
+	// +required
+	Change DriftChange `json:"change"`
+	// fields are the fields that differ, at most 16, for the change Modified.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=atomic
+	// +optional
+	Fields []FieldDrift `json:"fields,omitempty"`
+	// manager is the field manager that last set one of these fields. It is a hint: clients name themselves.
+	// +kubebuilder:validation:MaxLength=128
+	// +optional
+	Manager string `json:"manager,omitempty"`
+	// observedAt is when Bulwark first saw this drift.
+	// +required
+	ObservedAt metav1.Time `json:"observedAt"`
+	// state is Present, Corrected, Contested or Conflict.
+	// +required
+	State DriftState `json:"state"`
+}

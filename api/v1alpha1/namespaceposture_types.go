@@ -1,0 +1,108 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// ObjectState is the state of one managed object.
+//
+// +kubebuilder:validation:Enum=Compliant;Drifted;Conflict;Failed
+type ObjectState string
+
+const (
+	// ObjectCompliant: the object is as declared.
+	ObjectCompliant ObjectState = "Compliant"
+	// ObjectDrifted: the object is missing or differs, or should not exist.
+	ObjectDrifted ObjectState = "Drifted"
+	// ObjectConflict: an object that Bulwark did not make bears the name.
+	ObjectConflict ObjectState = "Conflict"
+	// ObjectFailed: the API server refused the object.
+	ObjectFailed ObjectState = "Failed"
+)
+
+// ManagedObject is one object of the baseline and its state.
+type ManagedObject struct {
+	ObjectReference `json:",inline"`
+	// state is Compliant, Drifted, Conflict or Failed.
+	// +required
+	State ObjectState `json:"state"`
+	// message says why the object is not Compliant: the API server's own words where it refused it, and the remedy.
+	// +kubebuilder:validation:MaxLength=1100
+	// +optional
+	Message string `json:"message,omitempty"`
+}
+
+// PostureSummary counts the managed objects by state.
+type PostureSummary struct {
+	// compliant is the number of objects that are as declared.
+	// +optional
+	Compliant int32 `json:"compliant"`
+	// drifted is the number of objects that are missing, differ, or should not exist.
+	// +optional
+	Drifted int32 `json:"drifted"`
+	// conflicted is the number of names that an object of another maker bears.
+	// +optional
+	Conflicted int32 `json:"conflicted"`
+	// failed is the number of objects that the API server refused.
+	// +optional
+	Failed int32 `json:"failed"`
+}
+
+// NamespacePosture reports on the baseline of one namespace. It is written by Bulwark, is always named posture, and, as a
+// PolicyReport does, holds results only: no spec and no status subresource.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Namespaced,shortName=nspost,categories=security
+// +kubebuilder:printcolumn:name="Profile",type=string,JSONPath=`.profile`,description="The SecurityProfile that governs the namespace"
+// +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.enforcement`,description="Enforce or Audit"
+// +kubebuilder:printcolumn:name="Ready",type=boolean,JSONPath=`.ready`,description="Whether the whole baseline is in place"
+// +kubebuilder:printcolumn:name="Compliant",type=integer,JSONPath=`.summary.compliant`,description="Objects that are as declared"
+// +kubebuilder:printcolumn:name="Drifted",type=integer,JSONPath=`.summary.drifted`,description="Objects that differ"
+// +kubebuilder:printcolumn:name="Conflicted",type=integer,JSONPath=`.summary.conflicted`,description="Names that an object of another maker bears"
+// +kubebuilder:printcolumn:name="Failed",type=integer,JSONPath=`.summary.failed`,description="Objects that the API server refused"
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name == 'posture'",message="a NamespacePosture is always named posture"
+type NamespacePosture struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// profile is the name of the SecurityProfile that governs the namespace.
+	// +kubebuilder:validation:MaxLength=63
+	// +required
+	Profile string `json:"profile"`
+	// profileGeneration is the generation of the profile's spec that this report speaks of.
+	// +required
+	ProfileGeneration int64 `json:"profileGeneration"`
+	// enforcement is the profile's: Enforce or Audit.
+	// +required
+	Enforcement Enforcement `json:"enforcement"`
+	// ready says whether every object of the baseline is in place.
+	// +required
+	Ready bool `json:"ready"`
+	// summary counts the managed objects by state.
+	// +required
+	Summary PostureSummary `json:"summary"`
+	// objects are the managed objects, the Namespace itself first.
+	// +kubebuilder:validation:MaxItems=512
+	// +listType=atomic
+	// +optional
+	Objects []ManagedObject `json:"objects,omitempty"`
+	// driftTotal counts every drift recorded in this namespace, of which drift holds the newest.
+	// +optional
+	DriftTotal int64 `json:"driftTotal,omitempty"`
+	// drift is the newest 32 drifts of the namespace, newest first. Corrected ones stay as history.
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=atomic
+	// +optional
+	Drift []DriftEntry `json:"drift,omitempty"`
+}
+
+// NamespacePostureList is a list of NamespacePostures.
+//
+// +kubebuilder:object:root=true
+type NamespacePostureList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []NamespacePosture `json:"items"`
+}

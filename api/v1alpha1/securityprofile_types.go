@@ -1,0 +1,240 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Enforcement says whether Bulwark writes the baseline or only reports on it.
+//
+// +kubebuilder:validation:Enum=Enforce;Audit
+type Enforcement string
+
+const (
+	// Enforce writes the baseline and corrects drift.
+	Enforce Enforcement = "Enforce"
+	// Audit computes and reports everything, and writes no object of the baseline.
+	Audit Enforcement = "Audit"
+)
+
+// DeletionPolicy says what becomes of a baseline that no longer applies.
+//
+// +kubebuilder:validation:Enum=Delete;Retain
+type DeletionPolicy string
+
+const (
+	// Delete removes the baseline's objects, labels and fields.
+	Delete DeletionPolicy = "Delete"
+	// Retain leaves them as they are and stops managing them.
+	Retain DeletionPolicy = "Retain"
+)
+
+// Adoption says what happens to an object that bears a managed name and that Bulwark did not make.
+//
+// +kubebuilder:validation:Enum=Never;Adopt
+type Adoption string
+
+const (
+	// NeverAdopt leaves the object alone and reports a Conflict.
+	NeverAdopt Adoption = "Never"
+	// Adopt takes the object over, replaces its content, and records what it held.
+	Adopt Adoption = "Adopt"
+)
+
+// SecurityProfileSpec declares a security baseline and the namespaces that it applies to.
+// A section that is absent is not managed.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.podSecurity) || has(self.network) || has(self.limits) || has(self.quotas) || has(self.rbac)",message="a profile must declare at least one of podSecurity, network, limits, quotas and rbac"
+type SecurityProfileSpec struct {
+	// enforcement is Enforce (write the baseline and correct drift) or Audit (compute and report everything, write no
+	// object of the baseline). Switching from Enforce to Audit leaves the objects as they are.
+	// +kubebuilder:default=Enforce
+	// +optional
+	Enforcement Enforcement `json:"enforcement,omitempty"`
+
+	// priority decides which profile governs a namespace that several select: the highest does, and of equals the one
+	// with the smaller name. Exactly one profile governs a namespace; nothing is merged. Defaults to 0.
+	// +kubebuilder:default=0
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000000
+	// +optional
+	Priority int32 `json:"priority,omitempty"`
+
+	// namespaceSelector selects namespaces by label. {} selects every namespace that is not protected (kube-system,
+	// kube-public, kube-node-lease, the operator's own, and what its --protected-namespaces flag adds).
+	// +required
+	NamespaceSelector NamespaceSelector `json:"namespaceSelector"`
+
+	// excludeNamespaces are names or globs (* is any run of characters, ? is one) of namespaces that are never selected.
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:Pattern=`^[-a-z0-9*?]+$`
+	// +listType=set
+	// +optional
+	ExcludeNamespaces []string `json:"excludeNamespaces,omitempty"`
+
+	// deletionPolicy is what becomes of the baseline when the profile is deleted or stops selecting a namespace, and no
+	// other profile governs it: Delete removes it, Retain leaves it behind, unmanaged. Where another profile takes over,
+	// its baseline replaces this one, whatever this says.
+	// +kubebuilder:default=Delete
+	// +optional
+	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
+
+	// adoption is what happens to an object that bears a managed name and that Bulwark did not make: Never leaves it
+	// alone and reports a Conflict, Adopt takes it over.
+	// +kubebuilder:default=Never
+	// +optional
+	Adoption Adoption `json:"adoption,omitempty"`
+
+	// podSecurity sets the Pod Security Admission labels of the namespace (NSA/CISA Kubernetes Hardening Guide, Pod
+	// security; CIS Kubernetes Benchmark 5.2).
+	// +optional
+	PodSecurity *PodSecurity `json:"podSecurity,omitempty"`
+
+	// network declares NetworkPolicies (NSA/CISA, Network separation; CIS 5.3).
+	// +optional
+	Network *Network `json:"network,omitempty"`
+
+	// limits are the items of one LimitRange, bulwark-limits, at most one for each type.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=3
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Limits []LimitRangeItem `json:"limits,omitempty"`
+
+	// quotas are ResourceQuotas, each named bulwark-<name>.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Quotas []Quota `json:"quotas,omitempty"`
+
+	// rbac declares Roles, RoleBindings and ServiceAccounts (CIS 5.1). Least privilege is validated: no wildcard, no
+	// escalate, bind or impersonate, no cluster-admin, no subject that means everybody.
+	// +optional
+	RBAC *RBAC `json:"rbac,omitempty"`
+}
+
+// NamespaceSelector selects namespaces by their labels. It reads as a metav1.LabelSelector, with bounds and with
+// operators that the API server checks when the profile is applied.
+type NamespaceSelector struct {
+	// matchLabels are labels that a namespace must bear, all of them.
+	// +kubebuilder:validation:MaxProperties=32
+	// +optional
+	MatchLabels map[string]string `json:"matchLabels,omitempty"`
+	// matchExpressions are requirements that a namespace must meet, all of them.
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=atomic
+	// +optional
+	MatchExpressions []LabelRequirement `json:"matchExpressions,omitempty"`
+}
+
+// LabelRequirement is a requirement on one label.
+//
+// +kubebuilder:validation:XValidation:rule="self.operator in ['In', 'NotIn'] ? has(self.values) && size(self.values) > 0 : !has(self.values) || size(self.values) == 0",message="values must be given with In and NotIn, and must not be given with Exists and DoesNotExist"
+type LabelRequirement struct {
+	// key is the label's key.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=317
+	// +required
+	Key string `json:"key"`
+	// operator is In, NotIn, Exists or DoesNotExist.
+	// +kubebuilder:validation:Enum=In;NotIn;Exists;DoesNotExist
+	// +required
+	Operator metav1.LabelSelectorOperator `json:"operator"`
+	// values are the label values that In and NotIn compare with.
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=63
+	// +listType=atomic
+	// +optional
+	Values []string `json:"values,omitempty"`
+}
+
+// SecurityProfileStatus is the sum of the NamespacePostures of the namespaces that the profile governs.
+type SecurityProfileStatus struct {
+	// observedGeneration is the generation of the spec that this status speaks of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// conditions are Ready and Compliant, always, and Reconciling and Stalled while they are true.
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// namespaces counts the namespaces by state.
+	// +optional
+	Namespaces NamespaceCounts `json:"namespaces,omitzero"`
+
+	// driftTotal counts every drift recorded in the governed namespaces, of which drift holds the newest.
+	// +optional
+	DriftTotal int64 `json:"driftTotal,omitempty"`
+
+	// drift is the newest 32 drifts of the governed namespaces, newest first.
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=atomic
+	// +optional
+	Drift []DriftEntry `json:"drift,omitempty"`
+}
+
+// NamespaceCounts counts namespaces by state. compliant, drifted, conflicted and failed add up to the namespaces that
+// have a report; selected also counts those that wait for their first one.
+type NamespaceCounts struct {
+	// selected is the number of namespaces that the profile governs.
+	// +optional
+	Selected int32 `json:"selected"`
+	// compliant is the number of namespaces that hold exactly what the profile declares.
+	// +optional
+	Compliant int32 `json:"compliant"`
+	// drifted is the number of namespaces in which an object is missing or differs, and nothing worse.
+	// +optional
+	Drifted int32 `json:"drifted"`
+	// conflicted is the number of namespaces in which an object that Bulwark did not make bears a managed name.
+	// +optional
+	Conflicted int32 `json:"conflicted"`
+	// failed is the number of namespaces in which the API server refused an object of the baseline.
+	// +optional
+	Failed int32 `json:"failed"`
+	// overridden is the number of namespaces that the profile selects and another profile governs.
+	// +optional
+	Overridden int32 `json:"overridden"`
+}
+
+// SecurityProfile declares the security baseline of the namespaces that it selects: Pod Security levels, NetworkPolicies,
+// limits, quotas and RBAC. Bulwark reconciles it into native objects, keeps them as declared, and reports what drifted.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,shortName=secprof,categories=security
+// +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.spec.enforcement`,description="Enforce or Audit"
+// +kubebuilder:printcolumn:name="Priority",type=integer,JSONPath=`.spec.priority`,description="The highest priority governs a namespace"
+// +kubebuilder:printcolumn:name="Selected",type=integer,JSONPath=`.status.namespaces.selected`,description="Namespaces that the profile governs"
+// +kubebuilder:printcolumn:name="Compliant",type=integer,JSONPath=`.status.namespaces.compliant`,description="Namespaces that hold exactly what is declared"
+// +kubebuilder:printcolumn:name="Drifted",type=integer,JSONPath=`.status.namespaces.drifted`,description="Namespaces that differ from what is declared"
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Whether the baseline is in place in every selected namespace"
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="the name of a SecurityProfile is a label value on what it manages: at most 63 characters"
+type SecurityProfile struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec declares the baseline and the namespaces that it applies to.
+	// +required
+	Spec SecurityProfileSpec `json:"spec"`
+	// status reports on the governed namespaces.
+	// +optional
+	Status SecurityProfileStatus `json:"status,omitzero"`
+}
+
+// SecurityProfileList is a list of SecurityProfiles.
+//
+// +kubebuilder:object:root=true
+type SecurityProfileList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []SecurityProfile `json:"items"`
+}

@@ -1,0 +1,33 @@
+package v1alpha1
+
+// The names by which Bulwark is known to the API server. Every label key, prefix and fixed name stands here and nowhere else.
+const (
+	// ManagedByLabel is Kubernetes' recommended label for the tool that manages an object.
+	ManagedByLabel = "app.kubernetes.io/managed-by"
+	// ManagedBy is the value of ManagedByLabel on every object that Bulwark made.
+	ManagedBy = "bulwark"
+	// FieldManager is the field manager of every write of the operator.
+	FieldManager = "bulwark"
+
+	// ProfileLabel names, on every managed object and on every governed namespace, the SecurityProfile that governs it.
+	// The operator caches only objects that carry it.
+	ProfileLabel = "security.bulwark.dev/profile"
+	// AggregateToGrantableLabel, with the value "true", adds a ClusterRole to bulwark-grantable: to what a
+	// SecurityProfile may grant.
+	AggregateToGrantableLabel = "security.bulwark.dev/aggregate-to-grantable"
+	// GrantableClusterRole is the aggregated ClusterRole that bounds what a SecurityProfile may grant.
+	GrantableClusterRole = "bulwark-grantable"
+
+	// Finalizer holds a SecurityProfile until its deletionPolicy has been carried out in every namespace.
+	Finalizer = "security.bulwark.dev/baseline"
+
+	// NamePrefix starts the name of every object that Bulwark makes.
+	NamePrefix = "bulwark-"
+	// PostureName is the name of the one NamespacePosture of a namespace.
+	PostureName = "posture"
+	// OperatorNamespace is the namespace that the operator runs in by default.
+	OperatorNamespace = "bulwark-system"
+
+	// MaxDrift bounds the drift list of a NamespacePosture and of a SecurityProfile's status.
+	MaxDrift = 32
+)

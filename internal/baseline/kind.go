@@ -1,0 +1,100 @@
+// Package baseline renders a SecurityProfile into the objects that a namespace shall hold, as the API server would store them.
+package baseline
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+)
+
+// Object is any Kubernetes object.
+type Object interface {
+	metav1.Object
+	runtime.Object
+}
+
+// Kind is what there is to know of one kind of managed object. Whoever treats kinds alike ranges over Kinds, so that a new
+// kind is a new row.
+type Kind struct {
+	schema.GroupVersionKind
+	// Resource is the name of the kind in the API's paths.
+	Resource string
+	// Shared objects have other owners too: only the fields that the baseline sets are compared and applied. An object
+	// that is not shared is Bulwark's alone: whatever else it holds is drift.
+	Shared bool
+	// New makes an empty object of this kind.
+	New func() Object
+	// Content are the parts of an object that the baseline declares, by their field path.
+	Content func(Object) map[string]any
+	// Immutable are field paths that the API server lets nobody change: the object is deleted and made anew.
+	Immutable []string
+
+	is func(Object) bool
+}
+
+// Kinds are the managed kinds, in the order in which they are applied: what restricts before what permits.
+var Kinds = []Kind{
+	kind("namespaces", corev1.SchemeGroupVersion.WithKind("Namespace"), shared,
+		func(*corev1.Namespace) map[string]any { return nil }),
+	kind("networkpolicies", networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy"), exclusive,
+		func(o *networkingv1.NetworkPolicy) map[string]any { return map[string]any{"spec": o.Spec} }),
+	kind("limitranges", corev1.SchemeGroupVersion.WithKind("LimitRange"), exclusive,
+		func(o *corev1.LimitRange) map[string]any { return map[string]any{"spec": o.Spec} }),
+	kind("resourcequotas", corev1.SchemeGroupVersion.WithKind("ResourceQuota"), exclusive,
+		func(o *corev1.ResourceQuota) map[string]any { return map[string]any{"spec": o.Spec} },
+		"spec.scopes", "spec.scopeSelector"),
+	kind("serviceaccounts", corev1.SchemeGroupVersion.WithKind("ServiceAccount"), shared,
+		func(o *corev1.ServiceAccount) map[string]any {
+			return map[string]any{"automountServiceAccountToken": o.AutomountServiceAccountToken}
+		}),
+	kind("roles", rbacv1.SchemeGroupVersion.WithKind("Role"), exclusive,
+		func(o *rbacv1.Role) map[string]any { return map[string]any{"rules": o.Rules} }),
+	kind("rolebindings", rbacv1.SchemeGroupVersion.WithKind("RoleBinding"), exclusive,
+		func(o *rbacv1.RoleBinding) map[string]any {
+			return map[string]any{"roleRef": o.RoleRef, "subjects": o.Subjects}
+		},
+		"roleRef"),
+}
+
+const (
+	shared    = true
+	exclusive = false
+)
+
+func kind[T any, P interface {
+	*T
+	Object
+}](resource string, gvk schema.GroupVersionKind, shared bool, content func(P) map[string]any, immutable ...string) Kind {
+	return Kind{
+		GroupVersionKind: gvk,
+		Resource:         resource,
+		Shared:           shared,
+		New:              func() Object { return P(new(T)) },
+		Content:          func(o Object) map[string]any { return content(o.(P)) },
+		Immutable:        immutable,
+		is:               func(o Object) bool { _, ok := o.(P); return ok },
+	}
+}
+
+// KindOf is the Kind of an object of one of the managed kinds.
+func KindOf(o Object) *Kind {
+	for i := range Kinds {
+		if Kinds[i].is(o) {
+			return &Kinds[i]
+		}
+	}
+	panic(fmt.Sprintf("baseline: %T is not a managed kind", o))
+}
+
+// Reference names an object as reports do.
+func Reference(o Object) v1alpha1.ObjectReference {
+	apiVersion, kind := KindOf(o).ToAPIVersionAndKind()
+	return v1alpha1.ObjectReference{APIVersion: apiVersion, Kind: kind, Name: o.GetName()}
+}

@@ -1,0 +1,113 @@
+// Package selection knows which SecurityProfile governs a namespace, and why.
+package selection
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+)
+
+// ProtectedNamespaces are never selected, so that no profile can break the cluster or the operator itself.
+var protectedNamespaces = []string{metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease}
+
+// Protected are the namespaces that no profile selects: Kubernetes' own and the given ones, which may be globs.
+func Protected(more ...string) ([]string, error) {
+	protected := append(slices.Clone(protectedNamespaces), more...)
+	for _, pattern := range protected {
+		if _, err := path.Match(pattern, ""); err != nil {
+			return nil, fmt.Errorf("protected namespace %q: %w", pattern, err)
+		}
+	}
+	return protected, nil
+}
+
+// Selector tells which namespaces a set of profiles selects. It is a snapshot: made from the profiles of one moment, used, and
+// thrown away.
+type Selector struct {
+	protected []string
+	profiles  []candidate
+	invalid   map[string]error
+}
+
+type candidate struct {
+	profile  *v1alpha1.SecurityProfile
+	selector labels.Selector
+}
+
+// New compiles the profiles' selectors. A profile that is being deleted selects nothing; neither does one whose selector
+// cannot be compiled, about which Invalid tells.
+func New(profiles []v1alpha1.SecurityProfile, protected []string) *Selector {
+	s := &Selector{protected: protected, invalid: map[string]error{}}
+	for i := range profiles {
+		profile := &profiles[i]
+		if !profile.DeletionTimestamp.IsZero() {
+			continue
+		}
+		selector, err := compile(profile)
+		if err != nil {
+			s.invalid[profile.Name] = err
+			continue
+		}
+		s.profiles = append(s.profiles, candidate{profile: profile, selector: selector})
+	}
+	slices.SortFunc(s.profiles, func(a, b candidate) int {
+		return cmp.Or(
+			cmp.Compare(b.profile.Spec.Priority, a.profile.Spec.Priority),
+			cmp.Compare(a.profile.Name, b.profile.Name))
+	})
+	return s
+}
+
+func compile(profile *v1alpha1.SecurityProfile) (labels.Selector, error) {
+	for _, pattern := range profile.Spec.ExcludeNamespaces {
+		if _, err := path.Match(pattern, ""); err != nil {
+			return nil, fmt.Errorf("spec.excludeNamespaces: %q: %w", pattern, err)
+		}
+	}
+	selector, err := metav1.LabelSelectorAsSelector(profile.Spec.NamespaceSelector.AsLabelSelector())
+	if err != nil {
+		return nil, fmt.Errorf("spec.namespaceSelector: %w", err)
+	}
+	return selector, nil
+}
+
+// Invalid is why the profile of this name selects nothing, or nil.
+func (s *Selector) Invalid(profile string) error {
+	return s.invalid[profile]
+}
+
+// Selects lists the profiles that select the namespace. The first of them governs it, the others are overridden.
+func (s *Selector) Selects(name string, namespaceLabels map[string]string) []*v1alpha1.SecurityProfile {
+	if matchesAny(s.protected, name) {
+		return nil
+	}
+	var selecting []*v1alpha1.SecurityProfile
+	for _, c := range s.profiles {
+		if c.selector.Matches(labels.Set(namespaceLabels)) && !matchesAny(c.profile.Spec.ExcludeNamespaces, name) {
+			selecting = append(selecting, c.profile)
+		}
+	}
+	return selecting
+}
+
+// Governing is the one profile that governs the namespace, or nil.
+func (s *Selector) Governing(name string, namespaceLabels map[string]string) *v1alpha1.SecurityProfile {
+	if selecting := s.Selects(name, namespaceLabels); len(selecting) > 0 {
+		return selecting[0]
+	}
+	return nil
+}
+
+func matchesAny(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		matched, err := path.Match(pattern, name)
+		return err == nil && matched
+	})
+}
