@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+
+	"go.uber.org/zap/zapcore"
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/controller-runtime/pkg/client/config"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/operator"
+)
+
+// run parses the flags and runs the operator until the context ends.
+func run(ctx context.Context, args []string, stderr io.Writer) error {
+	flags := flag.NewFlagSet("manager", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	config.RegisterFlags(flags)
+	o := operator.Options{Registry: metrics.Registry}
+	flags.IntVar(&o.Concurrency, "concurrency", 16, "how many namespaces are worked on at a time")
+	flags.StringVar(&o.Namespace, "namespace", v1alpha1.OperatorNamespace,
+		"the operator's own namespace, which holds its Lease and which no profile selects")
+	protected := flags.String("protected-namespaces", "",
+		"names or globs of namespaces that no profile selects, separated by commas, beside kube-system, kube-public, kube-node-lease and the operator's own")
+	flags.BoolVar(&o.LeaderElection, "leader-elect", true, "elect a leader, so that several replicas can run")
+	flags.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8443",
+		"where metrics are served, over TLS, to whom the API server authenticates and authorizes; 0 is nowhere")
+	flags.StringVar(&o.HealthAddress, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served; 0 is nowhere")
+	logFormat := flags.String("log-format", "json", "json or text")
+	logLevel := flags.String("log-level", "info", "debug, info or error")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if o.Concurrency < 1 {
+		return fmt.Errorf("--concurrency must be at least 1, not %d", o.Concurrency)
+	}
+	o.ProtectedNamespaces = strings.FieldsFunc(*protected, func(r rune) bool { return r == ',' || r == ' ' })
+
+	logger, err := newLogger(*logFormat, *logLevel, stderr)
+	if err != nil {
+		return err
+	}
+	o.Logger = zap.New(logger...)
+	logf.SetLogger(o.Logger)
+	klog.SetLogger(o.Logger.WithName("client-go"))
+
+	cfg, err := config.GetConfig()
+	if err != nil {
+		return fmt.Errorf("finding the cluster: %w", err)
+	}
+	return operator.Run(ctx, cfg, o)
+}
+
+// newLogger are the options of a logger of the given format and level.
+func newLogger(format, level string, to io.Writer) ([]zap.Opts, error) {
+	var parsed zapcore.Level
+	if err := parsed.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("--log-level: %w", err)
+	}
+	options := []zap.Opts{zap.WriteTo(to), zap.Level(parsed), zap.StacktraceLevel(zapcore.PanicLevel)}
+	switch format {
+	case "json":
+		return append(options, zap.JSONEncoder()), nil
+	case "text":
+		return append(options, zap.ConsoleEncoder()), nil
+	}
+	return nil, fmt.Errorf("--log-format must be json or text, not %q", format)
+}

@@ -1,0 +1,105 @@
+package controllers
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/drift"
+)
+
+// announce tells events and metrics what the pass found and did. What the last report already said is not said again, so
+// that a state that lasts is one event.
+func (r *NamespaceReconciler) announce(p *pass, outcomes []outcome) {
+	for _, o := range outcomes {
+		if p.alreadyTold(o) {
+			continue
+		}
+		if o.recorded && !o.Foreign {
+			r.Metrics.driftDetected(p.profile.Name, o.Object.Kind, o.Change)
+			r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventDrift, "Compare", o.sentence())
+		}
+		switch {
+		case o.err != nil:
+			r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventFailed, "Apply", cut(o.err.Error()))
+		case o.state == v1alpha1.Conflict:
+			r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventConflict, "Compare", fmt.Sprintf(
+				"%s %s was not made by Bulwark and is left alone", o.Object.Kind, o.Object.Name))
+		case o.state == v1alpha1.Contested:
+			r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventContested, "Wait", fmt.Sprintf(
+				"%s %s is contested by %s: the next correction waits %s",
+				o.Object.Kind, o.Object.Name, managerName(o.manager), o.wait))
+		case o.state == v1alpha1.Corrected && o.Foreign:
+			r.event(p, o.Object, corev1.EventTypeNormal, v1alpha1.EventAdopted, "Adopt", fmt.Sprintf(
+				"%s %s of %s was taken over", o.Object.Kind, o.Object.Name, managerName(o.manager)))
+		case o.state == v1alpha1.Corrected && o.recorded:
+			r.Metrics.corrected(p.profile.Name, o.Object.Kind, r.Clock.Since(p.since))
+			r.event(p, o.Object, corev1.EventTypeNormal, v1alpha1.EventCorrected, "Correct", fmt.Sprintf(
+				"%s %s is again as declared", o.Object.Kind, o.Object.Name))
+		}
+	}
+}
+
+// alreadyTold reports whether the last report holds this very outcome.
+func (p *pass) alreadyTold(o outcome) bool {
+	if p.previous == nil || o.state == v1alpha1.Corrected {
+		return false
+	}
+	if o.err != nil {
+		state, _ := p.reported(o.Object)
+		return state == v1alpha1.ObjectFailed
+	}
+	for _, entry := range p.previous.Drift {
+		if entry.State == o.state && o.continues(entry) {
+			return true
+		}
+	}
+	return false
+}
+
+// sentence says what differs, and who did it.
+func (o *outcome) sentence() string {
+	by := ""
+	if o.manager != "" {
+		by = " by " + managerName(o.manager)
+	}
+	switch o.Change {
+	case v1alpha1.Missing:
+		return fmt.Sprintf("%s %s is missing", o.Object.Kind, o.Object.Name)
+	case v1alpha1.Unexpected:
+		return fmt.Sprintf("%s %s bears Bulwark's labels%s and is not part of the baseline", o.Object.Kind, o.Object.Name, by)
+	}
+	var fields []string
+	for _, f := range drift.Report(o.Fields) {
+		fields = append(fields, fmt.Sprintf("%s: want %s, got %s", f.Path, orUnset(f.Want), orUnset(f.Got)))
+	}
+	return cut(fmt.Sprintf("%s %s was modified%s: %s", o.Object.Kind, o.Object.Name, by, strings.Join(fields, "; ")))
+}
+
+func orUnset(value string) string {
+	if value == "" {
+		return "nothing"
+	}
+	return value
+}
+
+// event tells the namespace and the profile. The object is the event's related one, by which the recorder tells one series of
+// events from another.
+func (r *NamespaceReconciler) event(p *pass, object v1alpha1.ObjectReference, eventType, reason, action, note string) {
+	related := &corev1.ObjectReference{
+		APIVersion: object.APIVersion, Kind: object.Kind, Namespace: p.namespace.Name, Name: object.Name,
+	}
+	if object.Kind == "Namespace" {
+		related.Namespace = ""
+	}
+	for _, regarding := range []runtime.Object{p.namespace, p.profile} {
+		told := note
+		if regarding == runtime.Object(p.profile) {
+			told = "namespace " + p.namespace.Name + ": " + note
+		}
+		r.Recorder.Eventf(regarding, related, eventType, reason, action, "%s", cut(told))
+	}
+}

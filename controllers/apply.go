@@ -1,0 +1,132 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/drift"
+)
+
+// correct makes the one write, or for an immutable field the two, that end a drift. The objects of a drift may be shared
+// with the cache, so that what is written is a copy.
+func (r *NamespaceReconciler) correct(ctx context.Context, p *pass, d drift.Drift) error {
+	switch {
+	case d.Want == nil:
+		return r.remove(ctx, d.Got)
+	case baseline.KindOf(d.Want).Shared && (d.Got != nil || baseline.BelongsToNamespace(d.Want)):
+		return r.apply(ctx, d)
+	case d.Got == nil:
+		return r.Client.Create(ctx, d.Want.DeepCopyObject().(client.Object))
+	case d.Replaces():
+		return r.replace(ctx, p, d)
+	default:
+		return r.overwrite(ctx, d)
+	}
+}
+
+// overwrite replaces the whole object, if nobody has changed it since it was read.
+func (r *NamespaceReconciler) overwrite(ctx context.Context, d drift.Drift) error {
+	object := d.Want.DeepCopyObject().(client.Object)
+	object.SetUID(d.Got.GetUID())
+	object.SetResourceVersion(d.Got.GetResourceVersion())
+	return r.Client.Update(ctx, object)
+}
+
+// replace deletes the object and makes it anew, since a field that differs is immutable.
+func (r *NamespaceReconciler) replace(ctx context.Context, p *pass, d drift.Drift) error {
+	if err := r.deleteObject(ctx, d.Got); err != nil {
+		return err
+	}
+	r.event(p, d.Object, corev1.EventTypeNormal, v1alpha1.EventReplaced, "Replace",
+		fmt.Sprintf("%s %s was deleted and made anew: %s is immutable", d.Object.Kind, d.Object.Name, d.Fields[0]))
+	return r.Client.Create(ctx, d.Want.DeepCopyObject().(client.Object))
+}
+
+// apply sets our fields of a shared object, by server-side apply. Others' fields stay theirs. The UID of the object that was
+// found goes along, so that one that has vanished since, a namespace say, is not made by applying to it.
+func (r *NamespaceReconciler) apply(ctx context.Context, d drift.Drift) error {
+	want := d.Want.DeepCopyObject().(baseline.Object)
+	if d.Got != nil {
+		want.SetUID(d.Got.GetUID())
+	}
+	return r.Client.Apply(ctx, applyConfiguration(want), client.ForceOwnership)
+}
+
+// remove takes an object away; from one that comes with the namespace, only our fields of it.
+func (r *NamespaceReconciler) remove(ctx context.Context, got baseline.Object) error {
+	if !baseline.BelongsToNamespace(got) {
+		return r.deleteObject(ctx, got)
+	}
+	if err := r.Client.Apply(ctx, emptyApplyConfiguration(got), client.ForceOwnership); err != nil {
+		return err
+	}
+	// A label that somebody else set too, by forging it or by copying the object, is not ours alone to give up.
+	return r.patchMetadata(ctx, got, `{"metadata":{"labels":{"`+v1alpha1.ProfileLabel+`":null}}}`)
+}
+
+// abandon leaves an object as it is, and nobody's: without the label by which it is ours and the owner with whom it would
+// be deleted. It keeps the label that says who made it, so that a later profile recognises it.
+func (r *NamespaceReconciler) abandon(ctx context.Context, got baseline.Object) error {
+	patch := `{"metadata":{"labels":{"` + v1alpha1.ProfileLabel + `":null},"ownerReferences":null}}`
+	if baseline.BelongsToNamespace(got) {
+		patch = `{"metadata":{"labels":{"` + v1alpha1.ProfileLabel + `":null}}}`
+	}
+	return r.patchMetadata(ctx, got, patch)
+}
+
+func (r *NamespaceReconciler) patchMetadata(ctx context.Context, got baseline.Object, patch string) error {
+	object := baseline.KindOf(got).New()
+	object.SetNamespace(got.GetNamespace())
+	object.SetName(got.GetName())
+	err := r.Client.Patch(ctx, object, client.RawPatch(types.MergePatchType, []byte(patch)))
+	return client.IgnoreNotFound(err)
+}
+
+// deleteObject deletes exactly this object, not another that has taken its name since.
+func (r *NamespaceReconciler) deleteObject(ctx context.Context, got baseline.Object) error {
+	uid := got.GetUID()
+	err := r.Client.Delete(ctx, got, client.Preconditions{UID: &uid})
+	if apierrors.IsConflict(err) { // Another object has taken the name: this one is gone.
+		return nil
+	}
+	return client.IgnoreNotFound(err)
+}
+
+// applyConfiguration is what Bulwark sets on a shared object.
+func applyConfiguration(want baseline.Object) runtime.ApplyConfiguration {
+	switch o := want.(type) {
+	case *corev1.Namespace:
+		return corev1ac.Namespace(o.Name).WithUID(o.UID).WithLabels(o.Labels)
+	case *corev1.ServiceAccount:
+		account := corev1ac.ServiceAccount(o.Name, o.Namespace).WithLabels(o.Labels)
+		if o.UID != "" {
+			account.WithUID(o.UID)
+		}
+		account.AutomountServiceAccountToken = o.AutomountServiceAccountToken
+		for _, owner := range o.OwnerReferences {
+			account.WithOwnerReferences(metav1ac.OwnerReference().
+				WithAPIVersion(owner.APIVersion).WithKind(owner.Kind).WithName(owner.Name).WithUID(owner.UID).
+				WithController(*owner.Controller))
+		}
+		return account
+	}
+	panic(fmt.Sprintf("controllers: %T is not a shared kind", want))
+}
+
+// emptyApplyConfiguration sets nothing, and so gives up all that Bulwark set.
+func emptyApplyConfiguration(got baseline.Object) runtime.ApplyConfiguration {
+	if o, ok := got.(*corev1.ServiceAccount); ok {
+		return corev1ac.ServiceAccount(o.Name, o.Namespace)
+	}
+	return corev1ac.Namespace(got.GetName()).WithUID(got.GetUID())
+}

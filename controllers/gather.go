@@ -1,0 +1,111 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+)
+
+// gather reads what the namespace holds of the desired objects, and whatever else in it bears our labels. The objects may be
+// shared with the cache and must not be changed.
+//
+// The cache holds only what bears our labels. What it lacks is read from the API server where that can tell something: under
+// an Audit profile, and where the last report speaks of the object, which then was stripped of its labels, deleted, or is
+// another maker's. An object that was never there costs no read: creating it tells.
+func (r *NamespaceReconciler) gather(ctx context.Context, p *pass, desired []baseline.Object) ([]baseline.Object, error) {
+	found := []baseline.Object{p.namespace}
+	held := map[v1alpha1.ObjectReference]bool{baseline.Reference(p.namespace): true}
+	for _, want := range desired[1:] {
+		ref := baseline.Reference(want)
+		_, known := p.reported(ref)
+		got, err := r.read(ctx, want, p.audits() || known)
+		if err != nil {
+			return nil, err
+		}
+		if got != nil {
+			found, held[ref] = append(found, got), true
+		}
+	}
+	labelled, err := r.labelled(ctx, p.namespace.Name)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range labelled {
+		if ref := baseline.Reference(o); !held[ref] {
+			found, held[ref] = append(found, o), true
+		}
+	}
+	return found, nil
+}
+
+// read is the object of the same kind and name, or nil: from the cache, and if that does not hold it, perhaps from the API server.
+func (r *NamespaceReconciler) read(ctx context.Context, want baseline.Object, live bool) (baseline.Object, error) {
+	got := baseline.KindOf(want).New()
+	key := client.ObjectKeyFromObject(want)
+	err := r.Client.Get(ctx, key, got, client.UnsafeDisableDeepCopy)
+	if apierrors.IsNotFound(err) && live {
+		err = r.Live.Get(ctx, key, got)
+	}
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading %s: %w", describe(want), err)
+	}
+	return got, nil
+}
+
+// labelled lists the namespace's objects that bear our labels. It need not see our own last writes: each comes as an event,
+// and so as another pass.
+func (r *NamespaceReconciler) labelled(ctx context.Context, namespace string) ([]baseline.Object, error) {
+	var objects []baseline.Object
+	for i := range baseline.Kinds[1:] {
+		kind := &baseline.Kinds[1:][i]
+		list, err := newList(r.Client.Scheme(), kind)
+		if err != nil {
+			return nil, err
+		}
+		err = r.Client.List(ctx, list, client.InNamespace(namespace),
+			client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
+		if err != nil {
+			return nil, fmt.Errorf("listing %s: %w", kind.Resource, err)
+		}
+		items, err := itemsOf(list)
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, items...)
+	}
+	return objects, nil
+}
+
+func newList(scheme *runtime.Scheme, kind *baseline.Kind) (client.ObjectList, error) {
+	list, err := scheme.New(kind.GroupVersion().WithKind(kind.Kind + "List"))
+	if err != nil {
+		return nil, fmt.Errorf("making a list of %s: %w", kind.Resource, err)
+	}
+	return list.(client.ObjectList), nil
+}
+
+func describe(o baseline.Object) string {
+	return baseline.KindOf(o).Kind + " " + client.ObjectKeyFromObject(o).String()
+}
+
+func itemsOf(list client.ObjectList) ([]baseline.Object, error) {
+	items, err := meta.ExtractList(list)
+	if err != nil {
+		return nil, fmt.Errorf("reading a list: %w", err)
+	}
+	objects := make([]baseline.Object, 0, len(items))
+	for _, item := range items {
+		objects = append(objects, item.(baseline.Object))
+	}
+	return objects, nil
+}

@@ -1,0 +1,100 @@
+package controllers
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+)
+
+// Metrics are the operator's own metrics, beside those of controller-runtime.
+type Metrics struct {
+	namespaces     *prometheus.GaugeVec
+	drift          *prometheus.CounterVec
+	corrections    *prometheus.CounterVec
+	correctionTime prometheus.Histogram
+	renderErrors   *prometheus.CounterVec
+	applyErrors    *prometheus.CounterVec
+}
+
+// NewMetrics makes the metrics and registers them.
+func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
+	m := &Metrics{
+		namespaces: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "bulwark_namespaces",
+			Help: "Namespaces by SecurityProfile and state: selected, compliant, drifted, conflicted, failed, overridden.",
+		}, []string{"profile", "state"}),
+		drift: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "bulwark_drift_total",
+			Help: "Drifts found, by SecurityProfile, kind of object and change: Missing, Modified, Unexpected.",
+		}, []string{"profile", "kind", "change"}),
+		corrections: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "bulwark_corrections_total",
+			Help: "Drifts corrected, by SecurityProfile and kind of object.",
+		}, []string{"profile", "kind"}),
+		correctionTime: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "bulwark_correction_duration_seconds",
+			Help:    "Time from hearing of a change to having corrected it.",
+			Buckets: prometheus.ExponentialBuckets(0.005, 2, 14),
+		}),
+		renderErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "bulwark_render_errors_total",
+			Help: "Times that a SecurityProfile could not be carried out at all, because its spec is invalid.",
+		}, []string{"profile"}),
+		applyErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "bulwark_apply_errors_total",
+			Help: "Writes of baseline objects that the API server refused, by SecurityProfile, kind of object and reason.",
+		}, []string{"profile", "kind", "reason"}),
+	}
+	for _, c := range []prometheus.Collector{
+		m.namespaces, m.drift, m.corrections, m.correctionTime, m.renderErrors, m.applyErrors,
+	} {
+		if err := registry.Register(c); err != nil {
+			return nil, fmt.Errorf("registering metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+func (m *Metrics) driftDetected(profile, kind string, change v1alpha1.DriftChange) {
+	m.drift.WithLabelValues(profile, kind, string(change)).Inc()
+}
+
+func (m *Metrics) corrected(profile, kind string, took time.Duration) {
+	m.corrections.WithLabelValues(profile, kind).Inc()
+	m.correctionTime.Observe(took.Seconds())
+}
+
+func (m *Metrics) renderFailed(profile string) {
+	m.renderErrors.WithLabelValues(profile).Inc()
+}
+
+func (m *Metrics) applyFailed(profile, kind string, err error) {
+	reason := string(apierrors.ReasonForError(err))
+	if reason == "" {
+		reason = "Unreachable"
+	}
+	m.applyErrors.WithLabelValues(profile, kind, reason).Inc()
+}
+
+func (m *Metrics) counted(profile string, counts v1alpha1.NamespaceCounts) {
+	for state, n := range map[string]int32{
+		"selected": counts.Selected, "compliant": counts.Compliant, "drifted": counts.Drifted,
+		"conflicted": counts.Conflicted, "failed": counts.Failed, "overridden": counts.Overridden,
+	} {
+		m.namespaces.WithLabelValues(profile, state).Set(float64(n))
+	}
+}
+
+// forget drops what is said of a profile that is gone.
+func (m *Metrics) forget(profile string) {
+	for _, vec := range []interface {
+		DeletePartialMatch(prometheus.Labels) int
+	}{m.namespaces, m.drift, m.corrections, m.renderErrors, m.applyErrors} {
+		vec.DeletePartialMatch(prometheus.Labels{"profile": profile})
+	}
+}
+

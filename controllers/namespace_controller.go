@@ -1,0 +1,195 @@
+// Package controllers reconciles SecurityProfiles: one namespace at a time into its baseline, and the reports on them into
+// the status of each profile.
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/recorder"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/selection"
+)
+
+// recheckInterval is how often a namespace is looked at again when its state hangs on objects that are not watched: those of
+// other makers, in a conflict or under an Audit profile.
+const recheckInterval = 5 * time.Minute
+
+// errTerminating ends a pass over a namespace that turned out to be on its way out.
+var errTerminating = errors.New("the namespace is terminating")
+
+// NamespaceReconciler brings one namespace to its baseline and reports on it. It is the unit of work, of parallelism, of
+// failure and of report.
+type NamespaceReconciler struct {
+	// Client reads from the cache and sees its own writes.
+	Client client.Client
+	// Live reads from the API server, for what the cache does not hold.
+	Live client.Reader
+	// Recorder emits events.
+	Recorder recorder.EventRecorder
+	// Metrics counts what happens.
+	Metrics *Metrics
+	// Clock is the time.
+	Clock clock.PassiveClock
+	// Protected are names and globs of namespaces that are never selected.
+	Protected []string
+
+	contests *contests
+	arrivals *arrivals
+}
+
+// pass is one reconcile of one governed namespace: what it knows before it begins.
+type pass struct {
+	profile   *v1alpha1.SecurityProfile
+	namespace *corev1.Namespace
+	previous  *v1alpha1.NamespacePosture // nil before the first report
+	since     time.Time                  // when the change was seen that led to this pass
+}
+
+// Reconcile brings one namespace to the baseline of the profile that governs it, or takes away what is left of one.
+func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespace) (reconcile.Result, error) {
+	since := r.arrivals.take(ns.Name, r.Clock.Now())
+	if !ns.DeletionTimestamp.IsZero() {
+		return reconcile.Result{}, nil
+	}
+	previous, err := r.readReport(ctx, ns.Name)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	selector, err := r.selector(ctx)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if previous != nil && selector.Invalid(previous.Profile) != nil {
+		return reconcile.Result{}, nil // A broken edit of a profile must not take its baseline away.
+	}
+	selecting := selector.Selects(ns.Name, ns.Labels)
+	if len(selecting) == 0 {
+		return reconcile.Result{}, r.leave(ctx, ns, previous)
+	}
+	profile := selecting[0]
+	if !controllerutil.ContainsFinalizer(profile, v1alpha1.Finalizer) {
+		return reconcile.Result{}, nil // Its own reconciler sets it, and that comes back here.
+	}
+	p := &pass{profile: profile, namespace: ns, previous: previous, since: since}
+	if profile.EffectiveEnforcement() == v1alpha1.Audit {
+		// What another profile left behind goes as that one's deletionPolicy says: this one writes nothing.
+		if err := r.release(ctx, ns, profilesOtherThan(selecting)); err != nil {
+			return reconcile.Result{}, err
+		}
+	}
+	return r.establish(ctx, p)
+}
+
+// establish compares the namespace with its baseline, corrects what differs, and reports.
+func (r *NamespaceReconciler) establish(ctx context.Context, p *pass) (reconcile.Result, error) {
+	desired := baseline.Render(p.profile, p.namespace.Name)
+	found, err := r.gather(ctx, p, desired)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	drifts := drift.Compare(desired, found, p.ours)
+	outcomes, err := r.carryOut(ctx, p, drifts)
+	if errors.Is(err, errTerminating) {
+		return reconcile.Result{}, nil
+	}
+	report := assemble(p, desired, outcomes, r.Clock.Now())
+	r.announce(p, outcomes)
+	if err := errors.Join(err, r.writeReport(ctx, p.previous, report)); err != nil {
+		return reconcile.Result{}, err
+	}
+	return reconcile.Result{RequeueAfter: nextLook(p, outcomes)}, nil
+}
+
+// nextLook is when to come back though nothing has been heard; zero is never.
+func nextLook(p *pass, outcomes []outcome) time.Duration {
+	var next time.Duration
+	sooner := func(d time.Duration) {
+		if d > 0 && (next == 0 || d < next) {
+			next = d
+		}
+	}
+	if p.audits() {
+		sooner(recheckInterval)
+	}
+	for _, o := range outcomes {
+		sooner(o.wait)
+		if o.state == v1alpha1.Conflict {
+			sooner(recheckInterval)
+		}
+	}
+	return next
+}
+
+func (p *pass) audits() bool {
+	return p.profile.EffectiveEnforcement() == v1alpha1.Audit
+}
+
+// ours reports whether Bulwark made an object. Beside what the object says of itself, the last report remembers: a tenant
+// who strips our labels and puts a loose object in the place of ours has not thereby made it a stranger's.
+func (p *pass) ours(o baseline.Object) bool {
+	if drift.Ours(o) {
+		return true
+	}
+	state, known := p.reported(baseline.Reference(o))
+	return known && p.previous.Enforcement == v1alpha1.Enforce &&
+		(state == v1alpha1.ObjectCompliant || state == v1alpha1.ObjectDrifted)
+}
+
+// reported is the state of an object in the last report.
+func (p *pass) reported(ref v1alpha1.ObjectReference) (v1alpha1.ObjectState, bool) {
+	if p.previous == nil {
+		return "", false
+	}
+	for _, o := range p.previous.Objects {
+		if o.ObjectReference == ref {
+			return o.State, true
+		}
+	}
+	return "", false
+}
+
+// current reports whether the last report speaks of the same profile, generation and enforcement as this pass. If it does not,
+// what differs is the roll-out of a change and not drift.
+func (p *pass) current() bool {
+	return p.previous != nil &&
+		p.previous.Profile == p.profile.Name &&
+		p.previous.ProfileGeneration == p.profile.Generation &&
+		p.previous.Enforcement == p.profile.EffectiveEnforcement()
+}
+
+func (r *NamespaceReconciler) selector(ctx context.Context) (*selection.Selector, error) {
+	return readSelector(ctx, r.Client, r.Protected)
+}
+
+// readSelector makes a selector of the profiles that there are now.
+func readSelector(ctx context.Context, reader client.Reader, protected []string) (*selection.Selector, error) {
+	var profiles v1alpha1.SecurityProfileList
+	if err := reader.List(ctx, &profiles, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
+		return nil, fmt.Errorf("listing SecurityProfiles: %w", err)
+	}
+	return selection.New(profiles.Items, protected), nil
+}
+
+func (r *NamespaceReconciler) readReport(ctx context.Context, namespace string) (*v1alpha1.NamespacePosture, error) {
+	var report v1alpha1.NamespacePosture
+	key := client.ObjectKey{Namespace: namespace, Name: v1alpha1.PostureName}
+	switch err := r.Client.Get(ctx, key, &report); {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading the report of namespace %s: %w", namespace, err)
+	}
+	return &report, nil
+}

@@ -1,0 +1,18 @@
+package controllers
+
+// The permissions of the operator, from which config/rbac/role.yaml is generated: no wildcard and no escalate. What a profile
+// may grant is not among them: that is what the ClusterRole bulwark-grantable aggregates.
+//
+// +kubebuilder:rbac:groups=security.bulwark.dev,resources=securityprofiles,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=security.bulwark.dev,resources=securityprofiles/status,verbs=update
+// +kubebuilder:rbac:groups=security.bulwark.dev,resources=namespacepostures,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups="",resources=limitranges;resourcequotas;serviceaccounts,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=roles;rolebindings,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=clusterroles,resourceNames=view;edit,verbs=bind
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups="",resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+// +kubebuilder:rbac:groups=coordination.k8s.io,namespace=bulwark-system,resources=leases,verbs=get;list;watch;create;update;patch

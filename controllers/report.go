@@ -1,0 +1,204 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/drift"
+)
+
+const maxMessageRunes = 1024
+
+// assemble makes the report on a namespace of what the pass found and did. It is a pure function, and given its own result
+// and no outcome that is new, it returns the same report.
+func assemble(p *pass, desired []baseline.Object, outcomes []outcome, now time.Time) *v1alpha1.NamespacePosture {
+	report := &v1alpha1.NamespacePosture{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace:       p.namespace.Name,
+			Name:            v1alpha1.PostureName,
+			Labels:          map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.ProfileLabel: p.profile.Name},
+			OwnerReferences: baseline.Owner(p.profile),
+		},
+		Profile:           p.profile.Name,
+		ProfileGeneration: p.profile.Generation,
+		Enforcement:       p.profile.EffectiveEnforcement(),
+	}
+	for _, want := range desired {
+		report.Objects = append(report.Objects, managedObject(baseline.Reference(want), outcomes))
+	}
+	for _, o := range outcomes {
+		if o.Change == v1alpha1.Unexpected && o.state != v1alpha1.Corrected {
+			report.Objects = append(report.Objects, managedObject(o.Object, outcomes))
+		}
+	}
+	for _, o := range report.Objects {
+		count(&report.Summary, o.State)
+	}
+	report.Ready = int(report.Summary.Compliant) == len(report.Objects)
+	var history []v1alpha1.DriftEntry
+	if p.previous != nil {
+		history, report.DriftTotal = p.previous.Drift, p.previous.DriftTotal
+	}
+	var added int
+	report.Drift, added = recordDrift(history, p.namespace.Name, outcomes, now)
+	report.DriftTotal += int64(added)
+	return report
+}
+
+// managedObject is the state of one object after the pass.
+func managedObject(ref v1alpha1.ObjectReference, outcomes []outcome) v1alpha1.ManagedObject {
+	object := v1alpha1.ManagedObject{ObjectReference: ref, State: v1alpha1.ObjectCompliant}
+	i := slices.IndexFunc(outcomes, func(o outcome) bool { return o.Object == ref })
+	if i < 0 {
+		return object
+	}
+	switch o := outcomes[i]; o.state {
+	case v1alpha1.Conflict:
+		object.State = v1alpha1.ObjectConflict
+		object.Message = "an object of this name exists that Bulwark did not make; delete or rename it, or set spec.adoption to Adopt"
+	case v1alpha1.Contested:
+		object.State = v1alpha1.ObjectDrifted
+		object.Message = "contested by " + managerName(o.manager) + ": corrections wait with a growing delay"
+	case v1alpha1.Present:
+		object.State, object.Message = v1alpha1.ObjectDrifted, string(o.Change)
+		if o.err != nil {
+			object.State, object.Message = v1alpha1.ObjectFailed, cut(o.err.Error()+remedy(o.Object.Kind, o.err))
+		}
+	}
+	return object
+}
+
+// remedy is what a cluster's administrator can do about a refusal, where there is something to say beyond the API server's words.
+func remedy(kind string, err error) string {
+	switch {
+	case kind == "Role" && apierrors.IsForbidden(err):
+		return "; remedy: to let profiles grant these rules, label a ClusterRole that holds them " +
+			v1alpha1.AggregateToGrantableLabel + "=true"
+	case kind == "RoleBinding" && (apierrors.IsForbidden(err) || apierrors.IsNotFound(err)):
+		return "; remedy: to let profiles bind this role, make sure that it exists, and label " +
+			v1alpha1.AggregateToGrantableLabel + "=true a ClusterRole that permits the verb bind on it in " + rbacv1.GroupName
+	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "exceeded quota"):
+		return "; remedy: raise the quota that counts these objects"
+	}
+	return ""
+}
+
+func managerName(manager string) string {
+	if manager == "" {
+		return "an unknown manager"
+	}
+	return "the field manager " + manager
+}
+
+func cut(message string) string {
+	if runes := []rune(message); len(runes) > maxMessageRunes {
+		return string(runes[:maxMessageRunes]) + "…"
+	}
+	return message
+}
+
+func count(summary *v1alpha1.PostureSummary, state v1alpha1.ObjectState) {
+	switch state {
+	case v1alpha1.ObjectCompliant:
+		summary.Compliant++
+	case v1alpha1.ObjectDrifted:
+		summary.Drifted++
+	case v1alpha1.ObjectConflict:
+		summary.Conflicted++
+	case v1alpha1.ObjectFailed:
+		summary.Failed++
+	}
+}
+
+// recordDrift is the history with this pass's drifts added, newest first, and how many of them are new. An open entry whose
+// drift is found again stays the same entry; one whose drift is gone is closed.
+func recordDrift(
+	history []v1alpha1.DriftEntry, namespace string, outcomes []outcome, now time.Time,
+) ([]v1alpha1.DriftEntry, int) {
+	entries := make([]v1alpha1.DriftEntry, 0, len(history))
+	known := map[int]bool{}
+	for _, entry := range history {
+		if entry.State != v1alpha1.Corrected {
+			i := slices.IndexFunc(outcomes, func(o outcome) bool { return o.continues(entry) })
+			if i >= 0 && !known[i] {
+				known[i] = true
+				entry.State = outcomes[i].state
+			} else {
+				entry.State = v1alpha1.Corrected
+			}
+		}
+		entries = append(entries, entry)
+	}
+	var added []v1alpha1.DriftEntry
+	for i, o := range outcomes {
+		if !o.recorded || known[i] {
+			continue
+		}
+		added = append(added, v1alpha1.DriftEntry{
+			Namespace:  namespace,
+			Object:     o.Object,
+			Change:     o.Change,
+			Fields:     drift.Report(o.Fields),
+			Manager:    o.manager,
+			ObservedAt: metav1.NewTime(now).Rfc3339Copy(),
+			State:      o.state,
+		})
+	}
+	entries = append(added, entries...)
+	return entries[:min(len(entries), v1alpha1.MaxDrift)], len(added)
+}
+
+// continues reports whether the outcome is the same drift as an open entry, still there or corrected at last.
+func (o *outcome) continues(entry v1alpha1.DriftEntry) bool {
+	return o.Object == entry.Object && o.Change == entry.Change &&
+		equality.Semantic.DeepEqual(drift.Report(o.Fields), entry.Fields)
+}
+
+// writeReport writes the report if it says anything new.
+func (r *NamespaceReconciler) writeReport(ctx context.Context, previous, report *v1alpha1.NamespacePosture) error {
+	if previous == nil {
+		if err := r.Client.Create(ctx, report); err != nil {
+			return ignoreTerminating(fmt.Errorf("creating the report of namespace %s: %w", report.Namespace, err))
+		}
+		return nil
+	}
+	report.UID, report.ResourceVersion = previous.UID, previous.ResourceVersion
+	if sameReport(previous, report) {
+		return nil
+	}
+	if err := r.Client.Update(ctx, report); err != nil {
+		return ignoreTerminating(fmt.Errorf("updating the report of namespace %s: %w", report.Namespace, err))
+	}
+	return nil
+}
+
+// sameReport compares two reports in all that assemble sets.
+func sameReport(a, b *v1alpha1.NamespacePosture) bool {
+	a, b = a.DeepCopy(), b.DeepCopy()
+	for _, report := range []*v1alpha1.NamespacePosture{a, b} {
+		report.TypeMeta = metav1.TypeMeta{}
+		report.ObjectMeta = metav1.ObjectMeta{
+			Labels: report.Labels, OwnerReferences: report.OwnerReferences,
+			Annotations: report.Annotations, Finalizers: report.Finalizers,
+		}
+	}
+	return equality.Semantic.DeepEqual(a, b)
+}
+
+func ignoreTerminating(err error) error {
+	if isTerminating(err) || errors.Is(err, errTerminating) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,215 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+)
+
+// statusInterval is the least time between two status writes of one profile: ten thousand namespaces in a roll-out must not
+// mean ten thousand writes.
+const statusInterval = time.Second
+
+// SecurityProfileReconciler sums the reports of the namespaces that a profile governs into its status, and holds a deleted
+// profile until its deletionPolicy has been carried out in all of them.
+type SecurityProfileReconciler struct {
+	// Client reads from the cache and sees its own writes.
+	Client client.Client
+	// Metrics counts what happens.
+	Metrics *Metrics
+	// Clock is the time.
+	Clock clock.PassiveClock
+	// Protected are names and globs of namespaces that are never selected.
+	Protected []string
+
+	throttle throttle
+}
+
+// Reconcile keeps the finalizer and the status of one profile.
+func (r *SecurityProfileReconciler) Reconcile(ctx context.Context, profile *v1alpha1.SecurityProfile) (reconcile.Result, error) {
+	if !profile.DeletionTimestamp.IsZero() {
+		return reconcile.Result{}, r.finalize(ctx, profile)
+	}
+	before := profile.DeepCopy()
+	if controllerutil.AddFinalizer(profile, v1alpha1.Finalizer) {
+		return reconcile.Result{}, r.writeFinalizers(ctx, before, profile) // What this write leads to goes on from here.
+	}
+	if wait := r.throttle.wait(profile.Name, r.Clock.Now()); wait > 0 {
+		return reconcile.Result{RequeueAfter: wait}, nil
+	}
+	status, err := r.sum(ctx, profile)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	r.Metrics.counted(profile.Name, status.Namespaces)
+	return reconcile.Result{}, r.writeStatus(ctx, profile, status)
+}
+
+// sum is the status of the profile by the reports that there are now.
+func (r *SecurityProfileReconciler) sum(ctx context.Context, profile *v1alpha1.SecurityProfile) (*v1alpha1.SecurityProfileStatus, error) {
+	selector, err := readSelector(ctx, r.Client, r.Protected)
+	if err != nil {
+		return nil, err
+	}
+	if err := selector.Invalid(profile.Name); err != nil {
+		r.Metrics.renderFailed(profile.Name)
+		return summarizeInvalid(profile, err, r.Clock.Now()), nil
+	}
+	var namespaces corev1.NamespaceList
+	if err := r.Client.List(ctx, &namespaces, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
+		return nil, fmt.Errorf("listing namespaces: %w", err)
+	}
+	reports, err := r.reports(ctx, profile.Name)
+	if err != nil {
+		return nil, err
+	}
+	return summarize(profile, selector, namespaces.Items, reports, r.Clock.Now()), nil
+}
+
+// reports are the profile's reports by namespace. They are shared with the cache.
+func (r *SecurityProfileReconciler) reports(ctx context.Context, profile string) (map[string]*v1alpha1.NamespacePosture, error) {
+	var list v1alpha1.NamespacePostureList
+	err := r.Client.List(ctx, &list, client.MatchingFields{postureProfileIndex: profile},
+		client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
+	if err != nil {
+		return nil, fmt.Errorf("listing NamespacePostures of profile %s: %w", profile, err)
+	}
+	reports := make(map[string]*v1alpha1.NamespacePosture, len(list.Items))
+	for i := range list.Items {
+		reports[list.Items[i].Namespace] = &list.Items[i]
+	}
+	return reports, nil
+}
+
+// writeStatus writes the status if it says anything new.
+func (r *SecurityProfileReconciler) writeStatus(
+	ctx context.Context, profile *v1alpha1.SecurityProfile, status *v1alpha1.SecurityProfileStatus,
+) error {
+	if equality.Semantic.DeepEqual(&profile.Status, status) {
+		return nil
+	}
+	r.throttle.wrote(profile.Name, r.Clock.Now())
+	profile.Status = *status
+	if err := r.Client.Status().Update(ctx, profile); err != nil {
+		return client.IgnoreNotFound(fmt.Errorf("writing the status of SecurityProfile %s: %w", profile.Name, err))
+	}
+	return nil
+}
+
+// finalize lets the profile go once nothing in the cluster bears its name. The reconciles of the namespaces see to that; each
+// of them that is done comes back here.
+func (r *SecurityProfileReconciler) finalize(ctx context.Context, profile *v1alpha1.SecurityProfile) error {
+	if !controllerutil.ContainsFinalizer(profile, v1alpha1.Finalizer) {
+		return nil
+	}
+	remains, err := r.remains(ctx, profile.Name)
+	if err != nil || remains {
+		return err
+	}
+	before := profile.DeepCopy()
+	controllerutil.RemoveFinalizer(profile, v1alpha1.Finalizer)
+	if err := r.writeFinalizers(ctx, before, profile); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	r.Metrics.forget(profile.Name)
+	r.throttle.forget(profile.Name)
+	return nil
+}
+
+// remains reports whether anything outside of terminating namespaces still bears the profile's name.
+func (r *SecurityProfileReconciler) remains(ctx context.Context, profile string) (bool, error) {
+	reports, err := r.reports(ctx, profile)
+	if err != nil {
+		return false, err
+	}
+	for namespace := range reports {
+		if standing, err := r.standing(ctx, namespace); err != nil || standing {
+			return true, err
+		}
+	}
+	for i := range baseline.Kinds {
+		list, err := newList(r.Client.Scheme(), &baseline.Kinds[i])
+		if err != nil {
+			return false, err
+		}
+		err = r.Client.List(ctx, list, client.MatchingLabels{v1alpha1.ProfileLabel: profile}, client.UnsafeDisableDeepCopy)
+		if err != nil {
+			return false, fmt.Errorf("listing %s of profile %s: %w", baseline.Kinds[i].Resource, profile, err)
+		}
+		items, err := itemsOf(list)
+		if err != nil {
+			return false, err
+		}
+		for _, o := range items {
+			namespace := o.GetNamespace()
+			if namespace == "" {
+				namespace = o.GetName()
+			}
+			if standing, err := r.standing(ctx, namespace); err != nil || standing {
+				return true, err
+			}
+		}
+	}
+	return false, nil
+}
+
+// standing reports whether the namespace exists and is not being deleted.
+func (r *SecurityProfileReconciler) standing(ctx context.Context, name string) (bool, error) {
+	var ns corev1.Namespace
+	if err := r.Client.Get(ctx, client.ObjectKey{Name: name}, &ns, client.UnsafeDisableDeepCopy); err != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	return ns.DeletionTimestamp.IsZero(), nil
+}
+
+// writeFinalizers writes the profile's finalizers and nothing else, if nobody has changed the profile since it was read.
+func (r *SecurityProfileReconciler) writeFinalizers(ctx context.Context, before, after *v1alpha1.SecurityProfile) error {
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Patch(ctx, after, patch); err != nil {
+		return fmt.Errorf("writing the finalizers of SecurityProfile %s: %w", after.Name, err)
+	}
+	return nil
+}
+
+// throttle spaces the status writes of each profile.
+type throttle struct {
+	mu   sync.Mutex
+	last map[string]time.Time
+}
+
+// wait is how long it is until the profile's status may be written again.
+func (t *throttle) wait(profile string, now time.Time) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	last, written := t.last[profile]
+	if !written {
+		return 0
+	}
+	return max(0, last.Add(statusInterval).Sub(now))
+}
+
+func (t *throttle) wrote(profile string, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.last == nil {
+		t.last = map[string]time.Time{}
+	}
+	t.last[profile] = now
+}
+
+func (t *throttle) forget(profile string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.last, profile)
+}

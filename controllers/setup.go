@@ -1,0 +1,167 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+)
+
+const (
+	// postureProfileIndex indexes NamespacePostures by the profile that governs their namespace.
+	postureProfileIndex = "profile"
+
+	// A failed pass is tried again after retryMin, each further time after twice as long, up to retryMax: a namespace heals
+	// within a minute of the cause being removed.
+	retryMin = 100 * time.Millisecond
+	retryMax = time.Minute
+
+	// passTimeout bounds one pass, so that a read that waits for the cache to catch up cannot wait for ever.
+	passTimeout = 30 * time.Second
+)
+
+// Options configure the controllers.
+type Options struct {
+	// Concurrency is how many namespaces are worked on at a time.
+	Concurrency int
+	// Protected are names and globs of namespaces that are never selected.
+	Protected []string
+	// Registry is where the metrics are registered.
+	Registry prometheus.Registerer
+	// Clock is the time.
+	Clock clock.PassiveClock
+}
+
+// Setup adds both controllers to the manager.
+func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
+	metrics, err := NewMetrics(o.Registry)
+	if err != nil {
+		return err
+	}
+	err = mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.NamespacePosture{}, postureProfileIndex, func(o client.Object) []string {
+		return []string{o.(*v1alpha1.NamespacePosture).Profile}
+	})
+	if err != nil {
+		return fmt.Errorf("indexing NamespacePostures: %w", err)
+	}
+	namespaces := &NamespaceReconciler{
+		Client:    mgr.GetClient(),
+		Live:      mgr.GetAPIReader(),
+		Recorder:  mgr.GetEventRecorder(v1alpha1.FieldManager),
+		Metrics:   metrics,
+		Clock:     o.Clock,
+		Protected: o.Protected,
+		contests:  newContests(),
+		arrivals:  newArrivals(),
+	}
+	if err := namespaces.setup(mgr, o.Concurrency); err != nil {
+		return fmt.Errorf("setting up the namespace controller: %w", err)
+	}
+	profiles := &SecurityProfileReconciler{
+		Client: mgr.GetClient(), Metrics: metrics, Clock: o.Clock, Protected: o.Protected,
+	}
+	if err := profiles.setup(mgr); err != nil {
+		return fmt.Errorf("setting up the profile controller: %w", err)
+	}
+	return nil
+}
+
+func (r *NamespaceReconciler) setup(mgr manager.Manager, concurrency int) error {
+	b := builder.ControllerManagedBy(mgr).
+		Named("namespace").
+		For(&corev1.Namespace{}, builder.WithPredicates(labelsOrDeletionChanged())).
+		Watches(&v1alpha1.SecurityProfile{}, r.enqueueGoverned(), builder.WithPredicates(specChanged())).
+		Watches(&v1alpha1.NamespacePosture{}, handler.WithLowPriorityWhenUnchanged(r.enqueueNamespace())).
+		WithOptions(options(concurrency))
+	for i := range baseline.Kinds[1:] {
+		kind := &baseline.Kinds[1:][i]
+		b = b.Watches(kind.New(), handler.WithLowPriorityWhenUnchanged(r.enqueueNamespace()),
+			builder.WithPredicates(contentChanged(kind)))
+	}
+	return b.Complete(reconcile.AsReconciler(r.Client, r))
+}
+
+func (r *SecurityProfileReconciler) setup(mgr manager.Manager) error {
+	b := builder.ControllerManagedBy(mgr).
+		Named("securityprofile").
+		For(&v1alpha1.SecurityProfile{}).
+		Watches(&v1alpha1.SecurityProfile{}, enqueueAllProfiles(r.Client), builder.WithPredicates(specChanged())).
+		Watches(&v1alpha1.NamespacePosture{}, enqueueReported()).
+		Watches(&corev1.Namespace{}, enqueueAllProfiles(r.Client), builder.WithPredicates(labelsOrDeletionChanged())).
+		WithOptions(options(1))
+	for i := range baseline.Kinds[1:] {
+		b = b.Watches(baseline.Kinds[1:][i].New(), enqueueLabelled())
+	}
+	return b.Complete(reconcile.AsReconciler(r.Client, r))
+}
+
+func options(concurrency int) controller.Options {
+	warmup := true
+	return controller.Options{
+		MaxConcurrentReconciles: concurrency,
+		EnableWarmup:            &warmup, // A replica that becomes leader has its caches already.
+		ReconciliationTimeout:   passTimeout,
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](retryMin, retryMax),
+	}
+}
+
+// CacheOptions make the cache hold what bears our labels, the namespaces, the profiles and the reports, each without what is
+// never compared: memory grows with the baseline, not with what tenants keep.
+func CacheOptions() (cache.Options, error) {
+	labelled, err := labels.NewRequirement(v1alpha1.ProfileLabel, selection.Exists, nil)
+	if err != nil {
+		return cache.Options{}, fmt.Errorf("selecting by label: %w", err)
+	}
+	byObject := map[client.Object]cache.ByObject{
+		&corev1.Namespace{}: {Transform: stripNamespace},
+	}
+	for _, kind := range baseline.Kinds[1:] {
+		byObject[kind.New()] = cache.ByObject{Label: labels.NewSelector().Add(*labelled)}
+	}
+	return cache.Options{
+		ByObject:                    byObject,
+		DefaultTransform:            strip,
+		ReaderFailOnMissingInformer: true,
+	}, nil
+}
+
+var _ toolscache.TransformFunc = strip
+
+// strip drops what is never compared: who manages which field, and a quota's usage.
+func strip(in any) (any, error) {
+	if o, ok := in.(metav1.Object); ok {
+		o.SetManagedFields(nil)
+	}
+	if quota, ok := in.(*corev1.ResourceQuota); ok {
+		quota.Status = corev1.ResourceQuotaStatus{}
+	}
+	return in, nil
+}
+
+// stripNamespace keeps of a namespace its labels and whether it is being deleted.
+func stripNamespace(in any) (any, error) {
+	if ns, ok := in.(*corev1.Namespace); ok {
+		ns.SetManagedFields(nil)
+		ns.SetAnnotations(nil)
+		ns.Spec, ns.Status = corev1.NamespaceSpec{}, corev1.NamespaceStatus{}
+	}
+	return in, nil
+}

@@ -1,0 +1,216 @@
+package controllers
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/selection"
+)
+
+// maxNamed bounds the namespaces that a condition's message names.
+const maxNamed = 5
+
+// tally is what the reports of a profile come to.
+type tally struct {
+	counts     v1alpha1.NamespaceCounts
+	pending    []string // no report of this generation yet
+	drifted    []string
+	conflicted []string
+	failed     []string
+	driftTotal int64
+	drift      []v1alpha1.DriftEntry
+}
+
+// summarize is the status of a profile by the reports of the namespaces that it governs. It is a pure function; the time is
+// that of conditions that change.
+func summarize(
+	profile *v1alpha1.SecurityProfile, selector *selection.Selector, namespaces []corev1.Namespace,
+	reports map[string]*v1alpha1.NamespacePosture, now time.Time,
+) *v1alpha1.SecurityProfileStatus {
+	t := &tally{}
+	for i := range namespaces {
+		ns := &namespaces[i]
+		if !ns.DeletionTimestamp.IsZero() {
+			continue
+		}
+		selecting := selector.Selects(ns.Name, ns.Labels)
+		switch i := slices.IndexFunc(selecting, func(p *v1alpha1.SecurityProfile) bool { return p.Name == profile.Name }); {
+		case i == 0:
+			t.add(profile, ns.Name, reports[ns.Name])
+		case i > 0:
+			t.counts.Overridden++
+		}
+	}
+	slices.SortFunc(t.drift, newestFirst)
+	status := &v1alpha1.SecurityProfileStatus{
+		ObservedGeneration: profile.Generation,
+		Conditions:         slices.Clone(profile.Status.Conditions),
+		Namespaces:         t.counts,
+		DriftTotal:         t.driftTotal,
+		Drift:              t.drift[:min(len(t.drift), v1alpha1.MaxDrift)],
+	}
+	setConditions(status, t.conditions(profile), now)
+	return status
+}
+
+// summarizeInvalid is the status of a profile that cannot be carried out. What it last established stays as it is, and so do the counts.
+func summarizeInvalid(profile *v1alpha1.SecurityProfile, why error, now time.Time) *v1alpha1.SecurityProfileStatus {
+	status := profile.Status.DeepCopy()
+	status.ObservedGeneration = profile.Generation
+	message := "the profile cannot be carried out: " + why.Error() + "; what it established before stays as it is"
+	setConditions(status, []metav1.Condition{
+		{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonInvalid, Message: message},
+		{Type: v1alpha1.ConditionCompliant, Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonInvalid, Message: message},
+		{Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonInvalid, Message: message},
+	}, now)
+	return status
+}
+
+// add counts one governed namespace by its report, if there is one.
+func (t *tally) add(profile *v1alpha1.SecurityProfile, namespace string, report *v1alpha1.NamespacePosture) {
+	t.counts.Selected++
+	if report == nil {
+		t.pending = append(t.pending, namespace)
+		return
+	}
+	if report.ProfileGeneration != profile.Generation {
+		t.pending = append(t.pending, namespace)
+	}
+	switch s := report.Summary; {
+	case s.Failed > 0:
+		t.counts.Failed++
+		t.failed = append(t.failed, namespace)
+	case s.Conflicted > 0:
+		t.counts.Conflicted++
+		t.conflicted = append(t.conflicted, namespace)
+	case s.Drifted > 0:
+		t.counts.Drifted++
+		t.drifted = append(t.drifted, namespace)
+	default:
+		t.counts.Compliant++
+	}
+	t.driftTotal += report.DriftTotal
+	t.drift = append(t.drift, report.Drift...)
+}
+
+// conditions are those that hold. Reconciling and Stalled are among them only while they are true.
+func (t *tally) conditions(profile *v1alpha1.SecurityProfile) []metav1.Condition {
+	compliant := metav1.Condition{
+		Type: v1alpha1.ConditionCompliant, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonCompliant,
+		Message: fmt.Sprintf("all %d selected namespaces hold what is declared", t.counts.Selected),
+	}
+	if ungood := t.troubles(); ungood != "" || len(t.pending) > 0 {
+		compliant.Status, compliant.Reason, compliant.Message = metav1.ConditionFalse, t.worst(), ungood
+		if ungood == "" {
+			compliant.Message = t.waiting()
+		}
+	}
+	ready := metav1.Condition{
+		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonInPlace,
+		Message: fmt.Sprintf("the baseline is in place in all %d selected namespaces", t.counts.Selected),
+	}
+	audits := profile.EffectiveEnforcement() == v1alpha1.Audit
+	if audits {
+		ready.Reason = v1alpha1.ReasonAudited
+		ready.Message = fmt.Sprintf("all %d selected namespaces are audited; nothing is enforced", t.counts.Selected)
+	}
+	switch {
+	case len(t.pending) > 0:
+		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, v1alpha1.ReasonProgressing, t.waiting()
+	case !audits && compliant.Status == metav1.ConditionFalse:
+		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, compliant.Reason, compliant.Message
+	}
+	conditions := []metav1.Condition{ready, compliant}
+	switch {
+	case ready.Status == metav1.ConditionTrue:
+	case len(t.failed)+len(t.conflicted) > 0:
+		conditions = append(conditions, metav1.Condition{
+			Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, Reason: t.worst(), Message: t.troubles(),
+		})
+	default:
+		conditions = append(conditions, metav1.Condition{
+			Type: v1alpha1.ConditionReconciling, Status: metav1.ConditionTrue, Reason: ready.Reason, Message: ready.Message,
+		})
+	}
+	return conditions
+}
+
+// worst is the reason of the gravest trouble.
+func (t *tally) worst() string {
+	switch {
+	case len(t.failed) > 0:
+		return v1alpha1.ReasonFailed
+	case len(t.conflicted) > 0:
+		return v1alpha1.ReasonConflicted
+	case len(t.drifted) > 0:
+		return v1alpha1.ReasonDrifted
+	}
+	return v1alpha1.ReasonProgressing
+}
+
+// troubles says which namespaces are not compliant, or nothing.
+func (t *tally) troubles() string {
+	var parts []string
+	for _, trouble := range []struct {
+		what       string
+		namespaces []string
+	}{
+		{"the API server refused objects", t.failed},
+		{"objects of another maker are in the way", t.conflicted},
+		{"objects are missing or differ", t.drifted},
+	} {
+		if n := len(trouble.namespaces); n > 0 {
+			parts = append(parts, fmt.Sprintf("in %d of %d namespaces %s (%s)",
+				n, t.counts.Selected, trouble.what, names(trouble.namespaces)))
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// waiting says for how many namespaces the roll-out waits. It names none: which are first changes with every run.
+func (t *tally) waiting() string {
+	return fmt.Sprintf("%d of %d selected namespaces have no report on this generation yet", len(t.pending), t.counts.Selected)
+}
+
+func names(namespaces []string) string {
+	slices.Sort(namespaces)
+	if len(namespaces) <= maxNamed {
+		return strings.Join(namespaces, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(namespaces[:maxNamed], ", "), len(namespaces)-maxNamed)
+}
+
+// newestFirst orders drift by time, and that of the same second by namespace and object, so that the order is always the same.
+func newestFirst(a, b v1alpha1.DriftEntry) int {
+	return cmp.Or(
+		b.ObservedAt.Compare(a.ObservedAt.Time),
+		cmp.Compare(a.Namespace, b.Namespace),
+		cmp.Compare(a.Object.Kind, b.Object.Kind),
+		cmp.Compare(a.Object.Name, b.Object.Name),
+	)
+}
+
+// setConditions makes the conditions those that hold and no others of ours.
+func setConditions(status *v1alpha1.SecurityProfileStatus, hold []metav1.Condition, now time.Time) {
+	for _, conditionType := range []string{
+		v1alpha1.ConditionReady, v1alpha1.ConditionCompliant, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled,
+	} {
+		i := slices.IndexFunc(hold, func(c metav1.Condition) bool { return c.Type == conditionType })
+		if i < 0 {
+			meta.RemoveStatusCondition(&status.Conditions, conditionType)
+			continue
+		}
+		condition := hold[i]
+		condition.ObservedGeneration = status.ObservedGeneration
+		condition.LastTransitionTime = metav1.NewTime(now).Rfc3339Copy()
+		meta.SetStatusCondition(&status.Conditions, condition)
+	}
+}

@@ -1,0 +1,168 @@
+package controllers
+
+import (
+	"context"
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/selection"
+)
+
+// rolloutPriority is that of the namespaces that a changed profile touches: below corrections, which have 0, and above the
+// first look at everything after a start, which has handler.LowPriority.
+const rolloutPriority = -50
+
+type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// requestFor is the request to reconcile a namespace or, with the same form, a profile.
+func requestFor(name string) reconcile.Request {
+	return reconcile.Request{NamespacedName: types.NamespacedName{Name: name}}
+}
+
+// enqueueNamespace is for events on objects in a namespace, which lead to a pass over it.
+func (r *NamespaceReconciler) enqueueNamespace() handler.EventHandler {
+	enqueue := func(o client.Object, q queue) {
+		r.arrivals.note(o.GetNamespace(), r.Clock.Now())
+		q.Add(requestFor(o.GetNamespace()))
+	}
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { enqueue(e.Object, q) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { enqueue(e.ObjectNew, q) },
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { enqueue(e.Object, q) },
+	}
+}
+
+// enqueueGoverned is for events on a profile: a pass over every namespace that it selects now, and over every one that it governs.
+func (r *NamespaceReconciler) enqueueGoverned() handler.EventHandler {
+	enqueue := func(ctx context.Context, o client.Object, q queue) {
+		profile := o.(*v1alpha1.SecurityProfile)
+		if !controllerutil.ContainsFinalizer(profile, v1alpha1.Finalizer) && profile.DeletionTimestamp.IsZero() {
+			return // Nothing is done before the profile is held, and that is another event.
+		}
+		priority := rolloutPriority
+		for _, namespace := range r.touchedBy(ctx, profile) {
+			if pq, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
+				pq.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, requestFor(namespace))
+			} else {
+				q.Add(requestFor(namespace))
+			}
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { enqueue(ctx, e.Object, q) },
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) { enqueue(ctx, e.ObjectNew, q) },
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { enqueue(ctx, e.Object, q) },
+	}
+}
+
+// touchedBy lists the namespaces that the profile selects or that bear its name, by label or by report.
+func (r *NamespaceReconciler) touchedBy(ctx context.Context, profile *v1alpha1.SecurityProfile) []string {
+	var namespaces corev1.NamespaceList
+	var reports v1alpha1.NamespacePostureList
+	fromCache := []client.ListOption{client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency}
+	err := r.Client.List(ctx, &namespaces, fromCache...)
+	if err == nil {
+		err = r.Client.List(ctx, &reports, append(fromCache, client.MatchingFields{postureProfileIndex: profile.Name})...)
+	}
+	if err != nil { // Both are reads of memory, and fail only when the operator is stopping.
+		logf.FromContext(ctx).Error(err, "Listing the namespaces that a profile touches", "profile", profile.Name)
+		return nil
+	}
+	reported := map[string]bool{}
+	for i := range reports.Items {
+		reported[reports.Items[i].Namespace] = true
+	}
+	selector := selection.New([]v1alpha1.SecurityProfile{*profile}, r.Protected)
+	var touched []string
+	for i := range namespaces.Items {
+		ns := &namespaces.Items[i]
+		if reported[ns.Name] || ns.Labels[v1alpha1.ProfileLabel] == profile.Name || selector.Governing(ns.Name, ns.Labels) != nil {
+			touched = append(touched, ns.Name)
+		}
+	}
+	return touched
+}
+
+// enqueueReported is for events on reports, which lead to a sum of the profile's. A report that changes hands concerns both.
+func enqueueReported() handler.EventHandler {
+	enqueue := func(o client.Object, q queue) { q.Add(requestFor(o.(*v1alpha1.NamespacePosture).Profile)) }
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { enqueue(e.Object, q) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
+			enqueue(e.ObjectOld, q)
+			enqueue(e.ObjectNew, q)
+		},
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { enqueue(e.Object, q) },
+	}
+}
+
+// enqueueLabelled is for events on managed objects, which matter to the profile that they bear the name of only when they go:
+// it may be waiting for that.
+func enqueueLabelled() handler.EventHandler {
+	return handler.Funcs{DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
+		q.Add(requestFor(e.Object.GetLabels()[v1alpha1.ProfileLabel]))
+	}}
+}
+
+// enqueueAllProfiles is for events that may change which profile governs what.
+func enqueueAllProfiles(reader client.Reader) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, _ client.Object) []reconcile.Request {
+		var profiles v1alpha1.SecurityProfileList
+		if err := reader.List(ctx, &profiles, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
+			logf.FromContext(ctx).Error(err, "Listing SecurityProfiles")
+			return nil
+		}
+		var requests []reconcile.Request
+		for i := range profiles.Items {
+			requests = append(requests, requestFor(profiles.Items[i].Name))
+		}
+		return requests
+	})
+}
+
+// contentChanged lets through the updates of a managed object that change what is compared. A quota's usage is none of them.
+func contentChanged(kind *baseline.Kind) predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return metadataChanged(e.ObjectOld, e.ObjectNew) ||
+			!equality.Semantic.DeepEqual(kind.Content(e.ObjectOld), kind.Content(e.ObjectNew))
+	}}
+}
+
+// labelsOrDeletionChanged lets through the updates of a namespace that matter.
+func labelsOrDeletionChanged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return !maps.Equal(e.ObjectOld.GetLabels(), e.ObjectNew.GetLabels()) ||
+			e.ObjectOld.GetDeletionTimestamp().IsZero() != e.ObjectNew.GetDeletionTimestamp().IsZero()
+	}}
+}
+
+// specChanged lets through the updates of a profile that change what is to be done, not those of its status.
+func specChanged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() ||
+			controllerutil.ContainsFinalizer(e.ObjectOld, v1alpha1.Finalizer) != controllerutil.ContainsFinalizer(e.ObjectNew, v1alpha1.Finalizer) ||
+			e.ObjectOld.GetDeletionTimestamp().IsZero() != e.ObjectNew.GetDeletionTimestamp().IsZero()
+	}}
+}
+
+func metadataChanged(old, updated client.Object) bool {
+	return !maps.Equal(old.GetLabels(), updated.GetLabels()) ||
+		!maps.Equal(old.GetAnnotations(), updated.GetAnnotations()) ||
+		!equality.Semantic.DeepEqual(old.GetOwnerReferences(), updated.GetOwnerReferences()) ||
+		!equality.Semantic.DeepEqual(old.GetFinalizers(), updated.GetFinalizers()) ||
+		old.GetDeletionTimestamp().IsZero() != updated.GetDeletionTimestamp().IsZero()
+}

@@ -1,0 +1,58 @@
+package drift
+
+import (
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+)
+
+// Manager is the field manager, other than Bulwark, that last set one of the fields, by an object's managedFields. Nobody
+// owns a field that was removed: then it is the manager that last changed the object at all. Empty if none did.
+//
+// It is a hint for the reader of a report. Clients name themselves, so that nothing may be decided by it.
+func Manager(managedFields []metav1.ManagedFieldsEntry, fields []Field) string {
+	others := slices.DeleteFunc(slices.Clone(managedFields), func(e metav1.ManagedFieldsEntry) bool {
+		return e.Manager == v1alpha1.FieldManager || e.Subresource != ""
+	})
+	slices.SortStableFunc(others, func(a, b metav1.ManagedFieldsEntry) int {
+		return ptr.Deref(b.Time, metav1.Time{}).Compare(ptr.Deref(a.Time, metav1.Time{}).Time)
+	})
+	for _, entry := range others {
+		if ownsAny(entry, fields) {
+			return entry.Manager
+		}
+	}
+	if len(others) > 0 {
+		return others[0].Manager
+	}
+	return ""
+}
+
+func ownsAny(entry metav1.ManagedFieldsEntry, fields []Field) bool {
+	if entry.FieldsV1 == nil {
+		return false
+	}
+	var owned fieldpath.Set
+	if err := owned.FromJSON(entry.FieldsV1.GetRawReader()); err != nil {
+		return false // Nothing can be read from it, so it attributes nothing.
+	}
+	owns := false
+	owned.Iterate(func(path fieldpath.Path) {
+		owns = owns || slices.ContainsFunc(fields, func(f Field) bool { return overlaps(path, f.Path) })
+	})
+	return owns
+}
+
+// overlaps reports whether one of two paths lies at or below the other.
+func overlaps(owned fieldpath.Path, field []string) bool {
+	for i := range min(len(owned), len(field)) {
+		if owned[i].FieldName == nil || *owned[i].FieldName != field[i] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,132 @@
+// Package drift knows how what a namespace holds differs from what its baseline declares, and who moved it.
+package drift
+
+import (
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+)
+
+// Drift is one object that differs from the baseline.
+type Drift struct {
+	// Object names it.
+	Object v1alpha1.ObjectReference
+	// Change says how it differs.
+	Change v1alpha1.DriftChange
+	// Fields are the fields that differ, for the change Modified.
+	Fields []Field
+	// Foreign is set on an object that Bulwark did not make.
+	Foreign bool
+	// Want is the object as declared; nil if it should not exist.
+	Want baseline.Object
+	// Got is the object as found; nil if it does not exist.
+	Got baseline.Object
+}
+
+// Replaces reports whether the drift can only be corrected by deleting the object and making it anew.
+func (d *Drift) Replaces() bool {
+	if d.Change != v1alpha1.Modified {
+		return false
+	}
+	immutable := baseline.KindOf(d.Want).Immutable
+	return slices.ContainsFunc(d.Fields, func(f Field) bool {
+		return slices.ContainsFunc(immutable, func(path string) bool { return f.within(path) })
+	})
+}
+
+// Compare lists what differs between the desired objects of one namespace and those found in it, in the order of the
+// desired ones and then of the found. Ours tells whether Bulwark made an object.
+//
+// Shared objects are compared by the fields that are desired. All others are compared whole, so that whatever was added to
+// them is drift too: a rule that was appended, a label, a finalizer.
+func Compare(desired, found []baseline.Object, ours func(baseline.Object) bool) []Drift {
+	remaining := map[v1alpha1.ObjectReference]baseline.Object{}
+	for _, o := range found {
+		remaining[baseline.Reference(o)] = o
+	}
+	var drifts []Drift
+	for _, want := range desired {
+		ref := baseline.Reference(want)
+		got, exists := remaining[ref]
+		delete(remaining, ref)
+		if !exists {
+			drifts = append(drifts, Drift{Object: ref, Change: v1alpha1.Missing, Want: want})
+			continue
+		}
+		foreign := !baseline.BelongsToNamespace(want) && !ours(got)
+		if fields := compareObject(want, got); len(fields) > 0 || foreign {
+			drifts = append(drifts, Drift{
+				Object: ref, Change: v1alpha1.Modified, Fields: fields, Foreign: foreign, Want: want, Got: got,
+			})
+		}
+	}
+	for _, got := range found {
+		ref := baseline.Reference(got)
+		if _, unexpected := remaining[ref]; unexpected {
+			drifts = append(drifts, Drift{Object: ref, Change: v1alpha1.Unexpected, Got: got})
+		}
+	}
+	return drifts
+}
+
+// Ours reports whether Bulwark made an object: it bears the label that says so, or is owned by a SecurityProfile. Either
+// alone will do, since whoever tampers with the one may have forgotten the other.
+func Ours(o baseline.Object) bool {
+	if o.GetLabels()[v1alpha1.ManagedByLabel] == v1alpha1.ManagedBy {
+		return true
+	}
+	return slices.ContainsFunc(o.GetOwnerReferences(), func(owner metav1.OwnerReference) bool {
+		gv, err := schema.ParseGroupVersion(owner.APIVersion)
+		return err == nil && gv.Group == v1alpha1.GroupVersion.Group && owner.Kind == "SecurityProfile"
+	})
+}
+
+func compareObject(want, got baseline.Object) []Field {
+	kind := baseline.KindOf(want)
+	var fields []Field
+	wantContent, gotContent := kind.Content(want), kind.Content(got)
+	for _, root := range sortedKeys(wantContent) {
+		fields = append(fields, compareValues([]string{root}, wantContent[root], gotContent[root])...)
+	}
+	if kind.Shared {
+		return append(fields, compareSharedMetadata(want, got)...)
+	}
+	return append(fields, compareMetadata(want, got)...)
+}
+
+// compareMetadata compares all metadata that clients can set.
+func compareMetadata(want, got baseline.Object) []Field {
+	return slices.Concat(
+		compareValues([]string{"metadata", "labels"}, want.GetLabels(), got.GetLabels()),
+		compareValues([]string{"metadata", "annotations"}, want.GetAnnotations(), got.GetAnnotations()),
+		compareValues([]string{"metadata", "ownerReferences"}, want.GetOwnerReferences(), got.GetOwnerReferences()),
+		compareValues([]string{"metadata", "finalizers"}, want.GetFinalizers(), got.GetFinalizers()),
+	)
+}
+
+// compareSharedMetadata compares the labels and owners that are desired, whatever others there are.
+func compareSharedMetadata(want, got baseline.Object) []Field {
+	labels := map[string]string{}
+	for key, value := range got.GetLabels() {
+		if _, desired := want.GetLabels()[key]; desired {
+			labels[key] = value
+		}
+	}
+	var owners []metav1.OwnerReference
+	for _, owner := range got.GetOwnerReferences() {
+		if slices.ContainsFunc(want.GetOwnerReferences(), func(w metav1.OwnerReference) bool {
+			return equality.Semantic.DeepEqual(w, owner)
+		}) {
+			owners = append(owners, owner)
+		}
+	}
+	return slices.Concat(
+		compareValues([]string{"metadata", "labels"}, want.GetLabels(), labels),
+		compareValues([]string{"metadata", "ownerReferences"}, want.GetOwnerReferences(), owners),
+	)
+}

@@ -1,0 +1,152 @@
+// Package operator puts the operator together: scheme, caches, controllers, health, metrics and leader election.
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/controllers"
+	"github.com/bulwark-dev/bulwark/internal/selection"
+)
+
+// leaderElectionID is the name of the Lease that replicas contend for.
+const leaderElectionID = "bulwark.security.bulwark.dev"
+
+// Options configure the operator.
+type Options struct {
+	// Namespace is the operator's own, which no profile selects and which holds its Lease.
+	Namespace string
+	// ProtectedNamespaces are names and globs of further namespaces that no profile selects.
+	ProtectedNamespaces []string
+	// Concurrency is how many namespaces are worked on at a time.
+	Concurrency int
+	// LeaderElection lets several replicas run, of which one works.
+	LeaderElection bool
+	// MetricsAddress is where metrics are served over TLS, to whom the API server authenticates and authorizes; "0" is nowhere.
+	MetricsAddress string
+	// HealthAddress is where /healthz and /readyz are served; "0" is nowhere.
+	HealthAddress string
+	// Registry is where the operator's metrics are registered.
+	Registry prometheus.Registerer
+	// Logger is the log.
+	Logger logr.Logger
+	// SeveralInOneProcess permits it, for tests.
+	SeveralInOneProcess bool
+}
+
+// Scheme knows the types that the operator reads and writes.
+func Scheme() *runtime.Scheme {
+	scheme := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+	return scheme
+}
+
+// Run runs the operator until the context ends.
+func Run(ctx context.Context, cfg *rest.Config, o Options) error {
+	cfg = rest.CopyConfig(cfg)
+	cfg.QPS = -1 // What is fair is the API server's business (API Priority and Fairness).
+	cfg.UserAgent = v1alpha1.FieldManager + "/v1alpha1"
+
+	scheme := Scheme()
+	direct, err := client.New(cfg, client.Options{Scheme: scheme})
+	if err != nil {
+		return fmt.Errorf("making a client: %w", err)
+	}
+	if err := requireCRDs(direct.RESTMapper()); err != nil {
+		return err
+	}
+	mgr, err := newManager(cfg, scheme, o)
+	if err != nil {
+		return err
+	}
+	protected, err := selection.Protected(append(o.ProtectedNamespaces, o.Namespace)...)
+	if err != nil {
+		return err
+	}
+	if err := controllers.Setup(ctx, mgr, controllers.Options{
+		Concurrency: o.Concurrency, Protected: protected, Registry: o.Registry, Clock: clock.RealClock{},
+	}); err != nil {
+		return err
+	}
+	permissions := newPermissionCheck(direct, o.Logger.WithName("permissions"))
+	if err := addHealth(mgr, permissions); err != nil {
+		return err
+	}
+	if err := mgr.Start(ctx); err != nil {
+		return fmt.Errorf("running the manager: %w", err)
+	}
+	return nil
+}
+
+func newManager(cfg *rest.Config, scheme *runtime.Scheme, o Options) (manager.Manager, error) {
+	cacheOptions, err := controllers.CacheOptions()
+	if err != nil {
+		return nil, err
+	}
+	mgr, err := manager.New(cfg, manager.Options{
+		Scheme: scheme,
+		Logger: o.Logger,
+		Cache:  cacheOptions,
+		Client: client.Options{
+			FieldOwner: v1alpha1.FieldManager,
+			Cache:      &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)},
+		},
+		Metrics: metricsserver.Options{
+			BindAddress:    o.MetricsAddress,
+			SecureServing:  true,
+			FilterProvider: filters.WithAuthenticationAndAuthorization,
+		},
+		HealthProbeBindAddress: o.HealthAddress,
+		LeaderElection:         o.LeaderElection,
+		LeaderElectionID:       leaderElectionID,
+		// A stopped leader gives the Lease up, so that the next one need not wait for it to expire. main ends with Run.
+		LeaderElectionReleaseOnCancel: true,
+		LeaderElectionNamespace:       o.Namespace,
+		Controller:                    config.Controller{SkipNameValidation: &o.SeveralInOneProcess},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the manager: %w", err)
+	}
+	return mgr, nil
+}
+
+func addHealth(mgr manager.Manager, permissions *permissionCheck) error {
+	return errors.Join(
+		mgr.Add(permissions),
+		mgr.AddHealthzCheck("ping", func(*http.Request) error { return nil }),
+		mgr.AddReadyzCheck("permissions", permissions.ready),
+		mgr.AddReadyzCheck("caches", cachesSynced(mgr.GetCache())),
+	)
+}
+
+// cachesSynced is ready once the caches hold all that there was when they began to watch.
+func cachesSynced(caches cache.Cache) func(*http.Request) error {
+	return func(request *http.Request) error {
+		ctx, cancel := context.WithTimeout(request.Context(), 100*time.Millisecond)
+		defer cancel()
+		if !caches.WaitForCacheSync(ctx) {
+			return errors.New("the caches have not synced yet")
+		}
+		return nil
+	}
+}

@@ -1,0 +1,134 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+)
+
+// requireCRDs is the fatal error, with its remedy, that the API server does not know our types.
+func requireCRDs(mapper meta.RESTMapper) error {
+	for _, kind := range []string{"SecurityProfile", "NamespacePosture"} {
+		gvk := v1alpha1.GroupVersion.WithKind(kind)
+		_, err := mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+		if meta.IsNoMatchError(err) {
+			return fmt.Errorf("the API server does not know the kind %s of %s: its CustomResourceDefinition is not installed. "+
+				"Remedy: kubectl apply --server-side -k config/crd", kind, v1alpha1.GroupVersion)
+		}
+		if err != nil {
+			return fmt.Errorf("asking the API server for the kind %s: %w", kind, err)
+		}
+	}
+	return nil
+}
+
+// recheckPermissions is how often missing permissions are looked for again.
+const recheckPermissions = 10 * time.Second
+
+// permissionCheck asks the API server whether the operator may do what it must. A watch that is forbidden would otherwise show
+// only as a cache that never syncs.
+type permissionCheck struct {
+	client client.Client
+	log    logr.Logger
+
+	mu      sync.Mutex
+	done    bool
+	missing []string
+}
+
+func newPermissionCheck(c client.Client, log logr.Logger) *permissionCheck {
+	return &permissionCheck{client: c, log: log}
+}
+
+// NeedLeaderElection is false: every replica checks, so that one that is not the leader tells too.
+func (*permissionCheck) NeedLeaderElection() bool { return false }
+
+// Start checks until nothing is missing.
+func (p *permissionCheck) Start(ctx context.Context) error {
+	for {
+		missing, err := p.review(ctx)
+		switch {
+		case err != nil:
+			p.log.Error(err, "Could not check the operator's own permissions")
+		case p.set(missing) && len(missing) > 0:
+			p.log.Error(p.ready(nil), "The operator lacks permissions")
+		}
+		if err == nil && len(missing) == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(recheckPermissions):
+		}
+	}
+}
+
+// set remembers what is missing, and reports whether that is news.
+func (p *permissionCheck) set(missing []string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	news := !p.done || !slices.Equal(p.missing, missing)
+	p.done, p.missing = true, missing
+	return news
+}
+
+// ready is the readiness check: nil once a review found nothing missing.
+func (p *permissionCheck) ready(*http.Request) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case !p.done:
+		return errors.New("the operator's permissions have not been checked yet")
+	case len(p.missing) > 0:
+		return fmt.Errorf("the operator may not: %s. Remedy: kubectl apply --server-side -k config/rbac",
+			strings.Join(p.missing, "; "))
+	}
+	return nil
+}
+
+func (p *permissionCheck) review(ctx context.Context) ([]string, error) {
+	var missing []string
+	for _, required := range requiredPermissions() {
+		review := &authorizationv1.SelfSubjectAccessReview{
+			Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &required},
+		}
+		if err := p.client.Create(ctx, review); err != nil {
+			return nil, fmt.Errorf("asking whether the operator may %s %s: %w", required.Verb, required.Resource, err)
+		}
+		if !review.Status.Allowed {
+			missing = append(missing, strings.TrimSuffix(required.Verb+" "+required.Resource+"."+required.Group, "."))
+		}
+	}
+	return missing, nil
+}
+
+// requiredPermissions are what the operator needs in every namespace. The markers in package controllers grant it.
+func requiredPermissions() []authorizationv1.ResourceAttributes {
+	var required []authorizationv1.ResourceAttributes
+	add := func(group, resource string, verbs ...string) {
+		for _, verb := range verbs {
+			required = append(required, authorizationv1.ResourceAttributes{Group: group, Resource: resource, Verb: verb})
+		}
+	}
+	add(v1alpha1.GroupVersion.Group, "securityprofiles", "get", "list", "watch", "patch")
+	add(v1alpha1.GroupVersion.Group, "namespacepostures", "get", "list", "watch", "create", "update", "delete")
+	add("", baseline.Kinds[0].Resource, "get", "list", "watch", "patch")
+	for _, kind := range baseline.Kinds[1:] {
+		add(kind.Group, kind.Resource, "get", "list", "watch", "create", "update", "patch", "delete")
+	}
+	return required
+}
