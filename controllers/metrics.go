@@ -97,4 +97,3 @@ func (m *Metrics) forget(profile string) {
 		vec.DeletePartialMatch(prometheus.Labels{"profile": profile})
 	}
 }
-

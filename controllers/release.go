@@ -75,4 +75,3 @@ func (r *NamespaceReconciler) deletionPolicy(ctx context.Context, name string) (
 	}
 	return profile.EffectiveDeletionPolicy(), nil
 }
-

@@ -149,12 +149,17 @@ type NetworkPolicy struct {
 type ObjectName string
 
 // LimitRangeItem bounds and defaults the resources of one type of object. It reads as a corev1.LimitRangeItem; a bound above
-// another is refused when the profile is applied.
+// another is refused when the profile is applied. (Each such rule stands twice, over two resources each: over all at once, the
+// API server would estimate its cost as too high.)
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.min) || !has(self.max) || ['cpu', 'memory', 'ephemeral-storage', 'storage'].all(r, !(r in self.min) || !(r in self.max) || quantity(string(self.min[r])).compareTo(quantity(string(self.max[r]))) <= 0)",message="min must not be above max"
-// +kubebuilder:validation:XValidation:rule="!has(self.default) || !has(self.max) || ['cpu', 'memory', 'ephemeral-storage'].all(r, !(r in self.default) || !(r in self.max) || quantity(string(self.default[r])).compareTo(quantity(string(self.max[r]))) <= 0)",message="default must not be above max"
-// +kubebuilder:validation:XValidation:rule="!has(self.defaultRequest) || !has(self.default) || ['cpu', 'memory', 'ephemeral-storage'].all(r, !(r in self.defaultRequest) || !(r in self.default) || quantity(string(self.defaultRequest[r])).compareTo(quantity(string(self.default[r]))) <= 0)",message="defaultRequest must not be above default"
-// +kubebuilder:validation:XValidation:rule="!has(self.min) || !has(self.defaultRequest) || ['cpu', 'memory', 'ephemeral-storage'].all(r, !(r in self.min) || !(r in self.defaultRequest) || quantity(string(self.min[r])).compareTo(quantity(string(self.defaultRequest[r]))) <= 0)",message="min must not be above defaultRequest"
+// +kubebuilder:validation:XValidation:rule="!has(self.min) || !has(self.max) || ['cpu', 'memory'].all(r, !(r in self.min) || !(r in self.max) || quantity(string(self.min[r])).compareTo(quantity(string(self.max[r]))) <= 0)",message="min must not be above max"
+// +kubebuilder:validation:XValidation:rule="!has(self.min) || !has(self.max) || ['ephemeral-storage', 'storage'].all(r, !(r in self.min) || !(r in self.max) || quantity(string(self.min[r])).compareTo(quantity(string(self.max[r]))) <= 0)",message="min must not be above max"
+// +kubebuilder:validation:XValidation:rule="!has(self.default) || !has(self.max) || ['cpu', 'memory'].all(r, !(r in self.default) || !(r in self.max) || quantity(string(self.default[r])).compareTo(quantity(string(self.max[r]))) <= 0)",message="default must not be above max"
+// +kubebuilder:validation:XValidation:rule="!has(self.default) || !has(self.max) || ['ephemeral-storage'].all(r, !(r in self.default) || !(r in self.max) || quantity(string(self.default[r])).compareTo(quantity(string(self.max[r]))) <= 0)",message="default must not be above max"
+// +kubebuilder:validation:XValidation:rule="!has(self.defaultRequest) || !has(self.default) || ['cpu', 'memory'].all(r, !(r in self.defaultRequest) || !(r in self.default) || quantity(string(self.defaultRequest[r])).compareTo(quantity(string(self.default[r]))) <= 0)",message="defaultRequest must not be above default"
+// +kubebuilder:validation:XValidation:rule="!has(self.defaultRequest) || !has(self.default) || ['ephemeral-storage'].all(r, !(r in self.defaultRequest) || !(r in self.default) || quantity(string(self.defaultRequest[r])).compareTo(quantity(string(self.default[r]))) <= 0)",message="defaultRequest must not be above default"
+// +kubebuilder:validation:XValidation:rule="!has(self.min) || !has(self.defaultRequest) || ['cpu', 'memory'].all(r, !(r in self.min) || !(r in self.defaultRequest) || quantity(string(self.min[r])).compareTo(quantity(string(self.defaultRequest[r]))) <= 0)",message="min must not be above defaultRequest"
+// +kubebuilder:validation:XValidation:rule="!has(self.min) || !has(self.defaultRequest) || ['ephemeral-storage'].all(r, !(r in self.min) || !(r in self.defaultRequest) || quantity(string(self.min[r])).compareTo(quantity(string(self.defaultRequest[r]))) <= 0)",message="min must not be above defaultRequest"
 // +kubebuilder:validation:XValidation:rule="self.type == 'Container' || (!has(self.default) && !has(self.defaultRequest))",message="default and defaultRequest apply to the type Container only"
 type LimitRangeItem struct {
 	// type is what the item applies to: Container, Pod or PersistentVolumeClaim.

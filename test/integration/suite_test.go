@@ -1,0 +1,97 @@
+// Package integration tests the operator against a real control plane, as the ServiceAccount that config/rbac gives its
+// permissions to.
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/operator"
+	"github.com/bulwark-dev/bulwark/test/controlplane"
+)
+
+const operatorUser = "system:serviceaccount:bulwark-system:bulwark-manager"
+
+var (
+	ctx          context.Context
+	plane        *controlplane.ControlPlane
+	admin        client.Client
+	operatorConf *rest.Config
+	bulwark      *runningOperator
+)
+
+func TestIntegration(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "integration")
+}
+
+var _ = BeforeSuite(func() {
+	logf.SetLogger(zap.New(zap.WriteTo(GinkgoWriter), zap.UseDevMode(true)))
+	SetDefaultEventuallyTimeout(20 * time.Second)
+	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
+	SetDefaultConsistentlyDuration(2 * time.Second)
+
+	var cancel context.CancelFunc
+	ctx, cancel = context.WithCancel(context.Background())
+	DeferCleanup(cancel)
+
+	var err error
+	plane, err = controlplane.Start(ctx)
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() error { return plane.Stop() })
+	Expect(plane.Install(ctx)).To(Succeed())
+
+	admin, err = client.New(plane.Config, client.Options{Scheme: operator.Scheme()})
+	Expect(err).NotTo(HaveOccurred())
+	operatorConf, err = plane.ServiceAccountConfig(ctx, v1alpha1.OperatorNamespace, "bulwark-manager")
+	Expect(err).NotTo(HaveOccurred())
+
+	bulwark = startOperator()
+	DeferCleanup(func() { bulwark.stop() })
+})
+
+// runningOperator is an operator in this process.
+type runningOperator struct {
+	cancel  context.CancelFunc
+	done    chan error
+	metrics *prometheus.Registry
+}
+
+func startOperator() *runningOperator {
+	GinkgoHelper()
+	running, cancel := context.WithCancel(ctx)
+	o := &runningOperator{cancel: cancel, done: make(chan error, 1), metrics: prometheus.NewRegistry()}
+	go func() {
+		o.done <- operator.Run(running, operatorConf, operator.Options{
+			Namespace:           v1alpha1.OperatorNamespace,
+			ProtectedNamespaces: []string{"protected-*"},
+			Concurrency:         8,
+			MetricsAddress:      "0",
+			HealthAddress:       "0",
+			Registry:            o.metrics,
+			Logger:              logf.Log,
+			SeveralInOneProcess: true,
+		})
+	}()
+	return o
+}
+
+func (o *runningOperator) stop() {
+	GinkgoHelper()
+	o.cancel()
+	if err := <-o.done; err != nil && !errors.Is(err, context.Canceled) {
+		Fail(fmt.Sprintf("the operator ended with an error: %v", err))
+	}
+}
