@@ -3,13 +3,14 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
-	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
@@ -23,22 +24,24 @@ func (r *NamespaceReconciler) correct(ctx context.Context, p *pass, d drift.Drif
 	switch {
 	case d.Want == nil:
 		return r.remove(ctx, d.Got)
-	case baseline.KindOf(d.Want).Shared && (d.Got != nil || baseline.BelongsToNamespace(d.Want)):
+	case baseline.BelongsToNamespace(d.Want):
 		return r.apply(ctx, d)
 	case d.Got == nil:
 		return r.Client.Create(ctx, d.Want.DeepCopyObject().(client.Object))
 	case d.Replaces():
 		return r.replace(ctx, p, d)
+	case baseline.KindOf(d.Want).Shared:
+		return r.amend(ctx, d)
 	default:
 		return r.overwrite(ctx, d)
 	}
 }
 
-// overwrite replaces the whole object, if nobody has changed it since it was read.
+// overwrite replaces the whole object, whatever it holds by now: all of it is ours, and a lock on the version that was read
+// would only lose races with the quota controller's status writes and with whoever keeps editing.
 func (r *NamespaceReconciler) overwrite(ctx context.Context, d drift.Drift) error {
 	object := d.Want.DeepCopyObject().(client.Object)
 	object.SetUID(d.Got.GetUID())
-	object.SetResourceVersion(d.Got.GetResourceVersion())
 	return r.Client.Update(ctx, object)
 }
 
@@ -52,14 +55,29 @@ func (r *NamespaceReconciler) replace(ctx context.Context, p *pass, d drift.Drif
 	return r.Client.Create(ctx, d.Want.DeepCopyObject().(client.Object))
 }
 
-// apply sets our fields of a shared object, by server-side apply. Others' fields stay theirs. The UID of the object that was
-// found goes along, so that one that has vanished since, a namespace say, is not made by applying to it.
+// apply sets our fields of an object that comes with the namespace, by server-side apply. Others' fields stay theirs. The UID
+// of the object that was found goes along, so that one that has vanished since, a namespace say, is not made by applying to it.
 func (r *NamespaceReconciler) apply(ctx context.Context, d drift.Drift) error {
-	want := d.Want.DeepCopyObject().(baseline.Object)
+	var uid types.UID
 	if d.Got != nil {
-		want.SetUID(d.Got.GetUID())
+		uid = d.Got.GetUID()
 	}
-	return r.Client.Apply(ctx, applyConfiguration(want), client.ForceOwnership)
+	return r.Client.Apply(ctx, applyConfiguration(d.Want, uid), client.ForceOwnership)
+}
+
+// amend sets our fields of a ServiceAccount that we made. Another profile's ownership ends where this one's begins.
+func (r *NamespaceReconciler) amend(ctx context.Context, d drift.Drift) error {
+	got, want := d.Got.(*corev1.ServiceAccount), d.Want.(*corev1.ServiceAccount)
+	amended := got.DeepCopy()
+	amended.Labels = maps.Clone(got.Labels)
+	if amended.Labels == nil {
+		amended.Labels = map[string]string{}
+	}
+	maps.Copy(amended.Labels, want.Labels)
+	amended.OwnerReferences = slices.DeleteFunc(amended.OwnerReferences, drift.OwnedByProfile)
+	amended.OwnerReferences = append(amended.OwnerReferences, want.OwnerReferences...)
+	amended.AutomountServiceAccountToken = want.AutomountServiceAccountToken
+	return r.Client.Patch(ctx, amended, client.MergeFrom(got))
 }
 
 // remove takes an object away; from one that comes with the namespace, only our fields of it.
@@ -102,31 +120,23 @@ func (r *NamespaceReconciler) deleteObject(ctx context.Context, got baseline.Obj
 	return client.IgnoreNotFound(err)
 }
 
-// applyConfiguration is what Bulwark sets on a shared object.
-func applyConfiguration(want baseline.Object) runtime.ApplyConfiguration {
-	switch o := want.(type) {
-	case *corev1.Namespace:
-		return corev1ac.Namespace(o.Name).WithUID(o.UID).WithLabels(o.Labels)
-	case *corev1.ServiceAccount:
-		account := corev1ac.ServiceAccount(o.Name, o.Namespace).WithLabels(o.Labels)
-		if o.UID != "" {
-			account.WithUID(o.UID)
-		}
-		account.AutomountServiceAccountToken = o.AutomountServiceAccountToken
-		for _, owner := range o.OwnerReferences {
-			account.WithOwnerReferences(metav1ac.OwnerReference().
-				WithAPIVersion(owner.APIVersion).WithKind(owner.Kind).WithName(owner.Name).WithUID(owner.UID).
-				WithController(*owner.Controller))
-		}
-		return account
+// applyConfiguration is what Bulwark sets on an object that comes with the namespace.
+func applyConfiguration(want baseline.Object, uid types.UID) runtime.ApplyConfiguration {
+	if o, ok := want.(*corev1.Namespace); ok {
+		return corev1ac.Namespace(o.Name).WithUID(uid).WithLabels(o.Labels)
 	}
-	panic(fmt.Sprintf("controllers: %T is not a shared kind", want))
+	account := corev1ac.ServiceAccount(want.GetName(), want.GetNamespace()).WithLabels(want.GetLabels())
+	account.AutomountServiceAccountToken = want.(*corev1.ServiceAccount).AutomountServiceAccountToken
+	if uid != "" {
+		account.WithUID(uid)
+	}
+	return account
 }
 
 // emptyApplyConfiguration sets nothing, and so gives up all that Bulwark set.
 func emptyApplyConfiguration(got baseline.Object) runtime.ApplyConfiguration {
-	if o, ok := got.(*corev1.ServiceAccount); ok {
-		return corev1ac.ServiceAccount(o.Name, o.Namespace)
+	if _, ok := got.(*corev1.Namespace); ok {
+		return corev1ac.Namespace(got.GetName()).WithUID(got.GetUID())
 	}
-	return corev1ac.Namespace(got.GetName()).WithUID(got.GetUID())
+	return corev1ac.ServiceAccount(got.GetName(), got.GetNamespace()).WithUID(got.GetUID())
 }

@@ -10,8 +10,9 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// Manager is the field manager, other than Bulwark, that last set one of the fields, by an object's managedFields. Nobody
-// owns a field that was removed: then it is the manager that last changed the object at all. Empty if none did.
+// Manager is the field manager, other than Bulwark, that last set one of the fields, by an object's managedFields. It is empty
+// where they do not tell: nobody owns a field that was removed, and to name whoever changed the object last would accuse by
+// chance. Of an object that should not be there at all, any field counts: pass none.
 //
 // It is a hint for the reader of a report. Clients name themselves, so that nothing may be decided by it.
 func Manager(managedFields []metav1.ManagedFieldsEntry, fields []Field) string {
@@ -22,12 +23,9 @@ func Manager(managedFields []metav1.ManagedFieldsEntry, fields []Field) string {
 		return ptr.Deref(b.Time, metav1.Time{}).Compare(ptr.Deref(a.Time, metav1.Time{}).Time)
 	})
 	for _, entry := range others {
-		if ownsAny(entry, fields) {
+		if len(fields) == 0 || ownsAny(entry, fields) {
 			return entry.Manager
 		}
-	}
-	if len(others) > 0 {
-		return others[0].Manager
 	}
 	return ""
 }
@@ -41,7 +39,7 @@ func ownsAny(entry metav1.ManagedFieldsEntry, fields []Field) bool {
 		return false // Nothing can be read from it, so it attributes nothing.
 	}
 	owns := false
-	owned.Iterate(func(path fieldpath.Path) {
+	owned.Leaves().Iterate(func(path fieldpath.Path) { // To own a map says nothing of its keys.
 		owns = owns || slices.ContainsFunc(fields, func(f Field) bool { return overlaps(path, f.Path) })
 	})
 	return owns

@@ -4,7 +4,6 @@ package drift
 import (
 	"slices"
 
-	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -80,10 +79,13 @@ func Ours(o baseline.Object) bool {
 	if o.GetLabels()[v1alpha1.ManagedByLabel] == v1alpha1.ManagedBy {
 		return true
 	}
-	return slices.ContainsFunc(o.GetOwnerReferences(), func(owner metav1.OwnerReference) bool {
-		gv, err := schema.ParseGroupVersion(owner.APIVersion)
-		return err == nil && gv.Group == v1alpha1.GroupVersion.Group && owner.Kind == "SecurityProfile"
-	})
+	return slices.ContainsFunc(o.GetOwnerReferences(), OwnedByProfile)
+}
+
+// OwnedByProfile reports whether an owner is a SecurityProfile.
+func OwnedByProfile(owner metav1.OwnerReference) bool {
+	gv, err := schema.ParseGroupVersion(owner.APIVersion)
+	return err == nil && gv.Group == v1alpha1.GroupVersion.Group && owner.Kind == "SecurityProfile"
 }
 
 func compareObject(want, got baseline.Object) []Field {
@@ -109,7 +111,7 @@ func compareMetadata(want, got baseline.Object) []Field {
 	)
 }
 
-// compareSharedMetadata compares the labels and owners that are desired, whatever others there are.
+// compareSharedMetadata compares the labels that are desired and the owners that are profiles, whatever others there are.
 func compareSharedMetadata(want, got baseline.Object) []Field {
 	labels := map[string]string{}
 	for key, value := range got.GetLabels() {
@@ -117,16 +119,12 @@ func compareSharedMetadata(want, got baseline.Object) []Field {
 			labels[key] = value
 		}
 	}
-	var owners []metav1.OwnerReference
-	for _, owner := range got.GetOwnerReferences() {
-		if slices.ContainsFunc(want.GetOwnerReferences(), func(w metav1.OwnerReference) bool {
-			return equality.Semantic.DeepEqual(w, owner)
-		}) {
-			owners = append(owners, owner)
-		}
+	owners := slices.DeleteFunc(slices.Clone(got.GetOwnerReferences()), func(owner metav1.OwnerReference) bool {
+		return !OwnedByProfile(owner)
+	})
+	fields := compareValues([]string{"metadata", "labels"}, want.GetLabels(), labels)
+	if baseline.BelongsToNamespace(want) { // Whoever owns it, it is not us.
+		return fields
 	}
-	return slices.Concat(
-		compareValues([]string{"metadata", "labels"}, want.GetLabels(), labels),
-		compareValues([]string{"metadata", "ownerReferences"}, want.GetOwnerReferences(), owners),
-	)
+	return append(fields, compareValues([]string{"metadata", "ownerReferences"}, want.GetOwnerReferences(), owners)...)
 }
