@@ -1,0 +1,128 @@
+package validation
+
+import (
+	"fmt"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+)
+
+const undeclared = "field not declared in schema"
+
+var _ = DescribeTable("A profile is refused for", ExpectOnlyBadRefused,
+	Entry("a field of the spec that does not exist", refusal{
+		in: selecting(`podSecurity: {enforce: baseline}%s`), good: ``, bad: `, namespaces: [a]`,
+		path: "spec.namespaces", reason: undeclared,
+	}),
+	Entry("a misspelt field of a section", refusal{
+		in: selecting(`podSecurity: {%s: baseline}`), good: "enforce", bad: "enforced",
+		path: "spec.podSecurity.enforced", reason: undeclared,
+	}),
+	Entry("a misspelt field of a NetworkPolicy", refusal{
+		in: selecting(`network: {policies: [{name: web, spec: {podSelector: {}, %s: [Ingress]}}]}`), good: "policyTypes", bad: "policyType",
+		path: `spec.network.policies[name="web"].spec.policyType`, reason: undeclared,
+	}),
+	Entry("a misspelt field of a list without keys", refusal{
+		in:   selecting(`rbac: {roles: [{name: a, rules: [{resources: [pods], verbs: [get], %s: [a]}]}]}`),
+		good: "resourceNames", bad: "nonResourceURLs",
+		path: `spec.rbac.roles[name="a"].rules[0].nonResourceURLs`, reason: undeclared,
+	}),
+	Entry("an unknown enforcement", refusal{
+		in: selecting(`podSecurity: {enforce: baseline}, enforcement: %s`), good: "Audit", bad: "audit",
+		path: "spec.enforcement", reason: `Unsupported value: "audit": supported values: "Enforce", "Audit"`,
+	}),
+	Entry("an unknown deletionPolicy", refusal{
+		in: selecting(`podSecurity: {enforce: baseline}, deletionPolicy: %s`), good: "Retain", bad: "Keep",
+		path: "spec.deletionPolicy", reason: `Unsupported value: "Keep": supported values: "Delete", "Retain"`,
+	}),
+	Entry("an unknown adoption", refusal{
+		in: selecting(`podSecurity: {enforce: baseline}, adoption: %s`), good: "Adopt", bad: "Always",
+		path: "spec.adoption", reason: `Unsupported value: "Always": supported values: "Never", "Adopt"`,
+	}),
+	Entry("a negative priority", refusal{
+		in: selecting(`podSecurity: {enforce: baseline}, priority: %s`), good: "0", bad: "-1",
+		path: "spec.priority", reason: "should be greater than or equal to 0",
+	}),
+	Entry("a priority above a million", refusal{
+		in: selecting(`podSecurity: {enforce: baseline}, priority: %s`), good: "1000000", bad: "1000001",
+		path: "spec.priority", reason: "should be less than or equal to 1000000",
+	}),
+	Entry("a missing namespaceSelector", refusal{
+		in: `%spodSecurity: {enforce: baseline}`, good: "namespaceSelector: {}, ", bad: "",
+		path: "spec.namespaceSelector", reason: "Required value",
+	}),
+	Entry("no section at all", refusal{
+		in: `namespaceSelector: {}%s`, good: ", rbac: {defaultServiceAccount: {}}", bad: "",
+		path: "spec", reason: "a profile must declare at least one of podSecurity, network, limits, quotas and rbac",
+	}),
+	Entry("an empty list of quotas", refusal{
+		in: selecting(`quotas: [%s]`), good: `{name: a, spec: {hard: {pods: "1"}}}`, bad: "",
+		path: "spec.quotas", reason: "should have at least 1 items",
+	}),
+)
+
+const valuesRule = "values must be given with In and NotIn, and must not be given with Exists and DoesNotExist"
+
+var _ = DescribeTable("A selection is refused for", ExpectOnlyBadRefused,
+	Entry("an unknown operator", refusal{
+		in:   `namespaceSelector: {matchExpressions: [{key: team, operator: %s, values: [a]}]}, podSecurity: {enforce: baseline}`,
+		good: "In", bad: "Equals",
+		path: "spec.namespaceSelector.matchExpressions[0].operator", reason: `Unsupported value: "Equals": supported values: "In", "NotIn", "Exists", "DoesNotExist"`,
+	}),
+	Entry("In without values", refusal{
+		in:   `namespaceSelector: {matchExpressions: [{key: team, operator: In%s}]}, podSecurity: {enforce: baseline}`,
+		good: ", values: [a]", bad: "",
+		path: "spec.namespaceSelector.matchExpressions[0]", reason: valuesRule,
+	}),
+	Entry("NotIn with an empty list of values", refusal{
+		in:   `namespaceSelector: {matchExpressions: [{key: team, operator: NotIn, values: [%s]}]}, podSecurity: {enforce: baseline}`,
+		good: "a", bad: "",
+		path: "spec.namespaceSelector.matchExpressions[0]", reason: valuesRule,
+	}),
+	Entry("Exists with values", refusal{
+		in:   `namespaceSelector: {matchExpressions: [{key: team, operator: Exists%s}]}, podSecurity: {enforce: baseline}`,
+		good: "", bad: ", values: [a]",
+		path: "spec.namespaceSelector.matchExpressions[0]", reason: valuesRule,
+	}),
+	Entry("DoesNotExist with values", refusal{
+		in:   `namespaceSelector: {matchExpressions: [{key: team, operator: DoesNotExist%s}]}, podSecurity: {enforce: baseline}`,
+		good: "", bad: ", values: [a]",
+		path: "spec.namespaceSelector.matchExpressions[0]", reason: valuesRule,
+	}),
+	Entry("an exclusion that is a regular expression", refusal{
+		in: selecting(`podSecurity: {enforce: baseline}, excludeNamespaces: ["%s"]`), good: "ci-?*", bad: "ci-(a|b)",
+		path: "spec.excludeNamespaces[0]", reason: "should match '^[-a-z0-9*?]+$'",
+	}),
+	Entry("an exclusion in upper case", refusal{
+		in: selecting(`podSecurity: {enforce: baseline}, excludeNamespaces: [ok, "%s"]`), good: "ci", bad: "CI",
+		path: "spec.excludeNamespaces[1]", reason: "should match '^[-a-z0-9*?]+$'",
+	}),
+	Entry("an exclusion given twice", refusal{
+		in: selecting(`podSecurity: {enforce: baseline}, excludeNamespaces: [ci, %s]`), good: "cd", bad: "ci",
+		path: "spec.excludeNamespaces", reason: `duplicate entries for key ["ci"]`,
+	}),
+)
+
+var _ = Describe("The name", func() {
+	It("of a SecurityProfile may have 63 characters, and not 64", func() {
+		spec := selecting("podSecurity: {enforce: baseline}")
+		ExpectAccepted(profile(strings.Repeat("a", 63), spec))
+		ExpectRefused(profile(strings.Repeat("a", 64), spec), "<nil>",
+			"the name of a SecurityProfile is a label value on what it manages: at most 63 characters")
+	})
+
+	It("of a NamespacePosture is posture, and nothing else", func() {
+		report := `
+apiVersion: security.bulwark.dev/v1alpha1
+kind: NamespacePosture
+metadata: {name: %s, namespace: default}
+profile: example
+profileGeneration: 1
+enforcement: Enforce
+ready: true
+summary: {compliant: 1, drifted: 0, conflicted: 0, failed: 0}
+`
+		ExpectAccepted(fmt.Sprintf(report, "posture"))
+		ExpectRefused(fmt.Sprintf(report, "report"), "<nil>", "a NamespacePosture is always named posture")
+	})
+})
