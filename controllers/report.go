@@ -73,23 +73,30 @@ func managedObject(ref v1alpha1.ObjectReference, outcomes []outcome) v1alpha1.Ma
 	case v1alpha1.Present:
 		object.State, object.Message = v1alpha1.ObjectDrifted, string(o.Change)
 		if o.err != nil {
-			object.State, object.Message = v1alpha1.ObjectFailed, cut(o.err.Error()+remedy(o.Object.Kind, o.err))
+			object.State, object.Message = v1alpha1.ObjectFailed, cut(o.err.Error()+remedy(o.Want, o.err))
 		}
 	}
 	return object
 }
 
 // remedy is what a cluster's administrator can do about a refusal, where there is something to say beyond the API server's words.
-func remedy(kind string, err error) string {
-	switch {
-	case kind == "Role" && apierrors.IsForbidden(err):
+func remedy(want baseline.Object, err error) string {
+	if apierrors.IsForbidden(err) && strings.Contains(err.Error(), "exceeded quota") {
+		return "; remedy: raise the quota that counts these objects"
+	}
+	if !apierrors.IsForbidden(err) && !apierrors.IsNotFound(err) {
+		return ""
+	}
+	switch o := want.(type) {
+	case *rbacv1.Role:
 		return "; remedy: to let profiles grant these rules, label a ClusterRole that holds them " +
 			v1alpha1.AggregateToGrantableLabel + "=true"
-	case kind == "RoleBinding" && (apierrors.IsForbidden(err) || apierrors.IsNotFound(err)):
+	case *rbacv1.RoleBinding:
+		if o.RoleRef.Kind == "Role" {
+			return "; remedy: that of Role " + o.RoleRef.Name + ", which this binds"
+		}
 		return "; remedy: to let profiles bind this role, make sure that it exists, and label " +
 			v1alpha1.AggregateToGrantableLabel + "=true a ClusterRole that permits the verb bind on it in " + rbacv1.GroupName
-	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "exceeded quota"):
-		return "; remedy: raise the quota that counts these objects"
 	}
 	return ""
 }
