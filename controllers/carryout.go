@@ -62,10 +62,10 @@ func (r *NamespaceReconciler) resolve(ctx context.Context, p *pass, d drift.Drif
 	o := &outcome{Drift: d, recorded: p.records(d)}
 	switch o.state = r.decide(p, o); o.state {
 	case v1alpha1.Present, v1alpha1.Conflict, v1alpha1.Contested:
-		o.manager = r.attribute(ctx, p, o)
+		o.manager = r.attribute(ctx, o)
 		return o, nil
 	}
-	o.manager = r.attribute(ctx, p, o)
+	o.manager = r.attribute(ctx, o)
 	err := r.correct(ctx, p, d)
 	if apierrors.IsAlreadyExists(err) && d.Change == v1alpha1.Missing {
 		return r.resolveExisting(ctx, p, d)
@@ -131,7 +131,7 @@ func (r *NamespaceReconciler) decide(p *pass, o *outcome) v1alpha1.DriftState {
 }
 
 // attribute is the field manager that brought about a recorded drift, by one read of the object's metadata, or empty.
-func (r *NamespaceReconciler) attribute(ctx context.Context, p *pass, o *outcome) string {
+func (r *NamespaceReconciler) attribute(ctx context.Context, o *outcome) string {
 	if !o.recorded || o.Got == nil {
 		return ""
 	}

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -139,26 +140,29 @@ func (r *SecurityProfileReconciler) remains(ctx context.Context, profile string)
 		}
 	}
 	for i := range baseline.Kinds {
-		list, err := newList(r.Client.Scheme(), &baseline.Kinds[i])
-		if err != nil {
-			return false, err
+		if remains, err := r.remainsOf(ctx, &baseline.Kinds[i], profile); err != nil || remains {
+			return true, err
 		}
-		err = r.Client.List(ctx, list, client.MatchingLabels{v1alpha1.ProfileLabel: profile}, client.UnsafeDisableDeepCopy)
-		if err != nil {
-			return false, fmt.Errorf("listing %s of profile %s: %w", baseline.Kinds[i].Resource, profile, err)
-		}
-		items, err := itemsOf(list)
-		if err != nil {
-			return false, err
-		}
-		for _, o := range items {
-			namespace := o.GetNamespace()
-			if namespace == "" {
-				namespace = o.GetName()
-			}
-			if standing, err := r.standing(ctx, namespace); err != nil || standing {
-				return true, err
-			}
+	}
+	return false, nil
+}
+
+func (r *SecurityProfileReconciler) remainsOf(ctx context.Context, kind *baseline.Kind, profile string) (bool, error) {
+	list, err := newList(r.Client.Scheme(), kind)
+	if err != nil {
+		return false, err
+	}
+	if err := r.Client.List(ctx, list, client.MatchingLabels{v1alpha1.ProfileLabel: profile}, client.UnsafeDisableDeepCopy); err != nil {
+		return false, fmt.Errorf("listing %s of profile %s: %w", kind.Resource, profile, err)
+	}
+	items, err := itemsOf(list)
+	if err != nil {
+		return false, err
+	}
+	for _, o := range items {
+		namespace := cmp.Or(o.GetNamespace(), o.GetName()) // A Namespace is in itself.
+		if standing, err := r.standing(ctx, namespace); err != nil || standing {
+			return true, err
 		}
 	}
 	return false, nil

@@ -26,11 +26,11 @@ type ObjectReference struct {
 type DriftChange string
 
 const (
-	// Missing: the object should exist and does not.
+	// Missing means that the object should exist and does not.
 	Missing DriftChange = "Missing"
-	// Modified: the object exists and its content differs.
+	// Modified means that the object exists and its content differs.
 	Modified DriftChange = "Modified"
-	// Unexpected: the object bears Bulwark's labels, and the baseline does not hold it.
+	// Unexpected means that the object bears Bulwark's labels, and the baseline does not hold it.
 	Unexpected DriftChange = "Unexpected"
 )
 
@@ -40,13 +40,13 @@ const (
 type DriftState string
 
 const (
-	// Present: the object still differs, because the profile audits only or because the API server refused the correction.
+	// Present means that the object still differs, because the profile audits only or because the API server refused the correction.
 	Present DriftState = "Present"
-	// Corrected: the object is again as declared.
+	// Corrected means that the object is again as declared.
 	Corrected DriftState = "Corrected"
-	// Contested: another manager changes the object back again and again; corrections wait with a growing delay.
+	// Contested means that another manager changes the object back again and again; corrections wait with a growing delay.
 	Contested DriftState = "Contested"
-	// Conflict: Bulwark did not make the object and leaves it alone (see spec.adoption).
+	// Conflict means that Bulwark did not make the object and leaves it alone (see spec.adoption).
 	Conflict DriftState = "Conflict"
 )
 

@@ -160,9 +160,14 @@ type ObjectName string
 // +kubebuilder:validation:XValidation:rule="!has(self.defaultRequest) || !has(self.default) || ['ephemeral-storage'].all(r, !(r in self.defaultRequest) || !(r in self.default) || quantity(string(self.defaultRequest[r])).compareTo(quantity(string(self.default[r]))) <= 0)",message="defaultRequest must not be above default"
 // +kubebuilder:validation:XValidation:rule="!has(self.min) || !has(self.defaultRequest) || ['cpu', 'memory'].all(r, !(r in self.min) || !(r in self.defaultRequest) || quantity(string(self.min[r])).compareTo(quantity(string(self.defaultRequest[r]))) <= 0)",message="min must not be above defaultRequest"
 // +kubebuilder:validation:XValidation:rule="!has(self.min) || !has(self.defaultRequest) || ['ephemeral-storage'].all(r, !(r in self.min) || !(r in self.defaultRequest) || quantity(string(self.min[r])).compareTo(quantity(string(self.defaultRequest[r]))) <= 0)",message="min must not be above defaultRequest"
+// +kubebuilder:validation:XValidation:rule="!has(self.defaultRequest) || !has(self.max) || ['cpu', 'memory'].all(r, !(r in self.defaultRequest) || !(r in self.max) || quantity(string(self.defaultRequest[r])).compareTo(quantity(string(self.max[r]))) <= 0)",message="defaultRequest must not be above max"
+// +kubebuilder:validation:XValidation:rule="!has(self.defaultRequest) || !has(self.max) || ['ephemeral-storage'].all(r, !(r in self.defaultRequest) || !(r in self.max) || quantity(string(self.defaultRequest[r])).compareTo(quantity(string(self.max[r]))) <= 0)",message="defaultRequest must not be above max"
+// +kubebuilder:validation:XValidation:rule="!has(self.min) || !has(self.default) || ['cpu', 'memory'].all(r, !(r in self.min) || !(r in self.default) || quantity(string(self.min[r])).compareTo(quantity(string(self.default[r]))) <= 0)",message="min must not be above default"
+// +kubebuilder:validation:XValidation:rule="!has(self.min) || !has(self.default) || ['ephemeral-storage'].all(r, !(r in self.min) || !(r in self.default) || quantity(string(self.min[r])).compareTo(quantity(string(self.default[r]))) <= 0)",message="min must not be above default"
 // +kubebuilder:validation:XValidation:rule="self.type == 'Container' || (!has(self.default) && !has(self.defaultRequest))",message="default and defaultRequest apply to the type Container only"
 type LimitRangeItem struct {
-	// type is what the item applies to: Container, Pod or PersistentVolumeClaim.
+	// type is what the item applies to: Container, Pod or PersistentVolumeClaim. Quantities with a decimal point must be
+	// quoted: "1.5".
 	// +kubebuilder:validation:Enum=Container;Pod;PersistentVolumeClaim
 	// +required
 	Type corev1.LimitType `json:"type"`

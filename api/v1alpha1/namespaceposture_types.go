@@ -10,13 +10,13 @@ import (
 type ObjectState string
 
 const (
-	// ObjectCompliant: the object is as declared.
+	// ObjectCompliant means that the object is as declared.
 	ObjectCompliant ObjectState = "Compliant"
-	// ObjectDrifted: the object is missing or differs, or should not exist.
+	// ObjectDrifted means that the object is missing or differs, or should not exist.
 	ObjectDrifted ObjectState = "Drifted"
-	// ObjectConflict: an object that Bulwark did not make bears the name.
+	// ObjectConflict means that an object that Bulwark did not make bears the name.
 	ObjectConflict ObjectState = "Conflict"
-	// ObjectFailed: the API server refused the object.
+	// ObjectFailed means that the API server refused the object.
 	ObjectFailed ObjectState = "Failed"
 )
 

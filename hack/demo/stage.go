@@ -168,10 +168,22 @@ func (s *stage) kubectl(ctx context.Context, args string) (string, error) {
 }
 
 func (s *stage) print(args, out string) {
-	fmt.Fprintf(s.out, "$ kubectl %s\n%s", args, out)
+	fmt.Fprintf(s.out, "$ kubectl %s\n%s", quoted(fields(args)), out)
 	if !strings.HasSuffix(out, "\n") {
 		fmt.Fprintln(s.out)
 	}
+}
+
+// quoted is a command line that a shell takes as it is.
+func quoted(args []string) string {
+	var words []string
+	for _, arg := range args {
+		if strings.ContainsAny(arg, "{}[]\"\\ ") {
+			arg = "'" + arg + "'"
+		}
+		words = append(words, arg)
+	}
+	return strings.Join(words, " ")
 }
 
 func freeAddress() (string, error) {

@@ -34,7 +34,7 @@ func (d *Drift) Replaces() bool {
 	}
 	immutable := baseline.KindOf(d.Want).Immutable
 	return slices.ContainsFunc(d.Fields, func(f Field) bool {
-		return slices.ContainsFunc(immutable, func(path string) bool { return f.within(path) })
+		return slices.ContainsFunc(immutable, f.within)
 	})
 }
 

@@ -92,7 +92,18 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	if err := addHealth(mgr, permissions); err != nil {
 		return err
 	}
-	if err := mgr.Start(ctx); err != nil {
+	// The check does not run in the manager, which starts nothing until the caches have synced: without permissions they
+	// never do, and this is what says why.
+	ctx, cancel := context.WithCancel(ctx)
+	checked := make(chan struct{})
+	go func() {
+		defer close(checked)
+		permissions.run(ctx)
+	}()
+	err = mgr.Start(ctx)
+	cancel()
+	<-checked
+	if err != nil {
 		return fmt.Errorf("running the manager: %w", err)
 	}
 	return nil
@@ -132,7 +143,6 @@ func newManager(cfg *rest.Config, scheme *runtime.Scheme, o Options) (manager.Ma
 
 func addHealth(mgr manager.Manager, permissions *permissionCheck) error {
 	return errors.Join(
-		mgr.Add(permissions),
 		mgr.AddHealthzCheck("ping", func(*http.Request) error { return nil }),
 		mgr.AddReadyzCheck("permissions", permissions.ready),
 		mgr.AddReadyzCheck("caches", cachesSynced(mgr.GetCache())),

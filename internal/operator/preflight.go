@@ -53,11 +53,8 @@ func newPermissionCheck(c client.Client, log logr.Logger) *permissionCheck {
 	return &permissionCheck{client: c, log: log}
 }
 
-// NeedLeaderElection is false: every replica checks, so that one that is not the leader tells too.
-func (*permissionCheck) NeedLeaderElection() bool { return false }
-
-// Start checks until nothing is missing.
-func (p *permissionCheck) Start(ctx context.Context) error {
+// run checks until nothing is missing or the context ends.
+func (p *permissionCheck) run(ctx context.Context) {
 	for {
 		missing, err := p.review(ctx)
 		switch {
@@ -67,11 +64,11 @@ func (p *permissionCheck) Start(ctx context.Context) error {
 			p.log.Error(p.ready(nil), "The operator lacks permissions")
 		}
 		if err == nil && len(missing) == 0 {
-			return nil
+			return
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-time.After(recheckPermissions):
 		}
 	}

@@ -22,19 +22,21 @@ spec: {%s}
 // selecting is the spec of a profile that selects every namespace and declares these sections.
 func selecting(sections string) string { return "namespaceSelector: {}, " + sections }
 
-// refused are the parameters of a table of refusals. In what it holds, %s stands for the one place where the manifest that is
-// accepted and the one that is refused differ.
+// root is what the API server writes for a field path where a rule on the whole object is broken.
+const root = "<nil>"
+
+// refusal is an entry of a table of refusals.
 type refusal struct {
+	// in is the spec of a profile. %s stands for the one place where the profile accepted and the one refused differ.
 	in        string
 	good, bad string
-	path      string
-	reason    string
+	// path and reason are what the refusal has to name.
+	path, reason string
 }
 
 // ExpectOnlyBadRefused checks that the profile is accepted as long as it holds the good value, so that nothing but the bad
 // value explains the refusal, and that the refusal names the field and the reason.
 func ExpectOnlyBadRefused(r refusal) {
-	GinkgoHelper()
 	ExpectAccepted(profile("example", fmt.Sprintf(r.in, r.good)))
 	ExpectRefused(profile("example", fmt.Sprintf(r.in, r.bad)), r.path, r.reason)
 }

@@ -1,0 +1,87 @@
+# Bulwark. `make help` lists the targets.
+
+KUBERNETES_VERSION := v1.37.2
+IMG ?= bulwark:v0.1.0
+
+# Where the control plane's binaries are, and kubectl with them. KUBEBUILDER_ASSETS overrides.
+ASSETS  := $(or $(KUBEBUILDER_ASSETS),$(CURDIR)/bin/k8s/$(KUBERNETES_VERSION))
+KUBECTL ?= $(ASSETS)/kubectl
+
+CONTROLLER_GEN := go tool controller-gen
+GOLANGCI_LINT  := go tool -modfile=hack/tools/go.mod golangci-lint
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets.
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2} /^## / {printf "\n%s\n", substr($$0, 4)}' $(MAKEFILE_LIST)
+
+## See it work
+
+.PHONY: demo
+demo: build controlplane ## Show Bulwark at work on a control plane of its own. DEMO=once ends by itself.
+	@DEMO=$(DEMO) go run ./hack/demo
+
+.PHONY: controlplane
+controlplane: ## Build etcd, kube-apiserver, kube-controller-manager and kubectl, unless they are there (10 minutes, once).
+ifndef KUBEBUILDER_ASSETS
+	@hack/controlplane/build.sh $(ASSETS)
+endif
+
+## Develop
+
+.PHONY: build
+build: ## Build the operator into bin/.
+	@echo "building bin/manager (a minute the first time)"
+	@CGO_ENABLED=0 go build -trimpath -o bin/manager ./cmd/manager
+
+.PHONY: test
+test: controlplane build ## Run every test, the suites on a real control plane included (about 5 minutes).
+	@echo "running the tests; the suites on a control plane take about 3 minutes"
+	go test ./... -count=1 -timeout 20m
+
+.PHONY: generate
+generate: ## Generate deep copies, CRDs and RBAC from the types and markers.
+	$(CONTROLLER_GEN) object paths=./api/... crd output:crd:dir=config/crd/bases
+	$(CONTROLLER_GEN) rbac:roleName=bulwark-manager paths=./controllers/... output:rbac:dir=config/rbac
+
+.PHONY: verify
+verify: generate ## Check that what is generated and the module files are up to date, and that everything is formatted.
+	go mod tidy -diff
+	cd hack/controlplane && go mod tidy -diff
+	cd hack/tools && go mod tidy -diff
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "not formatted: run gofmt -w"; exit 1; }
+	@git diff --exit-code -- api config || { echo "generated files were not up to date: commit what make generate made"; exit 1; }
+
+.PHONY: lint
+lint: ## Lint with golangci-lint, pinned in hack/tools (its own build takes 3 minutes, once).
+	$(GOLANGCI_LINT) run ./...
+
+.PHONY: run
+run: build ## Run the operator against the cluster of the current kubeconfig, as its user.
+	bin/manager --leader-elect=false --metrics-bind-address=0 --log-format=text
+
+## Use on a cluster (the one of the current kubeconfig)
+
+.PHONY: install
+install: controlplane ## Install the CRDs.
+	$(KUBECTL) apply --server-side -k config/crd
+
+.PHONY: uninstall
+uninstall: controlplane ## Delete the profiles, then the CRDs. The operator must still be running.
+	@if $(KUBECTL) get crd securityprofiles.security.bulwark.dev >/dev/null 2>&1; then \
+		$(KUBECTL) delete securityprofiles --all --timeout=5m; fi
+	$(KUBECTL) delete -k config/crd --ignore-not-found
+
+.PHONY: docker-build
+docker-build: ## Build the operator's image, IMG.
+	docker build -t $(IMG) .
+
+.PHONY: deploy
+deploy: controlplane ## Install everything, with the image IMG.
+	$(KUBECTL) kustomize config/default | sed 's#image: bulwark:.*#image: $(IMG)#' | $(KUBECTL) apply --server-side -f -
+
+.PHONY: undeploy
+undeploy: uninstall ## Delete the profiles, wait until their baselines are gone, then delete everything.
+	$(KUBECTL) delete -k config/manager --ignore-not-found
+	$(KUBECTL) delete -k config/rbac --ignore-not-found

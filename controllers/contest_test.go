@@ -1,0 +1,124 @@
+package controllers
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+)
+
+var noon = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+
+func TestContestsWait(t *testing.T) {
+	tests := map[string]struct {
+		corrected []time.Duration // after noon
+		asked     time.Duration
+		want      time.Duration
+	}{
+		"no correction, no wait":              {asked: time.Minute},
+		"two corrections are no contest":      {corrected: after(0, 1), asked: time.Second},
+		"the third begins one":                {corrected: after(0, 1, 2), asked: 2 * time.Second, want: 2 * time.Second},
+		"the wait counts from the last":       {corrected: after(0, 1, 2), asked: 3 * time.Second, want: time.Second},
+		"the wait ends":                       {corrected: after(0, 1, 2), asked: 4 * time.Second},
+		"a wait that is long over is zero":    {corrected: after(0, 1, 2), asked: 5 * time.Minute},
+		"the fourth waits twice as long":      {corrected: after(0, 1, 2, 3), asked: 3 * time.Second, want: 4 * time.Second},
+		"the tenth waits 256 seconds":         {corrected: after(0, 0, 0, 0, 0, 0, 0, 0, 0, 0), want: 256 * time.Second},
+		"the eleventh waits five minutes":     {corrected: after(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), want: 5 * time.Minute},
+		"more never wait longer":              {corrected: make([]time.Duration, 100), want: 5 * time.Minute},
+		"a correction counts for ten minutes": {corrected: after(0, 599, 600), asked: 10 * time.Minute, want: 2 * time.Second},
+		"and no longer":                       {corrected: after(0, 599, 600), asked: 10*time.Minute + time.Nanosecond},
+		"the delay shrinks as corrections leave the window": {
+			corrected: after(0, 0, 0, 599, 600, 601), asked: 601 * time.Second, want: 2 * time.Second,
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := newContests()
+			for _, at := range tt.corrected {
+				c.corrected("shop", reference("Role", "bulwark-dev"), noon.Add(at))
+			}
+			if got := c.wait("shop", reference("Role", "bulwark-dev"), noon.Add(tt.asked)); got != tt.want {
+				t.Errorf("wait: want %s, got %s", tt.want, got)
+			}
+		})
+	}
+}
+
+func TestContestsAreOfOneObjectInOneNamespace(t *testing.T) {
+	c := newContests()
+	for range 3 {
+		c.corrected("shop", reference("Role", "bulwark-dev"), noon)
+	}
+	tests := map[string]struct {
+		namespace string
+		object    v1alpha1.ObjectReference
+		want      time.Duration
+	}{
+		"the contested object":                   {"shop", reference("Role", "bulwark-dev"), 2 * time.Second},
+		"the object of that name elsewhere":      {"till", reference("Role", "bulwark-dev"), 0},
+		"an object of another name":              {"shop", reference("Role", "bulwark-ops"), 0},
+		"an object of that name of another kind": {"shop", reference("RoleBinding", "bulwark-dev"), 0},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := c.wait(tt.namespace, tt.object, noon); got != tt.want {
+				t.Errorf("wait: want %s, got %s", tt.want, got)
+			}
+		})
+	}
+}
+
+func TestContestsForgetWhatLeftTheWindow(t *testing.T) {
+	c := newContests()
+	object := reference("Role", "bulwark-dev")
+	c.corrected("shop", object, noon)
+	c.corrected("shop", object, noon.Add(5*time.Minute))
+	c.corrected("shop", object, noon.Add(11*time.Minute))
+	want := map[contested][]time.Time{{"shop", object}: {noon.Add(5 * time.Minute), noon.Add(11 * time.Minute)}}
+	if diff := cmp.Diff(want, c.corrections, cmp.AllowUnexported(contested{})); diff != "" {
+		t.Errorf("corrections that are remembered (-want +got):\n%s", diff)
+	}
+	c.wait("shop", object, noon.Add(time.Hour))
+	if len(c.corrections) != 0 {
+		t.Errorf("an hour later: want nothing remembered, got %v", c.corrections)
+	}
+}
+
+func TestArrivals(t *testing.T) {
+	a := newArrivals()
+	a.note("shop", noon)
+	a.note("shop", noon.Add(time.Second))
+	a.note("till", noon.Add(2*time.Second))
+	now := noon.Add(time.Minute)
+	for _, step := range []struct {
+		what, namespace string
+		want            time.Time
+	}{
+		{"the first of several changes counts", "shop", noon},
+		{"another namespace has its own", "till", noon.Add(2 * time.Second)},
+		{"what was taken is gone", "shop", now},
+		{"what was never noted is now", "other", now},
+	} {
+		if got := a.take(step.namespace, now); !got.Equal(step.want) {
+			t.Errorf("%s: want %s, got %s", step.what, step.want, got)
+		}
+	}
+	a.note("shop", now)
+	if got := a.take("shop", now.Add(time.Hour)); !got.Equal(now) {
+		t.Errorf("noted again after it was taken: want %s, got %s", now, got)
+	}
+}
+
+func after(seconds ...int) []time.Duration {
+	var durations []time.Duration
+	for _, s := range seconds {
+		durations = append(durations, time.Duration(s)*time.Second)
+	}
+	return durations
+}
+
+func reference(kind, name string) v1alpha1.ObjectReference {
+	return v1alpha1.ObjectReference{APIVersion: "v1", Kind: kind, Name: name}
+}

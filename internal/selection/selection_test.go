@@ -1,0 +1,303 @@
+package selection
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+)
+
+type change func(*v1alpha1.SecurityProfile)
+
+func profile(name string, changes ...change) v1alpha1.SecurityProfile {
+	p := v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	for _, c := range changes {
+		c(&p)
+	}
+	return p
+}
+
+func labelled(key, value string) change {
+	return func(p *v1alpha1.SecurityProfile) {
+		p.Spec.NamespaceSelector.MatchLabels = map[string]string{key: value}
+	}
+}
+
+func requiring(key string, operator metav1.LabelSelectorOperator, values ...string) change {
+	return func(p *v1alpha1.SecurityProfile) {
+		p.Spec.NamespaceSelector.MatchExpressions = append(p.Spec.NamespaceSelector.MatchExpressions,
+			v1alpha1.LabelRequirement{Key: key, Operator: operator, Values: values})
+	}
+}
+
+func excluding(patterns ...string) change {
+	return func(p *v1alpha1.SecurityProfile) { p.Spec.ExcludeNamespaces = patterns }
+}
+
+func priority(n int32) change {
+	return func(p *v1alpha1.SecurityProfile) { p.Spec.Priority = n }
+}
+
+func deleted(p *v1alpha1.SecurityProfile) {
+	p.DeletionTimestamp = &metav1.Time{Time: time.Unix(1_700_000_000, 0)}
+}
+
+func names(profiles []*v1alpha1.SecurityProfile) []string {
+	var out []string
+	for _, p := range profiles {
+		out = append(out, p.Name)
+	}
+	return out
+}
+
+func TestSelects(t *testing.T) {
+	prod := map[string]string{"tier": "prod"}
+	for sentence, tc := range map[string]struct {
+		profiles  []v1alpha1.SecurityProfile
+		protected []string
+		namespace string
+		labels    map[string]string
+		want      []string
+	}{
+		"no profile selects nothing": {namespace: "team-a"},
+		"an empty selector selects a namespace without labels": {
+			profiles: []v1alpha1.SecurityProfile{profile("all")}, namespace: "team-a", want: []string{"all"},
+		},
+		"a label that matches selects": {
+			profiles: []v1alpha1.SecurityProfile{profile("p", labelled("tier", "prod"))}, namespace: "team-a", labels: prod,
+			want: []string{"p"},
+		},
+		"a label of another value does not select": {
+			profiles: []v1alpha1.SecurityProfile{profile("p", labelled("tier", "dev"))}, namespace: "team-a", labels: prod,
+		},
+		"a label that the namespace lacks does not select": {
+			profiles: []v1alpha1.SecurityProfile{profile("p", labelled("tier", "prod"))}, namespace: "team-a",
+		},
+		"In selects any of its values": {
+			profiles:  []v1alpha1.SecurityProfile{profile("p", requiring("tier", metav1.LabelSelectorOpIn, "dev", "prod"))},
+			namespace: "team-a", labels: prod, want: []string{"p"},
+		},
+		"NotIn selects a namespace without the label": {
+			profiles:  []v1alpha1.SecurityProfile{profile("p", requiring("tier", metav1.LabelSelectorOpNotIn, "prod"))},
+			namespace: "team-a", want: []string{"p"},
+		},
+		"NotIn does not select its values": {
+			profiles:  []v1alpha1.SecurityProfile{profile("p", requiring("tier", metav1.LabelSelectorOpNotIn, "prod"))},
+			namespace: "team-a", labels: prod,
+		},
+		"DoesNotExist does not select a namespace with the label": {
+			profiles:  []v1alpha1.SecurityProfile{profile("p", requiring("tier", metav1.LabelSelectorOpDoesNotExist))},
+			namespace: "team-a", labels: prod,
+		},
+		"labels and expressions must all be met": {
+			profiles: []v1alpha1.SecurityProfile{
+				profile("both", labelled("tier", "prod"), requiring("team", metav1.LabelSelectorOpExists)),
+				profile("one", labelled("tier", "prod")),
+			},
+			namespace: "team-a", labels: prod, want: []string{"one"},
+		},
+		"a namespace excluded by name is not selected": {
+			profiles:  []v1alpha1.SecurityProfile{profile("p", excluding("other", "sandbox"))},
+			namespace: "sandbox",
+		},
+		"an excluded name is no prefix": {
+			profiles:  []v1alpha1.SecurityProfile{profile("p", excluding("sandbox"))},
+			namespace: "sandbox-2", want: []string{"p"},
+		},
+		"a namespace excluded by a star is not selected": {
+			profiles:  []v1alpha1.SecurityProfile{profile("p", excluding("ci-*"))},
+			namespace: "ci-main-42",
+		},
+		"a star stands for no character too": {
+			profiles:  []v1alpha1.SecurityProfile{profile("p", excluding("ci-*"))},
+			namespace: "ci-",
+		},
+		"a star does not reach before its prefix": {
+			profiles:  []v1alpha1.SecurityProfile{profile("p", excluding("ci-*"))},
+			namespace: "my-ci-1", want: []string{"p"},
+		},
+		"a question mark is one character": {
+			profiles:  []v1alpha1.SecurityProfile{profile("p", excluding("pr-?"))},
+			namespace: "pr-7",
+		},
+		"a question mark is not two characters": {
+			profiles:  []v1alpha1.SecurityProfile{profile("p", excluding("pr-?"))},
+			namespace: "pr-77", want: []string{"p"},
+		},
+		"an exclude concerns only the profile that has it": {
+			profiles:  []v1alpha1.SecurityProfile{profile("a", excluding("sandbox")), profile("b")},
+			namespace: "sandbox", want: []string{"b"},
+		},
+		"a protected namespace is never selected": {
+			profiles:  []v1alpha1.SecurityProfile{profile("p")},
+			protected: []string{"kube-system"}, namespace: "kube-system",
+		},
+		"a protected glob is never selected": {
+			profiles:  []v1alpha1.SecurityProfile{profile("p")},
+			protected: []string{"openshift-*"}, namespace: "openshift-dns",
+		},
+		"protected does not reach further than its patterns": {
+			profiles:  []v1alpha1.SecurityProfile{profile("p")},
+			protected: []string{"kube-system"}, namespace: "kube-system-2", want: []string{"p"},
+		},
+		"the higher priority comes first, whatever the names": {
+			profiles:  []v1alpha1.SecurityProfile{profile("a", priority(1)), profile("z", priority(100)), profile("m", priority(50))},
+			namespace: "team-a", want: []string{"z", "m", "a"},
+		},
+		"of equal priorities the smaller name comes first": {
+			profiles:  []v1alpha1.SecurityProfile{profile("b"), profile("c"), profile("a")},
+			namespace: "team-a", want: []string{"a", "b", "c"},
+		},
+		"a higher priority that does not select does not count": {
+			profiles: []v1alpha1.SecurityProfile{
+				profile("low"), profile("high", priority(9), labelled("tier", "prod")),
+			},
+			namespace: "team-a", want: []string{"low"},
+		},
+		"a profile that is being deleted selects nothing": {
+			profiles:  []v1alpha1.SecurityProfile{profile("gone", priority(9), deleted), profile("next")},
+			namespace: "team-a", want: []string{"next"},
+		},
+		"an invalid selector selects nothing and spares the others": {
+			profiles: []v1alpha1.SecurityProfile{
+				profile("broken", priority(9), requiring("tier", "Near", "prod")), profile("sound"),
+			},
+			namespace: "team-a", labels: prod, want: []string{"sound"},
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			s := New(tc.profiles, tc.protected)
+			if diff := cmp.Diff(tc.want, names(s.Selects(tc.namespace, tc.labels))); diff != "" {
+				t.Errorf("Selects (-want +got):\n%s", diff)
+			}
+			governing := ""
+			if p := s.Governing(tc.namespace, tc.labels); p != nil {
+				governing = p.Name
+			}
+			if want := strings.Join(tc.want[:min(1, len(tc.want))], ""); governing != want {
+				t.Errorf("Governing: got %q, want %q", governing, want)
+			}
+		})
+	}
+}
+
+func TestSelectsDoesNotDependOnTheOrderOfProfiles(t *testing.T) {
+	a, b, c := profile("a"), profile("b", priority(5)), profile("c", priority(5))
+	want := []string{"b", "c", "a"}
+	for _, order := range [][]v1alpha1.SecurityProfile{{a, b, c}, {a, c, b}, {b, a, c}, {b, c, a}, {c, a, b}, {c, b, a}} {
+		if diff := cmp.Diff(want, names(New(order, nil).Selects("team-a", nil))); diff != "" {
+			t.Errorf("Selects (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestInvalid(t *testing.T) {
+	for sentence, tc := range map[string]struct {
+		profile v1alpha1.SecurityProfile
+		want    string // a part of the error; empty for none
+	}{
+		"a sound profile is valid": {
+			profile: profile("p", labelled("tier", "prod"), excluding("ci-*")),
+		},
+		"an unknown operator is named": {
+			profile: profile("p", requiring("tier", "Near", "prod")),
+			want:    `spec.namespaceSelector: "Near" is not a valid label selector operator`,
+		},
+		"In needs values": {
+			profile: profile("p", requiring("tier", metav1.LabelSelectorOpIn)),
+			want:    "for 'in', 'notin' operators, values set can't be empty",
+		},
+		"Exists takes no values": {
+			profile: profile("p", requiring("tier", metav1.LabelSelectorOpExists, "prod")),
+			want:    "values set must be empty for exists and does not exist",
+		},
+		"a label key must be one": {
+			profile: profile("p", labelled("not a key", "x")),
+			want:    `spec.namespaceSelector: key: Invalid value: "not a key"`,
+		},
+		"a label value must be one": {
+			profile: profile("p", labelled("tier", "not a value")),
+			want:    `Invalid value: "not a value"`,
+		},
+		"a malformed glob is named": {
+			profile: profile("p", excluding("sound", "a[")),
+			want:    `spec.excludeNamespaces: "a[": syntax error in pattern`,
+		},
+		"a profile that is being deleted is not complained about": {
+			profile: profile("p", requiring("tier", "Near"), deleted),
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			s := New([]v1alpha1.SecurityProfile{tc.profile, profile("other")}, nil)
+			err := s.Invalid("p")
+			switch {
+			case tc.want == "" && err != nil:
+				t.Errorf("got %v, want no error", err)
+			case tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)):
+				t.Errorf("got %v, want an error with %q", err, tc.want)
+			}
+			if err := s.Invalid("other"); err != nil {
+				t.Errorf("the other profile: got %v, want no error", err)
+			}
+			if err := s.Invalid("unheard-of"); err != nil {
+				t.Errorf("an unknown profile: got %v, want no error", err)
+			}
+		})
+	}
+}
+
+func TestProtected(t *testing.T) {
+	for sentence, tc := range map[string]struct {
+		more []string
+		want []string
+		err  string
+	}{
+		"Kubernetes' own namespaces are always protected": {
+			want: []string{"kube-system", "kube-public", "kube-node-lease"},
+		},
+		"more are added": {
+			more: []string{"bulwark-system", "openshift-*"},
+			want: []string{"kube-system", "kube-public", "kube-node-lease", "bulwark-system", "openshift-*"},
+		},
+		"a malformed glob is refused by name": {
+			more: []string{"ok", "team-["},
+			err:  `protected namespace "team-[": syntax error in pattern`,
+		},
+		"a glob that is malformed behind a star is refused": {
+			more: []string{"a*["},
+			err:  `protected namespace "a*[": syntax error in pattern`,
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			got, err := Protected(tc.more...)
+			message := ""
+			if err != nil {
+				message = err.Error()
+			}
+			if message != tc.err {
+				t.Errorf("error: got %q, want %q", message, tc.err)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestProtectedIsNotSharedBetweenCalls(t *testing.T) {
+	first, err := Protected("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Protected("b"); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"kube-system", "kube-public", "kube-node-lease", "a"}
+	if diff := cmp.Diff(want, first); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
