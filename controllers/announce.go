@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -52,12 +53,9 @@ func (p *pass) alreadyTold(o outcome) bool {
 		state, _ := p.reported(o.Object)
 		return state == v1alpha1.ObjectFailed
 	}
-	for _, entry := range p.previous.Drift {
-		if entry.State == o.state && o.continues(entry) {
-			return true
-		}
-	}
-	return false
+	return p.lasts(o) || slices.ContainsFunc(p.previous.Drift, func(entry v1alpha1.DriftEntry) bool {
+		return entry.State == o.state && o.continues(entry)
+	})
 }
 
 // sentence says what differs, and who did it.

@@ -46,13 +46,13 @@ func assemble(p *pass, desired []baseline.Object, outcomes []outcome, now time.T
 		count(&report.Summary, o.State)
 	}
 	report.Ready = int(report.Summary.Compliant) == len(report.Objects)
-	var history []v1alpha1.DriftEntry
-	if p.previous != nil {
-		history, report.DriftTotal = p.previous.Drift, p.previous.DriftTotal
-	}
+	report.Objects = report.Objects[:min(len(report.Objects), v1alpha1.MaxObjects)]
 	var added int
-	report.Drift, added = recordDrift(history, p.namespace.Name, outcomes, now)
-	report.DriftTotal += int64(added)
+	report.Drift, added = recordDrift(p, outcomes, now)
+	report.DriftTotal = int64(added)
+	if p.previous != nil {
+		report.DriftTotal += p.previous.DriftTotal
+	}
 	return report
 }
 
@@ -73,7 +73,7 @@ func managedObject(ref v1alpha1.ObjectReference, outcomes []outcome) v1alpha1.Ma
 	case v1alpha1.Present:
 		object.State, object.Message = v1alpha1.ObjectDrifted, string(o.Change)
 		if o.err != nil {
-			object.State, object.Message = v1alpha1.ObjectFailed, cut(o.err.Error()+remedy(o.Want, o.err))
+			object.State, object.Message = v1alpha1.ObjectFailed, cut(o.err.Error())+remedy(o.Want, o.err)
 		}
 	}
 	return object
@@ -130,12 +130,10 @@ func count(summary *v1alpha1.PostureSummary, state v1alpha1.ObjectState) {
 
 // recordDrift is the history with this pass's drifts added, newest first, and how many of them are new. An open entry whose
 // drift is found again stays the same entry; one whose drift is gone is closed.
-func recordDrift(
-	history []v1alpha1.DriftEntry, namespace string, outcomes []outcome, now time.Time,
-) ([]v1alpha1.DriftEntry, int) {
-	entries := make([]v1alpha1.DriftEntry, 0, len(history))
+func recordDrift(p *pass, outcomes []outcome, now time.Time) ([]v1alpha1.DriftEntry, int) {
+	var entries []v1alpha1.DriftEntry
 	known := map[int]bool{}
-	for _, entry := range history {
+	for _, entry := range p.history() {
 		if entry.State != v1alpha1.Corrected {
 			i := slices.IndexFunc(outcomes, func(o outcome) bool { return o.continues(entry) })
 			if i >= 0 && !known[i] {
@@ -149,11 +147,11 @@ func recordDrift(
 	}
 	var added []v1alpha1.DriftEntry
 	for i, o := range outcomes {
-		if !o.recorded || known[i] {
+		if !o.recorded || known[i] || p.lasts(o) {
 			continue
 		}
 		added = append(added, v1alpha1.DriftEntry{
-			Namespace:  namespace,
+			Namespace:  p.namespace.Name,
 			Object:     o.Object,
 			Change:     o.Change,
 			Fields:     drift.Report(o.Fields),
@@ -164,6 +162,29 @@ func recordDrift(
 	}
 	entries = append(added, entries...)
 	return entries[:min(len(entries), v1alpha1.MaxDrift)], len(added)
+}
+
+// history is the drift that the last report holds.
+func (p *pass) history() []v1alpha1.DriftEntry {
+	if p.previous == nil {
+		return nil
+	}
+	return p.previous.Drift
+}
+
+// lasts reports whether a drift that is still there was recorded before, in an entry that the bound on the history has cut off
+// since: by the state in which the last report holds the object. Otherwise more lasting drifts than the history holds
+// would push each other out of it for ever.
+func (p *pass) lasts(o outcome) bool {
+	if o.state == v1alpha1.Corrected || !p.current() || int(p.previous.DriftTotal) <= len(p.previous.Drift) {
+		return false
+	}
+	state, known := p.reported(o.Object)
+	if !known {
+		return o.Change == v1alpha1.Unexpected && len(p.previous.Objects) == v1alpha1.MaxObjects
+	}
+	inHistory := slices.ContainsFunc(p.previous.Drift, func(e v1alpha1.DriftEntry) bool { return e.Object == o.Object })
+	return !inHistory && state != v1alpha1.ObjectCompliant
 }
 
 // continues reports whether the outcome is the same drift as an open entry, still there or corrected at last.

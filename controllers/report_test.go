@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -26,7 +27,8 @@ func TestAssemble(t *testing.T) {
 		Namespace: "shop", Object: reference("LimitRange", "bulwark-limits"), Change: v1alpha1.Missing,
 		ObservedAt: metav1.NewTime(noon.Add(-time.Hour)), State: v1alpha1.Corrected,
 	}
-	limits := outcomeOf("bulwark-limits", v1alpha1.Missing, v1alpha1.Present)
+	limits := outcomeOf("bulwark-limits", v1alpha1.Modified, v1alpha1.Present)
+	limits.Fields, limits.manager = fields("spec.limits"), "kubectl-edit"
 	extra := outcomeOf("bulwark-old", v1alpha1.Unexpected, v1alpha1.Present)
 	pruned := outcomeOf("bulwark-old", v1alpha1.Unexpected, v1alpha1.Corrected)
 	tests := map[string]struct {
@@ -49,10 +51,11 @@ func TestAssemble(t *testing.T) {
 			change: func(r *v1alpha1.NamespacePosture) {
 				r.Ready = false
 				r.Summary = v1alpha1.PostureSummary{Compliant: 1, Drifted: 1}
-				r.Objects[1].State, r.Objects[1].Message = v1alpha1.ObjectDrifted, "Missing"
+				r.Objects[1].State, r.Objects[1].Message = v1alpha1.ObjectDrifted, "Modified"
 				r.DriftTotal = 8
 				r.Drift = []v1alpha1.DriftEntry{{
-					Namespace: "shop", Object: limits.Object, Change: v1alpha1.Missing,
+					Namespace: "shop", Object: limits.Object, Change: v1alpha1.Modified, Manager: "kubectl-edit",
+					Fields:     []v1alpha1.FieldDrift{{Path: "spec.limits", Want: "1", Got: "2"}},
 					ObservedAt: metav1.NewTime(noon), State: v1alpha1.Present,
 				}, entry}
 			},
@@ -62,7 +65,7 @@ func TestAssemble(t *testing.T) {
 			change: func(r *v1alpha1.NamespacePosture) {
 				r.Ready = false
 				r.Summary = v1alpha1.PostureSummary{Compliant: 1, Drifted: 1}
-				r.Objects[1].State, r.Objects[1].Message = v1alpha1.ObjectDrifted, "Missing"
+				r.Objects[1].State, r.Objects[1].Message = v1alpha1.ObjectDrifted, "Modified"
 			},
 		},
 		"an unexpected object that stays is an object of the report": {
@@ -87,7 +90,7 @@ func TestAssemble(t *testing.T) {
 			p := aPass()
 			p.previous = tt.previous
 			got := assemble(p, desired(), tt.outcomes, noon.Add(300*time.Millisecond))
-			if diff := cmp.Diff(want, got); diff != "" {
+			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("report (-want +got):\n%s", diff)
 			}
 		})
@@ -112,9 +115,9 @@ func TestAssembleIsAFixpoint(t *testing.T) {
 	for name, outcomes := range tests {
 		t.Run(name, func(t *testing.T) {
 			p := aPass()
-			first := assemble(p, desired(), outcomes, noon)
+			first := assemble(p, declared(outcomes), outcomes, noon)
 			p.previous = first.DeepCopy()
-			second := assemble(p, desired(), outcomes, noon.Add(time.Hour))
+			second := assemble(p, declared(outcomes), outcomes, noon.Add(time.Hour))
 			if diff := cmp.Diff(first, second); diff != "" {
 				t.Errorf("the second report (-first +second):\n%s", diff)
 			}
@@ -135,7 +138,7 @@ func TestManagedObjectMessages(t *testing.T) {
 	missingRole := apierrors.NewNotFound(schema.GroupResource{Group: rbacv1.GroupName, Resource: "clusterroles"}, "view")
 	const refused = `things "bulwark-x" is forbidden: `
 	tests := map[string]struct {
-		kind    string
+		want    baseline.Object
 		outcome outcome
 		state   v1alpha1.ObjectState
 		message string
@@ -159,35 +162,39 @@ func TestManagedObjectMessages(t *testing.T) {
 			outcome: outcome{state: v1alpha1.Present}, state: v1alpha1.ObjectDrifted, message: "Modified",
 		},
 		"a refused role says how to let it be granted": {
-			kind: "Role", outcome: outcome{state: v1alpha1.Present, err: forbidden("escalation")}, state: v1alpha1.ObjectFailed,
+			want: &rbacv1.Role{}, outcome: outcome{state: v1alpha1.Present, err: forbidden("escalation")}, state: v1alpha1.ObjectFailed,
 			message: refused + "escalation; remedy: to let profiles grant these rules, label a ClusterRole that holds them " +
 				"security.bulwark.dev/aggregate-to-grantable=true",
 		},
 		"a refused binding says how to let it be bound": {
-			kind: "RoleBinding", outcome: outcome{state: v1alpha1.Present, err: forbidden("escalation")}, state: v1alpha1.ObjectFailed,
+			want: bindingTo("ClusterRole", "view"), outcome: outcome{state: v1alpha1.Present, err: forbidden("escalation")}, state: v1alpha1.ObjectFailed,
 			message: refused + "escalation; remedy: to let profiles bind this role, make sure that it exists, and label " +
 				"security.bulwark.dev/aggregate-to-grantable=true a ClusterRole that permits the verb bind on it in " +
 				"rbac.authorization.k8s.io",
 		},
 		"so does a binding to a role that is not there": {
-			kind: "RoleBinding", outcome: outcome{state: v1alpha1.Present, err: missingRole}, state: v1alpha1.ObjectFailed,
+			want: bindingTo("ClusterRole", "view"), outcome: outcome{state: v1alpha1.Present, err: missingRole}, state: v1alpha1.ObjectFailed,
 			message: `clusterroles.rbac.authorization.k8s.io "view" not found; remedy: to let profiles bind this role, make ` +
 				"sure that it exists, and label security.bulwark.dev/aggregate-to-grantable=true a ClusterRole that permits " +
 				"the verb bind on it in rbac.authorization.k8s.io",
 		},
+		"a binding to a refused role of ours points to that role": {
+			want: bindingTo("Role", "bulwark-dev"), outcome: outcome{state: v1alpha1.Present, err: forbidden("escalation")},
+			state: v1alpha1.ObjectFailed, message: refused + "escalation; remedy: that of Role bulwark-dev, which this binds",
+		},
 		"a quota that is used up says so": {
-			kind: "LimitRange", outcome: outcome{state: v1alpha1.Present, err: forbidden("exceeded quota: q")},
+			want: &corev1.LimitRange{}, outcome: outcome{state: v1alpha1.Present, err: forbidden("exceeded quota: q")},
 			state: v1alpha1.ObjectFailed, message: refused + "exceeded quota: q; remedy: raise the quota that counts these objects",
 		},
 		"any other refusal is in the API server's words": {
-			kind: "LimitRange", outcome: outcome{state: v1alpha1.Present, err: errors.New("refused by a webhook")},
+			want: &corev1.LimitRange{}, outcome: outcome{state: v1alpha1.Present, err: errors.New("refused by a webhook")},
 			state: v1alpha1.ObjectFailed, message: "refused by a webhook",
 		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			ref := reference(tt.kind, "bulwark-x")
-			tt.outcome.Object, tt.outcome.Change = ref, v1alpha1.Modified
+			ref := reference("Any", "bulwark-x")
+			tt.outcome.Object, tt.outcome.Change, tt.outcome.Want = ref, v1alpha1.Modified, tt.want
 			want := v1alpha1.ManagedObject{ObjectReference: ref, State: tt.state, Message: tt.message}
 			if diff := cmp.Diff(want, managedObject(ref, []outcome{tt.outcome})); diff != "" {
 				t.Errorf("object (-want +got):\n%s", diff)
@@ -200,13 +207,10 @@ func TestLongRefusalIsCutAndKeepsItsRemedy(t *testing.T) {
 	ref := reference("Role", "bulwark-dev")
 	err := apierrors.NewForbidden(schema.GroupResource{Resource: "roles"}, "bulwark-dev", errors.New(strings.Repeat("é", 4000)))
 	got := managedObject(ref, []outcome{{
-		Drift: drift.Drift{Object: ref, Change: v1alpha1.Missing}, state: v1alpha1.Present, err: err,
+		Drift: drift.Drift{Object: ref, Change: v1alpha1.Missing, Want: &rbacv1.Role{}}, state: v1alpha1.Present, err: err,
 	}})
-	if n := utf8.RuneCountInString(got.Message); n > 1100 {
-		t.Errorf("the message has %d characters, and its schema allows 1100", n)
-	}
-	if !utf8.ValidString(got.Message) {
-		t.Error("the message was cut within a character")
+	if n := utf8.RuneCountInString(got.Message); n > 1400 || !utf8.ValidString(got.Message) {
+		t.Errorf("want at most the 1400 whole characters that the schema allows, got %d", n)
 	}
 	if start := `roles "bulwark-dev" is forbidden: é`; !strings.HasPrefix(got.Message, start) {
 		t.Errorf("want a message that starts with %q, got %q", start, got.Message)
@@ -214,6 +218,110 @@ func TestLongRefusalIsCutAndKeepsItsRemedy(t *testing.T) {
 	if end := "security.bulwark.dev/aggregate-to-grantable=true"; !strings.HasSuffix(got.Message, end) {
 		t.Errorf("want a message that ends with the remedy %q, got %q", end, got.Message)
 	}
+}
+
+// TestHistory takes one namespace through several passes, a minute apart.
+func TestHistory(t *testing.T) {
+	const (
+		object = "bulwark-limits"
+		closed = "12:00 bulwark-limits Modified Corrected"
+	)
+	present := outcomeOf(object, v1alpha1.Modified, v1alpha1.Present)
+	present.Fields = fields("spec.limits")
+	contended, corrected, elsewhere := present, present, present
+	contended.state, corrected.state = v1alpha1.Contested, v1alpha1.Corrected
+	elsewhere.Fields = fields("metadata.labels")
+	gone := outcomeOf(object, v1alpha1.Missing, v1alpha1.Present)
+	tests := map[string]struct {
+		passes [][]outcome
+		want   []string
+		total  int64
+	}{
+		"drift that stays is the same entry, seen when it was first": {
+			passes: [][]outcome{{present}, {present}, {present}},
+			want:   []string{"12:00 bulwark-limits Modified Present"}, total: 1,
+		},
+		"drift that stays, of which more becomes known, is the same entry": {
+			passes: [][]outcome{{present}, {contended}},
+			want:   []string{"12:00 bulwark-limits Modified Contested"}, total: 1,
+		},
+		"drift that is corrected at last is the same entry": {
+			passes: [][]outcome{{contended}, {corrected}, {}},
+			want:   []string{closed}, total: 1,
+		},
+		"drift that stays is the same entry, though it would not be recorded now": {
+			passes: [][]outcome{{present}, {unrecorded(present)}},
+			want:   []string{"12:00 bulwark-limits Modified Present"}, total: 1,
+		},
+		"drift that is gone is closed": {
+			passes: [][]outcome{{present}, {}},
+			want:   []string{closed}, total: 1,
+		},
+		"drift that comes again is another entry": {
+			passes: [][]outcome{{present}, {}, {present}},
+			want:   []string{"12:02 bulwark-limits Modified Present", closed}, total: 2,
+		},
+		"drift of other fields is another entry, and closes the first": {
+			passes: [][]outcome{{present}, {elsewhere}},
+			want:   []string{"12:01 bulwark-limits Modified Present", closed}, total: 2,
+		},
+		"drift of another kind is another entry, and closes the first": {
+			passes: [][]outcome{{present}, {gone}},
+			want:   []string{"12:01 bulwark-limits Missing Present", closed}, total: 2,
+		},
+		"what is not to be recorded is no entry": {
+			passes: [][]outcome{{unrecorded(present)}, {unrecorded(corrected)}},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			p := aPass()
+			for i, outcomes := range tt.passes {
+				p.previous = assemble(p, desired(), outcomes, noon.Add(time.Duration(i)*time.Minute))
+			}
+			if diff := cmp.Diff(tt.want, history(p.previous)); diff != "" {
+				t.Errorf("history (-want +got):\n%s", diff)
+			}
+			if p.previous.DriftTotal != tt.total {
+				t.Errorf("driftTotal: want %d, got %d", tt.total, p.previous.DriftTotal)
+			}
+		})
+	}
+}
+
+func TestHistoryKeepsTheNewest(t *testing.T) {
+	p := aPass()
+	var want []string
+	for i := range 40 {
+		o := outcomeOf("bulwark-limits", v1alpha1.Missing, v1alpha1.Corrected)
+		p.previous = assemble(p, desired(), []outcome{o}, noon.Add(time.Duration(i)*time.Minute))
+		want = append([]string{fmt.Sprintf("12:%02d bulwark-limits Missing Corrected", i)}, want...)
+	}
+	if diff := cmp.Diff(want[:32], history(p.previous)); diff != "" {
+		t.Errorf("history (-want +got):\n%s", diff)
+	}
+	if p.previous.DriftTotal != 40 {
+		t.Errorf("driftTotal: want 40, got %d", p.previous.DriftTotal)
+	}
+}
+
+func history(report *v1alpha1.NamespacePosture) []string {
+	var entries []string
+	for _, e := range report.Drift {
+		entries = append(entries, fmt.Sprintf("%s %s %s %s", e.ObservedAt.Format("15:04"), e.Object.Name, e.Change, e.State))
+	}
+	return entries
+}
+
+// declared is a baseline that holds whatever the outcomes say should exist.
+func declared(outcomes []outcome) []baseline.Object {
+	objects := desired()[:1]
+	for _, o := range outcomes {
+		if o.Change != v1alpha1.Unexpected {
+			objects = append(objects, &corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: o.Object.Name}})
+		}
+	}
+	return objects
 }
 
 // desired is a baseline of two objects.
@@ -252,7 +360,6 @@ func compliantReport() *v1alpha1.NamespacePosture {
 			{ObjectReference: reference("Namespace", "shop"), State: v1alpha1.ObjectCompliant},
 			{ObjectReference: reference("LimitRange", "bulwark-limits"), State: v1alpha1.ObjectCompliant},
 		},
-		Drift: []v1alpha1.DriftEntry{},
 	}
 }
 
@@ -279,6 +386,10 @@ func missing(n int) []outcome {
 		outcomes = append(outcomes, outcomeOf(fmt.Sprintf("bulwark-%03d", i), v1alpha1.Missing, v1alpha1.Present))
 	}
 	return outcomes
+}
+
+func bindingTo(kind, name string) baseline.Object {
+	return &rbacv1.RoleBinding{RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: kind, Name: name}}
 }
 
 func fields(path string) []drift.Field {

@@ -21,7 +21,7 @@ const maxNamed = 5
 // tally is what the reports of a profile come to.
 type tally struct {
 	counts     v1alpha1.NamespaceCounts
-	pending    []string // no report of this generation yet
+	pending    []string // no report of this generation yet; those below have one
 	drifted    []string
 	conflicted []string
 	failed     []string
@@ -49,7 +49,7 @@ func summarize(
 			t.counts.Overridden++
 		}
 	}
-	slices.SortFunc(t.drift, newestFirst)
+	slices.SortStableFunc(t.drift, newestFirst) // Of one object and second, the report has the newest first.
 	status := &v1alpha1.SecurityProfileStatus{
 		ObservedGeneration: profile.Generation,
 		Conditions:         slices.Clone(profile.Status.Conditions),
@@ -65,7 +65,7 @@ func summarize(
 func summarizeInvalid(profile *v1alpha1.SecurityProfile, why error, now time.Time) *v1alpha1.SecurityProfileStatus {
 	status := profile.Status.DeepCopy()
 	status.ObservedGeneration = profile.Generation
-	message := "the profile cannot be carried out: " + why.Error() + "; what it established before stays as it is"
+	message := "the profile cannot be carried out: " + cut(why.Error()) + "; what it established before stays as it is"
 	setConditions(status, []metav1.Condition{
 		{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonInvalid, Message: message},
 		{Type: v1alpha1.ConditionCompliant, Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonInvalid, Message: message},
@@ -81,21 +81,26 @@ func (t *tally) add(profile *v1alpha1.SecurityProfile, namespace string, report 
 		t.pending = append(t.pending, namespace)
 		return
 	}
-	if report.ProfileGeneration != profile.Generation {
+	current := report.ProfileGeneration == profile.Generation
+	if !current { // It still counts, but says nothing on whether this generation can be carried out.
 		t.pending = append(t.pending, namespace)
 	}
+	var trouble *[]string
 	switch s := report.Summary; {
 	case s.Failed > 0:
 		t.counts.Failed++
-		t.failed = append(t.failed, namespace)
+		trouble = &t.failed
 	case s.Conflicted > 0:
 		t.counts.Conflicted++
-		t.conflicted = append(t.conflicted, namespace)
+		trouble = &t.conflicted
 	case s.Drifted > 0:
 		t.counts.Drifted++
-		t.drifted = append(t.drifted, namespace)
+		trouble = &t.drifted
 	default:
 		t.counts.Compliant++
+	}
+	if current && trouble != nil {
+		*trouble = append(*trouble, namespace)
 	}
 	t.driftTotal += report.DriftTotal
 	t.drift = append(t.drift, report.Drift...)

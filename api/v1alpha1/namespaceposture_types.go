@@ -27,7 +27,7 @@ type ManagedObject struct {
 	// +required
 	State ObjectState `json:"state"`
 	// message says why the object is not Compliant: the API server's own words where it refused it, and the remedy.
-	// +kubebuilder:validation:MaxLength=1100
+	// +kubebuilder:validation:MaxLength=1400
 	// +optional
 	Message string `json:"message,omitempty"`
 }

@@ -30,4 +30,6 @@ const (
 
 	// MaxDrift bounds the drift list of a NamespacePosture and of a SecurityProfile's status.
 	MaxDrift = 32
+	// MaxObjects bounds the objects list of a NamespacePosture. A profile's own objects are always fewer.
+	MaxObjects = 512
 )

@@ -99,8 +99,6 @@ func (s *stage) close() error {
 	return errors.Join(failures...)
 }
 
-func (s *stage) assets() string { return controlplane.Assets() }
-
 func (s *stage) title(title string) {
 	fmt.Fprintf(s.out, "\n\033[1m== %s\033[0m\n", title)
 }

@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/bulwark-dev/bulwark/test/controlplane"
 )
 
 // tamper is something that a tenant does to the baseline, and how one sees that it is undone.
@@ -60,8 +64,13 @@ func run(ctx context.Context, out io.Writer, once bool) (err error) {
 	if once {
 		return nil
 	}
+	kubeconfig := filepath.Join(controlplane.Root(), "bin", "demo.kubeconfig")
+	if err := controlplane.WriteKubeconfig(kubeconfig, s.plane.Config); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.Remove(kubeconfig)) }()
 	fmt.Fprintf(out, "\nThe cluster stays up. In another terminal:\n\n  export KUBECONFIG=%s\n  export PATH=%s:$PATH\n  kubectl get secprof\n\nCtrl-C ends it.\n",
-		s.plane.Kubeconfig, s.assets())
+		kubeconfig, controlplane.Assets())
 	<-ctx.Done()
 	return nil
 }

@@ -79,6 +79,7 @@ func allowSameNamespace(denied []networkingv1.PolicyType) networkingv1.NetworkPo
 
 func allowAPIServer(api *v1alpha1.AllowAPIServer) networkingv1.NetworkPolicySpec {
 	var peers []networkingv1.NetworkPolicyPeer
+	slices.Sort(api.Ports)
 	for _, cidr := range slices.Sorted(slices.Values(api.CIDRs)) {
 		peers = append(peers, networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: cidr}})
 	}

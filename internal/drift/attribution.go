@@ -2,6 +2,7 @@ package drift
 
 import (
 	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -39,11 +40,14 @@ func ownsAny(entry metav1.ManagedFieldsEntry, fields []Field) bool {
 		return false // Nothing can be read from it, so it attributes nothing.
 	}
 	owns := false
-	owned.Leaves().Iterate(func(path fieldpath.Path) { // To own a map says nothing of its keys.
+	owned.Leaves().Iterate(func(path fieldpath.Path) {
 		owns = owns || slices.ContainsFunc(fields, func(f Field) bool { return overlaps(path, f.Path) })
 	})
 	return owns
 }
+
+// granularMaps are the maps whose keys are owned one by one: to own such a map, even an empty one, says nothing of its keys.
+var granularMaps = []string{"metadata.labels", "metadata.annotations", "spec.hard"}
 
 // overlaps reports whether one of two paths lies at or below the other.
 func overlaps(owned fieldpath.Path, field []string) bool {
@@ -52,5 +56,5 @@ func overlaps(owned fieldpath.Path, field []string) bool {
 			return false
 		}
 	}
-	return true
+	return len(owned) >= len(field) || !slices.Contains(granularMaps, strings.Join(field[:len(owned)], "."))
 }

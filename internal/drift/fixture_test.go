@@ -122,3 +122,45 @@ func namespaceOf(objects []baseline.Object) *corev1.Namespace {
 func owner(apiVersion, kind, name string) metav1.OwnerReference {
 	return metav1.OwnerReference{APIVersion: apiVersion, Kind: kind, Name: name, UID: "uid-2", Controller: ptr.To(true)}
 }
+
+// edited is an object after a change.
+func edited[T baseline.Object](object T, change func(T)) T {
+	change(object)
+	return object
+}
+
+func texts(fields []Field) []string {
+	var out []string
+	for _, f := range fields {
+		out = append(out, f.String())
+	}
+	return out
+}
+
+func objectMeta(name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{
+		Namespace: namespace, Name: "bulwark-" + name, Labels: map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy},
+	}
+}
+
+func role(name string) *rbacv1.Role {
+	return &rbacv1.Role{ObjectMeta: objectMeta(name), Rules: []rbacv1.PolicyRule{{Verbs: []string{"get"}}}}
+}
+
+func binding() *rbacv1.RoleBinding {
+	return &rbacv1.RoleBinding{
+		ObjectMeta: objectMeta("dev"),
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "bulwark-dev"},
+		Subjects:   []rbacv1.Subject{{Kind: "Group", APIGroup: rbacv1.GroupName, Name: "devs"}},
+	}
+}
+
+func quota(pods string) *corev1.ResourceQuota {
+	return &corev1.ResourceQuota{
+		ObjectMeta: objectMeta("compute"), Spec: corev1.ResourceQuotaSpec{Hard: quantities("pods", pods)},
+	}
+}
+
+func account(name string, automount bool) *corev1.ServiceAccount {
+	return &corev1.ServiceAccount{ObjectMeta: objectMeta(name), AutomountServiceAccountToken: &automount}
+}

@@ -23,15 +23,15 @@ func TestReplaces(t *testing.T) {
 		replaces  bool
 	}{
 		"a role binding to another role": {
-			want: binding("dev"), got: edited(binding("dev"), func(b *rbacv1.RoleBinding) { b.RoleRef.Name = "admin" }),
+			want: binding(), got: edited(binding(), func(b *rbacv1.RoleBinding) { b.RoleRef.Name = "admin" }),
 			replaces: true,
 		},
 		"a role binding to another kind of role": {
-			want: binding("dev"), got: edited(binding("dev"), func(b *rbacv1.RoleBinding) { b.RoleRef.Kind = "ClusterRole" }),
+			want: binding(), got: edited(binding(), func(b *rbacv1.RoleBinding) { b.RoleRef.Kind = "ClusterRole" }),
 			replaces: true,
 		},
 		"a role binding with another subject": {
-			want: binding("dev"), got: edited(binding("dev"), func(b *rbacv1.RoleBinding) {
+			want: binding(), got: edited(binding(), func(b *rbacv1.RoleBinding) {
 				b.Subjects = []rbacv1.Subject{{Kind: "User", Name: "eve"}}
 			}),
 		},
@@ -54,10 +54,10 @@ func TestReplaces(t *testing.T) {
 		"a quota of another amount": {want: quota("1"), got: quota("2")},
 		"a role with other rules":   {want: role("dev"), got: edited(role("dev"), func(r *rbacv1.Role) { r.Rules = nil })},
 		"a role binding that is missing": {
-			want: binding("dev"),
+			want: binding(),
 		},
 		"a role binding that is unexpected": {
-			got: binding("dev"),
+			got: binding(),
 		},
 	}
 	for name, tt := range tests {

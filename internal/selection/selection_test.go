@@ -287,17 +287,3 @@ func TestProtected(t *testing.T) {
 		})
 	}
 }
-
-func TestProtectedIsNotSharedBetweenCalls(t *testing.T) {
-	first, err := Protected("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Protected("b"); err != nil {
-		t.Fatal(err)
-	}
-	want := []string{"kube-system", "kube-public", "kube-node-lease", "a"}
-	if diff := cmp.Diff(want, first); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}

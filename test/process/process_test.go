@@ -100,21 +100,22 @@ var _ = Describe("The operator as a process", Ordered, func() {
 		p := started(kubeconfig, "--leader-elect=false")
 		Eventually(p.ready).Should(Equal(http.StatusOK))
 		url := "https://" + p.metrics + "/metrics"
-		status, _ := get(url, "")
-		Expect(status).To(Equal(http.StatusUnauthorized))
+		answers := func(token string) func() int {
+			return func() int { status, _ := get(url, token); return status }
+		}
+		Eventually(answers("")).Should(Equal(http.StatusUnauthorized))
 
 		prometheus := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "prometheus"}}
 		Expect(admin.Create(ctx, prometheus)).To(Succeed())
 		cfg, err := plane.ServiceAccountConfig(ctx, "default", "prometheus")
 		Expect(err).NotTo(HaveOccurred())
-		status, _ = get(url, cfg.BearerToken)
-		Expect(status).To(Equal(http.StatusForbidden))
+		Eventually(answers(cfg.BearerToken)).Should(Equal(http.StatusForbidden))
 		Expect(admin.Create(ctx, &rbacv1.ClusterRoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Name: "prometheus"},
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "bulwark-metrics-reader"},
 			Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: "default", Name: "prometheus"}},
 		})).To(Succeed())
-		Eventually(func() int { status, _ := get(url, cfg.BearerToken); return status }).WithTimeout(40 * time.Second).Should(Equal(http.StatusOK))
+		Eventually(answers(cfg.BearerToken)).WithTimeout(40 * time.Second).Should(Equal(http.StatusOK))
 		_, body := get(url, cfg.BearerToken)
 		Expect(body).To(ContainSubstring("bulwark_correction_duration_seconds_count"))
 		Expect(body).To(ContainSubstring(`controller_runtime_reconcile_total{controller="namespace"`))

@@ -1,0 +1,390 @@
+package controllers
+
+import (
+	"errors"
+	"fmt"
+	"math/rand"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/selection"
+)
+
+const (
+	compliant = "compliant"
+	drifted   = "drifted"
+	conflict  = "conflict"
+	refused   = "refused"
+	stale     = "stale"
+	unseen    = "unseen"
+)
+
+func TestSummarize(t *testing.T) {
+	audit := func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.Audit }
+	tests := map[string]struct {
+		states     []string // of the namespaces ns-0, ns-1, …
+		change     func(*v1alpha1.SecurityProfile)
+		counts     v1alpha1.NamespaceCounts
+		conditions []string
+	}{
+		"a profile that governs nothing is ready": {
+			conditions: []string{
+				"Ready=True BaselineInPlace: the baseline is in place in all 0 selected namespaces",
+				"Compliant=True Compliant: all 0 selected namespaces hold what is declared",
+			},
+		},
+		"all namespaces are compliant": {
+			states: []string{compliant, compliant},
+			counts: v1alpha1.NamespaceCounts{Selected: 2, Compliant: 2},
+			conditions: []string{
+				"Ready=True BaselineInPlace: the baseline is in place in all 2 selected namespaces",
+				"Compliant=True Compliant: all 2 selected namespaces hold what is declared",
+			},
+		},
+		"a namespace without a report is waited for": {
+			states: []string{compliant, unseen},
+			counts: v1alpha1.NamespaceCounts{Selected: 2, Compliant: 1},
+			conditions: []string{
+				"Ready=False Progressing: 1 of 2 selected namespaces have no report on this generation yet",
+				"Compliant=False Progressing: 1 of 2 selected namespaces have no report on this generation yet",
+				"Reconciling=True Progressing: 1 of 2 selected namespaces have no report on this generation yet",
+			},
+		},
+		"a report on an older generation counts and is waited for": {
+			states: []string{stale, compliant},
+			counts: v1alpha1.NamespaceCounts{Selected: 2, Compliant: 2},
+			conditions: []string{
+				"Ready=False Progressing: 1 of 2 selected namespaces have no report on this generation yet",
+				"Compliant=False Progressing: 1 of 2 selected namespaces have no report on this generation yet",
+				"Reconciling=True Progressing: 1 of 2 selected namespaces have no report on this generation yet",
+			},
+		},
+		"a namespace that differs is worked on": {
+			states: []string{compliant, drifted},
+			counts: v1alpha1.NamespaceCounts{Selected: 2, Compliant: 1, Drifted: 1},
+			conditions: []string{
+				"Ready=False Drifted: in 1 of 2 namespaces objects are missing or differ (ns-1)",
+				"Compliant=False Drifted: in 1 of 2 namespaces objects are missing or differ (ns-1)",
+				"Reconciling=True Drifted: in 1 of 2 namespaces objects are missing or differ (ns-1)",
+			},
+		},
+		"a conflict stalls": {
+			states: []string{conflict, compliant},
+			counts: v1alpha1.NamespaceCounts{Selected: 2, Compliant: 1, Conflicted: 1},
+			conditions: []string{
+				"Ready=False ObjectConflict: in 1 of 2 namespaces objects of another maker are in the way (ns-0)",
+				"Compliant=False ObjectConflict: in 1 of 2 namespaces objects of another maker are in the way (ns-0)",
+				"Stalled=True ObjectConflict: in 1 of 2 namespaces objects of another maker are in the way (ns-0)",
+			},
+		},
+		"a refusal stalls, is the gravest, and hides no other trouble": {
+			states: []string{drifted, conflict, refused},
+			counts: v1alpha1.NamespaceCounts{Selected: 3, Drifted: 1, Conflicted: 1, Failed: 1},
+			conditions: []string{
+				"Ready=False ApplyFailed: " + threeTroubles,
+				"Compliant=False ApplyFailed: " + threeTroubles,
+				"Stalled=True ApplyFailed: " + threeTroubles,
+			},
+		},
+		"a refusal stalls, though other namespaces are still waited for": {
+			states: []string{refused, unseen},
+			counts: v1alpha1.NamespaceCounts{Selected: 2, Failed: 1},
+			conditions: []string{
+				"Ready=False Progressing: 1 of 2 selected namespaces have no report on this generation yet",
+				"Compliant=False ApplyFailed: in 1 of 2 namespaces the API server refused objects (ns-0)",
+				"Stalled=True ApplyFailed: in 1 of 2 namespaces the API server refused objects (ns-0)",
+			},
+		},
+		"an audit that found drift is ready, and the profile is not compliant": {
+			states: []string{compliant, drifted}, change: audit,
+			counts: v1alpha1.NamespaceCounts{Selected: 2, Compliant: 1, Drifted: 1},
+			conditions: []string{
+				"Ready=True Audited: all 2 selected namespaces are audited; nothing is enforced",
+				"Compliant=False Drifted: in 1 of 2 namespaces objects are missing or differ (ns-1)",
+			},
+		},
+		"an audit waits for every namespace": {
+			states: []string{unseen}, change: audit,
+			counts: v1alpha1.NamespaceCounts{Selected: 1},
+			conditions: []string{
+				"Ready=False Progressing: 1 of 1 selected namespaces have no report on this generation yet",
+				"Compliant=False Progressing: 1 of 1 selected namespaces have no report on this generation yet",
+				"Reconciling=True Progressing: 1 of 1 selected namespaces have no report on this generation yet",
+			},
+		},
+		"a message names five namespaces at most": {
+			states: []string{drifted, drifted, drifted, drifted, drifted, drifted, drifted},
+			counts: v1alpha1.NamespaceCounts{Selected: 7, Drifted: 7},
+			conditions: []string{
+				"Ready=False Drifted: " + sevenDrifted,
+				"Compliant=False Drifted: " + sevenDrifted,
+				"Reconciling=True Drifted: " + sevenDrifted,
+			},
+		},
+		"a message names five namespaces without an and": {
+			states: []string{drifted, drifted, drifted, drifted, drifted}, change: audit,
+			counts: v1alpha1.NamespaceCounts{Selected: 5, Drifted: 5},
+			conditions: []string{
+				"Ready=True Audited: all 5 selected namespaces are audited; nothing is enforced",
+				"Compliant=False Drifted: in 5 of 5 namespaces objects are missing or differ (ns-0, ns-1, ns-2, ns-3, ns-4)",
+			},
+		},
+		"Reconciling and Stalled go when they hold no longer, and a condition of others stays": {
+			states: []string{compliant},
+			change: func(p *v1alpha1.SecurityProfile) {
+				for _, conditionType := range []string{"Stalled", "Reconciling", "Theirs"} {
+					p.Status.Conditions = append(p.Status.Conditions,
+						metav1.Condition{Type: conditionType, Status: metav1.ConditionTrue, Reason: "Old", Message: "old"})
+				}
+			},
+			counts: v1alpha1.NamespaceCounts{Selected: 1, Compliant: 1},
+			conditions: []string{
+				"Theirs=True Old: old",
+				"Ready=True BaselineInPlace: the baseline is in place in all 1 selected namespaces",
+				"Compliant=True Compliant: all 1 selected namespaces hold what is declared",
+			},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			profile := aPass().profile
+			if tt.change != nil {
+				tt.change(profile)
+			}
+			namespaces, reports := cluster(tt.states...)
+			status := summarize(profile, selectorOf(profile), namespaces, reports, noon)
+			if diff := cmp.Diff(tt.counts, status.Namespaces); diff != "" {
+				t.Errorf("counts (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tt.conditions, conditions(status)); diff != "" {
+				t.Errorf("conditions (-want +got):\n%s", diff)
+			}
+			if status.ObservedGeneration != 4 {
+				t.Errorf("observedGeneration: want 4, got %d", status.ObservedGeneration)
+			}
+		})
+	}
+}
+
+const (
+	threeTroubles = "in 1 of 3 namespaces the API server refused objects (ns-2); " +
+		"in 1 of 3 namespaces objects of another maker are in the way (ns-1); " +
+		"in 1 of 3 namespaces objects are missing or differ (ns-0)"
+	sevenDrifted = "in 7 of 7 namespaces objects are missing or differ (ns-0, ns-1, ns-2, ns-3, ns-4 and 2 more)"
+)
+
+func TestSummarizeCountsWhatTheProfileGoverns(t *testing.T) {
+	profile := aPass().profile
+	profile.Spec.NamespaceSelector.MatchLabels = map[string]string{"env": "prod"}
+	above := v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "above"}, Spec: v1alpha1.SecurityProfileSpec{
+		Priority: 1, NamespaceSelector: v1alpha1.NamespaceSelector{MatchLabels: map[string]string{"team": "a"}},
+	}}
+	below := v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "zzz"}}
+	selector := selection.New([]v1alpha1.SecurityProfile{above, *profile, below}, []string{"kube-*"})
+	named := func(name string, labels ...string) corev1.Namespace {
+		ns := corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{}}}
+		for i := 0; i < len(labels); i += 2 {
+			ns.Labels[labels[i]] = labels[i+1]
+		}
+		return ns
+	}
+	terminating := named("terminating", "env", "prod")
+	terminating.DeletionTimestamp = &metav1.Time{Time: noon}
+	namespaces := []corev1.Namespace{
+		named("governed", "env", "prod"), named("overridden", "env", "prod", "team", "a"), terminating,
+		named("not-selected"), named("kube-system", "env", "prod"),
+	}
+	reports := map[string]*v1alpha1.NamespacePosture{}
+	for _, ns := range namespaces {
+		reports[ns.Name] = report(ns.Name, compliant)
+	}
+
+	status := summarize(profile, selector, namespaces, reports, noon)
+	want := v1alpha1.NamespaceCounts{Selected: 1, Compliant: 1, Overridden: 1}
+	if diff := cmp.Diff(want, status.Namespaces); diff != "" {
+		t.Errorf("counts (-want +got):\n%s", diff)
+	}
+	if status.DriftTotal != 10 || len(status.Drift) != 1 || status.Drift[0].Namespace != "governed" {
+		t.Errorf("want the drift of the governed namespace alone, got %d and %v", status.DriftTotal, status.Drift)
+	}
+}
+
+func TestSummarizeDriftIsNewestFirst(t *testing.T) {
+	entry := func(namespace, kind, name string, minute int) v1alpha1.DriftEntry {
+		return v1alpha1.DriftEntry{
+			Namespace: namespace, Object: reference(kind, name),
+			ObservedAt: metav1.NewTime(noon.Add(time.Duration(minute) * time.Minute)),
+		}
+	}
+	namespaces, reports := cluster(compliant, compliant)
+	reports["ns-0"].Drift = []v1alpha1.DriftEntry{
+		entry("ns-0", "Role", "b", 5), entry("ns-0", "Role", "a", 5), entry("ns-0", "LimitRange", "z", 5), entry("ns-0", "Role", "a", 1),
+	}
+	reports["ns-1"].Drift = []v1alpha1.DriftEntry{entry("ns-1", "Role", "a", 9), entry("ns-1", "Role", "a", 5)}
+	profile := aPass().profile
+	status := summarize(profile, selectorOf(profile), namespaces, reports, noon)
+	want := []v1alpha1.DriftEntry{
+		entry("ns-1", "Role", "a", 9),
+		entry("ns-0", "LimitRange", "z", 5), entry("ns-0", "Role", "a", 5), entry("ns-0", "Role", "b", 5), entry("ns-1", "Role", "a", 5),
+		entry("ns-0", "Role", "a", 1),
+	}
+	if diff := cmp.Diff(want, status.Drift); diff != "" {
+		t.Errorf("drift (-want +got):\n%s", diff)
+	}
+	if status.DriftTotal != 20 {
+		t.Errorf("driftTotal: want 20, got %d", status.DriftTotal)
+	}
+}
+
+func TestSummarizeIsTheSameInAnyOrder(t *testing.T) {
+	var states []string
+	for i := range 24 {
+		states = append(states, []string{compliant, drifted, conflict, refused, stale, unseen}[i%6])
+	}
+	namespaces, reports := cluster(states...)
+	for name, r := range reports { // In one second, one object moved twice.
+		r.Drift = []v1alpha1.DriftEntry{driftOf(name, "second"), driftOf(name, "first")}
+	}
+	profile := aPass().profile
+	want := summarize(profile, selectorOf(profile), namespaces, reports, noon)
+	if len(want.Drift) != v1alpha1.MaxDrift {
+		t.Errorf("want %d drifts, got %d", v1alpha1.MaxDrift, len(want.Drift))
+	}
+	for seed := range int64(20) {
+		rand.New(rand.NewSource(seed)).Shuffle(len(namespaces), func(i, j int) {
+			namespaces[i], namespaces[j] = namespaces[j], namespaces[i]
+		})
+		if diff := cmp.Diff(want, summarize(profile, selectorOf(profile), namespaces, reports, noon)); diff != "" {
+			t.Fatalf("status after shuffling the namespaces (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestTransitionTimes(t *testing.T) {
+	later := noon.Add(time.Hour)
+	tests := map[string]struct {
+		before, after string
+		want          map[string]time.Time
+	}{
+		"nothing changed": {compliant, compliant, map[string]time.Time{"Ready": noon, "Compliant": noon}},
+		"only the reason changed": {
+			drifted, unseen, map[string]time.Time{"Ready": noon, "Compliant": noon, "Reconciling": noon},
+		},
+		"the status changed": {
+			compliant, drifted, map[string]time.Time{"Ready": later, "Compliant": later, "Reconciling": later},
+		},
+		"another condition came": {
+			drifted, refused, map[string]time.Time{"Ready": noon, "Compliant": noon, "Stalled": later},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			profile := aPass().profile
+			namespaces, reports := cluster(tt.before)
+			profile.Status = *summarize(profile, selectorOf(profile), namespaces, reports, noon.Add(300*time.Millisecond))
+			before := profile.DeepCopy()
+			namespaces, reports = cluster(tt.after)
+			status := summarize(profile, selectorOf(profile), namespaces, reports, later.Add(300*time.Millisecond))
+			got := map[string]time.Time{}
+			for _, c := range status.Conditions {
+				got[c.Type] = c.LastTransitionTime.Time
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("transition times (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(before, profile); diff != "" {
+				t.Errorf("the profile was changed (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestSummarizeInvalid(t *testing.T) {
+	const message = "the profile cannot be carried out: spec.excludeNamespaces: bad; what it established before stays as it is"
+	profile := aPass().profile
+	namespaces, reports := cluster(compliant, unseen)
+	profile.Status = *summarize(profile, selectorOf(profile), namespaces, reports, noon)
+	profile.Generation = 5
+	before := profile.DeepCopy()
+
+	status := summarizeInvalid(profile, errors.New("spec.excludeNamespaces: bad"), noon.Add(time.Hour))
+	want := []string{
+		"Ready=False InvalidSpec: " + message,
+		"Compliant=Unknown InvalidSpec: " + message,
+		"Stalled=True InvalidSpec: " + message,
+	}
+	if diff := cmp.Diff(want, conditions(status)); diff != "" {
+		t.Errorf("conditions (-want +got):\n%s", diff)
+	}
+	for _, c := range status.Conditions {
+		if c.ObservedGeneration != 5 {
+			t.Errorf("observedGeneration of %s: want 5, got %d", c.Type, c.ObservedGeneration)
+		}
+	}
+	kept := before.Status.DeepCopy()
+	kept.ObservedGeneration, kept.Conditions = 5, status.Conditions
+	if diff := cmp.Diff(kept, status); diff != "" {
+		t.Errorf("what was established before (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(before, profile); diff != "" {
+		t.Errorf("the profile was changed (-before +after):\n%s", diff)
+	}
+}
+
+func conditions(status *v1alpha1.SecurityProfileStatus) []string {
+	var conditions []string
+	for _, c := range status.Conditions {
+		conditions = append(conditions, fmt.Sprintf("%s=%s %s: %s", c.Type, c.Status, c.Reason, c.Message))
+	}
+	return conditions
+}
+
+func selectorOf(profile *v1alpha1.SecurityProfile) *selection.Selector {
+	return selection.New([]v1alpha1.SecurityProfile{*profile}, nil)
+}
+
+// cluster is namespaces ns-0, ns-1, … and the reports on them.
+func cluster(states ...string) ([]corev1.Namespace, map[string]*v1alpha1.NamespacePosture) {
+	var namespaces []corev1.Namespace
+	reports := map[string]*v1alpha1.NamespacePosture{}
+	for i, state := range states {
+		name := fmt.Sprintf("ns-%d", i)
+		namespaces = append(namespaces, corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
+		if state != unseen {
+			reports[name] = report(name, state)
+		}
+	}
+	return namespaces, reports
+}
+
+// report is a report of generation 4 with ten drifts, of which it holds one.
+func report(namespace, state string) *v1alpha1.NamespacePosture {
+	summary := map[string]v1alpha1.PostureSummary{
+		compliant: {Compliant: 9},
+		stale:     {Compliant: 9},
+		drifted:   {Compliant: 5, Drifted: 1},
+		conflict:  {Compliant: 5, Drifted: 1, Conflicted: 1},
+		refused:   {Compliant: 5, Drifted: 1, Conflicted: 1, Failed: 1},
+	}[state]
+	r := &v1alpha1.NamespacePosture{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace},
+		Profile:    "strict", ProfileGeneration: 4, Summary: summary,
+		DriftTotal: 10, Drift: []v1alpha1.DriftEntry{driftOf(namespace, "")},
+	}
+	if state == stale {
+		r.ProfileGeneration = 3
+	}
+	return r
+}
+
+func driftOf(namespace, manager string) v1alpha1.DriftEntry {
+	return v1alpha1.DriftEntry{
+		Namespace: namespace, Object: reference("Role", "bulwark-dev"), Change: v1alpha1.Modified,
+		Manager: manager, ObservedAt: metav1.NewTime(noon), State: v1alpha1.Corrected,
+	}
+}

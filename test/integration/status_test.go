@@ -1,0 +1,61 @@
+package integration
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/cli-utils/pkg/kstatus/status"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/test/fixture"
+)
+
+// kstatus is what Flux, Argo CD's generic check and kpt make of a profile, by the library that they use.
+func kstatus(profile *v1alpha1.SecurityProfile) status.Status {
+	GinkgoHelper()
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(profile)
+	Expect(err).NotTo(HaveOccurred())
+	content["apiVersion"], content["kind"] = v1alpha1.GroupVersion.String(), "SecurityProfile"
+	result, err := status.Compute(&unstructured.Unstructured{Object: content})
+	Expect(err).NotTo(HaveOccurred())
+	return result.Status
+}
+
+var _ = Describe("The status of a profile", func() {
+	It("is Current by kstatus when in place, Failed when stalled, InProgress when a new generation has not been seen", func() {
+		profile, namespace := Governed()
+		EventuallyEstablished(profile, namespace)
+		EventuallyReady(profile)
+		Expect(kstatus(profile)).To(Equal(status.CurrentStatus))
+
+		newer := profile.DeepCopy()
+		newer.Generation++
+		Expect(kstatus(newer)).To(Equal(status.InProgressStatus))
+
+		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.RBAC.Roles[0].Rules[0].Resources = []string{"secrets"} })
+		EventuallyCondition(profile, v1alpha1.ConditionStalled, metav1.ConditionTrue)
+		Expect(kstatus(profile)).To(Equal(status.FailedStatus))
+	})
+
+	It("lets kubectl wait for the generation that was just applied", func() {
+		profile, _ := Governed()
+		for range 3 {
+			Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Priority++ })
+			out, err := plane.Kubectl(ctx, "wait", "--for=condition=Ready", "securityprofile/"+profile.Name, "--timeout=20s").CombinedOutput()
+			Expect(err).NotTo(HaveOccurred(), string(out))
+			generation := profile.Generation
+			Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
+			Expect(profile.Status.ObservedGeneration).To(Equal(generation))
+		}
+	})
+
+	It("is Ready at once when the profile selects nothing", func() {
+		profile := fixture.Profile(uniqueName())
+		ExpectCreated(profile)
+		EventuallyReady(profile)
+		Expect(profile.Status.Namespaces).To(Equal(v1alpha1.NamespaceCounts{}))
+	})
+})
