@@ -8,7 +8,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -195,6 +197,15 @@ var _ = Describe("A namespace that goes", func() {
 			Expect(ReportOn(Default, namespace).Drift).To(BeEmpty(), "it is another namespace")
 		}
 		EventuallyReady(profile)
+	})
+
+	It("is not made anew by an apply that comes too late", func() {
+		name := uniqueName() // Has the API server never seen; by its UID, an apply says that it means one that is there.
+		late := corev1ac.Namespace(name).WithUID("11111111-2222-3333-4444-555555555555").WithLabels(map[string]string{"late": "yes"})
+		err := admin.Apply(ctx, late, client.FieldOwner(v1alpha1.FieldManager), client.ForceOwnership)
+		Expect(apierrors.IsConflict(err)).To(BeTrue(), "%v", err)
+		ns := theNamespace(name)
+		Expect(apierrors.IsNotFound(admin.Get(ctx, client.ObjectKeyFromObject(ns), ns))).To(BeTrue())
 	})
 
 	It("does not hold up the deletion of its profile while it terminates", func() {
