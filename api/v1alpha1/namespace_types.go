@@ -115,7 +115,7 @@ type AllowAPIServer struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MaxLength=43
-	// +kubebuilder:validation:XValidation:rule="self.all(c, isCIDR(c))",message="each of cidrs must be an address range in CIDR notation, such as 10.0.0.1/32"
+	// +kubebuilder:validation:XValidation:rule="self.all(c, isCIDR(c) && cidr(c) == cidr(c).masked())",message="each of cidrs must be an address range in CIDR notation with no bits set beyond its prefix, such as 10.0.0.1/32"
 	// +listType=set
 	// +required
 	CIDRs []string `json:"cidrs"`

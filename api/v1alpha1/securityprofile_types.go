@@ -115,6 +115,9 @@ type SecurityProfileSpec struct {
 	// escalate, bind or impersonate, no cluster-admin, no subject that means everybody.
 	// +optional
 	RBAC *RBAC `json:"rbac,omitempty"`
+
+	// Undecodable says why a stored spec could not be decoded; all other fields are then empty. It is not part of the API.
+	Undecodable string `json:"-"`
 }
 
 // NamespaceSelector selects namespaces by their labels. It reads as a metav1.LabelSelector, with bounds and with

@@ -66,6 +66,9 @@ func New(profiles []v1alpha1.SecurityProfile, protected []string) *Selector {
 }
 
 func compile(profile *v1alpha1.SecurityProfile) (labels.Selector, error) {
+	if why := profile.Spec.Undecodable; why != "" {
+		return nil, fmt.Errorf("spec: %s", why)
+	}
 	for _, pattern := range profile.Spec.ExcludeNamespaces {
 		if _, err := path.Match(pattern, ""); err != nil {
 			return nil, fmt.Errorf("spec.excludeNamespaces: %q: %w", pattern, err)

@@ -9,6 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"pgregory.net/rapid"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -21,10 +23,11 @@ import (
 	"github.com/bulwark-dev/bulwark/test/fixture"
 )
 
-// generatedProfiles is how many profiles are generated; rapid's own flags replay a failure by its seed.
+// generatedProfiles is how many profiles are generated. A failure tells the seed, and -rapid.seed replays it.
 const generatedProfiles = 500
 
-// TestWhatIsRenderedIsWhatIsStored applies the rendered objects of profiles and reads them back.
+// TestWhatIsRenderedIsWhatIsStored applies the rendered objects of profiles and reads them back, and compares what they default
+// with what the API server defaults.
 func TestWhatIsRenderedIsWhatIsStored(t *testing.T) {
 	s := start(t)
 	samples, err := fixture.Samples()
@@ -35,13 +38,15 @@ func TestWhatIsRenderedIsWhatIsStored(t *testing.T) {
 		t.Fatalf("there are only %d samples", len(samples))
 	}
 	for i := range samples {
-		t.Run("sample "+samples[i].Name, func(t *testing.T) { s.check(t, &samples[i]) })
+		t.Run("sample "+samples[i].Name, func(t *testing.T) { s.check(t, manifest(&samples[i])) })
 	}
 	t.Run("generated", func(t *testing.T) {
-		if err := flag.Set("rapid.checks", fmt.Sprint(generatedProfiles)); err != nil {
-			t.Fatal(err)
+		for name, value := range map[string]string{"rapid.checks": fmt.Sprint(generatedProfiles), "rapid.nofailfile": "true"} {
+			if err := flag.Set(name, value); err != nil {
+				t.Fatal(err)
+			}
 		}
-		rapid.Check(t, func(t *rapid.T) { s.check(t, profiles().Draw(t, "profile")) })
+		rapid.Check(t, func(t *rapid.T) { s.check(t, respelt(t, manifest(profiles().Draw(t, "profile")))) })
 	})
 	t.Logf("%d profiles rendered, %d objects applied and read back", s.profiles, s.objects)
 }
@@ -89,42 +94,51 @@ func start(t *testing.T) *suite {
 }
 
 // check has the API server accept the profile, and store and return what is rendered of it.
-func (s *suite) check(t reporter, profile *v1alpha1.SecurityProfile) {
+func (s *suite) check(t reporter, profile *unstructured.Unstructured) {
 	t.Helper()
 	s.profiles++
-	profile = profile.DeepCopy()
-	if err := s.admin.Create(s.ctx, profile.DeepCopy(), client.DryRunAll); err != nil {
-		t.Fatalf("the API server refuses the profile: %v\n%s", err, asYAML(profile))
+	given := asYAML(profile)
+	if err := s.admin.Create(s.ctx, profile, client.DryRunAll, client.FieldValidation("Strict")); err != nil {
+		t.Fatalf("the API server refuses the profile: %v\n%s", err, given)
 	}
-	profile.Name, profile.UID = s.owner.Name, s.owner.UID // The garbage collector leaves what a stored profile owns.
-	before := profile.DeepCopy()
+	read := &v1alpha1.SecurityProfile{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(profile.Object, read); err != nil {
+		t.Fatalf("what the API server would store cannot be read: %v\n%s", err, given)
+	}
+	read.Name, read.UID = s.owner.Name, s.owner.UID // The garbage collector leaves what a stored profile owns.
+
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "fixpoint-"}}
 	if err := s.admin.Create(s.ctx, namespace); err != nil {
 		t.Fatalf("creating a namespace: %v", err)
 	}
-	desired := baseline.Render(profile, namespace.Name)
-	if diff := cmp.Diff(before, profile); diff != "" {
-		t.Errorf("Render changed its input (-before +after):\n%s", diff)
+	before := read.DeepCopy()
+	desired := baseline.Render(read, namespace.Name)
+	if diff := cmp.Diff(before, read); diff != "" {
+		t.Errorf("Render changed its input (-before +after):\n%s\n%s", diff, given)
 	}
-	if diff := cmp.Diff(desired, baseline.Render(profile, namespace.Name)); diff != "" {
-		t.Errorf("Render is not deterministic:\n%s", diff)
+	if diff := cmp.Diff(desired, baseline.Render(read, namespace.Name)); diff != "" {
+		t.Errorf("Render is not deterministic:\n%s\n%s", diff, given)
 	}
+	s.checkDefaults(t, read, desired, given)
 	var found []baseline.Object
 	for _, want := range desired {
 		s.objects++
-		found = append(found, s.store(t, want))
+		got, err := s.store(want)
+		if err != nil {
+			t.Fatalf("%v\nrendered:\n%s\nof the profile:\n%s", err, asYAML(want), given)
+		}
+		found = append(found, got)
 	}
 	for _, d := range drift.Compare(desired, found, drift.Ours) {
-		t.Errorf("%s %s is not stored as rendered: %s %+v\n%s", d.Object.Kind, d.Object.Name, d.Change, d.Fields, asYAML(profile))
+		t.Errorf("%s %s is not stored as rendered: %s %+v\n%s", d.Object.Kind, d.Object.Name, d.Change, d.Fields, given)
 	}
 }
 
 // store writes an object and reads it back.
-func (s *suite) store(t reporter, want baseline.Object) baseline.Object {
-	t.Helper()
+func (s *suite) store(want baseline.Object) (baseline.Object, error) {
+	kind := baseline.KindOf(want)
 	var err error
 	if object := want.DeepCopyObject().(client.Object); baseline.BelongsToNamespace(want) {
-		kind := baseline.KindOf(want)
 		object.GetObjectKind().SetGroupVersionKind(kind.GroupVersionKind)
 		//nolint:staticcheck // The typed form of server-side apply is the operator's own; this one takes any object as it is.
 		err = s.admin.Patch(s.ctx, object, client.Apply, client.ForceOwnership)
@@ -132,13 +146,13 @@ func (s *suite) store(t reporter, want baseline.Object) baseline.Object {
 		err = s.admin.Create(s.ctx, object)
 	}
 	if err != nil {
-		t.Fatalf("storing %s %s: %v\n%s", baseline.KindOf(want).Kind, want.GetName(), err, asYAML(want))
+		return nil, fmt.Errorf("storing %s %s: %w", kind.Kind, want.GetName(), err)
 	}
-	got := baseline.KindOf(want).New()
+	got := kind.New()
 	if err := s.admin.Get(s.ctx, client.ObjectKeyFromObject(want), got); err != nil {
-		t.Fatalf("reading %s %s: %v", baseline.KindOf(want).Kind, want.GetName(), err)
+		return nil, fmt.Errorf("reading %s %s: %w", kind.Kind, want.GetName(), err)
 	}
-	return got
+	return got, nil
 }
 
 func asYAML(o any) string {

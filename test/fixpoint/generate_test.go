@@ -3,12 +3,15 @@ package fixpoint
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 	"pgregory.net/rapid"
@@ -56,19 +59,26 @@ func some[T comparable](t *rapid.T, name string, least int, from ...T) []T {
 func podSecurity(t *rapid.T) *v1alpha1.PodSecurity {
 	levels := []v1alpha1.PodSecurityLevel{"privileged", "baseline", "restricted"}
 	versions := []v1alpha1.PodSecurityVersion{"", "latest", "v1.37", "v1.0"}
-	ps := &v1alpha1.PodSecurity{Enforce: pick(t, "enforce", levels...), Version: pick(t, "version", versions...)}
-	ps.EnforceVersion = pick(t, "enforceVersion", versions...)
-	if rapid.Bool().Draw(t, "warns") {
-		ps.Warn, ps.WarnVersion = pick(t, "warn", levels...), pick(t, "warnVersion", versions...)
+	ps := &v1alpha1.PodSecurity{Version: pick(t, "version", versions...)}
+	for _, mode := range some(t, "modes", 1, "enforce", "audit", "warn") {
+		level, version := pick(t, mode, levels...), pick(t, mode+"Version", versions...)
+		switch mode {
+		case "enforce":
+			ps.Enforce, ps.EnforceVersion = level, version
+		case "audit":
+			ps.Audit, ps.AuditVersion = level, version
+		case "warn":
+			ps.Warn, ps.WarnVersion = level, version
+		}
 	}
 	return ps
 }
 
 func network(t *rapid.T) *v1alpha1.Network {
 	n := &v1alpha1.Network{
-		DefaultDeny: some(t, "defaultDeny", 1, networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress),
+		DefaultDeny: some(t, "defaultDeny", 0, networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress),
 	}
-	n.AllowSameNamespace = rapid.Bool().Draw(t, "sameNamespace")
+	n.AllowSameNamespace = len(n.DefaultDeny) > 0 && rapid.Bool().Draw(t, "sameNamespace")
 	if slices.Contains(n.DefaultDeny, networkingv1.PolicyTypeEgress) {
 		n.AllowDNS = optional(t, "allowDNS", func(t *rapid.T) *v1alpha1.AllowDNS {
 			return &v1alpha1.AllowDNS{
@@ -84,7 +94,11 @@ func network(t *rapid.T) *v1alpha1.Network {
 			}
 		})
 	}
-	for i := range rapid.IntRange(0, 3).Draw(t, "policies") {
+	least := 0
+	if len(n.DefaultDeny) == 0 {
+		least = 1
+	}
+	for i := range rapid.IntRange(least, 3).Draw(t, "policies") {
 		n.Policies = append(n.Policies, v1alpha1.NetworkPolicy{Name: nth("policy", i), Spec: policy(t)})
 	}
 	return n
@@ -121,6 +135,7 @@ func peers(t *rapid.T) []networkingv1.NetworkPolicyPeer {
 		[]networkingv1.NetworkPolicyPeer{{NamespaceSelector: selectors()[2], PodSelector: selectors()[3]}, {NamespaceSelector: selectors()[1]}},
 		[]networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "10.0.0.0/8", Except: []string{"10.1.0.0/16", "10.2.0.0/16"}}}},
 		[]networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "2001:db8::/32"}}},
+		[]networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "2001:DB8::/32", Except: []string{"2001:db8:1::/48"}}}, {PodSelector: selectors()[2]}},
 	)
 }
 
@@ -130,20 +145,82 @@ func ports(t *rapid.T) []networkingv1.NetworkPolicyPort {
 		[]networkingv1.NetworkPolicyPort{{}},
 		[]networkingv1.NetworkPolicyPort{{Port: ptr.To(intstr.FromInt32(80))}, {Protocol: &udp, Port: ptr.To(intstr.FromString("dns"))}},
 		[]networkingv1.NetworkPolicyPort{{Protocol: &sctp, Port: ptr.To(intstr.FromInt32(9000)), EndPort: ptr.To[int32](9100)}},
+		[]networkingv1.NetworkPolicyPort{{Protocol: &udp}, {Port: ptr.To(intstr.FromString("http"))}, {Port: ptr.To(intstr.FromInt32(1)), EndPort: ptr.To[int32](1)}},
 	)
 }
 
-// quantities are in many notations, and in ascending order, so that a min may be drawn below a max.
-var quantities = []string{"0", "0.0001", "1m", "10m", "0.1", "250m", "1", "1000m", "1500m", "2", "1e3", "1Ki", "0.5Mi", "1M", "1Mi", "1.5Gi", "1e12"}
+// spellings are quantities in ascending order, so that a min may be drawn below a max, each in several notations: as text and
+// as the integers that YAML makes of what is not quoted.
+var spellings = [][]any{
+	{"0", int64(0), "0.0"},
+	{"0.0001", "100u", "1e-4"}, // Kubernetes stores 1m.
+	{"0.7m", "700u"},
+	{"1m", "0.001", "1e-3"},
+	{"10m", ".01", "1e-2"},
+	{"0.1", "100m", "+.1", "0.10"},
+	{"250m", "0.25"},
+	{"1", "1000m", "1.", "1e0", int64(1)},
+	{"1500m", "1.5", "1.5000"},
+	{"2", "2000m", int64(2)},
+	{"1e3", "1k", "1E3", "1000", int64(1000)},
+	{"1Ki", "1024", int64(1024)},
+	{"0.5Mi", "512Ki", int64(524288)},
+	{"1M", "1e6", "1000k"},
+	{"1Mi", "1024Ki"},
+	{"1.5Gi", "1536Mi", int64(1610612736)},
+	{"1e12", "1T", "1000G", int64(1000000000000)},
+}
 
 func ascending(t *rapid.T, name string, n int) []resource.Quantity {
-	indexes := rapid.SliceOfN(rapid.IntRange(0, len(quantities)-1), n, n).Draw(t, name)
+	indexes := rapid.SliceOfN(rapid.IntRange(0, len(spellings)-1), n, n).Draw(t, name)
 	slices.Sort(indexes)
 	var out []resource.Quantity
 	for _, i := range indexes {
-		out = append(out, resource.MustParse(quantities[i]))
+		out = append(out, resource.MustParse(spellings[i][0].(string)))
 	}
 	return out
+}
+
+// manifest is the profile as a user would write it.
+func manifest(profile *v1alpha1.SecurityProfile) *unstructured.Unstructured {
+	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(profile)
+	if err != nil {
+		panic(err) // Whatever can be generated can be converted.
+	}
+	delete(object, "status")
+	u := &unstructured.Unstructured{Object: object}
+	u.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("SecurityProfile"))
+	return u
+}
+
+// respelt gives each quantity of the profile one of its notations: a typed client writes the canonical one only, people do not.
+func respelt(t *rapid.T, profile *unstructured.Unstructured) *unstructured.Unstructured {
+	notations := map[string][]any{}
+	for _, same := range spellings {
+		canonical := resource.MustParse(same[0].(string))
+		notations[canonical.String()] = same
+	}
+	spec := profile.Object["spec"].(map[string]any)
+	limits, _ := spec["limits"].([]any)
+	quotas, _ := spec["quotas"].([]any)
+	for _, item := range slices.Concat(limits, quotas) {
+		respell(t, item.(map[string]any), notations)
+	}
+	return profile
+}
+
+// respell walks the maps below an object, in the order of their keys, so that a seed always draws the same.
+func respell(t *rapid.T, object map[string]any, notations map[string][]any) {
+	for _, key := range slices.Sorted(maps.Keys(object)) {
+		switch value := object[key].(type) {
+		case map[string]any:
+			respell(t, value, notations)
+		case string:
+			if same, ok := notations[value]; ok && key != "name" {
+				object[key] = pick(t, key, same...)
+			}
+		}
+	}
 }
 
 func limits(t *rapid.T) []v1alpha1.LimitRangeItem {
@@ -160,6 +237,9 @@ func limits(t *rapid.T) []v1alpha1.LimitRangeItem {
 		}
 		if item.Max == nil && item.Min == nil {
 			set(&item.Max, names[0], resource.MustParse("1e12"))
+		}
+		if limitType == corev1.LimitTypeContainer && rapid.Bool().Draw(t, "device") {
+			set(&item.Max, "example.com/device", resource.MustParse("2")) // Default and request must be equal: they are defaulted.
 		}
 		items = append(items, item)
 	}
@@ -179,6 +259,11 @@ func limit(t *rapid.T, item *v1alpha1.LimitRangeItem, name corev1.ResourceName) 
 		set(&item.Default, q[2])
 	}
 	set(&item.Max, q[3])
+	_, min := item.Min[name]
+	_, max := item.Max[name]
+	if !min || !max { // Else it may not be above max/min.
+		set(&item.MaxLimitRequestRatio, resource.MustParse(pick(t, "ratio", "1", "1.0001", "2500m", "1e3")))
+	}
 }
 
 func set(list *corev1.ResourceList, name corev1.ResourceName, q resource.Quantity) {
@@ -199,20 +284,54 @@ func quotas(t *rapid.T) []v1alpha1.Quota {
 			hard[corev1.ResourcePods] = *resource.NewQuantity(pods.Value(), resource.DecimalSI)
 		}
 		spec := corev1.ResourceQuotaSpec{Hard: hard}
-		switch pick(t, "scope", "none", "scopes", "selector") {
-		case "scopes":
-			spec.Scopes = []corev1.ResourceQuotaScope{corev1.ResourceQuotaScopeNotTerminating, corev1.ResourceQuotaScopeNotBestEffort}
-		case "selector":
-			spec.ScopeSelector = &corev1.ScopeSelector{MatchExpressions: []corev1.ScopedResourceSelectorRequirement{{
-				ScopeName: corev1.ResourceQuotaScopePriorityClass, Operator: corev1.ScopeSelectorOpIn, Values: []string{"high", "low"},
-			}}}
-		default:
-			hard["count/deployments.apps"] = resource.MustParse("10")
-			hard["gold.storageclass.storage.k8s.io/requests.storage"] = resource.MustParse("0.5Ti")
-		}
+		spec = scoped(t, spec)
 		out = append(out, v1alpha1.Quota{Name: nth("quota", i), Spec: spec})
 	}
 	return out
+}
+
+// scoped is the quota with scopes, and with resources that Kubernetes lets them bound.
+func scoped(t *rapid.T, spec corev1.ResourceQuotaSpec) corev1.ResourceQuotaSpec {
+	type (
+		scope    = corev1.ResourceQuotaScope
+		operator = corev1.ScopeSelectorOperator
+	)
+	selector := func(name scope, op operator, values ...string) corev1.ScopedResourceSelectorRequirement {
+		return corev1.ScopedResourceSelectorRequirement{ScopeName: name, Operator: op, Values: values}
+	}
+	selected := func(requirements ...corev1.ScopedResourceSelectorRequirement) *corev1.ScopeSelector {
+		return &corev1.ScopeSelector{MatchExpressions: requirements}
+	}
+	byPriority := selector("PriorityClass", "In", "low", "high")
+	switch pick(t, "scope", "none", "unbounded", "scopes", "bestEffort", "selector", "both", "volumes") {
+	case "none":
+		spec.Hard["count/deployments.apps"] = resource.MustParse("10")
+		spec.Hard["gold.storageclass.storage.k8s.io/requests.storage"] = resource.MustParse("0.5Ti")
+		spec.Hard["requests.example.com/device"] = resource.MustParse("2")
+	case "unbounded":
+		return corev1.ResourceQuotaSpec{}
+	case "scopes":
+		spec.Scopes = pick(t, "scopes", []scope{"NotTerminating", "NotBestEffort"}, []scope{"Terminating"},
+			[]scope{"CrossNamespacePodAffinity"}, []scope{"NotBestEffort", "NotBestEffort"}, []scope{})
+	case "bestEffort":
+		return corev1.ResourceQuotaSpec{
+			Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("1e3")}, Scopes: []scope{"BestEffort", "Terminating"},
+		}
+	case "selector":
+		spec.ScopeSelector = pick(t, "selector", &corev1.ScopeSelector{}, selected(byPriority),
+			selected(selector("PriorityClass", "NotIn", "high"), selector("NotTerminating", "Exists")),
+			selected(selector("PriorityClass", "Exists")), selected(selector("PriorityClass", "DoesNotExist")))
+	case "both":
+		spec.Scopes, spec.ScopeSelector = []scope{"NotBestEffort"}, selected(byPriority)
+	case "volumes":
+		return corev1.ResourceQuotaSpec{
+			Hard: corev1.ResourceList{
+				corev1.ResourcePersistentVolumeClaims: resource.MustParse("1k"), corev1.ResourceRequestsStorage: resource.MustParse("1.5Gi"),
+			},
+			ScopeSelector: selected(selector("VolumeAttributesClass", "In", "gold")),
+		}
+	}
+	return spec
 }
 
 func rbac(t *rapid.T) *v1alpha1.RBAC {
@@ -244,6 +363,7 @@ func rules(t *rapid.T) []v1alpha1.PolicyRule {
 		{Resources: []string{"pods"}, Verbs: []string{"get"}},
 		{APIGroups: []string{"", "apps"}, Resources: []string{"pods/log", "deployments"}, Verbs: []string{"watch", "list", "get"}},
 		{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{"a", "b"}, Verbs: []string{"update"}},
+		{APIGroups: []string{"example.com", "example.org"}, Resources: []string{"widgets/scale"}, Verbs: []string{"frobnicate"}},
 	}), 1, 3).Draw(t, "rules")
 }
 
@@ -253,6 +373,7 @@ func subjects(t *rapid.T, least int) []v1alpha1.Subject {
 		{Kind: "User", Name: "jane@example.com", APIGroup: "rbac.authorization.k8s.io"},
 		{Kind: "ServiceAccount", Name: "app"},
 		{Kind: "ServiceAccount", Name: "deployer", Namespace: "ci"},
+		{Kind: "ServiceAccount", Name: "odd", APIGroup: "rbac.authorization.k8s.io"},
 	}), least, 3).Draw(t, "subjects")
 }
 

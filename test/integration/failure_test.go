@@ -10,6 +10,8 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
@@ -151,6 +153,31 @@ var _ = Describe("A selector that cannot be compiled", func() {
 			g.Expect(admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "bulwark-default-deny"}, &networkingv1.NetworkPolicy{})).To(Succeed())
 		}).WithTimeout(500 * time.Millisecond).Should(Succeed())
 		Update(profile, func(p *v1alpha1.SecurityProfile) { delete(p.Spec.NamespaceSelector.MatchLabels, "not a label key") })
+		EventuallyEstablished(profile, namespace)
+		EventuallyReady(profile)
+	})
+})
+
+var _ = Describe("A profile whose quantities or ports Go cannot hold, though the schema accepts them", func() {
+	It("is stalled alone: others go on, and what it established before stays", func() {
+		profile, namespace := Governed()
+		EventuallyEstablished(profile, namespace)
+		patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"quotas":[{"name":"compute","spec":{"hard":{"pods":"1e0.5"}}}]}}`))
+		Expect(admin.Patch(ctx, profile.DeepCopy(), patch)).To(Succeed())
+		EventuallyCondition(profile, v1alpha1.ConditionStalled, metav1.ConditionTrue)
+		Expect(meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionReady).Message).To(ContainSubstring("quantities must match"))
+
+		other, otherNamespace := Governed(fixture.OnlyNetwork)
+		EventuallyEstablished(other, otherNamespace)
+		Expect(admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "bulwark-default-deny"}, &networkingv1.NetworkPolicy{})).To(Succeed())
+
+		stored := &unstructured.Unstructured{}
+		stored.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("SecurityProfile"))
+		Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), stored)).To(Succeed())
+		Expect(stored.Object["spec"]).To(HaveKey("network"), "the operator wrote a spec")
+
+		patch = client.RawPatch(types.MergePatchType, []byte(`{"spec":{"quotas":[{"name":"compute","spec":{"hard":{"pods":"3"}}}]}}`))
+		Expect(admin.Patch(ctx, profile.DeepCopy(), patch)).To(Succeed())
 		EventuallyEstablished(profile, namespace)
 		EventuallyReady(profile)
 	})

@@ -8,7 +8,7 @@ const (
 	dnsNeedsEgress       = "allowDNS needs Egress in defaultDeny: egress that is not denied needs no allowance"
 	apiServerNeedsEgress = "allowAPIServer needs Egress in defaultDeny: egress that is not denied needs no allowance"
 	sameNeedsDirection   = "allowSameNamespace needs a direction in defaultDeny: traffic that is not denied needs no allowance"
-	inCIDRNotation       = "each of cidrs must be an address range in CIDR notation, such as 10.0.0.1/32"
+	inCIDRNotation       = "each of cidrs must be an address range in CIDR notation with no bits set beyond its prefix, such as 10.0.0.1/32"
 )
 
 var _ = DescribeTable("The network is refused for", ExpectOnlyBadRefused,
@@ -56,12 +56,22 @@ var _ = DescribeTable("The network is refused for", ExpectOnlyBadRefused,
 		path: "spec.network.allowAPIServer.cidrs", reason: inCIDRNotation,
 	}),
 	Entry("a range of the API server that is too narrow to be one", refusal{
-		in: selecting(`network: {defaultDeny: [Egress], allowAPIServer: {cidrs: ["%s"]}}`), good: "10.0.0.0/0", bad: "10.0.0.0/33",
+		in: selecting(`network: {defaultDeny: [Egress], allowAPIServer: {cidrs: ["%s"]}}`), good: "10.0.0.1/32", bad: "10.0.0.1/33",
 		path: "spec.network.allowAPIServer.cidrs", reason: inCIDRNotation,
 	}),
 	Entry("a broken range of the API server in IPv6, where a sound one is accepted", refusal{
 		in:   selecting(`network: {defaultDeny: [Egress], allowAPIServer: {cidrs: ["%s"]}}`),
 		good: "2001:db8::1/128", bad: "2001:db8::1/129",
+		path: "spec.network.allowAPIServer.cidrs", reason: inCIDRNotation,
+	}),
+	// Since Kubernetes 1.36 a NetworkPolicy refuses it too, in every namespace.
+	Entry("a range of the API server with bits beyond its prefix", refusal{
+		in: selecting(`network: {defaultDeny: [Egress], allowAPIServer: {cidrs: ["%s"]}}`), good: "10.0.0.0/24", bad: "10.0.0.1/24",
+		path: "spec.network.allowAPIServer.cidrs", reason: inCIDRNotation,
+	}),
+	Entry("a range of the API server in IPv6 with bits beyond its prefix", refusal{
+		in:   selecting(`network: {defaultDeny: [Egress], allowAPIServer: {cidrs: ["%s"]}}`),
+		good: "2001:db8::/64", bad: "2001:db8::1/64",
 		path: "spec.network.allowAPIServer.cidrs", reason: inCIDRNotation,
 	}),
 	Entry("a second range of the API server that is a host name", refusal{

@@ -1,0 +1,27 @@
+package v1alpha1
+
+import (
+	"fmt"
+	"regexp"
+
+	"k8s.io/apimachinery/pkg/util/json"
+)
+
+// endlessExponent finds a quantity whose decimal exponent has three digits or more. The schema's pattern lets it through, and
+// computing it takes hours.
+var endlessExponent = regexp.MustCompile(`"[-+]?[0-9.]+[eE][-+]?[0-9]{3,}"`)
+
+// UnmarshalJSON decodes a spec. What the API server's schema accepts and Go cannot hold, such as the quantity 1e0.5 or a port
+// beyond 32 bits in a NetworkPolicy, is no error: it would fail the list of all profiles, and with it every other profile.
+// It is remembered in Undecodable, and the profile alone is stalled.
+func (s *SecurityProfileSpec) UnmarshalJSON(data []byte) error {
+	type plain SecurityProfileSpec
+	var decoded plain
+	if quantity := endlessExponent.Find(data); quantity != nil {
+		decoded.Undecodable = fmt.Sprintf("the quantity %.40s has an exponent beyond all use", quantity)
+	} else if err := json.Unmarshal(data, &decoded); err != nil {
+		decoded = plain{Undecodable: err.Error()}
+	}
+	*s = SecurityProfileSpec(decoded)
+	return nil
+}

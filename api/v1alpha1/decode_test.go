@@ -1,0 +1,33 @@
+package v1alpha1
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+func TestASpecThatCannotBeDecodedIsRememberedAndNoError(t *testing.T) {
+	for sentence, test := range map[string]struct{ spec, want string }{
+		"a sound spec":                 {`{"priority":7,"limits":[{"type":"Container","max":{"cpu":"1e3"}}]}`, ""},
+		"a fractional exponent":        {`{"priority":7,"limits":[{"type":"Container","max":{"cpu":"1e0.5"}}]}`, "quantities must match"},
+		"an exponent without end":      {`{"priority":7,"limits":[{"type":"Container","max":{"cpu":"1e999999999999"}}]}`, "beyond all use"},
+		"a port beyond 32 bits":        {`{"priority":7,"network":{"policies":[{"name":"a","spec":{"ingress":[{"ports":[{"port":99999999999}]}]}}]}}`, "int32"},
+		"a field name in another case": {`{"priority":7,"Priority":8}`, ""},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			var spec SecurityProfileSpec
+			if err := json.Unmarshal([]byte(test.spec), &spec); err != nil {
+				t.Fatal(err)
+			}
+			if test.want == "" {
+				if spec.Undecodable != "" || spec.Priority != 7 {
+					t.Errorf("undecodable %q, priority %d; want a decoded spec of priority 7", spec.Undecodable, spec.Priority)
+				}
+				return
+			}
+			if !strings.Contains(spec.Undecodable, test.want) || spec.Priority != 0 {
+				t.Errorf("undecodable %q, priority %d; want %q and nothing else", spec.Undecodable, spec.Priority, test.want)
+			}
+		})
+	}
+}
