@@ -53,6 +53,12 @@ func Compare(desired, found []baseline.Object, ours func(baseline.Object) bool) 
 		ref := baseline.Reference(want)
 		got, exists := remaining[ref]
 		delete(remaining, ref)
+		if !exists && baseline.BelongsToNamespace(want) {
+			// Kubernetes makes it any moment; whether it has yet, our fields are not set.
+			fields := compareObject(want, baseline.KindOf(want).New())
+			drifts = append(drifts, Drift{Object: ref, Change: v1alpha1.Modified, Fields: fields, Want: want})
+			continue
+		}
 		if !exists {
 			drifts = append(drifts, Drift{Object: ref, Change: v1alpha1.Missing, Want: want})
 			continue

@@ -235,7 +235,9 @@ func TestCompareListsWhatIsMissingAndWhatIsUnexpected(t *testing.T) {
 	if diff := cmp.Diff([]difference{
 		{Object: "NetworkPolicy/bulwark-default-deny", Change: v1alpha1.Modified, Fields: []string{`spec.policyTypes: ["Ingress","Egress"] -> `}},
 		{Object: "LimitRange/bulwark-limits", Change: v1alpha1.Missing},
-		{Object: "ServiceAccount/default", Change: v1alpha1.Missing},
+		{Object: "ServiceAccount/default", Change: v1alpha1.Modified, Fields: []string{
+			"automountServiceAccountToken: false -> ", `metadata.labels[security.bulwark.dev/profile]: "restricted" -> `,
+		}},
 		{Object: "RoleBinding/bulwark-limits", Change: v1alpha1.Unexpected},
 		{Object: "Role/bulwark-old", Change: v1alpha1.Unexpected},
 	}, differences(got)); diff != "" {
