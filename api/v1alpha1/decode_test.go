@@ -9,9 +9,9 @@ import (
 func TestASpecThatCannotBeDecodedIsRememberedAndNoError(t *testing.T) {
 	for sentence, test := range map[string]struct{ spec, want string }{
 		"a sound spec":                 {`{"priority":7,"limits":[{"type":"Container","max":{"cpu":"1e3"}}]}`, ""},
-		"a fractional exponent":        {`{"priority":7,"limits":[{"type":"Container","max":{"cpu":"1e0.5"}}]}`, "quantities must match"},
-		"an exponent without end":      {`{"priority":7,"limits":[{"type":"Container","max":{"cpu":"1e999999999999"}}]}`, "beyond all use"},
-		"a port beyond 32 bits":        {`{"priority":7,"network":{"policies":[{"name":"a","spec":{"ingress":[{"ports":[{"port":99999999999}]}]}}]}}`, "int32"},
+		"a fractional exponent":        {`{"priority":7,"deletionPolicy":"Retain","limits":[{"type":"Container","max":{"cpu":"1e0.5"}}]}`, "quantities must match"},
+		"an exponent without end":      {`{"priority":7,"deletionPolicy":"Retain","limits":[{"type":"Container","max":{"cpu":"1e999999999999"}}]}`, "beyond all use"},
+		"a port beyond 32 bits":        {`{"priority":7,"deletionPolicy":"Retain","network":{"policies":[{"name":"a","spec":{"ingress":[{"ports":[{"port":99999999999}]}]}}]}}`, "int32"},
 		"a field name in another case": {`{"priority":7,"Priority":8}`, ""},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -24,6 +24,9 @@ func TestASpecThatCannotBeDecodedIsRememberedAndNoError(t *testing.T) {
 					t.Errorf("undecodable %q, priority %d; want a decoded spec of priority 7", spec.Undecodable, spec.Priority)
 				}
 				return
+			}
+			if spec.DeletionPolicy != Retain {
+				t.Errorf("deletionPolicy %q was not kept", spec.DeletionPolicy)
 			}
 			if !strings.Contains(spec.Undecodable, test.want) || spec.Priority != 0 {
 				t.Errorf("undecodable %q, priority %d; want %q and nothing else", spec.Undecodable, spec.Priority, test.want)

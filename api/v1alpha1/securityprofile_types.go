@@ -116,7 +116,8 @@ type SecurityProfileSpec struct {
 	// +optional
 	RBAC *RBAC `json:"rbac,omitempty"`
 
-	// Undecodable says why a stored spec could not be decoded; all other fields are then empty. It is not part of the API.
+	// Undecodable says why a stored spec could not be decoded; all other fields but deletionPolicy are then empty. It is not
+	// part of the API.
 	Undecodable string `json:"-"`
 }
 
