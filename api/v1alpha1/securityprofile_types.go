@@ -171,7 +171,7 @@ type SecurityProfileStatus struct {
 
 	// namespaces counts the namespaces by state.
 	// +optional
-	Namespaces NamespaceCounts `json:"namespaces,omitzero"`
+	Namespaces NamespaceCounts `json:"namespaces"`
 
 	// driftTotal counts every drift recorded in the governed namespaces, of which drift holds the newest.
 	// +optional

@@ -68,7 +68,7 @@ func (s *stage) startOperator(ctx context.Context) error {
 	s.operator = exec.Command(filepath.Join(controlplane.Root(), "bin", "manager"),
 		"--kubeconfig="+kubeconfig, "--health-probe-bind-address="+health, "--metrics-bind-address=0", "--log-format=text")
 	s.operator.Stdout, s.operator.Stderr = file, file
-	s.operator.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	s.operator.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
 	if err := s.operator.Start(); err != nil {
 		return fmt.Errorf("starting the operator: %w (make build)", err)
 	}

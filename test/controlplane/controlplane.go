@@ -148,8 +148,8 @@ func (c *ControlPlane) startControllerManager() error {
 		"--kube-api-burst=1000",
 	)
 	c.manager.Stdout, c.manager.Stderr = log, log
-	// It dies with the process that started it, also if that one is killed.
-	c.manager.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	// It dies with the process that started it, also if that one is killed, and Ctrl-C is not for it: it is told to end.
+	c.manager.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
 	return c.manager.Start()
 }
 
