@@ -20,7 +20,8 @@ help: ## List the targets.
 
 .PHONY: demo
 demo: build controlplane ## Show Bulwark at work on a control plane of its own. DEMO=once ends by itself.
-	@DEMO=$(DEMO) go run ./hack/demo
+	@go build -o bin/demo ./hack/demo
+	@DEMO=$(DEMO) bin/demo
 
 .PHONY: controlplane
 controlplane: ## Build etcd, kube-apiserver, kube-controller-manager and kubectl, unless they are there (10 minutes, once).
