@@ -60,7 +60,7 @@ lint: ## Lint with golangci-lint, pinned in hack/tools (its own build takes 3 mi
 
 .PHONY: run
 run: build ## Run the operator against the cluster of the current kubeconfig, as its user.
-	bin/manager --leader-elect=false --metrics-bind-address=0 --log-format=text
+	bin/manager --leader-elect=false --metrics-bind-address=0 --health-probe-bind-address=127.0.0.1:8081 --log-format=text
 
 ## Use on a cluster (the one of the current kubeconfig)
 
