@@ -47,7 +47,7 @@ func (r *NamespaceReconciler) overwrite(ctx context.Context, d drift.Drift) erro
 
 // replace deletes the object and makes it anew, since a field that differs is immutable.
 func (r *NamespaceReconciler) replace(ctx context.Context, p *pass, d drift.Drift) error {
-	if err := r.deleteObject(ctx, d.Got); err != nil {
+	if err := r.deleteObject(ctx, d.Got); client.IgnoreNotFound(err) != nil {
 		return err
 	}
 	r.event(p, d.Object, corev1.EventTypeNormal, v1alpha1.EventReplaced, "Replace",
@@ -95,11 +95,12 @@ func (r *NamespaceReconciler) remove(ctx context.Context, got baseline.Object) e
 // abandon leaves an object as it is, and nobody's: without the label by which it is ours and the owner with whom it would
 // be deleted. It keeps the label that says who made it, so that a later profile recognises it.
 func (r *NamespaceReconciler) abandon(ctx context.Context, got baseline.Object) error {
-	patch := `{"metadata":{"labels":{"` + v1alpha1.ProfileLabel + `":null},"ownerReferences":null}}`
-	if baseline.BelongsToNamespace(got) {
-		patch = `{"metadata":{"labels":{"` + v1alpha1.ProfileLabel + `":null}}}`
-	}
-	return r.patchMetadata(ctx, got, patch)
+	abandoned := got.DeepCopyObject().(client.Object)
+	labels := maps.Clone(got.GetLabels())
+	delete(labels, v1alpha1.ProfileLabel)
+	abandoned.SetLabels(labels)
+	abandoned.SetOwnerReferences(slices.DeleteFunc(slices.Clone(got.GetOwnerReferences()), drift.OwnedByProfile))
+	return client.IgnoreNotFound(r.Client.Patch(ctx, abandoned, client.MergeFrom(got)))
 }
 
 func (r *NamespaceReconciler) patchMetadata(ctx context.Context, got baseline.Object, patch string) error {
@@ -110,14 +111,22 @@ func (r *NamespaceReconciler) patchMetadata(ctx context.Context, got baseline.Ob
 	return client.IgnoreNotFound(err)
 }
 
-// deleteObject deletes exactly this object, not another that has taken its name since.
+// deleteObject deletes exactly this object, not another that has taken its name since, whatever finalizer a tenant has put on
+// it. Not found is an error.
+//
+// It is not waited for: an object that does not bear our label is not in the cache, which would never see it go.
 func (r *NamespaceReconciler) deleteObject(ctx context.Context, got baseline.Object) error {
+	if len(got.GetFinalizers()) > 0 {
+		if err := r.patchMetadata(ctx, got, `{"metadata":{"finalizers":null}}`); err != nil {
+			return err
+		}
+	}
 	uid := got.GetUID()
-	err := r.Client.Delete(ctx, got, client.Preconditions{UID: &uid})
+	err := r.Client.Delete(ctx, got, client.Preconditions{UID: &uid}, client.DisableReadYourWritesConsistency)
 	if apierrors.IsConflict(err) { // Another object has taken the name: this one is gone.
 		return nil
 	}
-	return client.IgnoreNotFound(err)
+	return err
 }
 
 // applyConfiguration is what Bulwark sets on an object that comes with the namespace.

@@ -70,6 +70,9 @@ func (r *NamespaceReconciler) resolve(ctx context.Context, p *pass, d drift.Drif
 	if apierrors.IsAlreadyExists(err) && d.Change == v1alpha1.Missing {
 		return r.resolveExisting(ctx, p, d)
 	}
+	if apierrors.IsNotFound(err) && d.Change == v1alpha1.Unexpected {
+		return nil, nil // It is gone already, and only the cache had not heard of it.
+	}
 	if apierrors.IsConflict(err) { // Somebody was faster: the next pass, on what there is by then, comes at once.
 		o.state = v1alpha1.Present
 		return o, fmt.Errorf("correcting %s: %w", d.Object.Name, err)
@@ -124,7 +127,10 @@ func (r *NamespaceReconciler) decide(p *pass, o *outcome) v1alpha1.DriftState {
 	case p.audits():
 		return v1alpha1.Present
 	}
-	if o.wait = r.contests.wait(p.namespace.Name, o.Object, r.Clock.Now()); o.wait > 0 {
+	if p.current() { // The roll-out of a change waits for nobody.
+		o.wait = r.contests.wait(p.namespace.Name, o.Object, r.Clock.Now())
+	}
+	if o.wait > 0 {
 		return v1alpha1.Contested
 	}
 	return v1alpha1.Corrected

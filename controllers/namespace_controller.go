@@ -71,7 +71,7 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	if previous != nil && selector.Invalid(previous.Profile) != nil {
+	if selector.Invalid(ns.Labels[v1alpha1.ProfileLabel]) != nil || previous != nil && selector.Invalid(previous.Profile) != nil {
 		return reconcile.Result{}, nil // A broken edit of a profile must not take its baseline away.
 	}
 	selecting := selector.Selects(ns.Name, ns.Labels)

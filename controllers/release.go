@@ -54,7 +54,7 @@ func (r *NamespaceReconciler) release(ctx context.Context, ns *corev1.Namespace,
 		if err == nil && policy == v1alpha1.Retain {
 			err = r.abandon(ctx, o)
 		} else if err == nil {
-			err = r.remove(ctx, o)
+			err = client.IgnoreNotFound(r.remove(ctx, o))
 		}
 		if err != nil {
 			failures = append(failures, fmt.Errorf("releasing %s: %w", describe(o), err))

@@ -160,6 +160,9 @@ func (r *SecurityProfileReconciler) remainsOf(ctx context.Context, kind *baselin
 		return false, err
 	}
 	for _, o := range items {
+		if o.GetDeletionTimestamp() != nil {
+			continue // It goes when whoever put a finalizer on it lets it.
+		}
 		namespace := cmp.Or(o.GetNamespace(), o.GetName()) // A Namespace is in itself.
 		if standing, err := r.standing(ctx, namespace); err != nil || standing {
 			return true, err

@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	stdjson "encoding/json"
 	"fmt"
 	"regexp"
 
@@ -18,7 +19,7 @@ func (s *SecurityProfileSpec) UnmarshalJSON(data []byte) error {
 	type plain SecurityProfileSpec
 	var decoded plain
 	why := ""
-	if quantity := endlessExponent.Find(data); quantity != nil {
+	if quantity := endlessExponent.Find(quantitiesOf(data)); quantity != nil {
 		why = fmt.Sprintf("the quantity %.40s has an exponent beyond all use", quantity)
 	} else if err := json.Unmarshal(data, &decoded); err != nil {
 		why = err.Error()
@@ -39,4 +40,24 @@ func deletionPolicyOf(data []byte) DeletionPolicy {
 		return Retain // Nothing can be read from it: so nothing is deleted.
 	}
 	return spec.DeletionPolicy
+}
+
+// quantitiesOf is the part of a spec in which strings are quantities.
+func quantitiesOf(data []byte) []byte {
+	var spec struct {
+		Limits stdjson.RawMessage `json:"limits"`
+		Quotas []struct {
+			Spec struct {
+				Hard stdjson.RawMessage `json:"hard"`
+			} `json:"spec"`
+		} `json:"quotas"`
+	}
+	if err := stdjson.Unmarshal(data, &spec); err != nil {
+		return nil // The whole cannot be decoded either, and says why.
+	}
+	quantities := spec.Limits
+	for _, quota := range spec.Quotas {
+		quantities = append(quantities, quota.Spec.Hard...)
+	}
+	return quantities
 }

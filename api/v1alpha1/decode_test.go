@@ -12,6 +12,8 @@ func TestASpecThatCannotBeDecodedIsRememberedAndNoError(t *testing.T) {
 		"a fractional exponent":        {`{"priority":7,"deletionPolicy":"Retain","limits":[{"type":"Container","max":{"cpu":"1e0.5"}}]}`, "quantities must match"},
 		"an exponent without end":      {`{"priority":7,"deletionPolicy":"Retain","limits":[{"type":"Container","max":{"cpu":"1e999999999999"}}]}`, "beyond all use"},
 		"a port beyond 32 bits":        {`{"priority":7,"deletionPolicy":"Retain","network":{"policies":[{"name":"a","spec":{"ingress":[{"ports":[{"port":99999999999}]}]}}]}}`, "int32"},
+		"a label that looks like one":  {`{"priority":7,"namespaceSelector":{"matchLabels":{"commit":"7e1234"}}}`, ""},
+		"an endless quota":             {`{"deletionPolicy":"Retain","quotas":[{"name":"a","spec":{"hard":{"pods":"1e999999999"}}}]}`, "beyond all use"},
 		"a field name in another case": {`{"priority":7,"Priority":8}`, ""},
 	} {
 		t.Run(sentence, func(t *testing.T) {

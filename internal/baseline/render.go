@@ -45,9 +45,9 @@ func (r *renderer) owned(name string) metav1.ObjectMeta {
 }
 
 // Owner is the reference by which Kubernetes' garbage collector knows whose an object is. A profile that was never
-// stored has no UID and can own nothing.
+// stored has no UID and can own nothing; what one retains it does not own, since a foreground deletion would take it along.
 func Owner(profile *v1alpha1.SecurityProfile) []metav1.OwnerReference {
-	if profile.UID == "" {
+	if profile.UID == "" || profile.EffectiveDeletionPolicy() == v1alpha1.Retain {
 		return nil
 	}
 	return []metav1.OwnerReference{{
