@@ -215,6 +215,36 @@ var _ = Describe("Drift", func() {
 		Expect(entry.State).To(Equal(v1alpha1.Corrected))
 	})
 
+	It("is undone when a binding is put in the place of ours, unlabelled and to another role, and so is what comes after", func() {
+		profile, namespace := Governed()
+		EventuallyEstablished(profile, namespace)
+		binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-viewers"}}
+		Eventually(func() error { // Faster than the operator, sooner or later.
+			if err := admin.Delete(ctx, binding.DeepCopy()); client.IgnoreNotFound(err) != nil {
+				return err
+			}
+			return admin.Create(ctx, &rbacv1.RoleBinding{
+				ObjectMeta: *binding.ObjectMeta.DeepCopy(),
+				RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "admin"},
+				Subjects:   []rbacv1.Subject{{Kind: "User", Name: "mallory", APIGroup: rbacv1.GroupName}},
+			}, asTenant)
+		}).Should(Succeed())
+		EventuallyEstablished(profile, namespace)
+		tampers["deletes a binding"].do(namespace)
+		EventuallyEstablished(profile, namespace)
+	})
+
+	It("does not last for a finalizer that a tenant puts on what must go", func() {
+		profile, namespace := Governed(fixture.OnlyNetwork)
+		EventuallyEstablished(profile, namespace)
+		forged := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, Name: "forged", Finalizers: []string{"example.com/stay"},
+			Labels: map[string]string{v1alpha1.ProfileLabel: profile.Name},
+		}}
+		Expect(admin.Create(ctx, forged, asTenant)).To(Succeed())
+		EventuallyGone(forged)
+	})
+
 	It("of the report itself is undone", func() {
 		profile, namespace := Governed()
 		EventuallyEstablished(profile, namespace)

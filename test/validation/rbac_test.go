@@ -129,3 +129,22 @@ var _ = DescribeTable("RBAC is refused for", ExpectOnlyBadRefused,
 		path: "spec.rbac.roles[0].rules", reason: "should have at least 1 items",
 	}),
 )
+
+// The operator holds these permissions itself, so that the API server's escalation check would let it grant them.
+var _ = DescribeTable("What would undo the baseline is refused for", ExpectOnlyBadRefused,
+	Entry("a role that writes network policies", refusal{
+		in:   selecting(`rbac: {roles: [{name: a, rules: [{apiGroups: [networking.k8s.io], resources: [networkpolicies], verbs: [get, %s]}]}]}`),
+		good: "list", bad: "delete",
+		path: "spec.rbac.roles[0].rules[0]", reason: "a role must not permit writing what baselines consist of",
+	}),
+	Entry("a role that relabels namespaces", refusal{
+		in:   selecting(`rbac: {roles: [{name: a, rules: [{resources: [pods, %s], verbs: [patch]}]}]}`),
+		good: "services", bad: "namespaces",
+		path: "spec.rbac.roles[0].rules[0]", reason: "a role must not permit writing what baselines consist of",
+	}),
+	Entry("a binding to the operator's own ClusterRole", refusal{
+		in:   selecting(`rbac: {bindings: [{name: a, clusterRole: "%s", subjects: [{kind: User, name: b}]}]}`),
+		good: "view", bad: "bulwark-manager",
+		path: "spec.rbac.bindings[0].clusterRole", reason: "the ClusterRoles of Bulwark and of Kubernetes itself must not be bound",
+	}),
+)
