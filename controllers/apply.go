@@ -69,7 +69,6 @@ func (r *NamespaceReconciler) apply(ctx context.Context, d drift.Drift) error {
 func (r *NamespaceReconciler) amend(ctx context.Context, d drift.Drift) error {
 	got, want := d.Got.(*corev1.ServiceAccount), d.Want.(*corev1.ServiceAccount)
 	amended := got.DeepCopy()
-	amended.Labels = maps.Clone(got.Labels)
 	if amended.Labels == nil {
 		amended.Labels = map[string]string{}
 	}
