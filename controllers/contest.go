@@ -7,17 +7,25 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// An object is contested when it has been corrected contestThreshold times within contestWindow. From then on corrections wait,
-// each twice as long as the one before, up to contestMaxDelay. The delay goes by itself as corrections leave the window.
-const (
-	contestThreshold = 3
-	contestWindow    = 10 * time.Minute
-	contestMinDelay  = 2 * time.Second
-	contestMaxDelay  = 5 * time.Minute
-)
+// Contest says when the correction of an object is contested, and how it then waits.
+type Contest struct {
+	// Threshold is how many corrections of an object within Window make it contested.
+	Threshold int
+	// Window is how long a correction counts. The delay goes by itself as corrections leave it.
+	Window time.Duration
+	// MinDelay is how long the first contested correction waits. Each further one waits twice as long as the one before.
+	MinDelay time.Duration
+	// MaxDelay is the longest that a correction waits.
+	MaxDelay time.Duration
+}
+
+// DefaultContest is three corrections in ten minutes, and delays from two seconds to five minutes.
+var DefaultContest = Contest{Threshold: 3, Window: 10 * time.Minute, MinDelay: 2 * time.Second, MaxDelay: 5 * time.Minute}
 
 // contests remembers who keeps changing what back. It is kept in memory: a restart forgets it, and learns it again.
 type contests struct {
+	Contest
+
 	mu          sync.Mutex
 	corrections map[contested][]time.Time
 }
@@ -27,8 +35,8 @@ type contested struct {
 	object    v1alpha1.ObjectReference
 }
 
-func newContests() *contests {
-	return &contests{corrections: map[contested][]time.Time{}}
+func newContests(c Contest) *contests {
+	return &contests{Contest: c, corrections: map[contested][]time.Time{}}
 }
 
 // corrected notes a correction of drift.
@@ -44,20 +52,23 @@ func (c *contests) wait(namespace string, object v1alpha1.ObjectReference, now t
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	recent := c.recent(contested{namespace, object}, now)
-	if len(recent) < contestThreshold {
+	if len(recent) < c.Threshold {
 		return 0
 	}
-	delay := contestMaxDelay
-	if doublings := len(recent) - contestThreshold; doublings < 8 { // 2 s doubled eight times is above five minutes.
-		delay = min(delay, contestMinDelay<<doublings)
+	delay := c.MinDelay
+	for range len(recent) - c.Threshold {
+		if delay *= 2; delay >= c.MaxDelay {
+			break
+		}
 	}
+	delay = min(delay, c.MaxDelay)
 	return max(0, recent[len(recent)-1].Add(delay).Sub(now))
 }
 
 // recent drops what has left the window.
 func (c *contests) recent(key contested, now time.Time) []time.Time {
 	times := c.corrections[key]
-	for len(times) > 0 && now.Sub(times[0]) > contestWindow {
+	for len(times) > 0 && now.Sub(times[0]) > c.Window {
 		times = times[1:]
 	}
 	if len(times) == 0 {

@@ -35,7 +35,7 @@ func TestContestsWait(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			c := newContests()
+			c := newContests(DefaultContest)
 			for _, at := range tt.corrected {
 				c.corrected("shop", reference("Role", "bulwark-dev"), noon.Add(at))
 			}
@@ -47,7 +47,7 @@ func TestContestsWait(t *testing.T) {
 }
 
 func TestContestsAreOfOneObjectInOneNamespace(t *testing.T) {
-	c := newContests()
+	c := newContests(DefaultContest)
 	for range 3 {
 		c.corrected("shop", reference("Role", "bulwark-dev"), noon)
 	}
@@ -71,7 +71,7 @@ func TestContestsAreOfOneObjectInOneNamespace(t *testing.T) {
 }
 
 func TestContestsForgetWhatLeftTheWindow(t *testing.T) {
-	c := newContests()
+	c := newContests(DefaultContest)
 	object := reference("Role", "bulwark-dev")
 	c.corrected("shop", object, noon)
 	c.corrected("shop", object, noon.Add(5*time.Minute))

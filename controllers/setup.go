@@ -48,6 +48,8 @@ type Options struct {
 	Registry prometheus.Registerer
 	// Clock is the time.
 	Clock clock.PassiveClock
+	// Contest says when the correction of an object is contested.
+	Contest Contest
 }
 
 // Setup adds both controllers to the manager.
@@ -69,7 +71,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		Metrics:   metrics,
 		Clock:     o.Clock,
 		Protected: o.Protected,
-		contests:  newContests(),
+		contests:  newContests(o.Contest),
 		arrivals:  newArrivals(),
 	}
 	if err := namespaces.setup(mgr, o.Concurrency); err != nil {

@@ -34,6 +34,8 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	flags.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8443",
 		"where metrics are served, over TLS, to whom the API server authenticates and authorizes; 0 is nowhere")
 	flags.StringVar(&o.HealthAddress, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served; 0 is nowhere")
+	flags.StringVar(&o.PprofAddress, "pprof-bind-address", "0",
+		"where the Go runtime's profiles are served, without TLS and to anybody who can reach it, so best on loopback; 0 is nowhere")
 	logFormat := flags.String("log-format", "json", "json or text")
 	logLevel := flags.String("log-level", "info", "debug, info or error")
 	if err := flags.Parse(args); err != nil {

@@ -5,16 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
-	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/test/controlplane"
 )
 
@@ -24,8 +17,7 @@ const patience = 30 * time.Second
 type stage struct {
 	out      io.Writer
 	plane    *controlplane.ControlPlane
-	operator *exec.Cmd
-	dir      string
+	operator *controlplane.Operator
 	held     int
 }
 
@@ -37,9 +29,6 @@ func (s *stage) open(ctx context.Context) (err error) {
 	if s.plane, err = controlplane.Start(ctx); err != nil {
 		return err
 	}
-	if s.dir, err = os.MkdirTemp("", "bulwark-demo-"); err != nil {
-		return err
-	}
 	s.title("Installing Bulwark (about 5 s)")
 	if err := s.plane.Install(ctx); err != nil {
 		return err
@@ -48,53 +37,25 @@ func (s *stage) open(ctx context.Context) (err error) {
 }
 
 func (s *stage) startOperator(ctx context.Context) error {
-	cfg, err := s.plane.ServiceAccountConfig(ctx, v1alpha1.OperatorNamespace, "bulwark-manager")
+	cfg, err := s.plane.OperatorConfig(ctx)
 	if err != nil {
 		return err
 	}
-	kubeconfig, log := filepath.Join(s.dir, "operator.kubeconfig"), filepath.Join(s.dir, "operator.log")
-	if err := controlplane.WriteKubeconfig(kubeconfig, cfg); err != nil {
-		return err
+	if s.operator, err = s.plane.StartOperator(controlplane.OperatorBinary(), cfg); err != nil {
+		return fmt.Errorf("%w (make build)", err)
 	}
-	health, err := freeAddress()
-	if err != nil {
-		return err
-	}
-	file, err := os.Create(log)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	s.operator = exec.Command(filepath.Join(controlplane.Root(), "bin", "manager"),
-		"--kubeconfig="+kubeconfig, "--health-probe-bind-address="+health, "--metrics-bind-address=0", "--log-format=text")
-	s.operator.Stdout, s.operator.Stderr = file, file
-	s.operator.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
-	if err := s.operator.Start(); err != nil {
-		return fmt.Errorf("starting the operator: %w (make build)", err)
-	}
-	fmt.Fprintf(s.out, "# the operator runs as process %d and as system:serviceaccount:%s:bulwark-manager; its log is %s\n",
-		s.operator.Process.Pid, v1alpha1.OperatorNamespace, log)
-	return s.poll(ctx, "the operator to be ready (see "+log+")", func() bool {
-		response, err := http.Get("http://" + health + "/readyz")
-		if err != nil {
-			return false
-		}
-		defer response.Body.Close()
-		return response.StatusCode == http.StatusOK
-	})
+	fmt.Fprintf(s.out, "# the operator runs as process %d and as %s; its log is %s\n",
+		s.operator.PID(), controlplane.OperatorUser, s.operator.Log)
+	return s.poll(ctx, "the operator to be ready (see "+s.operator.Log+")", s.operator.Ready)
 }
 
 func (s *stage) close() error {
 	var failures []error
-	if s.operator != nil && s.operator.Process != nil {
-		failures = append(failures, s.operator.Process.Signal(syscall.SIGTERM))
-		failures = append(failures, s.operator.Wait())
+	if s.operator != nil {
+		failures = append(failures, s.operator.Terminate())
 	}
 	if s.plane != nil {
 		failures = append(failures, s.plane.Stop())
-	}
-	if s.dir != "" {
-		failures = append(failures, os.RemoveAll(s.dir))
 	}
 	return errors.Join(failures...)
 }
@@ -182,13 +143,4 @@ func quoted(args []string) string {
 		words = append(words, arg)
 	}
 	return strings.Join(words, " ")
-}
-
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer listener.Close()
-	return listener.Addr().String(), nil
 }

@@ -45,10 +45,16 @@ type Options struct {
 	MetricsAddress string
 	// HealthAddress is where /healthz and /readyz are served; "0" is nowhere.
 	HealthAddress string
+	// PprofAddress is where the Go runtime's profiles are served, to anybody who can reach it; empty or "0" is nowhere.
+	PprofAddress string
 	// Registry is where the operator's metrics are registered.
 	Registry prometheus.Registerer
 	// Logger is the log.
 	Logger logr.Logger
+	// Clock is the time; by default that of the machine.
+	Clock clock.PassiveClock
+	// Contest says when the correction of an object is contested; by default as controllers.DefaultContest.
+	Contest controllers.Contest
 	// SeveralInOneProcess permits it, for tests.
 	SeveralInOneProcess bool
 }
@@ -63,6 +69,12 @@ func Scheme() *runtime.Scheme {
 
 // Run runs the operator until the context ends.
 func Run(ctx context.Context, cfg *rest.Config, o Options) error {
+	if o.Clock == nil {
+		o.Clock = clock.RealClock{}
+	}
+	if o.Contest == (controllers.Contest{}) {
+		o.Contest = controllers.DefaultContest
+	}
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1 // What is fair is the API server's business (API Priority and Fairness).
 	cfg.UserAgent = v1alpha1.FieldManager + "/v1alpha1"
@@ -84,7 +96,8 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 		return err
 	}
 	if err := controllers.Setup(ctx, mgr, controllers.Options{
-		Concurrency: o.Concurrency, Protected: protected, Registry: o.Registry, Clock: clock.RealClock{},
+		Concurrency: o.Concurrency, Protected: protected, Registry: o.Registry,
+		Clock: o.Clock, Contest: o.Contest,
 	}); err != nil {
 		return err
 	}
@@ -128,6 +141,7 @@ func newManager(cfg *rest.Config, scheme *runtime.Scheme, o Options) (manager.Ma
 			FilterProvider: filters.WithAuthenticationAndAuthorization,
 		},
 		HealthProbeBindAddress: o.HealthAddress,
+		PprofBindAddress:       o.PprofAddress,
 		LeaderElection:         o.LeaderElection,
 		LeaderElectionID:       leaderElectionID,
 		// A stopped leader gives the Lease up, so that the next one need not wait for it to expire. main ends with Run.

@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
+	"time"
 )
 
 // Write is one write that the API server answered, by its own audit log.
@@ -16,36 +18,64 @@ type Write struct {
 	Namespace      string
 	Name           string
 	ResponseStatus int32
+	At             time.Time
 }
 
 // Writes are the writes of a user so far, those that failed included.
 func (c *ControlPlane) Writes(user string) ([]Write, error) {
-	file, err := os.Open(c.auditLog())
+	return c.AuditTrail(user).Next()
+}
+
+// AuditTrail follows the writes of a user from the first on.
+func (c *ControlPlane) AuditTrail(user string) *AuditTrail {
+	return &AuditTrail{log: c.auditLog(), user: user}
+}
+
+// AuditTrail reads the API server's audit log piece by piece.
+type AuditTrail struct {
+	log    string
+	user   string
+	offset int64
+}
+
+// Next are the writes since the last call.
+func (t *AuditTrail) Next() ([]Write, error) {
+	file, err := os.Open(t.log)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
+	if _, err := file.Seek(t.offset, io.SeekStart); err != nil {
+		return nil, err
+	}
 	var writes []Write
-	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
+	lines := bufio.NewReaderSize(file, 1<<20)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if err == io.EOF { // A line that is still being written is the next call's.
+			return writes, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		t.offset += int64(len(line))
 		var event struct {
 			Verb      string
 			User      struct{ Username string }
 			ObjectRef struct{ Resource, Subresource, Namespace, Name string }
 			Response  struct{ Code int32 } `json:"responseStatus"`
+			At        time.Time            `json:"stageTimestamp"`
 		}
-		if err := json.Unmarshal(lines.Bytes(), &event); err != nil {
+		if err := json.Unmarshal(line, &event); err != nil {
 			return nil, fmt.Errorf("reading the audit log: %w", err)
 		}
-		if event.User.Username == user {
+		if event.User.Username == t.user {
 			writes = append(writes, Write{
 				Verb: event.Verb, User: event.User.Username,
 				Resource: event.ObjectRef.Resource, Subresource: event.ObjectRef.Subresource,
 				Namespace: event.ObjectRef.Namespace, Name: event.ObjectRef.Name,
-				ResponseStatus: event.Response.Code,
+				ResponseStatus: event.Response.Code, At: event.At,
 			})
 		}
 	}
-	return writes, lines.Err()
 }

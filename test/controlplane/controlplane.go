@@ -49,10 +49,11 @@ type ControlPlane struct {
 	// Kubeconfig is the path of a file that holds the same.
 	Kubeconfig string
 
-	assets  string
-	dir     string
-	env     *envtest.Environment
-	manager *exec.Cmd
+	assets    string
+	dir       string
+	env       *envtest.Environment
+	apiServer *exec.Cmd // since its first restart; before, it is the environment's
+	manager   *exec.Cmd
 }
 
 // Root is the root folder of the project.
@@ -111,12 +112,16 @@ func (c *ControlPlane) startAPIServer() error {
 		ControlPlaneStopTimeout:  time.Minute,
 	}
 	// A service account of each namespace is there, since kube-controller-manager runs: so admission may want it.
+	c.env.ControlPlane.Etcd = &envtest.Etcd{DataDir: filepath.Join(c.dir, "etcd")}
+	if err := os.Mkdir(c.env.ControlPlane.Etcd.DataDir, 0o700); err != nil {
+		return err
+	}
 	c.env.ControlPlane.GetAPIServer().Configure().
 		Set("disable-admission-plugins").
 		Set("endpoint-reconciler-type", "none").
 		Set("audit-policy-file", policy).
 		Set("audit-log-path", c.auditLog()).
-		Set("audit-log-maxsize", "1024")
+		Set("audit-log-maxsize", "4096")
 	cfg, err := c.env.Start()
 	c.Config = cfg
 	if cfg != nil {
@@ -180,6 +185,10 @@ func (c *ControlPlane) Stop() error {
 	if c.manager != nil && c.manager.Process != nil {
 		failures = append(failures, c.manager.Process.Signal(syscall.SIGTERM))
 		_ = c.manager.Wait() // It was told to end: how it ends says nothing.
+	}
+	if c.apiServer != nil {
+		failures = append(failures, c.apiServer.Process.Signal(syscall.SIGTERM))
+		_ = c.apiServer.Wait()
 	}
 	if c.env != nil {
 		failures = append(failures, c.env.Stop())

@@ -27,7 +27,7 @@ func eventReasons(kind, name string) []string {
 // operatorWrites are the operator's own writes, by the API server's audit log.
 func operatorWrites() []controlplane.Write {
 	GinkgoHelper()
-	writes, err := plane.Writes(operatorUser)
+	writes, err := plane.Writes(controlplane.OperatorUser)
 	Expect(err).NotTo(HaveOccurred())
 	return writes
 }

@@ -22,8 +22,6 @@ import (
 	"github.com/bulwark-dev/bulwark/test/controlplane"
 )
 
-const operatorUser = "system:serviceaccount:bulwark-system:bulwark-manager"
-
 var (
 	ctx          context.Context
 	plane        *controlplane.ControlPlane
@@ -55,7 +53,7 @@ var _ = BeforeSuite(func() {
 
 	admin, err = client.New(plane.Config, client.Options{Scheme: operator.Scheme()})
 	Expect(err).NotTo(HaveOccurred())
-	operatorConf, err = plane.ServiceAccountConfig(ctx, v1alpha1.OperatorNamespace, "bulwark-manager")
+	operatorConf, err = plane.OperatorConfig(ctx)
 	Expect(err).NotTo(HaveOccurred())
 
 	bulwark = startOperator()

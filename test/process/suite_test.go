@@ -17,7 +17,6 @@ import (
 	"github.com/onsi/gomega/gexec"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/operator"
 	"github.com/bulwark-dev/bulwark/test/controlplane"
 )
@@ -57,7 +56,7 @@ var _ = BeforeSuite(func() {
 func installed() {
 	GinkgoHelper()
 	Expect(plane.Install(ctx)).To(Succeed())
-	cfg, err := plane.ServiceAccountConfig(ctx, v1alpha1.OperatorNamespace, "bulwark-manager")
+	cfg, err := plane.OperatorConfig(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	kubeconfig = filepath.Join(GinkgoT().TempDir(), "operator.kubeconfig")
 	Expect(controlplane.WriteKubeconfig(kubeconfig, cfg)).To(Succeed())

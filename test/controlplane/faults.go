@@ -1,0 +1,127 @@
+package controlplane
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"k8s.io/client-go/rest"
+)
+
+// RestartAPIServer kills kube-apiserver at once, starts it again with the same arguments, and waits until it is ready.
+func (c *ControlPlane) RestartAPIServer(ctx context.Context) error {
+	pid, err := c.pid("kube-apiserver")
+	if err != nil {
+		return err
+	}
+	cmdline, err := os.ReadFile(procFile(pid, "cmdline"))
+	if err != nil {
+		return err
+	}
+	args := bytes.Split(bytes.TrimRight(cmdline, "\x00"), []byte{0})
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		return fmt.Errorf("killing kube-apiserver: %w", err)
+	}
+	if c.apiServer != nil {
+		_ = c.apiServer.Wait() // It was killed: how it ended says nothing.
+	}
+	if err := c.await(ctx, func() bool { _, err := c.pid("kube-apiserver"); return err != nil }); err != nil {
+		return fmt.Errorf("waiting for kube-apiserver to end: %w", err)
+	}
+	c.apiServer = exec.Command(string(args[0]))
+	for _, arg := range args[1:] {
+		c.apiServer.Args = append(c.apiServer.Args, string(arg))
+	}
+	c.apiServer.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
+	if err := c.apiServer.Start(); err != nil {
+		return fmt.Errorf("starting kube-apiserver: %w", err)
+	}
+	return c.waitForAPIServer(ctx)
+}
+
+func (c *ControlPlane) waitForAPIServer(ctx context.Context) error {
+	client, err := rest.HTTPClientFor(c.Config)
+	if err != nil {
+		return err
+	}
+	err = c.await(ctx, func() bool {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Config.Host+"/readyz", nil)
+		if err != nil {
+			return false
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			return false
+		}
+		defer response.Body.Close()
+		return response.StatusCode == http.StatusOK
+	})
+	if err != nil {
+		return fmt.Errorf("waiting for kube-apiserver to be ready: %w", err)
+	}
+	return nil
+}
+
+// PauseEtcd stops etcd for a while, as a full disk or a frozen machine would: its connections stay open and nothing answers.
+func (c *ControlPlane) PauseEtcd(ctx context.Context, pause time.Duration) error {
+	pid, err := c.pid("etcd")
+	if err != nil {
+		return err
+	}
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		return fmt.Errorf("stopping etcd: %w", err)
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(pause):
+	}
+	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+		return fmt.Errorf("continuing etcd: %w", err)
+	}
+	return ctx.Err()
+}
+
+// await polls until good.
+func (c *ControlPlane) await(ctx context.Context, good func() bool) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for !good() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// pid is the process of this control plane, and no other's, that runs the binary of this name.
+func (c *ControlPlane) pid(name string) (int, error) {
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		return 0, err
+	}
+	for _, file := range files {
+		cmdline, err := os.ReadFile(file)
+		if err != nil {
+			continue // It has ended since.
+		}
+		binary, args, _ := bytes.Cut(cmdline, []byte{0})
+		if filepath.Base(string(binary)) == name && bytes.Contains(args, []byte(c.dir)) {
+			return strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		}
+	}
+	return 0, errors.New("no process of this control plane runs " + name)
+}
+
+func procFile(pid int, name string) string {
+	return filepath.Join("/proc", strconv.Itoa(pid), name)
+}
