@@ -41,6 +41,12 @@ test: controlplane build ## Run every test, the suites on a real control plane i
 	@echo "running the tests; the suites on a control plane take about 3 minutes"
 	go test ./... -count=1 -timeout 20m
 
+FUZZTIME ?= 30s
+
+.PHONY: fuzz
+fuzz: ## Fuzz every fuzz target, one after the other, each for FUZZTIME (30s).
+	@hack/fuzz.sh $(FUZZTIME)
+
 .PHONY: generate
 generate: ## Generate deep copies, CRDs and RBAC from the types and markers.
 	$(CONTROLLER_GEN) object paths=./api/... crd output:crd:dir=config/crd/bases

@@ -98,6 +98,17 @@ func (r *NamespaceReconciler) event(p *pass, object v1alpha1.ObjectReference, ev
 		if regarding == runtime.Object(p.profile) {
 			told = "namespace " + p.namespace.Name + ": " + note
 		}
-		r.Recorder.Eventf(regarding, related, eventType, reason, action, "%s", cut(told))
+		r.Recorder.Eventf(regarding, related, eventType, reason, action, "%s", cutNote(told))
 	}
+}
+
+// maxNoteBytes is the longest note of an event that the API server takes. It refuses the whole event for a longer one.
+const maxNoteBytes = 1024
+
+func cutNote(note string) string {
+	if len(note) <= maxNoteBytes {
+		return note
+	}
+	const ellipsis = "…"
+	return strings.ToValidUTF8(note[:maxNoteBytes-len(ellipsis)], "") + ellipsis
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
@@ -111,7 +110,7 @@ func (r *NamespaceReconciler) patchMetadata(ctx context.Context, got baseline.Ob
 }
 
 // deleteObject deletes exactly this object, not another that has taken its name since, whatever finalizer a tenant has put on
-// it. Not found is an error.
+// it. Not found is an error, and so is a conflict: another object has taken the name, which the next pass deals with.
 //
 // It is not waited for: an object that does not bear our label is not in the cache, which would never see it go.
 func (r *NamespaceReconciler) deleteObject(ctx context.Context, got baseline.Object) error {
@@ -121,11 +120,7 @@ func (r *NamespaceReconciler) deleteObject(ctx context.Context, got baseline.Obj
 		}
 	}
 	uid := got.GetUID()
-	err := r.Client.Delete(ctx, got, client.Preconditions{UID: &uid}, client.DisableReadYourWritesConsistency)
-	if apierrors.IsConflict(err) { // Another object has taken the name: this one is gone.
-		return nil
-	}
-	return err
+	return r.Client.Delete(ctx, got, client.Preconditions{UID: &uid}, client.DisableReadYourWritesConsistency)
 }
 
 // applyConfiguration is what Bulwark sets on an object that comes with the namespace.

@@ -1,6 +1,8 @@
 package controllers
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,6 +30,7 @@ type contests struct {
 
 	mu          sync.Mutex
 	corrections map[contested][]time.Time
+	swept       time.Time
 }
 
 type contested struct {
@@ -43,8 +46,26 @@ func newContests(c Contest) *contests {
 func (c *contests) corrected(namespace string, object v1alpha1.ObjectReference, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if now.Sub(c.swept) > c.Window {
+		c.sweep(now)
+	}
 	key := contested{namespace, object}
 	c.corrections[key] = append(c.recent(key, now), now)
+}
+
+// sweep drops what nobody will ask for again: an object that was deleted because it bore our labels may never come back.
+func (c *contests) sweep(now time.Time) {
+	for key := range c.corrections {
+		c.recent(key, now)
+	}
+	c.swept = now
+}
+
+// forget drops what is remembered of a namespace that is gone.
+func (c *contests) forget(namespace string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	maps.DeleteFunc(c.corrections, func(key contested, _ []time.Time) bool { return key.namespace == namespace })
 }
 
 // wait is how long the next correction is to be held back; zero if it is not.
@@ -65,12 +86,12 @@ func (c *contests) wait(namespace string, object v1alpha1.ObjectReference, now t
 	return max(0, recent[len(recent)-1].Add(delay).Sub(now))
 }
 
-// recent drops what has left the window.
+// recent drops what has left the window, and what is later than now: the clock has been set back, and waiting until it has
+// caught up could take for ever.
 func (c *contests) recent(key contested, now time.Time) []time.Time {
-	times := c.corrections[key]
-	for len(times) > 0 && now.Sub(times[0]) > c.Window {
-		times = times[1:]
-	}
+	times := slices.DeleteFunc(c.corrections[key], func(t time.Time) bool {
+		return t.After(now) || now.Sub(t) > c.Window
+	})
 	if len(times) == 0 {
 		delete(c.corrections, key)
 	} else {
@@ -107,4 +128,11 @@ func (a *arrivals) take(namespace string, now time.Time) time.Time {
 		return now
 	}
 	return at
+}
+
+// forget drops what is remembered of a namespace that is gone.
+func (a *arrivals) forget(namespace string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.at, namespace)
 }

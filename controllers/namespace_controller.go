@@ -22,9 +22,9 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
-// recheckInterval is how often a namespace is looked at again when its state hangs on objects that are not watched: those of
-// other makers, in a conflict or under an Audit profile.
-const recheckInterval = 5 * time.Minute
+// DefaultRecheckInterval is how often a namespace is looked at again when its state hangs on objects that are not watched:
+// those of other makers, in a conflict or under an Audit profile.
+const DefaultRecheckInterval = 5 * time.Minute
 
 // errTerminating ends a pass over a namespace that turned out to be on its way out.
 var errTerminating = errors.New("the namespace is terminating")
@@ -44,6 +44,8 @@ type NamespaceReconciler struct {
 	Clock clock.PassiveClock
 	// Protected are names and globs of namespaces that are never selected.
 	Protected []string
+	// Recheck is how often a namespace is looked at again when its state hangs on objects that are not watched.
+	Recheck time.Duration
 
 	contests *contests
 	arrivals *arrivals
@@ -55,6 +57,21 @@ type pass struct {
 	namespace *corev1.Namespace
 	previous  *v1alpha1.NamespacePosture // nil before the first report
 	since     time.Time                  // when the change was seen that led to this pass
+}
+
+// reconcileNamed reconciles the namespace of a request. Every event on it and on what it holds leads here, the last ones after it
+// is gone: then all that is remembered of it is dropped.
+func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	var ns corev1.Namespace
+	switch err := r.Client.Get(ctx, request.NamespacedName, &ns); {
+	case apierrors.IsNotFound(err):
+		r.contests.forget(request.Name)
+		r.arrivals.forget(request.Name)
+		return reconcile.Result{}, nil
+	case err != nil:
+		return reconcile.Result{}, fmt.Errorf("reading namespace %s: %w", request.Name, err)
+	}
+	return r.Reconcile(ctx, &ns)
 }
 
 // Reconcile brings one namespace to the baseline of the profile that governs it, or takes away what is left of one.
@@ -109,11 +126,11 @@ func (r *NamespaceReconciler) establish(ctx context.Context, p *pass) (reconcile
 	if err := errors.Join(err, r.writeReport(ctx, p.previous, report)); err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: nextLook(p, outcomes)}, nil
+	return reconcile.Result{RequeueAfter: r.nextLook(p, outcomes)}, nil
 }
 
 // nextLook is when to come back though nothing has been heard; zero is never.
-func nextLook(p *pass, outcomes []outcome) time.Duration {
+func (r *NamespaceReconciler) nextLook(p *pass, outcomes []outcome) time.Duration {
 	var next time.Duration
 	sooner := func(d time.Duration) {
 		if d > 0 && (next == 0 || d < next) {
@@ -121,12 +138,12 @@ func nextLook(p *pass, outcomes []outcome) time.Duration {
 		}
 	}
 	if p.audits() {
-		sooner(recheckInterval)
+		sooner(r.Recheck)
 	}
 	for _, o := range outcomes {
 		sooner(o.wait)
 		if o.state == v1alpha1.Conflict {
-			sooner(recheckInterval)
+			sooner(r.Recheck)
 		}
 	}
 	return next

@@ -108,7 +108,9 @@ func managerName(manager string) string {
 	return "the field manager " + manager
 }
 
+// cut is a message as a report can hold it, and gives it back: bounded, and without bytes that JSON has no form for.
 func cut(message string) string {
+	message = strings.ToValidUTF8(message, "�")
 	if runes := []rune(message); len(runes) > maxMessageRunes {
 		return string(runes[:maxMessageRunes]) + "…"
 	}

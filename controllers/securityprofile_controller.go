@@ -200,7 +200,7 @@ func (t *throttle) wait(profile string, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	last, written := t.last[profile]
-	if !written {
+	if !written || last.After(now) { // The clock has been set back.
 		return 0
 	}
 	return max(0, last.Add(statusInterval).Sub(now))

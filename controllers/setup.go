@@ -50,6 +50,8 @@ type Options struct {
 	Clock clock.PassiveClock
 	// Contest says when the correction of an object is contested.
 	Contest Contest
+	// RecheckInterval is how often a namespace is looked at again when its state hangs on objects that are not watched.
+	RecheckInterval time.Duration
 }
 
 // Setup adds both controllers to the manager.
@@ -71,6 +73,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		Metrics:   metrics,
 		Clock:     o.Clock,
 		Protected: o.Protected,
+		Recheck:   o.RecheckInterval,
 		contests:  newContests(o.Contest),
 		arrivals:  newArrivals(),
 	}
@@ -98,7 +101,7 @@ func (r *NamespaceReconciler) setup(mgr manager.Manager, concurrency int) error 
 		b = b.Watches(kind.New(), handler.WithLowPriorityWhenUnchanged(r.enqueueNamespace()),
 			builder.WithPredicates(contentChanged(kind)))
 	}
-	return b.Complete(reconcile.AsReconciler(r.Client, r))
+	return b.Complete(reconcile.Func(r.reconcileNamed))
 }
 
 func (r *SecurityProfileReconciler) setup(mgr manager.Manager) error {

@@ -1,16 +1,17 @@
 package v1alpha1
 
 import (
-	stdjson "encoding/json"
+	"cmp"
+	"errors"
 	"fmt"
 	"regexp"
 
 	"k8s.io/apimachinery/pkg/util/json"
 )
 
-// endlessExponent finds a quantity whose decimal exponent has three digits or more. The schema's pattern lets it through, and
-// computing it takes hours.
-var endlessExponent = regexp.MustCompile(`"[-+]?[0-9.]+[eE][-+]?[0-9]{3,}"`)
+// endless finds a quantity, in quotes or not, whose decimal exponent has three digits or more, or that itself has 64 digits or
+// more. The schema's pattern lets both through, and computing the one or writing the other takes minutes to hours.
+var endless = regexp.MustCompile(`[^\w./+-](?:([-+]?[0-9.]+[eE][-+]?[0-9]{3,})[^\w]|([-+]?[0-9.]{64,}))`)
 
 // UnmarshalJSON decodes a spec. What the API server's schema accepts and Go cannot hold, such as the quantity 1e0.5 or a port
 // beyond 32 bits in a NetworkPolicy, is no error: it would fail the list of all profiles, and with it every other profile.
@@ -19,8 +20,8 @@ func (s *SecurityProfileSpec) UnmarshalJSON(data []byte) error {
 	type plain SecurityProfileSpec
 	var decoded plain
 	why := ""
-	if quantity := endlessExponent.Find(quantitiesOf(data)); quantity != nil {
-		why = fmt.Sprintf("the quantity %.40s has an exponent beyond all use", quantity)
+	if quantity := endlessQuantityError(""); errors.As(checkQuantities(data), &quantity) {
+		why = quantity.Error()
 	} else if err := json.Unmarshal(data, &decoded); err != nil {
 		why = err.Error()
 	}
@@ -42,22 +43,35 @@ func deletionPolicyOf(data []byte) DeletionPolicy {
 	return spec.DeletionPolicy
 }
 
-// quantitiesOf is the part of a spec in which strings are quantities.
-func quantitiesOf(data []byte) []byte {
+// checkQuantities returns an endlessQuantityError if the spec holds one. Other errors are found again when all of it is decoded.
+//
+// It reads the fields that are decoded later and no others, each as often as it is given: whatever it passed over would be computed.
+func checkQuantities(data []byte) error {
 	var spec struct {
-		Limits stdjson.RawMessage `json:"limits"`
+		Limits quantities `json:"limits"`
 		Quotas []struct {
 			Spec struct {
-				Hard stdjson.RawMessage `json:"hard"`
+				Hard quantities `json:"hard"`
 			} `json:"spec"`
 		} `json:"quotas"`
 	}
-	if err := stdjson.Unmarshal(data, &spec); err != nil {
-		return nil // The whole cannot be decoded either, and says why.
+	return json.Unmarshal(data, &spec)
+}
+
+// quantities is a part of a spec in which strings are quantities.
+type quantities struct{}
+
+// UnmarshalJSON looks for an endless one.
+func (*quantities) UnmarshalJSON(data []byte) error {
+	if found := endless.FindSubmatch(data); found != nil {
+		return endlessQuantityError(cmp.Or(string(found[1]), string(found[2])))
 	}
-	quantities := spec.Limits
-	for _, quota := range spec.Quotas {
-		quantities = append(quantities, quota.Spec.Hard...)
-	}
-	return quantities
+	return nil
+}
+
+// endlessQuantityError is a quantity that cannot be computed in any time.
+type endlessQuantityError string
+
+func (q endlessQuantityError) Error() string {
+	return fmt.Sprintf("the quantity %.40s is beyond all use: it has too many digits, or its exponent has", string(q))
 }

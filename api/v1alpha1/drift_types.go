@@ -14,7 +14,8 @@ type ObjectReference struct {
 	// +kubebuilder:validation:MaxLength=63
 	// +required
 	Kind string `json:"kind"`
-	// name is the object's name.
+	// name is the object's name. Of one that has more than 253 characters, as a Role may, it is the first of them, …/ and
+	// a digest of the whole.
 	// +kubebuilder:validation:MaxLength=253
 	// +required
 	Name string `json:"name"`

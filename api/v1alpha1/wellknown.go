@@ -28,6 +28,9 @@ const (
 	// OperatorNamespace is the namespace that the operator runs in by default.
 	OperatorNamespace = "bulwark-system"
 
+	// MaxName bounds the name of an object that a report speaks of, in characters.
+	MaxName = 253
+
 	// MaxDrift bounds the drift list of a NamespacePosture and of a SecurityProfile's status.
 	MaxDrift = 32
 	// MaxObjects bounds the objects list of a NamespacePosture. A profile's own objects are always fewer.

@@ -19,8 +19,26 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/operator"
 )
 
-// run parses the flags and runs the operator until the context ends.
+// run runs the operator as the arguments say until the context ends.
 func run(ctx context.Context, args []string, stderr io.Writer) error {
+	o, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	logf.SetLogger(o.Logger)
+	klog.SetLogger(o.Logger.WithName("client-go"))
+	cfg, err := config.GetConfig()
+	if err != nil {
+		return fmt.Errorf("finding the cluster: %w", err)
+	}
+	return operator.Run(ctx, cfg, o)
+}
+
+// parse is what the arguments say.
+func parse(args []string, stderr io.Writer) (operator.Options, error) {
 	flags := flag.NewFlagSet("manager", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	config.RegisterFlags(flags)
@@ -39,39 +57,30 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	logFormat := flags.String("log-format", "json", "json or text")
 	logLevel := flags.String("log-level", "info", "debug, info or error")
 	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil
-		}
-		return err
+		return o, err
 	}
 	if flags.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	if o.Concurrency < 1 {
-		return fmt.Errorf("--concurrency must be at least 1, not %d", o.Concurrency)
+		return o, fmt.Errorf("--concurrency must be at least 1, not %d", o.Concurrency)
 	}
 	o.ProtectedNamespaces = strings.FieldsFunc(*protected, func(r rune) bool { return r == ',' || r == ' ' })
-
 	logger, err := newLogger(*logFormat, *logLevel, stderr)
 	if err != nil {
-		return err
+		return o, err
 	}
 	o.Logger = zap.New(logger...)
-	logf.SetLogger(o.Logger)
-	klog.SetLogger(o.Logger.WithName("client-go"))
-
-	cfg, err := config.GetConfig()
-	if err != nil {
-		return fmt.Errorf("finding the cluster: %w", err)
-	}
-	return operator.Run(ctx, cfg, o)
+	return o, nil
 }
 
 // newLogger are the options of a logger of the given format and level.
 func newLogger(format, level string, to io.Writer) ([]zap.Opts, error) {
-	var parsed zapcore.Level
-	if err := parsed.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("--log-level: %w", err)
+	parsed, known := map[string]zapcore.Level{
+		"debug": zapcore.DebugLevel, "info": zapcore.InfoLevel, "error": zapcore.ErrorLevel,
+	}[level]
+	if !known { // Beyond error, the operator would be silent on whatever goes wrong.
+		return nil, fmt.Errorf("--log-level must be debug, info or error, not %q", level)
 	}
 	options := []zap.Opts{zap.WriteTo(to), zap.Level(parsed), zap.StacktraceLevel(zapcore.PanicLevel)}
 	switch format {

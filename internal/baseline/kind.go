@@ -2,7 +2,9 @@
 package baseline
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -96,5 +98,20 @@ func KindOf(o Object) *Kind {
 // Reference names an object as reports do.
 func Reference(o Object) v1alpha1.ObjectReference {
 	apiVersion, kind := KindOf(o).ToAPIVersionAndKind()
-	return v1alpha1.ObjectReference{APIVersion: apiVersion, Kind: kind, Name: o.GetName()}
+	return v1alpha1.ObjectReference{APIVersion: apiVersion, Kind: kind, Name: bounded(o.GetName())}
+}
+
+// digestLength is how many hexadecimal digits of its SHA-256 stand for what a long name lost.
+const digestLength = 32
+
+// bounded is a name as a report can hold it: Kubernetes bounds the name of a Role or RoleBinding in no way, and a client that does not
+// write JSON can give it bytes that JSON has none for. What stands for such a name still tells objects apart, and no object can
+// bear it as its own, since names hold no slash.
+func bounded(name string) string {
+	runes := []rune(name)
+	if len(runes) <= v1alpha1.MaxName && utf8.ValidString(name) {
+		return name
+	}
+	digest := fmt.Sprintf("…/%x", sha256.Sum256([]byte(name)))[:len("…/")+digestLength]
+	return string(runes[:min(len(runes), v1alpha1.MaxName-utf8.RuneCountInString(digest))]) + digest
 }

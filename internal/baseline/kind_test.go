@@ -2,6 +2,7 @@ package baseline
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -102,5 +103,29 @@ func TestReferenceNeedsNoTypeMeta(t *testing.T) {
 	object := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "team-a", Name: "bulwark-default-deny"}}
 	if got := Reference(object); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestReferenceBoundsNames(t *testing.T) {
+	long := strings.Repeat("ö", 1000)
+	for sentence, tc := range map[string]struct{ name, want string }{
+		"a name of 253 characters stays": {strings.Repeat("ö", 253), strings.Repeat("ö", 253)},
+		"a longer one is its beginning and a digest": {
+			strings.Repeat("ö", 254), strings.Repeat("ö", 219) + "…/873c6f8f68e0c33a6cd9fb582c7a33e1",
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			got := Reference(&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: tc.name}}).Name
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+	names := map[string]bool{}
+	for _, name := range []string{"\xff", "\xfe", "�", long, long + "ö", long + "a", Reference(&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: long}}).Name} {
+		names[Reference(&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: name}}).Name] = true
+	}
+	if len(names) != 6 { // The last is bounded already.
+		t.Errorf("want six references of six names, got %d", len(names))
 	}
 }

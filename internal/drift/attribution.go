@@ -25,7 +25,7 @@ func Manager(managedFields []metav1.ManagedFieldsEntry, fields []Field) string {
 	})
 	for _, entry := range others {
 		if len(fields) == 0 || ownsAny(entry, fields) {
-			return entry.Manager
+			return strings.ToValidUTF8(entry.Manager, "�") // The API server holds any bytes of a client that does not write JSON.
 		}
 	}
 	return ""

@@ -17,6 +17,7 @@ import (
 
 const (
 	maxFields     = 16
+	maxPathRunes  = 511
 	maxValueRunes = 256
 )
 
@@ -52,14 +53,16 @@ func (f Field) within(path string) bool {
 func Report(fields []Field) []v1alpha1.FieldDrift {
 	var out []v1alpha1.FieldDrift
 	for _, f := range fields[:min(len(fields), maxFields)] {
-		out = append(out, v1alpha1.FieldDrift{Path: f.String(), Want: cut(f.Want), Got: cut(f.Got)})
+		out = append(out, v1alpha1.FieldDrift{
+			Path: cut(f.String(), maxPathRunes), Want: cut(f.Want, maxValueRunes), Got: cut(f.Got, maxValueRunes),
+		})
 	}
 	return out
 }
 
-func cut(s string) string {
-	if runes := []rune(s); len(runes) > maxValueRunes {
-		return string(runes[:maxValueRunes]) + "…"
+func cut(s string, most int) string {
+	if runes := []rune(s); len(runes) > most {
+		return string(runes[:most]) + "…"
 	}
 	return s
 }

@@ -41,6 +41,8 @@ type Options struct {
 	Concurrency int
 	// LeaderElection lets several replicas run, of which one works.
 	LeaderElection bool
+	// Election is how fast leaders change; by default as DefaultElection.
+	Election Election
 	// MetricsAddress is where metrics are served over TLS, to whom the API server authenticates and authorizes; "0" is nowhere.
 	MetricsAddress string
 	// HealthAddress is where /healthz and /readyz are served; "0" is nowhere.
@@ -55,8 +57,38 @@ type Options struct {
 	Clock clock.PassiveClock
 	// Contest says when the correction of an object is contested; by default as controllers.DefaultContest.
 	Contest controllers.Contest
+	// RecheckInterval is how often what is not watched is looked at; by default controllers.DefaultRecheckInterval.
+	RecheckInterval time.Duration
 	// SeveralInOneProcess permits it, for tests.
 	SeveralInOneProcess bool
+}
+
+// Election is how fast leaders change.
+type Election struct {
+	// LeaseDuration is how long the others wait for a leader that is not heard of.
+	LeaseDuration time.Duration
+	// RenewDeadline is how long a leader tries to renew its Lease before it gives up.
+	RenewDeadline time.Duration
+	// RetryPeriod is how long each waits between two tries.
+	RetryPeriod time.Duration
+}
+
+// DefaultElection is that of Kubernetes' own components.
+var DefaultElection = Election{LeaseDuration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: 2 * time.Second}
+
+func (o *Options) setDefaults() {
+	if o.Clock == nil {
+		o.Clock = clock.RealClock{}
+	}
+	if o.Contest == (controllers.Contest{}) {
+		o.Contest = controllers.DefaultContest
+	}
+	if o.RecheckInterval == 0 {
+		o.RecheckInterval = controllers.DefaultRecheckInterval
+	}
+	if o.Election == (Election{}) {
+		o.Election = DefaultElection
+	}
 }
 
 // Scheme knows the types that the operator reads and writes.
@@ -69,12 +101,7 @@ func Scheme() *runtime.Scheme {
 
 // Run runs the operator until the context ends.
 func Run(ctx context.Context, cfg *rest.Config, o Options) error {
-	if o.Clock == nil {
-		o.Clock = clock.RealClock{}
-	}
-	if o.Contest == (controllers.Contest{}) {
-		o.Contest = controllers.DefaultContest
-	}
+	o.setDefaults()
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1 // What is fair is the API server's business (API Priority and Fairness).
 	cfg.UserAgent = v1alpha1.FieldManager + "/v1alpha1"
@@ -97,7 +124,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	}
 	if err := controllers.Setup(ctx, mgr, controllers.Options{
 		Concurrency: o.Concurrency, Protected: protected, Registry: o.Registry,
-		Clock: o.Clock, Contest: o.Contest,
+		Clock: o.Clock, Contest: o.Contest, RecheckInterval: o.RecheckInterval,
 	}); err != nil {
 		return err
 	}
@@ -144,6 +171,9 @@ func newManager(cfg *rest.Config, scheme *runtime.Scheme, o Options) (manager.Ma
 		PprofBindAddress:       o.PprofAddress,
 		LeaderElection:         o.LeaderElection,
 		LeaderElectionID:       leaderElectionID,
+		LeaseDuration:          &o.Election.LeaseDuration,
+		RenewDeadline:          &o.Election.RenewDeadline,
+		RetryPeriod:            &o.Election.RetryPeriod,
 		// A stopped leader gives the Lease up, so that the next one need not wait for it to expire. main ends with Run.
 		LeaderElectionReleaseOnCancel: true,
 		LeaderElectionNamespace:       o.Namespace,

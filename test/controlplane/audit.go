@@ -18,7 +18,8 @@ type Write struct {
 	Namespace      string
 	Name           string
 	ResponseStatus int32
-	At             time.Time
+	// Received is when the API server got the request, At when it answered.
+	Received, At time.Time
 }
 
 // Writes are the writes of a user so far, those that failed included.
@@ -64,6 +65,7 @@ func (t *AuditTrail) Next() ([]Write, error) {
 			User      struct{ Username string }
 			ObjectRef struct{ Resource, Subresource, Namespace, Name string }
 			Response  struct{ Code int32 } `json:"responseStatus"`
+			Received  time.Time            `json:"requestReceivedTimestamp"`
 			At        time.Time            `json:"stageTimestamp"`
 		}
 		if err := json.Unmarshal(line, &event); err != nil {
@@ -74,7 +76,7 @@ func (t *AuditTrail) Next() ([]Write, error) {
 				Verb: event.Verb, User: event.User.Username,
 				Resource: event.ObjectRef.Resource, Subresource: event.ObjectRef.Subresource,
 				Namespace: event.ObjectRef.Namespace, Name: event.ObjectRef.Name,
-				ResponseStatus: event.Response.Code, At: event.At,
+				ResponseStatus: event.Response.Code, Received: event.Received, At: event.At,
 			})
 		}
 	}

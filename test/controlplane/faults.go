@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"k8s.io/client-go/rest"
+	"k8s.io/client-go/kubernetes"
 )
 
 // RestartAPIServer kills kube-apiserver at once, starts it again with the same arguments, and waits until it is ready.
@@ -40,6 +39,12 @@ func (c *ControlPlane) RestartAPIServer(ctx context.Context) error {
 	for _, arg := range args[1:] {
 		c.apiServer.Args = append(c.apiServer.Args, string(arg))
 	}
+	log, err := os.OpenFile(filepath.Join(c.dir, "kube-apiserver.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	c.apiServer.Stderr = log
 	c.apiServer.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
 	if err := c.apiServer.Start(); err != nil {
 		return fmt.Errorf("starting kube-apiserver: %w", err)
@@ -48,21 +53,12 @@ func (c *ControlPlane) RestartAPIServer(ctx context.Context) error {
 }
 
 func (c *ControlPlane) waitForAPIServer(ctx context.Context) error {
-	client, err := rest.HTTPClientFor(c.Config)
+	clients, err := kubernetes.NewForConfig(c.Config)
 	if err != nil {
 		return err
 	}
 	err = c.await(ctx, func() bool {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Config.Host+"/readyz", nil)
-		if err != nil {
-			return false
-		}
-		response, err := client.Do(request)
-		if err != nil {
-			return false
-		}
-		defer response.Body.Close()
-		return response.StatusCode == http.StatusOK
+		return clients.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error() == nil
 	})
 	if err != nil {
 		return fmt.Errorf("waiting for kube-apiserver to be ready: %w", err)
@@ -102,6 +98,9 @@ func (c *ControlPlane) await(ctx context.Context, good func() bool) error {
 	}
 	return nil
 }
+
+// PID is the process of this control plane that runs the binary of this name.
+func (c *ControlPlane) PID(name string) (int, error) { return c.pid(name) }
 
 // pid is the process of this control plane, and no other's, that runs the binary of this name.
 func (c *ControlPlane) pid(name string) (int, error) {

@@ -133,3 +133,24 @@ func (o *Operator) ResidentMemory() (now, peak int64, err error) {
 	}
 	return now << 10, peak << 10, nil
 }
+
+// KeepLogs copies the logs of the operators and the audit log to a folder that outlives the control plane.
+func (c *ControlPlane) KeepLogs(folder string) error {
+	logs, err := filepath.Glob(filepath.Join(c.dir, "*.log"))
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	for _, log := range logs {
+		data, err := os.ReadFile(log)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(folder, filepath.Base(log)), data, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}

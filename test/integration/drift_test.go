@@ -1,6 +1,9 @@
 package integration
 
 import (
+	"fmt"
+	"strings"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
@@ -10,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/test/fixture"
 )
 
@@ -215,6 +219,28 @@ var _ = Describe("Drift", func() {
 		Expect(entry.State).To(Equal(v1alpha1.Corrected))
 	})
 
+	DescribeTable("is also what bears a name that no report can hold", func(change func(*v1alpha1.SecurityProfile), state v1alpha1.DriftState) {
+		profile, namespace := Governed(change)
+		EventuallyReported(profile, namespace)
+		forged := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, Name: strings.Repeat("ö", 2000), Labels: map[string]string{v1alpha1.ProfileLabel: profile.Name},
+		}}
+		Expect(admin.Create(ctx, forged, asTenant)).To(Succeed())
+		entry := EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.Change == v1alpha1.Unexpected })
+		Expect(entry.State).To(Equal(state))
+		Expect(entry.Object).To(Equal(baseline.Reference(forged)))
+		Expect(entry.Object.Name).To(HavePrefix(strings.Repeat("ö", 200)))
+		if state == v1alpha1.Corrected {
+			EventuallyGone(forged)
+			EventuallyEstablished(profile, namespace)
+		} else {
+			EventuallyObject(namespace, "Role", entry.Object.Name, v1alpha1.ObjectDrifted)
+		}
+	},
+		Entry("and goes", fixture.OnlyNetwork, v1alpha1.Corrected),
+		Entry("and is reported by an audit", fixture.Audited, v1alpha1.Present),
+	)
+
 	It("is undone when a binding is put in the place of ours, unlabelled and to another role, and so is what comes after", func() {
 		profile, namespace := Governed()
 		EventuallyEstablished(profile, namespace)
@@ -277,6 +303,21 @@ var _ = Describe("Drift", func() {
 			Eventually(func() []string { return eventReasons(kind, name) }).Should(ContainElements(
 				v1alpha1.EventDrift, v1alpha1.EventCorrected))
 			Consistently(func() []string { return eventReasons(kind, name) }).Should(HaveLen(2))
+		}
+	})
+
+	It("is told by an event, though there is more to tell than an event may hold", func() {
+		profile, namespace := Governed(fixture.OnlyNetwork)
+		EventuallyEstablished(profile, namespace)
+		policy := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-default-deny"}}
+		Update(policy, func(p *networkingv1.NetworkPolicy) {
+			p.Annotations = map[string]string{}
+			for i := range 10 {
+				p.Annotations[fmt.Sprintf("example.com/%d", i)] = strings.Repeat("ö", 200)
+			}
+		})
+		for kind, name := range map[string]string{"Namespace": namespace, "SecurityProfile": profile.Name} {
+			Eventually(func() []string { return eventReasons(kind, name) }).Should(ContainElement(v1alpha1.EventDrift))
 		}
 	})
 

@@ -1,0 +1,52 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// noNamespace is a cluster without namespaces.
+type noNamespace struct{ client.Client }
+
+func (noNamespace) Get(_ context.Context, key client.ObjectKey, _ client.Object, _ ...client.GetOption) error {
+	return apierrors.NewNotFound(corev1.Resource("namespaces"), key.Name)
+}
+
+func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
+	r := &NamespaceReconciler{Client: noNamespace{}, contests: newContests(DefaultContest), arrivals: newArrivals()}
+	for _, namespace := range []string{"shop", "till"} {
+		r.contests.corrected(namespace, reference("Role", "bulwark-dev"), noon)
+		r.contests.corrected(namespace, reference("Role", "bulwark-ops"), noon)
+		r.arrivals.note(namespace, noon)
+	}
+	if _, err := r.reconcileNamed(t.Context(), requestFor("shop")); err != nil {
+		t.Fatal(err)
+	}
+	wantContests := map[contested][]time.Time{
+		{"till", reference("Role", "bulwark-dev")}: {noon}, {"till", reference("Role", "bulwark-ops")}: {noon},
+	}
+	if diff := cmp.Diff(wantContests, r.contests.corrections, cmp.AllowUnexported(contested{})); diff != "" {
+		t.Errorf("corrections that are remembered (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]time.Time{"till": noon}, r.arrivals.at); diff != "" {
+		t.Errorf("arrivals that are remembered (-want +got):\n%s", diff)
+	}
+}
+
+// TestObjectsThatNeverComeBackAreForgotten is about a tenant who makes ever new objects that bear our label.
+func TestObjectsThatNeverComeBackAreForgotten(t *testing.T) {
+	c := newContests(DefaultContest)
+	for i := range 1000 {
+		c.corrected("shop", reference("Role", fmt.Sprint("forged-", i)), noon.Add(time.Duration(i)*time.Minute))
+	}
+	if n, most := len(c.corrections), 2*int(c.Window/time.Minute)+1; n > most {
+		t.Errorf("one correction a minute: want at most those of two windows, %d, remembered, got %d", most, n)
+	}
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/test/controlplane"
+)
+
+const warmUp = 50 // namespaces
+
+// statusWindow is a second, less what the time stamps of two writes that are a second apart can be off.
+const statusWindow = 950 * time.Millisecond
+
+// standing are namespaces that the operator has onboarded.
+type standing struct {
+	*batch
+	profile *v1alpha1.SecurityProfile
+	next    int // the number of tamperings so far
+}
+
+// onboarding is one round of it.
+type onboarding struct {
+	took   time.Duration
+	writes []controlplane.Write // the operator's, till all was quiet again
+	// cpuOperator and cpuAPIServer are the seconds of CPU that each took.
+	cpuOperator, cpuAPIServer float64
+}
+
+// onboard lets the floor and the operator take turns at onboarding batches of namespaces.
+func (b *bench) onboard(ctx context.Context) error {
+	c, err := b.sharedCluster(ctx)
+	if err != nil {
+		return err
+	}
+	b.say("  warm-up: %d namespaces each (usually 10 s)", warmUp)
+	report, err := c.warmedUp(ctx)
+	if err != nil {
+		return err
+	}
+	var operators, floors []onboarding
+	for round := 1; round <= b.Rounds; round++ {
+		f, err := c.onboardByFloor(ctx, fmt.Sprintf("onboard-floor-%d", round), b.Namespaces, report)
+		if err != nil {
+			return err
+		}
+		b.say("  round %d of %d, floor:    %s for %d namespaces", round, b.Rounds, f.took.Round(time.Millisecond), b.Namespaces)
+		o, err := c.onboardByOperator(ctx, fmt.Sprintf("onboard-operator-%d", round), b.Namespaces)
+		if err != nil {
+			return err
+		}
+		b.say("  round %d of %d, operator: %s for %d namespaces", round, b.Rounds, o.took.Round(time.Millisecond), b.Namespaces)
+		floors, operators = append(floors, *f), append(operators, *o)
+	}
+	return b.judgeOnboarding(operators, floors)
+}
+
+// warmedUp has both onboard a few namespaces, and returns one of the reports that the operator wrote.
+func (c *cluster) warmedUp(ctx context.Context) (*unstructured.Unstructured, error) {
+	if _, err := c.onboardByOperator(ctx, "warm-operator", warmUp); err != nil {
+		return nil, err
+	}
+	report := &unstructured.Unstructured{}
+	report.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("NamespacePosture"))
+	key := client.ObjectKey{Namespace: c.spare.namespaces[0], Name: v1alpha1.PostureName}
+	if err := c.admin.Get(ctx, key, report); err != nil {
+		return nil, fmt.Errorf("reading a report of the operator: %w", err)
+	}
+	_, err := c.onboardByFloor(ctx, "warm-floor", warmUp, report)
+	return report, err
+}
+
+// onboardByOperator times the operator, which runs and idles, from the creation of the profile to its last write in the batch.
+func (c *cluster) onboardByOperator(ctx context.Context, name string, size int) (*onboarding, error) {
+	profile, err := restricted(name)
+	if err != nil {
+		return nil, err
+	}
+	batch, err := c.newBatch(ctx, name, size)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.settled(ctx); err != nil {
+		return nil, err
+	}
+	operator, apiServer, err := c.use()
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	if err := c.admin.Create(ctx, profile); err != nil {
+		return nil, fmt.Errorf("creating profile %s: %w", name, err)
+	}
+	if err := c.awaitInPlace(ctx, name, size); err != nil {
+		return nil, err
+	}
+	o, err := c.roundOf(ctx, began)
+	if err != nil {
+		return nil, err
+	}
+	operatorAfter, apiServerAfter, err := c.use()
+	if err != nil {
+		return nil, err
+	}
+	o.cpuOperator = operatorAfter.cpuSeconds - operator.cpuSeconds
+	o.cpuAPIServer = apiServerAfter.cpuSeconds - apiServer.cpuSeconds
+	c.spare = &standing{batch: batch, profile: profile}
+	return o, nil
+}
+
+// settled lets the operator run, waits until all is quiet, and forgets the writes so far.
+func (c *cluster) settled(ctx context.Context) error {
+	if err := c.runOperator(ctx); err != nil {
+		return err
+	}
+	if err := c.quiet(ctx); err != nil {
+		return err
+	}
+	_, err := c.trail.Next()
+	return err
+}
+
+// roundOf is a round that has just come to its end: its time by the audit log, and all writes, late ones too.
+func (c *cluster) roundOf(ctx context.Context, began time.Time) (*onboarding, error) {
+	writes, err := c.trail.Next()
+	if err != nil {
+		return nil, err
+	}
+	o := &onboarding{took: lastAt(of(writes, baselineWrite)).Sub(began), writes: writes}
+	if err := c.quiet(ctx); err != nil {
+		return nil, err
+	}
+	late, err := c.trail.Next()
+	o.writes = append(o.writes, late...)
+	return o, err
+}
+
+// onboardByFloor times the floor, while no operator runs, from its first write to its last answer.
+func (c *cluster) onboardByFloor(
+	ctx context.Context, name string, size int, report *unstructured.Unstructured,
+) (*onboarding, error) {
+	c.stopOperator()
+	owner, err := c.owner(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	batch, err := c.newBatch(ctx, name, size)
+	if err != nil {
+		return nil, err
+	}
+	objects, reports := make([][]baseline.Object, size), make([][]byte, size)
+	for i, namespace := range batch.namespaces {
+		objects[i] = render(owner, namespace)
+		if reports[i], err = copyOf(report, owner, namespace); err != nil {
+			return nil, err
+		}
+	}
+	_, before, err := c.use()
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	err = parallel(ctx, workers, size, func(ctx context.Context, i int) error {
+		for _, o := range objects[i] {
+			if err := c.floor.establish(ctx, o); err != nil {
+				return err
+			}
+		}
+		return c.floor.createReport(ctx, batch.namespaces[i], reports[i])
+	})
+	took := time.Since(began)
+	if err != nil {
+		return nil, fmt.Errorf("onboarding by the floor: %w", err)
+	}
+	if err := c.quiet(ctx); err != nil {
+		return nil, err
+	}
+	c.floor.spare, c.floor.owner = batch, owner
+	_, after, err := c.use()
+	return &onboarding{took: took, cpuAPIServer: after.cpuSeconds - before.cpuSeconds}, err
+}
+
+// onboarded are namespaces that the operator has onboarded, at least so many: the last round's, or if there was none, new ones.
+func (c *cluster) onboarded(ctx context.Context, size int) (*standing, error) {
+	if c.spare == nil || len(c.spare.namespaces) < size {
+		c.say("  onboarding %d namespaces (not timed)", size)
+		if _, err := c.onboardByOperator(ctx, "standing", size); err != nil {
+			return nil, err
+		}
+	}
+	return c.spare, nil
+}

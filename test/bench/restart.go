@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// settle is how long after it has looked at everything the operator's memory is read.
+const settle = 10 * time.Second
+
+// restart is what is measured of one.
+type restart struct {
+	synced, verified float64 // seconds since the process began
+	resident, peak   float64 // bytes
+	cpu              float64 // seconds, till all was verified
+	writes           float64
+	apiServer, etcd  float64 // bytes
+}
+
+// scaleStep restarts the operator several times, makes figures of that, and returns the median of the resident memory. At the
+// last and largest step, figures have bounds.
+func (c *cluster) scaleStep(ctx context.Context, size, foreign int, last bool) (float64, error) {
+	var restarts []restart
+	for i := range c.Restarts {
+		r, err := c.restart(ctx)
+		if err != nil {
+			return 0, err
+		}
+		c.say("  restart %d of %d with %d namespaces: synced in %s s, verified in %s s, %s MiB",
+			i+1, c.Restarts, size, number(r.synced), number(r.verified), number(r.resident/mebibyte))
+		c.results.sample(fmt.Sprintf("Restart/namespaces=%d/foreign=%d/by=operator", size, foreign),
+			measure{r.synced, "synced-sec/op"}, measure{r.verified, "verified-sec/op"}, measure{r.cpu, "operator-cpu-sec/op"},
+			measure{r.resident, "resident-B"}, measure{r.peak, "peak-B"}, measure{r.writes, "writes/op"},
+			measure{r.apiServer, "apiserver-B"}, measure{r.etcd, "etcd-B"})
+		restarts = append(restarts, *r)
+	}
+	return c.judgeRestarts(restarts, size, foreign, last), nil
+}
+
+// restart kills the operator and starts it again.
+func (c *cluster) restart(ctx context.Context) (*restart, error) {
+	namespaces, err := c.countNamespaces(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.stopOperator()
+	if err := c.quiet(ctx); err != nil {
+		return nil, err
+	}
+	if _, err := c.trail.Next(); err != nil {
+		return nil, err
+	}
+	r, began := &restart{}, time.Now()
+	if c.operator, err = c.launch(ctx, "--leader-elect=false"); err != nil {
+		return nil, err
+	}
+	if err := c.ready(ctx, c.operator); err != nil {
+		return nil, err
+	}
+	r.synced = time.Since(began).Seconds()
+	if err := c.verified(ctx, c.operator, namespaces); err != nil {
+		return nil, err
+	}
+	r.verified = time.Since(began).Seconds()
+	return r, c.inspect(ctx, r)
+}
+
+// inspect reads what the processes have come to use, and what the operator has written.
+func (c *cluster) inspect(ctx context.Context, r *restart) error {
+	operator, apiServer, err := c.use()
+	if err != nil {
+		return err
+	}
+	r.cpu, r.apiServer = operator.cpuSeconds, apiServer.resident
+	if err := pause(ctx, settle); err != nil {
+		return err
+	}
+	resident, peak, err := c.operator.ResidentMemory()
+	if err != nil {
+		return err
+	}
+	r.resident, r.peak = float64(resident), float64(peak)
+	pid, err := c.plane.PID("etcd")
+	if err != nil {
+		return err
+	}
+	etcd, err := usageOf(pid)
+	if err != nil {
+		return err
+	}
+	r.etcd = etcd.resident
+	writes, err := c.trail.Next()
+	r.writes = float64(len(stored(writes)))
+	return err
+}
+
+// judgeRestarts makes the figures of one step.
+func (c *cluster) judgeRestarts(restarts []restart, size, foreign int, last bool) (resident float64) {
+	medianOf := func(value func(restart) float64) float64 {
+		var values []float64
+		for _, r := range restarts {
+			values = append(values, value(r))
+		}
+		return median(values)
+	}
+	resident = medianOf(func(r restart) float64 { return r.resident })
+	writes := 0.0
+	for _, r := range restarts {
+		writes += r.writes
+	}
+	at := fmt.Sprintf("restart at %d, ", size)
+	written := figure{Name: at + "writes", Value: writes}.must(atMost, 0, 0).because("in %d restarts", len(restarts))
+	if foreign < c.Foreign { // The rest counts beside the foreign objects, and they come next.
+		written.Note += ", before there were foreign objects"
+		c.results.figure(written)
+		return resident
+	}
+	synced := information(at+"to synced", medianOf(func(r restart) float64 { return r.synced }), "s")
+	verified := information(at+"to verified", medianOf(func(r restart) float64 { return r.verified }), "s").because(
+		"median of %d; %s s of CPU", len(restarts), number(medianOf(func(r restart) float64 { return r.cpu })))
+	memory := information(fmt.Sprintf("memory at %d", size), resident/mebibyte, "MiB").because(
+		"peak %s MiB; API server %s MiB, etcd %s MiB", number(medianOf(func(r restart) float64 { return r.peak })/mebibyte),
+		number(medianOf(func(r restart) float64 { return r.apiServer })/mebibyte),
+		number(medianOf(func(r restart) float64 { return r.etcd })/mebibyte))
+	if last {
+		verified, memory = verified.must(atMost, 20, 10), memory.must(atMost, 500, 250)
+	}
+	c.results.figure(synced)
+	c.results.figure(verified)
+	c.results.figure(memory)
+	c.results.figure(written)
+	return resident
+}

@@ -1,0 +1,300 @@
+// Package chaos runs the operator in a cluster in which people do whatever they may, legal and hostile, while everything
+// fails that can fail; and then holds the cluster against a model of what it must have become.
+//
+// CHAOS_MINUTES says for how long, by default one seed; CHAOS_SEED is the first seed, by default the time. A failure prints its
+// seed. The operations that a seed draws are always the same; when they meet which fault is not.
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/onsi/gomega/gexec"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/operator"
+	"github.com/bulwark-dev/bulwark/test/controlplane"
+	"github.com/bulwark-dev/bulwark/test/faultproxy"
+)
+
+const (
+	// turmoil is how long operations and faults go on with one seed.
+	turmoil = 60 * time.Second
+	// bound is how long the world may take to equal the model once the faults have stopped: the longest wait between two tries is
+	// a minute, and a watch that was refused comes back within half of one.
+	bound = 150 * time.Second
+	// quiet is how long nothing may be written afterwards.
+	quiet = 5 * time.Second
+)
+
+func TestTheWorldEqualsTheModel(t *testing.T) {
+	seed, err := strconv.ParseUint(environment("CHAOS_SEED", fmt.Sprint(time.Now().Unix())), 10, 64)
+	if err != nil {
+		t.Fatalf("CHAOS_SEED: %v", err)
+	}
+	minutes, err := strconv.ParseFloat(environment("CHAOS_MINUTES", "0"), 64)
+	if err != nil {
+		t.Fatalf("CHAOS_MINUTES: %v", err)
+	}
+	s := start(t)
+	until := time.Now().Add(time.Duration(minutes * float64(time.Minute)))
+	for n := 0; n == 0 || time.Now().Before(until); n++ {
+		if !t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { s.run(t, seed) }) {
+			break
+		}
+		s.seeds++
+		seed++
+	}
+	t.Logf("%d seeds, %d kills, %d faults of single calls, %d operations; %d drifts recorded", s.seeds, s.kills, s.injected, s.operations, s.drifts)
+}
+
+func environment(name, byDefault string) string {
+	if value := os.Getenv(name); value != "" {
+		return value
+	}
+	return byDefault
+}
+
+// suite is the control plane that all seeds share, and what they come to.
+type suite struct {
+	plane  *controlplane.ControlPlane
+	admin  client.Client
+	binary string
+
+	seeds, operations       int
+	kills, injected, drifts int64
+}
+
+func start(t *testing.T) *suite {
+	t.Helper()
+	var race []string
+	if os.Getenv("CHAOS_RACE") != "" {
+		race = []string{"-race"}
+	}
+	binary, err := gexec.Build("github.com/bulwark-dev/bulwark/test/chaos/operator", race...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(gexec.CleanupBuildArtifacts)
+	plane, err := controlplane.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := plane.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := plane.Install(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	cfg := rest.CopyConfig(plane.Config)
+	cfg.Timeout = 20 * time.Second // While etcd stands still nothing answers.
+	admin, err := client.New(cfg, client.Options{Scheme: operator.Scheme()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &suite{plane: plane, admin: admin, binary: binary}
+}
+
+// run runs one seed.
+func (s *suite) run(t *testing.T, seed uint64) {
+	w := &world{
+		ctx: t.Context(), plane: s.plane, admin: s.admin,
+		model: newModel(fmt.Sprintf("c%d-", seed)), clockFile: filepath.Join(t.TempDir(), "clock"),
+	}
+	stop := s.startReplicas(t, w, seed)
+	defer stop()
+	fmt.Fprintf(os.Stderr, "chaos: seed %d: %v of operations and faults on %d replicas, then up to %v till all is as it must be\n",
+		seed, turmoil, len(w.replicas), bound)
+	operations, struck := w.turmoil(t, seed)
+	s.settle(t, w, seed)
+	s.account(t, w, operations, struck)
+	w.cleanUp(t)
+}
+
+// startReplicas runs one operator, or for every other seed two of which one leads.
+func (s *suite) startReplicas(t *testing.T, w *world, seed uint64) (stop func()) {
+	t.Helper()
+	cfg, err := s.plane.OperatorConfig(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	n := 1 + int(seed%2)
+	for i := range n {
+		proxy, err := faultproxy.Start(s.plane.Config, seed+uint64(i)<<32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &replica{proxy: proxy}
+		w.replicas = append(w.replicas, r)
+		running.Go(func() {
+			err := r.run(ctx, w, s.binary, cfg, "--clock-offset-file="+w.clockFile, "--leader-elect="+strconv.FormatBool(n > 1))
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	return func() { cancel(); running.Wait() }
+}
+
+// turmoil lets operations and faults go on side by side, and then ends the faults.
+func (w *world) turmoil(t *testing.T, seed uint64) (operated, struck map[string]int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, turmoil)
+	defer cancel()
+	var striking sync.WaitGroup
+	striking.Go(func() {
+		var err error
+		if struck, err = w.strikeUntil(ctx, rand.New(rand.NewPCG(seed, 1))); err != nil {
+			t.Error(err)
+		}
+	})
+	operated = map[string]int{}
+	r := rand.New(rand.NewPCG(seed, 2))
+	for pause(ctx, time.Duration(r.IntN(150))*time.Millisecond) == nil {
+		o := randomOperation(r)
+		skipped, err := o.do(w, r)
+		if err != nil {
+			t.Errorf("to %s: %v", o.name, err)
+			break
+		}
+		if !skipped {
+			operated[o.name]++
+		}
+	}
+	striking.Wait()
+	for name := range w.model.namespaces {
+		if err := w.delete(&corev1.ResourceQuota{ObjectMeta: objectMeta(name, reportQuota)}); err != nil {
+			t.Error(err)
+		}
+	}
+	return operated, struck
+}
+
+// settle waits until the world equals the model, and then for nothing to be written any more.
+func (s *suite) settle(t *testing.T, w *world, seed uint64) {
+	t.Helper()
+	began := time.Now()
+	var differences []string
+	for polls := 0; ; {
+		var err error
+		if differences, err = w.differences(); err == nil && len(differences) == 0 {
+			break
+		}
+		if time.Since(began) > bound {
+			s.keepLogs(t, seed)
+			t.Fatalf("%v after the faults stopped the world is not the model (%v):\n%s", bound, err, strings.Join(differences, "\n"))
+		}
+		if polls++; polls%40 == 0 {
+			fmt.Fprintf(os.Stderr, "chaos: %v after the faults: %d differences (%v), such as %.300s\n",
+				time.Since(began).Round(time.Second), len(differences), err, strings.Join(differences, "; "))
+		}
+		if pause(w.ctx, 250*time.Millisecond) != nil {
+			return
+		}
+	}
+	t.Logf("the world equals the model after %v", time.Since(began).Round(100*time.Millisecond))
+	trail := s.plane.AuditTrail(controlplane.OperatorUser)
+	if _, err := trail.Next(); err != nil {
+		t.Fatal(err)
+	}
+	if pause(w.ctx, quiet) != nil {
+		return
+	}
+	writes, err := trail.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, write := range writes {
+		if !slices.Contains([]string{"leases", "selfsubjectaccessreviews", "events"}, write.Resource) && write.ResponseStatus < 300 {
+			t.Errorf("written though everything is as it must be: %+v", write)
+		}
+	}
+}
+
+// account logs what the seed came to.
+func (s *suite) account(t *testing.T, w *world, operated, struck map[string]int) {
+	t.Helper()
+	var kills, exits, injected int64
+	for _, r := range w.replicas {
+		kills, exits, injected = kills+r.kills.Load(), exits+r.exits.Load(), injected+r.proxy.Injected()
+	}
+	for _, n := range operated {
+		s.operations += n
+	}
+	var reports v1alpha1.NamespacePostureList
+	if err := w.admin.List(w.ctx, &reports); err != nil {
+		t.Fatal(err)
+	}
+	for _, report := range reports.Items {
+		s.drifts += report.DriftTotal
+	}
+	s.kills, s.injected = s.kills+kills, s.injected+injected
+	t.Logf("%d replicas, killed %d times, ended by themselves %d times; %d faults of single calls\nfaults: %s\noperations: %s\n%d namespaces, %d profiles at the end",
+		len(w.replicas), kills, exits, injected, counts(struck), counts(operated), len(w.model.namespaces), len(w.model.profiles))
+}
+
+func counts(of map[string]int) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(of)) {
+		parts = append(parts, fmt.Sprintf("%s %d", name, of[name]))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// cleanUp deletes the profiles, holds that nothing of theirs is left, and then deletes the namespaces.
+func (w *world) cleanUp(t *testing.T) {
+	t.Helper()
+	for name := range w.model.profiles {
+		if err := w.delete(&v1alpha1.SecurityProfile{ObjectMeta: objectMeta("", name)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	clear(w.model.profiles)
+	began := time.Now()
+	for {
+		differences, err := w.differences()
+		if err == nil && len(differences) == 0 {
+			break
+		}
+		if time.Since(began) > bound {
+			t.Fatalf("after the profiles were deleted (%v):\n%s", err, strings.Join(differences, "\n"))
+		}
+		if pause(w.ctx, 250*time.Millisecond) != nil {
+			return
+		}
+	}
+	for name := range w.model.namespaces {
+		if err := w.delete(namespace(name, "")); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// keepLogs copies the logs of the operators to bin/chaos, since the control plane's files go with it.
+func (s *suite) keepLogs(t *testing.T, seed uint64) {
+	t.Helper()
+	to := filepath.Join(controlplane.Root(), "bin", "chaos", fmt.Sprint(seed))
+	if err := s.plane.KeepLogs(to); err != nil {
+		t.Error(err)
+		return
+	}
+	t.Logf("the operators' logs are in %s", to)
+}

@@ -1,0 +1,325 @@
+package chaos
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/drift"
+)
+
+// check compares the world with the model, and is all the sentences that say where they differ.
+type check struct {
+	w           *world
+	profiles    map[string]*v1alpha1.SecurityProfile
+	namespaces  map[string]*corev1.Namespace
+	reports     map[string]*v1alpha1.NamespacePosture
+	objects     map[string][]baseline.Object
+	differences []string
+}
+
+// differences are what the world lacks of the model, or holds beyond it.
+func (w *world) differences() ([]string, error) {
+	c := &check{
+		w: w, profiles: map[string]*v1alpha1.SecurityProfile{}, namespaces: map[string]*corev1.Namespace{},
+		reports: map[string]*v1alpha1.NamespacePosture{}, objects: map[string][]baseline.Object{},
+	}
+	if err := c.read(); err != nil {
+		return nil, err
+	}
+	c.checkProfiles()
+	c.checkNamespaces()
+	if err := c.checkForeign(); err != nil {
+		return nil, err
+	}
+	return c.differences, nil
+}
+
+func (c *check) differ(format string, args ...any) {
+	c.differences = append(c.differences, fmt.Sprintf(format, args...))
+}
+
+// read reads the whole cluster, by the API server's own answer.
+func (c *check) read() error {
+	var profiles v1alpha1.SecurityProfileList
+	var reports v1alpha1.NamespacePostureList
+	var namespaces corev1.NamespaceList
+	for _, list := range []client.ObjectList{&profiles, &namespaces, &reports} {
+		if err := c.w.admin.List(c.w.ctx, list); err != nil {
+			return err
+		}
+	}
+	for i := range profiles.Items {
+		c.profiles[profiles.Items[i].Name] = &profiles.Items[i]
+	}
+	for i := range namespaces.Items {
+		if ns := &namespaces.Items[i]; ns.DeletionTimestamp.IsZero() {
+			c.namespaces[ns.Name] = ns
+		}
+	}
+	for i := range reports.Items {
+		c.reports[reports.Items[i].Namespace] = &reports.Items[i]
+	}
+	for i := range baseline.Kinds[1:] {
+		if err := c.readKind(&baseline.Kinds[1:][i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *check) readKind(kind *baseline.Kind) error {
+	list, err := c.w.admin.Scheme().New(kind.GroupVersion().WithKind(kind.Kind + "List"))
+	if err != nil {
+		return err
+	}
+	if err := c.w.admin.List(c.w.ctx, list.(client.ObjectList)); err != nil {
+		return err
+	}
+	items, err := meta.ExtractList(list)
+	if err != nil {
+		return err
+	}
+	for _, item := range items {
+		o := item.(baseline.Object)
+		c.objects[o.GetNamespace()] = append(c.objects[o.GetNamespace()], o)
+	}
+	return nil
+}
+
+// checkProfiles holds that the profiles are those that were declared, as they were declared, and that their status is the sum of
+// the reports.
+func (c *check) checkProfiles() {
+	for name := range c.profiles {
+		if c.w.model.profiles[name] == nil {
+			c.differ("profile %s was deleted and is still there", name)
+		}
+	}
+	for name, declared := range c.w.model.profiles {
+		live := c.profiles[name]
+		if live == nil {
+			c.differ("profile %s is gone", name)
+			continue
+		}
+		if diff := cmp.Diff(declared.Spec, live.Spec, cmpopts.EquateEmpty()); diff != "" {
+			c.differ("the spec of profile %s is not what was declared: %s", name, diff)
+		}
+		c.checkStatus(live)
+	}
+}
+
+func (c *check) checkStatus(profile *v1alpha1.SecurityProfile) {
+	var want v1alpha1.NamespaceCounts
+	var total int64
+	for name, ns := range c.namespaces {
+		selecting := c.w.model.selecting(name, ns.Labels[tierLabel])
+		i := slices.IndexFunc(selecting, func(p *v1alpha1.SecurityProfile) bool { return p.Name == profile.Name })
+		if _, ours := c.w.model.namespaces[name]; !ours || i < 0 {
+			continue
+		}
+		if i > 0 {
+			want.Overridden++
+			continue
+		}
+		want.Selected++
+		if report := c.reports[name]; report != nil {
+			total += report.DriftTotal
+			countByState(&want, report.Summary)
+		}
+	}
+	status := &profile.Status
+	if status.Namespaces != want {
+		c.differ("profile %s counts %+v, and it is %+v", profile.Name, status.Namespaces, want)
+	}
+	if status.ObservedGeneration != profile.Generation {
+		c.differ("profile %s has observed generation %d of %d", profile.Name, status.ObservedGeneration, profile.Generation)
+	}
+	if status.DriftTotal != total {
+		c.differ("profile %s says that it had %d drifts, and its reports say %d", profile.Name, status.DriftTotal, total)
+	}
+	allGood := want.Compliant == want.Selected
+	if got := meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionCompliant); got != allGood {
+		c.differ("profile %s is Compliant=%t with %+v", profile.Name, got, want)
+	}
+	ready := allGood || profile.EffectiveEnforcement() == v1alpha1.Audit
+	if got := meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionReady); got != ready {
+		c.differ("profile %s is Ready=%t with %+v", profile.Name, got, want)
+	}
+	if meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionReconciling) {
+		c.differ("profile %s is still Reconciling", profile.Name)
+	}
+	if got := meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionStalled); got == ready {
+		c.differ("profile %s is Ready=%t and Stalled=%t", profile.Name, ready, got)
+	}
+}
+
+func countByState(counts *v1alpha1.NamespaceCounts, s v1alpha1.PostureSummary) {
+	switch {
+	case s.Failed > 0:
+		counts.Failed++
+	case s.Conflicted > 0:
+		counts.Conflicted++
+	case s.Drifted > 0:
+		counts.Drifted++
+	default:
+		counts.Compliant++
+	}
+}
+
+// checkNamespaces holds that each governed namespace holds what Render says, and every other nothing of ours.
+func (c *check) checkNamespaces() {
+	for name := range c.w.model.namespaces {
+		if c.namespaces[name] == nil {
+			c.differ("namespace %s is gone", name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.namespaces)) {
+		ns := c.namespaces[name]
+		var selecting []*v1alpha1.SecurityProfile
+		if tier, ours := c.w.model.namespaces[name]; ours {
+			if ns.Labels[tierLabel] != tier {
+				c.differ("namespace %s has tier %q", name, ns.Labels[tierLabel])
+			}
+			selecting = c.w.model.selecting(name, tier)
+		}
+		if len(selecting) == 0 {
+			c.checkUngoverned(ns)
+			continue
+		}
+		if live := c.profiles[selecting[0].Name]; live != nil { // If not, that has been said.
+			c.checkGoverned(ns, live)
+		}
+	}
+}
+
+// checkUngoverned holds that nothing in the namespace is any profile's. What a Retain profile has abandoned still says who made
+// it, and no more.
+func (c *check) checkUngoverned(ns *corev1.Namespace) {
+	if profile, labelled := ns.Labels[v1alpha1.ProfileLabel]; labelled {
+		c.differ("namespace %s, which nobody governs, bears the label of %s", ns.Name, profile)
+	}
+	if c.reports[ns.Name] != nil {
+		c.differ("namespace %s, which nobody governs, has a report", ns.Name)
+	}
+	for _, o := range c.objects[ns.Name] {
+		_, labelled := o.GetLabels()[v1alpha1.ProfileLabel]
+		if labelled || slices.ContainsFunc(o.GetOwnerReferences(), drift.OwnedByProfile) {
+			c.differ("%s is a profile's, in a namespace that nobody governs", key(o.(client.Object)))
+		}
+	}
+}
+
+// checkGoverned holds that the namespace has its baseline, and that its report tells the truth.
+func (c *check) checkGoverned(ns *corev1.Namespace, profile *v1alpha1.SecurityProfile) {
+	desired := baseline.Render(profile, ns.Name)
+	found := []baseline.Object{ns}
+	for _, o := range c.objects[ns.Name] {
+		_, labelled := o.GetLabels()[v1alpha1.ProfileLabel]
+		wanted := slices.ContainsFunc(desired, func(want baseline.Object) bool { return baseline.Reference(want) == baseline.Reference(o) })
+		if labelled || wanted {
+			found = append(found, o)
+		}
+	}
+	states := map[v1alpha1.ObjectReference]v1alpha1.ObjectState{}
+	for _, want := range desired {
+		states[baseline.Reference(want)] = v1alpha1.ObjectCompliant
+	}
+	for _, d := range drift.Compare(desired, found, drift.Ours) {
+		states[d.Object] = c.stateOf(ns, profile, d)
+		if states[d.Object] == v1alpha1.ObjectDrifted && profile.EffectiveEnforcement() == v1alpha1.Enforce {
+			c.differ("%s %s in namespace %s of profile %s is %s: %v", d.Object.Kind, d.Object.Name, ns.Name, profile.Name, d.Change, d.Fields)
+		}
+	}
+	c.checkReport(ns, profile, states)
+}
+
+// stateOf is what the report must say of an object that differs.
+func (c *check) stateOf(ns *corev1.Namespace, profile *v1alpha1.SecurityProfile, d drift.Drift) v1alpha1.ObjectState {
+	switch {
+	case d.Foreign && !profile.Adopts():
+		occupant, occupied := c.w.model.foreign[key(d.Got.(client.Object))]
+		if !occupied || !occupant.occupies {
+			c.differ("%s %s in namespace %s was ours, and counts as another maker's", d.Object.Kind, d.Object.Name, ns.Name)
+		}
+		return v1alpha1.ObjectConflict
+	case profile.EffectiveEnforcement() == v1alpha1.Audit:
+		return v1alpha1.ObjectDrifted
+	case d.Change == v1alpha1.Missing && d.Object.Name == v1alpha1.NamePrefix+greedy && d.Object.APIVersion == rbacv1.SchemeGroupVersion.String():
+		return v1alpha1.ObjectFailed
+	}
+	return v1alpha1.ObjectDrifted
+}
+
+func (c *check) checkReport(ns *corev1.Namespace, profile *v1alpha1.SecurityProfile, want map[v1alpha1.ObjectReference]v1alpha1.ObjectState) {
+	report := c.reports[ns.Name]
+	if report == nil {
+		c.differ("namespace %s of profile %s has no report", ns.Name, profile.Name)
+		return
+	}
+	if report.Profile != profile.Name || report.ProfileGeneration != profile.Generation || report.Enforcement != profile.EffectiveEnforcement() {
+		c.differ("the report of namespace %s speaks of %s, generation %d, %s; it is %s, %d, %s", ns.Name,
+			report.Profile, report.ProfileGeneration, report.Enforcement, profile.Name, profile.Generation, profile.EffectiveEnforcement())
+	}
+	got := map[v1alpha1.ObjectReference]v1alpha1.ObjectState{}
+	ready := true
+	for _, o := range report.Objects {
+		got[o.ObjectReference] = o.State
+		ready = ready && o.State == v1alpha1.ObjectCompliant
+	}
+	if !maps.Equal(got, want) {
+		c.differ("the report of namespace %s is wrong: says %s, is %s", ns.Name, tell(got, want), tell(want, got))
+	}
+	if report.Ready != ready {
+		c.differ("the report of namespace %s says ready=%t", ns.Name, report.Ready)
+	}
+	for _, entry := range report.Drift {
+		state, listed := want[entry.Object]
+		open := entry.State == v1alpha1.Present || entry.State == v1alpha1.Contested
+		if open && (!listed || state == v1alpha1.ObjectCompliant) {
+			c.differ("the report of namespace %s holds a drift of %s %s as %s", ns.Name, entry.Object.Kind, entry.Object.Name, entry.State)
+		}
+	}
+}
+
+// tell is what the one says that the other does not.
+func tell(one, other map[v1alpha1.ObjectReference]v1alpha1.ObjectState) string {
+	var parts []string
+	for ref, state := range one {
+		if other[ref] != state {
+			parts = append(parts, ref.Kind+" "+ref.Name+" "+string(state))
+		}
+	}
+	slices.Sort(parts)
+	return "[" + strings.Join(parts, ", ") + "]"
+}
+
+// checkForeign holds that no object of another maker was ever changed: it is at the version at which it was made.
+func (c *check) checkForeign() error {
+	for id, o := range c.w.model.foreign {
+		if o.occupies && c.w.model.mayBeAdopted(o.namespaceUID) {
+			continue
+		}
+		live := o.DeepCopyObject().(client.Object)
+		err := c.w.admin.Get(c.w.ctx, client.ObjectKeyFromObject(o), live)
+		switch {
+		case apierrors.IsNotFound(err):
+			c.differ("foreign object %s is gone", id)
+		case err != nil:
+			return err
+		case live.GetUID() != o.GetUID() || live.GetResourceVersion() != o.GetResourceVersion():
+			c.differ("foreign object %s was changed", id)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,178 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/bulwark-dev/bulwark/test/controlplane"
+	"github.com/bulwark-dev/bulwark/test/faultproxy"
+)
+
+// replica is an operator that is started again whenever it ends, as a kubelet would, and the proxy by which it reaches the API server.
+type replica struct {
+	proxy *faultproxy.Proxy
+	kills atomic.Int64
+	// exits are the times that it ended by itself: a leader that has lost its Lease does.
+	exits atomic.Int64
+
+	mu      sync.Mutex
+	current *controlplane.Operator
+	killed  bool
+}
+
+// run keeps the replica running until the context ends.
+func (r *replica) run(ctx context.Context, w *world, binary string, cfg *rest.Config, args ...string) error {
+	defer r.proxy.Close()
+	for ctx.Err() == nil {
+		operator, err := w.plane.StartOperator(binary, r.proxy.Config(cfg), args...)
+		if err != nil {
+			return err
+		}
+		r.mu.Lock()
+		r.current, r.killed = operator, false
+		r.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			operator.Kill()
+		case <-operator.Ended():
+			r.mu.Lock()
+			if !r.killed {
+				r.exits.Add(1)
+			}
+			r.mu.Unlock()
+		}
+	}
+	return nil
+}
+
+// kill kills the operator with -9.
+func (r *replica) kill() {
+	r.mu.Lock()
+	operator := r.current
+	r.killed = true
+	r.mu.Unlock()
+	if operator != nil {
+		r.kills.Add(1)
+		operator.Kill()
+	}
+}
+
+// fault is a way in which the cluster fails for a while.
+type fault struct {
+	name   string
+	weight int
+	strike func(context.Context, *world, *rand.Rand) error
+}
+
+var faults = []fault{
+	{"kill -9", 10, func(_ context.Context, w *world, r *rand.Rand) error {
+		oneOf(r, w.replicas...).kill()
+		return nil
+	}},
+	{"kill -9 between two writes", 14, func(_ context.Context, w *world, r *rand.Rand) error {
+		victim := oneOf(r, w.replicas...)
+		victim.proxy.OnNextWrite(victim.kill)
+		return nil
+	}},
+	{"cut the connections", 3, func(_ context.Context, w *world, r *rand.Rand) error {
+		oneOf(r, w.replicas...).proxy.Cut()
+		return nil
+	}},
+	{"calls fail", 10, misbehave},
+	{"split the network", 4, splitNetwork},
+	{"restart the API server", 2, func(_ context.Context, w *world, _ *rand.Rand) error { return w.plane.RestartAPIServer(w.ctx) }},
+	{"stop etcd for 10 s", 1, func(_ context.Context, w *world, _ *rand.Rand) error { return w.plane.PauseEtcd(w.ctx, 10*time.Second) }},
+	{"revoke the permissions", 2, revokePermissions},
+	{"the clock jumps", 4, func(_ context.Context, w *world, r *rand.Rand) error {
+		return os.WriteFile(w.clockFile, []byte(time.Duration(r.Int64N(int64(4*time.Hour))-int64(2*time.Hour)).String()), 0o600)
+	}},
+}
+
+func randomFault(r *rand.Rand) fault {
+	total := 0
+	for _, f := range faults {
+		total += f.weight
+	}
+	n := r.IntN(total)
+	for _, f := range faults {
+		if n -= f.weight; n < 0 {
+			return f
+		}
+	}
+	panic("the weights add up to more than their sum")
+}
+
+// misbehave makes a replica's calls fail from now on, in another measure than before.
+func misbehave(_ context.Context, w *world, r *rand.Rand) error {
+	oneOf(r, w.replicas...).proxy.Set(faultproxy.Faults{
+		Rate:      oneOf(r, 0, 0.01, 0.05, 0.1, 0.2),
+		WatchLife: oneOf(r, 0, time.Second, 5*time.Second, 20*time.Second),
+		Lag:       oneOf(r, 0, 0, 100*time.Millisecond, time.Second, 3*time.Second),
+	})
+	return nil
+}
+
+// splitNetwork isolates a replica for longer than a leader holds its Lease, or not as long.
+func splitNetwork(ctx context.Context, w *world, r *rand.Rand) error {
+	victim := oneOf(r, w.replicas...)
+	victim.proxy.Isolate()
+	defer victim.proxy.Rejoin()
+	return pause(ctx, time.Duration(1000+r.IntN(8000))*time.Millisecond)
+}
+
+// revokePermissions takes the operator's binding away for a while.
+func revokePermissions(ctx context.Context, w *world, r *rand.Rand) error {
+	if err := w.delete(operatorBinding()); err != nil {
+		return err
+	}
+	interrupted := pause(ctx, time.Duration(1000+r.IntN(5000))*time.Millisecond)
+	_, err := w.create(operatorBinding(), func() {})
+	return errors.Join(interrupted, err)
+}
+
+// operatorBinding is that of config/rbac.
+func operatorBinding() *rbacv1.ClusterRoleBinding {
+	return &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "bulwark-manager"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "bulwark-manager"},
+		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: "bulwark-system", Name: "bulwark-manager"}},
+	}
+}
+
+// strikeUntil strikes again and again until the context ends, and then ends every fault. It counts them by name.
+func (w *world) strikeUntil(ctx context.Context, r *rand.Rand) (map[string]int, error) {
+	counts := map[string]int{}
+	for pause(ctx, time.Duration(300+r.IntN(2500))*time.Millisecond) == nil {
+		f := randomFault(r)
+		counts[f.name]++
+		if err := f.strike(ctx, w, r); err != nil && ctx.Err() == nil {
+			return counts, fmt.Errorf("fault %q: %w", f.name, err)
+		}
+	}
+	for _, replica := range w.replicas {
+		replica.proxy.OnNextWrite(nil)
+		replica.proxy.Set(faultproxy.Faults{})
+		replica.proxy.Cut() // A watch keeps its lag and its life while it lives.
+	}
+	return counts, nil
+}
+
+// pause waits, unless the context ends.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

@@ -1,0 +1,105 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bulwark-dev/bulwark/test/controlplane"
+)
+
+// patience is how long an administrator tries again when the API server does not answer.
+const patience = 2 * time.Minute
+
+// world is one run: the cluster, what the model knows of it, and the operator's replicas.
+type world struct {
+	ctx        context.Context
+	plane      *controlplane.ControlPlane
+	admin      client.Client
+	model      *model
+	replicas   []*replica
+	clockFile  string
+	occupied   int
+	foreigners int
+}
+
+// create creates an object, and calls undo if the API server refuses it. It is skipped if the object exists already, or its
+// namespace does not or is going.
+func (w *world) create(o client.Object, undo func()) (skipped bool, err error) {
+	tries := 0
+	err = w.insist(func() error {
+		tries++
+		err := w.admin.Create(w.ctx, o)
+		if apierrors.IsAlreadyExists(err) && tries > 1 { // An earlier try was carried out and its answer lost.
+			return w.admin.Get(w.ctx, client.ObjectKeyFromObject(o), o)
+		}
+		return err
+	})
+	if err == nil {
+		return false, nil
+	}
+	undo()
+	if apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+		return true, nil
+	}
+	return false, fmt.Errorf("creating %s: %w", key(o), err)
+}
+
+// update reads the object, changes it, and writes it, again while somebody else is faster.
+func (w *world) update(o client.Object, change func()) error {
+	return w.insist(func() error {
+		if err := w.admin.Get(w.ctx, client.ObjectKeyFromObject(o), o); err != nil {
+			return err
+		}
+		change()
+		return w.admin.Update(w.ctx, o)
+	})
+}
+
+// delete deletes the object, if it is there.
+func (w *world) delete(o client.Object) error {
+	err := w.insist(func() error { return client.IgnoreNotFound(w.admin.Delete(w.ctx, o)) })
+	if err != nil {
+		return fmt.Errorf("deleting %s: %w", key(o), err)
+	}
+	return nil
+}
+
+// insist tries again while the API server is away, overloaded or busy with somebody else's write.
+func (w *world) insist(call func() error) error {
+	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	defer cancel()
+	for {
+		err := call()
+		if !passing(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// passing recognises errors that a later try may not meet.
+func passing(err error) bool {
+	var network net.Error
+	var address *url.Error
+	return apierrors.IsConflict(err) || apierrors.IsInternalError(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||
+		apierrors.IsServiceUnavailable(err) || apierrors.IsTooManyRequests(err) || apierrors.IsUnexpectedServerError(err) ||
+		utilnet.IsConnectionRefused(err) || utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err) ||
+		errors.As(err, &network) || errors.As(err, &address)
+}
+
+func objectMeta(namespace, name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: namespace, Name: name}
+}

@@ -1,0 +1,104 @@
+package faultproxy
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// serveWatch passes a watch on, with its lag, until its life is over.
+func (p *Proxy) serveWatch(w http.ResponseWriter, r *http.Request) {
+	p.barrier(r.Context())
+	if fault := p.draw(reads); fault != nil {
+		fault(p, w, r)
+		return
+	}
+	ctx := r.Context()
+	life, expires := p.lifeOfWatch()
+	if life > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, life)
+		defer cancel()
+	}
+	out := r.Clone(ctx)
+	out.RequestURI = ""
+	out.URL.Scheme, out.URL.Host, out.Host = p.target.Scheme, p.target.Host, p.target.Host
+	out.Header.Set("Accept-Encoding", "identity") // Events are passed on as they come.
+	if expires {
+		out.Header.Set("Accept", "application/json") // The event that ends it is written here, and so is in JSON.
+	}
+	answer, err := p.upstream.RoundTrip(out)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	defer answer.Body.Close()
+	for name, values := range answer.Header {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(answer.StatusCode)
+	whole, err := p.copyEvents(w, answer.Body, r.Context())
+	switch {
+	case err == nil: // The API server has ended it.
+	case expires && whole && ctx.Err() != nil && r.Context().Err() == nil:
+		_ = json.NewEncoder(w).Encode(map[string]any{"type": "ERROR", "object": failure(http.StatusGone, metav1.StatusReasonExpired)})
+	default:
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// copyEvents passes on what comes, and reports whether the last event was passed on whole.
+func (p *Proxy) copyEvents(w http.ResponseWriter, events io.Reader, client context.Context) (whole bool, err error) {
+	flush := http.NewResponseController(w)
+	buffer := make([]byte, 64<<10)
+	whole = true
+	for {
+		n, err := events.Read(buffer)
+		if n > 0 {
+			p.barrier(client)
+			p.lag(client)
+			if _, err := w.Write(buffer[:n]); err != nil {
+				return false, err
+			}
+			if err := flush.Flush(); err != nil {
+				return false, err
+			}
+			whole = bytes.HasSuffix(buffer[:n], []byte("\n"))
+		}
+		if err == io.EOF {
+			return whole, nil
+		}
+		if err != nil {
+			return whole, err
+		}
+	}
+}
+
+// lag holds events back for as long as the faults say now.
+func (p *Proxy) lag(client context.Context) {
+	p.mu.Lock()
+	lag := p.faults.Lag
+	p.mu.Unlock()
+	if lag == 0 {
+		return
+	}
+	select {
+	case <-client.Done():
+	case <-time.After(lag):
+	}
+}
+
+// lifeOfWatch is how long a watch that begins now lives, zero for ever, and whether it ends with the event of its expiry.
+func (p *Proxy) lifeOfWatch() (life time.Duration, expires bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.faults.WatchLife == 0 {
+		return 0, false
+	}
+	p.injected.Add(1)
+	return time.Duration(p.random.ExpFloat64() * float64(p.faults.WatchLife)), p.random.IntN(2) == 0
+}
