@@ -47,6 +47,16 @@ FUZZTIME ?= 30s
 fuzz: ## Fuzz every fuzz target, one after the other, each for FUZZTIME (30s).
 	@hack/fuzz.sh $(FUZZTIME)
 
+.PHONY: bench
+bench: controlplane build ## Measure against a bare client, with up to 10,000 namespaces (about 45 minutes). BENCH_ARGS=-only=drift and the like.
+	@echo "building bin/bench"
+	@go build -o bin/bench ./test/bench
+	@bin/bench $(BENCH_ARGS)
+
+.PHONY: chaos
+chaos: controlplane ## Let everything fail and hold the cluster against a model. CHAOS_MINUTES=5, CHAOS_SEED, CHAOS_RACE=1.
+	CHAOS_MINUTES=$(or $(CHAOS_MINUTES),5) go test ./test/chaos -count=1 -v -timeout 24h
+
 .PHONY: generate
 generate: ## Generate deep copies, CRDs and RBAC from the types and markers.
 	$(CONTROLLER_GEN) object paths=./api/... crd output:crd:dir=config/crd/bases

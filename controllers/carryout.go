@@ -136,7 +136,8 @@ func (r *NamespaceReconciler) decide(p *pass, o *outcome) v1alpha1.DriftState {
 	return v1alpha1.Corrected
 }
 
-// attribute is the field manager that brought about a recorded drift, by one read of the object's metadata, or empty.
+// attribute is the field manager that brought about a recorded drift, or empty. It costs a read of the object's metadata only
+// where the cache does not hold who manages it.
 func (r *NamespaceReconciler) attribute(ctx context.Context, o *outcome) string {
 	if !o.recorded || o.Got == nil {
 		return ""

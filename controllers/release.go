@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
 // everyProfile names every profile, also those that are gone.
@@ -51,16 +53,30 @@ func (r *NamespaceReconciler) release(ctx context.Context, ns *corev1.Namespace,
 			continue
 		}
 		policy, err := r.deletionPolicy(ctx, profile)
-		if err == nil && policy == v1alpha1.Retain {
-			err = r.abandon(ctx, o)
-		} else if err == nil {
-			err = client.IgnoreNotFound(r.remove(ctx, o))
+		if err == nil {
+			err = r.letGo(ctx, o, policy)
 		}
 		if err != nil {
 			failures = append(failures, fmt.Errorf("releasing %s: %w", describe(o), err))
 		}
 	}
 	return errors.Join(failures...)
+}
+
+// letGo carries a deletionPolicy out on one object. One that may not be abandoned, since it grants more than the operator may,
+// is deleted: no profile declared that, and whoever forged it could hold a deleted profile back for ever.
+func (r *NamespaceReconciler) letGo(ctx context.Context, o baseline.Object, policy v1alpha1.DeletionPolicy) error {
+	if policy == v1alpha1.Retain {
+		if err := r.abandon(ctx, o); !escalates(err) {
+			return err
+		}
+	}
+	return client.IgnoreNotFound(r.remove(ctx, o))
+}
+
+// escalates recognises the API server's refusal to write a Role or a RoleBinding that grants more than its writer holds.
+func escalates(err error) bool {
+	return apierrors.IsForbidden(err) && strings.Contains(err.Error(), "attempting to grant RBAC permissions not currently held")
 }
 
 // deletionPolicy is that of the profile. One that is gone without its finalizer having been honoured left no wish: its

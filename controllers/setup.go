@@ -23,6 +23,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
 const (
@@ -139,7 +140,11 @@ func CacheOptions() (cache.Options, error) {
 		&corev1.Namespace{}: {Transform: stripNamespace},
 	}
 	for _, kind := range baseline.Kinds[1:] {
-		byObject[kind.New()] = cache.ByObject{Label: labels.NewSelector().Add(*labelled)}
+		transform := stripExclusive
+		if kind.Shared {
+			transform = strip
+		}
+		byObject[kind.New()] = cache.ByObject{Label: labels.NewSelector().Add(*labelled), Transform: transform}
 	}
 	return cache.Options{
 		ByObject:                    byObject,
@@ -148,12 +153,21 @@ func CacheOptions() (cache.Options, error) {
 	}, nil
 }
 
-var _ toolscache.TransformFunc = strip
+var _, _ toolscache.TransformFunc = strip, stripExclusive
 
-// strip drops what is never compared: who manages which field, and a quota's usage.
+// strip drops who manages which field.
 func strip(in any) (any, error) {
 	if o, ok := in.(metav1.Object); ok {
 		o.SetManagedFields(nil)
+	}
+	return in, nil
+}
+
+// stripExclusive drops what is never compared of an object that is Bulwark's alone: a quota's usage, and which field Bulwark
+// manages. What others manage is there only while there is drift, and then saves the read that would attribute it.
+func stripExclusive(in any) (any, error) {
+	if o, ok := in.(metav1.Object); ok {
+		o.SetManagedFields(drift.Others(o.GetManagedFields()))
 	}
 	if quota, ok := in.(*corev1.ResourceQuota); ok {
 		quota.Status = corev1.ResourceQuotaStatus{}

@@ -17,9 +17,7 @@ import (
 //
 // It is a hint for the reader of a report. Clients name themselves, so that nothing may be decided by it.
 func Manager(managedFields []metav1.ManagedFieldsEntry, fields []Field) string {
-	others := slices.DeleteFunc(slices.Clone(managedFields), func(e metav1.ManagedFieldsEntry) bool {
-		return e.Manager == v1alpha1.FieldManager || e.Subresource != ""
-	})
+	others := Others(managedFields)
 	slices.SortStableFunc(others, func(a, b metav1.ManagedFieldsEntry) int {
 		return ptr.Deref(b.Time, metav1.Time{}).Compare(ptr.Deref(a.Time, metav1.Time{}).Time)
 	})
@@ -29,6 +27,18 @@ func Manager(managedFields []metav1.ManagedFieldsEntry, fields []Field) string {
 		}
 	}
 	return ""
+}
+
+// Others are the entries of managers other than Bulwark, of which the status is nobody's drift. They are never nil, so that an
+// object that nobody else has touched is told from one of which that is not known.
+func Others(managedFields []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
+	others := []metav1.ManagedFieldsEntry{}
+	for _, entry := range managedFields {
+		if entry.Manager != v1alpha1.FieldManager && entry.Subresource == "" {
+			others = append(others, entry)
+		}
+	}
+	return others
 }
 
 func ownsAny(entry metav1.ManagedFieldsEntry, fields []Field) bool {

@@ -68,17 +68,26 @@ func newFloor(ctx context.Context, c *cluster) (*floor, error) {
 	}, nil
 }
 
+// permitFloor lets the floor do what the operator may do, and no more: so each of its writes is authorized as the operator's are,
+// and its Roles and RoleBindings are held against what it may grant.
 func permitFloor(ctx context.Context, c *cluster) error {
-	subject := rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: floorNamespace, Name: "floor"}
-	for _, o := range []client.Object{
+	account := metav1.ObjectMeta{Namespace: floorNamespace, Name: "floor"}
+	objects := []client.Object{
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: floorNamespace}},
-		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: floorNamespace, Name: "floor"}},
-		&rbacv1.ClusterRoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Name: "bench-floor"},
-			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
-			Subjects:   []rbacv1.Subject{subject},
-		},
-	} {
+		&corev1.ServiceAccount{ObjectMeta: account},
+		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "bench-floor"}, Rules: []rbacv1.PolicyRule{{
+			APIGroups: []string{floorGroup}, Resources: []string{"namespacepostures"},
+			Verbs: []string{"get", "list", "watch", "create", "update", "delete"},
+		}}},
+	}
+	for _, role := range []string{"bench-floor", "bulwark-manager", v1alpha1.GrantableClusterRole, "bulwark-metrics-reader"} {
+		objects = append(objects, &rbacv1.ClusterRoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: "bench-floor-" + role},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+			Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: account.Namespace, Name: account.Name}},
+		})
+	}
+	for _, o := range objects {
 		if err := c.admin.Create(ctx, o); err != nil {
 			return fmt.Errorf("making the floor's ServiceAccount: %w", err)
 		}

@@ -163,6 +163,23 @@ var _ = Describe("Deleting a profile", func() {
 		Expect(ReportOn(Default, namespace).Drift).To(BeEmpty())
 	})
 
+	It("is not held up by a forged binding, which grants more than the operator may write", func() {
+		profile, namespace := Governed(fixture.Retained)
+		EventuallyEstablished(profile, namespace)
+		bulwark.stop()
+		forged := &rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "forged", Labels: map[string]string{v1alpha1.ProfileLabel: profile.Name}},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "admin"},
+		}
+		ExpectCreated(forged)
+		Expect(admin.Delete(ctx, profile)).To(Succeed())
+		bulwark = startOperator()
+		EventuallyGone(profile)
+		EventuallyGone(forged)
+		kept := &corev1.ResourceQuota{}
+		Expect(admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "bulwark-compute"}, kept)).To(Succeed())
+	})
+
 	It("is carried out when the operator comes back, if it was down", func() {
 		removed, removedFrom := Governed()
 		retained, retainedIn := Governed(fixture.Retained)
