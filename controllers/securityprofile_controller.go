@@ -18,8 +18,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
-// statusInterval is the least time between two status writes of one profile: ten thousand namespaces in a roll-out must not
-// mean ten thousand writes.
+// statusInterval is the least time between two sums of one profile, and so between two status writes: ten thousand namespaces
+// in a roll-out must mean neither ten thousand sums nor ten thousand writes.
 const statusInterval = time.Second
 
 // SecurityProfileReconciler sums the reports of the namespaces that a profile governs into its status, and holds a deleted
@@ -49,6 +49,7 @@ func (r *SecurityProfileReconciler) Reconcile(ctx context.Context, profile *v1al
 	if wait := r.throttle.wait(profile.Name, r.Clock.Now()); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
+	r.throttle.note(profile.Name, r.Clock.Now())
 	status, err := r.sum(ctx, profile)
 	if err != nil {
 		return reconcile.Result{}, err
@@ -100,7 +101,6 @@ func (r *SecurityProfileReconciler) writeStatus(
 	if equality.Semantic.DeepEqual(&profile.Status, status) {
 		return nil
 	}
-	r.throttle.wrote(profile.Name, r.Clock.Now())
 	profile.Status = *status
 	if err := r.Client.Status().Update(ctx, profile); err != nil {
 		return client.IgnoreNotFound(fmt.Errorf("writing the status of SecurityProfile %s: %w", profile.Name, err))
@@ -189,24 +189,24 @@ func (r *SecurityProfileReconciler) writeFinalizers(ctx context.Context, before,
 	return nil
 }
 
-// throttle spaces the status writes of each profile.
+// throttle spaces the sums of each profile.
 type throttle struct {
 	mu   sync.Mutex
 	last map[string]time.Time
 }
 
-// wait is how long it is until the profile's status may be written again.
+// wait is how long it is until the profile may be summed again.
 func (t *throttle) wait(profile string, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	last, written := t.last[profile]
-	if !written || last.After(now) { // The clock has been set back.
+	last, summed := t.last[profile]
+	if !summed || last.After(now) { // The clock has been set back.
 		return 0
 	}
 	return max(0, last.Add(statusInterval).Sub(now))
 }
 
-func (t *throttle) wrote(profile string, now time.Time) {
+func (t *throttle) note(profile string, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.last == nil {

@@ -41,11 +41,10 @@ func summarize(
 		if !ns.DeletionTimestamp.IsZero() {
 			continue
 		}
-		selecting := selector.Selects(ns.Name, ns.Labels)
-		switch i := slices.IndexFunc(selecting, func(p *v1alpha1.SecurityProfile) bool { return p.Name == profile.Name }); {
-		case i == 0:
+		switch selects, governs := selector.Standing(profile.Name, ns.Name, ns.Labels); {
+		case governs:
 			t.add(profile, ns.Name, reports[ns.Name])
-		case i > 0:
+		case selects:
 			t.counts.Overridden++
 		}
 	}

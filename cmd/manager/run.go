@@ -43,7 +43,7 @@ func parse(args []string, stderr io.Writer) (operator.Options, error) {
 	flags.SetOutput(stderr)
 	config.RegisterFlags(flags)
 	o := operator.Options{Registry: metrics.Registry}
-	flags.IntVar(&o.Concurrency, "concurrency", 16, "how many namespaces are worked on at a time")
+	flags.IntVar(&o.Concurrency, "concurrency", 20, "how many namespaces are worked on at a time")
 	flags.StringVar(&o.Namespace, "namespace", v1alpha1.OperatorNamespace,
 		"the operator's own namespace, which holds its Lease and which no profile selects")
 	protected := flags.String("protected-namespaces", "",

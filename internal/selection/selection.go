@@ -41,6 +41,10 @@ type candidate struct {
 	selector labels.Selector
 }
 
+func (c *candidate) selects(name string, namespaceLabels map[string]string) bool {
+	return c.selector.Matches(labels.Set(namespaceLabels)) && !matchesAny(c.profile.Spec.ExcludeNamespaces, name)
+}
+
 // New compiles the profiles' selectors. A profile that is being deleted selects nothing; neither does one whose selector
 // cannot be compiled, about which Invalid tells.
 func New(profiles []v1alpha1.SecurityProfile, protected []string) *Selector {
@@ -93,11 +97,21 @@ func (s *Selector) Selects(name string, namespaceLabels map[string]string) []*v1
 	}
 	var selecting []*v1alpha1.SecurityProfile
 	for _, c := range s.profiles {
-		if c.selector.Matches(labels.Set(namespaceLabels)) && !matchesAny(c.profile.Spec.ExcludeNamespaces, name) {
+		if c.selects(name, namespaceLabels) {
 			selecting = append(selecting, c.profile)
 		}
 	}
 	return selecting
+}
+
+// Standing tells whether the profile of this name selects the namespace, and whether it governs it.
+func (s *Selector) Standing(profile, name string, namespaceLabels map[string]string) (selects, governs bool) {
+	i := slices.IndexFunc(s.profiles, func(c candidate) bool { return c.profile.Name == profile })
+	if i < 0 || !s.profiles[i].selects(name, namespaceLabels) || matchesAny(s.protected, name) {
+		return false, false
+	}
+	overridden := slices.ContainsFunc(s.profiles[:i], func(c candidate) bool { return c.selects(name, namespaceLabels) })
+	return true, !overridden
 }
 
 // Governing is the one profile that governs the namespace, or nil.

@@ -105,6 +105,11 @@ func FuzzSelects(f *testing.F) {
 		if diff := cmp.Diff(want, sorted); diff != "" {
 			t.Errorf("profiles that select %q with labels %v (-want +got):\n%s\n%+v", namespace, labels, diff, profiles)
 		}
+		for i, p := range got {
+			if selects, governs := selector.Standing(p.Name, namespace, labels); !selects || governs != (i == 0) {
+				t.Errorf("%s is number %d of those that select, and Standing says %t, %t", p.Name, i, selects, governs)
+			}
+		}
 		if governing := selector.Governing(namespace, labels); (governing == nil) != (len(got) == 0) || governing != nil && governing != got[0] {
 			t.Errorf("%v governs, of %v", governing, names(got))
 		}
