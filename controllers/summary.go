@@ -18,6 +18,9 @@ import (
 // maxNamed bounds the namespaces that a condition's message names.
 const maxNamed = 5
 
+// maxTallied bounds the drift that is kept while reports are summed: the history of ten thousand namespaces is never sorted whole.
+const maxTallied = 32 * v1alpha1.MaxDrift
+
 // tally is what the reports of a profile come to.
 type tally struct {
 	counts     v1alpha1.NamespaceCounts
@@ -48,13 +51,13 @@ func summarize(
 			t.counts.Overridden++
 		}
 	}
-	slices.SortStableFunc(t.drift, newestFirst) // Of one object and second, the report has the newest first.
+	t.keepNewest()
 	status := &v1alpha1.SecurityProfileStatus{
 		ObservedGeneration: profile.Generation,
 		Conditions:         slices.Clone(profile.Status.Conditions),
 		Namespaces:         t.counts,
 		DriftTotal:         t.driftTotal,
-		Drift:              t.drift[:min(len(t.drift), v1alpha1.MaxDrift)],
+		Drift:              t.drift,
 	}
 	setConditions(status, t.conditions(profile), now)
 	return status
@@ -103,6 +106,15 @@ func (t *tally) add(profile *v1alpha1.SecurityProfile, namespace string, report 
 	}
 	t.driftTotal += report.DriftTotal
 	t.drift = append(t.drift, report.Drift...)
+	if len(t.drift) > maxTallied {
+		t.keepNewest()
+	}
+}
+
+// keepNewest drops all drift that no status will hold. Of one object and second, the report has the newest first.
+func (t *tally) keepNewest() {
+	slices.SortStableFunc(t.drift, newestFirst)
+	t.drift = t.drift[:min(len(t.drift), v1alpha1.MaxDrift)]
 }
 
 // conditions are those that hold. Reconciling and Stalled are among them only while they are true.

@@ -13,9 +13,11 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
@@ -173,6 +175,26 @@ var _ = Describe("The operator as a process", Ordered, func() {
 			pods := &corev1.PodList{}
 			g.Expect(admin.List(ctx, pods, client.InNamespace(v1alpha1.OperatorNamespace))).To(Succeed())
 			g.Expect(pods.Items).To(HaveLen(int(*deployment.Spec.Replicas)))
+		}).Should(Succeed())
+	})
+
+	It("is served at the priority level workload-high with config/flowcontrol", func() {
+		installed()
+		out, err := plane.Kubectl(ctx, "apply", "--server-side", "-k", "config/flowcontrol").CombinedOutput()
+		Expect(err).NotTo(HaveOccurred(), string(out))
+		schema := &flowcontrolv1.FlowSchema{}
+		Expect(admin.Get(ctx, client.ObjectKey{Name: "bulwark"}, schema)).To(Succeed())
+		cfg, err := plane.OperatorConfig(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		asOperator, err := rest.HTTPClientFor(cfg)
+		Expect(err).NotTo(HaveOccurred())
+		Eventually(func(g Gomega) { // The API server hears of it by a watch of its own.
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, cfg.Host+"/api/v1/namespaces", nil)
+			g.Expect(err).NotTo(HaveOccurred())
+			response, err := asOperator.Do(request)
+			g.Expect(err).NotTo(HaveOccurred())
+			defer response.Body.Close()
+			g.Expect(response.Header.Get("X-Kubernetes-PF-FlowSchema-UID")).To(Equal(string(schema.UID)))
 		}).Should(Succeed())
 	})
 })
