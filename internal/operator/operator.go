@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -132,6 +133,9 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	if err := addHealth(mgr, permissions); err != nil {
 		return err
 	}
+	if err := mgr.Add(releaseMemory{mgr.GetCache()}); err != nil {
+		return fmt.Errorf("adding to the manager: %w", err)
+	}
 	// The check does not run in the manager, which starts nothing until the caches have synced: without permissions they
 	// never do, and this is what says why.
 	ctx, cancel := context.WithCancel(ctx)
@@ -184,6 +188,23 @@ func newManager(cfg *rest.Config, scheme *runtime.Scheme, o Options) (manager.Ma
 	}
 	return mgr, nil
 }
+
+// releaseMemory gives back to the machine what reading the whole cluster took, once the caches hold what is kept of it. The
+// runtime would keep it for minutes, and a container's limit would have to allow for it.
+type releaseMemory struct{ caches cache.Cache }
+
+var _ manager.LeaderElectionRunnable = releaseMemory{}
+
+// Start waits for the caches.
+func (r releaseMemory) Start(ctx context.Context) error {
+	if r.caches.WaitForCacheSync(ctx) {
+		debug.FreeOSMemory()
+	}
+	return nil
+}
+
+// NeedLeaderElection is false: a replica that does not lead has caches too.
+func (releaseMemory) NeedLeaderElection() bool { return false }
 
 func addHealth(mgr manager.Manager, permissions *permissionCheck) error {
 	return errors.Join(

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -133,7 +134,7 @@ func TestBenchmarksAreInGosFormat(t *testing.T) {
 goarch: amd64
 pkg: github.com/bulwark-dev/bulwark/test/bench
 cpu: a CPU
-commit: abc
+# commit abc
 BenchmarkOnboard/by=floor 1 31.25 sec/op 0.00000012 writes/namespace
 `
 	if diff := cmp.Diff(want, string(r.benchmarks())); diff != "" {
@@ -183,6 +184,51 @@ func TestWritesAreClassified(t *testing.T) {
 		if got := len(stored([]controlplane.Write{test.write})) == 1; got != test.stored {
 			t.Errorf("%s: stored is %t", name, got)
 		}
+	}
+}
+
+func TestMemoryIsJudgedByTheLarger(t *testing.T) {
+	for name, test := range map[string]struct {
+		restarted, rested float64
+		want              string
+	}{
+		"after a restart":     {600 * mebibyte, 100 * mebibyte, "NOT REACHED"},
+		"after the rest":      {100 * mebibyte, 600 * mebibyte, "NOT REACHED"},
+		"neither is too much": {100 * mebibyte, 300 * mebibyte, "reached"},
+		"there was no rest":   {100 * mebibyte, 0, "aim reached"},
+	} {
+		if got := judgeMemory(10, test.restarted, test.rested).verdict(); got != test.want {
+			t.Errorf("%s: got %q, want %q", name, got, test.want)
+		}
+	}
+}
+
+func TestResultsOfAnEarlierRunAreKept(t *testing.T) {
+	folder := t.TempDir()
+	began := time.Date(2026, 11, 25, 3, 20, 30, 0, time.UTC)
+	for _, r := range []*results{
+		{Began: began, Machine: machine{Commit: "abcdef012345"}},
+		{Began: began.Add(time.Hour), Machine: machine{Commit: "abcdef012345-dirty"}},
+	} {
+		if err := r.write(folder); err != nil {
+			t.Fatal(err)
+		}
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range entries {
+		got = append(got, e.Name())
+	}
+	want := []string{
+		"results-20261125T0320-abcdef0.json", "results-20261125T0320-abcdef0.txt",
+		"results-20261125T0420-abcdef0-dirty.json", "results-20261125T0420-abcdef0-dirty.txt",
+		"results.json", "results.txt",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -326,17 +372,6 @@ func TestTheFloorsReportIsACopy(t *testing.T) {
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestNoNamespaceIsTamperedWithMoreThanTwice(t *testing.T) {
-	s := &standing{batch: &batch{namespaces: []string{"a", "b"}}}
-	var got []string
-	for namespace, ok := s.target(); ok; namespace, ok = s.target() {
-		got = append(got, namespace)
-	}
-	if diff := cmp.Diff([]string{"a", "b", "a", "b"}, got); diff != "" {
 		t.Error(diff)
 	}
 }

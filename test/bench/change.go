@@ -20,7 +20,7 @@ func (b *bench) change(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := c.onboarded(ctx, b.Namespaces)
+	s, err := c.onboarded(ctx, b.Namespaces, 0)
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,7 @@ type cluster struct {
 	operator *controlplane.Operator
 	trail    *controlplane.AuditTrail   // the operator's writes
 	trails   []*controlplane.AuditTrail // everybody's
+	batches  int                        // how many were made for want of namespaces
 }
 
 func (b *bench) startCluster(ctx context.Context) (*cluster, error) {
@@ -144,7 +145,7 @@ func (c *cluster) ready(ctx context.Context, o *controlplane.Operator) error {
 
 // verified waits until the operator has looked at every namespace at least once and has nothing left to do.
 func (c *cluster) verified(ctx context.Context, o *controlplane.Operator, namespaces int) error {
-	reader, err := c.plane.ServiceAccountConfig(ctx, floorNamespace, "floor") // A token that lasts.
+	reader, err := c.plane.ServiceAccountConfig(ctx, floorNamespace, "floor") // It may read the operator's metrics.
 	if err != nil {
 		return err
 	}

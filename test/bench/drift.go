@@ -20,8 +20,6 @@ const (
 	driftWarmUp = 10
 	// driftEvery is the least time from one tampering to the next: long enough for the operator to have reported.
 	driftEvery = 100 * time.Millisecond
-	// stormEvery is the same while namespaces roll out, when all is busy anyway.
-	stormEvery = 20 * time.Millisecond
 )
 
 // drift tampers with the baseline, one object at a time, and measures for how long each is seen loose.
@@ -30,7 +28,7 @@ func (b *bench) drift(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := c.onboarded(ctx, max(b.Namespaces, b.Drifts+driftWarmUp))
+	s, err := c.onboarded(ctx, max(b.Namespaces, b.tamperedWith()), b.Drifts+driftWarmUp)
 	if err != nil {
 		return err
 	}
@@ -54,14 +52,20 @@ func (b *bench) drift(ctx context.Context) error {
 		return err
 	}
 	defer observer.stop()
-	b.say("  tampering %d times with the operator's and as often with the floor's (usually 2 min)", b.Drifts)
+	usual := (2 * time.Duration(b.Drifts+driftWarmUp) * driftEvery).Round(time.Second)
+	b.say("  tampering %d times with the operator's and as often with the floor's (usually %s)", b.Drifts, usual)
 	d := &drifting{observer: observer, bench: b, operated: s, plain: &standing{batch: plain}}
 	return d.run(ctx)
 }
 
+// tamperedWith is how many namespaces the tamperings of drift need.
+func (b *bench) tamperedWith() int {
+	return (b.Drifts + driftWarmUp + tamperingsEach - 1) / tamperingsEach
+}
+
 // plainPolicies makes namespaces with a default-deny that is nobody's but the floor's.
 func (c *cluster) plainPolicies(ctx context.Context, s *standing) (*batch, error) {
-	plain, err := c.newBatch(ctx, "drift-floor", c.Drifts+driftWarmUp)
+	plain, err := c.newBatch(ctx, "drift-floor", c.tamperedWith())
 	if err != nil {
 		return nil, err
 	}
@@ -130,11 +134,11 @@ func (d *drifting) run(ctx context.Context) error {
 		d.sampleDrift("Drift/by=operator", operator)
 	}
 	operator, floor := percentile(operators, 99), percentile(floors, 99)
-	d.results.figure(information("drift, p50, operator", percentile(operators, 50)*1000, "ms").because("p99 %s ms", number(operator*1000)))
-	d.results.figure(information("drift, p50, floor", percentile(floors, 50)*1000, "ms").because("p99 %s ms", number(floor*1000)))
+	d.results.figure(information("drift, p50, operator", percentile(operators, 50)*1000, "ms").because("%s", spread(operators)))
+	d.results.figure(information("drift, p50, floor", percentile(floors, 50)*1000, "ms").because("%s", spread(floors)))
 	d.results.figure(information("drift, p50, operator over floor", percentile(operators, 50)/percentile(floors, 50), ""))
 	d.results.figure(figure{Name: "drift, p99, operator over floor", Value: operator / floor}.must(atMost, 3, 1.5).because(
-		"%d corrections each", len(operators)))
+		"%d corrections each; operator: %s; floor: %s", len(operators), spread(operators), spread(floors)))
 	return nil
 }
 
@@ -152,7 +156,7 @@ func (d *drifting) block(ctx context.Context, s *standing, size int) ([]float64,
 		if err != nil {
 			return nil, errors.Join(err, context.Cause(ctx))
 		}
-		took = append(took, t.Seconds())
+		took = append(took, t.exposed().Seconds())
 		<-ticker.C
 	}
 	return took, nil
@@ -160,72 +164,13 @@ func (d *drifting) block(ctx context.Context, s *standing, size int) ([]float64,
 
 func (b *bench) sampleDrift(name string, took []float64) {
 	if len(took) > 0 {
-		b.results.sample(name, measure{percentile(took, 50), "p50-sec/op"}, measure{percentile(took, 99), "p99-sec/op"})
+		b.results.sample(name, measure{percentile(took, 50), "p50-sec/op"}, measure{percentile(took, 99), "p99-sec/op"},
+			measure{percentile(took, 100), "max-sec/op"})
 	}
 }
 
-// rollout tampers with what was onboarded before, while a further batch of namespaces is onboarded.
-func (b *bench) rollout(ctx context.Context) error {
-	c, err := b.sharedCluster(ctx)
-	if err != nil {
-		return err
-	}
-	s, err := c.onboarded(ctx, b.Namespaces)
-	if err != nil {
-		return err
-	}
-	profile, err := restricted("rollout")
-	if err != nil {
-		return err
-	}
-	if _, err := c.newBatch(ctx, profile.Name, b.Namespaces); err != nil {
-		return err
-	}
-	if err := c.settled(ctx); err != nil {
-		return err
-	}
-	observer, err := c.observe(ctx)
-	if err != nil {
-		return err
-	}
-	defer observer.stop()
-	b.say("  tampering while %d namespaces roll out (usually 30 s)", b.Namespaces)
-	if err := c.admin.Create(ctx, profile); err != nil {
-		return fmt.Errorf("creating profile %s: %w", profile.Name, err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- c.awaitInPlace(ctx, profile.Name, b.Namespaces) }()
-	took, err := tamperUntil(ctx, done, observer, s)
-	if err != nil {
-		return err
-	}
-	p50, p99, most := percentile(took, 50), percentile(took, 99), percentile(took, 100)
-	b.results.sample("DriftInRollout/by=operator",
-		measure{p50, "p50-sec/op"}, measure{p99, "p99-sec/op"}, measure{most, "max-sec/op"})
-	b.results.figure(figure{Name: "drift in a roll-out, p99", Value: p99 * 1000, Unit: "ms"}.must(atMost, 1000, 200).because(
-		"%d corrections, p50 %s ms, longest %s ms", len(took), number(p50*1000), number(most*1000)))
-	return nil
-}
-
-// tamperUntil tampers, one at a time, until something is done or no namespace is left.
-func tamperUntil(ctx context.Context, done <-chan error, observer *observer, s *standing) ([]float64, error) {
-	ticker := time.NewTicker(stormEvery)
-	defer ticker.Stop()
-	var took []float64
-	for namespace, ok := s.target(); ok; namespace, ok = s.target() {
-		t, err := observer.tamper(ctx, namespace)
-		if err != nil {
-			return nil, err
-		}
-		took = append(took, t.Seconds())
-		select {
-		case err := <-done:
-			return took, err
-		case <-ticker.C:
-		}
-	}
-	if len(took) == 0 {
-		return nil, errors.New("no namespace is left to tamper in")
-	}
-	return took, <-done
+// spread is how seconds are spread, in milliseconds.
+func spread(seconds []float64) string {
+	return fmt.Sprintf("p50 %s, p99 %s, longest %s ms", number(percentile(seconds, 50)*1000),
+		number(percentile(seconds, 99)*1000), number(percentile(seconds, 100)*1000))
 }

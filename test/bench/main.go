@@ -1,6 +1,6 @@
 // Command bench measures Bulwark on a control plane of its own, against the floor of a bare client that makes the same writes:
-// make bench. It prints a table and writes results.json and results.txt, the latter for benchstat. It ends with status 0 only
-// if every figure is as good as it must be.
+// make bench. It prints a table and writes the results as JSON and as text for benchstat, under a name by time and commit. It
+// ends with status 0 only if every figure is as good as it must be.
 package main
 
 import (
@@ -82,7 +82,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			break
 		}
 	}
-	failures = append(failures, b.closeShared(), b.results.write(b.Out), b.results.print(out))
+	failures = append(failures, b.closeShared(), b.results.write(b.Out), b.results.print(out), b.results.printPaths(out, b.Out))
 	return errors.Join(append(failures, b.results.missed())...)
 }
 

@@ -186,11 +186,13 @@ func (c *cluster) onboardByFloor(
 	return &onboarding{took: took, cpuAPIServer: after.cpuSeconds - before.cpuSeconds}, err
 }
 
-// onboarded are namespaces that the operator has onboarded, at least so many: the last round's, or if there was none, new ones.
-func (c *cluster) onboarded(ctx context.Context, size int) (*standing, error) {
-	if c.spare == nil || len(c.spare.namespaces) < size {
+// onboarded are namespaces that the operator has onboarded, at least so many and for at least so many tamperings more: the last
+// round's, or if those do not do, new ones.
+func (c *cluster) onboarded(ctx context.Context, size, tamperings int) (*standing, error) {
+	if c.spare == nil || len(c.spare.namespaces) < size || c.spare.left() < tamperings {
 		c.say("  onboarding %d namespaces (not timed)", size)
-		if _, err := c.onboardByOperator(ctx, "standing", size); err != nil {
+		c.batches++
+		if _, err := c.onboardByOperator(ctx, fmt.Sprintf("standing-%d", c.batches), size); err != nil {
 			return nil, err
 		}
 	}

@@ -46,7 +46,7 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	o := &options{Scale: []int{1000, 5000, 10000}}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(out)
-	flags.StringVar(&o.Out, "out", filepath.Join(controlplane.Root(), "bin", "bench-results"), "the folder for results.json and results.txt")
+	flags.StringVar(&o.Out, "out", filepath.Join(controlplane.Root(), "bin", "bench-results"), "the folder for the results")
 	flags.Func("only", "the scenarios to run, separated by commas: "+strings.Join(names(scenarios()), ", ")+" (default all)", o.setOnly)
 	flags.StringVar(&o.Operator, "operator", controlplane.OperatorBinary(), "the operator's binary")
 	flags.Func("operator-args", "further arguments of the operator, separated by spaces", func(s string) error {
@@ -55,7 +55,7 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	})
 	flags.IntVar(&o.Namespaces, "namespaces", 1000, "how many namespaces are onboarded in one round")
 	flags.IntVar(&o.Rounds, "rounds", 3, "how often the operator and the floor take turns at onboarding")
-	flags.IntVar(&o.Drifts, "drifts", 300, "how many times the baseline is tampered with, one at a time")
+	flags.IntVar(&o.Drifts, "drifts", 1000, "how many times the baseline is tampered with, one at a time")
 	flags.IntVar(&o.Failovers, "failovers", 3, "how many leaders are killed")
 	flags.Func("scale", "the numbers of namespaces at which restarts and memory are measured (default 1000,5000,10000)", o.setScale)
 	flags.IntVar(&o.Restarts, "restarts", 3, "how often the operator is restarted at each of them")

@@ -86,7 +86,7 @@ func (r *results) print(out io.Writer) error {
 	return nil
 }
 
-// write writes results.json and results.txt.
+// write writes the results under the name of this run, which stays, and as results.json and results.txt, which are the last run's.
 func (r *results) write(folder string) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
@@ -95,16 +95,40 @@ func (r *results) write(folder string) error {
 	if err != nil {
 		return fmt.Errorf("writing the results as JSON: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(folder, "results.json"), append(data, '\n'), 0o644); err != nil {
-		return err
+	for _, name := range []string{r.name(), "results"} {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path+".json", append(data, '\n'), 0o644); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path+".txt", r.benchmarks(), 0o644); err != nil {
+			return err
+		}
 	}
-	return os.WriteFile(filepath.Join(folder, "results.txt"), r.benchmarks(), 0o644)
+	return nil
 }
 
-// benchmarks are the samples in the format of Go's benchmarks, one line each, so that benchstat compares two runs.
+// name is that of the files of this run: by when it began, in UTC, and by the commit.
+func (r *results) name() string {
+	hash, dirty := strings.CutSuffix(r.Machine.Commit, dirtySuffix)
+	name := "results-" + r.Began.UTC().Format("20060102T1504") + "-" + hash[:min(7, len(hash))]
+	if dirty {
+		name += dirtySuffix
+	}
+	return name
+}
+
+// printPaths says where the results are, and how to compare them with another run's.
+func (r *results) printPaths(out io.Writer, folder string) error {
+	path := filepath.Join(folder, r.name())
+	_, err := fmt.Fprintf(out, "\nresults: %s.txt and .json, also as results.txt and .json\nto compare two runs: benchstat OLD.txt %s.txt\n", path, path)
+	return err
+}
+
+// benchmarks are the samples in the format of Go's benchmarks, one line each, so that benchstat compares two runs. The
+// commit is a comment: benchstat does not compare what has different keys.
 func (r *results) benchmarks() []byte {
 	var text bytes.Buffer
-	fmt.Fprintf(&text, "goos: %s\ngoarch: %s\npkg: github.com/bulwark-dev/bulwark/test/bench\ncpu: %s\ncommit: %s\n",
+	fmt.Fprintf(&text, "goos: %s\ngoarch: %s\npkg: github.com/bulwark-dev/bulwark/test/bench\ncpu: %s\n# commit %s\n",
 		r.Machine.OS, r.Machine.Arch, r.Machine.CPU, r.Machine.Commit)
 	for _, s := range r.Samples {
 		fmt.Fprintf(&text, "Benchmark%s 1", s.Benchmark)
@@ -132,8 +156,11 @@ func cpuModel() string {
 	return "unknown"
 }
 
+// dirtySuffix marks the commit of a tree that holds more than is committed.
+const dirtySuffix = "-dirty"
+
 func commit(ctx context.Context) string {
-	git := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--abbrev=12")
+	git := exec.CommandContext(ctx, "git", "describe", "--always", "--exclude=*", "--dirty="+dirtySuffix, "--abbrev=12")
 	git.Dir = controlplane.Root()
 	out, err := git.Output()
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -20,6 +21,8 @@ const (
 	// contestedPolicy is what is tampered with.
 	contestedPolicy = v1alpha1.NamePrefix + "default-deny"
 	loosening       = `{"spec":{"policyTypes":["Ingress"]}}`
+	// tamperingsEach is how often the same object is tampered with: a third time would be a contest, whose correction waits.
+	tamperingsEach = 2
 	// patience is how long a correction is waited for.
 	patience = 30 * time.Second
 )
@@ -30,27 +33,38 @@ func strict(policy *networkingv1.NetworkPolicy) bool {
 	return equality.Semantic.DeepEqual(policy.Spec.PolicyTypes, both)
 }
 
+// tampering is one that was corrected: when it was asked for, and when its effect and the correction were seen.
+type tampering struct {
+	asked, loose, corrected time.Time
+}
+
+// exposed is how long the baseline was seen loose. The watch sees the tampering and its correction alike, so that the watch's
+// own delay is in neither the operator's time nor the floor's.
+func (t tampering) exposed() time.Duration { return t.corrected.Sub(t.loose) }
+
 // observer sees each change of a default-deny, and when it does.
 type observer struct {
-	seen    chan observation
 	watch   watch.Interface
 	clients kubernetes.Interface
+	ended   chan struct{}
+
+	mu      sync.Mutex
+	awaited map[string]*sighting // by namespace
 }
 
-type observation struct {
-	namespace string
-	strict    bool
-	at        time.Time
+// sighting is what is seen of one tampering.
+type sighting struct {
+	loose     time.Time      // zero if it has not been seen yet
+	corrected chan time.Time // is given one
 }
 
-// observe watches as the administrator. The watch sees the tampering and its correction alike, so that its own delay is in
-// neither the operator's time nor the floor's.
+// observe watches as the administrator.
 func (c *cluster) observe(ctx context.Context) (*observer, error) {
 	w, err := watchPolicies(ctx, c.clients, metav1.ListOptions{FieldSelector: "metadata.name=" + contestedPolicy})
 	if err != nil {
 		return nil, err
 	}
-	o := &observer{seen: make(chan observation, 10000), watch: w, clients: c.clients}
+	o := &observer{watch: w, clients: c.clients, ended: make(chan struct{}), awaited: map[string]*sighting{}}
 	go o.follow()
 	return o, nil
 }
@@ -71,48 +85,81 @@ func watchPolicies(ctx context.Context, clients kubernetes.Interface, options me
 }
 
 func (o *observer) follow() {
-	defer close(o.seen)
+	defer close(o.ended)
 	for e := range o.watch.ResultChan() {
 		at := time.Now()
 		if policy, ok := e.Object.(*networkingv1.NetworkPolicy); ok && e.Type == watch.Modified {
-			o.seen <- observation{namespace: policy.Namespace, strict: strict(policy), at: at}
+			o.see(policy.Namespace, strict(policy), at)
 		}
 	}
 }
 
-// tamper loosens the default-deny of a namespace, and returns how long it was seen loose.
-func (o *observer) tamper(ctx context.Context, namespace string) (time.Duration, error) {
+// see takes note of a change in a namespace in which a correction is awaited.
+func (o *observer) see(namespace string, strict bool, at time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s := o.awaited[namespace]
+	switch {
+	case s == nil:
+	case !strict && s.loose.IsZero():
+		s.loose = at
+	case strict && !s.loose.IsZero():
+		delete(o.awaited, namespace)
+		s.corrected <- at
+	}
+}
+
+// await is the sighting of the next tampering in a namespace.
+func (o *observer) await(namespace string) (*sighting, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.awaited[namespace] != nil {
+		return nil, fmt.Errorf("a correction in namespace %s is awaited already", namespace)
+	}
+	s := &sighting{corrected: make(chan time.Time, 1)}
+	o.awaited[namespace] = s
+	return s, nil
+}
+
+func (o *observer) forget(namespace string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.awaited, namespace)
+}
+
+// tamper loosens the default-deny of a namespace and waits for the correction. It may be called for several namespaces at once.
+func (o *observer) tamper(ctx context.Context, namespace string) (tampering, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	_, err := o.clients.NetworkingV1().NetworkPolicies(namespace).Patch(
+	s, err := o.await(namespace)
+	if err != nil {
+		return tampering{}, err
+	}
+	defer o.forget(namespace)
+	asked := time.Now()
+	_, err = o.clients.NetworkingV1().NetworkPolicies(namespace).Patch(
 		ctx, contestedPolicy, types.MergePatchType, []byte(loosening), metav1.PatchOptions{})
 	if err != nil {
-		return 0, fmt.Errorf("tampering in namespace %s: %w", namespace, err)
+		return tampering{}, fmt.Errorf("tampering in namespace %s: %w", namespace, err)
 	}
-	var loose time.Time
-	for {
-		select {
-		case <-ctx.Done():
-			return 0, fmt.Errorf("waiting for the correction in namespace %s: %w", namespace, ctx.Err())
-		case seen, open := <-o.seen:
-			switch {
-			case !open:
-				return 0, errors.New("the watch on NetworkPolicies has ended")
-			case seen.namespace != namespace:
-			case !seen.strict:
-				loose = seen.at
-			case !loose.IsZero():
-				return seen.at.Sub(loose), nil
-			}
-		}
+	select {
+	case at := <-s.corrected:
+		return tampering{asked: asked, loose: s.loose, corrected: at}, nil
+	case <-o.ended:
+		return tampering{}, errors.New("the watch on NetworkPolicies has ended")
+	case <-ctx.Done():
+		return tampering{}, fmt.Errorf("waiting for the correction in namespace %s: %w", namespace, ctx.Err())
 	}
 }
 
 func (o *observer) stop() { o.watch.Stop() }
 
-// target is the next namespace to tamper in. None is taken more than twice, so that nothing is ever contested.
+// left is how many tamperings the namespaces stand, so that nothing is ever contested.
+func (s *standing) left() int { return tamperingsEach*len(s.namespaces) - s.next }
+
+// target is the next namespace to tamper in.
 func (s *standing) target() (string, bool) {
-	if s.next >= 2*len(s.namespaces) {
+	if s.left() <= 0 {
 		return "", false
 	}
 	s.next++

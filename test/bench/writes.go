@@ -19,20 +19,19 @@ const (
 	statusWrite
 	// eventWrite is an event.
 	eventWrite
-	// upkeepWrite is a lease, or a question to the API server that has the form of a write and stores nothing.
+	// upkeepWrite is a write that stores nothing.
 	upkeepWrite
 )
 
 func classOf(w controlplane.Write) class {
-	switch w.Resource {
-	case "events":
-		return eventWrite
-	case "leases", "selfsubjectaccessreviews", "selfsubjectreviews", "subjectaccessreviews", "tokenreviews":
+	switch {
+	case !w.Stored():
 		return upkeepWrite
-	case "securityprofiles":
-		if w.Subresource == "status" {
-			return statusWrite
-		}
+	case w.Resource == "events":
+		return eventWrite
+	case w.Resource == "securityprofiles" && w.Subresource == "status":
+		return statusWrite
+	case w.Resource == "securityprofiles":
 		return profileWrite
 	}
 	return baselineWrite
@@ -49,9 +48,24 @@ func of(writes []controlplane.Write, classes ...class) []controlplane.Write {
 	return found
 }
 
-// stored are the writes that change what is stored, leases aside: of which there are none at rest.
+// stored are the writes of which there are none at rest.
 func stored(writes []controlplane.Write) []controlplane.Write {
 	return of(writes, baselineWrite, profileWrite, statusWrite, eventWrite)
+}
+
+// within are the writes to these namespaces, and to what they hold.
+func within(namespaces []string, writes []controlplane.Write) []controlplane.Write {
+	known := make(map[string]bool, len(namespaces))
+	for _, namespace := range namespaces {
+		known[namespace] = true
+	}
+	var found []controlplane.Write
+	for _, w := range writes {
+		if known[w.Namespace] || w.Resource == "namespaces" && known[w.Name] {
+			found = append(found, w)
+		}
+	}
+	return found
 }
 
 // lastAt is when the last of the writes was answered.

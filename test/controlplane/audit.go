@@ -22,6 +22,18 @@ type Write struct {
 	Received, At time.Time
 }
 
+// Stored reports whether the write is of a kind that changes what the cluster holds, whatever the API server answered. Reviews
+// are questions in the form of a write and store nothing, and a Lease only says that its holder lives. Events are stored: who
+// does not count them leaves them out himself.
+func (w Write) Stored() bool {
+	switch w.Resource {
+	case "leases", "localsubjectaccessreviews", "selfsubjectaccessreviews", "selfsubjectreviews", "selfsubjectrulesreviews",
+		"subjectaccessreviews", "tokenreviews":
+		return false
+	}
+	return true
+}
+
 // Writes are the writes of a user so far, those that failed included.
 func (c *ControlPlane) Writes(user string) ([]Write, error) {
 	return c.AuditTrail(user).Next()

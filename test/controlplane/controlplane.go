@@ -220,13 +220,19 @@ func (c *ControlPlane) Install(ctx context.Context) error {
 	return nil
 }
 
-// ServiceAccountConfig is the configuration of a client that is that ServiceAccount, by a token of its own.
+// tokenLifetime is longer than any test or benchmark runs. The API server would give an hour.
+const tokenLifetime = 12 * time.Hour
+
+// ServiceAccountConfig is the configuration of a client that is that ServiceAccount, by a token of its own that lasts for
+// tokenLifetime.
 func (c *ControlPlane) ServiceAccountConfig(ctx context.Context, namespace, name string) (*rest.Config, error) {
 	clients, err := kubernetes.NewForConfig(c.Config)
 	if err != nil {
 		return nil, err
 	}
-	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{}}
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
+		ExpirationSeconds: new(int64(tokenLifetime.Seconds())),
+	}}
 	token, err := clients.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, name, request, metav1.CreateOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("requesting a token of ServiceAccount %s/%s: %w", namespace, name, err)

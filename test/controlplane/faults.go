@@ -17,7 +17,7 @@ import (
 
 // RestartAPIServer kills kube-apiserver at once, starts it again with the same arguments, and waits until it is ready.
 func (c *ControlPlane) RestartAPIServer(ctx context.Context) error {
-	pid, err := c.pid("kube-apiserver")
+	pid, err := c.PID("kube-apiserver")
 	if err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func (c *ControlPlane) RestartAPIServer(ctx context.Context) error {
 	if c.apiServer != nil {
 		_ = c.apiServer.Wait() // It was killed: how it ended says nothing.
 	}
-	if err := c.await(ctx, func() bool { _, err := c.pid("kube-apiserver"); return err != nil }); err != nil {
+	if err := c.await(ctx, func() bool { _, err := c.PID("kube-apiserver"); return err != nil }); err != nil {
 		return fmt.Errorf("waiting for kube-apiserver to end: %w", err)
 	}
 	c.apiServer = exec.Command(string(args[0]))
@@ -68,7 +68,7 @@ func (c *ControlPlane) waitForAPIServer(ctx context.Context) error {
 
 // PauseEtcd stops etcd for a while, as a full disk or a frozen machine would: its connections stay open and nothing answers.
 func (c *ControlPlane) PauseEtcd(ctx context.Context, pause time.Duration) error {
-	pid, err := c.pid("etcd")
+	pid, err := c.PID("etcd")
 	if err != nil {
 		return err
 	}
@@ -99,11 +99,8 @@ func (c *ControlPlane) await(ctx context.Context, good func() bool) error {
 	return nil
 }
 
-// PID is the process of this control plane that runs the binary of this name.
-func (c *ControlPlane) PID(name string) (int, error) { return c.pid(name) }
-
-// pid is the process of this control plane, and no other's, that runs the binary of this name.
-func (c *ControlPlane) pid(name string) (int, error) {
+// PID is the process of this control plane, and no other's, that runs the binary of this name.
+func (c *ControlPlane) PID(name string) (int, error) {
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
 		return 0, err
