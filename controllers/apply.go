@@ -78,12 +78,14 @@ func (r *NamespaceReconciler) amend(ctx context.Context, d drift.Drift) error {
 	return r.Client.Patch(ctx, amended, client.MergeFrom(got))
 }
 
-// remove takes an object away; from one that comes with the namespace, only our fields of it.
+// remove takes an object away; from one that comes with the namespace, only our fields of it. It is not waited for: an object that
+// does not bear our label is not in the cache, which would never see it go, and every later read would wait in vain.
 func (r *NamespaceReconciler) remove(ctx context.Context, got baseline.Object) error {
 	if !baseline.BelongsToNamespace(got) {
 		return r.deleteObject(ctx, got)
 	}
-	if err := r.Client.Apply(ctx, emptyApplyConfiguration(got), client.ForceOwnership); err != nil {
+	err := r.Client.Apply(ctx, emptyApplyConfiguration(got), client.ForceOwnership, client.DisableReadYourWritesConsistency)
+	if err != nil {
 		return err
 	}
 	// A label that somebody else set too, by forging it or by copying the object, is not ours alone to give up.
@@ -91,28 +93,30 @@ func (r *NamespaceReconciler) remove(ctx context.Context, got baseline.Object) e
 }
 
 // abandon leaves an object as it is, and nobody's: without the label by which it is ours and the owner with whom it would
-// be deleted. It keeps the label that says who made it, so that a later profile recognises it.
+// be deleted. It keeps the label that says who made it, so that a later profile recognises it. One that is gone is nobody's already.
 func (r *NamespaceReconciler) abandon(ctx context.Context, got baseline.Object) error {
 	abandoned := got.DeepCopyObject().(client.Object)
 	labels := maps.Clone(got.GetLabels())
 	delete(labels, v1alpha1.ProfileLabel)
 	abandoned.SetLabels(labels)
 	abandoned.SetOwnerReferences(slices.DeleteFunc(slices.Clone(got.GetOwnerReferences()), drift.OwnedByProfile))
-	return client.IgnoreNotFound(r.Client.Patch(ctx, abandoned, client.MergeFrom(got)))
+	err := r.Client.Patch(ctx, abandoned, client.MergeFrom(got))
+	if resource, name := notFound(err); resource == baseline.KindOf(got).Resource && name == got.GetName() {
+		return nil
+	}
+	return err
 }
 
 func (r *NamespaceReconciler) patchMetadata(ctx context.Context, got baseline.Object, patch string) error {
 	object := baseline.KindOf(got).New()
 	object.SetNamespace(got.GetNamespace())
 	object.SetName(got.GetName())
-	err := r.Client.Patch(ctx, object, client.RawPatch(types.MergePatchType, []byte(patch)))
+	err := r.Client.Patch(ctx, object, client.RawPatch(types.MergePatchType, []byte(patch)), client.DisableReadYourWritesConsistency)
 	return client.IgnoreNotFound(err)
 }
 
 // deleteObject deletes exactly this object, not another that has taken its name since, whatever finalizer a tenant has put on
 // it. Not found is an error, and so is a conflict: another object has taken the name, which the next pass deals with.
-//
-// It is not waited for: an object that does not bear our label is not in the cache, which would never see it go.
 func (r *NamespaceReconciler) deleteObject(ctx context.Context, got baseline.Object) error {
 	if len(got.GetFinalizers()) > 0 {
 		if err := r.patchMetadata(ctx, got, `{"metadata":{"finalizers":null}}`); err != nil {

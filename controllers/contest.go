@@ -46,7 +46,7 @@ func newContests(c Contest) *contests {
 func (c *contests) corrected(namespace string, object v1alpha1.ObjectReference, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now.Sub(c.swept) > c.Window {
+	if now.Sub(c.swept) > c.Window || c.swept.After(now) { // The clock may have been set back.
 		c.sweep(now)
 	}
 	key := contested{namespace, object}

@@ -87,6 +87,16 @@ func TestContestsForgetWhatLeftTheWindow(t *testing.T) {
 	}
 }
 
+func TestContestsForgetThoughTheClockIsSetBack(t *testing.T) {
+	c := newContests(DefaultContest)
+	c.corrected("shop", reference("Role", "forged"), noon)
+	dev, before := reference("Role", "bulwark-dev"), noon.Add(-time.Hour)
+	c.corrected("shop", dev, before)
+	if diff := cmp.Diff(map[contested][]time.Time{{"shop", dev}: {before}}, c.corrections, cmp.AllowUnexported(contested{})); diff != "" {
+		t.Errorf("corrections that are remembered (-want +got):\n%s", diff)
+	}
+}
+
 func TestArrivals(t *testing.T) {
 	a := newArrivals()
 	a.note("shop", noon)

@@ -19,6 +19,8 @@ import (
 // The cache holds only what bears our labels. What it lacks is read from the API server where that can tell something: under
 // an Audit profile, and where the last report speaks of the object, which then was stripped of its labels, deleted, or is
 // another maker's. An object that was never there costs no read: creating it tells.
+//
+// The same goes for what is not desired: whoever strips an object of our labels must not keep by it what the object grants.
 func (r *NamespaceReconciler) gather(ctx context.Context, p *pass, desired []baseline.Object) ([]baseline.Object, error) {
 	found := []baseline.Object{p.namespace}
 	held := map[v1alpha1.ObjectReference]bool{baseline.Reference(p.namespace): true}
@@ -42,7 +44,51 @@ func (r *NamespaceReconciler) gather(ctx context.Context, p *pass, desired []bas
 			found, held[ref] = append(found, o), true
 		}
 	}
-	return found, nil
+	for _, want := range desired {
+		held[baseline.Reference(want)] = true
+	}
+	stripped, err := r.strippedBefore(ctx, p, held)
+	return append(found, stripped...), err
+}
+
+// strippedBefore is what the last report says was in place and neither is desired nor bears our labels. What another profile was
+// told to retain is no longer ours, and an Audit profile takes nothing away.
+func (r *NamespaceReconciler) strippedBefore(
+	ctx context.Context, p *pass, held map[v1alpha1.ObjectReference]bool,
+) ([]baseline.Object, error) {
+	if p.previous == nil || p.audits() {
+		return nil, nil
+	}
+	if p.previous.Profile != p.profile.Name {
+		if before, err := r.readProfile(ctx, p.previous.Profile); err != nil || retains(before) {
+			return nil, err
+		}
+	}
+	return r.stripped(ctx, p.previous, held)
+}
+
+// stripped reads from the API server what was in place by a report and is not held.
+func (r *NamespaceReconciler) stripped(
+	ctx context.Context, report *v1alpha1.NamespacePosture, held map[v1alpha1.ObjectReference]bool,
+) ([]baseline.Object, error) {
+	var objects []baseline.Object
+	for _, o := range report.Objects {
+		if held[o.ObjectReference] || !wasInPlace(report, o.State) {
+			continue
+		}
+		named := baseline.Named(o.ObjectReference, report.Namespace)
+		if named == nil {
+			continue // Whoever can write a report must not have anything deleted by it.
+		}
+		got, err := r.read(ctx, named, true)
+		if err != nil {
+			return nil, err
+		}
+		if got != nil {
+			objects = append(objects, got)
+		}
+	}
+	return objects, nil
 }
 
 // read is the object of the same kind and name, or nil: from the cache, and if that does not hold it, perhaps from the API server.

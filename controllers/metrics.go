@@ -65,7 +65,7 @@ func (m *Metrics) driftDetected(profile, kind string, change v1alpha1.DriftChang
 
 func (m *Metrics) corrected(profile, kind string, took time.Duration) {
 	m.corrections.WithLabelValues(profile, kind).Inc()
-	m.correctionTime.Observe(took.Seconds())
+	m.correctionTime.Observe(max(0, took).Seconds()) // The clock may have been set back.
 }
 
 func (m *Metrics) renderFailed(profile string) {

@@ -102,7 +102,7 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 	p := &pass{profile: profile, namespace: ns, previous: previous, since: since}
 	if profile.EffectiveEnforcement() == v1alpha1.Audit {
 		// What another profile left behind goes as that one's deletionPolicy says: this one writes nothing.
-		if err := r.release(ctx, ns, profilesOtherThan(selecting)); err != nil {
+		if err := r.release(ctx, ns, previous, profilesOtherThan(selecting)); err != nil {
 			return reconcile.Result{}, err
 		}
 	}
@@ -160,8 +160,12 @@ func (p *pass) ours(o baseline.Object) bool {
 		return true
 	}
 	state, known := p.reported(baseline.Reference(o))
-	return known && p.previous.Enforcement == v1alpha1.Enforce &&
-		(state == v1alpha1.ObjectCompliant || state == v1alpha1.ObjectDrifted)
+	return known && wasInPlace(p.previous, state)
+}
+
+// wasInPlace reports whether an object that a report holds in this state was made by Bulwark.
+func wasInPlace(report *v1alpha1.NamespacePosture, state v1alpha1.ObjectState) bool {
+	return report.Enforcement == v1alpha1.Enforce && (state == v1alpha1.ObjectCompliant || state == v1alpha1.ObjectDrifted)
 }
 
 // reported is the state of an object in the last report.

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -21,7 +23,7 @@ func everyProfile(string) bool { return true }
 // leave takes away what is left of a baseline in a namespace that no profile governs. The report goes last: as long as it is
 // there, somebody remembers.
 func (r *NamespaceReconciler) leave(ctx context.Context, ns *corev1.Namespace, report *v1alpha1.NamespacePosture) error {
-	if err := r.release(ctx, ns, everyProfile); err != nil || report == nil {
+	if err := r.release(ctx, ns, report, everyProfile); err != nil || report == nil {
 		return err
 	}
 	uid := report.UID
@@ -40,54 +42,112 @@ func profilesOtherThan(profiles []*v1alpha1.SecurityProfile) func(string) bool {
 
 // release carries out the deletionPolicy of the profiles that no longer apply to the namespace, on what they left in it. It
 // does nothing where nothing is left.
-func (r *NamespaceReconciler) release(ctx context.Context, ns *corev1.Namespace, leaving func(profile string) bool) error {
+func (r *NamespaceReconciler) release(
+	ctx context.Context, ns *corev1.Namespace, report *v1alpha1.NamespacePosture, leaving func(profile string) bool,
+) error {
 	left, err := r.labelled(ctx, ns.Name)
 	if err != nil {
 		return err
 	}
-	left = append(left, ns)
+	held := map[v1alpha1.ObjectReference]bool{}
 	var failures []error
-	for _, o := range left {
-		profile, labelled := o.GetLabels()[v1alpha1.ProfileLabel]
-		if !labelled || !leaving(profile) {
+	for _, o := range append(left, ns) {
+		name, labelled := o.GetLabels()[v1alpha1.ProfileLabel]
+		held[baseline.Reference(o)] = labelled
+		if !labelled || !leaving(name) {
 			continue
 		}
-		policy, err := r.deletionPolicy(ctx, profile)
+		profile, err := r.readProfile(ctx, name)
 		if err == nil {
-			err = r.letGo(ctx, o, policy)
+			err = r.letGo(ctx, o, profile)
 		}
 		if err != nil {
+			failures = append(failures, fmt.Errorf("releasing %s: %w", describe(o), err))
+		}
+	}
+	if report != nil && leaving(report.Profile) {
+		failures = append(failures, r.releaseStripped(ctx, report, held))
+	}
+	return errors.Join(failures...)
+}
+
+// releaseStripped removes what was put in place by the last report and bears our label no more. What is to be retained stays as it is.
+func (r *NamespaceReconciler) releaseStripped(
+	ctx context.Context, report *v1alpha1.NamespacePosture, held map[v1alpha1.ObjectReference]bool,
+) error {
+	profile, err := r.readProfile(ctx, report.Profile)
+	if err != nil || retains(profile) {
+		return err
+	}
+	objects, err := r.stripped(ctx, report, held)
+	if err != nil {
+		return err
+	}
+	var failures []error
+	for _, o := range objects {
+		if err := r.remove(ctx, o); client.IgnoreNotFound(err) != nil {
 			failures = append(failures, fmt.Errorf("releasing %s: %w", describe(o), err))
 		}
 	}
 	return errors.Join(failures...)
 }
 
-// letGo carries a deletionPolicy out on one object. One that may not be abandoned, since it grants more than the operator may,
-// is deleted: no profile declared that, and whoever forged it could hold a deleted profile back for ever.
-func (r *NamespaceReconciler) letGo(ctx context.Context, o baseline.Object, policy v1alpha1.DeletionPolicy) error {
-	if policy == v1alpha1.Retain {
-		if err := r.abandon(ctx, o); !escalates(err) {
+// letGo carries the deletionPolicy of a profile out on one object. One that may not be abandoned, since it grants more than the
+// operator may, is deleted if no profile declared that: whoever forged it could hold a deleted profile back for ever. What the
+// profile did declare is tried again, since the operator may have lost for a moment what it may grant.
+func (r *NamespaceReconciler) letGo(ctx context.Context, o baseline.Object, profile *v1alpha1.SecurityProfile) error {
+	if retains(profile) {
+		err := r.abandon(ctx, o)
+		if !escalates(err) || declares(profile, o) && !r.dangles(ctx, o) {
 			return err
 		}
 	}
 	return client.IgnoreNotFound(r.remove(ctx, o))
 }
 
-// escalates recognises the API server's refusal to write a Role or a RoleBinding that grants more than its writer holds.
+// escalates recognises the API server's refusal to write a Role or a RoleBinding that grants more than its writer holds, or of
+// which nobody can tell, because the role is missing.
 func escalates(err error) bool {
+	if resource, _ := notFound(err); strings.HasPrefix(resource, "role") || strings.HasPrefix(resource, "clusterrole") {
+		return true
+	}
 	return apierrors.IsForbidden(err) && strings.Contains(err.Error(), "attempting to grant RBAC permissions not currently held")
 }
 
-// deletionPolicy is that of the profile. One that is gone without its finalizer having been honoured left no wish: its
-// objects are owned by nothing, and the garbage collector deletes them anyway.
-func (r *NamespaceReconciler) deletionPolicy(ctx context.Context, name string) (v1alpha1.DeletionPolicy, error) {
+// declares reports whether an object holds what the profile declares of it. That the last report speaks of the object would not
+// do: whoever adds a rule to our Role could hold the deleted profile back by it.
+func declares(profile *v1alpha1.SecurityProfile, o baseline.Object) bool {
+	content := baseline.KindOf(o).Content
+	return slices.ContainsFunc(baseline.Render(profile, o.GetNamespace()), func(want baseline.Object) bool {
+		return baseline.Reference(want) == baseline.Reference(o) && equality.Semantic.DeepEqual(content(want), content(o))
+	})
+}
+
+// dangles reports whether an object binds a Role that is not there. It grants nothing, until somebody makes a Role of that name,
+// and whoever deleted the Role could hold a deleted profile back for ever.
+func (r *NamespaceReconciler) dangles(ctx context.Context, o baseline.Object) bool {
+	binding, ok := o.(*rbacv1.RoleBinding)
+	if !ok || binding.RoleRef.Kind != "Role" {
+		return false
+	}
+	key := client.ObjectKey{Namespace: binding.Namespace, Name: binding.RoleRef.Name}
+	return apierrors.IsNotFound(r.Live.Get(ctx, key, &rbacv1.Role{}))
+}
+
+// readProfile is the profile of this name, shared with the cache, or nil if there is none.
+func (r *NamespaceReconciler) readProfile(ctx context.Context, name string) (*v1alpha1.SecurityProfile, error) {
 	var profile v1alpha1.SecurityProfile
 	switch err := r.Client.Get(ctx, client.ObjectKey{Name: name}, &profile, client.UnsafeDisableDeepCopy); {
 	case apierrors.IsNotFound(err):
-		return v1alpha1.Delete, nil
+		return nil, nil
 	case err != nil:
-		return "", fmt.Errorf("reading SecurityProfile %s: %w", name, err)
+		return nil, fmt.Errorf("reading SecurityProfile %s: %w", name, err)
 	}
-	return profile.EffectiveDeletionPolicy(), nil
+	return &profile, nil
+}
+
+// retains reports whether a profile leaves its baseline behind. One that is gone without its finalizer having been honoured left
+// no wish: its objects are owned by nothing, and the garbage collector deletes them anyway.
+func retains(profile *v1alpha1.SecurityProfile) bool {
+	return profile != nil && profile.EffectiveDeletionPolicy() == v1alpha1.Retain
 }

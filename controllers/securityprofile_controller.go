@@ -18,8 +18,9 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
-// statusInterval is the least time between two sums of one profile, and so between two status writes: ten thousand namespaces
-// in a roll-out must mean neither ten thousand sums nor ten thousand writes.
+// statusInterval is the least time between two looks at all reports of one profile, and so between two status writes: ten
+// thousand namespaces in a roll-out must mean neither ten thousand sums nor ten thousand writes, and those that a deleted
+// profile leaves no ten thousand searches for what remains.
 const statusInterval = time.Second
 
 // SecurityProfileReconciler sums the reports of the namespaces that a profile governs into its status, and holds a deleted
@@ -39,23 +40,36 @@ type SecurityProfileReconciler struct {
 
 // Reconcile keeps the finalizer and the status of one profile.
 func (r *SecurityProfileReconciler) Reconcile(ctx context.Context, profile *v1alpha1.SecurityProfile) (reconcile.Result, error) {
-	if !profile.DeletionTimestamp.IsZero() {
-		return reconcile.Result{}, r.finalize(ctx, profile)
-	}
+	deleted := !profile.DeletionTimestamp.IsZero()
 	before := profile.DeepCopy()
-	if controllerutil.AddFinalizer(profile, v1alpha1.Finalizer) {
+	if !deleted && controllerutil.AddFinalizer(profile, v1alpha1.Finalizer) {
 		return reconcile.Result{}, r.writeFinalizers(ctx, before, profile) // What this write leads to goes on from here.
 	}
-	if wait := r.throttle.wait(profile.Name, r.Clock.Now()); wait > 0 {
+	began := r.Clock.Now()
+	if wait := r.throttle.wait(profile.Name, began); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
-	r.throttle.note(profile.Name, r.Clock.Now())
+	look := r.report
+	if deleted {
+		look = r.finalize
+	}
+	if err := look(ctx, profile); err != nil {
+		return reconcile.Result{}, err // It is not noted: to wait for the throttle would undo the back-off.
+	}
+	if controllerutil.ContainsFinalizer(profile, v1alpha1.Finalizer) {
+		r.throttle.note(profile.Name, began)
+	}
+	return reconcile.Result{}, nil
+}
+
+// report sums the reports into the profile's status.
+func (r *SecurityProfileReconciler) report(ctx context.Context, profile *v1alpha1.SecurityProfile) error {
 	status, err := r.sum(ctx, profile)
 	if err != nil {
-		return reconcile.Result{}, err
+		return err
 	}
 	r.Metrics.counted(profile.Name, status.Namespaces)
-	return reconcile.Result{}, r.writeStatus(ctx, profile, status)
+	return r.writeStatus(ctx, profile, status)
 }
 
 // sum is the status of the profile by the reports that there are now.
@@ -189,13 +203,13 @@ func (r *SecurityProfileReconciler) writeFinalizers(ctx context.Context, before,
 	return nil
 }
 
-// throttle spaces the sums of each profile.
+// throttle spaces the looks at each profile.
 type throttle struct {
 	mu   sync.Mutex
 	last map[string]time.Time
 }
 
-// wait is how long it is until the profile may be summed again.
+// wait is how long it is until the profile may be looked at again.
 func (t *throttle) wait(profile string, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -52,6 +52,9 @@ func summarize(
 		}
 	}
 	t.keepNewest()
+	for i := range t.drift { // The reports are the cache's, and what is written decodes the API server's answer.
+		t.drift[i] = *t.drift[i].DeepCopy()
+	}
 	status := &v1alpha1.SecurityProfileStatus{
 		ObservedGeneration: profile.Generation,
 		Conditions:         slices.Clone(profile.Status.Conditions),

@@ -241,6 +241,17 @@ func TestSummarizeDriftIsNewestFirst(t *testing.T) {
 	}
 }
 
+func TestSummarizeSharesNothingWithTheReports(t *testing.T) {
+	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "restricted"}}
+	report := &v1alpha1.NamespacePosture{Drift: []v1alpha1.DriftEntry{{Fields: []v1alpha1.FieldDrift{{Path: "spec"}}}}}
+	status := summarize(profile, selection.New([]v1alpha1.SecurityProfile{*profile}, nil),
+		[]corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}, map[string]*v1alpha1.NamespacePosture{"shop": report}, noon)
+	status.Drift[0].Fields[0].Path = "what the API server answered"
+	if got := report.Drift[0].Fields[0].Path; got != "spec" {
+		t.Errorf("the report of the cache was written to: %q", got)
+	}
+}
+
 func TestSummarizeIsTheSameInAnyOrder(t *testing.T) {
 	var states []string
 	for i := range 24 {

@@ -11,6 +11,7 @@ func TestASpecThatCannotBeDecodedIsRememberedAndNoError(t *testing.T) {
 		"a sound spec":                          {`{"priority":7,"limits":[{"type":"Container","max":{"cpu":"1e3"}}]}`, ""},
 		"a fractional exponent":                 {`{"priority":7,"deletionPolicy":"Retain","limits":[{"type":"Container","max":{"cpu":"1e0.5"}}]}`, "quantities must match"},
 		"an exponent without end":               {`{"priority":7,"deletionPolicy":"Retain","limits":[{"type":"Container","max":{"cpu":"1e999999999999"}}]}`, "beyond all use"},
+		"an escape, which is no digit":          {`{"priority":7,"deletionPolicy":"Retain","limits":[{"type":"Container","max":{"cpu":"\u0031e999999999"}}]}`, "quantities must match"},
 		"such a number that is no string":       {`{"deletionPolicy":"Retain","limits":[{"type":"Container","max":{"cpu":1e999999999}}]}`, "beyond all use"},
 		"such an exponent after a space":        {`{"deletionPolicy":"Retain","limits":[{"type":"Container","max":{"cpu":" 1e999999999"}}]}`, "beyond all use"},
 		"one that a later field seems to undo":  {`{"deletionPolicy":"Retain","limits":[{"type":"Container","max":{"cpu":"1e999999999"}}],"Limits":[]}`, "beyond all use"},

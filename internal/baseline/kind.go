@@ -4,11 +4,14 @@ package baseline
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
+	"strings"
 	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -99,6 +102,29 @@ func KindOf(o Object) *Kind {
 func Reference(o Object) v1alpha1.ObjectReference {
 	apiVersion, kind := KindOf(o).ToAPIVersionAndKind()
 	return v1alpha1.ObjectReference{APIVersion: apiVersion, Kind: kind, Name: bounded(o.GetName())}
+}
+
+// Named is the empty object of a namespace's baseline that a reference names; nil if no baseline holds one of that kind and name.
+func Named(ref v1alpha1.ObjectReference, namespace string) Object {
+	i := slices.IndexFunc(Kinds, func(k Kind) bool {
+		return k.GroupVersionKind == schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind)
+	})
+	if i < 0 {
+		return nil
+	}
+	o := Kinds[i].New()
+	o.SetName(ref.Name)
+	if i == 0 {
+		if ref.Name != namespace {
+			return nil
+		}
+		return o
+	}
+	o.SetNamespace(namespace)
+	if len(path.IsValidPathSegmentName(ref.Name)) > 0 || !BelongsToNamespace(o) && !strings.HasPrefix(ref.Name, v1alpha1.NamePrefix) {
+		return nil
+	}
+	return o
 }
 
 // digestLength is how many hexadecimal digits of its SHA-256 stand for what a long name lost.

@@ -106,6 +106,38 @@ func TestReferenceNeedsNoTypeMeta(t *testing.T) {
 	}
 }
 
+func TestNamedIsWhatABaselineMayHold(t *testing.T) {
+	long := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: "bulwark-" + strings.Repeat("x", 300)}}
+	for sentence, tc := range map[string]struct {
+		ref  v1alpha1.ObjectReference
+		want Object
+	}{
+		"an object with our prefix": {
+			v1alpha1.ObjectReference{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "Role", Name: "bulwark-developer"},
+			&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "team-a", Name: "bulwark-developer"}},
+		},
+		"the default service account": {
+			v1alpha1.ObjectReference{APIVersion: "v1", Kind: "ServiceAccount", Name: "default"},
+			&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "team-a", Name: "default"}},
+		},
+		"the namespace": {
+			v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: "team-a"},
+			&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "team-a"}},
+		},
+		"not another namespace":              {v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: "team-b"}, nil},
+		"not what tenants name":              {v1alpha1.ObjectReference{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "Role", Name: "tenants-own"}, nil},
+		"not a kind that is not managed":     {v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Secret", Name: "bulwark-developer"}, nil},
+		"not a name that was bounded":        {Reference(long), nil},
+		"not a name that no request can ask": {v1alpha1.ObjectReference{APIVersion: "v1", Kind: "LimitRange", Name: "bulwark-%"}, nil},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, Named(tc.ref, "team-a")); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestReferenceBoundsNames(t *testing.T) {
 	long := strings.Repeat("ö", 1000)
 	for sentence, tc := range map[string]struct{ name, want string }{

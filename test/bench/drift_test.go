@@ -1,11 +1,17 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/bulwark-dev/bulwark/test/controlplane"
 )
@@ -78,5 +84,57 @@ func TestNoNamespaceIsTamperedWithMoreThanTwice(t *testing.T) {
 	}
 	if s.left() != 0 {
 		t.Errorf("%d are left", s.left())
+	}
+}
+
+// observing is an observer of an API server that tells what is tampered with, and of corrections that others make.
+func observing(tampered func(o *observer, namespace string) error) *observer {
+	clients := fake.NewClientset()
+	o := &observer{clients: clients, ended: make(chan struct{}), awaited: map[string]*sighting{}}
+	clients.PrependReactor("patch", "networkpolicies", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		o.see(a.GetNamespace(), false, time.Now())
+		return true, &networkingv1.NetworkPolicy{}, tampered(o, a.GetNamespace())
+	})
+	return o
+}
+
+func TestAStallKeepsNoTamperingBack(t *testing.T) {
+	s := &standing{batch: &batch{namespaces: []string{"a", "b", "c", "d"}}}
+	done := make(chan struct{})
+	var loose []string
+	o := observing(func(o *observer, namespace string) error {
+		if loose = append(loose, namespace); len(loose) == 3 { // Only now are all of them corrected.
+			for _, namespace := range loose {
+				o.see(namespace, true, time.Now())
+			}
+			close(done)
+		}
+		return nil
+	})
+	got, err := tamperUntil(t.Context(), o, s, func(context.Context) error { <-done; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var longest time.Duration
+	for _, tampering := range got {
+		longest = max(longest, tampering.exposed())
+	}
+	if len(got) != 3 || longest < stormEvery {
+		t.Errorf("got %d tamperings, the longest %s", len(got), longest)
+	}
+}
+
+func TestTamperingEndsWithWhatItIsDoneDuring(t *testing.T) {
+	broken := errors.New("broken")
+	s := &standing{batch: &batch{namespaces: []string{"a", "b"}}}
+	never := observing(func(*observer, string) error { return nil })
+	_, err := tamperUntil(t.Context(), never, s, func(context.Context) error { return broken })
+	if !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+	refused := observing(func(*observer, string) error { return broken })
+	_, err = tamperUntil(t.Context(), refused, s, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+	if !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
 	}
 }

@@ -122,6 +122,7 @@ func (c *check) checkProfiles() {
 func (c *check) checkStatus(profile *v1alpha1.SecurityProfile) {
 	var want v1alpha1.NamespaceCounts
 	var total int64
+	var history []v1alpha1.DriftEntry
 	for name, ns := range c.namespaces {
 		selecting := c.w.model.selecting(name, ns.Labels[tierLabel])
 		i := slices.IndexFunc(selecting, func(p *v1alpha1.SecurityProfile) bool { return p.Name == profile.Name })
@@ -135,6 +136,7 @@ func (c *check) checkStatus(profile *v1alpha1.SecurityProfile) {
 		want.Selected++
 		if report := c.reports[name]; report != nil {
 			total += report.DriftTotal
+			history = append(history, report.Drift...)
 			countByState(&want, report.Summary)
 		}
 	}
@@ -148,6 +150,7 @@ func (c *check) checkStatus(profile *v1alpha1.SecurityProfile) {
 	if status.DriftTotal != total {
 		c.differ("profile %s says that it had %d drifts, and its reports say %d", profile.Name, status.DriftTotal, total)
 	}
+	c.checkHistory(profile, history)
 	allGood := want.Compliant == want.Selected
 	if got := meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionCompliant); got != allGood {
 		c.differ("profile %s is Compliant=%t with %+v", profile.Name, got, want)
@@ -161,6 +164,22 @@ func (c *check) checkStatus(profile *v1alpha1.SecurityProfile) {
 	}
 	if got := meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionStalled); got == ready {
 		c.differ("profile %s is Ready=%t and Stalled=%t", profile.Name, ready, got)
+	}
+}
+
+// checkHistory holds that the status has as many of the reports' drifts as fit, the newest, each as its report has it.
+func (c *check) checkHistory(profile *v1alpha1.SecurityProfile, history []v1alpha1.DriftEntry) {
+	slices.SortStableFunc(history, func(a, b v1alpha1.DriftEntry) int { return b.ObservedAt.Compare(a.ObservedAt.Time) })
+	got := profile.Status.Drift
+	if len(got) != min(len(history), v1alpha1.MaxDrift) {
+		c.differ("profile %s holds %d drifts of %d", profile.Name, len(got), len(history))
+		return
+	}
+	for i, entry := range got {
+		known := slices.ContainsFunc(history, func(e v1alpha1.DriftEntry) bool { return cmp.Equal(e, entry) })
+		if !known || !entry.ObservedAt.Equal(&history[i].ObservedAt) {
+			c.differ("profile %s holds, as number %d, a drift that is not that of the reports: %+v", profile.Name, i, entry)
+		}
 	}
 }
 
@@ -214,7 +233,8 @@ func (c *check) checkUngoverned(ns *corev1.Namespace) {
 	}
 	for _, o := range c.objects[ns.Name] {
 		_, labelled := o.GetLabels()[v1alpha1.ProfileLabel]
-		if labelled || slices.ContainsFunc(o.GetOwnerReferences(), drift.OwnedByProfile) {
+		owned := slices.ContainsFunc(o.GetOwnerReferences(), drift.OwnedByProfile)
+		if labelled || owned && !c.w.model.mayCountAsForeign(ns.UID, key(o.(client.Object))) {
 			c.differ("%s is a profile's, in a namespace that nobody governs", key(o.(client.Object)))
 		}
 	}
@@ -229,6 +249,8 @@ func (c *check) checkGoverned(ns *corev1.Namespace, profile *v1alpha1.SecurityPr
 		wanted := slices.ContainsFunc(desired, func(want baseline.Object) bool { return baseline.Reference(want) == baseline.Reference(o) })
 		if labelled || wanted {
 			found = append(found, o)
+		} else if slices.ContainsFunc(o.GetOwnerReferences(), drift.OwnedByProfile) && !c.w.model.mayCountAsForeign(ns.UID, key(o.(client.Object))) {
+			c.differ("%s is a profile's, and namespace %s is to have no such object", key(o.(client.Object)), ns.Name)
 		}
 	}
 	states := map[v1alpha1.ObjectReference]v1alpha1.ObjectState{}
@@ -249,7 +271,8 @@ func (c *check) stateOf(ns *corev1.Namespace, profile *v1alpha1.SecurityProfile,
 	switch {
 	case d.Foreign && !profile.Adopts():
 		occupant, occupied := c.w.model.foreign[key(d.Got.(client.Object))]
-		if !occupied || !occupant.occupies {
+		mayBe := c.w.model.mayCountAsForeign(ns.UID, key(d.Got.(client.Object)))
+		if (!occupied || !occupant.occupies) && !mayBe {
 			c.differ("%s %s in namespace %s was ours, and counts as another maker's", d.Object.Kind, d.Object.Name, ns.Name)
 		}
 		return v1alpha1.ObjectConflict

@@ -6,14 +6,16 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/test/controlplane"
 	"github.com/bulwark-dev/bulwark/test/faultproxy"
 )
@@ -55,15 +57,35 @@ func (r *replica) run(ctx context.Context, w *world, binary string, cfg *rest.Co
 	return nil
 }
 
-// kill kills the operator with -9.
+// kill kills the operator with -9. It counts if the operator was up.
 func (r *replica) kill() {
 	r.mu.Lock()
 	operator := r.current
 	r.killed = true
 	r.mu.Unlock()
-	if operator != nil {
+	if operator == nil {
+		return
+	}
+	if operator.Ready() {
 		r.kills.Add(1)
-		operator.Kill()
+	}
+	operator.Kill()
+}
+
+// up waits a while for the operator to be up.
+func (r *replica) up(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for {
+		r.mu.Lock()
+		operator := r.current
+		r.mu.Unlock()
+		if operator != nil && operator.Ready() {
+			return true
+		}
+		if pause(ctx, 100*time.Millisecond) != nil {
+			return false
+		}
 	}
 }
 
@@ -75,13 +97,18 @@ type fault struct {
 }
 
 var faults = []fault{
-	{"kill -9", 10, func(_ context.Context, w *world, r *rand.Rand) error {
-		oneOf(r, w.replicas...).kill()
+	{"kill -9", 4, func(ctx context.Context, w *world, r *rand.Rand) error {
+		victim, early := oneOf(r, w.replicas...), maybe(r, 0.25)
+		if early || victim.up(ctx) {
+			victim.kill()
+		}
 		return nil
 	}},
-	{"kill -9 between two writes", 14, func(_ context.Context, w *world, r *rand.Rand) error {
+	{"kill -9 between two writes", 6, func(ctx context.Context, w *world, r *rand.Rand) error {
 		victim := oneOf(r, w.replicas...)
-		victim.proxy.OnNextWrite(victim.kill)
+		if victim.up(ctx) {
+			victim.proxy.OnNextWrite(toBaseline, victim.kill)
+		}
 		return nil
 	}},
 	{"cut the connections", 3, func(_ context.Context, w *world, r *rand.Rand) error {
@@ -98,18 +125,16 @@ var faults = []fault{
 	}},
 }
 
-func randomFault(r *rand.Rand) fault {
-	total := 0
-	for _, f := range faults {
-		total += f.weight
-	}
-	n := r.IntN(total)
-	for _, f := range faults {
-		if n -= f.weight; n < 0 {
-			return f
+func (f fault) chance() int { return f.weight }
+
+// toBaseline tells the writes that carry out profiles from those by which an operator only shows that it lives.
+func toBaseline(path string) bool {
+	for _, other := range []string{"/selfsubjectaccessreviews", "/leases/", "/events"} {
+		if strings.Contains(path, other) {
+			return false
 		}
 	}
-	panic("the weights add up to more than their sum")
+	return true
 }
 
 // misbehave makes a replica's calls fail from now on, in another measure than before.
@@ -130,39 +155,36 @@ func splitNetwork(ctx context.Context, w *world, r *rand.Rand) error {
 	return pause(ctx, time.Duration(1000+r.IntN(8000))*time.Millisecond)
 }
 
-// revokePermissions takes the operator's binding away for a while.
+// revokePermissions takes one of the operator's bindings away for a while: all that it may do, or what it may grant.
 func revokePermissions(ctx context.Context, w *world, r *rand.Rand) error {
-	if err := w.delete(operatorBinding()); err != nil {
+	binding := &rbacv1.ClusterRoleBinding{ObjectMeta: objectMeta("", oneOf(r, "bulwark-manager", v1alpha1.GrantableClusterRole))}
+	away := time.Duration(1000+r.IntN(5000)) * time.Millisecond
+	if err := w.insist(func() error { return w.admin.Get(w.ctx, client.ObjectKeyFromObject(binding), binding) }); err != nil {
 		return err
 	}
-	interrupted := pause(ctx, time.Duration(1000+r.IntN(5000))*time.Millisecond)
-	_, err := w.create(operatorBinding(), func() {})
-	return errors.Join(interrupted, err)
-}
-
-// operatorBinding is that of config/rbac.
-func operatorBinding() *rbacv1.ClusterRoleBinding {
-	return &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: "bulwark-manager"},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "bulwark-manager"},
-		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: "bulwark-system", Name: "bulwark-manager"}},
+	if err := w.delete(binding); err != nil {
+		return err
 	}
+	interrupted := pause(ctx, away)
+	binding.UID, binding.ResourceVersion = "", ""
+	_, err := w.create(binding, func() {})
+	return errors.Join(interrupted, err)
 }
 
 // strikeUntil strikes again and again until the context ends, and then ends every fault. It counts them by name.
 func (w *world) strikeUntil(ctx context.Context, r *rand.Rand) (map[string]int, error) {
 	counts := map[string]int{}
 	for pause(ctx, time.Duration(300+r.IntN(2500))*time.Millisecond) == nil {
-		f := randomFault(r)
+		f := weighted(r, faults)
 		counts[f.name]++
 		if err := f.strike(ctx, w, r); err != nil && ctx.Err() == nil {
 			return counts, fmt.Errorf("fault %q: %w", f.name, err)
 		}
 	}
 	for _, replica := range w.replicas {
-		replica.proxy.OnNextWrite(nil)
+		replica.proxy.OnNextWrite(nil, nil)
 		replica.proxy.Set(faultproxy.Faults{})
-		replica.proxy.Cut() // A watch keeps its lag and its life while it lives.
+		replica.proxy.Cut() // A watch keeps the life that it was given.
 	}
 	return counts, nil
 }

@@ -33,6 +33,11 @@ type model struct {
 	tiers   map[types.UID]map[string]bool
 	adopted map[string]bool
 	foreign map[string]foreignObject
+	// audited are the tiers that a profile that audits has ever selected.
+	audited map[string]bool
+	// stripped are the objects of which somebody took away what says that they are ours, by their namespaces' UID; true for those
+	// that no report remembered then.
+	stripped map[types.UID]map[string]bool
 }
 
 // foreignObject is an object that nobody but its maker may change.
@@ -47,6 +52,7 @@ func newModel(prefix string) *model {
 	return &model{
 		prefix: prefix, profiles: map[string]*v1alpha1.SecurityProfile{}, namespaces: map[string]string{},
 		tiers: map[types.UID]map[string]bool{}, adopted: map[string]bool{}, foreign: map[string]foreignObject{},
+		audited: map[string]bool{}, stripped: map[types.UID]map[string]bool{},
 	}
 }
 
@@ -58,28 +64,56 @@ func (m *model) labelled(uid types.UID, tier string) {
 	m.tiers[uid][tier] = true
 }
 
-// declared remembers what a profile that adopts may have taken over.
+// declared remembers what a profile that adopts may have taken over, and where one that audits may have made reports forget.
 func (m *model) declared(profile *v1alpha1.SecurityProfile) {
 	m.profiles[profile.Name] = profile
-	if !profile.Adopts() {
-		return
-	}
 	for _, tier := range []string{"a", "b"} {
-		if selects(profile, "any", tier) {
+		if !selects(profile, "any", tier) {
+			continue
+		}
+		if profile.Adopts() {
 			m.adopted[tier] = true
+		}
+		if profile.EffectiveEnforcement() == v1alpha1.Audit {
+			m.audited[tier] = true
 		}
 	}
 }
 
-// mayBeAdopted reports whether a profile that adopts may ever have governed the namespace, in whatever order the operator heard of
-// labels and profiles.
-func (m *model) mayBeAdopted(namespace types.UID) bool {
+// ever reports whether the namespace has ever had one of these tiers. It allows for the operator hearing of labels and of profiles in
+// whatever order.
+func (m *model) ever(namespace types.UID, among map[string]bool) bool {
 	for tier := range m.tiers[namespace] {
-		if m.adopted[tier] {
+		if among[tier] {
 			return true
 		}
 	}
 	return false
+}
+
+// mayBeAdopted reports whether a profile that adopts may ever have governed the namespace.
+func (m *model) mayBeAdopted(namespace types.UID) bool { return m.ever(namespace, m.adopted) }
+
+// mayCountAsForeign reports whether an object of ours may be taken for another maker's: it was stripped of what says that it is
+// ours, and no report of an enforced baseline remembers it.
+func (m *model) mayCountAsForeign(namespace types.UID, object string) bool {
+	forgotten, stripped := m.stripped[namespace][object]
+	return stripped && (forgotten || m.ever(namespace, m.audited))
+}
+
+// strip remembers that an object was stripped, and whether a report remembers it.
+func (m *model) strip(namespace types.UID, object string, remembered bool) {
+	if m.stripped[namespace] == nil {
+		m.stripped[namespace] = map[string]bool{}
+	}
+	m.stripped[namespace][object] = m.stripped[namespace][object] || !remembered
+}
+
+// forget remembers that the report of a namespace was tampered with: of what is stripped it may say nothing any more.
+func (m *model) forget(namespace types.UID) {
+	for object := range m.stripped[namespace] {
+		m.stripped[namespace][object] = true
+	}
 }
 
 // selects is the model's own reading of a profile's selector, for the selectors that randomSelector makes.
@@ -160,8 +194,7 @@ func randomSpec(r *rand.Rand, name string) v1alpha1.SecurityProfileSpec {
 	return spec
 }
 
-// randomSelector selects one tier, both, or everything that is not a name of Kubernetes' own and not occupied: those are
-// selected by their tier only.
+// randomSelector selects one tier, or both.
 func randomSelector(r *rand.Rand) v1alpha1.NamespaceSelector {
 	switch r.IntN(5) {
 	case 0:

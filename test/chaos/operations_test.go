@@ -40,15 +40,17 @@ var operations = []operation{
 	{"forge an object", 4, (*world).forge},
 }
 
-// randomOperation draws by weight.
-func randomOperation(r *rand.Rand) operation {
+func (o operation) chance() int { return o.weight }
+
+// weighted draws by weight.
+func weighted[T interface{ chance() int }](r *rand.Rand, from []T) T {
 	total := 0
-	for _, o := range operations {
-		total += o.weight
+	for _, o := range from {
+		total += o.chance()
 	}
 	n := r.IntN(total)
-	for _, o := range operations {
-		if n -= o.weight; n < 0 {
+	for _, o := range from {
+		if n -= o.chance(); n < 0 {
 			return o
 		}
 	}

@@ -3,6 +3,7 @@ package chaos
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -75,11 +76,35 @@ func (w *world) tamperWithObject(r *rand.Rand) (bool, error) {
 	case object.GetName() == "default": // It has an operation of its own.
 		return true, nil
 	case way < len(tamperings):
+		if err := w.noteStripping(objects[n%len(objects)]); err != nil {
+			return true, err
+		}
 		return w.tamper(object, tamperings[way])
 	case way == len(tamperings):
 		return w.substitute(object)
 	}
 	return false, w.delete(object)
+}
+
+// noteStripping tells the model of an object that may be about to be stripped of what says that it is ours, and whether the
+// namespace's report would still know.
+func (w *world) noteStripping(object baseline.Object) error {
+	ns, report := &corev1.Namespace{}, &v1alpha1.NamespacePosture{}
+	err := w.insist(func() error {
+		if err := w.admin.Get(w.ctx, client.ObjectKey{Name: object.GetNamespace()}, ns); err != nil {
+			return err
+		}
+		key := client.ObjectKey{Namespace: object.GetNamespace(), Name: v1alpha1.PostureName}
+		return w.admin.Get(w.ctx, key, report)
+	})
+	if client.IgnoreNotFound(err) != nil {
+		return err
+	}
+	remembered := report.Enforcement == v1alpha1.Enforce && slices.ContainsFunc(report.Objects, func(o v1alpha1.ManagedObject) bool {
+		return o.ObjectReference == baseline.Reference(object) && (o.State == v1alpha1.ObjectCompliant || o.State == v1alpha1.ObjectDrifted)
+	})
+	w.model.strip(ns.UID, key(object.(client.Object)), remembered)
+	return nil
 }
 
 // tamper updates the object, if it is still there.
@@ -158,6 +183,11 @@ func (w *world) tamperWithReport(r *rand.Rand) (bool, error) {
 	if !found {
 		return true, nil
 	}
+	ns := &corev1.Namespace{}
+	if err := w.insist(func() error { return w.admin.Get(w.ctx, client.ObjectKey{Name: name}, ns) }); err != nil {
+		return true, client.IgnoreNotFound(err)
+	}
+	w.model.forget(ns.UID)
 	report := &v1alpha1.NamespacePosture{ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: v1alpha1.PostureName}}
 	if change == nil {
 		return false, w.delete(report)

@@ -39,7 +39,9 @@ func (w *world) create(o client.Object, undo func()) (skipped bool, err error) {
 		tries++
 		err := w.admin.Create(w.ctx, o)
 		if apierrors.IsAlreadyExists(err) && tries > 1 { // An earlier try was carried out and its answer lost.
-			return w.admin.Get(w.ctx, client.ObjectKeyFromObject(o), o)
+			if getErr := w.admin.Get(w.ctx, client.ObjectKeyFromObject(o), o); getErr != nil || o.GetDeletionTimestamp() == nil {
+				return getErr
+			}
 		}
 		return err
 	})

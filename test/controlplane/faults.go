@@ -35,6 +35,21 @@ func (c *ControlPlane) RestartAPIServer(ctx context.Context) error {
 	if err := c.await(ctx, func() bool { _, err := c.PID("kube-apiserver"); return err != nil }); err != nil {
 		return fmt.Errorf("waiting for kube-apiserver to end: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for ready := false; !ready; {
+		// While nobody listens, any connection of this machine may be given its port: then it ends, and is started once more.
+		if err := c.startAPIServerAgain(args); err != nil {
+			return err
+		}
+		if ready, err = c.apiServerReady(ctx); err != nil {
+			return fmt.Errorf("waiting for kube-apiserver to be ready: %w", err)
+		}
+	}
+	return nil
+}
+
+func (c *ControlPlane) startAPIServerAgain(args [][]byte) error {
 	c.apiServer = exec.Command(string(args[0]))
 	for _, arg := range args[1:] {
 		c.apiServer.Args = append(c.apiServer.Args, string(arg))
@@ -49,21 +64,25 @@ func (c *ControlPlane) RestartAPIServer(ctx context.Context) error {
 	if err := c.apiServer.Start(); err != nil {
 		return fmt.Errorf("starting kube-apiserver: %w", err)
 	}
-	return c.waitForAPIServer(ctx)
+	return nil
 }
 
-func (c *ControlPlane) waitForAPIServer(ctx context.Context) error {
+// apiServerReady waits until kube-apiserver is ready, or has ended.
+func (c *ControlPlane) apiServerReady(ctx context.Context) (ready bool, err error) {
 	clients, err := kubernetes.NewForConfig(c.Config)
 	if err != nil {
-		return err
+		return false, err
 	}
+	ended := false
 	err = c.await(ctx, func() bool {
-		return clients.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error() == nil
+		_, err := c.PID("kube-apiserver")
+		ended = err != nil
+		return ended || clients.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error() == nil
 	})
-	if err != nil {
-		return fmt.Errorf("waiting for kube-apiserver to be ready: %w", err)
+	if ended {
+		_ = c.apiServer.Wait() // Its log says why it has ended.
 	}
-	return nil
+	return err == nil && !ended, err
 }
 
 // PauseEtcd stops etcd for a while, as a full disk or a frozen machine would: its connections stay open and nothing answers.

@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -153,4 +155,25 @@ func (c *ControlPlane) KeepLogs(folder string) error {
 		}
 	}
 	return nil
+}
+
+// SearchLogs are the lines of the operators' logs that hold one of the words.
+func (c *ControlPlane) SearchLogs(words ...string) ([]string, error) {
+	logs, err := filepath.Glob(filepath.Join(c.dir, "operator-*.log"))
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, log := range logs {
+		data, err := os.ReadFile(log)
+		if err != nil {
+			return nil, err
+		}
+		for line := range strings.Lines(string(data)) {
+			if slices.ContainsFunc(words, func(word string) bool { return strings.Contains(line, word) }) {
+				found = append(found, filepath.Base(log)+": "+strings.TrimSpace(line))
+			}
+		}
+	}
+	return found, nil
 }

@@ -32,7 +32,7 @@ type Faults struct {
 	// WatchLife is how long a watch lives on average before it is cut, half of the time with the event that says that its
 	// resource version has expired. Zero is for ever.
 	WatchLife time.Duration
-	// Lag is for how long the events of a watch are held back: the client's cache is that old.
+	// Lag is for how long the events of a watch are held back, those of open watches too: the client's cache is that old.
 	Lag time.Duration
 }
 
@@ -47,7 +47,7 @@ type Proxy struct {
 	random   *rand.Rand
 	faults   Faults
 	isolated chan struct{} // closed when the isolation ends; nil while there is none
-	onWrite  func()
+	onWrite  onWrite
 
 	injected atomic.Int64
 }
@@ -113,11 +113,18 @@ func (p *Proxy) Rejoin() {
 	}
 }
 
-// OnNextWrite calls the function once, after the API server has carried out the next write and before the client hears of it.
-func (p *Proxy) OnNextWrite(call func()) {
+// onWrite is what is to be called after a write.
+type onWrite struct {
+	to   func(path string) bool
+	call func()
+}
+
+// OnNextWrite calls the function once, after the API server has carried out the next write to such a path and before the client
+// hears of it. No function is called for nil.
+func (p *Proxy) OnNextWrite(to func(path string) bool, call func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.onWrite = call
+	p.onWrite = onWrite{to: to, call: call}
 }
 
 // Injected is the number of faults so far.
@@ -167,19 +174,22 @@ func (p *Proxy) serveWrite(w http.ResponseWriter, r *http.Request) {
 	}
 	answer := httptest.NewRecorder()
 	p.forward.ServeHTTP(answer, r)
-	p.written()
+	p.written(r.URL.Path)
 	p.barrier(r.Context())
 	copyAnswer(w, answer)
 }
 
 // written makes the call of OnNextWrite.
-func (p *Proxy) written() {
+func (p *Proxy) written(path string) {
 	p.mu.Lock()
-	call := p.onWrite
-	p.onWrite = nil
+	next := p.onWrite
+	due := next.call != nil && next.to(path)
+	if due {
+		p.onWrite = onWrite{}
+	}
 	p.mu.Unlock()
-	if call != nil {
-		call()
+	if due {
+		next.call()
 	}
 }
 

@@ -134,14 +134,14 @@ func TestTheNextWriteIsToldOfOnce(t *testing.T) {
 	a := startAPI(t)
 	p, client, url := startProxy(t, a)
 	told := 0
-	p.OnNextWrite(func() { told++ })
-	for range 3 {
-		if _, err := call(t.Context(), client, http.MethodPut, url); err != nil {
+	p.OnNextWrite(func(path string) bool { return path == "/b" }, func() { told++ })
+	for i, path := range []string{"/a", "/b", "/b"} {
+		if _, err := call(t.Context(), client, http.MethodPut, url+path); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if told != 1 {
-		t.Errorf("told %d times", told)
+		if want := min(i, 1); told != want {
+			t.Errorf("after %d writes told %d times", i+1, told)
+		}
 	}
 }
 

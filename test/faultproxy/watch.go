@@ -41,7 +41,7 @@ func (p *Proxy) serveWatch(w http.ResponseWriter, r *http.Request) {
 		w.Header()[name] = values
 	}
 	w.WriteHeader(answer.StatusCode)
-	whole, err := p.copyEvents(w, answer.Body, r.Context())
+	whole, err := p.copyEvents(r.Context(), w, answer.Body)
 	switch {
 	case err == nil: // The API server has ended it.
 	case expires && whole && ctx.Err() != nil && r.Context().Err() == nil:
@@ -52,15 +52,15 @@ func (p *Proxy) serveWatch(w http.ResponseWriter, r *http.Request) {
 }
 
 // copyEvents passes on what comes, and reports whether the last event was passed on whole.
-func (p *Proxy) copyEvents(w http.ResponseWriter, events io.Reader, client context.Context) (whole bool, err error) {
+func (p *Proxy) copyEvents(ctx context.Context, w http.ResponseWriter, events io.Reader) (whole bool, err error) {
 	flush := http.NewResponseController(w)
 	buffer := make([]byte, 64<<10)
 	whole = true
 	for {
 		n, err := events.Read(buffer)
 		if n > 0 {
-			p.barrier(client)
-			p.lag(client)
+			p.barrier(ctx)
+			p.lag(ctx)
 			if _, err := w.Write(buffer[:n]); err != nil {
 				return false, err
 			}
@@ -79,7 +79,7 @@ func (p *Proxy) copyEvents(w http.ResponseWriter, events io.Reader, client conte
 }
 
 // lag holds events back for as long as the faults say now.
-func (p *Proxy) lag(client context.Context) {
+func (p *Proxy) lag(ctx context.Context) {
 	p.mu.Lock()
 	lag := p.faults.Lag
 	p.mu.Unlock()
@@ -87,7 +87,7 @@ func (p *Proxy) lag(client context.Context) {
 		return
 	}
 	select {
-	case <-client.Done():
+	case <-ctx.Done():
 	case <-time.After(lag):
 	}
 }

@@ -178,12 +178,14 @@ var _ = Describe("The operator as a process", Ordered, func() {
 		}).Should(Succeed())
 	})
 
-	It("is served at the priority level workload-high with config/flowcontrol", func() {
+	It("is served at the priority level bulwark with config/flowcontrol", func() {
 		installed()
 		out, err := plane.Kubectl(ctx, "apply", "--server-side", "-k", "config/flowcontrol").CombinedOutput()
 		Expect(err).NotTo(HaveOccurred(), string(out))
 		schema := &flowcontrolv1.FlowSchema{}
 		Expect(admin.Get(ctx, client.ObjectKey{Name: "bulwark"}, schema)).To(Succeed())
+		level := &flowcontrolv1.PriorityLevelConfiguration{}
+		Expect(admin.Get(ctx, client.ObjectKey{Name: "bulwark"}, level)).To(Succeed())
 		cfg, err := plane.OperatorConfig(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		asOperator, err := rest.HTTPClientFor(cfg)
@@ -195,6 +197,7 @@ var _ = Describe("The operator as a process", Ordered, func() {
 			g.Expect(err).NotTo(HaveOccurred())
 			defer response.Body.Close()
 			g.Expect(response.Header.Get("X-Kubernetes-PF-FlowSchema-UID")).To(Equal(string(schema.UID)))
+			g.Expect(response.Header.Get("X-Kubernetes-PF-PriorityLevel-UID")).To(Equal(string(level.UID)))
 		}).Should(Succeed())
 	})
 })
