@@ -34,12 +34,12 @@ import (
 
 const (
 	// turmoil is how long operations and faults go on with one seed.
-	turmoil = 60 * time.Second
+	turmoil = 75 * time.Second
 	// bound is how long the world may take to equal the model once the faults have stopped: the longest wait between two tries is
 	// a minute, and a watch that was refused comes back within half of one.
 	bound = 150 * time.Second
 	// leastWrites is how many writes an operator that works makes in the turmoil.
-	leastWrites = 150
+	leastWrites = 40
 	// quiet is how long nothing may be written afterwards.
 	quiet = 5 * time.Second
 )

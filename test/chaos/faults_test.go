@@ -97,14 +97,14 @@ type fault struct {
 }
 
 var faults = []fault{
-	{"kill -9", 4, func(ctx context.Context, w *world, r *rand.Rand) error {
+	{"kill -9", 7, func(ctx context.Context, w *world, r *rand.Rand) error {
 		victim, early := oneOf(r, w.replicas...), maybe(r, 0.25)
 		if early || victim.up(ctx) {
 			victim.kill()
 		}
 		return nil
 	}},
-	{"kill -9 between two writes", 6, func(ctx context.Context, w *world, r *rand.Rand) error {
+	{"kill -9 between two writes", 12, func(ctx context.Context, w *world, r *rand.Rand) error {
 		victim := oneOf(r, w.replicas...)
 		if victim.up(ctx) {
 			victim.proxy.OnNextWrite(toBaseline, victim.kill)
@@ -174,7 +174,7 @@ func revokePermissions(ctx context.Context, w *world, r *rand.Rand) error {
 // strikeUntil strikes again and again until the context ends, and then ends every fault. It counts them by name.
 func (w *world) strikeUntil(ctx context.Context, r *rand.Rand) (map[string]int, error) {
 	counts := map[string]int{}
-	for pause(ctx, time.Duration(300+r.IntN(2500))*time.Millisecond) == nil {
+	for pause(ctx, time.Duration(200+r.IntN(1800))*time.Millisecond) == nil {
 		f := weighted(r, faults)
 		counts[f.name]++
 		if err := f.strike(ctx, w, r); err != nil && ctx.Err() == nil {
