@@ -93,18 +93,14 @@ func (r *NamespaceReconciler) remove(ctx context.Context, got baseline.Object) e
 }
 
 // abandon leaves an object as it is, and nobody's: without the label by which it is ours and the owner with whom it would
-// be deleted. It keeps the label that says who made it, so that a later profile recognises it. One that is gone is nobody's already.
+// be deleted. It keeps the label that says who made it, so that a later profile recognises it.
 func (r *NamespaceReconciler) abandon(ctx context.Context, got baseline.Object) error {
 	abandoned := got.DeepCopyObject().(client.Object)
 	labels := maps.Clone(got.GetLabels())
 	delete(labels, v1alpha1.ProfileLabel)
 	abandoned.SetLabels(labels)
 	abandoned.SetOwnerReferences(slices.DeleteFunc(slices.Clone(got.GetOwnerReferences()), drift.OwnedByProfile))
-	err := r.Client.Patch(ctx, abandoned, client.MergeFrom(got))
-	if resource, name := notFound(err); resource == baseline.KindOf(got).Resource && name == got.GetName() {
-		return nil
-	}
-	return err
+	return r.Client.Patch(ctx, abandoned, client.MergeFrom(got))
 }
 
 func (r *NamespaceReconciler) patchMetadata(ctx context.Context, got baseline.Object, patch string) error {

@@ -159,16 +159,10 @@ func isTerminating(err error) bool {
 	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 		return true
 	}
-	resource, _ := notFound(err)
-	return resource == "namespaces"
-}
-
-// notFound is what the API server says is not there. That need not be the object of the request: it answers a write of a
-// RoleBinding so if the role is missing that it binds.
-func notFound(err error) (resource, name string) {
 	var status apierrors.APIStatus
-	if !apierrors.IsNotFound(err) || !errors.As(err, &status) || status.Status().Details == nil {
-		return "", ""
+	if !apierrors.IsNotFound(err) || !errors.As(err, &status) {
+		return false
 	}
-	return status.Status().Details.Kind, status.Status().Details.Name
+	details := status.Status().Details
+	return details != nil && details.Kind == "namespaces"
 }

@@ -97,8 +97,10 @@ func (r *NamespaceReconciler) releaseStripped(
 // profile did declare is tried again, since the operator may have lost for a moment what it may grant.
 func (r *NamespaceReconciler) letGo(ctx context.Context, o baseline.Object, profile *v1alpha1.SecurityProfile) error {
 	if retains(profile) {
-		err := r.abandon(ctx, o)
-		if !escalates(err) || declares(profile, o) && !r.dangles(ctx, o) {
+		switch err := r.abandon(ctx, o); {
+		case !escalates(o, err):
+			return client.IgnoreNotFound(err)
+		case declares(profile, o) && !r.dangles(ctx, o):
 			return err
 		}
 	}
@@ -106,9 +108,9 @@ func (r *NamespaceReconciler) letGo(ctx context.Context, o baseline.Object, prof
 }
 
 // escalates recognises the API server's refusal to write a Role or a RoleBinding that grants more than its writer holds, or of
-// which nobody can tell, because the role is missing.
-func escalates(err error) bool {
-	if resource, _ := notFound(err); strings.HasPrefix(resource, "role") || strings.HasPrefix(resource, "clusterrole") {
+// which nobody can tell, because the role is missing: that is "not found" too, in the name of the binding.
+func escalates(o baseline.Object, err error) bool {
+	if _, binds := o.(*rbacv1.RoleBinding); binds && apierrors.IsNotFound(err) {
 		return true
 	}
 	return apierrors.IsForbidden(err) && strings.Contains(err.Error(), "attempting to grant RBAC permissions not currently held")
