@@ -43,6 +43,11 @@ test: controlplane build ## Run every test, the suites on a real control plane i
 
 FUZZTIME ?= 30s
 
+.PHONY: race
+race: controlplane build ## Run every test with the race detector, also in the operator of the chaos suite (about 10 minutes).
+	@echo "running the tests with the race detector; its own build takes 3 minutes the first time"
+	CHAOS_RACE=1 go test -race ./... -count=1 -timeout 40m
+
 .PHONY: fuzz
 fuzz: ## Fuzz every fuzz target, one after the other, each for FUZZTIME (30s).
 	@hack/fuzz.sh $(FUZZTIME)

@@ -95,12 +95,24 @@ func (r *NamespaceReconciler) remove(ctx context.Context, got baseline.Object) e
 // abandon leaves an object as it is, and nobody's: without the label by which it is ours and the owner with whom it would
 // be deleted. It keeps the label that says who made it, so that a later profile recognises it.
 func (r *NamespaceReconciler) abandon(ctx context.Context, got baseline.Object) error {
+	abandoned, patch := abandonment(got)
+	return r.Client.Patch(ctx, abandoned, patch)
+}
+
+// abandonment is the object as it shall be, and the patch that makes it so, whatever the object has become since it was read: once
+// it is nobody's, nobody looks at it again. All owners of what is ours alone go. Of what others have a part in, ours go, and the
+// patch is refused if the object is not as it was read.
+func abandonment(got baseline.Object) (client.Object, client.Patch) {
 	abandoned := got.DeepCopyObject().(client.Object)
+	if !baseline.KindOf(got).Shared {
+		return abandoned, client.RawPatch(types.MergePatchType, fmt.Appendf(nil,
+			`{"metadata":{"uid":%q,"labels":{%q:null},"ownerReferences":null}}`, got.GetUID(), v1alpha1.ProfileLabel))
+	}
 	labels := maps.Clone(got.GetLabels())
 	delete(labels, v1alpha1.ProfileLabel)
 	abandoned.SetLabels(labels)
 	abandoned.SetOwnerReferences(slices.DeleteFunc(slices.Clone(got.GetOwnerReferences()), drift.OwnedByProfile))
-	return r.Client.Patch(ctx, abandoned, client.MergeFrom(got))
+	return abandoned, client.MergeFromWithOptions(got, client.MergeFromWithOptimisticLock{})
 }
 
 func (r *NamespaceReconciler) patchMetadata(ctx context.Context, got baseline.Object, patch string) error {

@@ -111,7 +111,7 @@ func (r *SecurityProfileReconciler) setup(mgr manager.Manager) error {
 		For(&v1alpha1.SecurityProfile{}).
 		Watches(&v1alpha1.SecurityProfile{}, enqueueAllProfiles(r.Client), builder.WithPredicates(specChanged())).
 		Watches(&v1alpha1.NamespacePosture{}, enqueueReported()).
-		Watches(&corev1.Namespace{}, enqueueAllProfiles(r.Client), builder.WithPredicates(labelsOrDeletionChanged())).
+		Watches(&corev1.Namespace{}, r.enqueueSelecting(), builder.WithPredicates(labelsOrDeletionChanged())).
 		WithOptions(options(1))
 	for i := range baseline.Kinds[1:] {
 		b = b.Watches(baseline.Kinds[1:][i].New(), enqueueLabelled())

@@ -118,6 +118,31 @@ func enqueueLabelled() handler.EventHandler {
 	}}
 }
 
+// enqueueSelecting is for events on a namespace, which concern the profiles that select it, before or after, and the one whose
+// name it bears. The others' sums are the same as before.
+func (r *SecurityProfileReconciler) enqueueSelecting() handler.EventHandler {
+	enqueue := func(ctx context.Context, q queue, states ...client.Object) {
+		selector, err := readSelector(ctx, r.Client, r.Protected)
+		if err != nil { // It is a read of memory, and fails only when the operator is stopping.
+			logf.FromContext(ctx).Error(err, "Finding the profiles that select a namespace", "namespace", states[0].GetName())
+			return
+		}
+		for _, ns := range states {
+			for _, profile := range selector.Selects(ns.GetName(), ns.GetLabels()) {
+				q.Add(requestFor(profile.Name))
+			}
+			if profile, labelled := ns.GetLabels()[v1alpha1.ProfileLabel]; labelled {
+				q.Add(requestFor(profile))
+			}
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { enqueue(ctx, q, e.Object) },
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) { enqueue(ctx, q, e.ObjectOld, e.ObjectNew) },
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { enqueue(ctx, q, e.Object) },
+	}
+}
+
 // enqueueAllProfiles is for events that may change which profile governs what.
 func enqueueAllProfiles(reader client.Reader) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, _ client.Object) []reconcile.Request {

@@ -105,11 +105,7 @@ func FuzzSelects(f *testing.F) {
 		if diff := cmp.Diff(want, sorted); diff != "" {
 			t.Errorf("profiles that select %q with labels %v (-want +got):\n%s\n%+v", namespace, labels, diff, profiles)
 		}
-		for i, p := range got {
-			if selects, governs := selector.Standing(p.Name, namespace, labels); !selects || governs != (i == 0) {
-				t.Errorf("%s is number %d of those that select, and Standing says %t, %t", p.Name, i, selects, governs)
-			}
-		}
+		checkStanding(t, selector, got, namespace, labels)
 		if governing := selector.Governing(namespace, labels); (governing == nil) != (len(got) == 0) || governing != nil && governing != got[0] {
 			t.Errorf("%v governs, of %v", governing, names(got))
 		}
@@ -166,6 +162,15 @@ func someProfiles(c *choose.Source) []v1alpha1.SecurityProfile {
 }
 
 // checkOrder checks that of two profiles the one that goes before has the higher priority, or the same and the smaller name.
+func checkStanding(t *testing.T, selector *Selector, selecting []*v1alpha1.SecurityProfile, namespace string, labels map[string]string) {
+	t.Helper()
+	for i, p := range selecting {
+		if selects, governs := selector.Standing(p.Name, namespace, labels); !selects || governs != (i == 0) {
+			t.Errorf("%s is number %d of those that select, and Standing says %t, %t", p.Name, i, selects, governs)
+		}
+	}
+}
+
 func checkOrder(t *testing.T, profiles []*v1alpha1.SecurityProfile) {
 	for i := 1; i < len(profiles); i++ {
 		a, b := profiles[i-1], profiles[i]

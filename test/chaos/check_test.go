@@ -151,19 +151,20 @@ func (c *check) checkStatus(profile *v1alpha1.SecurityProfile) {
 		c.differ("profile %s says that it had %d drifts, and its reports say %d", profile.Name, status.DriftTotal, total)
 	}
 	c.checkHistory(profile, history)
-	allGood := want.Compliant == want.Selected
-	if got := meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionCompliant); got != allGood {
-		c.differ("profile %s is Compliant=%t with %+v", profile.Name, got, want)
-	}
-	ready := allGood || profile.EffectiveEnforcement() == v1alpha1.Audit
-	if got := meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionReady); got != ready {
-		c.differ("profile %s is Ready=%t with %+v", profile.Name, got, want)
-	}
-	if meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionReconciling) {
-		c.differ("profile %s is still Reconciling", profile.Name)
-	}
-	if got := meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionStalled); got == ready {
-		c.differ("profile %s is Ready=%t and Stalled=%t", profile.Name, ready, got)
+	c.checkConditions(profile, want)
+}
+
+// checkConditions holds that the conditions follow from the counts.
+func (c *check) checkConditions(profile *v1alpha1.SecurityProfile, counts v1alpha1.NamespaceCounts) {
+	compliant := counts.Compliant == counts.Selected
+	ready := compliant || profile.EffectiveEnforcement() == v1alpha1.Audit
+	for condition, want := range map[string]bool{
+		v1alpha1.ConditionCompliant: compliant, v1alpha1.ConditionReady: ready,
+		v1alpha1.ConditionReconciling: false, v1alpha1.ConditionStalled: !ready,
+	} {
+		if got := meta.IsStatusConditionTrue(profile.Status.Conditions, condition); got != want {
+			c.differ("profile %s is %s=%t with %+v", profile.Name, condition, got, counts)
+		}
 	}
 }
 
@@ -306,11 +307,16 @@ func (c *check) checkReport(ns *corev1.Namespace, profile *v1alpha1.SecurityProf
 	if report.Ready != ready {
 		c.differ("the report of namespace %s says ready=%t", ns.Name, report.Ready)
 	}
+	c.checkOpenDrift(report, want)
+}
+
+// checkOpenDrift holds that what the history says is still so is so.
+func (c *check) checkOpenDrift(report *v1alpha1.NamespacePosture, want map[v1alpha1.ObjectReference]v1alpha1.ObjectState) {
 	for _, entry := range report.Drift {
 		state, listed := want[entry.Object]
 		open := entry.State == v1alpha1.Present || entry.State == v1alpha1.Contested
 		if open && (!listed || state == v1alpha1.ObjectCompliant) {
-			c.differ("the report of namespace %s holds a drift of %s %s as %s", ns.Name, entry.Object.Kind, entry.Object.Name, entry.State)
+			c.differ("the report of namespace %s holds a drift of %s %s as %s", report.Namespace, entry.Object.Kind, entry.Object.Name, entry.State)
 		}
 	}
 }
