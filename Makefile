@@ -38,7 +38,7 @@ build: ## Build the operator into bin/.
 
 .PHONY: test
 test: controlplane build ## Run every test, the suites on a real control plane included (about 5 minutes).
-	@echo "running the tests; the suites on a control plane take about 3 minutes"
+	@echo "running the tests; the suites on a control plane take about 5 minutes"
 	go test ./... -count=1 -timeout 20m
 
 FUZZTIME ?= 30s

@@ -279,10 +279,20 @@ func (c *check) stateOf(ns *corev1.Namespace, profile *v1alpha1.SecurityProfile,
 		return v1alpha1.ObjectConflict
 	case profile.EffectiveEnforcement() == v1alpha1.Audit:
 		return v1alpha1.ObjectDrifted
-	case d.Change == v1alpha1.Missing && d.Object.Name == v1alpha1.NamePrefix+greedy && d.Object.APIVersion == rbacv1.SchemeGroupVersion.String():
+	case d.Change == v1alpha1.Missing && c.refused(ns.Name, d.Object):
 		return v1alpha1.ObjectFailed
 	}
 	return v1alpha1.ObjectDrifted
+}
+
+// refused reports whether the API server refuses the object: the greedy role and its binding, and the binding of a role whose name
+// another maker's occupies, which holds what the operator may not grant.
+func (c *check) refused(namespace string, o v1alpha1.ObjectReference) bool {
+	if o.APIVersion != rbacv1.SchemeGroupVersion.String() {
+		return false
+	}
+	role := &rbacv1.Role{ObjectMeta: objectMeta(namespace, o.Name)}
+	return o.Name == v1alpha1.NamePrefix+greedy || o.Kind == "RoleBinding" && c.w.model.foreign[key(role)].occupies
 }
 
 func (c *check) checkReport(ns *corev1.Namespace, profile *v1alpha1.SecurityProfile, want map[v1alpha1.ObjectReference]v1alpha1.ObjectState) {
