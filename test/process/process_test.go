@@ -131,6 +131,7 @@ var _ = Describe("The operator as a process", Ordered, func() {
 		Eventually(func(g Gomega) {
 			g.Expect(admin.Get(ctx, key, lease)).To(Succeed())
 			g.Expect(*lease.Spec.HolderIdentity).NotTo(BeEmpty())
+			g.Expect(lease.Spec.RenewTime.After(lease.Spec.AcquireTime.Time)).To(BeTrue(), "it leads, and has for a moment")
 		}).Should(Succeed())
 		Eventually(p.ready).Should(Equal(http.StatusOK))
 		p.Terminate()
