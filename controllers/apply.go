@@ -94,9 +94,11 @@ func (r *NamespaceReconciler) remove(ctx context.Context, got baseline.Object) e
 
 // abandon leaves an object as it is, and nobody's: without the label by which it is ours and the owner with whom it would
 // be deleted. It keeps the label that says who made it, so that a later profile recognises it.
+//
+// It is not waited for: the object leaves the cache, and if the watch breaks just then the cache never sees this version of it.
 func (r *NamespaceReconciler) abandon(ctx context.Context, got baseline.Object) error {
 	abandoned, patch := abandonment(got)
-	return r.Client.Patch(ctx, abandoned, patch)
+	return r.Client.Patch(ctx, abandoned, patch, client.DisableReadYourWritesConsistency)
 }
 
 // abandonment is the object as it shall be, and the patch that makes it so, whatever the object has become since it was read: once
