@@ -11,7 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -121,7 +121,7 @@ func Named(ref v1alpha1.ObjectReference, namespace string) Object {
 		return o
 	}
 	o.SetNamespace(namespace)
-	if len(path.IsValidPathSegmentName(ref.Name)) > 0 || !BelongsToNamespace(o) && !strings.HasPrefix(ref.Name, v1alpha1.NamePrefix) {
+	if len(content.IsPathSegmentName(ref.Name)) > 0 || !BelongsToNamespace(o) && !strings.HasPrefix(ref.Name, v1alpha1.NamePrefix) {
 		return nil
 	}
 	return o
