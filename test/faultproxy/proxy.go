@@ -48,6 +48,8 @@ type Proxy struct {
 	faults   Faults
 	isolated chan struct{} // closed when the isolation ends; nil while there is none
 	onWrite  onWrite
+	watches  lifetime        // of the watches that are open now
+	stale    map[string]bool // the paths whose next watch is of a version that has expired
 
 	injected atomic.Int64
 }
@@ -62,7 +64,7 @@ func Start(api *rest.Config, seed uint64) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a transport to the API server: %w", err)
 	}
-	p := &Proxy{target: target, upstream: upstream, random: rand.New(rand.NewPCG(seed, 0))}
+	p := &Proxy{target: target, upstream: upstream, random: rand.New(rand.NewPCG(seed, 0)), watches: newLifetime(), stale: map[string]bool{}}
 	quiet := log.New(io.Discard, "", 0) // Aborted connections are what it is for.
 	p.forward = &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },

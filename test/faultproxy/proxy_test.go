@@ -211,3 +211,36 @@ func TestAWatchExpiresOrBreaks(t *testing.T) {
 		t.Errorf("%d expired and %d broke", expired, broken)
 	}
 }
+
+func TestExpiredWatchesMustBeListedAnew(t *testing.T) {
+	a := startAPI(t)
+	p, client, url := startProxy(t, a)
+	watch := func(query string) (*http.Response, error) {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/?watch=true"+query, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return client.Do(request)
+	}
+	for query, want := range map[string]int{"": http.StatusGone, "&sendInitialEvents=true": http.StatusOK} {
+		open, err := watch("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.ExpireWatches()
+		if _, err := io.Copy(io.Discard, open.Body); err == nil {
+			t.Error("an expired watch ended as if the server had ended it")
+		}
+		open.Body.Close()
+		for _, want := range []int{want, http.StatusOK} {
+			response, err := watch(query)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if response.StatusCode != want {
+				t.Errorf("the next watch%s was answered %d, not %d", query, response.StatusCode, want)
+			}
+			response.Body.Close()
+		}
+	}
+}

@@ -11,14 +11,59 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// lifetime is shared by the watches that are open.
+type lifetime struct {
+	context.Context
+	end context.CancelFunc
+}
+
+func newLifetime() lifetime {
+	ctx, cancel := context.WithCancel(context.Background())
+	return lifetime{ctx, cancel}
+}
+
+// ExpireWatches ends all open watches. The events that they hold back are lost, and their client must list anew, since what it
+// would go on from has expired.
+func (p *Proxy) ExpireWatches() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.injected.Add(1)
+	p.watches.end()
+	p.watches = newLifetime()
+}
+
+// joinWatches is the lifetime of a watch that begins now, or false if it would go on from what has expired.
+func (p *Proxy) joinWatches(r *http.Request) (lifetime, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	stale := p.stale[r.URL.Path] && r.URL.Query().Get("sendInitialEvents") != "true"
+	delete(p.stale, r.URL.Path)
+	return p.watches, !stale
+}
+
+// mustListAnew remembers that the client may not go on with a watch.
+func (p *Proxy) mustListAnew(r *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stale[r.URL.Path] = true
+}
+
 // serveWatch passes a watch on, with its lag, until its life is over.
 func (p *Proxy) serveWatch(w http.ResponseWriter, r *http.Request) {
 	p.barrier(r.Context())
+	watches, ok := p.joinWatches(r)
+	if !ok {
+		refuse(http.StatusGone, metav1.StatusReasonExpired)(p, w, r)
+		return
+	}
 	if fault := p.draw(reads); fault != nil {
 		fault(p, w, r)
 		return
 	}
-	ctx := r.Context()
+	open, expire := context.WithCancel(r.Context())
+	defer expire()
+	defer context.AfterFunc(watches, func() { p.mustListAnew(r); expire() })()
+	ctx := open
 	life, expires := p.lifeOfWatch()
 	if life > 0 {
 		var cancel context.CancelFunc
@@ -41,10 +86,10 @@ func (p *Proxy) serveWatch(w http.ResponseWriter, r *http.Request) {
 		w.Header()[name] = values
 	}
 	w.WriteHeader(answer.StatusCode)
-	whole, err := p.copyEvents(r.Context(), w, answer.Body)
+	whole, err := p.copyEvents(open, w, answer.Body)
 	switch {
 	case err == nil: // The API server has ended it.
-	case expires && whole && ctx.Err() != nil && r.Context().Err() == nil:
+	case expires && whole && ctx.Err() != nil && open.Err() == nil:
 		_ = json.NewEncoder(w).Encode(map[string]any{"type": "ERROR", "object": failure(http.StatusGone, metav1.StatusReasonExpired)})
 	default:
 		panic(http.ErrAbortHandler)
@@ -61,6 +106,9 @@ func (p *Proxy) copyEvents(ctx context.Context, w http.ResponseWriter, events io
 		if n > 0 {
 			p.barrier(ctx)
 			p.lag(ctx)
+			if ctx.Err() != nil {
+				return false, ctx.Err()
+			}
 			if _, err := w.Write(buffer[:n]); err != nil {
 				return false, err
 			}

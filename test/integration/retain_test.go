@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -12,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/test/faultproxy"
 	"github.com/bulwark-dev/bulwark/test/fixture"
 )
 
@@ -102,6 +104,38 @@ var _ = Describe("A deleted profile that retains its baseline", func() {
 		Expect(admin.Get(ctx, key, binding)).To(Succeed())
 		Expect(role.Labels).NotTo(HaveKey(v1alpha1.ProfileLabel))
 		Expect(binding.Labels).NotTo(HaveKey(v1alpha1.ProfileLabel))
+	})
+})
+
+var _ = Describe("A watch that breaks", func() {
+	It("while an object is abandoned keeps no later list of its kind waiting for the object", func() {
+		profile, namespace := Governed(fixture.Retained)
+		EventuallyEstablished(profile, namespace)
+		bulwark.stop()
+		proxy, err := faultproxy.Start(operatorConf, 1)
+		Expect(err).NotTo(HaveOccurred())
+		bulwark = startOperatorWith(proxy.Config(operatorConf))
+		DeferCleanup(func() {
+			bulwark.stop()
+			proxy.Close()
+			bulwark = startOperator()
+		})
+		Update(ReportOn(Default, namespace), func(r *v1alpha1.NamespacePosture) { r.Ready = false })
+		EventuallyEstablished(profile, namespace) // It is at work.
+
+		proxy.Set(faultproxy.Faults{Lag: 2 * time.Second}) // So that the watch cannot tell of the write before it breaks.
+		broken := make(chan struct{})
+		proxy.OnNextWrite(
+			func(path string) bool {
+				return strings.HasSuffix(path, "/"+namespace+"/resourcequotas/bulwark-compute")
+			},
+			func() { proxy.ExpireWatches(); close(broken) },
+		)
+		Expect(admin.Delete(ctx, profile)).To(Succeed())
+		Eventually(broken).Should(BeClosed())
+		proxy.Set(faultproxy.Faults{})
+		EventuallyGone(profile)
+		Expect(admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "bulwark-compute"}, &corev1.ResourceQuota{})).To(Succeed())
 	})
 })
 

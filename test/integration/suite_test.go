@@ -67,12 +67,14 @@ type runningOperator struct {
 	metrics *prometheus.Registry
 }
 
-func startOperator() *runningOperator {
-	GinkgoHelper()
+func startOperator() *runningOperator { return startOperatorWith(operatorConf) }
+
+// startOperatorWith starts an operator that reaches the API server in another way, by a proxy say.
+func startOperatorWith(cfg *rest.Config) *runningOperator {
 	running, cancel := context.WithCancel(ctx)
 	o := &runningOperator{cancel: cancel, done: make(chan error, 1), metrics: prometheus.NewRegistry()}
 	go func() {
-		o.done <- operator.Run(running, operatorConf, operator.Options{
+		o.done <- operator.Run(running, cfg, operator.Options{
 			Namespace:           v1alpha1.OperatorNamespace,
 			ProtectedNamespaces: []string{"protected-*"},
 			Concurrency:         8,
