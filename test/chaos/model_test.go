@@ -161,7 +161,7 @@ func randomSpec(r *rand.Rand, name string) v1alpha1.SecurityProfileSpec {
 	spec := v1alpha1.SecurityProfileSpec{
 		Enforcement:       oneOf(r, v1alpha1.Enforce, v1alpha1.Enforce, v1alpha1.Enforce, v1alpha1.Enforce, v1alpha1.Audit),
 		Priority:          r.Int32N(4),
-		DeletionPolicy:    oneOf(r, v1alpha1.Delete, v1alpha1.Delete, v1alpha1.Delete, v1alpha1.Retain),
+		DeletionPolicy:    oneOf(r, v1alpha1.Delete, v1alpha1.Delete, v1alpha1.Retain),
 		ExcludeNamespaces: []string{"default", "*-n9"},
 		NamespaceSelector: randomSelector(r),
 		Adoption:          v1alpha1.NeverAdopt,
