@@ -30,16 +30,37 @@ func (r *NamespaceReconciler) announce(p *pass, outcomes []outcome) {
 			r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventConflict, "Compare", fmt.Sprintf(
 				"%s %s was not made by Bulwark and is left alone", o.Object.Kind, o.Object.Name))
 		case o.state == v1alpha1.Contested:
+			r.Metrics.contested(p.profile.Name, o.Object.Kind)
 			r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventContested, "Wait", fmt.Sprintf(
 				"%s %s is contested by %s: the next correction waits %s",
-				o.Object.Kind, o.Object.Name, managerName(o.manager), o.wait))
+				o.Object.Kind, o.Object.Name, managerName(o.by.Manager), o.wait))
 		case o.state == v1alpha1.Corrected && o.Foreign:
 			r.event(p, o.Object, corev1.EventTypeNormal, v1alpha1.EventAdopted, "Adopt", fmt.Sprintf(
-				"%s %s of %s was taken over", o.Object.Kind, o.Object.Name, managerName(o.manager)))
+				"%s %s of %s was taken over", o.Object.Kind, o.Object.Name, managerName(o.by.Manager)))
 		case o.state == v1alpha1.Corrected && o.recorded:
 			r.Metrics.corrected(p.profile.Name, o.Object.Kind, r.Clock.Since(p.since))
 			r.event(p, o.Object, corev1.EventTypeNormal, v1alpha1.EventCorrected, "Correct", fmt.Sprintf(
 				"%s %s is again as declared", o.Object.Kind, o.Object.Name))
+		}
+	}
+}
+
+// announceReport tells events what newly weakens the baseline, and what newly waits.
+func (r *NamespaceReconciler) announceReport(p *pass, report *v1alpha1.NamespacePosture) {
+	var before v1alpha1.NamespacePosture
+	if p.previous != nil {
+		before = *p.previous
+	}
+	for _, f := range report.Findings {
+		if !slices.ContainsFunc(before.Findings, func(b v1alpha1.Finding) bool { return b.ID == f.ID && b.Object == f.Object }) {
+			r.event(p, f.Object, corev1.EventTypeWarning, v1alpha1.EventFinding, "Judge",
+				fmt.Sprintf("%s (%s): %s %s: %s", f.ID, f.Severity, f.Object.Kind, f.Object.Name, f.Message))
+		}
+	}
+	for _, b := range report.Blocked {
+		if !slices.ContainsFunc(before.Blocked, func(other v1alpha1.BlockedObject) bool { return other.Object == b.Object }) {
+			r.event(p, b.Object, corev1.EventTypeWarning, v1alpha1.EventBlocked, "Wait",
+				fmt.Sprintf("%s %s waits: %s", b.Object.Kind, b.Object.Name, b.Message))
 		}
 	}
 }
@@ -61,8 +82,8 @@ func (p *pass) alreadyTold(o outcome) bool {
 // sentence says what differs, and who did it.
 func (o *outcome) sentence() string {
 	by := ""
-	if o.manager != "" {
-		by = " by " + managerName(o.manager)
+	if o.by.Manager != "" {
+		by = " by " + managerName(o.by.Manager)
 	}
 	switch o.Change {
 	case v1alpha1.Missing:

@@ -15,6 +15,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
 
 // correct makes the one write, or for an immutable field the two, that end a drift. The objects of a drift may be shared
@@ -24,7 +25,7 @@ func (r *NamespaceReconciler) correct(ctx context.Context, p *pass, d drift.Drif
 	case d.Want == nil:
 		return r.remove(ctx, d.Got)
 	case baseline.BelongsToNamespace(d.Want):
-		return r.apply(ctx, d)
+		return r.apply(ctx, p, d)
 	case d.Got == nil:
 		return r.Client.Create(ctx, d.Want.DeepCopyObject().(client.Object))
 	case d.Replaces():
@@ -56,12 +57,22 @@ func (r *NamespaceReconciler) replace(ctx context.Context, p *pass, d drift.Drif
 
 // apply sets our fields of an object that comes with the namespace, by server-side apply. Others' fields stay theirs. The UID
 // of the object that was found goes along, so that one that has vanished since, a namespace say, is not made by applying to it.
-func (r *NamespaceReconciler) apply(ctx context.Context, d drift.Drift) error {
+//
+// What the API server warns of a stricter Pod Security level is kept: it saves a look at the pods.
+func (r *NamespaceReconciler) apply(ctx context.Context, p *pass, d drift.Drift) error {
 	var uid types.UID
+	var before map[string]string
 	if d.Got != nil {
-		uid = d.Got.GetUID()
+		uid, before = d.Got.GetUID(), d.Got.GetLabels()
 	}
-	return r.Client.Apply(ctx, applyConfiguration(d.Want, uid), client.ForceOwnership)
+	ctx, warnings := collectWarnings(ctx)
+	if err := r.Client.Apply(ctx, applyConfiguration(d.Want, uid), client.ForceOwnership); err != nil {
+		return err
+	}
+	if _, ok := d.Want.(*corev1.Namespace); ok && tightening.StricterLabels(d.Want.GetLabels(), before) {
+		p.warned, p.tightened = warnings.texts, true
+	}
+	return nil
 }
 
 // amend sets our fields of a ServiceAccount that we made. Another profile's ownership ends where this one's begins.

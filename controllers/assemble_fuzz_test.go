@@ -171,7 +171,7 @@ func someOutcome(c *choose.Source, p *pass, d drift.Drift) outcome {
 		d.Fields = choose.Of(c, differing...)
 		d.Foreign = d.Object.Kind != "Namespace" && c.Bool()
 	}
-	o := outcome{Drift: d, recorded: p.records(d), manager: choose.Of(c, managers...), state: v1alpha1.Corrected}
+	o := outcome{Drift: d, recorded: p.records(d), by: drift.Attribution{Manager: choose.Of(c, managers...)}, state: v1alpha1.Corrected}
 	contested := p.current() && c.Bool()
 	switch {
 	case d.Foreign && !p.profile.Adopts():

@@ -24,8 +24,8 @@ type outcome struct {
 	// recorded is set if it belongs in the history: tampering, a conflict, an adoption, and whatever an Audit profile finds.
 	// What differs because the profile changed does not.
 	recorded bool
-	// manager is who did it, as far as is known.
-	manager string
+	// by is who did it, as far as is known.
+	by drift.Attribution
 	// err is why the API server refused the correction.
 	err error
 	// wait is how long a contested correction is still held back.
@@ -62,10 +62,10 @@ func (r *NamespaceReconciler) resolve(ctx context.Context, p *pass, d drift.Drif
 	o := &outcome{Drift: d, recorded: p.records(d)}
 	switch o.state = r.decide(p, o); o.state {
 	case v1alpha1.Present, v1alpha1.Conflict, v1alpha1.Contested:
-		o.manager = r.attribute(ctx, o)
+		o.by = r.attribute(ctx, o)
 		return o, nil
 	}
-	o.manager = r.attribute(ctx, o)
+	o.by = r.attribute(ctx, o)
 	err := r.correct(ctx, p, d)
 	if apierrors.IsAlreadyExists(err) && d.Change == v1alpha1.Missing {
 		return r.resolveExisting(ctx, p, d)
@@ -83,7 +83,7 @@ func (r *NamespaceReconciler) resolve(ctx context.Context, p *pass, d drift.Drif
 		return o, fmt.Errorf("correcting %s %s in namespace %s: %w", d.Object.Kind, d.Object.Name, p.namespace.Name, err)
 	}
 	if o.recorded {
-		r.contests.corrected(p.namespace.Name, d.Object, r.Clock.Now())
+		r.contests.corrected(p.namespace.Name, &d, r.Clock.Now())
 	}
 	return o, nil
 }
@@ -116,6 +116,9 @@ func (p *pass) records(d drift.Drift) bool {
 	if d.Change == v1alpha1.Unexpected {
 		return !known
 	}
+	if _, held := p.kept[d.Object]; state == v1alpha1.ObjectBlocked && !held {
+		return false // What waited is put in place.
+	}
 	return known && state != v1alpha1.ObjectFailed && state != v1alpha1.ObjectConflict
 }
 
@@ -128,7 +131,7 @@ func (r *NamespaceReconciler) decide(p *pass, o *outcome) v1alpha1.DriftState {
 		return v1alpha1.Present
 	}
 	if p.current() { // The roll-out of a change waits for nobody.
-		o.wait = r.contests.wait(p.namespace.Name, o.Object, r.Clock.Now())
+		o.wait = r.contests.wait(p.namespace.Name, &o.Drift, r.Clock.Now())
 	}
 	if o.wait > 0 {
 		return v1alpha1.Contested
@@ -136,22 +139,22 @@ func (r *NamespaceReconciler) decide(p *pass, o *outcome) v1alpha1.DriftState {
 	return v1alpha1.Corrected
 }
 
-// attribute is the field manager that brought about a recorded drift, or empty. It costs a read of the object's metadata only
+// attribute is who brought about a recorded drift, as far as can be known: of an object that was deleted, nothing. It costs a read of the object's metadata only
 // where the cache does not hold who manages it.
-func (r *NamespaceReconciler) attribute(ctx context.Context, o *outcome) string {
+func (r *NamespaceReconciler) attribute(ctx context.Context, o *outcome) drift.Attribution {
 	if !o.recorded || o.Got == nil {
-		return ""
+		return drift.Attribution{}
 	}
 	managedFields := o.Got.GetManagedFields()
 	if managedFields == nil {
 		object := &metav1.PartialObjectMetadata{}
 		object.SetGroupVersionKind(baseline.KindOf(o.Got).GroupVersionKind)
 		if err := r.Live.Get(ctx, client.ObjectKeyFromObject(o.Got), object); err != nil {
-			return "" // A hint that cannot be had is no reason to leave the drift as it is.
+			return drift.Attribution{} // A hint that cannot be had is no reason to leave the drift as it is.
 		}
 		managedFields = object.GetManagedFields()
 	}
-	return drift.Manager(managedFields, o.Fields)
+	return drift.Attribute(managedFields, o.Fields)
 }
 
 // isTerminating recognises the API server's refusal to make an object in a namespace that is being deleted, or is gone.

@@ -1,17 +1,20 @@
 package controllers
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
-// Contest says when the correction of an object is contested, and how it then waits.
+// Contest says when a correction is contested, and how it then waits.
 type Contest struct {
-	// Threshold is how many corrections of an object within Window make it contested.
+	// Threshold is how many corrections of the same field within Window make it contested; of an object as a whole, whatever
+	// its fields, objectFactor times as many.
 	Threshold int
 	// Window is how long a correction counts. The delay goes by itself as corrections leave it.
 	Window time.Duration
@@ -24,6 +27,19 @@ type Contest struct {
 // DefaultContest is three corrections in ten minutes, and delays from two seconds to five minutes.
 var DefaultContest = Contest{Threshold: 3, Window: 10 * time.Minute, MinDelay: 2 * time.Second, MaxDelay: 5 * time.Minute}
 
+// objectFactor is how many times as many corrections an object may need before it is contested though each time another field
+// was changed: nobody who fights for a field does that, but whoever floods the operator may.
+const objectFactor = 10
+
+// Validate is what is wrong with it.
+func (c *Contest) Validate() error {
+	if c.Threshold < 1 || c.Window <= 0 || c.MinDelay <= 0 || c.MaxDelay < c.MinDelay {
+		return fmt.Errorf("a contest needs a threshold of at least 1, a window and delays above 0, and a longest delay that is not below the first: "+
+			"threshold %d, window %s, delays %s to %s", c.Threshold, c.Window, c.MinDelay, c.MaxDelay)
+	}
+	return nil
+}
+
 // contests remembers who keeps changing what back. It is kept in memory: a restart forgets it, and learns it again.
 type contests struct {
 	Contest
@@ -33,9 +49,26 @@ type contests struct {
 	swept       time.Time
 }
 
+// contested is a field of an object; the object as a whole where the field is empty.
 type contested struct {
 	namespace string
 	object    v1alpha1.ObjectReference
+	field     string
+}
+
+// wholeObject is what is fought for where an object is deleted, or should not exist: not one of its fields.
+const wholeObject = "."
+
+// fought are the fields of a drift that may be contested.
+func fought(d *drift.Drift) []string {
+	if d.Change != v1alpha1.Modified {
+		return []string{wholeObject}
+	}
+	var fields []string
+	for _, f := range d.Fields {
+		fields = append(fields, f.String())
+	}
+	return fields
 }
 
 func newContests(c Contest) *contests {
@@ -43,14 +76,16 @@ func newContests(c Contest) *contests {
 }
 
 // corrected notes a correction of drift.
-func (c *contests) corrected(namespace string, object v1alpha1.ObjectReference, now time.Time) {
+func (c *contests) corrected(namespace string, d *drift.Drift, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if now.Sub(c.swept) > c.Window || c.swept.After(now) { // The clock may have been set back.
 		c.sweep(now)
 	}
-	key := contested{namespace, object}
-	c.corrections[key] = append(c.recent(key, now), now)
+	for _, field := range append(fought(d), "") {
+		key := contested{namespace, d.Object, field}
+		c.corrections[key] = append(c.recent(key, now), now)
+	}
 }
 
 // sweep drops what nobody will ask for again: an object that was deleted because it bore our labels may never come back.
@@ -68,16 +103,25 @@ func (c *contests) forget(namespace string) {
 	maps.DeleteFunc(c.corrections, func(key contested, _ []time.Time) bool { return key.namespace == namespace })
 }
 
-// wait is how long the next correction is to be held back; zero if it is not.
-func (c *contests) wait(namespace string, object v1alpha1.ObjectReference, now time.Time) time.Duration {
+// wait is how long the next correction is to be held back; zero if it is not. A field that nobody fights for waits for none that
+// somebody does.
+func (c *contests) wait(namespace string, d *drift.Drift, now time.Time) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	recent := c.recent(contested{namespace, object}, now)
-	if len(recent) < c.Threshold {
+	shortest := c.MaxDelay
+	for _, field := range fought(d) {
+		shortest = min(shortest, c.waitFor(contested{namespace, d.Object, field}, c.Threshold, now))
+	}
+	return max(shortest, c.waitFor(contested{namespace, d.Object, ""}, objectFactor*c.Threshold, now))
+}
+
+func (c *contests) waitFor(key contested, threshold int, now time.Time) time.Duration {
+	recent := c.recent(key, now)
+	if len(recent) < threshold {
 		return 0
 	}
 	delay := c.MinDelay
-	for range len(recent) - c.Threshold {
+	for range len(recent) - threshold {
 		if delay *= 2; delay >= c.MaxDelay {
 			break
 		}

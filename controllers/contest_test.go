@@ -1,12 +1,16 @@
 package controllers
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
 var noon = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
@@ -38,9 +42,9 @@ func TestContestsWait(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := newContests(DefaultContest)
 			for _, at := range tt.corrected {
-				c.corrected("shop", reference("Role", "bulwark-dev"), noon.Add(at))
+				c.corrected("shop", deleted(reference("Role", "bulwark-dev")), noon.Add(at))
 			}
-			if got := c.wait("shop", reference("Role", "bulwark-dev"), noon.Add(tt.asked)); got != tt.want {
+			if got := c.wait("shop", deleted(reference("Role", "bulwark-dev")), noon.Add(tt.asked)); got != tt.want {
 				t.Errorf("wait: want %s, got %s", tt.want, got)
 			}
 		})
@@ -50,7 +54,7 @@ func TestContestsWait(t *testing.T) {
 func TestContestsAreOfOneObjectInOneNamespace(t *testing.T) {
 	c := newContests(DefaultContest)
 	for range 3 {
-		c.corrected("shop", reference("Role", "bulwark-dev"), noon)
+		c.corrected("shop", deleted(reference("Role", "bulwark-dev")), noon)
 	}
 	tests := map[string]struct {
 		namespace string
@@ -64,7 +68,7 @@ func TestContestsAreOfOneObjectInOneNamespace(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := c.wait(tt.namespace, tt.object, noon); got != tt.want {
+			if got := c.wait(tt.namespace, deleted(tt.object), noon); got != tt.want {
 				t.Errorf("wait: want %s, got %s", tt.want, got)
 			}
 		})
@@ -74,14 +78,14 @@ func TestContestsAreOfOneObjectInOneNamespace(t *testing.T) {
 func TestContestsForgetWhatLeftTheWindow(t *testing.T) {
 	c := newContests(DefaultContest)
 	object := reference("Role", "bulwark-dev")
-	c.corrected("shop", object, noon)
-	c.corrected("shop", object, noon.Add(5*time.Minute))
-	c.corrected("shop", object, noon.Add(11*time.Minute))
-	want := map[contested][]time.Time{{"shop", object}: {noon.Add(5 * time.Minute), noon.Add(11 * time.Minute)}}
+	c.corrected("shop", deleted(object), noon)
+	c.corrected("shop", deleted(object), noon.Add(5*time.Minute))
+	c.corrected("shop", deleted(object), noon.Add(11*time.Minute))
+	want := remembered("shop", object, noon.Add(5*time.Minute), noon.Add(11*time.Minute))
 	if diff := cmp.Diff(want, c.corrections, cmp.AllowUnexported(contested{})); diff != "" {
 		t.Errorf("corrections that are remembered (-want +got):\n%s", diff)
 	}
-	c.wait("shop", object, noon.Add(time.Hour))
+	c.wait("shop", deleted(object), noon.Add(time.Hour))
 	if len(c.corrections) != 0 {
 		t.Errorf("an hour later: want nothing remembered, got %v", c.corrections)
 	}
@@ -89,10 +93,10 @@ func TestContestsForgetWhatLeftTheWindow(t *testing.T) {
 
 func TestContestsForgetThoughTheClockIsSetBack(t *testing.T) {
 	c := newContests(DefaultContest)
-	c.corrected("shop", reference("Role", "forged"), noon)
+	c.corrected("shop", deleted(reference("Role", "forged")), noon)
 	dev, before := reference("Role", "bulwark-dev"), noon.Add(-time.Hour)
-	c.corrected("shop", dev, before)
-	if diff := cmp.Diff(map[contested][]time.Time{{"shop", dev}: {before}}, c.corrections, cmp.AllowUnexported(contested{})); diff != "" {
+	c.corrected("shop", deleted(dev), before)
+	if diff := cmp.Diff(remembered("shop", dev, before), c.corrections, cmp.AllowUnexported(contested{})); diff != "" {
 		t.Errorf("corrections that are remembered (-want +got):\n%s", diff)
 	}
 }
@@ -122,6 +126,69 @@ func TestArrivals(t *testing.T) {
 	}
 }
 
+func TestAFieldIsContestedByItself(t *testing.T) {
+	modified := func(paths ...string) *drift.Drift {
+		d := &drift.Drift{Object: reference("Role", "bulwark-dev"), Change: v1alpha1.Modified}
+		for _, path := range paths {
+			d.Fields = append(d.Fields, drift.Field{Path: strings.Split(path, ".")})
+		}
+		return d
+	}
+	fresh := func(n int) []*drift.Drift {
+		var drifts []*drift.Drift
+		for i := range n {
+			drifts = append(drifts, modified(fmt.Sprint("metadata.labels.", i)))
+		}
+		return drifts
+	}
+	same := func(n int) []*drift.Drift { return slices.Repeat([]*drift.Drift{modified("rules")}, n) }
+	for name, tt := range map[string]struct {
+		corrected []*drift.Drift
+		next      *drift.Drift
+		want      time.Duration
+	}{
+		"the same field three times":                           {same(3), modified("rules"), 2 * time.Second},
+		"another field is corrected at once":                   {same(3), modified("metadata.labels.x"), 0},
+		"another field is corrected at once, and with it both": {same(3), modified("rules", "metadata.labels.x"), 0},
+		"both contested wait for the shorter":                  {slices.Concat(same(4), slices.Repeat([]*drift.Drift{modified("x")}, 3)), modified("rules", "x"), 2 * time.Second},
+		"a deletion is none of its fields":                     {same(3), deleted(reference("Role", "bulwark-dev")), 0},
+		"ever other fields are no contest":                     {fresh(29), modified("rules"), 0},
+		"but a flood of them is":                               {fresh(30), modified("rules"), 2 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newContests(DefaultContest)
+			for _, d := range tt.corrected {
+				c.corrected("shop", d, noon)
+			}
+			if got := c.wait("shop", tt.next, noon); got != tt.want {
+				t.Errorf("wait: want %s, got %s", tt.want, got)
+			}
+		})
+	}
+}
+
+func TestContestsOfWhichNoneCouldBeAreRefused(t *testing.T) {
+	for name, change := range map[string]func(*Contest){
+		"a threshold of none":       func(c *Contest) { c.Threshold = 0 },
+		"no window":                 func(c *Contest) { c.Window = 0 },
+		"no delay":                  func(c *Contest) { c.MinDelay = 0 },
+		"a longest below the first": func(c *Contest) { c.MaxDelay = c.MinDelay - 1 },
+	} {
+		c := DefaultContest
+		if err := c.Validate(); err != nil {
+			t.Fatalf("the default: %v", err)
+		}
+		if change(&c); c.Validate() == nil {
+			t.Errorf("%s: want an error, got none", name)
+		}
+	}
+}
+
+// remembered is what contests hold of an object that was corrected at these times.
+func remembered(namespace string, object v1alpha1.ObjectReference, at ...time.Time) map[contested][]time.Time {
+	return map[contested][]time.Time{{namespace, object, wholeObject}: at, {namespace, object, ""}: at}
+}
+
 func after(seconds ...int) []time.Duration {
 	var durations []time.Duration
 	for _, s := range seconds {
@@ -132,4 +199,8 @@ func after(seconds ...int) []time.Duration {
 
 func reference(kind, name string) v1alpha1.ObjectReference {
 	return v1alpha1.ObjectReference{APIVersion: "v1", Kind: kind, Name: name}
+}
+
+func deleted(object v1alpha1.ObjectReference) *drift.Drift {
+	return &drift.Drift{Object: object, Change: v1alpha1.Missing}
 }

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -20,23 +21,26 @@ func (noNamespace) Get(_ context.Context, key client.ObjectKey, _ client.Object,
 }
 
 func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
-	r := &NamespaceReconciler{Client: noNamespace{}, contests: newContests(DefaultContest), arrivals: newArrivals()}
+	r := &NamespaceReconciler{Client: noNamespace{}, contests: newContests(DefaultContest), arrivals: newArrivals(), looks: newLooks(noon)}
 	for _, namespace := range []string{"shop", "till"} {
-		r.contests.corrected(namespace, reference("Role", "bulwark-dev"), noon)
-		r.contests.corrected(namespace, reference("Role", "bulwark-ops"), noon)
+		r.contests.corrected(namespace, deleted(reference("Role", "bulwark-dev")), noon)
+		r.contests.corrected(namespace, deleted(reference("Role", "bulwark-ops")), noon)
+		r.looks.note(namespace, noon)
 		r.arrivals.note(namespace, noon)
 	}
 	if _, err := r.reconcileNamed(t.Context(), requestFor("shop")); err != nil {
 		t.Fatal(err)
 	}
-	wantContests := map[contested][]time.Time{
-		{"till", reference("Role", "bulwark-dev")}: {noon}, {"till", reference("Role", "bulwark-ops")}: {noon},
-	}
+	wantContests := remembered("till", reference("Role", "bulwark-dev"), noon)
+	maps.Copy(wantContests, remembered("till", reference("Role", "bulwark-ops"), noon))
 	if diff := cmp.Diff(wantContests, r.contests.corrections, cmp.AllowUnexported(contested{})); diff != "" {
 		t.Errorf("corrections that are remembered (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(map[string]time.Time{"till": noon}, r.arrivals.at); diff != "" {
 		t.Errorf("arrivals that are remembered (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]time.Time{"till": noon}, r.looks.at); diff != "" {
+		t.Errorf("looks that are remembered (-want +got):\n%s", diff)
 	}
 }
 
@@ -44,9 +48,9 @@ func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 func TestObjectsThatNeverComeBackAreForgotten(t *testing.T) {
 	c := newContests(DefaultContest)
 	for i := range 1000 {
-		c.corrected("shop", reference("Role", fmt.Sprint("forged-", i)), noon.Add(time.Duration(i)*time.Minute))
+		c.corrected("shop", deleted(reference("Role", fmt.Sprint("forged-", i))), noon.Add(time.Duration(i)*time.Minute))
 	}
-	if n, most := len(c.corrections), 2*int(c.Window/time.Minute)+1; n > most {
+	if n, most := len(c.corrections)/2, 2*int(c.Window/time.Minute)+1; n > most {
 		t.Errorf("one correction a minute: want at most those of two windows, %d, remembered, got %d", most, n)
 	}
 }

@@ -18,6 +18,8 @@ type Metrics struct {
 	correctionTime prometheus.Histogram
 	renderErrors   *prometheus.CounterVec
 	applyErrors    *prometheus.CounterVec
+	contests       *prometheus.CounterVec
+	findings       *prometheus.GaugeVec
 }
 
 // NewMetrics makes the metrics and registers them.
@@ -25,7 +27,7 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 	m := &Metrics{
 		namespaces: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "bulwark_namespaces",
-			Help: "Namespaces by SecurityProfile and state: selected, compliant, drifted, conflicted, failed, overridden.",
+			Help: "Namespaces by SecurityProfile and state: selected, compliant, weakened, blocked, drifted, contested (of the drifted), conflicted, failed, overridden.",
 		}, []string{"profile", "state"}),
 		drift: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bulwark_drift_total",
@@ -48,9 +50,17 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 			Name: "bulwark_apply_errors_total",
 			Help: "Writes of baseline objects that the API server refused, by SecurityProfile, kind of object and reason.",
 		}, []string{"profile", "kind", "reason"}),
+		contests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "bulwark_contests_total",
+			Help: "Times that a correction began to wait because another manager keeps changing the same field back, by SecurityProfile and kind of object.",
+		}, []string{"profile", "kind"}),
+		findings: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "bulwark_findings",
+			Help: "What weakens the baseline though Bulwark does not own it, by SecurityProfile, id and severity.",
+		}, []string{"profile", "id", "severity"}),
 	}
 	for _, c := range []prometheus.Collector{
-		m.namespaces, m.drift, m.corrections, m.correctionTime, m.renderErrors, m.applyErrors,
+		m.namespaces, m.drift, m.corrections, m.correctionTime, m.renderErrors, m.applyErrors, m.contests, m.findings,
 	} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("registering metrics: %w", err)
@@ -80,12 +90,23 @@ func (m *Metrics) applyFailed(profile, kind string, err error) {
 	m.applyErrors.WithLabelValues(profile, kind, reason).Inc()
 }
 
-func (m *Metrics) counted(profile string, counts v1alpha1.NamespaceCounts) {
+func (m *Metrics) contested(profile, kind string) {
+	m.contests.WithLabelValues(profile, kind).Inc()
+}
+
+// summed sets what the reports of a profile come to.
+func (m *Metrics) summed(profile string, status *v1alpha1.SecurityProfileStatus) {
+	counts := status.Namespaces
 	for state, n := range map[string]int32{
-		"selected": counts.Selected, "compliant": counts.Compliant, "drifted": counts.Drifted,
+		"selected": counts.Selected, "compliant": counts.Compliant, "weakened": counts.Weakened, "blocked": counts.Blocked,
+		"drifted": counts.Drifted, "contested": counts.Contested,
 		"conflicted": counts.Conflicted, "failed": counts.Failed, "overridden": counts.Overridden,
 	} {
 		m.namespaces.WithLabelValues(profile, state).Set(float64(n))
+	}
+	m.findings.DeletePartialMatch(prometheus.Labels{"profile": profile})
+	for _, f := range status.Findings {
+		m.findings.WithLabelValues(profile, string(f.ID), string(f.Severity)).Set(float64(f.Count))
 	}
 }
 
@@ -93,7 +114,7 @@ func (m *Metrics) counted(profile string, counts v1alpha1.NamespaceCounts) {
 func (m *Metrics) forget(profile string) {
 	for _, vec := range []interface {
 		DeletePartialMatch(prometheus.Labels) int
-	}{m.namespaces, m.drift, m.corrections, m.renderErrors, m.applyErrors} {
+	}{m.namespaces, m.drift, m.corrections, m.renderErrors, m.applyErrors, m.contests, m.findings} {
 		vec.DeletePartialMatch(prometheus.Labels{"profile": profile})
 	}
 }

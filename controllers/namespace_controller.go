@@ -49,14 +49,22 @@ type NamespaceReconciler struct {
 
 	contests *contests
 	arrivals *arrivals
+	looks    *looks
+	foreign  *foreign // nil if findings are switched off
 }
 
-// pass is one reconcile of one governed namespace: what it knows before it begins.
+// pass is one reconcile of one governed namespace: what it knows before it begins, and what must wait.
 type pass struct {
 	profile   *v1alpha1.SecurityProfile
 	namespace *corev1.Namespace
 	previous  *v1alpha1.NamespacePosture // nil before the first report
 	since     time.Time                  // when the change was seen that led to this pass
+
+	blocked []v1alpha1.BlockedObject
+	kept    map[v1alpha1.ObjectReference]baseline.Object // what is in place meanwhile; nil is nothing
+
+	tightened bool     // a stricter Pod Security level was put in place
+	warned    []string // what the API server then warned of
 }
 
 // reconcileNamed reconciles the namespace of a request. Every event on it and on what it holds leads here, the last ones after it
@@ -67,6 +75,7 @@ func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconc
 	case apierrors.IsNotFound(err):
 		r.contests.forget(request.Name)
 		r.arrivals.forget(request.Name)
+		r.looks.forget(request.Name)
 		return reconcile.Result{}, nil
 	case err != nil:
 		return reconcile.Result{}, fmt.Errorf("reading namespace %s: %w", request.Name, err)
@@ -109,36 +118,50 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 	return r.establish(ctx, p)
 }
 
-// establish compares the namespace with its baseline, corrects what differs, and reports.
+// establish compares the namespace with its baseline, corrects what differs, looks for what weakens it, and reports.
 func (r *NamespaceReconciler) establish(ctx context.Context, p *pass) (reconcile.Result, error) {
 	desired := baseline.Render(p.profile, p.namespace.Name)
 	found, err := r.gather(ctx, p, desired)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	drifts := drift.Compare(desired, found, p.ours)
-	outcomes, err := r.carryOut(ctx, p, drifts)
-	if errors.Is(err, errTerminating) {
+	drifts, undecided := r.hold(ctx, p, desired, drift.Compare(desired, found, p.ours))
+	outcomes, refused := r.carryOut(ctx, p, drifts)
+	if errors.Is(refused, errTerminating) {
 		return reconcile.Result{}, nil
 	}
+	weaknesses, unseen := r.weaknesses(ctx, p, drifts)
 	report := assemble(p, desired, outcomes, r.Clock.Now())
+	if unseen == nil {
+		setFindings(report, weaknesses)
+	} else {
+		keepFindings(report, p.previous)
+	}
+	fit(report)
 	r.announce(p, outcomes)
-	if err := errors.Join(err, r.writeReport(ctx, p.previous, report)); err != nil {
+	r.announceReport(p, report)
+	if err := errors.Join(undecided, refused, unseen, r.writeReport(ctx, p.previous, report)); err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: r.nextLook(p, outcomes)}, nil
+	return reconcile.Result{RequeueAfter: r.nextLook(p, report, outcomes)}, nil
 }
 
 // nextLook is when to come back though nothing has been heard; zero is never.
-func (r *NamespaceReconciler) nextLook(p *pass, outcomes []outcome) time.Duration {
+func (r *NamespaceReconciler) nextLook(p *pass, report *v1alpha1.NamespacePosture, outcomes []outcome) time.Duration {
 	var next time.Duration
 	sooner := func(d time.Duration) {
 		if d > 0 && (next == 0 || d < next) {
 			next = d
 		}
 	}
-	if p.audits() {
+	if p.audits() || hasPodFindings(report) {
 		sooner(r.Recheck)
+	}
+	if len(p.kept) > 0 {
+		sooner(r.Recheck / blockedRechecks)
+	}
+	if r.looksAtPods(p) {
+		sooner(r.looks.until(p.namespace.Name, r.Clock.Now()))
 	}
 	for _, o := range outcomes {
 		sooner(o.wait)
@@ -148,6 +171,9 @@ func (r *NamespaceReconciler) nextLook(p *pass, outcomes []outcome) time.Duratio
 	}
 	return next
 }
+
+// blockedRechecks is how many times as often as other rechecks one is made of what must wait.
+const blockedRechecks = 10
 
 func (p *pass) audits() bool {
 	return p.profile.EffectiveEnforcement() == v1alpha1.Audit

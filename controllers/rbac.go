@@ -1,7 +1,8 @@
 package controllers
 
 // The permissions of the operator, from which config/rbac/role.yaml is generated: no wildcard and no escalate. What a profile
-// may grant is not among them: that is what the ClusterRole bulwark-grantable aggregates.
+// may grant is not among them: that is what the ClusterRole bulwark-grantable aggregates. Pods and ClusterRoles are read for findings,
+// and pods to tell what a stricter baseline would refuse.
 //
 // +kubebuilder:rbac:groups=security.bulwark.dev,resources=securityprofiles,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=security.bulwark.dev,resources=securityprofiles/status,verbs=update
@@ -11,6 +12,8 @@ package controllers
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=roles;rolebindings,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=clusterroles,resourceNames=view;edit,verbs=bind
+// +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=clusterroles,verbs=list;watch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=list
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups="",resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create

@@ -16,9 +16,13 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/findings"
 )
 
-const maxMessageRunes = 1024
+const (
+	maxMessageRunes = 1024
+	maxManagerRunes = 127
+)
 
 // assemble makes the report on a namespace of what the pass found and did. It is a pure function, and given its own result
 // and no outcome that is new, it returns the same report.
@@ -35,7 +39,7 @@ func assemble(p *pass, desired []baseline.Object, outcomes []outcome, now time.T
 		Enforcement:       p.profile.EffectiveEnforcement(),
 	}
 	for _, want := range desired {
-		report.Objects = append(report.Objects, managedObject(baseline.Reference(want), outcomes))
+		report.Objects = append(report.Objects, p.blockedOr(managedObject(baseline.Reference(want), outcomes)))
 	}
 	for _, o := range outcomes {
 		if o.Change == v1alpha1.Unexpected && o.state != v1alpha1.Corrected {
@@ -45,8 +49,10 @@ func assemble(p *pass, desired []baseline.Object, outcomes []outcome, now time.T
 	for _, o := range report.Objects {
 		count(&report.Summary, o.State)
 	}
-	report.Ready = int(report.Summary.Compliant) == len(report.Objects)
-	report.Objects = report.Objects[:min(len(report.Objects), v1alpha1.MaxObjects)]
+	report.Ready = int(report.Summary.Compliant+report.Summary.Blocked) == len(report.Objects)
+	report.Objects = firstOf(report, report.Objects, v1alpha1.MaxObjects)
+	report.Blocked = firstOf(report, p.blocked, v1alpha1.MaxBlocked)
+	report.InPlace = p.remember(desired, outcomes)
 	var added int
 	report.Drift, added = recordDrift(p, outcomes, now)
 	report.DriftTotal = int64(added)
@@ -54,6 +60,68 @@ func assemble(p *pass, desired []baseline.Object, outcomes []outcome, now time.T
 		report.DriftTotal += p.previous.DriftTotal
 	}
 	return report
+}
+
+// firstOf cuts a list, and counts what the report leaves out by that.
+func firstOf[T any](report *v1alpha1.NamespacePosture, list []T, most int) []T {
+	if len(list) <= most {
+		return list
+	}
+	report.Truncated += int32(len(list) - most)
+	return list[:most]
+}
+
+// setFindings sets what weakens the baseline.
+func setFindings(report *v1alpha1.NamespacePosture, found []v1alpha1.Finding) {
+	report.FindingTotals = findings.Total(found)
+	report.Findings = firstOf(report, found, v1alpha1.MaxFindings)
+}
+
+// keepFindings leaves the findings as they were, since it cannot be told what they are.
+func keepFindings(report, previous *v1alpha1.NamespacePosture) {
+	if previous == nil {
+		return
+	}
+	report.FindingTotals, report.Findings = previous.FindingTotals, previous.Findings
+	for _, t := range report.FindingTotals {
+		report.Truncated += t.Count
+	}
+	report.Truncated -= int32(len(report.Findings))
+}
+
+// maxReportBytes bounds a report well below what the API server stores of one object, 1.5 MiB.
+const maxReportBytes = 512 << 10
+
+// fit cuts a report that is too large for one object, from the end of its longest lists, so that the same report is always cut in the
+// same way: first the history, then the messages on objects, then the findings.
+func fit(report *v1alpha1.NamespacePosture) {
+	excess := report.Size() - maxReportBytes
+	for i := len(report.Drift) - 1; i >= 0 && excess > 0; i-- {
+		excess -= report.Drift[i].Size()
+		report.Drift = report.Drift[:i]
+	}
+	for i := len(report.Objects) - 1; i >= 0 && excess > 0; i-- {
+		if n := len(report.Objects[i].Message); n > 0 {
+			excess -= n
+			report.Objects[i].Message = ""
+			report.Truncated++
+		}
+	}
+	for i := len(report.Findings) - 1; i >= 0 && excess > 0; i-- {
+		excess -= report.Findings[i].Size()
+		report.Findings = report.Findings[:i]
+		report.Truncated++
+	}
+}
+
+// blockedOr is an object that waits, if it does and what is in its place is as it should be.
+func (p *pass) blockedOr(o v1alpha1.ManagedObject) v1alpha1.ManagedObject {
+	if _, waits := p.kept[o.ObjectReference]; !waits || o.State != v1alpha1.ObjectCompliant {
+		return o
+	}
+	o.State = v1alpha1.ObjectBlocked
+	o.Message = "waits, since it would refuse what runs here: see blocked"
+	return o
 }
 
 // managedObject is the state of one object after the pass.
@@ -69,7 +137,7 @@ func managedObject(ref v1alpha1.ObjectReference, outcomes []outcome) v1alpha1.Ma
 		object.Message = "an object of this name exists that Bulwark did not make; delete or rename it, or set spec.adoption to Adopt"
 	case v1alpha1.Contested:
 		object.State = v1alpha1.ObjectDrifted
-		object.Message = "contested by " + managerName(o.manager) + ": corrections wait with a growing delay"
+		object.Message = "contested by " + managerName(o.by.Manager) + ": corrections wait with a growing delay"
 	case v1alpha1.Present:
 		object.State, object.Message = v1alpha1.ObjectDrifted, string(o.Change)
 		if o.err != nil {
@@ -108,14 +176,8 @@ func managerName(manager string) string {
 	return "the field manager " + manager
 }
 
-// cut is a message as a report can hold it, and gives it back: bounded, and without bytes that JSON has no form for.
-func cut(message string) string {
-	message = strings.ToValidUTF8(message, "�")
-	if runes := []rune(message); len(runes) > maxMessageRunes {
-		return string(runes[:maxMessageRunes]) + "…"
-	}
-	return message
-}
+// cut is a message as a report can hold it.
+func cut(message string) string { return v1alpha1.Cut(message, maxMessageRunes) }
 
 func count(summary *v1alpha1.PostureSummary, state v1alpha1.ObjectState) {
 	switch state {
@@ -123,6 +185,8 @@ func count(summary *v1alpha1.PostureSummary, state v1alpha1.ObjectState) {
 		summary.Compliant++
 	case v1alpha1.ObjectDrifted:
 		summary.Drifted++
+	case v1alpha1.ObjectBlocked:
+		summary.Blocked++
 	case v1alpha1.ObjectConflict:
 		summary.Conflicted++
 	case v1alpha1.ObjectFailed:
@@ -157,7 +221,9 @@ func recordDrift(p *pass, outcomes []outcome, now time.Time) ([]v1alpha1.DriftEn
 			Object:     o.Object,
 			Change:     o.Change,
 			Fields:     drift.Report(o.Fields),
-			Manager:    o.manager,
+			Manager:    v1alpha1.Cut(o.by.Manager, maxManagerRunes),
+			Operation:  o.by.Operation,
+			ManagedAt:  o.by.Time,
 			ObservedAt: metav1.NewTime(now).Rfc3339Copy(),
 			State:      o.state,
 		})

@@ -28,7 +28,7 @@ func TestAssemble(t *testing.T) {
 		ObservedAt: metav1.NewTime(noon.Add(-time.Hour)), State: v1alpha1.Corrected,
 	}
 	limits := outcomeOf("bulwark-limits", v1alpha1.Modified, v1alpha1.Present)
-	limits.Fields, limits.manager = fields("spec.limits"), "kubectl-edit"
+	limits.Fields, limits.by.Manager = fields("spec.limits"), "kubectl-edit"
 	extra := outcomeOf("bulwark-old", v1alpha1.Unexpected, v1alpha1.Present)
 	pruned := outcomeOf("bulwark-old", v1alpha1.Unexpected, v1alpha1.Corrected)
 	tests := map[string]struct {
@@ -99,7 +99,7 @@ func TestAssemble(t *testing.T) {
 
 func TestAssembleIsAFixpoint(t *testing.T) {
 	modified := outcomeOf("bulwark-limits", v1alpha1.Modified, v1alpha1.Contested)
-	modified.Fields, modified.manager = fields("spec.limits"), "kubectl-edit"
+	modified.Fields, modified.by.Manager = fields("spec.limits"), "kubectl-edit"
 	tests := map[string][]outcome{
 		"nothing differs":                {},
 		"an object stays missing":        {outcomeOf("bulwark-limits", v1alpha1.Missing, v1alpha1.Present)},
@@ -151,7 +151,7 @@ func TestManagedObjectMessages(t *testing.T) {
 			message: "an object of this name exists that Bulwark did not make; delete or rename it, or set spec.adoption to Adopt",
 		},
 		"a contested object names the manager": {
-			outcome: outcome{state: v1alpha1.Contested, manager: "argocd"}, state: v1alpha1.ObjectDrifted,
+			outcome: outcome{state: v1alpha1.Contested, by: drift.Attribution{Manager: "argocd"}}, state: v1alpha1.ObjectDrifted,
 			message: "contested by the field manager argocd: corrections wait with a growing delay",
 		},
 		"a contested object whose manager is not known says so": {

@@ -68,7 +68,7 @@ func (r *SecurityProfileReconciler) report(ctx context.Context, profile *v1alpha
 	if err != nil {
 		return err
 	}
-	r.Metrics.counted(profile.Name, status.Namespaces)
+	r.Metrics.summed(profile.Name, status)
 	return r.writeStatus(ctx, profile, status)
 }
 

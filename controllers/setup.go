@@ -53,6 +53,8 @@ type Options struct {
 	Contest Contest
 	// RecheckInterval is how often a namespace is looked at again when its state hangs on objects that are not watched.
 	RecheckInterval time.Duration
+	// Findings says to look for what weakens baselines though Bulwark does not own it.
+	Findings bool
 }
 
 // Setup adds both controllers to the manager.
@@ -77,6 +79,12 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		Recheck:   o.RecheckInterval,
 		contests:  newContests(o.Contest),
 		arrivals:  newArrivals(),
+		looks:     newLooks(o.Clock.Now()),
+	}
+	if o.Findings {
+		if err := namespaces.watchForeign(mgr); err != nil {
+			return err
+		}
 	}
 	if err := namespaces.setup(mgr, o.Concurrency); err != nil {
 		return fmt.Errorf("setting up the namespace controller: %w", err)
@@ -102,7 +110,22 @@ func (r *NamespaceReconciler) setup(mgr manager.Manager, concurrency int) error 
 		b = b.Watches(kind.New(), handler.WithLowPriorityWhenUnchanged(r.enqueueNamespace()),
 			builder.WithPredicates(contentChanged(kind)))
 	}
+	if r.foreign != nil {
+		b = b.WatchesRawSource(r.foreign)
+	}
 	return b.Complete(reconcile.Func(r.reconcileNamed))
+}
+
+// watchForeign lets the controller look for what weakens baselines.
+func (r *NamespaceReconciler) watchForeign(mgr manager.Manager) error {
+	watching, err := client.NewWithWatch(mgr.GetConfig(), client.Options{
+		Scheme: mgr.GetScheme(), HTTPClient: mgr.GetHTTPClient(), Mapper: mgr.GetRESTMapper(),
+	})
+	if err != nil {
+		return fmt.Errorf("making a client that watches: %w", err)
+	}
+	r.foreign, err = newForeign(watching)
+	return err
 }
 
 func (r *SecurityProfileReconciler) setup(mgr manager.Manager) error {

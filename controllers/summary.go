@@ -28,6 +28,9 @@ type tally struct {
 	drifted    []string
 	conflicted []string
 	failed     []string
+	blocked    []string
+	weakened   []string
+	findings   map[v1alpha1.FindingTotal]int32 // by id and severity, with no count
 	driftTotal int64
 	drift      []v1alpha1.DriftEntry
 }
@@ -38,7 +41,7 @@ func summarize(
 	profile *v1alpha1.SecurityProfile, selector *selection.Selector, namespaces []corev1.Namespace,
 	reports map[string]*v1alpha1.NamespacePosture, now time.Time,
 ) *v1alpha1.SecurityProfileStatus {
-	t := &tally{}
+	t := &tally{findings: map[v1alpha1.FindingTotal]int32{}}
 	for i := range namespaces {
 		ns := &namespaces[i]
 		if !ns.DeletionTimestamp.IsZero() {
@@ -59,6 +62,7 @@ func summarize(
 		ObservedGeneration: profile.Generation,
 		Conditions:         slices.Clone(profile.Status.Conditions),
 		Namespaces:         t.counts,
+		Findings:           t.findingTotals(),
 		DriftTotal:         t.driftTotal,
 		Drift:              t.drift,
 	}
@@ -101,8 +105,20 @@ func (t *tally) add(profile *v1alpha1.SecurityProfile, namespace string, report 
 	case s.Drifted > 0:
 		t.counts.Drifted++
 		trouble = &t.drifted
+	case s.Blocked > 0:
+		t.counts.Blocked++
+		trouble = &t.blocked
+	case len(report.FindingTotals) > 0:
+		t.counts.Weakened++
+		trouble = &t.weakened
 	default:
 		t.counts.Compliant++
+	}
+	if slices.ContainsFunc(report.Drift, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.Contested }) {
+		t.counts.Contested++
+	}
+	for _, f := range report.FindingTotals {
+		t.findings[v1alpha1.FindingTotal{ID: f.ID, Severity: f.Severity}] += f.Count
 	}
 	if current && trouble != nil {
 		*trouble = append(*trouble, namespace)
@@ -118,6 +134,19 @@ func (t *tally) add(profile *v1alpha1.SecurityProfile, namespace string, report 
 func (t *tally) keepNewest() {
 	slices.SortStableFunc(t.drift, newestFirst)
 	t.drift = t.drift[:min(len(t.drift), v1alpha1.MaxDrift)]
+}
+
+// findingTotals count the findings of all reports.
+func (t *tally) findingTotals() []v1alpha1.FindingTotal {
+	var totals []v1alpha1.FindingTotal
+	for total, n := range t.findings {
+		total.Count = n
+		totals = append(totals, total)
+	}
+	slices.SortFunc(totals, func(a, b v1alpha1.FindingTotal) int {
+		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Severity, b.Severity))
+	})
+	return totals
 }
 
 // conditions are those that hold. Reconciling and Stalled are among them only while they are true.
@@ -144,7 +173,7 @@ func (t *tally) conditions(profile *v1alpha1.SecurityProfile) []metav1.Condition
 	switch {
 	case len(t.pending) > 0:
 		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, v1alpha1.ReasonProgressing, t.waiting()
-	case !audits && compliant.Status == metav1.ConditionFalse:
+	case !audits && t.worst() != v1alpha1.ReasonProgressing && t.worst() != v1alpha1.ReasonWeakened:
 		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, compliant.Reason, compliant.Message
 	}
 	conditions := []metav1.Condition{ready, compliant}
@@ -171,6 +200,10 @@ func (t *tally) worst() string {
 		return v1alpha1.ReasonConflicted
 	case len(t.drifted) > 0:
 		return v1alpha1.ReasonDrifted
+	case len(t.blocked) > 0:
+		return v1alpha1.ReasonBlocked
+	case len(t.weakened) > 0 && len(t.pending) == 0:
+		return v1alpha1.ReasonWeakened
 	}
 	return v1alpha1.ReasonProgressing
 }
@@ -185,6 +218,8 @@ func (t *tally) troubles() string {
 		{"the API server refused objects", t.failed},
 		{"objects of another maker are in the way", t.conflicted},
 		{"objects are missing or differ", t.drifted},
+		{"objects wait, since they would refuse what runs there,", t.blocked},
+		{"the baseline is weakened by objects that Bulwark does not own", t.weakened},
 	} {
 		if n := len(trouble.namespaces); n > 0 {
 			parts = append(parts, fmt.Sprintf("in %d of %d namespaces %s (%s)",

@@ -5,7 +5,7 @@ const (
 	// ConditionReady is True when the profile has been carried out in every namespace that it governs: with Enforce
 	// every object is in place, with Audit every namespace has a report of this generation.
 	ConditionReady = "Ready"
-	// ConditionCompliant is True when every governed namespace holds exactly what the profile declares.
+	// ConditionCompliant is True when every governed namespace holds exactly what the profile declares, and nothing weakens it.
 	ConditionCompliant = "Compliant"
 	// ConditionReconciling is True while a roll-out is under way, and absent otherwise.
 	ConditionReconciling = "Reconciling"
@@ -29,6 +29,10 @@ const (
 	ReasonInvalid = "InvalidSpec"
 	// ReasonDrifted: an object of the baseline is missing or differs.
 	ReasonDrifted = "Drifted"
+	// ReasonBlocked: an object of the baseline waits, since it would refuse what runs in the namespace.
+	ReasonBlocked = "RolloutBlocked"
+	// ReasonWeakened: something that Bulwark does not own weakens the baseline.
+	ReasonWeakened = "Weakened"
 	// ReasonCompliant: every governed namespace holds exactly what is declared.
 	ReasonCompliant = "Compliant"
 )
@@ -49,4 +53,8 @@ const (
 	EventReplaced = "ObjectReplaced"
 	// EventFailed: the API server refused an object of the baseline.
 	EventFailed = "ApplyFailed"
+	// EventFinding: something that Bulwark does not own weakens the baseline.
+	EventFinding = "BaselineWeakened"
+	// EventBlocked: an object of the baseline waits, since it would refuse what runs in the namespace.
+	EventBlocked = "RolloutBlocked"
 )

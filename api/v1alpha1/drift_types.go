@@ -84,10 +84,18 @@ type DriftEntry struct {
 	// +listType=atomic
 	// +optional
 	Fields []FieldDrift `json:"fields,omitempty"`
-	// manager is the field manager that last set one of these fields. It is a hint: clients name themselves.
+	// manager is the field manager that last set one of these fields. It is a hint: clients name themselves. Of a field that was
+	// removed and of an object that was deleted Kubernetes keeps no manager: the API server's audit log does.
 	// +kubebuilder:validation:MaxLength=128
 	// +optional
 	Manager string `json:"manager,omitempty"`
+	// operation is how the manager set them: Apply (server-side apply) or Update (all other writes).
+	// +kubebuilder:validation:Enum=Apply;Update
+	// +optional
+	Operation metav1.ManagedFieldsOperationType `json:"operation,omitempty"`
+	// managedAt is when the manager last set any field of the object.
+	// +optional
+	ManagedAt *metav1.Time `json:"managedAt,omitempty"`
 	// observedAt is when Bulwark first saw this drift.
 	// +required
 	ObservedAt metav1.Time `json:"observedAt"`

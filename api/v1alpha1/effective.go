@@ -1,6 +1,8 @@
 package v1alpha1
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -31,6 +33,17 @@ func (p *SecurityProfile) EffectiveDeletionPolicy() DeletionPolicy {
 // Adopts reports whether the profile takes over objects that Bulwark did not make.
 func (p *SecurityProfile) Adopts() bool {
 	return p.Spec.Adoption == Adopt
+}
+
+// WaitsUntilSafe reports whether what would refuse running pods waits.
+func (p *SecurityProfile) WaitsUntilSafe() bool {
+	return p.Spec.Rollout == WhenSafe
+}
+
+// LooksFor reports whether a finding is looked for.
+func (p *SecurityProfile) LooksFor(id FindingID) bool {
+	f := p.Spec.Findings
+	return f == nil || f.Mode != NoFindings && !slices.Contains(f.Ignore, id)
 }
 
 // AsLabelSelector is the selector in the form that k8s.io/apimachinery works with.

@@ -6,7 +6,7 @@ import (
 
 // ObjectState is the state of one managed object.
 //
-// +kubebuilder:validation:Enum=Compliant;Drifted;Conflict;Failed
+// +kubebuilder:validation:Enum=Compliant;Drifted;Blocked;Conflict;Failed
 type ObjectState string
 
 const (
@@ -14,6 +14,8 @@ const (
 	ObjectCompliant ObjectState = "Compliant"
 	// ObjectDrifted means that the object is missing or differs, or should not exist.
 	ObjectDrifted ObjectState = "Drifted"
+	// ObjectBlocked means that the object waits, since it would refuse what runs in the namespace (see spec.rollout).
+	ObjectBlocked ObjectState = "Blocked"
 	// ObjectConflict means that an object that Bulwark did not make bears the name.
 	ObjectConflict ObjectState = "Conflict"
 	// ObjectFailed means that the API server refused the object.
@@ -23,7 +25,7 @@ const (
 // ManagedObject is one object of the baseline and its state.
 type ManagedObject struct {
 	ObjectReference `json:",inline"`
-	// state is Compliant, Drifted, Conflict or Failed.
+	// state is Compliant, Drifted, Blocked, Conflict or Failed.
 	// +required
 	State ObjectState `json:"state"`
 	// message says why the object is not Compliant: the API server's own words where it refused it, and the remedy.
@@ -40,6 +42,9 @@ type PostureSummary struct {
 	// drifted is the number of objects that are missing, differ, or should not exist.
 	// +optional
 	Drifted int32 `json:"drifted"`
+	// blocked is the number of objects that wait, since they would refuse what runs in the namespace.
+	// +optional
+	Blocked int32 `json:"blocked,omitempty"`
 	// conflicted is the number of names that an object of another maker bears.
 	// +optional
 	Conflicted int32 `json:"conflicted"`
@@ -77,7 +82,7 @@ type NamespacePosture struct {
 	// enforcement is the profile's: Enforce or Audit.
 	// +required
 	Enforcement Enforcement `json:"enforcement"`
-	// ready says whether every object of the baseline is in place.
+	// ready says whether every object of the baseline is in place, but for those that wait (blocked).
 	// +required
 	Ready bool `json:"ready"`
 	// summary counts the managed objects by state.
@@ -88,6 +93,33 @@ type NamespacePosture struct {
 	// +listType=atomic
 	// +optional
 	Objects []ManagedObject `json:"objects,omitempty"`
+	// blocked are the objects that wait, since they would refuse what runs in the namespace (see spec.rollout); under Audit,
+	// what would break if the profile were enforced.
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=atomic
+	// +optional
+	Blocked []BlockedObject `json:"blocked,omitempty"`
+	// inPlace is what is in place of the objects that may wait. By it, what somebody loosened is told from what has yet to become
+	// stricter. It is kept with the roll-out WhenSafe only.
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=atomic
+	// +optional
+	InPlace []ObjectContent `json:"inPlace,omitempty"`
+	// findings are what Bulwark does not own and that weakens the baseline, the gravest first, at most 64.
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=atomic
+	// +optional
+	Findings []Finding `json:"findings,omitempty"`
+	// findingTotals count all findings, also those that findings leaves out.
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=map
+	// +listMapKey=id
+	// +listMapKey=severity
+	// +optional
+	FindingTotals []FindingTotal `json:"findingTotals,omitempty"`
+	// truncated is how many entries the lists leave out, the history of drift aside, so that the report fits into one object.
+	// +optional
+	Truncated int32 `json:"truncated,omitempty"`
 	// driftTotal counts every drift recorded in this namespace, of which drift holds the newest.
 	// +optional
 	DriftTotal int64 `json:"driftTotal,omitempty"`

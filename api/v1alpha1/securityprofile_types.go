@@ -40,6 +40,18 @@ const (
 	Adopt Adoption = "Adopt"
 )
 
+// Rollout says when a stricter baseline takes effect.
+//
+// +kubebuilder:validation:Enum=Immediate;WhenSafe
+type Rollout string
+
+const (
+	// Immediate puts everything in place at once. What runs goes on running, and may not be able to start again.
+	Immediate Rollout = "Immediate"
+	// WhenSafe lets what would refuse the pods that run wait, in each namespace by itself, until they are gone or mended.
+	WhenSafe Rollout = "WhenSafe"
+)
+
 // SecurityProfileSpec declares a security baseline and the namespaces that it applies to.
 // A section that is absent is not managed.
 //
@@ -85,6 +97,18 @@ type SecurityProfileSpec struct {
 	// +kubebuilder:default=Never
 	// +optional
 	Adoption Adoption `json:"adoption,omitempty"`
+
+	// rollout is when a stricter baseline takes effect. Immediate puts everything in place at once. WhenSafe lets a stricter
+	// Pod Security level, LimitRange or ResourceQuota wait in each namespace in which it would refuse what runs there now; the
+	// level warns and audits meanwhile, what would break is reported (blocked), and what is in place is kept as it is. All
+	// else is put in place at once.
+	// +kubebuilder:default=Immediate
+	// +optional
+	Rollout Rollout `json:"rollout,omitempty"`
+
+	// findings say what to look for that Bulwark does not own and that weakens the baseline. By default everything.
+	// +optional
+	Findings *Findings `json:"findings,omitempty"`
 
 	// podSecurity sets the Pod Security Admission labels of the namespace (NSA/CISA Kubernetes Hardening Guide, Pod
 	// security; CIS Kubernetes Benchmark 5.2).
@@ -177,6 +201,14 @@ type SecurityProfileStatus struct {
 	// +optional
 	DriftTotal int64 `json:"driftTotal,omitempty"`
 
+	// findings count what weakens the baseline in the governed namespaces.
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=map
+	// +listMapKey=id
+	// +listMapKey=severity
+	// +optional
+	Findings []FindingTotal `json:"findings,omitempty"`
+
 	// drift is the newest 32 drifts of the governed namespaces, newest first.
 	// +kubebuilder:validation:MaxItems=32
 	// +listType=atomic
@@ -184,18 +216,29 @@ type SecurityProfileStatus struct {
 	Drift []DriftEntry `json:"drift,omitempty"`
 }
 
-// NamespaceCounts counts namespaces by state. compliant, drifted, conflicted and failed add up to the namespaces that
-// have a report; selected also counts those that wait for their first one.
+// NamespaceCounts counts namespaces by state. compliant, weakened, blocked, drifted, conflicted and failed add up to the
+// namespaces that have a report: each counts where it is worst off, failed being the worst. selected also counts those that wait for
+// their first one, and contested some of the drifted.
 type NamespaceCounts struct {
 	// selected is the number of namespaces that the profile governs.
 	// +optional
 	Selected int32 `json:"selected"`
-	// compliant is the number of namespaces that hold exactly what the profile declares.
+	// compliant is the number of namespaces that hold exactly what the profile declares, and in which nothing weakens it.
 	// +optional
 	Compliant int32 `json:"compliant"`
+	// weakened is the number of namespaces that hold what the profile declares, and in which something else weakens it.
+	// +optional
+	Weakened int32 `json:"weakened,omitempty"`
+	// blocked is the number of namespaces in which a stricter object waits, since it would refuse what runs there (see
+	// spec.rollout), and nothing worse.
+	// +optional
+	Blocked int32 `json:"blocked,omitempty"`
 	// drifted is the number of namespaces in which an object is missing or differs, and nothing worse.
 	// +optional
 	Drifted int32 `json:"drifted"`
+	// contested is the number of namespaces in which another manager keeps changing an object back.
+	// +optional
+	Contested int32 `json:"contested,omitempty"`
 	// conflicted is the number of namespaces in which an object that Bulwark did not make bears a managed name.
 	// +optional
 	Conflicted int32 `json:"conflicted"`
@@ -216,8 +259,10 @@ type NamespaceCounts struct {
 // +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.spec.enforcement`,description="Enforce or Audit"
 // +kubebuilder:printcolumn:name="Priority",type=integer,JSONPath=`.spec.priority`,description="The highest priority governs a namespace"
 // +kubebuilder:printcolumn:name="Selected",type=integer,JSONPath=`.status.namespaces.selected`,description="Namespaces that the profile governs"
-// +kubebuilder:printcolumn:name="Compliant",type=integer,JSONPath=`.status.namespaces.compliant`,description="Namespaces that hold exactly what is declared"
+// +kubebuilder:printcolumn:name="Compliant",type=integer,JSONPath=`.status.namespaces.compliant`,description="Namespaces that hold exactly what is declared, with nothing that weakens it"
 // +kubebuilder:printcolumn:name="Drifted",type=integer,JSONPath=`.status.namespaces.drifted`,description="Namespaces that differ from what is declared"
+// +kubebuilder:printcolumn:name="Weakened",type=integer,JSONPath=`.status.namespaces.weakened`,description="Namespaces in which something else weakens what is declared",priority=1
+// +kubebuilder:printcolumn:name="Blocked",type=integer,JSONPath=`.status.namespaces.blocked`,description="Namespaces in which a stricter object waits",priority=1
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Whether the baseline is in place in every selected namespace"
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="the name of a SecurityProfile is a label value on what it manages: at most 63 characters"

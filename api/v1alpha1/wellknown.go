@@ -35,4 +35,10 @@ const (
 	MaxDrift = 32
 	// MaxObjects bounds the objects list of a NamespacePosture. A profile's own objects are always fewer.
 	MaxObjects = 512
+	// MaxFindings bounds the findings list of a NamespacePosture.
+	MaxFindings = 64
+	// MaxBlocked bounds the blocked list of a NamespacePosture.
+	MaxBlocked = 32
+	// MaxViolators bounds the pods that an entry of it names.
+	MaxViolators = 16
 )

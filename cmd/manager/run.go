@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/controllers"
 	"github.com/bulwark-dev/bulwark/internal/operator"
 )
 
@@ -63,6 +64,12 @@ func parse(args []string, stderr io.Writer) (operator.Options, error) {
 	flags.StringVar(&o.HealthAddress, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served; 0 is nowhere")
 	flags.StringVar(&o.PprofAddress, "pprof-bind-address", "0",
 		"where the Go runtime's profiles are served, without TLS and to anybody who can reach it, so best on loopback; 0 is nowhere")
+	findings := flags.Bool("findings", true, "look for what weakens baselines though Bulwark does not own it, as profiles say under spec.findings")
+	o.Contest = controllers.DefaultContest
+	flags.IntVar(&o.Contest.Threshold, "contest-threshold", o.Contest.Threshold, "how many corrections of the same field within --contest-window make it contested")
+	flags.DurationVar(&o.Contest.Window, "contest-window", o.Contest.Window, "how long a correction counts")
+	flags.DurationVar(&o.Contest.MinDelay, "contest-min-delay", o.Contest.MinDelay, "how long the first contested correction waits; each further one waits twice as long")
+	flags.DurationVar(&o.Contest.MaxDelay, "contest-max-delay", o.Contest.MaxDelay, "how long a contested correction waits at most")
 	logFormat := flags.String("log-format", "json", "json or text")
 	logLevel := flags.String("log-level", "info", "debug, info or error")
 	if err := flags.Parse(args); err != nil {
@@ -74,6 +81,10 @@ func parse(args []string, stderr io.Writer) (operator.Options, error) {
 	if o.Concurrency < 1 {
 		return o, fmt.Errorf("--concurrency must be at least 1, not %d", o.Concurrency)
 	}
+	if err := o.Contest.Validate(); err != nil {
+		return o, err
+	}
+	o.NoFindings = !*findings
 	o.ProtectedNamespaces = strings.FieldsFunc(*protected, func(r rune) bool { return r == ',' || r == ' ' })
 	logger, err := newLogger(*logFormat, *logLevel, stderr)
 	if err != nil {

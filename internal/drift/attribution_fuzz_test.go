@@ -12,8 +12,8 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// FuzzManager attributes a field by what two entries of managedFields hold, beside that of Bulwark itself.
-func FuzzManager(f *testing.F) {
+// FuzzAttribute attributes a field by what two entries of managedFields hold, beside that of Bulwark itself.
+func FuzzAttribute(f *testing.F) {
 	f.Add([]byte(`{"f:spec":{"f:policyTypes":{}}}`), []byte(`{"f:metadata":{"f:labels":{".":{},"f:a.b/c":{}}}}`), "kubectl-edit", "", "spec.policyTypes", int64(5))
 	f.Add([]byte(`{"f:spec":{"f:hard":{".":{}}}}`), []byte(`{"f:spec":{"f:hard":{"f:pods":{}}}}`), "helm", "status", "spec.hard.pods", int64(-5))
 	f.Add([]byte(`{"f:metadata":{"f:ownerReferences":{"k:{\"uid\":\"x\"}":{".":{}},"v:1":{},"i:0":{}}}}`), []byte(`{}`), "\xff", "", "metadata.ownerReferences", int64(0))
@@ -32,14 +32,14 @@ func FuzzManager(f *testing.F) {
 			written = append(written, strings.ToValidUTF8(manager, "�"))
 		}
 		for _, fields := range [][]Field{nil, {{Path: strings.Split(path, ".")}}} {
-			got := Manager(managedFields, fields)
+			got := Attribute(managedFields, fields).Manager
 			if !slices.Contains(written, got) || !utf8.ValidString(got) {
 				t.Errorf("%q is accused of %v; of those who wrote the object there are %q", got, fields, written)
 			}
 			if fields != nil && got == "nothing" && manager != "nothing" {
 				t.Errorf("a manager that owns nothing is accused of %v", fields)
 			}
-			if again := Manager(managedFields, fields); again != got {
+			if again := Attribute(managedFields, fields).Manager; again != got {
 				t.Errorf("first %q, then %q", got, again)
 			}
 		}

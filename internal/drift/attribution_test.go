@@ -18,13 +18,14 @@ func managed(manager string, minute int, fields string) metav1.ManagedFieldsEntr
 	}
 }
 
-func TestManager(t *testing.T) {
+func TestAttribute(t *testing.T) {
 	const (
 		ownsTypes    = `{"f:spec":{"f:policyTypes":{}}}`
 		ownsIngress  = `{"f:spec":{"f:ingress":{}}}`
 		ownsSelector = `{"f:spec":{"f:podSelector":{}}}`
 		ownsLabels   = `{"f:metadata":{"f:labels":{".":{},"f:team":{},"f:example.com/x":{}}}}`
 		ownsKeep     = `{"f:metadata":{"f:finalizers":{".":{},"v:\"example.com/keep\"":{}}}}`
+		ownsOwner    = `{"f:metadata":{"f:ownerReferences":{".":{},"k:{\"uid\":\"u1\"}":{}}}}`
 		ownsHard     = `{"f:spec":{"f:hard":{".":{},"f:requests.cpu":{}}}}`
 	)
 	field := func(path ...string) []Field { return []Field{{Path: path}} }
@@ -96,7 +97,19 @@ func TestManager(t *testing.T) {
 		},
 		"to own an item of a list is to own a part of it": {
 			entries: []metav1.ManagedFieldsEntry{managed("keeper", 1, ownsKeep)},
-			fields:  field("metadata", "finalizers"), want: "keeper",
+			fields:  []Field{{Path: []string{"metadata", "finalizers"}, Got: `["example.com/keep"]`}}, want: "keeper",
+		},
+		"to own another item of the list is nothing": {
+			entries: []metav1.ManagedFieldsEntry{managed("keeper", 1, ownsKeep)},
+			fields:  []Field{{Path: []string{"metadata", "finalizers"}, Want: `["example.com/keep"]`, Got: `["example.com/keep","example.com/other"]`}},
+		},
+		"of an owner that was removed nobody is accused": {
+			entries: []metav1.ManagedFieldsEntry{managed("gc", 1, ownsOwner)},
+			fields:  []Field{{Path: []string{"metadata", "ownerReferences"}, Want: `[{"apiVersion":"v1","kind":"A","name":"a","uid":"u1"},{"apiVersion":"v1","kind":"A","name":"b","uid":"u2"}]`, Got: `[{"apiVersion":"v1","kind":"A","name":"a","uid":"u1"}]`}},
+		},
+		"of an owner that was changed its manager is named": {
+			entries: []metav1.ManagedFieldsEntry{managed("gc", 1, ownsOwner)},
+			fields:  []Field{{Path: []string{"metadata", "ownerReferences"}, Want: `[{"apiVersion":"v1","kind":"A","name":"a","uid":"u1"}]`, Got: `[{"apiVersion":"v1","kind":"A","name":"z","uid":"u1"}]`}}, want: "gc",
 		},
 		"of a field that was removed nobody is accused": {
 			entries: []metav1.ManagedFieldsEntry{managed("kubectl-edit", 9, ownsIngress)},
@@ -128,12 +141,22 @@ func TestManager(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			before := slices.Clone(tc.entries)
-			if got := Manager(tc.entries, tc.fields); got != tc.want {
+			if got := Attribute(tc.entries, tc.fields).Manager; got != tc.want {
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
 			if diff := cmp.Diff(before, tc.entries); diff != "" {
 				t.Errorf("managedFields were changed (-before +after):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestAttributeTellsHowAndWhen(t *testing.T) {
+	entry := managed("argocd", 7, `{"f:metadata":{"f:labels":{"f:team":{}}}}`)
+	entry.Operation = metav1.ManagedFieldsOperationApply
+	want := Attribution{Manager: "argocd", Operation: metav1.ManagedFieldsOperationApply, Time: entry.Time}
+	got := Attribute([]metav1.ManagedFieldsEntry{managed("helm", 9, `{}`), entry}, []Field{{Path: []string{"metadata", "labels", "team"}}})
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -54,17 +54,10 @@ func Report(fields []Field) []v1alpha1.FieldDrift {
 	var out []v1alpha1.FieldDrift
 	for _, f := range fields[:min(len(fields), maxFields)] {
 		out = append(out, v1alpha1.FieldDrift{
-			Path: cut(f.String(), maxPathRunes), Want: cut(f.Want, maxValueRunes), Got: cut(f.Got, maxValueRunes),
+			Path: v1alpha1.Cut(f.String(), maxPathRunes), Want: v1alpha1.Cut(f.Want, maxValueRunes), Got: v1alpha1.Cut(f.Got, maxValueRunes),
 		})
 	}
 	return out
-}
-
-func cut(s string, most int) string {
-	if runes := []rune(s); len(runes) > most {
-		return string(runes[:most]) + "…"
-	}
-	return s
 }
 
 // compareValues lists the fields below path in which two values of the same type differ, as deep as the structs and maps

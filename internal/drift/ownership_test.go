@@ -47,7 +47,7 @@ func TestManagerOfAMapIsNotThatOfItsKeys(t *testing.T) {
 				}
 			}
 			entries := []metav1.ManagedFieldsEntry{entry("older", 1, tt.older), entry("newer", 2, tt.newer)}
-			if got := Manager(entries, []Field{{Path: tt.field}}); got != tt.want {
+			if got := Attribute(entries, []Field{{Path: tt.field}}).Manager; got != tt.want {
 				t.Errorf("want %q, got %q", tt.want, got)
 			}
 		})

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -60,6 +61,8 @@ type Options struct {
 	Contest controllers.Contest
 	// RecheckInterval is how often what is not watched is looked at; by default controllers.DefaultRecheckInterval.
 	RecheckInterval time.Duration
+	// NoFindings switches findings off, whatever profiles say.
+	NoFindings bool
 	// SeveralInOneProcess permits it, for tests.
 	SeveralInOneProcess bool
 }
@@ -104,9 +107,15 @@ func Scheme() *runtime.Scheme {
 // Run runs the operator until the context ends.
 func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	o.setDefaults()
+	if err := o.Contest.Validate(); err != nil {
+		return err
+	}
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1 // What is fair is the API server's business (API Priority and Fairness).
 	cfg.UserAgent = v1alpha1.FieldManager + "/v1alpha1"
+	cfg.WarningHandlerWithContext = controllers.WarningHandler{
+		Others: logf.NewKubeAPIWarningLogger(logf.KubeAPIWarningLoggerOptions{Deduplicate: true}),
+	}
 
 	scheme := Scheme()
 	direct, err := client.New(cfg, client.Options{Scheme: scheme})
@@ -126,7 +135,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	}
 	if err := controllers.Setup(ctx, mgr, controllers.Options{
 		Concurrency: o.Concurrency, Protected: protected, Registry: o.Registry,
-		Clock: o.Clock, Contest: o.Contest, RecheckInterval: o.RecheckInterval,
+		Clock: o.Clock, Contest: o.Contest, RecheckInterval: o.RecheckInterval, Findings: !o.NoFindings,
 	}); err != nil {
 		return err
 	}

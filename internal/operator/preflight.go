@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-logr/logr"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -127,5 +128,7 @@ func requiredPermissions() []authorizationv1.ResourceAttributes {
 	for _, kind := range baseline.Kinds[1:] {
 		add(kind.Group, kind.Resource, "get", "list", "watch", "create", "update", "patch", "delete")
 	}
+	add(rbacv1.GroupName, "clusterroles", "list", "watch")
+	add("", "pods", "list")
 	return required
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -74,6 +75,7 @@ func (t *AuditTrail) Next() ([]Write, error) {
 		t.offset += int64(len(line))
 		var event struct {
 			Verb      string
+			URI       string `json:"requestURI"`
 			User      struct{ Username string }
 			ObjectRef struct{ Resource, Subresource, Namespace, Name string }
 			Response  struct{ Code int32 } `json:"responseStatus"`
@@ -83,7 +85,7 @@ func (t *AuditTrail) Next() ([]Write, error) {
 		if err := json.Unmarshal(line, &event); err != nil {
 			return nil, fmt.Errorf("reading the audit log: %w", err)
 		}
-		if event.User.Username == t.user {
+		if event.User.Username == t.user && !strings.Contains(event.URI, "dryRun=") { // A dry run asks, and writes nothing.
 			writes = append(writes, Write{
 				Verb: event.Verb, User: event.User.Username,
 				Resource: event.ObjectRef.Resource, Subresource: event.ObjectRef.Subresource,

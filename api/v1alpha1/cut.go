@@ -1,0 +1,16 @@
+package v1alpha1
+
+import "strings"
+
+// Cut is a text as a report can hold it: at most so many characters, and an ellipsis where it goes on, without bytes that JSON has
+// no form for. What was cut before stays as it is.
+func Cut(s string, most int) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) <= most {
+		return s
+	}
+	if runes := []rune(s); len(runes) > most {
+		return string(runes[:most]) + "…"
+	}
+	return s
+}

@@ -1,0 +1,137 @@
+package v1alpha1
+
+// FindingsMode says whether to look for findings.
+//
+// +kubebuilder:validation:Enum=Report;Off
+type FindingsMode string
+
+const (
+	// ReportFindings looks for findings and reports them.
+	ReportFindings FindingsMode = "Report"
+	// NoFindings looks for none.
+	NoFindings FindingsMode = "Off"
+)
+
+// FindingID names what is looked for.
+//
+// +kubebuilder:validation:Enum=NetworkReopened;PrivilegedBinding;BroadBinding;TokenMountedByDefault;LimitDefaultsOverridden;PodSecurityExempt;PodSecurityOutdated;PodSecurityViolated
+type FindingID string
+
+const (
+	// NetworkReopened: a NetworkPolicy of another maker lets in or out what defaultDeny closes, to everybody: every namespace, or
+	// most of the Internet (NSA/CISA, Network separation; CIS 5.3.2).
+	NetworkReopened FindingID = "NetworkReopened"
+	// PrivilegedBinding: a RoleBinding of another maker gives a subject that the profile does not name admin, edit or
+	// cluster-admin, or a role with wildcards, access to Secrets, exec into Pods, or escalate, bind or impersonate (CIS 5.1.1,
+	// 5.1.2, 5.1.3, 5.1.8).
+	PrivilegedBinding FindingID = "PrivilegedBinding"
+	// BroadBinding: a RoleBinding of another maker gives anything to everybody who is authenticated, to everybody who is not, or
+	// to all service accounts.
+	BroadBinding FindingID = "BroadBinding"
+	// TokenMountedByDefault: a ServiceAccount that the profile does not declare mounts its token into every pod by default, though
+	// the profile declares that those it manages do not (CIS 5.1.6).
+	TokenMountedByDefault FindingID = "TokenMountedByDefault"
+	// LimitDefaultsOverridden: a LimitRange of another maker has other defaults for what the profile declares defaults for; which of
+	// them a container gets is left to chance.
+	LimitDefaultsOverridden FindingID = "LimitDefaultsOverridden"
+	// PodSecurityExempt: the API server is configured to exempt the namespace from Pod Security: its labels do nothing (KEP-2579).
+	PodSecurityExempt FindingID = "PodSecurityExempt"
+	// PodSecurityOutdated: the enforced version of the Pod Security level is so old that it lacks checks that the level has by now.
+	PodSecurityOutdated FindingID = "PodSecurityOutdated"
+	// PodSecurityViolated: a pod that runs now violates the declared Pod Security level (CIS 5.2).
+	PodSecurityViolated FindingID = "PodSecurityViolated"
+)
+
+// Severity is how grave a finding is.
+//
+// +kubebuilder:validation:Enum=Critical;High;Medium;Low
+type Severity string
+
+const (
+	// Critical gives whoever has it the namespace.
+	Critical Severity = "Critical"
+	// High undoes a part of the baseline for everybody.
+	High Severity = "High"
+	// Medium undoes a part of the baseline for some, or might.
+	Medium Severity = "Medium"
+	// Low is against good practice.
+	Low Severity = "Low"
+)
+
+// Findings say what to look for that weakens the baseline.
+type Findings struct {
+	// mode is Report or Off.
+	// +kubebuilder:default=Report
+	// +optional
+	Mode FindingsMode `json:"mode,omitempty"`
+	// ignore are findings that are not looked for.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=set
+	// +optional
+	Ignore []FindingID `json:"ignore,omitempty"`
+}
+
+// Finding is something that Bulwark does not own and that weakens the baseline. It is reported and never touched.
+type Finding struct {
+	// id says what it is.
+	// +required
+	ID FindingID `json:"id"`
+	// severity is Critical, High, Medium or Low.
+	// +required
+	Severity Severity `json:"severity"`
+	// object is what weakens the baseline.
+	// +required
+	Object ObjectReference `json:"object"`
+	// message says in which way.
+	// +kubebuilder:validation:MaxLength=1025
+	// +required
+	Message string `json:"message"`
+	// remedy says what can be done about it.
+	// +kubebuilder:validation:MaxLength=512
+	// +required
+	Remedy string `json:"remedy"`
+}
+
+// FindingTotal counts the findings of one kind and severity.
+type FindingTotal struct {
+	// id says what they are.
+	// +required
+	ID FindingID `json:"id"`
+	// severity is Critical, High, Medium or Low.
+	// +required
+	Severity Severity `json:"severity"`
+	// count is how many there are.
+	// +required
+	Count int32 `json:"count"`
+}
+
+// BlockedObject is an object of the baseline that waits, since it would refuse what runs in the namespace.
+type BlockedObject struct {
+	// object is the object that waits.
+	// +required
+	Object ObjectReference `json:"object"`
+	// message says what it would break.
+	// +kubebuilder:validation:MaxLength=1025
+	// +required
+	Message string `json:"message"`
+	// violators are the names of the first pods that it would refuse, at most 16.
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=253
+	// +listType=atomic
+	// +optional
+	Violators []string `json:"violators,omitempty"`
+	// violatorsTotal is how many pods it would refuse; of more pods than were looked at it is a lower bound.
+	// +optional
+	ViolatorsTotal int32 `json:"violatorsTotal,omitempty"`
+}
+
+// ObjectContent is an object and what it holds.
+type ObjectContent struct {
+	// object is the object.
+	// +required
+	Object ObjectReference `json:"object"`
+	// content is its content, as JSON: the enforced Pod Security labels of a Namespace, the spec of a LimitRange or ResourceQuota.
+	// +kubebuilder:validation:MaxLength=16384
+	// +required
+	Content string `json:"content"`
+}

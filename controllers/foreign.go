@@ -1,0 +1,316 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"reflect"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apimachinery/pkg/watch"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/findings"
+)
+
+// foreign watches the objects of other makers that may weaken a baseline, and keeps what findings are drawn from instead of the
+// objects: nothing at all of one that is harmless. So its memory grows with what is wrong and not with what tenants keep.
+type foreign struct {
+	watches []foreignWatch
+
+	policies     *factStore[findings.Policy]
+	bindings     *factStore[findings.Binding]
+	accounts     *factStore[findings.MountedToken]
+	limits       *factStore[findings.LimitDefaults]
+	roles        *factStore[findings.Powers]
+	clusterRoles *factStore[findings.Powers]
+}
+
+var _ source.TypedSyncingSource[reconcile.Request] = (*foreign)(nil)
+
+// foreignWatch is a watch of one kind.
+type foreignWatch struct {
+	reflector *toolscache.Reflector
+	synced    <-chan struct{}
+	tell      func(func(namespace string))
+}
+
+// newForeign watches with the client; nothing happens before the controller starts it.
+func newForeign(c client.WithWatch) (*foreign, error) {
+	notOurs, err := labels.NewRequirement(v1alpha1.ProfileLabel, selection.DoesNotExist, nil)
+	if err != nil {
+		return nil, fmt.Errorf("selecting what is not ours: %w", err)
+	}
+	f := &foreign{}
+	w := &foreignWatcher{foreign: f, client: c, selector: labels.NewSelector().Add(*notOurs)}
+	f.policies = watchFacts(w, &networkingv1.NetworkPolicyList{}, findings.PolicyOf)
+	f.bindings = watchFacts(w, &rbacv1.RoleBindingList{}, findings.BindingOf)
+	f.accounts = watchFacts(w, &corev1.ServiceAccountList{}, findings.AccountOf)
+	f.limits = watchFacts(w, &corev1.LimitRangeList{}, findings.LimitsOf)
+	f.roles = watchFacts(w, &rbacv1.RoleList{}, findings.RoleOf)
+	f.clusterRoles = watchFacts(w, &rbacv1.ClusterRoleList{}, findings.ClusterRoleOf)
+	return f, nil
+}
+
+// of are the facts on a namespace.
+func (f *foreign) of(namespace string) *findings.Facts {
+	return &findings.Facts{
+		Policies: f.policies.of(namespace), Bindings: f.bindings.of(namespace), Accounts: f.accounts.of(namespace),
+		Limits: f.limits.of(namespace), Roles: f.roles.of(namespace), ClusterRoles: f.clusterRoles.of(""),
+	}
+}
+
+// Start begins to watch. A namespace of which the facts change is looked at again, after all that concerns the baseline itself.
+func (f *foreign) Start(ctx context.Context, q queue) error {
+	enqueue := func(namespace string) {
+		if pq, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
+			pq.AddWithOpts(priorityqueue.AddOpts{Priority: ptr.To(handler.LowPriority)}, requestFor(namespace))
+		} else {
+			q.Add(requestFor(namespace))
+		}
+	}
+	for _, w := range f.watches {
+		w.tell(enqueue)
+		go w.reflector.RunWithContext(ctx)
+	}
+	return nil
+}
+
+// WaitForSync waits until every kind has been read once: before, what is wrong would seem to be gone.
+func (f *foreign) WaitForSync(ctx context.Context) error {
+	for _, w := range f.watches {
+		select {
+		case <-w.synced:
+		case <-ctx.Done():
+			return fmt.Errorf("reading the objects of other makers: %w", ctx.Err())
+		}
+	}
+	return nil
+}
+
+// namespacesBinding are those with a binding to a ClusterRole.
+func (f *foreign) namespacesBinding(clusterRole string) []string {
+	return f.bindings.namespacesWith(func(b findings.Binding) bool { return b.RoleKind == "ClusterRole" && b.Role == clusterRole })
+}
+
+// foreignWatcher makes the watches.
+type foreignWatcher struct {
+	foreign  *foreign
+	client   client.WithWatch
+	selector labels.Selector
+}
+
+// watchFacts adds a watch of one kind, of which the facts are drawn from each object.
+func watchFacts[O any, P interface {
+	*O
+	client.Object
+}, F any](w *foreignWatcher, list client.ObjectList, draw func(P) (F, bool)) *factStore[F] {
+	store := &factStore[F]{
+		facts: map[string]map[string]F{}, synced: make(chan struct{}),
+		draw: func(o any) (F, bool) { return draw(o.(P)) },
+	}
+	options := func(o metav1.ListOptions) *client.ListOptions {
+		return &client.ListOptions{LabelSelector: w.selector, Raw: &o}
+	}
+	reflector := toolscache.NewReflectorWithOptions(&toolscache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			found := list.DeepCopyObject().(client.ObjectList)
+			err := w.client.List(ctx, found, options(o))
+			return found, err
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			return w.client.Watch(ctx, list.DeepCopyObject().(client.ObjectList), options(o))
+		},
+	}, P(new(O)), store, toolscache.ReflectorOptions{Name: fmt.Sprintf("foreign %T", P(new(O)))})
+	w.foreign.watches = append(w.foreign.watches, foreignWatch{
+		reflector: reflector, synced: store.synced,
+		tell: func(enqueue func(namespace string)) {
+			store.changed = func(namespace, name string) {
+				if namespace != "" {
+					enqueue(namespace)
+					return
+				}
+				for _, namespace := range w.foreign.namespacesBinding(name) {
+					enqueue(namespace)
+				}
+			}
+		},
+	})
+	return store
+}
+
+// factStore is what a reflector fills: it draws facts from objects, keeps those, and tells of namespaces of which they change.
+type factStore[F any] struct {
+	draw    func(any) (F, bool)
+	changed func(namespace, name string)
+
+	mu     sync.RWMutex
+	facts  map[string]map[string]F // by namespace and name; "" is the namespace of what has none
+	once   sync.Once
+	synced chan struct{}
+}
+
+var _ toolscache.TransformingStore = (*factStore[int])(nil)
+
+// drawn stands for an object of which the facts have been drawn.
+type drawn[F any] struct {
+	metav1.ObjectMeta
+	fact F
+	any  bool
+}
+
+// Transformer draws the facts from an object as it arrives, so that the objects of a whole cluster are never held at once.
+func (s *factStore[F]) Transformer() toolscache.TransformFunc {
+	return func(o any) (any, error) { return s.drawFrom(o) }
+}
+
+func (s *factStore[F]) drawFrom(o any) (*drawn[F], error) {
+	if d, ok := o.(*drawn[F]); ok {
+		return d, nil
+	}
+	if gone, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
+		o = gone.Obj
+	}
+	object, err := meta.Accessor(o)
+	if err != nil {
+		return nil, fmt.Errorf("drawing facts from an object: %w", err)
+	}
+	d := &drawn[F]{ObjectMeta: metav1.ObjectMeta{Namespace: object.GetNamespace(), Name: object.GetName()}}
+	d.fact, d.any = s.draw(o)
+	return d, nil
+}
+
+// Add is a new object.
+func (s *factStore[F]) Add(o any) error { return s.Update(o) }
+
+// Update is an object as it is now.
+func (s *factStore[F]) Update(o any) error {
+	d, err := s.drawFrom(o)
+	if err != nil {
+		return err
+	}
+	if s.set(d) {
+		s.changed(d.Namespace, d.Name)
+	}
+	return nil
+}
+
+// Delete is an object that is gone.
+func (s *factStore[F]) Delete(o any) error {
+	object, err := meta.Accessor(o)
+	if err != nil {
+		return fmt.Errorf("forgetting an object: %w", err)
+	}
+	gone := &drawn[F]{ObjectMeta: metav1.ObjectMeta{Namespace: object.GetNamespace(), Name: object.GetName()}}
+	if s.set(gone) {
+		s.changed(gone.Namespace, gone.Name)
+	}
+	return nil
+}
+
+// set remembers or forgets a fact, and reports whether that is news.
+func (s *factStore[F]) set(d *drawn[F]) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before, known := s.facts[d.Namespace][d.Name]
+	if known == d.any && reflect.DeepEqual(before, d.fact) {
+		return false
+	}
+	if !d.any {
+		delete(s.facts[d.Namespace], d.Name)
+		if len(s.facts[d.Namespace]) == 0 {
+			delete(s.facts, d.Namespace)
+		}
+		return true
+	}
+	if s.facts[d.Namespace] == nil {
+		s.facts[d.Namespace] = map[string]F{}
+	}
+	s.facts[d.Namespace][d.Name] = d.fact
+	return true
+}
+
+// Replace is all objects that there are.
+func (s *factStore[F]) Replace(objects []any, _ string) error {
+	facts := map[string]map[string]F{}
+	for _, o := range objects {
+		d, err := s.drawFrom(o)
+		if err != nil {
+			return err
+		}
+		if !d.any {
+			continue
+		}
+		if facts[d.Namespace] == nil {
+			facts[d.Namespace] = map[string]F{}
+		}
+		facts[d.Namespace][d.Name] = d.fact
+	}
+	s.mu.Lock()
+	before := s.facts
+	s.facts = facts
+	s.mu.Unlock()
+	s.once.Do(func() { close(s.synced) })
+	for _, namespaces := range []map[string]map[string]F{before, facts} {
+		for namespace := range namespaces {
+			s.tellDifferences(namespace, before[namespace], facts[namespace])
+		}
+	}
+	return nil
+}
+
+// tellDifferences tells of what differs in a namespace: of one object that does, or of each cluster-scoped one.
+func (s *factStore[F]) tellDifferences(namespace string, before, now map[string]F) {
+	for _, facts := range []map[string]F{before, now} {
+		for name := range facts {
+			was, known := before[name]
+			is, still := now[name]
+			if known == still && reflect.DeepEqual(was, is) {
+				continue
+			}
+			s.changed(namespace, name)
+			if namespace != "" {
+				return
+			}
+		}
+	}
+}
+
+// Resync is of no meaning here.
+func (s *factStore[F]) Resync() error { return nil }
+
+func (s *factStore[F]) of(namespace string) map[string]F {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return maps.Clone(s.facts[namespace])
+}
+
+func (s *factStore[F]) namespacesWith(fact func(F) bool) []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var namespaces []string
+	for namespace, facts := range s.facts {
+		for _, f := range facts {
+			if fact(f) {
+				namespaces = append(namespaces, namespace)
+				break
+			}
+		}
+	}
+	return namespaces
+}

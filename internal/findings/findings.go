@@ -1,0 +1,106 @@
+// Package findings knows what weakens a baseline though Bulwark does not own it: it draws facts from objects of other makers,
+// and judges them by what a profile declares. It is pure; whoever calls it keeps the facts and throws the objects away.
+package findings
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+)
+
+// Facts are what a namespace holds of other makers and what may weaken a baseline, each by the name of its object. Harmless
+// objects are not among them.
+type Facts struct {
+	Policies map[string]Policy
+	Bindings map[string]Binding
+	Accounts map[string]MountedToken
+	Limits   map[string]LimitDefaults
+	// Roles are the powers of the Roles of the namespace, ClusterRoles those of the ClusterRoles.
+	Roles, ClusterRoles map[string]Powers
+	// Pods is what was seen of the pods.
+	Pods PodFacts
+}
+
+// Judge lists what weakens the baseline that the profile declares for a namespace, the gravest first.
+func Judge(profile *v1alpha1.SecurityProfile, namespace string, facts *Facts) []v1alpha1.Finding {
+	j := &judge{profile: profile, namespace: namespace}
+	j.policies(facts.Policies)
+	j.bindings(facts)
+	j.accounts(facts.Accounts)
+	j.limits(facts.Limits)
+	j.podSecurity(&facts.Pods)
+	slices.SortStableFunc(j.findings, gravestFirst)
+	return j.findings
+}
+
+// judge gathers findings.
+type judge struct {
+	profile   *v1alpha1.SecurityProfile
+	namespace string
+	findings  []v1alpha1.Finding
+}
+
+func (j *judge) add(f v1alpha1.Finding) {
+	f.Message = v1alpha1.Cut(f.Message, maxMessage)
+	j.findings = append(j.findings, f)
+}
+
+const maxMessage = 1024
+
+var severities = []v1alpha1.Severity{v1alpha1.Critical, v1alpha1.High, v1alpha1.Medium, v1alpha1.Low}
+
+// lower is the next lower severity.
+func lower(s v1alpha1.Severity) v1alpha1.Severity {
+	return severities[min(slices.Index(severities, s)+1, len(severities)-1)]
+}
+
+func gravestFirst(a, b v1alpha1.Finding) int {
+	return cmp.Or(
+		cmp.Compare(slices.Index(severities, a.Severity), slices.Index(severities, b.Severity)),
+		cmp.Compare(a.ID, b.ID),
+		cmp.Compare(a.Object.Kind, b.Object.Kind),
+		cmp.Compare(a.Object.Name, b.Object.Name),
+		cmp.Compare(a.Message, b.Message),
+	)
+}
+
+// Total counts findings by what they are and how grave.
+func Total(findings []v1alpha1.Finding) []v1alpha1.FindingTotal {
+	var totals []v1alpha1.FindingTotal
+	for _, f := range findings { // They are in order, so that equals are neighbours.
+		if last := len(totals) - 1; last >= 0 && totals[last].ID == f.ID && totals[last].Severity == f.Severity {
+			totals[last].Count++
+		} else {
+			totals = append(totals, v1alpha1.FindingTotal{ID: f.ID, Severity: f.Severity, Count: 1})
+		}
+	}
+	return totals
+}
+
+// reference names an object of one of the kinds that baselines are made of.
+func reference(kind, name string) v1alpha1.ObjectReference {
+	if kind == podKind {
+		return v1alpha1.ObjectReference{APIVersion: "v1", Kind: kind, Name: name}
+	}
+	i := slices.IndexFunc(baseline.Kinds, func(k baseline.Kind) bool { return k.Kind == kind })
+	o := baseline.Kinds[i].New()
+	o.SetName(name)
+	return baseline.Reference(o)
+}
+
+// listed is at most so many of the words, as people write a list.
+func listed(words []string, most int) string {
+	if len(words) <= most {
+		return strings.Join(words, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(words[:most], ", "), len(words)-most)
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	return slices.Sorted(maps.Keys(m))
+}

@@ -1,0 +1,218 @@
+package findings
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apiserver/pkg/authentication/serviceaccount"
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+)
+
+// Binding is a RoleBinding: whom it gives what.
+type Binding struct {
+	RoleKind, Role string
+	Subjects       []rbacv1.Subject
+}
+
+// BindingOf is what a RoleBinding gives; false if it gives nobody anything.
+func BindingOf(rb *rbacv1.RoleBinding) (Binding, bool) {
+	return Binding{RoleKind: rb.RoleRef.Kind, Role: rb.RoleRef.Name, Subjects: rb.Subjects}, len(rb.Subjects) > 0
+}
+
+// Powers are what a role gives that a least-privileged one does not.
+type Powers struct {
+	// Total says that the role gives the whole namespace, or the means to get it.
+	Total bool
+	// Names says what it gives.
+	Names []string
+}
+
+// RoleOf is the powers of a Role; false if it has none.
+func RoleOf(role *rbacv1.Role) (Powers, bool) { return powersOf(role.Rules) }
+
+// ClusterRoleOf is the powers of a ClusterRole; false if it has none. Those that Kubernetes brings along have theirs by name.
+func ClusterRoleOf(role *rbacv1.ClusterRole) (Powers, bool) {
+	switch role.Name {
+	case "cluster-admin", "admin":
+		return Powers{Total: true, Names: []string{role.Name}}, true
+	case "edit":
+		return Powers{Names: []string{role.Name}}, true
+	}
+	return powersOf(role.Rules)
+}
+
+// power is something that a rule can give.
+type power struct {
+	name  string
+	total bool
+	given func(*rbacv1.PolicyRule) bool
+}
+
+var powers = []power{
+	{"wildcards", true, func(r *rbacv1.PolicyRule) bool {
+		return slices.Contains(r.Verbs, "*") || slices.Contains(r.Resources, "*") || slices.Contains(r.APIGroups, "*")
+	}},
+	{"escalate", true, verb("escalate")},
+	{"bind", true, verb("bind")},
+	{"impersonate", true, func(r *rbacv1.PolicyRule) bool {
+		return slices.ContainsFunc(r.Verbs, func(v string) bool { return v == "impersonate" || strings.HasPrefix(v, "impersonate:") })
+	}},
+	{"tokens of ServiceAccounts", true, access("serviceaccounts/token", "create")},
+	{"access to Secrets", false, access("secrets", "get", "list", "watch", "update", "patch")},
+	{"exec into Pods", false, access("pods/exec", "get", "create")},
+	{"attach to Pods", false, access("pods/attach", "get", "create")},
+	{"containers added to Pods", false, access("pods/ephemeralcontainers", "update", "patch")},
+}
+
+func powersOf(rules []rbacv1.PolicyRule) (Powers, bool) {
+	var p Powers
+	for _, power := range powers {
+		if slices.ContainsFunc(rules, func(r rbacv1.PolicyRule) bool { return power.given(&r) }) {
+			p.Names = append(p.Names, power.name)
+			p.Total = p.Total || power.total
+		}
+	}
+	return p, len(p.Names) > 0
+}
+
+func verb(name string) func(*rbacv1.PolicyRule) bool {
+	return func(r *rbacv1.PolicyRule) bool { return slices.Contains(r.Verbs, name) }
+}
+
+// access is any of the verbs on a resource of the core group; wildcards are a power of their own.
+func access(resource string, verbs ...string) func(*rbacv1.PolicyRule) bool {
+	_, subresource, isSub := strings.Cut(resource, "/")
+	return func(r *rbacv1.PolicyRule) bool {
+		return slices.Contains(r.APIGroups, "") &&
+			(slices.Contains(r.Resources, resource) || isSub && slices.Contains(r.Resources, "*/"+subresource)) &&
+			slices.ContainsFunc(r.Verbs, func(v string) bool { return slices.Contains(verbs, v) })
+	}
+}
+
+// bindings finds who has been given what the profile does not give.
+func (j *judge) bindings(facts *Facts) {
+	declared := j.declaredGrants()
+	for _, name := range sortedKeys(facts.Bindings) {
+		b := facts.Bindings[name]
+		var outside []rbacv1.Subject
+		for _, subject := range b.Subjects {
+			if !declared[grant{subjectName(subject, j.namespace), b.RoleKind, b.Role}] {
+				outside = append(outside, subject)
+			}
+		}
+		j.broad(name, &b)
+		j.privileged(name, &b, outside, facts)
+	}
+}
+
+// grant is that somebody has a role.
+type grant struct{ subject, roleKind, role string }
+
+// declaredGrants are those of the profile: a binding of another maker that says the same again gives nothing.
+func (j *judge) declaredGrants() map[grant]bool {
+	declared := map[grant]bool{}
+	for _, o := range baseline.Render(j.profile, j.namespace) {
+		if binding, ok := o.(*rbacv1.RoleBinding); ok {
+			for _, s := range binding.Subjects {
+				declared[grant{subjectName(s, j.namespace), binding.RoleRef.Kind, binding.RoleRef.Name}] = true
+			}
+		}
+	}
+	return declared
+}
+
+// subjectName is who a subject is to the API server: a ServiceAccount can be named as a user too.
+func subjectName(s rbacv1.Subject, namespace string) string {
+	if s.Kind != rbacv1.ServiceAccountKind {
+		return s.Kind + " " + s.Name
+	}
+	if s.Namespace != "" {
+		namespace = s.Namespace
+	}
+	return rbacv1.UserKind + " " + serviceaccount.MakeUsername(namespace, s.Name)
+}
+
+// broad finds subjects that mean everybody.
+func (j *judge) broad(name string, b *Binding) {
+	if !j.profile.LooksFor(v1alpha1.BroadBinding) {
+		return
+	}
+	worst := ""
+	var everybody []string
+	for _, s := range b.Subjects {
+		severity := j.breadth(s)
+		if severity == "" {
+			continue
+		}
+		everybody = append(everybody, s.Name)
+		if worst == "" || slices.Index(severities, severity) < slices.Index(severities, v1alpha1.Severity(worst)) {
+			worst = string(severity)
+		}
+	}
+	if worst == "" {
+		return
+	}
+	j.add(v1alpha1.Finding{
+		ID: v1alpha1.BroadBinding, Severity: v1alpha1.Severity(worst), Object: reference("RoleBinding", name),
+		Message: fmt.Sprintf("%s %s is given to %s", b.RoleKind, b.Role, listed(everybody, maxListed)),
+		Remedy:  "bind the role to the users, groups or ServiceAccounts that need it, or delete the binding",
+	})
+}
+
+// breadth is how grave it is that a subject is given anything; empty if it is somebody in particular.
+func (j *judge) breadth(s rbacv1.Subject) v1alpha1.Severity {
+	switch {
+	case s.Kind == rbacv1.UserKind && s.Name == user.Anonymous,
+		s.Kind == rbacv1.GroupKind && s.Name == user.AllUnauthenticated:
+		return v1alpha1.Critical
+	case s.Kind != rbacv1.GroupKind:
+		return ""
+	case s.Name == user.AllAuthenticated, s.Name == serviceaccount.AllServiceAccountsGroup:
+		return v1alpha1.High
+	case s.Name == serviceaccount.MakeNamespaceGroupName(j.namespace):
+		return v1alpha1.Low
+	case strings.HasPrefix(s.Name, serviceaccount.ServiceAccountGroupPrefix):
+		return v1alpha1.Medium
+	}
+	return ""
+}
+
+// privileged finds subjects that have powers in the namespace that the profile does not give them. Its own ServiceAccounts are
+// less grave: who may run a pod in the namespace has them.
+func (j *judge) privileged(name string, b *Binding, outside []rbacv1.Subject, facts *Facts) {
+	if len(outside) == 0 || !j.profile.LooksFor(v1alpha1.PrivilegedBinding) {
+		return
+	}
+	roles := facts.Roles
+	if b.RoleKind == "ClusterRole" {
+		roles = facts.ClusterRoles
+	}
+	given, powerful := roles[b.Role]
+	if !powerful {
+		return
+	}
+	severity := v1alpha1.High
+	if given.Total {
+		severity = v1alpha1.Critical
+	}
+	local := true
+	var who []string
+	for _, s := range outside {
+		local = local && s.Kind == rbacv1.ServiceAccountKind && (s.Namespace == "" || s.Namespace == j.namespace)
+		who = append(who, strings.TrimPrefix(subjectName(s, j.namespace), rbacv1.UserKind+" "))
+	}
+	if local {
+		severity = lower(severity)
+	}
+	j.add(v1alpha1.Finding{
+		ID: v1alpha1.PrivilegedBinding, Severity: severity, Object: reference("RoleBinding", name),
+		Message: fmt.Sprintf("%s %s (%s) is given to %s, and not by the profile",
+			b.RoleKind, b.Role, listed(given.Names, maxListed), listed(who, maxListed)),
+		Remedy: "bind a role that gives no more than is needed, or delete the binding; declare who is to have it under spec.rbac",
+	})
+}

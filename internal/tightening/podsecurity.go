@@ -1,0 +1,153 @@
+// Package tightening knows what a stricter object would refuse of what runs in a namespace now.
+package tightening
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	podsecurity "k8s.io/pod-security-admission/api"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+)
+
+// Refused is what an object would refuse. It is empty if the object may be put in place.
+type Refused struct {
+	// Reasons says what would be refused, and why.
+	Reasons []string
+	// Pods are the names of pods that would be, as far as they are known.
+	Pods []string
+	// Total is how many pods would be; at least as many as are named.
+	Total int
+}
+
+// Empty reports whether nothing would be refused.
+func (r *Refused) Empty() bool { return len(r.Reasons) == 0 }
+
+// Message is the reasons as a report holds them.
+func (r *Refused) Message() string { return v1alpha1.Cut(strings.Join(r.Reasons, "; "), maxMessage) }
+
+const maxMessage = 1024
+
+// Names are the first of the pods in the order of their names.
+func (r *Refused) Names() []string {
+	names := slices.Compact(slices.Sorted(slices.Values(r.Pods)))
+	return names[:min(len(names), v1alpha1.MaxViolators)]
+}
+
+// stricterLevel reports whether a level refuses what another lets in: it is higher, or the same at another version. What cannot be
+// read as a level is privileged, as the API server takes it.
+func stricterLevel(level, version, thanLevel, thanVersion string) bool {
+	a, b := levelVersion(level, version), levelVersion(thanLevel, thanVersion)
+	switch podsecurity.CompareLevels(a.Level, b.Level) {
+	case 1:
+		return true
+	case 0:
+		return a.Level != podsecurity.LevelPrivileged && a.Version != b.Version
+	}
+	return a.Level != podsecurity.LevelPrivileged && a.Version != b.Version && b.Version.Older(a.Version)
+}
+
+func levelVersion(level, version string) podsecurity.LevelVersion {
+	lv := podsecurity.LevelVersion{Level: podsecurity.LevelPrivileged, Version: podsecurity.LatestVersion()}
+	if l, err := podsecurity.ParseLevel(level); err == nil {
+		lv.Level = l
+	}
+	if v, err := podsecurity.ParseVersion(version); err == nil {
+		lv.Version = v
+	}
+	return lv
+}
+
+// StricterLabels reports whether the enforced Pod Security level of some labels of a namespace refuses what that of others lets in.
+func StricterLabels(labels, than map[string]string) bool {
+	return stricterLevel(labels[podsecurity.EnforceLevelLabel], labels[podsecurity.EnforceVersionLabel],
+		than[podsecurity.EnforceLevelLabel], than[podsecurity.EnforceVersionLabel])
+}
+
+// HoldLabels are labels of a namespace with the enforced level of others: meanwhile the level warns and audits, unless stricter ones do.
+func HoldLabels(labels, held map[string]string) map[string]string {
+	interim := maps.Clone(labels)
+	level, version := labels[podsecurity.EnforceLevelLabel], labels[podsecurity.EnforceVersionLabel]
+	for mode, modeVersion := range map[string]string{
+		podsecurity.WarnLevelLabel:  podsecurity.WarnVersionLabel,
+		podsecurity.AuditLevelLabel: podsecurity.AuditVersionLabel,
+	} {
+		if _, set := labels[mode]; !set || stricterLevel(level, "", labels[mode], "") {
+			interim[mode], interim[modeVersion] = level, version
+		}
+	}
+	for _, label := range []string{podsecurity.EnforceLevelLabel, podsecurity.EnforceVersionLabel} {
+		delete(interim, label)
+		if value, set := held[label]; set {
+			interim[label] = value
+		}
+	}
+	return interim
+}
+
+// EnforcedLabels are those labels of a namespace that say which Pod Security level is enforced.
+func EnforcedLabels(labels map[string]string) map[string]string {
+	enforced := map[string]string{}
+	for _, label := range []string{podsecurity.EnforceLevelLabel, podsecurity.EnforceVersionLabel} {
+		if value, set := labels[label]; set {
+			enforced[label] = value
+		}
+	}
+	return enforced
+}
+
+var (
+	// violators matches what the API server warns of pods that violate a level (k8s.io/pod-security-admission/admission).
+	violators = regexp.MustCompile(`^([-a-z0-9.]+)(?: \(and (\d+) other pods?\))?: (.+)$`)
+	headline  = regexp.MustCompile(`^existing pods in namespace "[^"]*" violate the new PodSecurity enforce level "([^"]*)"$`)
+	exempted  = regexp.MustCompile(`^namespace "[^"]*" is exempt from Pod Security`)
+	partly    = regexp.MustCompile(`^new PodSecurity enforce level only checked against the first \d+ of \d+ existing pods$`)
+	unchecked = regexp.MustCompile(`^failed to list pods while checking new PodSecurity enforce level$`)
+)
+
+// RefusedByLevel is what the API server warned of when it was asked to enforce a level.
+func RefusedByLevel(warnings []string) *Refused {
+	r := &Refused{}
+	level := ""
+	for _, warning := range warnings {
+		if m := headline.FindStringSubmatch(warning); m != nil {
+			level = m[1]
+			continue
+		}
+		if unchecked.MatchString(warning) {
+			r.Reasons = append(r.Reasons, warning)
+			continue
+		}
+		m := violators.FindStringSubmatch(warning)
+		if level == "" || m == nil {
+			continue
+		}
+		others, _ := strconv.Atoi(m[2]) // It is absent if there are none.
+		r.Pods = append(r.Pods, m[1])
+		r.Total += 1 + others
+		r.Reasons = append(r.Reasons, warning)
+	}
+	if level != "" {
+		r.Reasons = append([]string{fmt.Sprintf("pods that run violate the Pod Security level %s", level)}, r.Reasons...)
+	}
+	return r
+}
+
+// Clean reports whether the warnings that came with a stricter level say that every pod meets it.
+func Clean(warnings []string) bool {
+	return RefusedByLevel(warnings).Empty() && !slices.ContainsFunc(warnings, partly.MatchString)
+}
+
+// Exempt is what the API server warned of if the namespace is exempt from Pod Security.
+func Exempt(warnings []string) string {
+	for _, warning := range warnings {
+		if exempted.MatchString(warning) {
+			return warning
+		}
+	}
+	return ""
+}

@@ -1,0 +1,113 @@
+package tightening
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/component-helpers/resource"
+)
+
+// RefusedByQuota is what would be refused by a quota that takes the place of another of the same scopes, whose usage Kubernetes has
+// counted: every further object of a resource of which more is used than there will be.
+func RefusedByQuota(hard, before, used corev1.ResourceList) *Refused {
+	r := &Refused{}
+	for _, name := range sortedNames(hard) {
+		most, inUse := hard[name], used[name]
+		if was, bounded := before[name]; bounded && was.Cmp(most) <= 0 {
+			continue // It is no stricter than it was.
+		}
+		if inUse.Cmp(most) > 0 {
+			r.Reasons = append(r.Reasons, fmt.Sprintf("%s of %s are used, which will be at most %s", inUse.String(), name, most.String()))
+		}
+	}
+	return r
+}
+
+// QuotaCheck counts what pods use of a quota that is not in place yet, so that Kubernetes has not counted it.
+type QuotaCheck struct {
+	hard, used corev1.ResourceList
+	silent     Refused // pods that do not say how much they need
+	// defaults are the requests and limits that a LimitRange will give to containers that have none.
+	requests, limits corev1.ResourceList
+}
+
+// NewQuotaCheck is a check of a quota without scopes. The LimitRange, if there is one, gives defaults.
+func NewQuotaCheck(hard corev1.ResourceList, limits *corev1.LimitRange) *QuotaCheck {
+	c := &QuotaCheck{hard: hard, used: corev1.ResourceList{}, requests: corev1.ResourceList{}, limits: corev1.ResourceList{}}
+	if limits == nil {
+		return c
+	}
+	for _, item := range limits.Spec.Limits {
+		if item.Type == corev1.LimitTypeContainer {
+			addMissing(c.requests, item.DefaultRequest)
+			addMissing(c.limits, item.Default)
+		}
+	}
+	return c
+}
+
+// Add counts one pod. A quota for a resource refuses pods that do not say how much of it they need.
+func (c *QuotaCheck) Add(pod *corev1.Pod) {
+	if ended(pod) {
+		return
+	}
+	requests := resource.PodRequests(pod, resource.PodResourcesOptions{})
+	limits := resource.PodLimits(pod, resource.PodResourcesOptions{})
+	silent := ""
+	for _, name := range sortedNames(c.hard) {
+		list, defaults, of := requests, c.requests, name
+		switch base, rest, _ := strings.Cut(string(name), "."); base {
+		case "requests":
+			of = corev1.ResourceName(rest)
+		case "limits":
+			list, defaults, of = limits, c.limits, corev1.ResourceName(rest)
+		}
+		switch of {
+		case corev1.ResourcePods, "count/pods":
+			c.count(name, resourcev1.MustParse("1"))
+		case corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage:
+			c.count(name, list[of])
+			if _, defaulted := defaults[of]; !defaulted && of != corev1.ResourceEphemeralStorage && missing(pod, of, name) {
+				silent = string(name)
+			}
+		}
+	}
+	if silent == "" {
+		return
+	}
+	c.silent.Total++
+	c.silent.Pods = append(c.silent.Pods, pod.Name)
+	if len(c.silent.Reasons) < maxReasons {
+		c.silent.Reasons = append(c.silent.Reasons, fmt.Sprintf("pod %s does not say how much it needs of %s", pod.Name, silent))
+	}
+}
+
+// missing reports whether a container of the pod does not set what a quota's resource counts.
+func missing(pod *corev1.Pod, of, name corev1.ResourceName) bool {
+	for _, c := range pod.Spec.Containers {
+		list := c.Resources.Requests
+		if strings.HasPrefix(string(name), "limits.") {
+			list = c.Resources.Limits
+		}
+		if _, set := list[of]; !set {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *QuotaCheck) count(name corev1.ResourceName, amount resourcev1.Quantity) {
+	sum := c.used[name]
+	sum.Add(amount)
+	c.used[name] = sum
+}
+
+// Result is what the quota would refuse, after all pods were added.
+func (c *QuotaCheck) Result() *Refused {
+	r := RefusedByQuota(c.hard, nil, c.used)
+	r.Reasons = append(r.Reasons, c.silent.Reasons...)
+	r.Pods, r.Total = c.silent.Pods, c.silent.Total
+	return r
+}
