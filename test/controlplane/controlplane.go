@@ -42,6 +42,21 @@ rules:
 - level: None
 `
 
+// ExemptNamespace is the name of a namespace that the API server exempts from Pod Security.
+const ExemptNamespace = "exempt-from-pod-security"
+
+// admissionConfig exempts it.
+const admissionConfig = `apiVersion: apiserver.config.k8s.io/v1
+kind: AdmissionConfiguration
+plugins:
+- name: PodSecurity
+  configuration:
+    apiVersion: pod-security.admission.config.k8s.io/v1
+    kind: PodSecurityConfiguration
+    exemptions:
+      namespaces: [` + ExemptNamespace + `]
+`
+
 // ControlPlane is a running control plane.
 type ControlPlane struct {
 	// Config is that of its administrator.
@@ -102,9 +117,11 @@ func (c *ControlPlane) start(ctx context.Context) error {
 }
 
 func (c *ControlPlane) startAPIServer() error {
-	policy := filepath.Join(c.dir, "audit-policy.yaml")
-	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
-		return err
+	policy, admission := filepath.Join(c.dir, "audit-policy.yaml"), filepath.Join(c.dir, "admission.yaml")
+	for file, content := range map[string]string{policy: auditPolicy, admission: admissionConfig} {
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			return err
+		}
 	}
 	c.env = &envtest.Environment{
 		BinaryAssetsDirectory:    c.assets,
@@ -120,6 +137,7 @@ func (c *ControlPlane) startAPIServer() error {
 		Set("disable-admission-plugins").
 		Set("endpoint-reconciler-type", "none").
 		Set("audit-policy-file", policy).
+		Set("admission-control-config-file", admission).
 		Set("audit-log-path", c.auditLog()).
 		Set("audit-log-maxsize", "4096")
 	cfg, err := c.env.Start()

@@ -332,19 +332,4 @@ var _ = Describe("Drift", func() {
 		Expect(metric("bulwark_namespaces", "profile", profile.Name, "state", "selected")).To(Equal(1.0))
 		Expect(metric("bulwark_correction_duration_seconds")).To(BeNumerically(">", 0))
 	})
-
-	It("that another manager brings back again and again is contested, and corrected ever more slowly", func() {
-		profile, namespace := Governed(fixture.OnlyNetwork)
-		EventuallyEstablished(profile, namespace)
-		for range 3 {
-			tampers["deletes a policy"].do(namespace)
-			Eventually(func() error { return admin.Get(ctx, client.ObjectKeyFromObject(deny(namespace)), deny(namespace)) }).Should(Succeed())
-		}
-		tampers["appends a rule that lets everything in"].do(namespace)
-		EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool {
-			return e.State == v1alpha1.Contested && e.Manager == string(asTenant)
-		})
-		Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventContested))
-		EventuallyEstablished(profile, namespace)
-	})
 })

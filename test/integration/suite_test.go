@@ -69,24 +69,42 @@ type runningOperator struct {
 
 func startOperator() *runningOperator { return startOperatorWith(operatorConf) }
 
-// startOperatorWith starts an operator that reaches the API server in another way, by a proxy say.
-func startOperatorWith(cfg *rest.Config) *runningOperator {
+// startOperatorWith starts an operator that reaches the API server in another way, by a proxy say, or has other options.
+func startOperatorWith(cfg *rest.Config, changes ...func(*operator.Options)) *runningOperator {
+	GinkgoHelper()
 	running, cancel := context.WithCancel(ctx)
 	o := &runningOperator{cancel: cancel, done: make(chan error, 1), metrics: prometheus.NewRegistry()}
-	go func() {
-		o.done <- operator.Run(running, cfg, operator.Options{
-			Namespace:           v1alpha1.OperatorNamespace,
-			ProtectedNamespaces: []string{"protected-*"},
-			Concurrency:         8,
-			MetricsAddress:      "0",
-			HealthAddress:       "0",
-			Registry:            o.metrics,
-			Logger:              logf.Log,
-			SeveralInOneProcess: true,
-		})
-	}()
+	options := operator.Options{
+		Namespace:           v1alpha1.OperatorNamespace,
+		ProtectedNamespaces: []string{"protected-*"},
+		Concurrency:         8,
+		MetricsAddress:      "0",
+		HealthAddress:       "0",
+		Registry:            o.metrics,
+		Logger:              logf.Log,
+		SeveralInOneProcess: true,
+	}
+	for _, change := range changes {
+		change(&options)
+	}
+	go func() { o.done <- operator.Run(running, cfg, options) }()
 	return o
 }
+
+// restartedWith lets each spec of a container run with an operator that has other options.
+func restartedWith(change func(*operator.Options)) {
+	BeforeEach(func() {
+		bulwark.stop()
+		bulwark = startOperatorWith(operatorConf, change)
+		DeferCleanup(func() {
+			bulwark.stop()
+			bulwark = startOperator()
+		})
+	})
+}
+
+// looksOften makes the operator look often at what it does not watch.
+func looksOften(o *operator.Options) { o.RecheckInterval = 2 * time.Second }
 
 func (o *runningOperator) stop() {
 	GinkgoHelper()

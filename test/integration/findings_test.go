@@ -1,0 +1,292 @@
+package integration
+
+import (
+	"fmt"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/operator"
+	"github.com/bulwark-dev/bulwark/test/controlplane"
+	"github.com/bulwark-dev/bulwark/test/fixture"
+)
+
+// weakness is something of a tenant's that weakens the baseline, and what must be found.
+type weakness struct {
+	object   client.Object
+	id       v1alpha1.FindingID
+	severity v1alpha1.Severity
+	says     string
+}
+
+func tenants(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name} }
+
+func roleBinding(name, role string, subjects ...rbacv1.Subject) *rbacv1.RoleBinding {
+	return &rbacv1.RoleBinding{
+		ObjectMeta: tenants(name), RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role}, Subjects: subjects,
+	}
+}
+
+func group(name string) rbacv1.Subject {
+	return rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: name}
+}
+
+var weaknesses = map[string]weakness{
+	"a policy that lets every namespace in": {
+		object: &networkingv1.NetworkPolicy{ObjectMeta: tenants("open"), Spec: networkingv1.NetworkPolicySpec{
+			Ingress: []networkingv1.NetworkPolicyIngressRule{{
+				From: []networkingv1.NetworkPolicyPeer{{NamespaceSelector: &metav1.LabelSelector{}}},
+			}},
+		}},
+		id: v1alpha1.NetworkReopened, severity: v1alpha1.High, says: "ingress from for all pods: every namespace at all ports",
+	},
+	"a policy that lets out to the Internet": {
+		object: &networkingv1.NetworkPolicy{ObjectMeta: tenants("internet"), Spec: networkingv1.NetworkPolicySpec{
+			PolicyTypes: []networkingv1.PolicyType{"Egress"},
+			Egress: []networkingv1.NetworkPolicyEgressRule{{
+				To: []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "0.0.0.0/0", Except: []string{"10.0.0.0/8"}}}},
+			}},
+		}},
+		id: v1alpha1.NetworkReopened, severity: v1alpha1.High, says: "0.0.0.0/0 except 10.0.0.0/8 at all ports",
+	},
+	"a binding that gives an outsider cluster-admin": {
+		object: roleBinding("owner", "cluster-admin", rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: "User", Name: "mallory"}),
+		id:     v1alpha1.PrivilegedBinding, severity: v1alpha1.Critical, says: "ClusterRole cluster-admin (cluster-admin) is given to mallory",
+	},
+	"a binding that gives everybody something": {
+		object: roleBinding("all", "view", group("system:authenticated")),
+		id:     v1alpha1.BroadBinding, severity: v1alpha1.High, says: "ClusterRole view is given to system:authenticated",
+	},
+	"a service account that mounts its token": {
+		object: &corev1.ServiceAccount{ObjectMeta: tenants("mounts")},
+		id:     v1alpha1.TokenMountedByDefault, severity: v1alpha1.Low, says: "mounted into every pod",
+	},
+	"a limit range with other defaults": {
+		object: &corev1.LimitRange{ObjectMeta: tenants("defaults"), Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{
+			Type: corev1.LimitTypeContainer, DefaultRequest: corev1.ResourceList{"cpu": *resourceQuantity("1m")},
+		}}}},
+		id: v1alpha1.LimitDefaultsOverridden, severity: v1alpha1.Medium, says: "request cpu 1m, declared 100m",
+	},
+}
+
+// eventuallyFound waits until the report holds a finding on the object.
+func eventuallyFound(namespace, kind, name string, id v1alpha1.FindingID) v1alpha1.Finding {
+	GinkgoHelper()
+	var found v1alpha1.Finding
+	Eventually(func(g Gomega) {
+		report := ReportOn(g, namespace)
+		g.Expect(report.Findings).To(ContainElement(And(
+			HaveField("ID", id), HaveField("Object.Kind", kind), HaveField("Object.Name", name)), &found))
+		g.Expect(report.FindingTotals).To(ContainElement(And(HaveField("ID", id), HaveField("Severity", found.Severity))))
+	}).Should(Succeed())
+	Expect(found.Remedy).NotTo(BeEmpty())
+	return found
+}
+
+func eventuallyNothingFound(namespace string) {
+	GinkgoHelper()
+	Eventually(func(g Gomega) {
+		report := ReportOn(g, namespace)
+		g.Expect(report.Findings).To(BeEmpty())
+		g.Expect(report.FindingTotals).To(BeEmpty())
+	}).Should(Succeed())
+}
+
+// eventuallyCompliance waits until the profile's Compliant has a status, for a reason.
+func eventuallyCompliance(profile *v1alpha1.SecurityProfile, status metav1.ConditionStatus, reason string) {
+	GinkgoHelper()
+	Eventually(func(g Gomega) {
+		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
+		condition := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionCompliant)
+		g.Expect(condition).To(And(HaveField("Status", status), HaveField("Reason", reason)))
+	}).Should(Succeed())
+}
+
+var _ = Describe("Findings", func() {
+	for what, w := range weaknesses {
+		It("tell of "+what+", leave it alone, and go with it", func() {
+			profile, namespace := Governed()
+			EventuallyEstablished(profile, namespace)
+			eventuallyCompliance(profile, metav1.ConditionTrue, v1alpha1.ReasonCompliant)
+			o := w.object.DeepCopyObject().(client.Object)
+			o.SetNamespace(namespace)
+			Expect(admin.Create(ctx, o)).To(Succeed())
+			kind := fmt.Sprintf("%T", o)[len("*v1."):]
+			found := eventuallyFound(namespace, kind, o.GetName(), w.id)
+			Expect(found.Severity).To(Equal(w.severity))
+			Expect(found.Message).To(ContainSubstring(w.says))
+			eventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
+			EventuallyReady(profile) // What is declared is in place all the same.
+			Expect(profile.Status.Namespaces.Weakened).To(BeEquivalentTo(1))
+			Expect(profile.Status.Findings).To(ConsistOf(v1alpha1.FindingTotal{ID: w.id, Severity: w.severity, Count: 1}))
+			Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventFinding))
+			Expect(metric("bulwark_findings", "profile", profile.Name, "id", string(w.id), "severity", string(w.severity))).To(Equal(1.0))
+
+			kept := o.DeepCopyObject().(client.Object)
+			Expect(admin.Get(ctx, client.ObjectKeyFromObject(o), kept)).To(Succeed())
+			Expect(kept.GetResourceVersion()).To(Equal(o.GetResourceVersion()))
+			Expect(admin.Delete(ctx, o)).To(Succeed())
+			eventuallyNothingFound(namespace)
+			eventuallyCompliance(profile, metav1.ConditionTrue, v1alpha1.ReasonCompliant)
+			Eventually(func() float64 {
+				return metric("bulwark_findings", "profile", profile.Name, "id", string(w.id), "severity", string(w.severity))
+			}).Should(BeZero())
+		})
+	}
+
+	It("follow the role that a binding gives", func() {
+		profile, namespace := Governed()
+		EventuallyEstablished(profile, namespace)
+		name := "custom-" + namespace
+		for _, o := range []client.Object{
+			&rbacv1.ClusterRole{ObjectMeta: tenants(name), Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get"}}}},
+			&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "local"}, Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get"}}}},
+		} {
+			Expect(admin.Create(ctx, o)).To(Succeed())
+		}
+		DeferCleanup(func() { Expect(admin.Delete(ctx, &rbacv1.ClusterRole{ObjectMeta: tenants(name)})).To(Succeed()) })
+		toCluster := roleBinding("to-cluster-role", name, group("others"))
+		toCluster.Namespace = namespace
+		Expect(admin.Create(ctx, toCluster)).To(Succeed())
+		toLocal := roleBinding("to-role", "local", group("others"))
+		toLocal.Namespace, toLocal.RoleRef.Kind = namespace, "Role"
+		Expect(admin.Create(ctx, toLocal)).To(Succeed())
+		Consistently(func() []v1alpha1.Finding { return ReportOn(Default, namespace).Findings }).WithTimeout(time.Second).Should(BeEmpty())
+
+		Update(&rbacv1.ClusterRole{ObjectMeta: tenants(name)}, func(r *rbacv1.ClusterRole) {
+			r.Rules = []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"list"}}}
+		})
+		Expect(eventuallyFound(namespace, "RoleBinding", "to-cluster-role", v1alpha1.PrivilegedBinding).Severity).To(Equal(v1alpha1.High))
+		Update(&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "local"}}, func(r *rbacv1.Role) {
+			r.Rules = []rbacv1.PolicyRule{{APIGroups: []string{"*"}, Resources: []string{"pods"}, Verbs: []string{"get"}}}
+		})
+		Expect(eventuallyFound(namespace, "RoleBinding", "to-role", v1alpha1.PrivilegedBinding).Severity).To(Equal(v1alpha1.Critical))
+		Expect(admin.Delete(ctx, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "local"}})).To(Succeed())
+		Update(&rbacv1.ClusterRole{ObjectMeta: tenants(name)}, func(r *rbacv1.ClusterRole) { r.Rules = nil })
+		eventuallyNothingFound(namespace)
+	})
+
+	It("are written once: nothing is written at rest, nor after a restart", func() {
+		profile, namespace := Governed()
+		for _, w := range weaknesses {
+			o := w.object.DeepCopyObject().(client.Object)
+			o.SetNamespace(namespace)
+			Expect(admin.Create(ctx, o)).To(Succeed())
+		}
+		Eventually(func() int { return len(ReportOn(Default, namespace).Findings) }).Should(Equal(len(weaknesses)))
+		eventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
+		eventuallyQuiet()
+		before := operatorWrites()
+		bulwark.stop()
+		bulwark = startOperator()
+		eventuallySynced(profile.Name)
+		Consistently(func() []string { return unlike(before, operatorWrites()) }).WithTimeout(4 * time.Second).Should(BeEmpty())
+	})
+
+	DescribeTable("are not looked for", func(change func(*v1alpha1.SecurityProfile), remain int) {
+		profile, namespace := Governed(change)
+		EventuallyEstablished(profile, namespace)
+		for _, w := range []weakness{weaknesses["a binding that gives everybody something"], weaknesses["a service account that mounts its token"]} {
+			o := w.object.DeepCopyObject().(client.Object)
+			o.SetNamespace(namespace)
+			Expect(admin.Create(ctx, o)).To(Succeed())
+		}
+		if remain > 0 {
+			Eventually(func() int { return len(ReportOn(Default, namespace).Findings) }).Should(Equal(remain))
+		}
+		Consistently(func() int { return len(ReportOn(Default, namespace).Findings) }).WithTimeout(time.Second).Should(Equal(remain))
+	},
+		Entry("if the profile switches them off", func(p *v1alpha1.SecurityProfile) {
+			p.Spec.Findings = &v1alpha1.Findings{Mode: v1alpha1.NoFindings}
+		}, 0),
+		Entry("if the profile ignores them", func(p *v1alpha1.SecurityProfile) {
+			p.Spec.Findings = &v1alpha1.Findings{Ignore: []v1alpha1.FindingID{v1alpha1.BroadBinding}}
+		}, 1),
+	)
+})
+
+var _ = Describe("Findings on pods", func() {
+	restartedWith(looksOften)
+
+	It("tell of those that ran before the level was enforced, and go with them", func() {
+		name := uniqueName()
+		namespace := name + "-a"
+		ExpectCreated(fixture.Namespace(namespace, name))
+		EventuallyAdmitted(fixture.PrivilegedPod(namespace, "old"))
+		EventuallyAdmitted(fixture.RestrictedPod(namespace, "good"))
+		profile := fixture.Profile(name)
+		ExpectCreated(profile)
+		found := eventuallyFound(namespace, "Pod", "old", v1alpha1.PodSecurityViolated)
+		Expect(found.Message).To(And(ContainSubstring("restricted:v1.37"), ContainSubstring("privileged")))
+		EventuallyEstablished(profile, namespace)
+		Expect(ReportOn(Default, namespace).Findings).To(HaveLen(1))
+		Expect(admin.Delete(ctx, fixture.PrivilegedPod(namespace, "old"), client.GracePeriodSeconds(0))).To(Succeed())
+		eventuallyNothingFound(namespace)
+	})
+
+	It("tell of those that came in while somebody had taken the level away", func() {
+		profile, namespace := Governed()
+		EventuallyEstablished(profile, namespace)
+		bulwark.stop()
+		Update(theNamespace(namespace), func(o client.Object) { o.GetLabels()["pod-security.kubernetes.io/enforce"] = "privileged" })
+		EventuallyAdmitted(fixture.PrivilegedPod(namespace, "slipped-in"))
+		bulwark = startOperatorWith(operatorConf, looksOften)
+		EventuallyEstablished(profile, namespace)
+		eventuallyFound(namespace, "Pod", "slipped-in", v1alpha1.PodSecurityViolated)
+	})
+
+	It("tell of them under Audit", func() {
+		_, namespace := Governed(fixture.Audited)
+		EventuallyAdmitted(fixture.PrivilegedPod(namespace, "new"))
+		eventuallyFound(namespace, "Pod", "new", v1alpha1.PodSecurityViolated)
+	})
+
+	It("tell that the API server exempts the namespace, and that the version is old", func() {
+		profile := fixture.Profile(uniqueName(), func(p *v1alpha1.SecurityProfile) { p.Spec.PodSecurity.Version = "v1.20" })
+		exempt := fixture.Namespace(controlplane.ExemptNamespace, profile.Name)
+		ExpectCreated(exempt, profile)
+		DeferCleanup(func() { Expect(admin.Delete(ctx, exempt)).To(Succeed()) })
+		Expect(eventuallyFound(exempt.Name, "Namespace", exempt.Name, v1alpha1.PodSecurityExempt).Severity).To(Equal(v1alpha1.Critical))
+		eventuallyFound(exempt.Name, "Namespace", exempt.Name, v1alpha1.PodSecurityOutdated)
+		Consistently(func(g Gomega) { // The next looks ask anew, and find the same.
+			g.Expect(ReportOn(g, exempt.Name).Findings).To(HaveLen(2))
+		}).WithTimeout(5 * time.Second).Should(Succeed())
+	})
+
+	It("are bounded, and counted beyond", func() {
+		name := uniqueName()
+		namespace := name + "-a"
+		ExpectCreated(fixture.Namespace(namespace, name))
+		const pods = v1alpha1.MaxFindings + 10
+		for i := range pods {
+			EventuallyAdmitted(fixture.PrivilegedPod(namespace, fmt.Sprintf("old-%03d", i)))
+		}
+		ExpectCreated(fixture.Profile(name))
+		eventuallyFound(namespace, "Pod", "old-000", v1alpha1.PodSecurityViolated)
+		report := ReportOn(Default, namespace)
+		Expect(report.Findings).To(HaveLen(v1alpha1.MaxFindings))
+		Expect(report.Truncated).To(BeEquivalentTo(pods - v1alpha1.MaxFindings))
+		Expect(report.FindingTotals).To(ConsistOf(v1alpha1.FindingTotal{ID: v1alpha1.PodSecurityViolated, Severity: v1alpha1.High, Count: pods}))
+	})
+})
+
+var _ = Describe("With findings switched off", func() {
+	restartedWith(func(o *operator.Options) { o.NoFindings = true })
+
+	It("none is reported", func() {
+		profile, namespace := Governed()
+		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "mounts"}, AutomountServiceAccountToken: ptr.To(true)}
+		Expect(admin.Create(ctx, account)).To(Succeed())
+		Consistently(func() []v1alpha1.Finding { return ReportOn(Default, namespace).Findings }).WithTimeout(time.Second).Should(BeEmpty())
+		eventuallyCompliance(profile, metav1.ConditionTrue, v1alpha1.ReasonCompliant)
+	})
+})
