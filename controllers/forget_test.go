@@ -25,7 +25,7 @@ func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 	for _, namespace := range []string{"shop", "till"} {
 		r.contests.corrected(namespace, deleted(reference("Role", "bulwark-dev")), noon)
 		r.contests.corrected(namespace, deleted(reference("Role", "bulwark-ops")), noon)
-		r.looks.note(namespace, noon)
+		r.looks.plan(namespace, noon)
 		r.arrivals.note(namespace, noon)
 	}
 	if _, err := r.reconcileNamed(t.Context(), requestFor("shop")); err != nil {
@@ -39,7 +39,7 @@ func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 	if diff := cmp.Diff(map[string]time.Time{"till": noon}, r.arrivals.at); diff != "" {
 		t.Errorf("arrivals that are remembered (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(map[string]time.Time{"till": noon}, r.looks.at); diff != "" {
+	if diff := cmp.Diff(map[string]time.Time{"till": noon}, r.looks.next); diff != "" {
 		t.Errorf("looks that are remembered (-want +got):\n%s", diff)
 	}
 }

@@ -72,7 +72,7 @@ func (r *NamespaceReconciler) wantsLook(p *pass, drifts []drift.Drift) bool {
 func (r *NamespaceReconciler) lookAtPods(ctx context.Context, p *pass) (*findings.PodFacts, error) {
 	facts := &findings.PodFacts{Violations: map[string]string{}}
 	if p.tightened && len(p.kept) == 0 && tightening.Clean(p.warned) {
-		r.looks.note(p.namespace.Name, r.Clock.Now())
+		r.planLook(p)
 		facts.Exempt = tightening.Exempt(p.warned)
 		return facts, nil
 	}
@@ -90,8 +90,18 @@ func (r *NamespaceReconciler) lookAtPods(ctx context.Context, p *pass) (*finding
 	if err != nil {
 		return nil, err
 	}
-	r.looks.note(p.namespace.Name, r.Clock.Now())
+	r.planLook(p)
 	return facts, nil
+}
+
+// planLook plans the next look. One follows soon after a level was put in place: admission takes a moment to hear of it, and a pod
+// may slip in meanwhile.
+func (r *NamespaceReconciler) planLook(p *pass) {
+	wait := lookInterval
+	if p.tightened {
+		wait = r.Recheck
+	}
+	r.looks.plan(p.namespace.Name, r.Clock.Now().Add(wait))
 }
 
 // eachPod reads the pods of a namespace page by page, up to a bound, and says how many there are beyond it.
@@ -141,49 +151,50 @@ func (r *NamespaceReconciler) dryRun(ctx context.Context, ns *corev1.Namespace, 
 	return r.Client.Patch(ctx, asked, client.RawPatch(types.MergePatchType, patch), client.DryRunAll, client.DisableReadYourWritesConsistency)
 }
 
-// looks remembers when the pods of each namespace were looked at. A restart forgets it, and then looks at all, evenly spread over an
-// interval.
+// looks remembers when the pods of each namespace are to be looked at next. A restart forgets it, and then looks at all, evenly
+// spread over an interval.
 type looks struct {
 	began time.Time
 
-	mu sync.Mutex
-	at map[string]time.Time
+	mu   sync.Mutex
+	next map[string]time.Time
 }
 
 func newLooks(now time.Time) *looks {
-	return &looks{began: now, at: map[string]time.Time{}}
+	return &looks{began: now, next: map[string]time.Time{}}
 }
 
-func (l *looks) last(namespace string) time.Time {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if at, looked := l.at[namespace]; looked {
-		return at
-	}
-	spread := fnv.New64a()
-	_, _ = spread.Write([]byte(namespace)) // It never fails.
-	return l.began.Add(-time.Duration(spread.Sum64() % uint64(lookInterval)))
+// due reports whether it is time to look, also if the clock has been set back.
+func (l *looks) due(namespace string, now time.Time) bool {
+	wait := l.at(namespace).Sub(now)
+	return wait <= 0 || wait > lookInterval
 }
 
 // until is how long there is until the next look, and at least a moment.
 func (l *looks) until(namespace string, now time.Time) time.Duration {
-	return max(time.Second, l.last(namespace).Add(lookInterval).Sub(now))
+	return min(max(time.Second, l.at(namespace).Sub(now)), lookInterval)
 }
 
-// due reports whether it is time to look again, also if the clock has been set back.
-func (l *looks) due(namespace string, now time.Time) bool {
-	since := now.Sub(l.last(namespace))
-	return since >= lookInterval || since < 0
-}
-
-func (l *looks) note(namespace string, now time.Time) {
+func (l *looks) at(namespace string) time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.at[namespace] = now
+	if at, planned := l.next[namespace]; planned {
+		return at
+	}
+	spread := fnv.New64a()
+	_, _ = spread.Write([]byte(namespace)) // It never fails.
+	return l.began.Add(time.Duration(spread.Sum64() % uint64(lookInterval)))
+}
+
+// plan sets when to look next.
+func (l *looks) plan(namespace string, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.next[namespace] = at
 }
 
 func (l *looks) forget(namespace string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.at, namespace)
+	delete(l.next, namespace)
 }
