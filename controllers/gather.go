@@ -73,7 +73,7 @@ func (r *NamespaceReconciler) stripped(
 ) ([]baseline.Object, error) {
 	var objects []baseline.Object
 	for _, o := range report.Objects {
-		if held[o.ObjectReference] || !wasInPlace(report, o.State) {
+		if held[o.ObjectReference] || !wasInPlace(report, o) {
 			continue
 		}
 		named := baseline.Named(o.ObjectReference, report.Namespace)

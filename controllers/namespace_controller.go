@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -185,13 +186,25 @@ func (p *pass) ours(o baseline.Object) bool {
 	if drift.Ours(o) {
 		return true
 	}
-	state, known := p.reported(baseline.Reference(o))
-	return known && wasInPlace(p.previous, state)
+	ref := baseline.Reference(o)
+	state, known := p.reported(ref)
+	return known && wasInPlace(p.previous, v1alpha1.ManagedObject{ObjectReference: ref, State: state})
 }
 
-// wasInPlace reports whether an object that a report holds in this state was made by Bulwark.
-func wasInPlace(report *v1alpha1.NamespacePosture, state v1alpha1.ObjectState) bool {
-	return report.Enforcement == v1alpha1.Enforce && (state == v1alpha1.ObjectCompliant || state == v1alpha1.ObjectDrifted)
+// wasInPlace reports whether an object that a report holds was made by Bulwark.
+func wasInPlace(report *v1alpha1.NamespacePosture, o v1alpha1.ManagedObject) bool {
+	if report.Enforcement != v1alpha1.Enforce {
+		return false
+	}
+	switch o.State {
+	case v1alpha1.ObjectCompliant, v1alpha1.ObjectDrifted:
+		return true
+	case v1alpha1.ObjectBlocked: // What it was before stays in place, if it was there.
+		return slices.ContainsFunc(report.InPlace, func(kept v1alpha1.ObjectContent) bool {
+			return kept.Object == o.ObjectReference && kept.Content != ""
+		})
+	}
+	return false
 }
 
 // reported is the state of an object in the last report.
