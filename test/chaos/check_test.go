@@ -17,6 +17,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/findings"
 )
 
 // check compares the world with the model, and is all the sentences that say where they differ.
@@ -26,7 +27,10 @@ type check struct {
 	namespaces  map[string]*corev1.Namespace
 	reports     map[string]*v1alpha1.NamespacePosture
 	objects     map[string][]baseline.Object
+	pods        map[string][]*corev1.Pod
 	differences []string
+
+	clusterRoles map[string]findings.Powers
 }
 
 // differences are what the world lacks of the model, or holds beyond it.
@@ -34,6 +38,7 @@ func (w *world) differences() ([]string, error) {
 	c := &check{
 		w: w, profiles: map[string]*v1alpha1.SecurityProfile{}, namespaces: map[string]*corev1.Namespace{},
 		reports: map[string]*v1alpha1.NamespacePosture{}, objects: map[string][]baseline.Object{},
+		pods: map[string][]*corev1.Pod{}, clusterRoles: map[string]findings.Powers{},
 	}
 	if err := c.read(); err != nil {
 		return nil, err
@@ -55,7 +60,9 @@ func (c *check) read() error {
 	var profiles v1alpha1.SecurityProfileList
 	var reports v1alpha1.NamespacePostureList
 	var namespaces corev1.NamespaceList
-	for _, list := range []client.ObjectList{&profiles, &namespaces, &reports} {
+	var pods corev1.PodList
+	var roles rbacv1.ClusterRoleList
+	for _, list := range []client.ObjectList{&profiles, &namespaces, &reports, &pods, &roles} {
 		if err := c.w.admin.List(c.w.ctx, list); err != nil {
 			return err
 		}
@@ -70,6 +77,12 @@ func (c *check) read() error {
 	}
 	for i := range reports.Items {
 		c.reports[reports.Items[i].Namespace] = &reports.Items[i]
+	}
+	for i := range pods.Items {
+		c.pods[pods.Items[i].Namespace] = append(c.pods[pods.Items[i].Namespace], &pods.Items[i])
+	}
+	for i := range roles.Items {
+		draw(c.clusterRoles, &roles.Items[i], findings.ClusterRoleOf)
 	}
 	for i := range baseline.Kinds[1:] {
 		if err := c.readKind(&baseline.Kinds[1:][i]); err != nil {
@@ -137,7 +150,7 @@ func (c *check) checkStatus(profile *v1alpha1.SecurityProfile) {
 		if report := c.reports[name]; report != nil {
 			total += report.DriftTotal
 			history = append(history, report.Drift...)
-			countByState(&want, report.Summary)
+			countByState(&want, report)
 		}
 	}
 	status := &profile.Status
@@ -157,10 +170,11 @@ func (c *check) checkStatus(profile *v1alpha1.SecurityProfile) {
 // checkConditions holds that the conditions follow from the counts.
 func (c *check) checkConditions(profile *v1alpha1.SecurityProfile, counts v1alpha1.NamespaceCounts) {
 	compliant := counts.Compliant == counts.Selected
-	ready := compliant || profile.EffectiveEnforcement() == v1alpha1.Audit
+	stalled := counts.Failed+counts.Conflicted > 0
+	ready := profile.EffectiveEnforcement() == v1alpha1.Audit || !stalled && counts.Drifted+counts.Blocked == 0
 	for condition, want := range map[string]bool{
 		v1alpha1.ConditionCompliant: compliant, v1alpha1.ConditionReady: ready,
-		v1alpha1.ConditionReconciling: false, v1alpha1.ConditionStalled: !ready,
+		v1alpha1.ConditionReconciling: !ready && !stalled, v1alpha1.ConditionStalled: !ready && stalled,
 	} {
 		if got := meta.IsStatusConditionTrue(profile.Status.Conditions, condition); got != want {
 			c.differ("profile %s is %s=%t with %+v", profile.Name, condition, got, counts)
@@ -184,14 +198,21 @@ func (c *check) checkHistory(profile *v1alpha1.SecurityProfile, history []v1alph
 	}
 }
 
-func countByState(counts *v1alpha1.NamespaceCounts, s v1alpha1.PostureSummary) {
-	switch {
+func countByState(counts *v1alpha1.NamespaceCounts, report *v1alpha1.NamespacePosture) {
+	if slices.ContainsFunc(report.Drift, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.Contested }) {
+		counts.Contested++
+	}
+	switch s := report.Summary; {
 	case s.Failed > 0:
 		counts.Failed++
 	case s.Conflicted > 0:
 		counts.Conflicted++
 	case s.Drifted > 0:
 		counts.Drifted++
+	case s.Blocked > 0:
+		counts.Blocked++
+	case len(report.FindingTotals) > 0:
+		counts.Weakened++
 	default:
 		counts.Compliant++
 	}
@@ -259,6 +280,10 @@ func (c *check) checkGoverned(ns *corev1.Namespace, profile *v1alpha1.SecurityPr
 		states[baseline.Reference(want)] = v1alpha1.ObjectCompliant
 	}
 	for _, d := range drift.Compare(desired, found, drift.Ours) {
+		if c.mayWait(ns, profile, d) {
+			states[d.Object] = v1alpha1.ObjectBlocked
+			continue
+		}
 		states[d.Object] = c.stateOf(ns, profile, d)
 		if states[d.Object] == v1alpha1.ObjectDrifted && profile.EffectiveEnforcement() == v1alpha1.Enforce {
 			c.differ("%s %s in namespace %s of profile %s is %s: %v", d.Object.Kind, d.Object.Name, ns.Name, profile.Name, d.Change, d.Fields)
@@ -309,7 +334,7 @@ func (c *check) checkReport(ns *corev1.Namespace, profile *v1alpha1.SecurityProf
 	ready := true
 	for _, o := range report.Objects {
 		got[o.ObjectReference] = o.State
-		ready = ready && o.State == v1alpha1.ObjectCompliant
+		ready = ready && (o.State == v1alpha1.ObjectCompliant || o.State == v1alpha1.ObjectBlocked)
 	}
 	if !maps.Equal(got, want) {
 		c.differ("the report of namespace %s is wrong: says %s, is %s", ns.Name, tell(got, want), tell(want, got))
@@ -318,6 +343,7 @@ func (c *check) checkReport(ns *corev1.Namespace, profile *v1alpha1.SecurityProf
 		c.differ("the report of namespace %s says ready=%t", ns.Name, report.Ready)
 	}
 	c.checkOpenDrift(report, want)
+	c.checkFindings(ns, profile, report)
 }
 
 // checkOpenDrift holds that what the history says is still so is so.
@@ -325,7 +351,7 @@ func (c *check) checkOpenDrift(report *v1alpha1.NamespacePosture, want map[v1alp
 	for _, entry := range report.Drift {
 		state, listed := want[entry.Object]
 		open := entry.State == v1alpha1.Present || entry.State == v1alpha1.Contested
-		if open && (!listed || state == v1alpha1.ObjectCompliant) {
+		if open && (!listed || state == v1alpha1.ObjectCompliant || state == v1alpha1.ObjectBlocked) {
 			c.differ("the report of namespace %s holds a drift of %s %s as %s", report.Namespace, entry.Object.Kind, entry.Object.Name, entry.State)
 		}
 	}

@@ -165,6 +165,15 @@ func randomSpec(r *rand.Rand, name string) v1alpha1.SecurityProfileSpec {
 		ExcludeNamespaces: []string{"default", "*-n9"},
 		NamespaceSelector: randomSelector(r),
 		Adoption:          v1alpha1.NeverAdopt,
+		Rollout:           v1alpha1.Immediate,
+	}
+	if maybe(r, 0.35) {
+		spec.Rollout = v1alpha1.WhenSafe
+	}
+	if maybe(r, 0.15) {
+		spec.Findings = &v1alpha1.Findings{Mode: v1alpha1.NoFindings}
+	} else if maybe(r, 0.2) {
+		spec.Findings = &v1alpha1.Findings{Mode: v1alpha1.ReportFindings, Ignore: []v1alpha1.FindingID{v1alpha1.NetworkReopened, v1alpha1.PodSecurityViolated}}
 	}
 	if strings.HasSuffix(name, "-adopts") {
 		spec.Adoption = v1alpha1.Adopt
@@ -182,7 +191,7 @@ func randomSpec(r *rand.Rand, name string) v1alpha1.SecurityProfileSpec {
 		spec.Limits = []v1alpha1.LimitRangeItem{{Type: corev1.LimitTypeContainer, Max: amount("cpu", 1+r.IntN(4))}}
 	}
 	for i := range r.IntN(3) {
-		quota := corev1.ResourceQuotaSpec{Hard: amount("pods", 10+r.IntN(5))}
+		quota := corev1.ResourceQuotaSpec{Hard: amount("pods", 2+r.IntN(9))}
 		if maybe(r, 0.4) {
 			quota.Scopes = []corev1.ResourceQuotaScope{oneOf(r, corev1.ResourceQuotaScopeNotBestEffort, corev1.ResourceQuotaScopeTerminating)}
 		}

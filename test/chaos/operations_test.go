@@ -38,6 +38,9 @@ var operations = []operation{
 	{"tamper with the default service account", 3, (*world).tamperWithDefaultAccount},
 	{"tamper with a report", 5, (*world).tamperWithReport},
 	{"forge an object", 4, (*world).forge},
+	{"create a pod", 14, (*world).createPod},
+	{"delete the pods of a namespace", 3, (*world).deletePods},
+	{"fight over an object", 2, (*world).fight},
 }
 
 func (o operation) chance() int { return o.weight }
@@ -187,11 +190,17 @@ func (w *world) createForeign(r *rand.Rand) (bool, error) {
 	meta := metav1.ObjectMeta{Namespace: name, Name: fmt.Sprintf("tenant-%d", w.foreigners)}
 	object := oneOf[client.Object](r,
 		&networkingv1.NetworkPolicy{ObjectMeta: meta, Spec: networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{"Ingress"}}},
-		&corev1.LimitRange{ObjectMeta: meta, Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypePod, Max: amount("cpu", 99)}}}},
+		&networkingv1.NetworkPolicy{ObjectMeta: meta, Spec: networkingv1.NetworkPolicySpec{
+			PolicyTypes: []networkingv1.PolicyType{"Ingress", "Egress"},
+			Ingress:     []networkingv1.NetworkPolicyIngressRule{{From: []networkingv1.NetworkPolicyPeer{{NamespaceSelector: &metav1.LabelSelector{}}}}},
+			Egress:      []networkingv1.NetworkPolicyEgressRule{{}},
+		}},
+		&corev1.LimitRange{ObjectMeta: meta, Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer, Default: amount("cpu", 99)}}}},
 		&corev1.ServiceAccount{ObjectMeta: meta},
 		&corev1.ConfigMap{ObjectMeta: meta},
 		&rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}}}},
-		&rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"}},
+		&rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: oneOf(r, "cluster-admin", "view", "edit")},
+			Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "Group", Name: oneOf(r, "on-call", "outsiders", "system:authenticated")}}},
 	)
 	if !found {
 		return true, nil

@@ -101,7 +101,8 @@ func (w *world) noteStripping(object baseline.Object) error {
 		return err
 	}
 	remembered := report.Enforcement == v1alpha1.Enforce && slices.ContainsFunc(report.Objects, func(o v1alpha1.ManagedObject) bool {
-		return o.ObjectReference == baseline.Reference(object) && (o.State == v1alpha1.ObjectCompliant || o.State == v1alpha1.ObjectDrifted)
+		inPlace := o.State == v1alpha1.ObjectCompliant || o.State == v1alpha1.ObjectDrifted || o.State == v1alpha1.ObjectBlocked
+		return o.ObjectReference == baseline.Reference(object) && inPlace
 	})
 	w.model.strip(ns.UID, key(object.(client.Object)), remembered)
 	return nil

@@ -1,0 +1,74 @@
+package chaos
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bulwark-dev/bulwark/test/fixture"
+)
+
+// createPod creates a pod that some Pod Security level refuses, or none, and that may be too large for a LimitRange. Nothing runs it: it
+// stands for one that does.
+func (w *world) createPod(r *rand.Rand) (bool, error) {
+	name, found := pick(r, w.model.namespaces)
+	w.foreigners++
+	pod := oneOf(r, fixture.RestrictedPod, fixture.RestrictedPod, fixture.PrivilegedPod)(name, fmt.Sprintf("pod-%d", w.foreigners))
+	if maybe(r, 0.3) {
+		pod.Spec.SecurityContext.RunAsNonRoot = nil
+	}
+	if maybe(r, 0.5) {
+		pod.Spec.Containers[0].Resources.Limits = amount("cpu", 1+r.IntN(4))
+	}
+	if !found {
+		return true, nil
+	}
+	return w.create(pod, func() {})
+}
+
+func (w *world) deletePods(r *rand.Rand) (bool, error) {
+	name, found := pick(r, w.model.namespaces)
+	if !found {
+		return true, nil
+	}
+	return false, w.insist(func() error {
+		err := w.admin.DeleteAllOf(w.ctx, &corev1.Pod{}, client.InNamespace(name), client.GracePeriodSeconds(0))
+		return client.IgnoreNotFound(err)
+	})
+}
+
+// fight sets a field back as often as the operator corrects it, for a while.
+func (w *world) fight(r *rand.Rand) (bool, error) {
+	name, found := pick(r, w.model.namespaces)
+	if !found {
+		return true, nil
+	}
+	policy := &networkingv1.NetworkPolicy{ObjectMeta: objectMeta(name, "bulwark-default-deny")}
+	if _, foreign := w.model.foreign[key(policy)]; foreign {
+		return true, nil
+	}
+	for range 8 {
+		err := w.insist(func() error {
+			if err := w.admin.Get(w.ctx, client.ObjectKeyFromObject(policy), policy); err != nil {
+				return err
+			}
+			loosen(policy)
+			return w.admin.Update(w.ctx, policy, client.FieldOwner("chaos-rival"))
+		})
+		if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if err := pause(w.ctx, 100*time.Millisecond); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,150 @@
+package chaos
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/findings"
+	"github.com/bulwark-dev/bulwark/internal/tightening"
+)
+
+// facts are those on a namespace, drawn from its objects as they are.
+func (c *check) facts(namespace string) *findings.Facts {
+	f := &findings.Facts{
+		Policies: map[string]findings.Policy{}, Bindings: map[string]findings.Binding{}, Accounts: map[string]findings.MountedToken{},
+		Limits: map[string]findings.LimitDefaults{}, Roles: map[string]findings.Powers{}, ClusterRoles: c.clusterRoles,
+	}
+	for _, o := range c.objects[namespace] {
+		if _, ours := o.GetLabels()[v1alpha1.ProfileLabel]; ours {
+			continue
+		}
+		switch o := o.(type) {
+		case *networkingv1.NetworkPolicy:
+			draw(f.Policies, o, findings.PolicyOf)
+		case *corev1.LimitRange:
+			draw(f.Limits, o, findings.LimitsOf)
+		case *corev1.ServiceAccount:
+			draw(f.Accounts, o, findings.AccountOf)
+		case *rbacv1.Role:
+			draw(f.Roles, o, findings.RoleOf)
+		case *rbacv1.RoleBinding:
+			draw(f.Bindings, o, findings.BindingOf)
+		}
+	}
+	return f
+}
+
+func draw[O client.Object, F any](into map[string]F, o O, fact func(O) (F, bool)) {
+	if f, any := fact(o); any {
+		into[o.GetName()] = f
+	}
+}
+
+// checkFindings holds that the report finds what weakens the baseline, and nothing else.
+func (c *check) checkFindings(ns *corev1.Namespace, profile *v1alpha1.SecurityProfile, report *v1alpha1.NamespacePosture) {
+	var want []v1alpha1.Finding
+	if profile.Spec.Findings == nil || profile.Spec.Findings.Mode != v1alpha1.NoFindings {
+		facts := c.facts(ns.Name)
+		if level, declared := findings.LevelOf(profile); declared && profile.LooksFor(v1alpha1.PodSecurityViolated) {
+			facts.Pods.Violations = map[string]string{}
+			for _, pod := range c.pods[ns.Name] {
+				if violation, violates := level.Violation(pod); violates {
+					facts.Pods.Violations[pod.Name] = violation
+				}
+			}
+		}
+		want = findings.Judge(profile, ns.Name, facts)
+	}
+	got := report.Findings
+	if diff := cmp.Diff(want[:min(len(want), v1alpha1.MaxFindings)], got, cmpopts.EquateEmpty()); diff != "" {
+		c.differ("the report of namespace %s finds something else (-want +got): %s", ns.Name, diff)
+	}
+	if diff := cmp.Diff(findings.Total(want), report.FindingTotals, cmpopts.EquateEmpty()); diff != "" {
+		c.differ("the report of namespace %s counts findings otherwise (-want +got): %s", ns.Name, diff)
+	}
+}
+
+// mayWait reports whether the report says that an object waits, and holds that it has reason to: what it would refuse is there, and what
+// the report remembers to be in its place is.
+func (c *check) mayWait(ns *corev1.Namespace, profile *v1alpha1.SecurityProfile, d drift.Drift) bool {
+	report := c.reports[ns.Name]
+	if report == nil || profile.EffectiveEnforcement() != v1alpha1.Enforce || !profile.WaitsUntilSafe() {
+		return false
+	}
+	waits := slices.ContainsFunc(report.Objects, func(o v1alpha1.ManagedObject) bool {
+		return o.ObjectReference == d.Object && o.State == v1alpha1.ObjectBlocked
+	})
+	if !waits {
+		return false
+	}
+	if !slices.ContainsFunc(report.Blocked, func(b v1alpha1.BlockedObject) bool { return b.Object == d.Object }) {
+		c.differ("%s %s in namespace %s waits, and nothing says why", d.Object.Kind, d.Object.Name, ns.Name)
+	}
+	if !c.refusesSomething(ns, profile, d.Want) {
+		c.differ("%s %s in namespace %s waits, and would refuse nothing", d.Object.Kind, d.Object.Name, ns.Name)
+	}
+	c.checkInPlace(report, d)
+	return true
+}
+
+// refusesSomething reports whether a pod that is there would be refused, or more is used than there would be.
+func (c *check) refusesSomething(ns *corev1.Namespace, profile *v1alpha1.SecurityProfile, want baseline.Object) bool {
+	pods := c.pods[ns.Name]
+	switch want := want.(type) {
+	case *corev1.Namespace:
+		level, declared := findings.LevelOf(profile)
+		return declared && slices.ContainsFunc(pods, func(pod *corev1.Pod) bool {
+			_, violates := level.Violation(pod)
+			return violates
+		})
+	case *corev1.LimitRange:
+		check := tightening.NewLimitCheck(want.Spec.Limits, nil)
+		for _, pod := range pods {
+			check.Add(pod)
+		}
+		return !check.Result().Empty()
+	case *corev1.ResourceQuota:
+		return want.Spec.Hard.Pods().Value() < int64(len(pods))
+	}
+	return false
+}
+
+// checkInPlace holds that what the report remembers to be in place of an object that waits is in place.
+func (c *check) checkInPlace(report *v1alpha1.NamespacePosture, d drift.Drift) {
+	i := slices.IndexFunc(report.InPlace, func(o v1alpha1.ObjectContent) bool { return o.Object == d.Object })
+	if i < 0 {
+		c.differ("%s %s in namespace %s waits, and nothing says what is in its place", d.Object.Kind, d.Object.Name, report.Namespace)
+		return
+	}
+	live := ""
+	switch o := d.Got.(type) {
+	case *corev1.Namespace:
+		live = asJSON(tightening.EnforcedLabels(o.Labels))
+	case *corev1.LimitRange:
+		live = asJSON(o.Spec)
+	case *corev1.ResourceQuota:
+		live = asJSON(o.Spec)
+	}
+	if live != report.InPlace[i].Content {
+		c.differ("%s %s in namespace %s waits; in its place should be %s and is %s",
+			d.Object.Kind, d.Object.Name, report.Namespace, report.InPlace[i].Content, live)
+	}
+}
+
+func asJSON(v any) string {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(data)
+}
