@@ -280,17 +280,17 @@ func (s *suite) account(t *testing.T, w *world, operated, struck map[string]int,
 	if err := w.admin.List(w.ctx, &reports); err != nil {
 		t.Fatal(err)
 	}
-	drifts := int64(0)
+	drifts, found, blocked := int64(0), 0, 0
 	for _, report := range reports.Items {
-		drifts += report.DriftTotal
+		drifts, found, blocked = drifts+report.DriftTotal, found+len(report.Findings), blocked+int(report.Summary.Blocked)
 	}
 	s.drifts += drifts
 	s.kills, s.injected = s.kills+kills, s.injected+injected
 	if len(writes) < leastWrites || kills == 0 {
 		t.Errorf("in the turmoil the operator made %d writes and was killed %d times while it was up", len(writes), kills)
 	}
-	t.Logf("%d writes, %d drifts recorded; %d replicas, killed %d times while up, ended by themselves %d times; %d faults of single calls\nfaults: %s\noperations: %s\n%d namespaces, %d profiles at the end",
-		len(writes), drifts, len(w.replicas), kills, exits, injected, counts(struck), counts(operated), len(w.model.namespaces), len(w.model.profiles))
+	t.Logf("%d writes, %d drifts recorded, %d findings and %d blocked objects at the end; %d replicas, killed %d times while up, ended by themselves %d times; %d faults of single calls\nfaults: %s\noperations: %s\n%d namespaces, %d profiles at the end",
+		len(writes), drifts, found, blocked, len(w.replicas), kills, exits, injected, counts(struck), counts(operated), len(w.model.namespaces), len(w.model.profiles))
 }
 
 func counts(of map[string]int) string {
