@@ -40,6 +40,7 @@ build: ## Build the operator into bin/.
 test: controlplane build ## Run every test, the suites on a real control plane included (about 5 minutes).
 	@echo "running the tests; the suites on a control plane take about 5 minutes"
 	go test ./... -count=1 -timeout 20m
+	cd test/oracle && go test ./... -count=1
 
 FUZZTIME ?= 30s
 
@@ -72,6 +73,7 @@ verify: generate ## Check that what is generated and the module files are up to 
 	go mod tidy -diff
 	cd hack/controlplane && go mod tidy -diff
 	cd hack/tools && go mod tidy -diff
+	cd test/oracle && go mod tidy -diff
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "not formatted: run gofmt -w"; exit 1; }
 	@git diff --exit-code -- api config || { echo "generated files were not up to date: commit what make generate made"; exit 1; }
 

@@ -11,6 +11,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	netutils "k8s.io/utils/net"
 	"k8s.io/utils/ptr"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
@@ -76,7 +77,7 @@ func rules(spec *networkingv1.NetworkPolicySpec, direction networkingv1.PolicyTy
 // are a whole.
 func openings(direction networkingv1.PolicyType, rules []rule) []Opening {
 	var open []Opening
-	var blocks []*networkingv1.IPBlock
+	var blocks, atAllPorts []*networkingv1.IPBlock
 	var ports []string
 	for _, r := range rules {
 		at := portsString(r.ports)
@@ -87,7 +88,9 @@ func openings(direction networkingv1.PolicyType, rules []rule) []Opening {
 			switch {
 			case peer.IPBlock != nil:
 				blocks = append(blocks, peer.IPBlock)
-				if !slices.Contains(ports, at) {
+				if at == "" {
+					atAllPorts = append(atAllPorts, peer.IPBlock)
+				} else if !slices.Contains(ports, at) {
 					ports = append(ports, at)
 				}
 			case everyNamespace(peer.NamespaceSelector):
@@ -95,15 +98,17 @@ func openings(direction networkingv1.PolicyType, rules []rule) []Opening {
 			}
 		}
 	}
-	if wide(blocks) {
-		at := ""
-		if !slices.Contains(ports, "") {
-			at = strings.Join(ports, ", ")
-		}
-		open = append(open, Opening{direction, blocksString(blocks), at})
+	switch { // A narrow block at all ports does not open all ports of a wide one.
+	case wide(atAllPorts):
+		open = append(open, Opening{direction, blocksString(atAllPorts), ""})
+	case wide(blocks):
+		open = append(open, Opening{direction, blocksString(blocks), strings.Join(ports, ", ")})
 	}
 	return open
 }
+
+// someNamespace stands for a namespace's name that is not known. No selector can list it, since no label's value holds a slash.
+const someNamespace = "some/namespace"
 
 // everyNamespace reports whether a selector matches a namespace that nobody gave a label: it bears none but its name, which is not
 // known here. Then it matches nearly all of them.
@@ -112,7 +117,7 @@ func everyNamespace(selector *metav1.LabelSelector) bool {
 		return false
 	}
 	s, err := metav1.LabelSelectorAsSelector(selector)
-	return err == nil && s.Matches(labels.Set{corev1.LabelMetadataName: "a-namespace-of-somebody-else"})
+	return err == nil && s.Matches(labels.Set{corev1.LabelMetadataName: someNamespace})
 }
 
 // podsOfEveryNamespace names the peer. A selector of its pods narrows nothing: their labels are in the hands of whoever owns them.
@@ -141,14 +146,14 @@ var globalUnicast = netip.MustParsePrefix("2000::/3")
 func wide(blocks []*networkingv1.IPBlock) bool {
 	var union netipx.IPSetBuilder
 	for _, block := range blocks {
-		cidr, err := netip.ParsePrefix(block.CIDR)
-		if err != nil {
+		cidr, ok := prefix(block.CIDR)
+		if !ok {
 			continue // The API server lets none such in.
 		}
 		var one netipx.IPSetBuilder
 		one.AddPrefix(cidr)
 		for _, except := range block.Except {
-			if cidr, err := netip.ParsePrefix(except); err == nil {
+			if cidr, ok := prefix(except); ok {
 				one.RemovePrefix(cidr)
 			}
 		}
@@ -174,6 +179,19 @@ func wide(blocks []*networkingv1.IPBlock) bool {
 		}
 	}
 	return v4 >= wideIPv4 || v6 >= wideIPv6
+}
+
+// prefix is an address block as NetworkPolicies hold it. API servers before 1.36 let in leading zeros, such as 0.0.0.0/00, and
+// IPv4-mapped addresses, and later ones keep those that they have.
+func prefix(cidr string) (netip.Prefix, bool) {
+	_, block, err := netutils.ParseCIDRSloppy(cidr)
+	if err != nil {
+		return netip.Prefix{}, false
+	}
+	addr, ok := netip.AddrFromSlice(block.IP)
+	fixed, length := block.Mask.Size()
+	addr = addr.Unmap()
+	return netip.PrefixFrom(addr, fixed-(length-addr.BitLen())), ok
 }
 
 // share is the share of a prefix in what it is a part of, of which it fixes so many more bits.
