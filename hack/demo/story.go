@@ -55,7 +55,7 @@ func run(ctx context.Context, out io.Writer, once bool) (err error) {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	for _, act := range []func(context.Context) error{s.namespaces, s.profiles, s.effects, s.tampering, s.reports} {
+	for _, act := range []func(context.Context) error{s.namespaces, s.profiles, s.effects, s.tampering, s.reports, s.weaknesses} {
 		if err := act(ctx); err != nil {
 			return err
 		}
@@ -150,13 +150,31 @@ func (s *stage) reports(ctx context.Context) error {
 		"describe securityprofile restricted",
 		"get events -n default --field-selector=reason=DriftCorrected",
 		"wait --for=condition=Ready securityprofile --all --timeout=60s",
-		"get secprof",
 	} {
 		if err := s.show(ctx, args); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (s *stage) weaknesses(ctx context.Context) error {
+	s.title("What weakens the baseline though it is not Bulwark's")
+	findings := `{range .findings[*]}{.severity}{"\t"}{.id}{"\t"}{.object.name}{"\t"}{.message}{"\n"}{end}`
+	if err := s.eventuallyContains(ctx, "get nspost posture -n shop -o jsonpath="+findings, 1, "PrivilegedBinding"); err != nil {
+		return err
+	}
+	compliant := "get securityprofile restricted -o jsonpath={.status.conditions[?(@.type==\"Compliant\")].reason}"
+	if err := s.eventually(ctx, compliant, "Weakened"); err != nil {
+		return err
+	}
+	if err := s.show(ctx, "delete rolebinding too-much -n shop"); err != nil {
+		return err
+	}
+	if err := s.eventually(ctx, compliant, "Compliant"); err != nil {
+		return err
+	}
+	return s.show(ctx, "get secprof")
 }
 
 // fields splits a command line at spaces. No argument of the story has one, but for the jsonpath of reports.
