@@ -23,14 +23,14 @@ type operation struct {
 }
 
 var operations = []operation{
-	{"create a profile", 9, (*world).createProfile},
+	{"create a profile", 12, (*world).createProfile},
 	{"edit a profile", 9, (*world).editProfile},
 	{"change a profile's priority", 6, (*world).changePriority},
-	{"delete a profile", 3, (*world).deleteProfile},
+	{"delete a profile", 2, (*world).deleteProfile},
 	{"create a namespace", 10, (*world).createNamespace},
 	{"create an occupied namespace", 2, (*world).createOccupied},
 	{"label a namespace", 9, (*world).labelNamespace},
-	{"delete a namespace", 3, (*world).deleteNamespace},
+	{"delete a namespace", 2, (*world).deleteNamespace},
 	{"create a foreign object", 6, (*world).createForeign},
 	{"fill the quota of reports", 2, (*world).fillReportQuota},
 	{"tamper with an object", 45, (*world).tamperWithObject},
@@ -39,8 +39,8 @@ var operations = []operation{
 	{"tamper with a report", 5, (*world).tamperWithReport},
 	{"forge an object", 4, (*world).forge},
 	{"create a pod", 14, (*world).createPod},
-	{"delete the pods of a namespace", 3, (*world).deletePods},
-	{"fight over an object", 2, (*world).fight},
+	{"delete the pods of a namespace", 2, (*world).deletePods},
+	{"fight over an object", 3, (*world).fight},
 }
 
 func (o operation) chance() int { return o.weight }
@@ -109,7 +109,7 @@ func (w *world) deleteProfile(r *rand.Rand) (bool, error) {
 
 func (w *world) createNamespace(r *rand.Rand) (bool, error) {
 	name := fmt.Sprintf("%sn%d", w.model.prefix, r.IntN(10))
-	tier := oneOf(r, "a", "b", "none")
+	tier := oneOf(r, "a", "a", "b", "b", "none")
 	if _, exists := w.model.namespaces[name]; exists {
 		return true, nil
 	}
@@ -158,7 +158,7 @@ func (w *world) occupant(r *rand.Rand, namespace string) client.Object {
 
 func (w *world) labelNamespace(r *rand.Rand) (bool, error) {
 	name, found := pick(r, w.model.namespaces)
-	tier := oneOf(r, "a", "b", "none")
+	tier := oneOf(r, "a", "a", "b", "b", "none")
 	if !found {
 		return true, nil
 	}
