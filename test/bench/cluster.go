@@ -145,11 +145,10 @@ func (c *cluster) ready(ctx context.Context, o *controlplane.Operator) error {
 
 // verified waits until the operator has looked at every namespace at least once and has nothing left to do.
 func (c *cluster) verified(ctx context.Context, o *controlplane.Operator, namespaces int) error {
-	reader, err := c.plane.ServiceAccountConfig(ctx, floorNamespace, "floor") // It may read the operator's metrics.
+	metrics, err := c.scraper(ctx, o)
 	if err != nil {
 		return err
 	}
-	metrics := newScraper(o.Metrics, reader.BearerToken)
 	defer metrics.close()
 	what := fmt.Sprintf("the operator to look at %d namespaces (see %s)", namespaces, o.Log)
 	return await(ctx, what, 5*time.Minute, 100*time.Millisecond, func(ctx context.Context) (bool, error) {
@@ -159,6 +158,15 @@ func (c *cluster) verified(ctx context.Context, o *controlplane.Operator, namesp
 		}
 		return m.idle("namespace", namespaces) && m.idle("securityprofile", 0), stillRuns(o)
 	})
+}
+
+// scraper reads an operator's metrics.
+func (c *cluster) scraper(ctx context.Context, o *controlplane.Operator) (*scraper, error) {
+	reader, err := c.plane.ServiceAccountConfig(ctx, floorNamespace, "floor") // It may read them.
+	if err != nil {
+		return nil, err
+	}
+	return newScraper(o.Metrics, reader.BearerToken), nil
 }
 
 func stillRuns(o *controlplane.Operator) error {

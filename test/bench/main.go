@@ -44,6 +44,7 @@ func scenarios() []scenario {
 		{"drift", (*bench).drift},
 		{"rollout", (*bench).rollout},
 		{"failover", (*bench).failover},
+		{"findings", (*bench).findings},
 		{"scale", (*bench).scale},
 	}
 }

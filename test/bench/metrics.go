@@ -44,6 +44,16 @@ func (m metrics) sum(name, label string) (sum float64, series int) {
 	return sum, series
 }
 
+// total adds up all series of that name.
+func (m metrics) total(name string) (sum float64) {
+	for key, value := range m {
+		if metric, _, _ := strings.Cut(key, "{"); metric == name {
+			sum += value
+		}
+	}
+	return sum
+}
+
 // idle reports whether nothing waits for a controller and nothing is at work, after at least so many passes.
 func (m metrics) idle(controller string, passes int) bool {
 	done, _ := m.sum("controller_runtime_reconcile_total", `controller="`+controller+`"`)

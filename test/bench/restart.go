@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/bulwark-dev/bulwark/test/controlplane"
 )
 
 // settle is how long after it has looked at everything the operator's memory is read.
@@ -14,7 +16,7 @@ type restart struct {
 	synced, verified float64 // seconds since the process began
 	resident, peak   float64 // bytes
 	cpu              float64 // seconds, till all was verified
-	writes           float64
+	writes, calls    float64
 	apiServer, etcd  float64 // bytes
 }
 
@@ -42,7 +44,7 @@ func (c *cluster) scaleStep(ctx context.Context, size, foreign int, last bool) (
 }
 
 // restart kills the operator and starts it again.
-func (c *cluster) restart(ctx context.Context) (*restart, error) {
+func (c *cluster) restart(ctx context.Context, args ...string) (*restart, error) {
 	namespaces, err := c.countNamespaces(ctx)
 	if err != nil {
 		return nil, err
@@ -55,7 +57,7 @@ func (c *cluster) restart(ctx context.Context) (*restart, error) {
 		return nil, err
 	}
 	r, began := &restart{}, time.Now()
-	if c.operator, err = c.launch(ctx, "--leader-elect=false"); err != nil {
+	if c.operator, err = c.launch(ctx, append(args, "--leader-elect=false")...); err != nil {
 		return nil, err
 	}
 	if err := c.ready(ctx, c.operator); err != nil {
@@ -76,6 +78,9 @@ func (c *cluster) inspect(ctx context.Context, r *restart) error {
 		return err
 	}
 	r.cpu, r.apiServer = operator.cpuSeconds, apiServer.resident
+	if r.calls, err = c.calls(ctx, c.operator); err != nil {
+		return err
+	}
 	if err := pause(ctx, settle); err != nil {
 		return err
 	}
@@ -96,6 +101,20 @@ func (c *cluster) inspect(ctx context.Context, r *restart) error {
 	writes, err := c.trail.Next()
 	r.writes = float64(len(stored(writes)))
 	return err
+}
+
+// calls is how many calls the operator has made, watches included.
+func (c *cluster) calls(ctx context.Context, o *controlplane.Operator) (float64, error) {
+	metrics, err := c.scraper(ctx, o)
+	if err != nil {
+		return 0, err
+	}
+	defer metrics.close()
+	m, err := metrics.scrape(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return m.total("rest_client_requests_total"), nil
 }
 
 // judgeRestarts makes the figures of one step.
