@@ -35,7 +35,8 @@ type SecurityProfileReconciler struct {
 	// Protected are names and globs of namespaces that are never selected.
 	Protected []string
 
-	throttle throttle
+	publication *publication // nil if reports are not published as Reports of openreports.io
+	throttle    throttle
 }
 
 // Reconcile keeps the finalizer and the status of one profile.
@@ -68,6 +69,7 @@ func (r *SecurityProfileReconciler) report(ctx context.Context, profile *v1alpha
 	if err != nil {
 		return err
 	}
+	r.publication.setCondition(status, r.Clock.Now())
 	r.Metrics.summed(profile.Name, status)
 	return r.writeStatus(ctx, profile, status)
 }

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
@@ -55,6 +56,8 @@ type Options struct {
 	RecheckInterval time.Duration
 	// Findings says to look for what weakens baselines though Bulwark does not own it.
 	Findings bool
+	// OpenReports says to write reports as Reports of openreports.io too, where the cluster knows these.
+	OpenReports bool
 }
 
 // Setup adds both controllers to the manager.
@@ -91,6 +94,11 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 	}
 	profiles := &SecurityProfileReconciler{
 		Client: mgr.GetClient(), Metrics: metrics, Clock: o.Clock, Protected: o.Protected,
+	}
+	if o.OpenReports {
+		if profiles.publication, err = newPublication(mgr, o.RecheckInterval); err != nil {
+			return fmt.Errorf("setting up the publication of reports: %w", err)
+		}
 	}
 	if err := profiles.setup(mgr); err != nil {
 		return fmt.Errorf("setting up the profile controller: %w", err)
@@ -138,6 +146,9 @@ func (r *SecurityProfileReconciler) setup(mgr manager.Manager) error {
 		WithOptions(options(1))
 	for i := range baseline.Kinds[1:] {
 		b = b.Watches(baseline.Kinds[1:][i].New(), enqueueLabelled())
+	}
+	if r.publication != nil {
+		b = b.WatchesRawSource(source.Channel(r.publication.changed, enqueueAllProfiles(r.Client)))
 	}
 	return b.Complete(reconcile.AsReconciler(r.Client, r))
 }

@@ -262,9 +262,13 @@ func setConditions(status *v1alpha1.SecurityProfileStatus, hold []metav1.Conditi
 			meta.RemoveStatusCondition(&status.Conditions, conditionType)
 			continue
 		}
-		condition := hold[i]
-		condition.ObservedGeneration = status.ObservedGeneration
-		condition.LastTransitionTime = metav1.NewTime(now).Rfc3339Copy()
-		meta.SetStatusCondition(&status.Conditions, condition)
+		setCondition(status, hold[i], now)
 	}
+}
+
+// setCondition makes one condition what it is by now.
+func setCondition(status *v1alpha1.SecurityProfileStatus, condition metav1.Condition, now time.Time) {
+	condition.ObservedGeneration = status.ObservedGeneration
+	condition.LastTransitionTime = metav1.NewTime(now).Rfc3339Copy()
+	meta.SetStatusCondition(&status.Conditions, condition)
 }

@@ -11,6 +11,9 @@ const (
 	ConditionReconciling = "Reconciling"
 	// ConditionStalled is True when the roll-out cannot finish without somebody's help, and absent otherwise.
 	ConditionStalled = "Stalled"
+	// ConditionPublished is True when reports are also written as Reports of openreports.io, False when they should be and cannot,
+	// and absent when they should not. It does not bear on whether the profile is Ready.
+	ConditionPublished = "ReportsPublished"
 )
 
 // The reasons of these conditions.
@@ -35,6 +38,15 @@ const (
 	ReasonWeakened = "Weakened"
 	// ReasonCompliant: every governed namespace holds exactly what is declared.
 	ReasonCompliant = "Compliant"
+
+	// ReasonPublishing: each report is also written as a Report of openreports.io.
+	ReasonPublishing = "Publishing"
+	// ReasonNotInstalled: the API server does not know the Reports of openreports.io.
+	ReasonNotInstalled = "OpenReportsNotInstalled"
+	// ReasonForbidden: the operator may not write Reports of openreports.io.
+	ReasonForbidden = "OpenReportsForbidden"
+	// ReasonPublishingFailed: Reports of openreports.io could not be read.
+	ReasonPublishingFailed = "PublishingFailed"
 )
 
 // The reasons of events on a SecurityProfile and on a Namespace.

@@ -186,7 +186,8 @@ type SecurityProfileStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions are Ready and Compliant, always, and Reconciling and Stalled while they are true.
+	// conditions are Ready and Compliant, always, Reconciling and Stalled while they are true, and ReportsPublished where the
+	// operator is to write reports as Reports of openreports.io too.
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16

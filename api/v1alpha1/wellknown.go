@@ -25,6 +25,8 @@ const (
 	NamePrefix = "bulwark-"
 	// PostureName is the name of the one NamespacePosture of a namespace.
 	PostureName = "posture"
+	// ReportName is the name of the one Report of openreports.io of a namespace.
+	ReportName = "bulwark"
 	// OperatorNamespace is the namespace that the operator runs in by default.
 	OperatorNamespace = "bulwark-system"
 

@@ -65,6 +65,7 @@ func parse(args []string, stderr io.Writer) (operator.Options, error) {
 	flags.StringVar(&o.PprofAddress, "pprof-bind-address", "0",
 		"where the Go runtime's profiles are served, without TLS and to anybody who can reach it, so best on loopback; 0 is nowhere")
 	findings := flags.Bool("findings", true, "look for what weakens baselines though Bulwark does not own it, as profiles say under spec.findings")
+	flags.BoolVar(&o.OpenReports, "openreports", false, "write each NamespacePosture as a Report of openreports.io too, where its CRD is installed")
 	o.Contest = controllers.DefaultContest
 	flags.IntVar(&o.Contest.Threshold, "contest-threshold", o.Contest.Threshold, "how many corrections of the same field within --contest-window make it contested")
 	flags.DurationVar(&o.Contest.Window, "contest-window", o.Contest.Window, "how long a correction counts")

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	reportsv1alpha1 "github.com/openreports/reports-api/apis/openreports.io/v1alpha1"
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -63,6 +64,8 @@ type Options struct {
 	RecheckInterval time.Duration
 	// NoFindings switches findings off, whatever profiles say.
 	NoFindings bool
+	// OpenReports says to write reports as Reports of openreports.io too, where the cluster knows these.
+	OpenReports bool
 	// SeveralInOneProcess permits it, for tests.
 	SeveralInOneProcess bool
 }
@@ -101,6 +104,7 @@ func Scheme() *runtime.Scheme {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
 	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+	utilruntime.Must(reportsv1alpha1.Install(scheme))
 	return scheme
 }
 
@@ -136,6 +140,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	if err := controllers.Setup(ctx, mgr, controllers.Options{
 		Concurrency: o.Concurrency, Protected: protected, Registry: o.Registry,
 		Clock: o.Clock, Contest: o.Contest, RecheckInterval: o.RecheckInterval, Findings: !o.NoFindings,
+		OpenReports: o.OpenReports,
 	}); err != nil {
 		return err
 	}
