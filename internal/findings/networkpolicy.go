@@ -144,7 +144,25 @@ var globalUnicast = netip.MustParsePrefix("2000::/3")
 
 // wide reports whether address blocks come to a sixteenth of all IPv4 addresses, or of those IPv6 addresses that the Internet has.
 func wide(blocks []*networkingv1.IPBlock) bool {
-	var union netipx.IPSetBuilder
+	var v4, v6 float64
+	for _, prefix := range union(blocks) {
+		switch {
+		case prefix.Addr().Is4():
+			v4 += share(prefix.Bits())
+		case prefix.Bits() <= globalUnicast.Bits():
+			if prefix.Overlaps(globalUnicast) {
+				v6 = 1
+			}
+		case globalUnicast.Contains(prefix.Addr()):
+			v6 += share(prefix.Bits() - globalUnicast.Bits())
+		}
+	}
+	return v4 >= wideIPv4 || v6 >= wideIPv6
+}
+
+// union is what address blocks hold together, as prefixes of which none overlaps another.
+func union(blocks []*networkingv1.IPBlock) []netip.Prefix {
+	var all netipx.IPSetBuilder
 	for _, block := range blocks {
 		cidr, ok := prefix(block.CIDR)
 		if !ok {
@@ -158,27 +176,14 @@ func wide(blocks []*networkingv1.IPBlock) bool {
 			}
 		}
 		if set, err := one.IPSet(); err == nil {
-			union.AddSet(set)
+			all.AddSet(set)
 		}
 	}
-	all, err := union.IPSet()
+	set, err := all.IPSet()
 	if err != nil {
-		return false
+		return nil
 	}
-	var v4, v6 float64
-	for _, prefix := range all.Prefixes() {
-		switch {
-		case prefix.Addr().Is4():
-			v4 += share(prefix.Bits())
-		case prefix.Bits() <= globalUnicast.Bits():
-			if prefix.Overlaps(globalUnicast) {
-				v6 = 1
-			}
-		case globalUnicast.Contains(prefix.Addr()):
-			v6 += share(prefix.Bits() - globalUnicast.Bits())
-		}
-	}
-	return v4 >= wideIPv4 || v6 >= wideIPv6
+	return set.Prefixes()
 }
 
 // prefix is an address block as NetworkPolicies hold it. API servers before 1.36 let in leading zeros, such as 0.0.0.0/00, and
