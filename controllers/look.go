@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/findings"
 	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
@@ -30,13 +30,18 @@ const (
 	lookInterval = time.Hour
 )
 
-// weaknesses are the findings in the namespace. Drifts are what the pass has found.
-func (r *NamespaceReconciler) weaknesses(ctx context.Context, p *pass, drifts []drift.Drift) ([]v1alpha1.Finding, error) {
+// weaknesses are the findings in the namespace, after the pass has done what it has.
+func (r *NamespaceReconciler) weaknesses(ctx context.Context, p *pass, desired []baseline.Object, outcomes []outcome) ([]v1alpha1.Finding, error) {
 	if r.foreign == nil || p.profile.Spec.Findings != nil && p.profile.Spec.Findings.Mode == v1alpha1.NoFindings {
 		return nil, nil
 	}
 	facts := r.foreign.of(p.namespace.Name)
-	if r.looksAtPods(p) && r.wantsLook(p, drifts) {
+	for _, o := range desired {
+		if !conflicts(baseline.Reference(o), outcomes) {
+			facts.Forget(o) // It was stripped of our label for a moment, and was another maker's as long.
+		}
+	}
+	if r.looksAtPods(p) && r.wantsLook(p, outcomes) {
 		pods, err := r.lookAtPods(ctx, p)
 		if err != nil {
 			return nil, err
@@ -44,6 +49,10 @@ func (r *NamespaceReconciler) weaknesses(ctx context.Context, p *pass, drifts []
 		facts.Pods = *pods
 	}
 	return findings.Judge(p.profile, p.namespace.Name, facts), nil
+}
+
+func conflicts(ref v1alpha1.ObjectReference, outcomes []outcome) bool {
+	return slices.ContainsFunc(outcomes, func(o outcome) bool { return o.Object == ref && o.state == v1alpha1.Conflict })
 }
 
 // podFindings are those for which pods are read, or the API server is asked.
@@ -61,10 +70,10 @@ func (r *NamespaceReconciler) looksAtPods(p *pass) bool {
 
 // wantsLook reports whether it is time to look at pods. A level that is enforced lets no violator in; so once none was there, there
 // is none until the level changes, somebody takes it away for a moment, or an exemption lets one in.
-func (r *NamespaceReconciler) wantsLook(p *pass, drifts []drift.Drift) bool {
+func (r *NamespaceReconciler) wantsLook(p *pass, outcomes []outcome) bool {
 	return !p.current() || p.audits() || len(p.kept) > 0 || hasPodFindings(p.previous) ||
 		r.looks.due(p.namespace.Name, r.Clock.Now()) ||
-		slices.ContainsFunc(drifts, func(d drift.Drift) bool { return d.Object.Kind == "Namespace" })
+		slices.ContainsFunc(outcomes, func(o outcome) bool { return o.Object.Kind == "Namespace" })
 }
 
 // lookAtPods holds the pods of the namespace against the declared level, and asks the API server whether it does so at all. Where the API

@@ -131,7 +131,7 @@ func (r *NamespaceReconciler) establish(ctx context.Context, p *pass) (reconcile
 	if errors.Is(refused, errTerminating) {
 		return reconcile.Result{}, nil
 	}
-	weaknesses, unseen := r.weaknesses(ctx, p, drifts)
+	weaknesses, unseen := r.weaknesses(ctx, p, desired, outcomes)
 	report := assemble(p, desired, outcomes, r.Clock.Now())
 	if unseen == nil {
 		setFindings(report, weaknesses)

@@ -9,6 +9,10 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
@@ -24,6 +28,22 @@ type Facts struct {
 	Roles, ClusterRoles map[string]Powers
 	// Pods is what was seen of the pods.
 	Pods PodFacts
+}
+
+// Forget drops what is known of an object.
+func (f *Facts) Forget(o baseline.Object) {
+	switch o.(type) {
+	case *networkingv1.NetworkPolicy:
+		delete(f.Policies, o.GetName())
+	case *corev1.LimitRange:
+		delete(f.Limits, o.GetName())
+	case *corev1.ServiceAccount:
+		delete(f.Accounts, o.GetName())
+	case *rbacv1.Role:
+		delete(f.Roles, o.GetName())
+	case *rbacv1.RoleBinding:
+		delete(f.Bindings, o.GetName())
+	}
 }
 
 // Judge lists what weakens the baseline that the profile declares for a namespace, the gravest first.

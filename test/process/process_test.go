@@ -73,6 +73,7 @@ var _ = Describe("The operator as a process", Ordered, func() {
 			"--log-level=loud":              "--log-level",
 			"--concurrency=0":               "--concurrency must be at least 1",
 			"--protected-namespaces=a,[b":   "syntax error in pattern",
+			"--contest-threshold=0":         "a threshold of at least 1",
 			"--no-such-flag":                "flag provided but not defined",
 			"--metrics-bind-address=nobody": "nobody",
 		} {
