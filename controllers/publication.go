@@ -105,7 +105,7 @@ func (p *publication) publish(ctx context.Context) *metav1.Condition {
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- p.run(running) }()
-	defer func() { stop(); <-ended }()
+	defer func() { stop(); _ = <-ended }() // How it ends once it is told to says nothing.
 	p.set(metav1.Condition{
 		Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonPublishing,
 		Message: "each report is also written as the Report " + v1alpha1.ReportName + " of " + reportsv1alpha1.GroupName + " in its namespace",
