@@ -281,10 +281,10 @@ func (j *judge) reopened(name string, policy *Policy, direction networkingv1.Pol
 	if policy.Pods != "" {
 		pods = "the pods labelled " + policy.Pods
 	}
-	way := map[networkingv1.PolicyType]string{networkingv1.PolicyTypeIngress: "ingress from", networkingv1.PolicyTypeEgress: "egress to"}[direction]
+	way := map[networkingv1.PolicyType]string{networkingv1.PolicyTypeIngress: "from", networkingv1.PolicyTypeEgress: "to"}[direction]
 	j.add(v1alpha1.Finding{
 		ID: v1alpha1.NetworkReopened, Severity: severity, Object: reference("NetworkPolicy", name),
-		Message: fmt.Sprintf("defaultDeny closes %s, and this opens %s for %s: %s", direction, way, pods, listed(words, maxListed)),
+		Message: fmt.Sprintf("defaultDeny closes %s, and this opens it for %s %s: %s", direction, pods, way, listed(words, maxListed)),
 		Remedy:  "name the peers by namespace and pod labels or by narrow address blocks, or delete the policy; declare what all namespaces need under spec.network.policies",
 	})
 }

@@ -155,22 +155,22 @@ func TestNetworkReopened(t *testing.T) {
 		"what is not closed cannot be re-opened":       {network: &v1alpha1.Network{DefaultDeny: []direction{egress}}, policy: Policy{Openings: []Opening{in}}},
 		"all ports are grave": {
 			&v1alpha1.Network{DefaultDeny: []direction{ingress}}, Policy{Openings: []Opening{in, out}},
-			[]v1alpha1.Finding{finding("High", "defaultDeny closes Ingress, and this opens ingress from for all pods: every peer at all ports")},
+			[]v1alpha1.Finding{finding("High", "defaultDeny closes Ingress, and this opens it for all pods from: every peer at all ports")},
 		},
 		"some ports are less so": {
 			&v1alpha1.Network{DefaultDeny: []direction{egress}}, Policy{Openings: []Opening{in, out}, Pods: "app=web"},
-			[]v1alpha1.Finding{finding("Medium", "defaultDeny closes Egress, and this opens egress to for the pods labelled app=web: 0.0.0.0/0 at TCP 443")},
+			[]v1alpha1.Finding{finding("Medium", "defaultDeny closes Egress, and this opens it for the pods labelled app=web to: 0.0.0.0/0 at TCP 443")},
 		},
 		"each direction is a finding, the graver one first": {
 			&v1alpha1.Network{DefaultDeny: []direction{egress, ingress}}, Policy{Openings: []Opening{out, in}},
 			[]v1alpha1.Finding{
-				finding("High", "defaultDeny closes Ingress, and this opens ingress from for all pods: every peer at all ports"),
-				finding("Medium", "defaultDeny closes Egress, and this opens egress to for all pods: 0.0.0.0/0 at TCP 443"),
+				finding("High", "defaultDeny closes Ingress, and this opens it for all pods from: every peer at all ports"),
+				finding("Medium", "defaultDeny closes Egress, and this opens it for all pods to: 0.0.0.0/0 at TCP 443"),
 			},
 		},
 		"of several openings the widest decides": {
 			&v1alpha1.Network{DefaultDeny: []direction{egress}}, Policy{Openings: []Opening{{egress, "every namespace", ""}, out}},
-			[]v1alpha1.Finding{finding("High", "defaultDeny closes Egress, and this opens egress to for all pods: every namespace at all ports, 0.0.0.0/0 at TCP 443")},
+			[]v1alpha1.Finding{finding("High", "defaultDeny closes Egress, and this opens it for all pods to: every namespace at all ports, 0.0.0.0/0 at TCP 443")},
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {

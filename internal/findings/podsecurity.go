@@ -65,8 +65,8 @@ func (l *Level) outdated() []string {
 		if podsecurity.CompareLevels(check.Level, l.Level) > 0 {
 			continue
 		}
-		if newest := check.Versions[len(check.Versions)-1].MinimumVersion; l.Version.Older(newest) {
-			missing = append(missing, fmt.Sprintf("%s (%s)", check.ID, newest))
+		if since := check.Versions[0].MinimumVersion; l.Older(since) {
+			missing = append(missing, fmt.Sprintf("%s (%s)", check.ID, since.String()))
 		}
 	}
 	return missing
@@ -88,7 +88,7 @@ func (j *judge) podSecurity(facts *PodFacts) {
 	if missing := level.outdated(); len(missing) > 0 && j.profile.LooksFor(v1alpha1.PodSecurityOutdated) {
 		j.add(v1alpha1.Finding{
 			ID: v1alpha1.PodSecurityOutdated, Severity: v1alpha1.Low, Object: namespace,
-			Message: fmt.Sprintf("%s at version %s lacks the newest of: %s", level.Level, level.Version, strings.Join(missing, ", ")),
+			Message: fmt.Sprintf("%s at version %s lacks checks that the level has by now: %s", level.Level, level.Version, strings.Join(missing, ", ")),
 			Remedy:  "raise spec.podSecurity.enforceVersion, or leave it out for latest",
 		})
 	}

@@ -47,7 +47,7 @@ var weaknesses = map[string]weakness{
 				From: []networkingv1.NetworkPolicyPeer{{NamespaceSelector: &metav1.LabelSelector{}}},
 			}},
 		}},
-		id: v1alpha1.NetworkReopened, severity: v1alpha1.High, says: "ingress from for all pods: every namespace at all ports",
+		id: v1alpha1.NetworkReopened, severity: v1alpha1.High, says: "Ingress, and this opens it for all pods from: every namespace at all ports",
 	},
 	"a policy that lets out to the Internet": {
 		object: &networkingv1.NetworkPolicy{ObjectMeta: tenants("internet"), Spec: networkingv1.NetworkPolicySpec{
