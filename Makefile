@@ -73,6 +73,7 @@ verify: generate ## Check that what is generated and the module files are up to 
 	go mod tidy -diff
 	cd hack/controlplane && go mod tidy -diff
 	cd hack/tools && go mod tidy -diff
+	cd hack/promtool && go mod tidy -diff
 	cd test/oracle && go mod tidy -diff
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "not formatted: run gofmt -w"; exit 1; }
 	@git diff --exit-code -- api config || { echo "generated files were not up to date: commit what make generate made"; exit 1; }
@@ -80,6 +81,14 @@ verify: generate ## Check that what is generated and the module files are up to 
 .PHONY: lint
 lint: ## Lint with golangci-lint, pinned in hack/tools (its own build takes 3 minutes, once).
 	$(GOLANGCI_LINT) run ./...
+
+.PHONY: alerts
+alerts: ## Check the alerts of config/prometheus and test when they fire, with promtool (its own build takes 2 minutes, once).
+	@echo "building bin/promtool (2 minutes the first time)"
+	@cd hack/promtool && CGO_ENABLED=0 go build -tags remove_all_sd -trimpath -ldflags "-s -w" -o $(CURDIR)/bin/promtool github.com/prometheus/prometheus/cmd/promtool
+	@go run ./hack/rules config/prometheus/prometheusrule.yaml > bin/alerts.rules.yaml
+	@bin/promtool check rules bin/alerts.rules.yaml
+	@bin/promtool test rules config/prometheus/tests/*.yaml
 
 .PHONY: run
 run: build ## Run the operator against the cluster of the current kubeconfig, as its user.
