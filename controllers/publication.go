@@ -104,8 +104,9 @@ func (p *publication) Start(ctx context.Context) error {
 func (p *publication) publish(ctx context.Context) *metav1.Condition {
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
-	go func() { ended <- p.run(running) }()
-	defer func() { stop(); _ = <-ended }() // How it ends once it is told to says nothing.
+	var runs sync.WaitGroup
+	runs.Go(func() { ended <- p.run(running) })
+	defer func() { stop(); runs.Wait() }()
 	p.set(metav1.Condition{
 		Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonPublishing,
 		Message: "each report is also written as the Report " + v1alpha1.ReportName + " of " + reportsv1alpha1.GroupName + " in its namespace",
@@ -116,7 +117,6 @@ func (p *publication) publish(ctx context.Context) *metav1.Condition {
 		case <-ctx.Done():
 			return nil
 		case err := <-ended:
-			ended <- err
 			if ctx.Err() != nil {
 				return nil
 			}
