@@ -144,17 +144,27 @@ func (c *contests) recent(key contested, now time.Time) []time.Time {
 	return times
 }
 
-// arrivals remembers when a change to a namespace's objects was first heard of, until the pass that deals with it.
+// arrivals remembers when a change to a namespace's objects was first heard of, until the pass that deals with it. A replica that does not
+// lead hears too, and deals with nothing: what it heard then would seem to have taken it for ever.
 type arrivals struct {
+	elected <-chan struct{} // closed while this replica leads; nil for always
+
 	mu sync.Mutex
 	at map[string]time.Time
 }
 
-func newArrivals() *arrivals {
-	return &arrivals{at: map[string]time.Time{}}
+func newArrivals(elected <-chan struct{}) *arrivals {
+	return &arrivals{elected: elected, at: map[string]time.Time{}}
 }
 
 func (a *arrivals) note(namespace string, now time.Time) {
+	if a.elected != nil {
+		select {
+		case <-a.elected:
+		default:
+			return
+		}
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if _, noted := a.at[namespace]; !noted {

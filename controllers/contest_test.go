@@ -102,7 +102,7 @@ func TestContestsForgetThoughTheClockIsSetBack(t *testing.T) {
 }
 
 func TestArrivals(t *testing.T) {
-	a := newArrivals()
+	a := newArrivals(nil)
 	a.note("shop", noon)
 	a.note("shop", noon.Add(time.Second))
 	a.note("till", noon.Add(2*time.Second))
@@ -187,6 +187,20 @@ func TestContestsOfWhichNoneCouldBeAreRefused(t *testing.T) {
 // remembered is what contests hold of an object that was corrected at these times.
 func remembered(namespace string, object v1alpha1.ObjectReference, at ...time.Time) map[contested][]time.Time {
 	return map[contested][]time.Time{{namespace, object, wholeObject}: at, {namespace, object, ""}: at}
+}
+
+func TestArrivalsAreThoseOfALeader(t *testing.T) {
+	elected := make(chan struct{})
+	a := newArrivals(elected)
+	a.note("shop", noon)
+	close(elected)
+	if got := a.take("shop", noon.Add(time.Hour)); !got.Equal(noon.Add(time.Hour)) {
+		t.Errorf("heard of before it led: want now, got %s", got)
+	}
+	a.note("shop", noon)
+	if got := a.take("shop", noon.Add(time.Hour)); !got.Equal(noon) {
+		t.Errorf("heard of since: want %s, got %s", noon, got)
+	}
 }
 
 func after(seconds ...int) []time.Duration {

@@ -54,7 +54,7 @@ func (r *NamespaceReconciler) hold(ctx context.Context, p *pass, desired []basel
 // block reports that an object waits, and remembers what stays in its place.
 func (p *pass) block(w *waiting) {
 	p.blocked = append(p.blocked, v1alpha1.BlockedObject{
-		Object: w.Object, Message: w.refused.Message(), Violators: w.refused.Names(), ViolatorsTotal: int32(w.refused.Total),
+		Object: w.Object, Message: w.refused.Message(), Violators: w.refused.Names(), ViolatorsTotal: w.refused.Total,
 	})
 	if p.kept == nil {
 		p.kept = map[v1alpha1.ObjectReference]baseline.Object{}

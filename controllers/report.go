@@ -67,7 +67,7 @@ func firstOf[T any](report *v1alpha1.NamespacePosture, list []T, most int) []T {
 	if len(list) <= most {
 		return list
 	}
-	report.Truncated += int32(len(list) - most)
+	report.Truncated += int64(len(list) - most)
 	return list[:most]
 }
 
@@ -84,9 +84,9 @@ func keepFindings(report, previous *v1alpha1.NamespacePosture) {
 	}
 	report.FindingTotals, report.Findings = previous.FindingTotals, previous.Findings
 	for _, t := range report.FindingTotals {
-		report.Truncated += t.Count
+		report.Truncated += int64(t.Count)
 	}
-	report.Truncated -= int32(len(report.Findings))
+	report.Truncated -= int64(len(report.Findings))
 }
 
 // maxReportBytes bounds a report well below what the API server stores of one object, 1.5 MiB.

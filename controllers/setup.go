@@ -81,7 +81,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		Protected: o.Protected,
 		Recheck:   o.RecheckInterval,
 		contests:  newContests(o.Contest),
-		arrivals:  newArrivals(),
+		arrivals:  newArrivals(mgr.Elected()),
 		looks:     newLooks(o.Clock.Now()),
 	}
 	if o.Findings {

@@ -114,12 +114,7 @@ func (t *tally) add(profile *v1alpha1.SecurityProfile, namespace string, report 
 	default:
 		t.counts.Compliant++
 	}
-	if slices.ContainsFunc(report.Drift, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.Contested }) {
-		t.counts.Contested++
-	}
-	for _, f := range report.FindingTotals {
-		t.findings[v1alpha1.FindingTotal{ID: f.ID, Severity: f.Severity}] += f.Count
-	}
+	t.addWeaknesses(report)
 	if current && trouble != nil {
 		*trouble = append(*trouble, namespace)
 	}
@@ -127,6 +122,16 @@ func (t *tally) add(profile *v1alpha1.SecurityProfile, namespace string, report 
 	t.drift = append(t.drift, report.Drift...)
 	if len(t.drift) > maxTallied {
 		t.keepNewest()
+	}
+}
+
+// addWeaknesses counts what is contested and what weakens the baseline.
+func (t *tally) addWeaknesses(report *v1alpha1.NamespacePosture) {
+	if slices.ContainsFunc(report.Drift, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.Contested }) {
+		t.counts.Contested++
+	}
+	for _, f := range report.FindingTotals {
+		t.findings[v1alpha1.FindingTotal{ID: f.ID, Severity: f.Severity}] += f.Count
 	}
 }
 

@@ -18,27 +18,27 @@ const (
 type FindingID string
 
 const (
-	// NetworkReopened: a NetworkPolicy of another maker lets in or out what defaultDeny closes, to everybody: every namespace, or
+	// NetworkReopened means that a NetworkPolicy of another maker lets in or out what defaultDeny closes, to everybody: every namespace, or
 	// most of the Internet (NSA/CISA, Network separation; CIS 5.3.2).
 	NetworkReopened FindingID = "NetworkReopened"
-	// PrivilegedBinding: a RoleBinding of another maker gives a subject that the profile does not name admin, edit or
+	// PrivilegedBinding means that a RoleBinding of another maker gives a subject that the profile does not name admin, edit or
 	// cluster-admin, or a role with wildcards, access to Secrets, exec into Pods, or escalate, bind or impersonate (CIS 5.1.1,
 	// 5.1.2, 5.1.3, 5.1.8).
 	PrivilegedBinding FindingID = "PrivilegedBinding"
-	// BroadBinding: a RoleBinding of another maker gives anything to everybody who is authenticated, to everybody who is not, or
+	// BroadBinding means that a RoleBinding of another maker gives anything to everybody who is authenticated, to everybody who is not, or
 	// to all service accounts.
 	BroadBinding FindingID = "BroadBinding"
-	// TokenMountedByDefault: a ServiceAccount that the profile does not declare mounts its token into every pod by default, though
+	// TokenMountedByDefault means that a ServiceAccount that the profile does not declare mounts its token into every pod by default, though
 	// the profile declares that those it manages do not (CIS 5.1.6).
 	TokenMountedByDefault FindingID = "TokenMountedByDefault"
-	// LimitDefaultsOverridden: a LimitRange of another maker has other defaults for what the profile declares defaults for; which of
+	// LimitDefaultsOverridden means that a LimitRange of another maker has other defaults for what the profile declares defaults for; which of
 	// them a container gets is left to chance.
 	LimitDefaultsOverridden FindingID = "LimitDefaultsOverridden"
-	// PodSecurityExempt: the API server is configured to exempt the namespace from Pod Security: its labels do nothing (KEP-2579).
+	// PodSecurityExempt means that the API server is configured to exempt the namespace from Pod Security: its labels do nothing (KEP-2579).
 	PodSecurityExempt FindingID = "PodSecurityExempt"
-	// PodSecurityOutdated: the enforced version of the Pod Security level is so old that it lacks checks that the level has by now.
+	// PodSecurityOutdated means that the enforced version of the Pod Security level is so old that it lacks checks that the level has by now.
 	PodSecurityOutdated FindingID = "PodSecurityOutdated"
-	// PodSecurityViolated: a pod that runs now violates the declared Pod Security level (CIS 5.2).
+	// PodSecurityViolated means that a pod that runs now violates the declared Pod Security level (CIS 5.2).
 	PodSecurityViolated FindingID = "PodSecurityViolated"
 )
 
@@ -122,7 +122,7 @@ type BlockedObject struct {
 	Violators []string `json:"violators,omitempty"`
 	// violatorsTotal is how many pods it would refuse; of more pods than were looked at it is a lower bound.
 	// +optional
-	ViolatorsTotal int32 `json:"violatorsTotal,omitempty"`
+	ViolatorsTotal int64 `json:"violatorsTotal,omitempty"`
 }
 
 // ObjectContent is an object and what it holds.

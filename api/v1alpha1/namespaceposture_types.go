@@ -119,7 +119,7 @@ type NamespacePosture struct {
 	FindingTotals []FindingTotal `json:"findingTotals,omitempty"`
 	// truncated is how many entries the lists leave out, the history of drift aside, so that the report fits into one object.
 	// +optional
-	Truncated int32 `json:"truncated,omitempty"`
+	Truncated int64 `json:"truncated,omitempty"`
 	// driftTotal counts every drift recorded in this namespace, of which drift holds the newest.
 	// +optional
 	DriftTotal int64 `json:"driftTotal,omitempty"`

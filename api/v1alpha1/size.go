@@ -9,7 +9,7 @@ const overhead = 160
 func (p *NamespacePosture) Size() int {
 	size := 4 * overhead
 	for i := range p.Objects {
-		size += p.Objects[i].ObjectReference.size() + len(p.Objects[i].Message) + overhead
+		size += p.Objects[i].size() + len(p.Objects[i].Message) + overhead
 	}
 	for i := range p.Drift {
 		size += p.Drift[i].Size()

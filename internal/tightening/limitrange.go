@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/component-helpers/resource"
 )
 
@@ -104,48 +105,68 @@ func addMissing(to, from corev1.ResourceList) {
 	}
 }
 
+// amounts are the requests and limits of somebody, and the bounds that they do not keep.
+type amounts struct {
+	item             *corev1.LimitRangeItem
+	who              string
+	requests, limits corev1.ResourceList
+	violations       []limitViolation
+}
+
 // bounds are the bounds of an item that requests and limits do not keep.
 func bounds(item *corev1.LimitRangeItem, who string, requests, limits corev1.ResourceList) []limitViolation {
-	var violations []limitViolation
-	add := func(bound string, name corev1.ResourceName, text string) {
-		violations = append(violations, limitViolation{fmt.Sprint(item.Type, bound, name, who), who + " " + text})
-	}
+	a := &amounts{item: item, who: who, requests: requests, limits: limits}
 	for _, name := range sortedNames(item.Max) {
-		most := item.Max[name]
-		limit, set := limits[name]
-		switch request := requests[name]; {
-		case !set:
-			add("max", name, fmt.Sprintf("has no limit for %s, which is at most %s", name, most.String()))
-		case limit.Cmp(most) > 0:
-			add("max", name, fmt.Sprintf("has a limit of %s for %s, which is at most %s", limit.String(), name, most.String()))
-		case request.Cmp(most) > 0:
-			add("max", name, fmt.Sprintf("requests %s of %s, which is at most %s", request.String(), name, most.String()))
-		}
+		a.holdMax(name, item.Max[name])
 	}
 	for _, name := range sortedNames(item.Min) {
-		least := item.Min[name]
-		request, set := requests[name]
-		limit, limited := limits[name]
-		switch {
-		case !set:
-			add("min", name, fmt.Sprintf("requests no %s, which is at least %s", name, least.String()))
-		case request.Cmp(least) < 0:
-			add("min", name, fmt.Sprintf("requests %s of %s, which is at least %s", request.String(), name, least.String()))
-		case limited && limit.Cmp(least) < 0:
-			add("min", name, fmt.Sprintf("has a limit of %s for %s, which is at least %s", limit.String(), name, least.String()))
-		}
+		a.holdMin(name, item.Min[name])
 	}
 	for _, name := range sortedNames(item.MaxLimitRequestRatio) {
-		ratio := item.MaxLimitRequestRatio[name]
-		request, limit := requests[name], limits[name]
-		if request.IsZero() || limit.IsZero() {
-			add("ratio", name, fmt.Sprintf("does not set both a request and a limit for %s, of which the ratio is bound", name))
-		} else if limit.AsApproximateFloat64()/request.AsApproximateFloat64() > ratio.AsApproximateFloat64() {
-			add("ratio", name, fmt.Sprintf("has a limit of %s for %s at a request of %s, which is more than %s times",
-				limit.String(), name, request.String(), ratio.String()))
-		}
+		a.holdRatio(name, item.MaxLimitRequestRatio[name])
 	}
-	return violations
+	return a.violations
+}
+
+func (a *amounts) add(bound string, name corev1.ResourceName, format string, args ...any) {
+	what := fmt.Sprint(a.item.Type, bound, name, a.who)
+	a.violations = append(a.violations, limitViolation{what, a.who + " " + fmt.Sprintf(format, args...)})
+}
+
+func (a *amounts) holdMax(name corev1.ResourceName, most resourcev1.Quantity) {
+	limit, set := a.limits[name]
+	switch request := a.requests[name]; {
+	case !set:
+		a.add("max", name, "has no limit for %s, which is at most %s", name, most.String())
+	case limit.Cmp(most) > 0:
+		a.add("max", name, "has a limit of %s for %s, which is at most %s", limit.String(), name, most.String())
+	case request.Cmp(most) > 0:
+		a.add("max", name, "requests %s of %s, which is at most %s", request.String(), name, most.String())
+	}
+}
+
+func (a *amounts) holdMin(name corev1.ResourceName, least resourcev1.Quantity) {
+	request, set := a.requests[name]
+	limit, limited := a.limits[name]
+	switch {
+	case !set:
+		a.add("min", name, "requests no %s, which is at least %s", name, least.String())
+	case request.Cmp(least) < 0:
+		a.add("min", name, "requests %s of %s, which is at least %s", request.String(), name, least.String())
+	case limited && limit.Cmp(least) < 0:
+		a.add("min", name, "has a limit of %s for %s, which is at least %s", limit.String(), name, least.String())
+	}
+}
+
+func (a *amounts) holdRatio(name corev1.ResourceName, ratio resourcev1.Quantity) {
+	request, limit := a.requests[name], a.limits[name]
+	switch {
+	case request.IsZero() || limit.IsZero():
+		a.add("ratio", name, "does not set both a request and a limit for %s, of which the ratio is bound", name)
+	case limit.AsApproximateFloat64()/request.AsApproximateFloat64() > ratio.AsApproximateFloat64():
+		a.add("ratio", name, "has a limit of %s for %s at a request of %s, which is more than %s times",
+			limit.String(), name, request.String(), ratio.String())
+	}
 }
 
 func sortedNames(list corev1.ResourceList) []corev1.ResourceName {

@@ -21,7 +21,7 @@ type Refused struct {
 	// Pods are the names of pods that would be, as far as they are known.
 	Pods []string
 	// Total is how many pods would be; at least as many as are named.
-	Total int
+	Total int64
 }
 
 // Empty reports whether nothing would be refused.
@@ -48,7 +48,7 @@ func stricterLevel(level, version, thanLevel, thanVersion string) bool {
 	case 0:
 		return a.Level != podsecurity.LevelPrivileged && a.Version != b.Version
 	}
-	return a.Level != podsecurity.LevelPrivileged && a.Version != b.Version && b.Version.Older(a.Version)
+	return a.Level != podsecurity.LevelPrivileged && a.Version != b.Version && b.Older(a.Version)
 }
 
 func levelVersion(level, version string) podsecurity.LevelVersion {
@@ -126,7 +126,7 @@ func RefusedByLevel(warnings []string) *Refused {
 		if level == "" || m == nil {
 			continue
 		}
-		others, _ := strconv.Atoi(m[2]) // It is absent if there are none.
+		others, _ := strconv.ParseInt(m[2], 10, 32) // It is absent if there are none.
 		r.Pods = append(r.Pods, m[1])
 		r.Total += 1 + others
 		r.Reasons = append(r.Reasons, warning)

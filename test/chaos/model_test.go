@@ -167,14 +167,10 @@ func randomSpec(r *rand.Rand, name string) v1alpha1.SecurityProfileSpec {
 		Adoption:          v1alpha1.NeverAdopt,
 		Rollout:           v1alpha1.Immediate,
 	}
-	if maybe(r, 0.35) {
+	if maybe(r, 0.5) {
 		spec.Rollout = v1alpha1.WhenSafe
 	}
-	if maybe(r, 0.15) {
-		spec.Findings = &v1alpha1.Findings{Mode: v1alpha1.NoFindings}
-	} else if maybe(r, 0.2) {
-		spec.Findings = &v1alpha1.Findings{Mode: v1alpha1.ReportFindings, Ignore: []v1alpha1.FindingID{v1alpha1.NetworkReopened, v1alpha1.PodSecurityViolated}}
-	}
+	spec.Findings = randomFindings(r)
 	if strings.HasSuffix(name, "-adopts") {
 		spec.Adoption = v1alpha1.Adopt
 	}
@@ -201,6 +197,18 @@ func randomSpec(r *rand.Rand, name string) v1alpha1.SecurityProfileSpec {
 		spec.RBAC = randomRBAC(r)
 	}
 	return spec
+}
+
+func randomFindings(r *rand.Rand) *v1alpha1.Findings {
+	switch n := r.IntN(20); {
+	case n < 3:
+		return &v1alpha1.Findings{Mode: v1alpha1.NoFindings}
+	case n < 7:
+		return &v1alpha1.Findings{
+			Mode: v1alpha1.ReportFindings, Ignore: []v1alpha1.FindingID{v1alpha1.NetworkReopened, v1alpha1.PodSecurityViolated},
+		}
+	}
+	return nil
 }
 
 // randomSelector selects one tier, or both.

@@ -29,6 +29,7 @@ var operations = []operation{
 	{"delete a profile", 2, (*world).deleteProfile},
 	{"create a namespace", 10, (*world).createNamespace},
 	{"create an occupied namespace", 2, (*world).createOccupied},
+	{"create an inhabited namespace", 3, (*world).createInhabited},
 	{"label a namespace", 9, (*world).labelNamespace},
 	{"delete a namespace", 2, (*world).deleteNamespace},
 	{"create a foreign object", 6, (*world).createForeign},

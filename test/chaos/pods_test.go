@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -29,6 +30,45 @@ func (w *world) createPod(r *rand.Rand) (bool, error) {
 		return true, nil
 	}
 	return w.create(pod, func() {})
+}
+
+// createInhabited creates a namespace in which pods run that most baselines refuse, before any profile can select it.
+func (w *world) createInhabited(r *rand.Rand) (bool, error) {
+	w.occupied++
+	name := fmt.Sprintf("%sinh-%d", w.model.prefix, w.occupied)
+	tier := oneOf(r, "a", "b")
+	ns := namespace(name, "none")
+	if _, err := w.create(ns, func() {}); err != nil {
+		return false, err
+	}
+	if err := w.awaitDefaultAccount(name); err != nil {
+		return false, err
+	}
+	for i := range 3 {
+		pod := fixture.PrivilegedPod(name, fmt.Sprintf("old-%d", i))
+		pod.Spec.Containers[0].Resources.Limits = amount("cpu", 1+r.IntN(8))
+		if _, err := w.create(pod, func() {}); err != nil {
+			return false, err
+		}
+	}
+	w.model.namespaces[name] = tier
+	return false, w.update(ns, func() { w.model.labelled(ns.UID, tier); ns.Labels[tierLabel] = tier })
+}
+
+// awaitDefaultAccount waits for the ServiceAccount without which no pod is let in.
+func (w *world) awaitDefaultAccount(namespace string) error {
+	account := &corev1.ServiceAccount{ObjectMeta: objectMeta(namespace, "default")}
+	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	defer cancel()
+	for {
+		err := w.insist(func() error { return w.admin.Get(w.ctx, client.ObjectKeyFromObject(account), account) })
+		if !apierrors.IsNotFound(err) {
+			return err
+		}
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
 }
 
 func (w *world) deletePods(r *rand.Rand) (bool, error) {
