@@ -279,7 +279,9 @@ func (p *pass) remember(desired []baseline.Object, outcomes []outcome) []v1alpha
 			}
 			o = before
 		}
-		contents = append(contents, v1alpha1.ObjectContent{Object: ref, Content: contentOf(o)})
+		if content := contentOf(o); len(content) <= v1alpha1.MaxContent {
+			contents = append(contents, v1alpha1.ObjectContent{Object: ref, Content: content})
+		} // What is larger is not remembered: it is held against what is found.
 	}
 	return contents
 }

@@ -20,6 +20,8 @@ const (
 	drifted   = "drifted"
 	conflict  = "conflict"
 	refused   = "refused"
+	blocked   = "blocked"
+	weakened  = "weakened"
 	stale     = "stale"
 	unseen    = "unseen"
 )
@@ -44,6 +46,39 @@ func TestSummarize(t *testing.T) {
 			conditions: []string{
 				"Ready=True BaselineInPlace: the baseline is in place in all 2 selected namespaces",
 				"Compliant=True Compliant: all 2 selected namespaces hold what is declared",
+			},
+		},
+		"what weakens a baseline does not hinder it": {
+			states: []string{compliant, weakened},
+			counts: v1alpha1.NamespaceCounts{Selected: 2, Compliant: 1, Weakened: 1},
+			conditions: []string{
+				"Ready=True BaselineInPlace: the baseline is in place in all 2 selected namespaces",
+				"Compliant=False Weakened: in 1 of 2 namespaces the baseline is weakened by objects that Bulwark does not own (ns-1)",
+			},
+		},
+		"what waits hinders it, and heals by itself": {
+			states: []string{blocked, weakened},
+			counts: v1alpha1.NamespaceCounts{Selected: 2, Blocked: 1, Weakened: 1},
+			conditions: []string{
+				"Ready=False RolloutBlocked: " + blockedAndWeakened,
+				"Compliant=False RolloutBlocked: " + blockedAndWeakened,
+				"Reconciling=True RolloutBlocked: " + blockedAndWeakened,
+			},
+		},
+		"a namespace counts where it is worst off": {
+			states: []string{refused, drifted, blocked},
+			counts: v1alpha1.NamespaceCounts{Selected: 3, Failed: 1, Drifted: 1, Blocked: 1},
+			conditions: []string{
+				"Ready=False ApplyFailed: " + worstOff, "Compliant=False ApplyFailed: " + worstOff, "Stalled=True ApplyFailed: " + worstOff,
+			},
+		},
+		"findings and what waits are no matter under Audit": {
+			states: []string{weakened, blocked}, change: audit,
+			counts: v1alpha1.NamespaceCounts{Selected: 2, Blocked: 1, Weakened: 1},
+			conditions: []string{
+				"Ready=True Audited: all 2 selected namespaces are audited; nothing is enforced",
+				"Compliant=False RolloutBlocked: in 1 of 2 namespaces objects wait, since they would refuse what runs there, (ns-1); " +
+					"in 1 of 2 namespaces the baseline is weakened by objects that Bulwark does not own (ns-0)",
 			},
 		},
 		"a namespace without a report is waited for": {
@@ -172,6 +207,10 @@ func TestSummarize(t *testing.T) {
 }
 
 const (
+	blockedAndWeakened = "in 1 of 2 namespaces objects wait, since they would refuse what runs there, (ns-0); " +
+		"in 1 of 2 namespaces the baseline is weakened by objects that Bulwark does not own (ns-1)"
+	worstOff = "in 1 of 3 namespaces the API server refused objects (ns-0); in 1 of 3 namespaces objects are missing or differ (ns-1); " +
+		"in 1 of 3 namespaces objects wait, since they would refuse what runs there, (ns-2)"
 	threeTroubles = "in 1 of 3 namespaces the API server refused objects (ns-2); " +
 		"in 1 of 3 namespaces objects of another maker are in the way (ns-1); " +
 		"in 1 of 3 namespaces objects are missing or differ (ns-0)"
@@ -347,6 +386,27 @@ func TestSummarizeInvalid(t *testing.T) {
 	}
 }
 
+func TestSummarizeCountsFindingsAndContests(t *testing.T) {
+	profile := aPass().profile
+	namespaces, reports := cluster(weakened, blocked, compliant, drifted)
+	reports["ns-2"].FindingTotals = []v1alpha1.FindingTotal{
+		{ID: v1alpha1.BroadBinding, Severity: v1alpha1.Critical, Count: 1}, {ID: v1alpha1.NetworkReopened, Severity: v1alpha1.High, Count: 3},
+	}
+	reports["ns-3"].Drift[0].State = v1alpha1.Contested
+	status := summarize(profile, selectorOf(profile), namespaces, reports, noon)
+	want := []v1alpha1.FindingTotal{
+		{ID: v1alpha1.BroadBinding, Severity: v1alpha1.Critical, Count: 1}, {ID: v1alpha1.BroadBinding, Severity: v1alpha1.High, Count: 4},
+		{ID: v1alpha1.NetworkReopened, Severity: v1alpha1.High, Count: 3},
+	}
+	if diff := cmp.Diff(want, status.Findings); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
+	}
+	counts := v1alpha1.NamespaceCounts{Selected: 4, Weakened: 2, Blocked: 1, Drifted: 1, Contested: 1}
+	if diff := cmp.Diff(counts, status.Namespaces); diff != "" {
+		t.Errorf("counts (-want +got):\n%s", diff)
+	}
+}
+
 func conditions(status *v1alpha1.SecurityProfileStatus) []string {
 	var conditions []string
 	for _, c := range status.Conditions {
@@ -378,7 +438,9 @@ func report(namespace, state string) *v1alpha1.NamespacePosture {
 	summary := map[string]v1alpha1.PostureSummary{
 		compliant: {Compliant: 9},
 		stale:     {Compliant: 9},
-		drifted:   {Compliant: 5, Drifted: 1},
+		blocked:   {Compliant: 5, Blocked: 1},
+		weakened:  {Compliant: 9},
+		drifted:   {Compliant: 5, Drifted: 1, Blocked: 1},
 		conflict:  {Compliant: 5, Drifted: 1, Conflicted: 1},
 		refused:   {Compliant: 5, Drifted: 1, Conflicted: 1, Failed: 1},
 	}[state]
@@ -387,8 +449,11 @@ func report(namespace, state string) *v1alpha1.NamespacePosture {
 		Profile:    "strict", ProfileGeneration: 4, Summary: summary,
 		DriftTotal: 10, Drift: []v1alpha1.DriftEntry{driftOf(namespace, "")},
 	}
-	if state == stale {
+	switch state {
+	case stale:
 		r.ProfileGeneration = 3
+	case blocked, weakened, refused:
+		r.FindingTotals = []v1alpha1.FindingTotal{{ID: v1alpha1.BroadBinding, Severity: v1alpha1.High, Count: 2}}
 	}
 	return r
 }

@@ -41,6 +41,8 @@ const (
 	MaxFindings = 64
 	// MaxBlocked bounds the blocked list of a NamespacePosture.
 	MaxBlocked = 32
+	// MaxContent bounds what a report remembers to be in place of one object, in characters.
+	MaxContent = 16384
 	// MaxViolators bounds the pods that an entry of it names.
 	MaxViolators = 16
 )

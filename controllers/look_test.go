@@ -1,0 +1,165 @@
+package controllers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/findings"
+)
+
+func TestLooksAreSpreadAndComeBack(t *testing.T) {
+	l := newLooks(noon)
+	due := 0
+	for i := range 1000 {
+		if l.due(fmt.Sprint("ns-", i), noon.Add(lookInterval/2)) {
+			due++
+		}
+		if !l.due(fmt.Sprint("ns-", i), noon.Add(lookInterval)) {
+			t.Errorf("ns-%d is not looked at within an interval of the start", i)
+		}
+	}
+	if due < 400 || due > 600 {
+		t.Errorf("%d of 1000 are looked at in the first half of the interval", due)
+	}
+	l.plan("shop", noon.Add(time.Minute))
+	for what, tt := range map[string]struct {
+		at   time.Duration
+		want bool
+	}{
+		"before": {59 * time.Second, false}, "then": {time.Minute, true}, "later": {time.Hour, true},
+		"the clock is set back by more than an interval": {-2 * lookInterval, true},
+	} {
+		if got := l.due("shop", noon.Add(tt.at)); got != tt.want {
+			t.Errorf("%s: want %t, got %t", what, tt.want, got)
+		}
+	}
+	if got := l.until("shop", noon); got != time.Minute {
+		t.Errorf("until then: want a minute, got %s", got)
+	}
+	if got := l.until("shop", noon.Add(-5*lookInterval)); got != lookInterval {
+		t.Errorf("the clock is set back: want an interval, got %s", got)
+	}
+}
+
+// pages is a namespace with many pods, of which it gives a page at a time.
+type pages struct {
+	client.Reader
+	pods, asked int
+}
+
+func (p *pages) List(_ context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	options := (&client.ListOptions{}).ApplyOptions(opts)
+	from := 0
+	if options.Continue != "" {
+		if _, err := fmt.Sscan(options.Continue, &from); err != nil {
+			return err
+		}
+	}
+	p.asked++
+	page := list.(*corev1.PodList)
+	for i := from; i < min(from+int(options.Limit), p.pods); i++ {
+		page.Items = append(page.Items, corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint("pod-", i)}})
+	}
+	if next := from + int(options.Limit); next < p.pods {
+		page.Continue, page.RemainingItemCount = fmt.Sprint(next), ptr.To(int64(p.pods-next))
+	}
+	return nil
+}
+
+func TestPodsAreReadPageByPageUpToABound(t *testing.T) {
+	for _, tt := range []struct{ pods, seen, asked, unseen int }{
+		{0, 0, 1, 0}, {1, 1, 1, 0}, {podsPage, podsPage, 1, 0}, {podsPage + 1, podsPage + 1, 2, 0},
+		{maxPods, maxPods, maxPods / podsPage, 0}, {maxPods + 7, maxPods, maxPods / podsPage, 7},
+	} {
+		p := &pages{pods: tt.pods}
+		seen := map[string]bool{}
+		unseen, err := (&NamespaceReconciler{Live: p}).eachPod(t.Context(), "shop", func(pod *corev1.Pod) { seen[pod.Name] = true })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(seen) != tt.seen || p.asked != tt.asked || unseen != int64(tt.unseen) {
+			t.Errorf("of %d pods %d were seen on %d pages, and %d were not", tt.pods, len(seen), p.asked, unseen)
+		}
+	}
+}
+
+func TestFindingsAreCutAndCounted(t *testing.T) {
+	var found []v1alpha1.Finding
+	for i := range v1alpha1.MaxFindings + 5 {
+		found = append(found, v1alpha1.Finding{ID: v1alpha1.PodSecurityViolated, Severity: v1alpha1.High, Object: reference("Pod", fmt.Sprint(i))})
+	}
+	report, later := &v1alpha1.NamespacePosture{}, &v1alpha1.NamespacePosture{}
+	setFindings(report, found)
+	if len(report.Findings) != v1alpha1.MaxFindings || report.Truncated != 5 {
+		t.Errorf("%d findings, %d left out", len(report.Findings), report.Truncated)
+	}
+	if diff := cmp.Diff(findings.Total(found), report.FindingTotals); diff != "" {
+		t.Errorf("totals (-want +got):\n%s", diff)
+	}
+	keepFindings(later, report)
+	if diff := cmp.Diff(report, later); diff != "" {
+		t.Errorf("kept (-want +got):\n%s", diff)
+	}
+	keepFindings(later, nil) // There was no report before.
+}
+
+// TestTheLargestReportFits makes every list and every text of a report as long as it can be.
+func TestTheLargestReportFits(t *testing.T) {
+	long := func(n int) string { return strings.Repeat("\u00e9", n) }
+	largest := func() *v1alpha1.NamespacePosture {
+		r := compliantReport()
+		ref := v1alpha1.ObjectReference{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "RoleBinding", Name: long(253)}
+		r.Objects = nil
+		for range v1alpha1.MaxObjects {
+			r.Objects = append(r.Objects, v1alpha1.ManagedObject{ObjectReference: ref, State: v1alpha1.ObjectFailed, Message: long(1400)})
+		}
+		for range v1alpha1.MaxDrift {
+			entry := v1alpha1.DriftEntry{Namespace: "shop", Object: ref, Manager: long(128)}
+			for range 16 {
+				entry.Fields = append(entry.Fields, v1alpha1.FieldDrift{Path: long(512), Want: long(256), Got: long(256)})
+			}
+			r.Drift = append(r.Drift, entry)
+		}
+		for range v1alpha1.MaxFindings {
+			r.Findings = append(r.Findings, v1alpha1.Finding{ID: v1alpha1.LimitDefaultsOverridden, Severity: v1alpha1.Critical, Object: ref, Message: long(1025), Remedy: long(512)})
+		}
+		for range 18 {
+			r.InPlace = append(r.InPlace, v1alpha1.ObjectContent{Object: ref, Content: strings.Repeat(`"`, v1alpha1.MaxContent)})
+			r.Blocked = append(r.Blocked, v1alpha1.BlockedObject{Object: ref, Message: long(1025), Violators: []string{long(253)}})
+		}
+		return r
+	}
+	report, again := largest(), largest()
+	fit(report)
+	fit(again)
+	if diff := cmp.Diff(report, again); diff != "" {
+		t.Errorf("cut in another way (-first +then):\n%s", diff)
+	}
+	data, err := json.Marshal(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const stored = 3 << 19 // What the API server and etcd take.
+	if len(data) > stored {
+		t.Errorf("%d bytes are more than %d", len(data), stored)
+	}
+	if report.Truncated == 0 {
+		t.Error("what is left out is not counted")
+	}
+	small := compliantReport()
+	fit(small)
+	if diff := cmp.Diff(compliantReport(), small); diff != "" {
+		t.Errorf("a report that fits was cut (-want +got):\n%s", diff)
+	}
+}
