@@ -100,7 +100,7 @@ func (r *NamespaceReconciler) letGo(ctx context.Context, o baseline.Object, prof
 		switch err := r.abandon(ctx, o); {
 		case !escalates(o, err):
 			return client.IgnoreNotFound(err)
-		case declares(profile, o) && !r.dangles(ctx, o):
+		case declares(profile, o) && r.bindsDeclared(ctx, profile, o):
 			return err
 		}
 	}
@@ -125,15 +125,20 @@ func declares(profile *v1alpha1.SecurityProfile, o baseline.Object) bool {
 	})
 }
 
-// dangles reports whether an object binds a Role that is not there. It grants nothing, until somebody makes a Role of that name,
-// and whoever deleted the Role could hold a deleted profile back for ever.
-func (r *NamespaceReconciler) dangles(ctx context.Context, o baseline.Object) bool {
+// bindsDeclared reports whether an object does not bind a Role of the namespace, or binds one that is as the profile declares it.
+// One that is missing grants nothing, until somebody makes a Role of that name, and one that somebody has stripped of our labels and
+// loosened grants what the operator may not: whoever did that could hold a deleted profile back for ever.
+func (r *NamespaceReconciler) bindsDeclared(ctx context.Context, profile *v1alpha1.SecurityProfile, o baseline.Object) bool {
 	binding, ok := o.(*rbacv1.RoleBinding)
 	if !ok || binding.RoleRef.Kind != "Role" {
-		return false
+		return true
 	}
-	key := client.ObjectKey{Namespace: binding.Namespace, Name: binding.RoleRef.Name}
-	return apierrors.IsNotFound(r.Live.Get(ctx, key, &rbacv1.Role{}))
+	role := &rbacv1.Role{}
+	err := r.Live.Get(ctx, client.ObjectKey{Namespace: binding.Namespace, Name: binding.RoleRef.Name}, role)
+	if err != nil { // What cannot be read now is looked at again.
+		return !apierrors.IsNotFound(err)
+	}
+	return declares(profile, role)
 }
 
 // readProfile is the profile of this name, shared with the cache, or nil if there is none.

@@ -60,6 +60,21 @@ var _ = Describe("A deleted profile that retains its baseline", func() {
 		}),
 	)
 
+	It("is not held up by its own binding, of which somebody stripped and loosened the role", func() {
+		profile, namespace := Governed(fixture.Retained)
+		EventuallyEstablished(profile, namespace)
+		bulwark.stop()
+		role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-developer"}}
+		Update(role, func(r *rbacv1.Role) {
+			r.SetLabels(nil)
+			r.Rules = append(r.Rules, rbacv1.PolicyRule{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}})
+		})
+		Expect(admin.Delete(ctx, profile)).To(Succeed())
+		bulwark = startOperator()
+		EventuallyGone(profile)
+		EventuallyGone(&rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-developer"}})
+	})
+
 	It("is not held up by its own role, to which somebody added what the operator may not grant", func() {
 		profile, namespace := Governed(fixture.Retained)
 		EventuallyEstablished(profile, namespace)
