@@ -34,7 +34,7 @@ type ManagedObject struct {
 	Message string `json:"message,omitempty"`
 }
 
-// PostureSummary counts the managed objects by state.
+// PostureSummary counts the managed objects by state, and the findings.
 type PostureSummary struct {
 	// compliant is the number of objects that are as declared.
 	// +optional
@@ -44,13 +44,16 @@ type PostureSummary struct {
 	Drifted int32 `json:"drifted"`
 	// blocked is the number of objects that wait, since they would refuse what runs in the namespace.
 	// +optional
-	Blocked int32 `json:"blocked,omitempty"`
+	Blocked int32 `json:"blocked"`
 	// conflicted is the number of names that an object of another maker bears.
 	// +optional
 	Conflicted int32 `json:"conflicted"`
 	// failed is the number of objects that the API server refused.
 	// +optional
 	Failed int32 `json:"failed"`
+	// findings is the number of findings.
+	// +optional
+	Findings int32 `json:"findings"`
 }
 
 // NamespacePosture reports on the baseline of one namespace. It is written by Bulwark, is always named posture, and, as a
@@ -65,6 +68,8 @@ type PostureSummary struct {
 // +kubebuilder:printcolumn:name="Drifted",type=integer,JSONPath=`.summary.drifted`,description="Objects that differ"
 // +kubebuilder:printcolumn:name="Conflicted",type=integer,JSONPath=`.summary.conflicted`,description="Names that an object of another maker bears"
 // +kubebuilder:printcolumn:name="Failed",type=integer,JSONPath=`.summary.failed`,description="Objects that the API server refused"
+// +kubebuilder:printcolumn:name="Blocked",type=integer,JSONPath=`.summary.blocked`,description="Objects that wait, since they would refuse what runs",priority=1
+// +kubebuilder:printcolumn:name="Findings",type=integer,JSONPath=`.summary.findings`,description="What weakens the baseline though Bulwark does not own it",priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name == 'posture'",message="a NamespacePosture is always named posture"
 type NamespacePosture struct {

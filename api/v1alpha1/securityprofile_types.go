@@ -229,17 +229,17 @@ type NamespaceCounts struct {
 	Compliant int32 `json:"compliant"`
 	// weakened is the number of namespaces that hold what the profile declares, and in which something else weakens it.
 	// +optional
-	Weakened int32 `json:"weakened,omitempty"`
+	Weakened int32 `json:"weakened"`
 	// blocked is the number of namespaces in which a stricter object waits, since it would refuse what runs there (see
 	// spec.rollout), and nothing worse.
 	// +optional
-	Blocked int32 `json:"blocked,omitempty"`
+	Blocked int32 `json:"blocked"`
 	// drifted is the number of namespaces in which an object is missing or differs, and nothing worse.
 	// +optional
 	Drifted int32 `json:"drifted"`
 	// contested is the number of namespaces in which another manager keeps changing an object back.
 	// +optional
-	Contested int32 `json:"contested,omitempty"`
+	Contested int32 `json:"contested"`
 	// conflicted is the number of namespaces in which an object that Bulwark did not make bears a managed name.
 	// +optional
 	Conflicted int32 `json:"conflicted"`
