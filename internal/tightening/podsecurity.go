@@ -2,6 +2,7 @@
 package tightening
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -27,6 +28,13 @@ type Refused struct {
 // Empty reports whether nothing would be refused.
 func (r *Refused) Empty() bool { return len(r.Reasons) == 0 }
 
+// Add adds what another check found.
+func (r *Refused) Add(other *Refused) {
+	r.Reasons = append(r.Reasons, other.Reasons...)
+	r.Pods = append(r.Pods, other.Pods...)
+	r.Total += other.Total
+}
+
 // Message is the reasons as a report holds them.
 func (r *Refused) Message() string { return v1alpha1.Cut(strings.Join(r.Reasons, "; "), maxMessage) }
 
@@ -38,34 +46,20 @@ func (r *Refused) Names() []string {
 	return names[:min(len(names), v1alpha1.MaxViolators)]
 }
 
-// stricterLevel reports whether a level refuses what another lets in: it is higher, or the same at another version. What cannot be
-// read as a level is privileged, as the API server takes it.
-func stricterLevel(level, version, thanLevel, thanVersion string) bool {
-	a, b := levelVersion(level, version), levelVersion(thanLevel, thanVersion)
-	switch podsecurity.CompareLevels(a.Level, b.Level) {
-	case 1:
-		return true
-	case 0:
-		return a.Level != podsecurity.LevelPrivileged && a.Version != b.Version
-	}
-	return a.Level != podsecurity.LevelPrivileged && a.Version != b.Version && b.Older(a.Version)
-}
-
-func levelVersion(level, version string) podsecurity.LevelVersion {
-	lv := podsecurity.LevelVersion{Level: podsecurity.LevelPrivileged, Version: podsecurity.LatestVersion()}
-	if l, err := podsecurity.ParseLevel(level); err == nil {
-		lv.Level = l
-	}
-	if v, err := podsecurity.ParseVersion(version); err == nil {
-		lv.Version = v
-	}
-	return lv
-}
-
-// StricterLabels reports whether the enforced Pod Security level of some labels of a namespace refuses what that of others lets in.
+// StricterLabels reports whether the enforced Pod Security level of some labels of a namespace may refuse what that of others lets in:
+// it is higher, or of another version, which may have more checks or stricter ones. The API server looks at pods in the same cases.
 func StricterLabels(labels, than map[string]string) bool {
-	return stricterLevel(labels[podsecurity.EnforceLevelLabel], labels[podsecurity.EnforceVersionLabel],
-		than[podsecurity.EnforceLevelLabel], than[podsecurity.EnforceVersionLabel])
+	level, before := enforcedLevel(labels), enforcedLevel(than)
+	return level.Level != podsecurity.LevelPrivileged &&
+		(level.Version != before.Version || podsecurity.CompareLevels(level.Level, before.Level) > 0)
+}
+
+// enforcedLevel is the level that the API server takes from labels of a namespace: restricted if it cannot read them; privileged if
+// there are none, unless it is configured otherwise.
+func enforcedLevel(labels map[string]string) podsecurity.LevelVersion {
+	none := podsecurity.LevelVersion{Level: podsecurity.LevelPrivileged, Version: podsecurity.LatestVersion()}
+	read, _ := podsecurity.PolicyToEvaluate(labels, podsecurity.Policy{Enforce: none, Audit: none, Warn: none})
+	return read.Enforce
 }
 
 // HoldLabels are labels of a namespace with the enforced level of others: meanwhile the level warns and audits, unless stricter ones do.
@@ -76,7 +70,7 @@ func HoldLabels(labels, held map[string]string) map[string]string {
 		podsecurity.WarnLevelLabel:  podsecurity.WarnVersionLabel,
 		podsecurity.AuditLevelLabel: podsecurity.AuditVersionLabel,
 	} {
-		if _, set := labels[mode]; !set || stricterLevel(level, "", labels[mode], "") {
+		if podsecurity.CompareLevels(podsecurity.Level(level), podsecurity.Level(cmp.Or(labels[mode], privileged))) > 0 {
 			interim[mode], interim[modeVersion] = level, version
 		}
 	}
@@ -88,6 +82,8 @@ func HoldLabels(labels, held map[string]string) map[string]string {
 	}
 	return interim
 }
+
+const privileged = string(podsecurity.LevelPrivileged)
 
 // EnforcedLabels are those labels of a namespace that say which Pod Security level is enforced.
 func EnforcedLabels(labels map[string]string) map[string]string {

@@ -44,12 +44,74 @@ func TestStricterLabels(t *testing.T) {
 		"another version of a level may be":                     {level("baseline", "v1.30"), level("baseline", "v1.20"), true},
 		"an older version of a level may be, too":               {level("baseline", "v1.20"), level("baseline", "v1.30"), true},
 		"a lower level of a newer version may be":               {level("baseline", "v1.37"), level("restricted", "v1.0"), true},
-		"a lower level of an older version is not":              {level("baseline", "v1.0"), level("restricted", "v1.37"), false},
-		"what cannot be read is privileged":                     {level("baseline", "latest"), level("none", "latest"), true},
+		"a lower level of an older version may be, too":         {level("baseline", "v1.0"), level("restricted", "v1.37"), true},
+		"what cannot be read is restricted":                     {level("baseline", "latest"), level("none", "latest"), false},
 		"no level is stricter than none":                        {nil, nil, false},
 	} {
 		if got := StricterLabels(tt.labels, tt.than); got != tt.want {
 			t.Errorf("%s: want %t, got %t", sentence, tt.want, got)
+		}
+	}
+}
+
+// looking is a cluster that notes whether somebody looked at its pods.
+type looking struct {
+	pods
+	looked bool
+}
+
+func (l *looking) ListPods(ctx context.Context, namespace string) ([]*corev1.Pod, error) {
+	l.looked = true
+	return l.pods.ListPods(ctx, namespace)
+}
+
+// TestStricterLabelsAsKubernetesDoes takes every level and version, readable or not, to every other.
+func TestStricterLabelsAsKubernetesDoes(t *testing.T) {
+	all := []map[string]string{nil, {"other": "label"}}
+	for _, level := range []string{"privileged", "baseline", "restricted", "none", ""} {
+		all = append(all, map[string]string{enforce: level})
+		for _, version := range []string{"latest", "v1.0", "v1.25", "v1.37", "v2", ""} {
+			all = append(all, map[string]string{enforce: level, enforceVersion: version})
+		}
+	}
+	for _, from := range all {
+		for _, to := range all {
+			l := &looking{}
+			if response := change(admitting(t, l), "shop", from, to); !response.Allowed {
+				continue // No profile declares what cannot be read.
+			}
+			if got := StricterLabels(to, from); got != l.looked {
+				t.Errorf("from %v to %v: stricter %t, and Kubernetes looks at pods: %t", from, to, got, l.looked)
+			}
+		}
+	}
+}
+
+// TestHeldLabelsEnforceWhatWasEnforced holds every level against every other.
+func TestHeldLabelsEnforceWhatWasEnforced(t *testing.T) {
+	levels := []string{"", "privileged", "baseline", "restricted"}
+	with := func(labels map[string]string, key, value string) map[string]string {
+		if value != "" {
+			labels[key], labels[key+"-version"] = value, "v1.30"
+		}
+		return labels
+	}
+	for _, held := range levels {
+		for _, level := range levels[1:] {
+			for _, mode := range levels {
+				declared := with(with(map[string]string{enforce: level, enforceVersion: "v1.37"}, warn, mode), audit, mode)
+				before := with(map[string]string{}, enforce, held)
+				interim := HoldLabels(declared, before)
+				if StricterLabels(before, interim) || StricterLabels(interim, before) {
+					t.Errorf("%v held against %v enforces %v", declared, before, interim)
+				}
+				for _, m := range []string{warn, audit} {
+					if podsecurity.CompareLevels(podsecurity.Level(interim[m]), podsecurity.Level(level)) < 0 ||
+						mode != "" && podsecurity.CompareLevels(podsecurity.Level(interim[m]), podsecurity.Level(mode)) < 0 {
+						t.Errorf("%v held against %v has %s at %q", declared, before, m, interim[m])
+					}
+				}
+			}
 		}
 	}
 }
@@ -99,6 +161,22 @@ func (pods) GetNamespace(_ context.Context, name string) (*corev1.Namespace, err
 // warnings are what Kubernetes' own admission warns of when a namespace with these pods is to enforce a level.
 func (p pods) warnings(t *testing.T, namespace, level string) []string {
 	t.Helper()
+	response := change(admitting(t, p), namespace, nil, map[string]string{enforce: level})
+	if !response.Allowed {
+		t.Fatalf("refused: %v", response.Result)
+	}
+	return response.Warnings
+}
+
+// cluster is what Kubernetes' own admission reads.
+type cluster interface {
+	admission.PodLister
+	admission.NamespaceGetter
+}
+
+// admitting is Kubernetes' own admission as it is configured by default, but for a namespace that is exempt.
+func admitting(t *testing.T, c cluster) *admission.Admission {
+	t.Helper()
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -110,23 +188,25 @@ func (p pods) warnings(t *testing.T, namespace, level string) []string {
 			},
 			Exemptions: admissionapi.PodSecurityExemptions{Namespaces: []string{"exempt"}},
 		},
-		Evaluator: evaluator, PodLister: p, NamespaceGetter: p, Metrics: &silent{},
+		Evaluator: evaluator, PodLister: c, NamespaceGetter: c, Metrics: &silent{},
 		PodSpecExtractor: admission.DefaultPodSpecExtractor{},
 	}
 	if err := a.CompleteConfiguration(); err != nil {
 		t.Fatal(err)
 	}
-	before := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
-	after := before.DeepCopy()
-	after.Labels = map[string]string{enforce: level}
-	response := a.ValidateNamespace(t.Context(), &podsecurity.AttributesRecord{
-		Name: namespace, Namespace: namespace, Kind: corev1.SchemeGroupVersion.WithKind("Namespace"),
-		Resource: schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}, Operation: admissionv1.Update, Object: after, OldObject: before,
-	})
-	if !response.Allowed {
-		t.Fatalf("refused: %v", response.Result)
+	return a
+}
+
+// change changes the labels of a namespace.
+func change(a *admission.Admission, namespace string, from, to map[string]string) *admissionv1.AdmissionResponse {
+	labelled := func(labels map[string]string) *corev1.Namespace {
+		return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace, Labels: labels}}
 	}
-	return response.Warnings
+	return a.ValidateNamespace(context.Background(), &podsecurity.AttributesRecord{
+		Name: namespace, Namespace: namespace, Kind: corev1.SchemeGroupVersion.WithKind("Namespace"),
+		Resource:  schema.GroupVersionResource{Version: "v1", Resource: "namespaces"},
+		Operation: admissionv1.Update, Object: labelled(to), OldObject: labelled(from),
+	})
 }
 
 // silent counts nothing.

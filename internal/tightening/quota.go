@@ -2,6 +2,7 @@ package tightening
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -23,6 +24,19 @@ func RefusedByQuota(hard, before, used corev1.ResourceList) *Refused {
 		}
 	}
 	return r
+}
+
+// Uncounted is the part of a quota that takes the place of another that is stricter than that and of which Kubernetes has not counted
+// the usage: the one in place did not bound it, or is not there any more.
+func Uncounted(hard, before, used corev1.ResourceList) corev1.ResourceList {
+	uncounted := corev1.ResourceList{}
+	for name, most := range hard {
+		was, bounded := before[name]
+		if _, counted := used[name]; !counted && (!bounded || was.Cmp(most) > 0) {
+			uncounted[name] = most
+		}
+	}
+	return uncounted
 }
 
 // QuotaCheck counts what pods use of a quota that is not in place yet, so that Kubernetes has not counted it.
@@ -48,8 +62,12 @@ func NewQuotaCheck(hard corev1.ResourceList, limits *corev1.LimitRange) *QuotaCh
 	return c
 }
 
-// Add counts one pod. A quota for a resource refuses pods that do not say how much of it they need.
+// Add counts one pod. A quota for a resource refuses pods that do not say how much of it they need. Pods that have ended use nothing,
+// but are objects still.
 func (c *QuotaCheck) Add(pod *corev1.Pod) {
+	if _, bounded := c.hard[countPods]; bounded {
+		c.count(countPods, resourcev1.MustParse("1"))
+	}
 	if ended(pod) {
 		return
 	}
@@ -65,7 +83,7 @@ func (c *QuotaCheck) Add(pod *corev1.Pod) {
 			list, defaults, of = limits, c.limits, corev1.ResourceName(rest)
 		}
 		switch of {
-		case corev1.ResourcePods, "count/pods":
+		case corev1.ResourcePods:
 			c.count(name, resourcev1.MustParse("1"))
 		case corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage:
 			c.count(name, list[of])
@@ -84,9 +102,15 @@ func (c *QuotaCheck) Add(pod *corev1.Pod) {
 	}
 }
 
-// missing reports whether a container of the pod does not set what a quota's resource counts.
+const countPods corev1.ResourceName = "count/pods"
+
+// missing reports whether a container of the pod does not set what a quota's resource counts. Of a pod that sets resources for all of
+// its containers together, none must.
 func missing(pod *corev1.Pod, of, name corev1.ResourceName) bool {
-	for _, c := range pod.Spec.Containers {
+	if resource.IsPodLevelResourcesSet(pod) {
+		return false
+	}
+	for _, c := range slices.Concat(pod.Spec.Containers, pod.Spec.InitContainers) {
 		list := c.Resources.Requests
 		if strings.HasPrefix(string(name), "limits.") {
 			list = c.Resources.Limits
