@@ -228,7 +228,7 @@ func (s *factStore[F]) set(d *drawn[F]) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before, known := s.facts[d.Namespace][d.Name]
-	if known == d.any && reflect.DeepEqual(before, d.fact) {
+	if !known && !d.any || known && d.any && reflect.DeepEqual(before, d.fact) {
 		return false
 	}
 	if !d.any {

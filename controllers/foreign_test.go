@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -169,5 +170,41 @@ func TestFactsAreReadAndWrittenAtOnce(t *testing.T) {
 	all.Wait()
 	if n := len(store.of("shop")); n != 8 {
 		t.Errorf("%d facts", n)
+	}
+}
+
+// TestHarmlessObjectsTellNobody adds objects from which something is drawn that is no fact.
+func TestHarmlessObjectsTellNobody(t *testing.T) {
+	f, err := newForeign(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, w := range f.watches {
+		w.tell(func(namespace string) { told = append(told, namespace) })
+	}
+	meta := metav1.ObjectMeta{Namespace: "shop", Name: "theirs"}
+	none := &rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{Kind: "ClusterRole", Name: "view"}}
+	harmless := &corev1.LimitRange{ObjectMeta: meta}
+	closed := &networkingv1.NetworkPolicy{ObjectMeta: meta, Spec: networkingv1.NetworkPolicySpec{
+		PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}},
+	}}
+	for _, do := range []func(any) error{f.bindings.Add, f.bindings.Update, f.bindings.Delete} {
+		if err := do(none); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, do := range []func(any) error{f.limits.Add, f.limits.Update, f.limits.Delete} {
+		if err := do(harmless); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, do := range []func(any) error{f.policies.Add, f.policies.Update, f.policies.Delete} {
+		if err := do(closed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(told) > 0 {
+		t.Errorf("told of nothing: %v", told)
 	}
 }

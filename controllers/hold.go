@@ -63,7 +63,7 @@ func (p *pass) block(w *waiting) {
 }
 
 // mayWait are the drifts of objects that refuse more than what is in place does. What somebody loosened is corrected at once,
-// whatever runs by now: it was in place before.
+// whatever runs by now: it was in place before. What was refused or another maker's never was.
 func (p *pass) mayWait(drifts []drift.Drift) []*waiting {
 	var candidates []*waiting
 	for _, d := range drifts {
@@ -71,8 +71,7 @@ func (p *pass) mayWait(drifts []drift.Drift) []*waiting {
 			continue
 		}
 		before, remembered := p.inPlace(d.Want)
-		state, known := p.reported(d.Object)
-		if !remembered && p.current() && known && state != v1alpha1.ObjectBlocked && !p.audits() {
+		if !remembered && p.current() && !p.audits() && p.heldBefore(d.Object) {
 			continue
 		}
 		if !remembered {
@@ -85,6 +84,12 @@ func (p *pass) mayWait(drifts []drift.Drift) []*waiting {
 	return candidates
 }
 
+// heldBefore reports whether an object was in place as declared by the last report, though somebody may have changed it since.
+func (p *pass) heldBefore(ref v1alpha1.ObjectReference) bool {
+	state, _ := p.reported(ref)
+	return state == v1alpha1.ObjectCompliant || state == v1alpha1.ObjectDrifted
+}
+
 // canWait reports whether objects of this kind can refuse what runs in a namespace.
 func canWait(o baseline.Object) bool {
 	switch o.(type) {
@@ -94,11 +99,12 @@ func canWait(o baseline.Object) bool {
 	return false
 }
 
-// tightens reports whether an object may refuse what another lets in. Of a LimitRange or quota the check itself tells.
+// tightens reports whether an object may refuse what another lets in. Of a LimitRange or quota that is another than before the check
+// itself tells.
 func tightens(want, before baseline.Object) bool {
 	ns, ok := want.(*corev1.Namespace)
 	if !ok {
-		return true
+		return contentOf(want) != contentOf(before)
 	}
 	var labels map[string]string
 	if before != nil {
@@ -124,11 +130,9 @@ func (r *NamespaceReconciler) findRefused(ctx context.Context, p *pass, desired 
 			}
 			checks = append(checks, podCheck{w, tightening.NewLimitCheck(want.Spec.Limits, before)})
 		case *corev1.ResourceQuota:
-			switch before, ok := w.before.(*corev1.ResourceQuota); {
-			case ok && sameScopes(want, before):
-				w.refused, err = r.refusedByQuota(ctx, want, before)
-			case !scoped(want):
-				checks = append(checks, podCheck{w, tightening.NewQuotaCheck(want.Spec.Hard, limitRangeOf(desired))})
+			var uncounted corev1.ResourceList
+			if uncounted, err = r.refusedByQuota(ctx, w, want); len(uncounted) > 0 && !scoped(want) {
+				checks = append(checks, podCheck{w, tightening.NewQuotaCheck(uncounted, limitRangeOf(desired))})
 			}
 		}
 		if err != nil {
@@ -159,9 +163,11 @@ func (r *NamespaceReconciler) checkPods(ctx context.Context, p *pass, checks []p
 		}
 	})
 	for _, check := range checks {
-		if check.of.refused = check.Result(); err != nil {
+		if err != nil {
 			check.of.refused = unknown(err)
+			continue
 		}
+		check.of.refused.Add(check.Result())
 	}
 	return err
 }
@@ -202,14 +208,19 @@ func (r *NamespaceReconciler) refusedByLevel(ctx context.Context, p *pass, want 
 	return tightening.RefusedByLevel(warnings.texts), nil
 }
 
-// refusedByQuota holds a quota against what Kubernetes counted for the one in place.
-func (r *NamespaceReconciler) refusedByQuota(ctx context.Context, want, before *corev1.ResourceQuota) (*tightening.Refused, error) {
+// refusedByQuota holds a quota against what Kubernetes counted for the one in place, and says of what it has counted nothing.
+func (r *NamespaceReconciler) refusedByQuota(ctx context.Context, w *waiting, want *corev1.ResourceQuota) (uncounted corev1.ResourceList, err error) {
+	before, ok := w.before.(*corev1.ResourceQuota)
+	if !ok || !sameScopes(want, before) {
+		return want.Spec.Hard, nil
+	}
 	var live corev1.ResourceQuota
-	err := r.Live.Get(ctx, client.ObjectKeyFromObject(want), &live)
+	err = r.Live.Get(ctx, client.ObjectKeyFromObject(want), &live)
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("reading the usage of %s: %w", describe(want), err)
 	}
-	return tightening.RefusedByQuota(want.Spec.Hard, before.Spec.Hard, live.Status.Used), nil
+	w.refused = tightening.RefusedByQuota(want.Spec.Hard, before.Spec.Hard, live.Status.Used)
+	return tightening.Uncounted(want.Spec.Hard, before.Spec.Hard, live.Status.Used), nil
 }
 
 // interim is what is to be done meanwhile: what was in place stays as it was, and a level that waits warns and audits.

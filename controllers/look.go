@@ -108,7 +108,7 @@ func (r *NamespaceReconciler) lookAtPods(ctx context.Context, p *pass) (*finding
 func (r *NamespaceReconciler) planLook(p *pass) {
 	wait := lookInterval
 	if p.tightened {
-		wait = r.Recheck
+		wait = min(r.Recheck, lookInterval)
 	}
 	r.looks.plan(p.namespace.Name, r.Clock.Now().Add(wait))
 }

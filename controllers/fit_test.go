@@ -1,0 +1,141 @@
+package controllers
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/test/choose"
+)
+
+// wordy are texts that JSON writes at another length than they have.
+var wordy = []string{"m", "é", "<", `"`, `\`, "\n", "\x01", "\u2028", "\U0001F600", "\uFFFD"}
+
+// fullOf is a report of which every list and every text is as long as it can be, made of one character.
+func fullOf(text string, objects int) *v1alpha1.NamespacePosture {
+	long := func(n int) string { return strings.Repeat(text, n) }
+	r := compliantReport()
+	ref := v1alpha1.ObjectReference{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "RoleBinding", Name: long(v1alpha1.MaxName)}
+	r.Objects = nil
+	for range objects {
+		r.Objects = append(r.Objects, v1alpha1.ManagedObject{ObjectReference: ref, State: v1alpha1.ObjectFailed, Message: long(1400)})
+	}
+	for range v1alpha1.MaxDrift {
+		entry := v1alpha1.DriftEntry{Namespace: strings.Repeat("n", 63), Object: ref, Change: v1alpha1.Unexpected, Manager: long(128), State: v1alpha1.Contested}
+		for range 16 {
+			entry.Fields = append(entry.Fields, v1alpha1.FieldDrift{Path: long(512), Want: long(257), Got: long(257)})
+		}
+		r.Drift = append(r.Drift, entry)
+	}
+	for range v1alpha1.MaxFindings {
+		r.Findings = append(r.Findings, v1alpha1.Finding{
+			ID: v1alpha1.LimitDefaultsOverridden, Severity: v1alpha1.Critical, Object: ref, Message: long(1025), Remedy: long(512),
+		})
+	}
+	for range 32 {
+		r.FindingTotals = append(r.FindingTotals, v1alpha1.FindingTotal{ID: v1alpha1.LimitDefaultsOverridden, Severity: v1alpha1.Critical, Count: 1 << 30})
+	}
+	for range v1alpha1.MaxViolators + 2 { // As many objects as a profile has that can wait.
+		blocked := v1alpha1.BlockedObject{Object: ref, Message: long(1025), ViolatorsTotal: 1 << 60}
+		for range v1alpha1.MaxViolators {
+			blocked.Violators = append(blocked.Violators, strings.Repeat("v", 253))
+		}
+		r.Blocked = append(r.Blocked, blocked)
+	}
+	return r
+}
+
+func bytesOf(t *testing.T, report *v1alpha1.NamespacePosture) int {
+	t.Helper()
+	data, err := json.Marshal(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(data)
+}
+
+// TestNoCharacterMakesAReportTooLarge bounds reports by what JSON takes for them: whoever names a Role chooses the characters.
+func TestNoCharacterMakesAReportTooLarge(t *testing.T) {
+	for _, text := range wordy {
+		for _, objects := range []int{0, 40, v1alpha1.MaxObjects} {
+			report, again := fullOf(text, objects), fullOf(text, objects)
+			if size, is := report.Size(), bytesOf(t, report); size < is {
+				t.Errorf("%q: %d bytes are taken for %d", text, is, size)
+			}
+			before := report.Truncated
+			fit(report)
+			fit(again)
+			if diff := cmp.Diff(report, again); diff != "" {
+				t.Fatalf("%q: cut in another way (-first +then):\n%s", text, diff)
+			}
+			is := bytesOf(t, report)
+			if objects < v1alpha1.MaxObjects && is > maxReportBytes {
+				t.Errorf("%q with %d objects: %d bytes are more than %d", text, objects, is, maxReportBytes)
+			}
+			if is > 3<<19 {
+				t.Errorf("%q with %d objects: %d bytes are more than the API server stores", text, objects, is)
+			}
+			left := int64(v1alpha1.MaxFindings - len(report.Findings))
+			for _, o := range report.Objects {
+				if o.Message == "" {
+					left++
+				}
+			}
+			if report.Truncated-before != left {
+				t.Errorf("%q with %d objects: %d are left out, and %d are counted", text, objects, left, report.Truncated-before)
+			}
+			small := report.DeepCopy()
+			fit(small)
+			if objects < v1alpha1.MaxObjects && !sameReport(report, small) {
+				t.Errorf("%q with %d objects: cut again (-first +then):\n%s", text, objects, cmp.Diff(report, small))
+			}
+		}
+	}
+}
+
+// TestACutReportIsAFixpoint finds the same again and again, of which a report cannot hold all.
+func TestACutReportIsAFixpoint(t *testing.T) {
+	outcomes := missing(3 * v1alpha1.MaxDrift)
+	for i := range outcomes {
+		outcomes[i] = failed(outcomes[i])
+		outcomes[i].err = fmt.Errorf("%s", strings.Repeat("<", 4000))
+		outcomes[i].Fields = []drift.Field{{Path: []string{strings.Repeat("\u2028", 600)}, Want: strings.Repeat("\x01", 300)}}
+	}
+	p := aPass()
+	var reports []*v1alpha1.NamespacePosture
+	for range 3 {
+		report := assemble(p, declared(outcomes), outcomes, noon)
+		setFindings(report, fullOf("<", 0).Findings)
+		fit(report)
+		reports = append(reports, report)
+		p.previous = asStored(t, report)
+	}
+	if reports[0].Truncated == 0 || len(reports[0].Findings) == v1alpha1.MaxFindings && len(reports[0].Drift) == v1alpha1.MaxDrift {
+		t.Fatal("nothing was cut")
+	}
+	for _, later := range reports[1:] {
+		if !sameReport(reports[0], later) {
+			t.Errorf("what lasts is written again (-first +later):\n%s", cmp.Diff(reports[0], later))
+		}
+	}
+}
+
+// FuzzReportSize takes texts of whatever characters.
+func FuzzReportSize(f *testing.F) {
+	for _, seed := range seeds() {
+		f.Add("role<\x00\xff\u2028", seed)
+	}
+	f.Fuzz(func(t *testing.T, text string, data []byte) {
+		c := choose.By(data)
+		report := fullOf(v1alpha1.Cut(text, 64), c.Below(4))
+		report.Findings, report.Drift = report.Findings[:c.Below(8)], report.Drift[:c.Below(8)]
+		if size, is := report.Size(), bytesOf(t, report); size < is {
+			t.Errorf("%d bytes are taken for %d", is, size)
+		}
+	})
+}
