@@ -74,6 +74,7 @@ func firstOf[T any](report *v1alpha1.NamespacePosture, list []T, most int) []T {
 // setFindings sets what weakens the baseline.
 func setFindings(report *v1alpha1.NamespacePosture, found []v1alpha1.Finding) {
 	report.FindingTotals = findings.Total(found)
+	report.Summary.Findings = total(report.FindingTotals)
 	report.Findings = firstOf(report, found, v1alpha1.MaxFindings)
 }
 
@@ -83,10 +84,16 @@ func keepFindings(report, previous *v1alpha1.NamespacePosture) {
 		return
 	}
 	report.FindingTotals, report.Findings = previous.FindingTotals, previous.Findings
-	for _, t := range report.FindingTotals {
-		report.Truncated += int64(t.Count)
+	report.Summary.Findings = total(report.FindingTotals)
+	report.Truncated += int64(report.Summary.Findings) - int64(len(report.Findings))
+}
+
+func total(totals []v1alpha1.FindingTotal) int32 {
+	var n int32
+	for _, t := range totals {
+		n += t.Count
 	}
-	report.Truncated -= int64(len(report.Findings))
+	return n
 }
 
 // maxReportBytes bounds a report well below what the API server stores of one object, 1.5 MiB.
