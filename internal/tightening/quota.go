@@ -75,11 +75,8 @@ func (c *QuotaCheck) Add(pod *corev1.Pod) {
 	limits := resource.PodLimits(pod, resource.PodResourcesOptions{})
 	silent := ""
 	for _, name := range sortedNames(c.hard) {
-		list, defaults, of := requests, c.requests, name
-		switch base, rest, _ := strings.Cut(string(name), "."); base {
-		case "requests":
-			of = corev1.ResourceName(rest)
-		case "limits":
+		list, defaults, of := requests, c.requests, corev1.ResourceName(strings.TrimPrefix(string(name), corev1.DefaultResourceRequestsPrefix))
+		if rest, ofLimits := strings.CutPrefix(string(name), limitsPrefix); ofLimits {
 			list, defaults, of = limits, c.limits, corev1.ResourceName(rest)
 		}
 		switch of {
@@ -87,7 +84,7 @@ func (c *QuotaCheck) Add(pod *corev1.Pod) {
 			c.count(name, resourcev1.MustParse("1"))
 		case corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage:
 			c.count(name, list[of])
-			if _, defaulted := defaults[of]; !defaulted && of != corev1.ResourceEphemeralStorage && missing(pod, of, name) {
+			if _, defaulted := defaults[of]; !defaulted && missing(pod, of, name) {
 				silent = string(name)
 			}
 		}
@@ -102,17 +99,20 @@ func (c *QuotaCheck) Add(pod *corev1.Pod) {
 	}
 }
 
-const countPods corev1.ResourceName = "count/pods"
+const (
+	countPods    corev1.ResourceName = "count/pods"
+	limitsPrefix                     = "limits."
+)
 
-// missing reports whether a container of the pod does not set what a quota's resource counts. Of a pod that sets resources for all of
-// its containers together, none must.
+// missing reports whether a container of the pod does not set what a quota's resource counts. None must say how much ephemeral storage it
+// needs, nor anything in a pod that sets resources for all of its containers together.
 func missing(pod *corev1.Pod, of, name corev1.ResourceName) bool {
-	if resource.IsPodLevelResourcesSet(pod) {
+	if of == corev1.ResourceEphemeralStorage || resource.IsPodLevelResourcesSet(pod) {
 		return false
 	}
 	for _, c := range slices.Concat(pod.Spec.Containers, pod.Spec.InitContainers) {
 		list := c.Resources.Requests
-		if strings.HasPrefix(string(name), "limits.") {
+		if strings.HasPrefix(string(name), limitsPrefix) {
 			list = c.Resources.Limits
 		}
 		if _, set := list[of]; !set {
