@@ -100,8 +100,8 @@ func (c *QuotaCheck) Add(pod *corev1.Pod) {
 }
 
 const (
-	countPods    corev1.ResourceName = "count/pods"
-	limitsPrefix                     = "limits."
+	countPods    = corev1.ResourceName("count/pods")
+	limitsPrefix = "limits."
 )
 
 // missing reports whether a container of the pod does not set what a quota's resource counts. None must say how much ephemeral storage it
