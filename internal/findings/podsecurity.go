@@ -58,10 +58,12 @@ func (l *Level) Violation(pod *corev1.Pod) (string, bool) {
 	return result.ForbiddenDetail(), !result.Allowed
 }
 
+var checks = sync.OnceValue(policy.DefaultChecks)
+
 // outdated are the checks of the level that its version does not have yet.
 func (l *Level) outdated() []string {
 	var missing []string
-	for _, check := range policy.DefaultChecks() {
+	for _, check := range checks() {
 		if podsecurity.CompareLevels(check.Level, l.Level) > 0 {
 			continue
 		}

@@ -96,6 +96,9 @@ func access(resource string, verbs ...string) func(*rbacv1.PolicyRule) bool {
 
 // bindings finds who has been given what the profile does not give.
 func (j *judge) bindings(facts *Facts) {
+	if len(facts.Bindings) == 0 {
+		return
+	}
 	declared := j.declaredGrants()
 	for _, name := range sortedKeys(facts.Bindings) {
 		b := facts.Bindings[name]
