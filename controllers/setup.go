@@ -164,21 +164,23 @@ func options(concurrency int) controller.Options {
 }
 
 // CacheOptions make the cache hold what bears our labels, the namespaces, the profiles and the reports, each without what is
-// never compared: memory grows with the baseline, not with what tenants keep.
+// never compared, and sharing what is the same in many: memory grows with the baseline, not with what tenants keep.
 func CacheOptions() (cache.Options, error) {
 	labelled, err := labels.NewRequirement(v1alpha1.ProfileLabel, selection.Exists, nil)
 	if err != nil {
 		return cache.Options{}, fmt.Errorf("selecting by label: %w", err)
 	}
+	shared := newSharing()
 	byObject := map[client.Object]cache.ByObject{
-		&corev1.Namespace{}: {Transform: stripNamespace},
+		&corev1.Namespace{}:          {Transform: stripNamespace},
+		&v1alpha1.NamespacePosture{}: {Transform: then(strip, shared.shareReport)},
 	}
 	for _, kind := range baseline.Kinds[1:] {
 		transform := stripExclusive
 		if kind.Shared {
 			transform = strip
 		}
-		byObject[kind.New()] = cache.ByObject{Label: labels.NewSelector().Add(*labelled), Transform: transform}
+		byObject[kind.New()] = cache.ByObject{Label: labels.NewSelector().Add(*labelled), Transform: then(transform, shared.share)}
 	}
 	return cache.Options{
 		ByObject:                    byObject,
@@ -188,6 +190,17 @@ func CacheOptions() (cache.Options, error) {
 }
 
 var _, _ toolscache.TransformFunc = strip, stripExclusive
+
+// then transforms an object in two steps. What is not an object of that kind, such as the word that one is gone, skips the second.
+func then[O any](first toolscache.TransformFunc, second func(O)) toolscache.TransformFunc {
+	return func(in any) (any, error) {
+		out, err := first(in)
+		if o, ok := out.(O); ok && err == nil {
+			second(o)
+		}
+		return out, err
+	}
+}
 
 // strip drops who manages which field.
 func strip(in any) (any, error) {
