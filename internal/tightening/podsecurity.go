@@ -74,24 +74,25 @@ func HoldLabels(labels, held map[string]string) map[string]string {
 			interim[mode], interim[modeVersion] = level, version
 		}
 	}
-	for _, label := range []string{podsecurity.EnforceLevelLabel, podsecurity.EnforceVersionLabel} {
-		delete(interim, label)
-		if value, set := held[label]; set {
-			interim[label] = value
-		}
-	}
+	delete(interim, podsecurity.EnforceLevelLabel)
+	delete(interim, podsecurity.EnforceVersionLabel)
+	maps.Copy(interim, EnforcedLabels(held))
 	return interim
 }
 
 const privileged = string(podsecurity.LevelPrivileged)
 
-// EnforcedLabels are those labels of a namespace that say which Pod Security level is enforced.
+// EnforcedLabels are those labels of a namespace that say which Pod Security level is enforced. A level always has a version: without
+// one, whoever adds an old one would change what the level means.
 func EnforcedLabels(labels map[string]string) map[string]string {
 	enforced := map[string]string{}
 	for _, label := range []string{podsecurity.EnforceLevelLabel, podsecurity.EnforceVersionLabel} {
 		if value, set := labels[label]; set {
 			enforced[label] = value
 		}
+	}
+	if _, set := enforced[podsecurity.EnforceVersionLabel]; !set && enforced[podsecurity.EnforceLevelLabel] != "" {
+		enforced[podsecurity.EnforceVersionLabel] = podsecurity.VersionLatest
 	}
 	return enforced
 }

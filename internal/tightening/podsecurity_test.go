@@ -137,7 +137,7 @@ func TestHoldLabels(t *testing.T) {
 			},
 			held: map[string]string{enforce: "privileged"},
 			want: map[string]string{
-				enforce: "privileged", warn: "restricted", warnVersion: "v1.20", audit: "baseline", auditVersion: "latest",
+				enforce: "privileged", enforceVersion: "latest", warn: "restricted", warnVersion: "v1.20", audit: "baseline", auditVersion: "latest",
 			},
 		},
 	} {
