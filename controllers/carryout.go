@@ -82,7 +82,7 @@ func (r *NamespaceReconciler) resolve(ctx context.Context, p *pass, d drift.Drif
 		r.Metrics.applyFailed(p.profile.Name, d.Object.Kind, err)
 		return o, fmt.Errorf("correcting %s %s in namespace %s: %w", d.Object.Kind, d.Object.Name, p.namespace.Name, err)
 	}
-	if o.recorded {
+	if o.recorded && o.Change != v1alpha1.Unexpected {
 		r.contests.corrected(p.namespace.Name, &d, r.Clock.Now())
 	}
 	return o, nil
@@ -130,7 +130,8 @@ func (r *NamespaceReconciler) decide(p *pass, o *outcome) v1alpha1.DriftState {
 	case p.audits():
 		return v1alpha1.Present
 	}
-	if p.current() { // The roll-out of a change waits for nobody.
+	// The roll-out of a change waits for nobody, nor does what should not be there: whoever keeps making it could hold a deleted profile back.
+	if p.current() && o.Change != v1alpha1.Unexpected {
 		o.wait = r.contests.wait(p.namespace.Name, &o.Drift, r.Clock.Now())
 	}
 	if o.wait > 0 {

@@ -59,9 +59,12 @@ type contested struct {
 // wholeObject is what is fought for where an object is deleted, or should not exist: not one of its fields.
 const wholeObject = "."
 
+// maxFought is how many fields of a drift are told apart: whoever changes thousands at once fights over the object.
+const maxFought = 16
+
 // fought are the fields of a drift that may be contested.
 func fought(d *drift.Drift) []string {
-	if d.Change != v1alpha1.Modified {
+	if d.Change != v1alpha1.Modified || len(d.Fields) > maxFought {
 		return []string{wholeObject}
 	}
 	var fields []string

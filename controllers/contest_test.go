@@ -167,6 +167,20 @@ func TestAFieldIsContestedByItself(t *testing.T) {
 	}
 }
 
+func TestAFloodOfFieldsIsOneContest(t *testing.T) {
+	c := newContests(DefaultContest)
+	for n := range 10 {
+		d := &drift.Drift{Object: reference("NetworkPolicy", "bulwark-default-deny"), Change: v1alpha1.Modified}
+		for i := range 10000 {
+			d.Fields = append(d.Fields, drift.Field{Path: []string{"metadata", "labels", fmt.Sprint(n, "-", i)}})
+		}
+		c.corrected("shop", d, noon)
+	}
+	if len(c.corrections) != 2 {
+		t.Errorf("%d fields are remembered", len(c.corrections))
+	}
+}
+
 func TestContestsOfWhichNoneCouldBeAreRefused(t *testing.T) {
 	for name, change := range map[string]func(*Contest){
 		"a threshold of none":       func(c *Contest) { c.Threshold = 0 },

@@ -107,7 +107,7 @@ func TestACutReportIsAFixpoint(t *testing.T) {
 	var reports []*v1alpha1.NamespacePosture
 	for range 3 {
 		report := assemble(p, declared(outcomes), outcomes, noon)
-		setFindings(report, fullOf("<", 0).Findings)
+		setFindings(report, weaknessOf(fullOf("<", 0).Findings))
 		fit(report)
 		reports = append(reports, report)
 		p.previous = asStored(t, report)

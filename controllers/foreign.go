@@ -6,6 +6,7 @@ import (
 	"maps"
 	"reflect"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -75,11 +76,14 @@ func (f *foreign) of(namespace string) *findings.Facts {
 	}
 }
 
+// coalesce is how long the next changes are awaited too before a namespace is looked at again: whoever toggles an object costs one pass a second.
+const coalesce = time.Second
+
 // Start begins to watch. A namespace of which the facts change is looked at again, after all that concerns the baseline itself.
 func (f *foreign) Start(ctx context.Context, q queue) error {
 	enqueue := func(namespace string) {
 		if pq, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
-			pq.AddWithOpts(priorityqueue.AddOpts{Priority: ptr.To(handler.LowPriority)}, requestFor(namespace))
+			pq.AddWithOpts(priorityqueue.AddOpts{Priority: ptr.To(handler.LowPriority), After: coalesce}, requestFor(namespace))
 		} else {
 			q.Add(requestFor(namespace))
 		}

@@ -21,7 +21,7 @@ func (noNamespace) Get(_ context.Context, key client.ObjectKey, _ client.Object,
 }
 
 func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
-	r := &NamespaceReconciler{Client: noNamespace{}, contests: newContests(DefaultContest), arrivals: newArrivals(nil), looks: newLooks(noon)}
+	r := &NamespaceReconciler{Client: noNamespace{}, contests: newContests(DefaultContest), arrivals: newArrivals(nil), looks: newLooks()}
 	for _, namespace := range []string{"shop", "till"} {
 		r.contests.corrected(namespace, deleted(reference("Role", "bulwark-dev")), noon)
 		r.contests.corrected(namespace, deleted(reference("Role", "bulwark-ops")), noon)

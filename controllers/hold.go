@@ -14,6 +14,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/findings"
 	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
 
@@ -205,7 +206,22 @@ func (r *NamespaceReconciler) refusedByLevel(ctx context.Context, p *pass, want 
 	if err := r.dryRun(ctx, p.namespace, patch); err != nil {
 		return nil, fmt.Errorf("asking what the Pod Security level of namespace %s would refuse: %w", want.Name, err)
 	}
-	return tightening.RefusedByLevel(warnings.texts), nil
+	refused := tightening.RefusedByLevel(warnings.texts)
+	if level, declared := findings.LevelOf(p.profile); declared && refused.Empty() && tightening.Unfinished(warnings.texts) {
+		return r.refusedByPods(ctx, p, level)
+	}
+	return refused, nil
+}
+
+// refusedByPods holds the pods themselves against a level, where the API server has not looked at all of them.
+func (r *NamespaceReconciler) refusedByPods(ctx context.Context, p *pass, level *findings.Level) (*tightening.Refused, error) {
+	refused := &tightening.Refused{}
+	_, err := r.eachPod(ctx, p.namespace.Name, func(pod *corev1.Pod) {
+		if violation, violates := level.Violation(pod); violates {
+			refused.AddPod(pod.Name, violation)
+		}
+	})
+	return refused, err
 }
 
 // refusedByQuota holds a quota against what Kubernetes counted for the one in place, and says of what it has counted nothing.

@@ -21,19 +21,26 @@ import (
 )
 
 const (
-	// podsPage is how many pods are read at a time, and maxPods how many at most of one namespace.
-	podsPage = 500
-	maxPods  = 5000
+	// firstPage is how many pods are read at first, pageBytes about how large the next pages may be, with largestPage pods at most: a
+	// pod can have a megabyte. maxPods is how many are read at most of one namespace.
+	firstPage   = 10
+	pageBytes   = 4 << 20
+	largestPage = 500
+	maxPods     = 5000
 
+	// lookTimeout bounds a look, so that the rest of the pass has time left.
+	lookTimeout = 10 * time.Second
 	// lookInterval is how often the pods of a namespace are looked at though nothing suggests that any violates its level: some may
 	// have been admitted by an exemption of a user or of a runtime class.
 	lookInterval = time.Hour
 )
 
-// weaknesses are the findings in the namespace, after the pass has done what it has.
-func (r *NamespaceReconciler) weaknesses(ctx context.Context, p *pass, desired []baseline.Object, outcomes []outcome) ([]v1alpha1.Finding, error) {
+// weaknesses are the findings in the namespace, after the pass has done what it has. If pods could not be looked at, those on pods are
+// what they were.
+func (r *NamespaceReconciler) weaknesses(ctx context.Context, p *pass, desired []baseline.Object, outcomes []outcome) (*weakness, error) {
+	w := &weakness{}
 	if r.foreign == nil || p.profile.Spec.Findings != nil && p.profile.Spec.Findings.Mode == v1alpha1.NoFindings {
-		return nil, nil
+		return w, nil
 	}
 	facts := r.foreign.of(p.namespace.Name)
 	for _, o := range desired {
@@ -41,14 +48,56 @@ func (r *NamespaceReconciler) weaknesses(ctx context.Context, p *pass, desired [
 			facts.Forget(o) // It was stripped of our label for a moment, and was another maker's as long.
 		}
 	}
-	if r.looksAtPods(p) && r.wantsLook(p, outcomes) {
-		pods, err := r.lookAtPods(ctx, p)
-		if err != nil {
-			return nil, err
-		}
-		facts.Pods = *pods
+	looked, err := r.look(ctx, p, outcomes, facts)
+	w.found = findings.Judge(p.profile, p.namespace.Name, facts)
+	w.totals = findings.Total(w.found)
+	if !looked && p.previous != nil {
+		w.carry(p)
 	}
-	return findings.Judge(p.profile, p.namespace.Name, facts), nil
+	return w, err
+}
+
+// weakness is what is found in a namespace, and how much there is of it beyond what is known in words.
+type weakness struct {
+	found  []v1alpha1.Finding
+	totals []v1alpha1.FindingTotal
+}
+
+// carry adds what the last report says of pods, as far as the profile still looks for it.
+func (w *weakness) carry(p *pass) {
+	ofPods := func(id v1alpha1.FindingID) bool { return slices.Contains(podFindings, id) && p.profile.LooksFor(id) }
+	if _, declared := findings.LevelOf(p.profile); !declared {
+		return
+	}
+	for _, f := range p.previous.Findings {
+		if ofPods(f.ID) {
+			w.found = append(w.found, f)
+		}
+	}
+	for _, t := range p.previous.FindingTotals {
+		if ofPods(t.ID) {
+			w.totals = append(w.totals, t)
+		}
+	}
+	findings.Sort(w.found)
+	findings.SortTotals(w.totals)
+}
+
+// look looks at pods if it is time to, and reports whether what the facts say of them holds.
+func (r *NamespaceReconciler) look(ctx context.Context, p *pass, outcomes []outcome, facts *findings.Facts) (looked bool, err error) {
+	if !r.looksAtPods(p) || !r.wantsLook(p, outcomes) {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	pods, err := r.lookAtPods(ctx, p)
+	if err != nil {
+		r.planLook(p, false) // Not at once: whoever makes it fail must not have it repeated without end.
+		return false, err
+	}
+	facts.Pods = *pods
+	r.planLook(p, len(pods.Violations) > 0 || pods.Exempt != "")
+	return true, nil
 }
 
 func conflicts(ref v1alpha1.ObjectReference, outcomes []outcome) bool {
@@ -71,9 +120,10 @@ func (r *NamespaceReconciler) looksAtPods(p *pass) bool {
 // wantsLook reports whether it is time to look at pods. A level that is enforced lets no violator in; so once none was there, there
 // is none until the level changes, somebody takes it away for a moment, or an exemption lets one in.
 func (r *NamespaceReconciler) wantsLook(p *pass, outcomes []outcome) bool {
-	return !p.current() || p.audits() || len(p.kept) > 0 || hasPodFindings(p.previous) ||
-		r.looks.due(p.namespace.Name, r.Clock.Now()) ||
-		slices.ContainsFunc(outcomes, func(o outcome) bool { return o.Object.Kind == "Namespace" })
+	now := r.Clock.Now()
+	return !p.current() || r.looks.due(p.namespace.Name, now) ||
+		hasPodFindings(p.previous) && !r.looks.planned(p.namespace.Name) ||
+		slices.ContainsFunc(outcomes, func(o outcome) bool { return o.Object.Kind == "Namespace" && o.state == v1alpha1.Corrected })
 }
 
 // lookAtPods holds the pods of the namespace against the declared level, and asks the API server whether it does so at all. Where the API
@@ -81,7 +131,6 @@ func (r *NamespaceReconciler) wantsLook(p *pass, outcomes []outcome) bool {
 func (r *NamespaceReconciler) lookAtPods(ctx context.Context, p *pass) (*findings.PodFacts, error) {
 	facts := &findings.PodFacts{Violations: map[string]string{}}
 	if p.tightened && len(p.kept) == 0 && tightening.Clean(p.warned) {
-		r.planLook(p)
 		facts.Exempt = tightening.Exempt(p.warned)
 		return facts, nil
 	}
@@ -99,26 +148,30 @@ func (r *NamespaceReconciler) lookAtPods(ctx context.Context, p *pass) (*finding
 	if err != nil {
 		return nil, err
 	}
-	r.planLook(p)
 	return facts, nil
 }
 
-// planLook plans the next look. One follows soon after a level was put in place: admission takes a moment to hear of it, and a pod
-// may slip in meanwhile.
-func (r *NamespaceReconciler) planLook(p *pass) {
-	wait := lookInterval
-	if p.tightened {
-		wait = min(r.Recheck, lookInterval)
+// planLook plans the next look: soon while something is amiss, or a level was put in place, since admission takes a moment to hear of
+// it and a pod may slip in meanwhile; and otherwise after an interval, at another time in each namespace.
+func (r *NamespaceReconciler) planLook(p *pass, found bool) {
+	wait := lookInterval/2 + r.looks.spread(p.namespace.Name, lookInterval/2)
+	switch {
+	case len(p.kept) > 0:
+		wait = r.Recheck / blockedRechecks
+	case p.tightened:
+		wait = r.Recheck + r.looks.spread(p.namespace.Name, r.Recheck)
+	case p.audits() || found:
+		wait = r.Recheck
 	}
-	r.looks.plan(p.namespace.Name, r.Clock.Now().Add(wait))
+	r.looks.plan(p.namespace.Name, r.Clock.Now().Add(min(wait, lookInterval)))
 }
 
 // eachPod reads the pods of a namespace page by page, up to a bound, and says how many there are beyond it.
 func (r *NamespaceReconciler) eachPod(ctx context.Context, namespace string, visit func(*corev1.Pod)) (unseen int64, err error) {
 	var pods corev1.PodList
-	seen := 0
+	seen, page := 0, firstPage
 	for {
-		options := []client.ListOption{client.InNamespace(namespace), client.Limit(podsPage), client.Continue(pods.Continue)}
+		options := []client.ListOption{client.InNamespace(namespace), client.Limit(int64(min(page, maxPods-seen))), client.Continue(pods.Continue)}
 		pods = corev1.PodList{}
 		if err := r.Live.List(ctx, &pods, options...); err != nil {
 			return 0, fmt.Errorf("listing the pods of namespace %s: %w", namespace, err)
@@ -135,6 +188,7 @@ func (r *NamespaceReconciler) eachPod(ctx context.Context, namespace string, vis
 		case seen >= maxPods:
 			return 1, nil // There are more; how many is not told.
 		}
+		page = max(firstPage, min(largestPage, pageBytes/max(1, pods.Size()/max(1, len(pods.Items)))))
 	}
 }
 
@@ -160,39 +214,54 @@ func (r *NamespaceReconciler) dryRun(ctx context.Context, ns *corev1.Namespace, 
 	return r.Client.Patch(ctx, asked, client.RawPatch(types.MergePatchType, patch), client.DryRunAll, client.DisableReadYourWritesConsistency)
 }
 
-// looks remembers when the pods of each namespace are to be looked at next. A restart forgets it, and then looks at all, evenly
-// spread over an interval.
+// looks remembers when the pods of each namespace are to be looked at next. Who begins to lead knows nothing of that, and then looks at
+// all, evenly spread over an interval.
 type looks struct {
-	began time.Time
-
-	mu   sync.Mutex
-	next map[string]time.Time
+	mu    sync.Mutex
+	began time.Time // when it was first asked; a replica that does not lead asks nothing
+	next  map[string]time.Time
 }
 
-func newLooks(now time.Time) *looks {
-	return &looks{began: now, next: map[string]time.Time{}}
+func newLooks() *looks {
+	return &looks{next: map[string]time.Time{}}
 }
 
 // due reports whether it is time to look, also if the clock has been set back.
 func (l *looks) due(namespace string, now time.Time) bool {
-	wait := l.at(namespace).Sub(now)
+	wait := l.at(namespace, now).Sub(now)
 	return wait <= 0 || wait > lookInterval
 }
 
 // until is how long there is until the next look, and at least a moment.
 func (l *looks) until(namespace string, now time.Time) time.Duration {
-	return min(max(time.Second, l.at(namespace).Sub(now)), lookInterval)
+	return min(max(time.Second, l.at(namespace, now).Sub(now)), lookInterval)
 }
 
-func (l *looks) at(namespace string) time.Time {
+// planned reports whether it is known when to look next.
+func (l *looks) planned(namespace string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, planned := l.next[namespace]
+	return planned
+}
+
+func (l *looks) at(namespace string, now time.Time) time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if at, planned := l.next[namespace]; planned {
 		return at
 	}
-	spread := fnv.New64a()
-	_, _ = spread.Write([]byte(namespace)) // It never fails.
-	return l.began.Add(time.Duration(spread.Sum64() % uint64(lookInterval)))
+	if l.began.IsZero() {
+		l.began = now
+	}
+	return l.began.Add(time.Second + l.spread(namespace, lookInterval-time.Second))
+}
+
+// spread is a part of an interval that is always the same for a namespace, and another for most others.
+func (*looks) spread(namespace string, interval time.Duration) time.Duration {
+	sum := fnv.New64a()
+	_, _ = sum.Write([]byte(namespace)) // It never fails.
+	return time.Duration(sum.Sum64() % uint64(max(1, interval)))
 }
 
 // plan sets when to look next.

@@ -19,8 +19,12 @@ import (
 )
 
 func TestLooksAreSpreadAndComeBack(t *testing.T) {
-	l := newLooks(noon)
+	l := newLooks()
 	due := 0
+	if l.due("first", noon.Add(-time.Hour)) && l.due("second", noon.Add(-time.Hour)) {
+		t.Error("who begins to lead looks at once, and not spread")
+	}
+	l.began = noon
 	for i := range 1000 {
 		if l.due(fmt.Sprint("ns-", i), noon.Add(lookInterval/2)) {
 			due++
@@ -56,6 +60,7 @@ func TestLooksAreSpreadAndComeBack(t *testing.T) {
 type pages struct {
 	client.Reader
 	pods, asked int
+	payload     string
 }
 
 func (p *pages) List(_ context.Context, list client.ObjectList, opts ...client.ListOption) error {
@@ -69,7 +74,9 @@ func (p *pages) List(_ context.Context, list client.ObjectList, opts ...client.L
 	p.asked++
 	page := list.(*corev1.PodList)
 	for i := from; i < min(from+int(options.Limit), p.pods); i++ {
-		page.Items = append(page.Items, corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint("pod-", i)}})
+		page.Items = append(page.Items, corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+			Name: fmt.Sprint("pod-", i), Annotations: map[string]string{"payload": p.payload},
+		}})
 	}
 	if next := from + int(options.Limit); next < p.pods {
 		page.Continue, page.RemainingItemCount = fmt.Sprint(next), ptr.To(int64(p.pods-next))
@@ -78,11 +85,14 @@ func (p *pages) List(_ context.Context, list client.ObjectList, opts ...client.L
 }
 
 func TestPodsAreReadPageByPageUpToABound(t *testing.T) {
-	for _, tt := range []struct{ pods, seen, asked, unseen int }{
-		{0, 0, 1, 0}, {1, 1, 1, 0}, {podsPage, podsPage, 1, 0}, {podsPage + 1, podsPage + 1, 2, 0},
-		{maxPods, maxPods, maxPods / podsPage, 0}, {maxPods + 7, maxPods, maxPods / podsPage, 7},
+	const large = pageBytes / 20 // Twenty such pods are a page.
+	for _, tt := range []struct{ pods, size, seen, asked, unseen int }{
+		{0, 0, 0, 1, 0}, {1, 0, 1, 1, 0}, {firstPage, 0, firstPage, 1, 0}, {firstPage + 1, 0, firstPage + 1, 2, 0},
+		{firstPage + largestPage + 1, 0, firstPage + largestPage + 1, 3, 0},
+		{maxPods, 0, maxPods, 11, 0}, {maxPods + 7, 0, maxPods, 11, 7},
+		{100, large, 100, 6, 0}, {100, 2 * pageBytes, 100, 10, 0},
 	} {
-		p := &pages{pods: tt.pods}
+		p := &pages{pods: tt.pods, payload: strings.Repeat("x", tt.size)}
 		seen := map[string]bool{}
 		unseen, err := (&NamespaceReconciler{Live: p}).eachPod(t.Context(), "shop", func(pod *corev1.Pod) { seen[pod.Name] = true })
 		if err != nil {
@@ -99,19 +109,58 @@ func TestFindingsAreCutAndCounted(t *testing.T) {
 	for i := range v1alpha1.MaxFindings + 5 {
 		found = append(found, v1alpha1.Finding{ID: v1alpha1.PodSecurityViolated, Severity: v1alpha1.High, Object: reference("Pod", fmt.Sprint(i))})
 	}
-	report, later := &v1alpha1.NamespacePosture{}, &v1alpha1.NamespacePosture{}
-	setFindings(report, found)
-	if len(report.Findings) != v1alpha1.MaxFindings || report.Truncated != 5 {
-		t.Errorf("%d findings, %d left out", len(report.Findings), report.Truncated)
+	report := &v1alpha1.NamespacePosture{}
+	setFindings(report, weaknessOf(found))
+	if len(report.Findings) != v1alpha1.MaxFindings || report.Truncated != 5 || report.Summary.Findings != v1alpha1.MaxFindings+5 {
+		t.Errorf("%d findings of %d, %d left out", len(report.Findings), report.Summary.Findings, report.Truncated)
 	}
 	if diff := cmp.Diff(findings.Total(found), report.FindingTotals); diff != "" {
 		t.Errorf("totals (-want +got):\n%s", diff)
 	}
-	keepFindings(later, report)
-	if diff := cmp.Diff(report, later); diff != "" {
-		t.Errorf("kept (-want +got):\n%s", diff)
+}
+
+func weaknessOf(found []v1alpha1.Finding) *weakness {
+	return &weakness{found: found, totals: findings.Total(found)}
+}
+
+// TestFindingsOnPodsStay is about a pass that does not look at pods, or cannot.
+func TestFindingsOnPodsStay(t *testing.T) {
+	pod := func(name string) v1alpha1.Finding {
+		return v1alpha1.Finding{ID: v1alpha1.PodSecurityViolated, Severity: v1alpha1.High, Object: reference("Pod", name)}
 	}
-	keepFindings(later, nil) // There was no report before.
+	broad := v1alpha1.Finding{ID: v1alpha1.BroadBinding, Severity: v1alpha1.Critical, Object: reference("RoleBinding", "all")}
+	gone := v1alpha1.Finding{ID: v1alpha1.NetworkReopened, Severity: v1alpha1.High, Object: reference("NetworkPolicy", "open")}
+	p := aPass()
+	p.profile.Spec.PodSecurity = &v1alpha1.PodSecurity{Enforce: "restricted"}
+	p.previous = &v1alpha1.NamespacePosture{
+		Findings: []v1alpha1.Finding{gone, pod("a"), pod("b")},
+		FindingTotals: []v1alpha1.FindingTotal{
+			{ID: v1alpha1.NetworkReopened, Severity: v1alpha1.High, Count: 1}, {ID: v1alpha1.PodSecurityViolated, Severity: v1alpha1.High, Count: 99},
+		},
+	}
+	w := weaknessOf([]v1alpha1.Finding{broad})
+	w.carry(p)
+	if diff := cmp.Diff([]v1alpha1.Finding{broad, pod("a"), pod("b")}, w.found); diff != "" {
+		t.Errorf("found (-want +got):\n%s", diff)
+	}
+	want := []v1alpha1.FindingTotal{
+		{ID: v1alpha1.BroadBinding, Severity: v1alpha1.Critical, Count: 1}, {ID: v1alpha1.PodSecurityViolated, Severity: v1alpha1.High, Count: 99},
+	}
+	if diff := cmp.Diff(want, w.totals); diff != "" {
+		t.Errorf("totals (-want +got):\n%s", diff)
+	}
+	for what, change := range map[string]func(*v1alpha1.SecurityProfile){
+		"no level is declared":     func(p *v1alpha1.SecurityProfile) { p.Spec.PodSecurity = nil },
+		"the profile ignores them": func(p *v1alpha1.SecurityProfile) { p.Spec.Findings = &v1alpha1.Findings{Ignore: podFindings} },
+	} {
+		p := *p
+		p.profile = p.profile.DeepCopy()
+		change(p.profile)
+		w := weaknessOf(nil)
+		if w.carry(&p); len(w.found)+len(w.totals) > 0 {
+			t.Errorf("%s: %v", what, w.found)
+		}
+	}
 }
 
 // TestTheLargestReportFits makes every list and every text of a report as long as it can be.

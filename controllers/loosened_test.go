@@ -206,10 +206,10 @@ func TestQuotaIsHeldAgainstWhatIsCountedAndElseAgainstPods(t *testing.T) {
 
 func TestALookAfterATighteningComesWithinAnInterval(t *testing.T) {
 	for recheck, want := range map[time.Duration]time.Duration{time.Minute: time.Minute, 5 * lookInterval: lookInterval} {
-		r := &NamespaceReconciler{Clock: clocktesting.NewFakePassiveClock(noon), Recheck: recheck, looks: newLooks(noon)}
-		r.planLook(&pass{namespace: levelled("restricted"), tightened: true})
-		if got := r.looks.until("shop", noon); got != want || r.looks.due("shop", noon) {
-			t.Errorf("rechecks every %s: want the next look in %s, got %s", recheck, want, got)
+		r := &NamespaceReconciler{Clock: clocktesting.NewFakePassiveClock(noon), Recheck: recheck, looks: newLooks()}
+		r.planLook(&pass{profile: aPass().profile, namespace: levelled("restricted"), tightened: true}, false)
+		if got := r.looks.until("shop", noon); got < want || got > 2*want || r.looks.due("shop", noon) {
+			t.Errorf("rechecks every %s: want the next look in %s to twice that, got %s", recheck, want, got)
 		}
 	}
 }

@@ -133,11 +133,7 @@ func (r *NamespaceReconciler) establish(ctx context.Context, p *pass) (reconcile
 	}
 	weaknesses, unseen := r.weaknesses(ctx, p, desired, outcomes)
 	report := assemble(p, desired, outcomes, r.Clock.Now())
-	if unseen == nil {
-		setFindings(report, weaknesses)
-	} else {
-		keepFindings(report, p.previous)
-	}
+	setFindings(report, weaknesses)
 	fit(report)
 	r.announce(p, outcomes)
 	r.announceReport(p, report)
@@ -155,7 +151,7 @@ func (r *NamespaceReconciler) nextLook(p *pass, report *v1alpha1.NamespacePostur
 			next = d
 		}
 	}
-	if p.audits() || hasPodFindings(report) {
+	if p.audits() {
 		sooner(r.Recheck)
 	}
 	if len(p.kept) > 0 {

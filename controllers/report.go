@@ -16,7 +16,6 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
-	"github.com/bulwark-dev/bulwark/internal/findings"
 )
 
 const (
@@ -72,20 +71,11 @@ func firstOf[T any](report *v1alpha1.NamespacePosture, list []T, most int) []T {
 }
 
 // setFindings sets what weakens the baseline.
-func setFindings(report *v1alpha1.NamespacePosture, found []v1alpha1.Finding) {
-	report.FindingTotals = findings.Total(found)
-	report.Summary.Findings = total(report.FindingTotals)
-	report.Findings = firstOf(report, found, v1alpha1.MaxFindings)
-}
-
-// keepFindings leaves the findings as they were, since it cannot be told what they are.
-func keepFindings(report, previous *v1alpha1.NamespacePosture) {
-	if previous == nil {
-		return
-	}
-	report.FindingTotals, report.Findings = previous.FindingTotals, previous.Findings
-	report.Summary.Findings = total(report.FindingTotals)
-	report.Truncated += int64(report.Summary.Findings) - int64(len(report.Findings))
+func setFindings(report *v1alpha1.NamespacePosture, w *weakness) {
+	report.FindingTotals = w.totals
+	report.Summary.Findings = total(w.totals)
+	report.Findings = w.found[:min(len(w.found), v1alpha1.MaxFindings)]
+	report.Truncated += max(0, int64(report.Summary.Findings)-int64(len(report.Findings)))
 }
 
 func total(totals []v1alpha1.FindingTotal) int32 {

@@ -82,7 +82,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		Recheck:   o.RecheckInterval,
 		contests:  newContests(o.Contest),
 		arrivals:  newArrivals(mgr.Elected()),
-		looks:     newLooks(o.Clock.Now()),
+		looks:     newLooks(),
 	}
 	if o.Findings {
 		if err := namespaces.watchForeign(mgr); err != nil {

@@ -22,8 +22,12 @@ type sharing struct {
 	last map[v1alpha1.ObjectReference]baseline.Object
 }
 
-// maxShared bounds the names of which content is remembered: far more than the profiles of a cluster declare.
-const maxShared = 4096
+const (
+	// maxShared bounds the names of which content is remembered: far more than the profiles of a cluster declare.
+	maxShared = 4096
+	// maxRemembered is how large an object may be, in bytes, that is remembered though it may be gone.
+	maxRemembered = 16 << 10
+)
 
 func newSharing() *sharing {
 	return &sharing{last: map[v1alpha1.ObjectReference]baseline.Object{}}
@@ -63,7 +67,9 @@ func (s *sharing) withLast(ref v1alpha1.ObjectReference, o baseline.Object, shar
 	case len(s.last) >= maxShared:
 		clear(s.last)
 	}
-	s.last[ref] = o
+	if sized, ok := o.(interface{ Size() int }); ok && sized.Size() <= maxRemembered {
+		s.last[ref] = o
+	}
 }
 
 func shareMetadata(o, last baseline.Object) {

@@ -3,6 +3,7 @@ package controllers
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"unsafe"
@@ -96,6 +97,12 @@ func TestWhatIsSharedIsBounded(t *testing.T) {
 		t.Errorf("%d names are remembered", len(s.last))
 	}
 	s.shareReport(&v1alpha1.NamespacePosture{})
+	large := limited("1")
+	large.Annotations = map[string]string{"payload": strings.Repeat("x", 1<<20)}
+	s.share(large)
+	if s.last[baseline.Reference(large)] != nil {
+		t.Error("a megabyte is remembered of an object that may be gone")
+	}
 }
 
 func TestObjectsAreSharedAtOnce(t *testing.T) {

@@ -54,9 +54,12 @@ func Judge(profile *v1alpha1.SecurityProfile, namespace string, facts *Facts) []
 	j.accounts(facts.Accounts)
 	j.limits(facts.Limits)
 	j.podSecurity(&facts.Pods)
-	slices.SortStableFunc(j.findings, gravestFirst)
+	Sort(j.findings)
 	return j.findings
 }
+
+// Sort puts findings into their order, the gravest first.
+func Sort(findings []v1alpha1.Finding) { slices.SortStableFunc(findings, gravestFirst) }
 
 // judge gathers findings.
 type judge struct {
@@ -87,6 +90,13 @@ func gravestFirst(a, b v1alpha1.Finding) int {
 		cmp.Compare(a.Object.Name, b.Object.Name),
 		cmp.Compare(a.Message, b.Message),
 	)
+}
+
+// SortTotals puts totals into the order of their findings.
+func SortTotals(totals []v1alpha1.FindingTotal) {
+	slices.SortStableFunc(totals, func(a, b v1alpha1.FindingTotal) int {
+		return cmp.Or(cmp.Compare(slices.Index(severities, a.Severity), slices.Index(severities, b.Severity)), cmp.Compare(a.ID, b.ID))
+	})
 }
 
 // Total counts findings by what they are and how grave.

@@ -10,7 +10,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
-// LimitDefaults are what a LimitRange gives to containers that do not say: only the type Container can have defaults.
+// LimitDefaults are what a LimitRange gives to containers that do not say of cpu, memory and ephemeral storage: only the type Container
+// can have defaults.
 type LimitDefaults struct {
 	Limits, Requests corev1.ResourceList
 }
@@ -27,11 +28,13 @@ func containerDefaults(limits *corev1.LimitRange) LimitDefaults {
 		if item.Type != corev1.LimitTypeContainer {
 			continue
 		}
-		for name, quantity := range item.Default {
-			d.Limits[name] = quantity
-		}
-		for name, quantity := range item.DefaultRequest {
-			d.Requests[name] = quantity
+		for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
+			if quantity, set := item.Default[name]; set {
+				d.Limits[name] = quantity
+			}
+			if quantity, set := item.DefaultRequest[name]; set {
+				d.Requests[name] = quantity
+			}
 		}
 	}
 	return d

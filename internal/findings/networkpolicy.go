@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"go4.org/netipx"
 	corev1 "k8s.io/api/core/v1"
@@ -19,7 +18,8 @@ import (
 
 // Policy is what a NetworkPolicy opens to everybody.
 type Policy struct {
-	// Openings are never empty: a policy that opens nothing to everybody is harmless.
+	// Openings are never empty: a policy that opens nothing to everybody is harmless. They are distinct, and at most maxOpenings,
+	// those at all ports first: a policy can have a million rules.
 	Openings []Opening
 	// Pods are the pods of the namespace that it opens, as a label selector; empty is all.
 	Pods string
@@ -36,7 +36,7 @@ type Opening struct {
 
 // PolicyOf is what a NetworkPolicy opens to everybody; false if it opens nothing.
 func PolicyOf(np *networkingv1.NetworkPolicy) (Policy, bool) {
-	p := Policy{Pods: selectorString(&np.Spec.PodSelector)}
+	p := Policy{Pods: v1alpha1.Cut(selectorString(&np.Spec.PodSelector), maxText)}
 	for _, direction := range []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress} {
 		if applies(&np.Spec, direction) {
 			p.Openings = append(p.Openings, openings(direction, rules(&np.Spec, direction))...)
@@ -82,7 +82,7 @@ func openings(direction networkingv1.PolicyType, rules []rule) []Opening {
 	for _, r := range rules {
 		at := portsString(r.ports)
 		if len(r.peers) == 0 {
-			open = append(open, Opening{direction, "every peer", at})
+			open = withOpening(open, Opening{direction, "every peer", at})
 		}
 		for _, peer := range r.peers {
 			switch {
@@ -90,25 +90,46 @@ func openings(direction networkingv1.PolicyType, rules []rule) []Opening {
 				blocks = append(blocks, peer.IPBlock)
 				if at == "" {
 					atAllPorts = append(atAllPorts, peer.IPBlock)
-				} else if !slices.Contains(ports, at) {
+				} else if len(ports) <= maxListed && !slices.Contains(ports, at) {
 					ports = append(ports, at)
 				}
 			case everyNamespace(peer.NamespaceSelector):
-				open = append(open, Opening{direction, podsOfEveryNamespace(&peer), at})
+				open = withOpening(open, Opening{direction, podsOfEveryNamespace(&peer), at})
 			}
 		}
 	}
 	switch { // A narrow block at all ports does not open all ports of a wide one.
 	case wide(atAllPorts):
-		open = append(open, Opening{direction, blocksString(atAllPorts), ""})
+		open = withOpening(open, Opening{direction, blocksString(atAllPorts), ""})
 	case wide(blocks):
-		open = append(open, Opening{direction, blocksString(blocks), strings.Join(ports, ", ")})
+		open = withOpening(open, Opening{direction, blocksString(blocks), listed(ports, maxListed)})
 	}
 	return open
 }
 
 // someNamespace stands for a namespace's name that is not known. No selector can list it, since no label's value holds a slash.
 const someNamespace = "some/namespace"
+
+const (
+	// maxOpenings bounds what is kept of the rules of one direction, and maxText what is kept of each text.
+	maxOpenings = 8
+	maxText     = 256
+)
+
+// withOpening adds an opening that is new, as long as there are few. One at all ports takes the place of another, if none is: how
+// grave it is hangs on that.
+func withOpening(open []Opening, o Opening) []Opening {
+	o.Peers, o.Ports = v1alpha1.Cut(o.Peers, maxText), v1alpha1.Cut(o.Ports, maxText)
+	switch {
+	case slices.Contains(open, o):
+		return open
+	case len(open) < maxOpenings:
+		return append(open, o)
+	case o.Ports == "" && !slices.ContainsFunc(open, func(other Opening) bool { return other.Ports == "" }):
+		open[len(open)-1] = o
+	}
+	return open
+}
 
 // everyNamespace reports whether a selector matches a namespace that nobody gave a label: it bears none but its name, which is not
 // known here. Then it matches nearly all of them.

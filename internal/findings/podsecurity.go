@@ -55,7 +55,7 @@ func (l *Level) Violation(pod *corev1.Pod) (string, bool) {
 		return "", false
 	}
 	result := policy.AggregateCheckResults(evaluator().EvaluatePod(l.LevelVersion, &pod.ObjectMeta, &pod.Spec))
-	return result.ForbiddenDetail(), !result.Allowed
+	return v1alpha1.Cut(result.ForbiddenDetail(), maxText), !result.Allowed
 }
 
 var checks = sync.OnceValue(policy.DefaultChecks)

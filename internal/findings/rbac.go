@@ -2,6 +2,7 @@ package findings
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -16,12 +17,31 @@ import (
 // Binding is a RoleBinding: whom it gives what.
 type Binding struct {
 	RoleKind, Role string
-	Subjects       []rbacv1.Subject
+	// Subjects are at most maxSubjects, those that mean everybody first, and More is how many there are beyond them.
+	Subjects []rbacv1.Subject
+	More     int
 }
+
+// maxSubjects bounds what is kept of a binding, which can have tens of thousands.
+const maxSubjects = 32
 
 // BindingOf is what a RoleBinding gives; false if it gives nobody anything.
 func BindingOf(rb *rbacv1.RoleBinding) (Binding, bool) {
-	return Binding{RoleKind: rb.RoleRef.Kind, Role: rb.RoleRef.Name, Subjects: rb.Subjects}, len(rb.Subjects) > 0
+	b := Binding{RoleKind: rb.RoleRef.Kind, Role: v1alpha1.Cut(rb.RoleRef.Name, maxText)}
+	for _, everybody := range []bool{true, false} {
+		for _, s := range rb.Subjects {
+			if (breadth(s, rb.Namespace) != "") != everybody {
+				continue
+			}
+			if len(b.Subjects) == maxSubjects {
+				b.More++
+				continue
+			}
+			s.Name, s.Namespace = v1alpha1.Cut(s.Name, maxText), v1alpha1.Cut(s.Namespace, maxText)
+			b.Subjects = append(b.Subjects, s)
+		}
+	}
+	return b, len(b.Subjects) > 0
 }
 
 // Powers are what a role gives that a least-privileged one does not.
@@ -100,6 +120,13 @@ func (j *judge) bindings(facts *Facts) {
 		return
 	}
 	declared := j.declaredGrants()
+	roles := maps.Clone(facts.Roles)
+	for name, powers := range j.declaredRoles() {
+		if roles == nil {
+			roles = map[string]Powers{}
+		}
+		roles[name] = powers
+	}
 	for _, name := range sortedKeys(facts.Bindings) {
 		b := facts.Bindings[name]
 		var outside []rbacv1.Subject
@@ -109,7 +136,7 @@ func (j *judge) bindings(facts *Facts) {
 			}
 		}
 		j.broad(name, &b)
-		j.privileged(name, &b, outside, facts)
+		j.privileged(name, &b, outside, roles, facts.ClusterRoles)
 	}
 }
 
@@ -127,6 +154,19 @@ func (j *judge) declaredGrants() map[grant]bool {
 		}
 	}
 	return declared
+}
+
+// declaredRoles are the powers of the profile's own Roles: a binding of another maker can give them to somebody else.
+func (j *judge) declaredRoles() map[string]Powers {
+	roles := map[string]Powers{}
+	for _, o := range baseline.Render(j.profile, j.namespace) {
+		if role, ok := o.(*rbacv1.Role); ok {
+			if powers, powerful := RoleOf(role); powerful {
+				roles[role.Name] = powers
+			}
+		}
+	}
+	return roles
 }
 
 // subjectName is who a subject is to the API server: a ServiceAccount can be named as a user too.
@@ -148,7 +188,7 @@ func (j *judge) broad(name string, b *Binding) {
 	worst := ""
 	var everybody []string
 	for _, s := range b.Subjects {
-		severity := j.breadth(s)
+		severity := breadth(s, j.namespace)
 		if severity == "" {
 			continue
 		}
@@ -168,7 +208,7 @@ func (j *judge) broad(name string, b *Binding) {
 }
 
 // breadth is how grave it is that a subject is given anything; empty if it is somebody in particular.
-func (j *judge) breadth(s rbacv1.Subject) v1alpha1.Severity {
+func breadth(s rbacv1.Subject, namespace string) v1alpha1.Severity {
 	switch {
 	case s.Kind == rbacv1.UserKind && s.Name == user.Anonymous,
 		s.Kind == rbacv1.GroupKind && s.Name == user.AllUnauthenticated:
@@ -177,7 +217,7 @@ func (j *judge) breadth(s rbacv1.Subject) v1alpha1.Severity {
 		return ""
 	case s.Name == user.AllAuthenticated, s.Name == serviceaccount.AllServiceAccountsGroup:
 		return v1alpha1.High
-	case s.Name == serviceaccount.MakeNamespaceGroupName(j.namespace):
+	case s.Name == serviceaccount.MakeNamespaceGroupName(namespace):
 		return v1alpha1.Low
 	case strings.HasPrefix(s.Name, serviceaccount.ServiceAccountGroupPrefix):
 		return v1alpha1.Medium
@@ -187,13 +227,12 @@ func (j *judge) breadth(s rbacv1.Subject) v1alpha1.Severity {
 
 // privileged finds subjects that have powers in the namespace that the profile does not give them. Its own ServiceAccounts are
 // less grave: who may run a pod in the namespace has them.
-func (j *judge) privileged(name string, b *Binding, outside []rbacv1.Subject, facts *Facts) {
-	if len(outside) == 0 || !j.profile.LooksFor(v1alpha1.PrivilegedBinding) {
+func (j *judge) privileged(name string, b *Binding, outside []rbacv1.Subject, roles, clusterRoles map[string]Powers) {
+	if len(outside)+b.More == 0 || !j.profile.LooksFor(v1alpha1.PrivilegedBinding) {
 		return
 	}
-	roles := facts.Roles
 	if b.RoleKind == "ClusterRole" {
-		roles = facts.ClusterRoles
+		roles = clusterRoles
 	}
 	given, powerful := roles[b.Role]
 	if !powerful {
@@ -203,11 +242,14 @@ func (j *judge) privileged(name string, b *Binding, outside []rbacv1.Subject, fa
 	if given.Total {
 		severity = v1alpha1.Critical
 	}
-	local := true
+	local := b.More == 0
 	var who []string
 	for _, s := range outside {
 		local = local && s.Kind == rbacv1.ServiceAccountKind && (s.Namespace == "" || s.Namespace == j.namespace)
 		who = append(who, strings.TrimPrefix(subjectName(s, j.namespace), rbacv1.UserKind+" "))
+	}
+	if b.More > 0 {
+		who = append(who, fmt.Sprintf("%d others", b.More))
 	}
 	if local {
 		severity = lower(severity)

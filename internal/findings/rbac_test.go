@@ -149,7 +149,9 @@ func TestPrivilegedBinding(t *testing.T) {
 		Roles:    []v1alpha1.Role{{Name: "developer", Subjects: []v1alpha1.Subject{{Kind: "User", Name: "ann"}}}},
 		Bindings: []v1alpha1.ClusterRoleBinding{{Name: "editors", ClusterRole: "edit", Subjects: []v1alpha1.Subject{{Kind: "User", Name: "ann"}, {Kind: "Group", Name: "devs"}, {Kind: "ServiceAccount", Name: "ci"}}}},
 	}
-	binding := func(kind, role string, subjects ...rbacv1.Subject) Binding { return Binding{kind, role, subjects} }
+	binding := func(kind, role string, subjects ...rbacv1.Subject) Binding {
+		return Binding{RoleKind: kind, Role: role, Subjects: subjects}
+	}
 	for sentence, tc := range map[string]struct {
 		rbac    *v1alpha1.RBAC
 		binding Binding

@@ -48,11 +48,7 @@ func (c *LimitCheck) Add(pod *corev1.Pod) {
 	if len(new) == 0 {
 		return
 	}
-	c.refused.Total++
-	c.refused.Pods = append(c.refused.Pods, pod.Name)
-	if len(c.refused.Reasons) < maxReasons {
-		c.refused.Reasons = append(c.refused.Reasons, fmt.Sprintf("pod %s: %s", pod.Name, new[0]))
-	}
+	c.refused.AddPod(pod.Name, new[0])
 }
 
 // Result is what would be refused.

@@ -35,6 +35,15 @@ func (r *Refused) Add(other *Refused) {
 	r.Total += other.Total
 }
 
+// AddPod adds a pod that would be refused, and says why of the first ones.
+func (r *Refused) AddPod(pod, why string) {
+	r.Total++
+	r.Pods = append(r.Pods, pod)
+	if len(r.Reasons) < maxReasons {
+		r.Reasons = append(r.Reasons, fmt.Sprintf("pod %s: %s", pod, why))
+	}
+}
+
 // Message is the reasons as a report holds them.
 func (r *Refused) Message() string { return v1alpha1.Cut(strings.Join(r.Reasons, "; "), maxMessage) }
 
@@ -134,9 +143,12 @@ func RefusedByLevel(warnings []string) *Refused {
 	return r
 }
 
+// Unfinished reports whether the API server says that it has not looked at all pods: it takes a second at most, and 3,000 pods.
+func Unfinished(warnings []string) bool { return slices.ContainsFunc(warnings, partly.MatchString) }
+
 // Clean reports whether the warnings that came with a stricter level say that every pod meets it.
 func Clean(warnings []string) bool {
-	return RefusedByLevel(warnings).Empty() && !slices.ContainsFunc(warnings, partly.MatchString)
+	return RefusedByLevel(warnings).Empty() && !Unfinished(warnings)
 }
 
 // Exempt is what the API server warned of if the namespace is exempt from Pod Security.

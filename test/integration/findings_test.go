@@ -175,6 +175,21 @@ var _ = Describe("Findings", func() {
 		eventuallyNothingFound(namespace)
 	})
 
+	It("tell of a stranger who is given the profile's own powerful role", func() {
+		profile, namespace := Governed()
+		EventuallyEstablished(profile, namespace)
+		secrets := grantable("grant-" + namespace)
+		Expect(admin.Create(ctx, secrets)).To(Succeed())
+		DeferCleanup(func() { Expect(admin.Delete(ctx, secrets)).To(Succeed()) })
+		eventuallyGrantable(ContainElement(secrets.Rules[0]))
+		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.RBAC.Roles[0].Rules[0].Resources = []string{"secrets"} })
+		EventuallyEstablished(profile, namespace)
+		stranger := roleBinding("stranger", "bulwark-developer", rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: "User", Name: "mallory"})
+		stranger.Namespace, stranger.RoleRef.Kind = namespace, "Role"
+		Expect(admin.Create(ctx, stranger)).To(Succeed())
+		Expect(eventuallyFound(namespace, "RoleBinding", "stranger", v1alpha1.PrivilegedBinding).Message).To(ContainSubstring("access to Secrets"))
+	})
+
 	It("are written once: nothing is written at rest, nor after a restart", func() {
 		profile, namespace := Governed()
 		for _, w := range weaknesses {
