@@ -18,7 +18,8 @@ import (
 //
 // The cache holds only what bears our labels. What it lacks is read from the API server where that can tell something: under
 // an Audit profile, and where the last report speaks of the object, which then was stripped of its labels, deleted, or is
-// another maker's. An object that was never there costs no read: creating it tells.
+// another maker's. An object that was never there costs no read: creating it tells. One that may have to wait may not be created, and
+// is read.
 //
 // The same goes for what is not desired: whoever strips an object of our labels must not keep by it what the object grants.
 func (r *NamespaceReconciler) gather(ctx context.Context, p *pass, desired []baseline.Object) ([]baseline.Object, error) {
@@ -27,7 +28,7 @@ func (r *NamespaceReconciler) gather(ctx context.Context, p *pass, desired []bas
 	for _, want := range desired[1:] {
 		ref := baseline.Reference(want)
 		_, known := p.reported(ref)
-		got, err := r.read(ctx, want, p.audits() || known)
+		got, err := r.read(ctx, want, p.audits() || known || p.profile.WaitsUntilSafe() && canWait(want))
 		if err != nil {
 			return nil, err
 		}

@@ -246,3 +246,30 @@ var _ = Describe("The roll-out WhenSafe", func() {
 		Expect(eventuallyBlocked(namespace, "Namespace").Message).To(ContainSubstring("and 19 other pods"))
 	})
 })
+
+var _ = Describe("What another profile retained", func() {
+	restartedWith(looksOften)
+
+	It("is what stays in place while a stricter one waits", func() {
+		first, namespace := Governed(fixture.Retained)
+		EventuallyEstablished(first, namespace)
+		large := fixture.RestrictedPod(namespace, "large")
+		large.Spec.Containers[0].Resources.Limits = corev1.ResourceList{"cpu": *resourceQuantity("1"), "memory": *resourceQuantity("1Gi")}
+		EventuallyAdmitted(large)
+		Expect(admin.Delete(ctx, first)).To(Succeed())
+		EventuallyGone(first)
+		second := fixture.Profile(first.Name+"-b", whenSafe, fixture.Selecting(first.Name), func(p *v1alpha1.SecurityProfile) {
+			p.Spec.Limits[0].Max = corev1.ResourceList{"cpu": *resourceQuantity("500m"), "memory": *resourceQuantity("1Gi")}
+		})
+		ExpectCreated(second)
+		eventuallyBlocked(namespace, "LimitRange")
+		limits := &corev1.LimitRange{}
+		Eventually(func(g Gomega) {
+			g.Expect(admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "bulwark-limits"}, limits)).To(Succeed())
+			g.Expect(limits.Labels).To(HaveKeyWithValue(v1alpha1.ProfileLabel, second.Name))
+		}).Should(Succeed())
+		Expect(limits.Spec.Limits[0].Max.Cpu().String()).To(Equal("1"))
+		deleteNow(large)
+		EventuallyEstablished(second, namespace)
+	})
+})
