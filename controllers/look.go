@@ -259,9 +259,10 @@ func (l *looks) at(namespace string, now time.Time) time.Time {
 
 // spread is a part of an interval that is always the same for a namespace, and another for most others.
 func (*looks) spread(namespace string, interval time.Duration) time.Duration {
-	sum := fnv.New64a()
+	sum := fnv.New32a()
 	_, _ = sum.Write([]byte(namespace)) // It never fails.
-	return time.Duration(sum.Sum64() % uint64(max(1, interval)))
+	const parts = 1 << 20
+	return interval / parts * time.Duration(sum.Sum32()%parts)
 }
 
 // plan sets when to look next.

@@ -140,11 +140,11 @@ func (r *NamespaceReconciler) establish(ctx context.Context, p *pass) (reconcile
 	if err := errors.Join(undecided, refused, unseen, r.writeReport(ctx, p.previous, report)); err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: r.nextLook(p, report, outcomes)}, nil
+	return reconcile.Result{RequeueAfter: r.nextLook(p, outcomes)}, nil
 }
 
 // nextLook is when to come back though nothing has been heard; zero is never.
-func (r *NamespaceReconciler) nextLook(p *pass, report *v1alpha1.NamespacePosture, outcomes []outcome) time.Duration {
+func (r *NamespaceReconciler) nextLook(p *pass, outcomes []outcome) time.Duration {
 	var next time.Duration
 	sooner := func(d time.Duration) {
 		if d > 0 && (next == 0 || d < next) {
