@@ -44,7 +44,7 @@ func (r *NamespaceReconciler) weaknesses(ctx context.Context, p *pass, desired [
 	}
 	facts := r.foreign.of(p.namespace.Name)
 	for _, o := range desired {
-		if !conflicts(baseline.Reference(o), outcomes) {
+		if !p.audits() && !conflicts(baseline.Reference(o), outcomes) {
 			facts.Forget(o) // It was stripped of our label for a moment, and was another maker's as long.
 		}
 	}
@@ -219,6 +219,7 @@ func (r *NamespaceReconciler) dryRun(ctx context.Context, ns *corev1.Namespace, 
 type looks struct {
 	mu    sync.Mutex
 	began time.Time // when it was first asked; a replica that does not lead asks nothing
+	last  time.Time // when it was asked last
 	next  map[string]time.Time
 }
 
@@ -226,10 +227,9 @@ func newLooks() *looks {
 	return &looks{next: map[string]time.Time{}}
 }
 
-// due reports whether it is time to look, also if the clock has been set back.
+// due reports whether it is time to look.
 func (l *looks) due(namespace string, now time.Time) bool {
-	wait := l.at(namespace, now).Sub(now)
-	return wait <= 0 || wait > lookInterval
+	return !l.at(namespace, now).After(now)
 }
 
 // until is how long there is until the next look, and at least a moment.
@@ -248,13 +248,25 @@ func (l *looks) planned(namespace string) bool {
 func (l *looks) at(namespace string, now time.Time) time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.follow(now)
 	if at, planned := l.next[namespace]; planned {
 		return at
 	}
+	return l.began.Add(time.Second + l.spread(namespace, lookInterval-time.Second))
+}
+
+// follow takes along all plans when the clock is set back, so that nobody waits until it has caught up.
+func (l *looks) follow(now time.Time) {
 	if l.began.IsZero() {
 		l.began = now
 	}
-	return l.began.Add(time.Second + l.spread(namespace, lookInterval-time.Second))
+	if back := l.last.Sub(now); back > time.Second { // Workers ask in whatever order, moments apart.
+		l.began = l.began.Add(-back)
+		for namespace := range l.next {
+			l.next[namespace] = l.next[namespace].Add(-back)
+		}
+	}
+	l.last = now
 }
 
 // spread is a part of an interval that is always the same for a namespace, and another for most others.

@@ -21,38 +21,42 @@ import (
 func TestLooksAreSpreadAndComeBack(t *testing.T) {
 	l := newLooks()
 	due := 0
-	if l.due("first", noon.Add(-time.Hour)) && l.due("second", noon.Add(-time.Hour)) {
+	if l.due("first", noon) && l.due("second", noon) {
 		t.Error("who begins to lead looks at once, and not spread")
 	}
-	l.began = noon
 	for i := range 1000 {
 		if l.due(fmt.Sprint("ns-", i), noon.Add(lookInterval/2)) {
 			due++
 		}
+	}
+	for i := range 1000 {
 		if !l.due(fmt.Sprint("ns-", i), noon.Add(lookInterval)) {
 			t.Errorf("ns-%d is not looked at within an interval of the start", i)
 		}
 	}
+	l = newLooks()
 	if due < 400 || due > 600 {
 		t.Errorf("%d of 1000 are looked at in the first half of the interval", due)
 	}
 	l.plan("shop", noon.Add(time.Minute))
-	for what, tt := range map[string]struct {
+	for _, step := range []struct {
+		what string
 		at   time.Duration
-		want bool
+		due  bool
+		left time.Duration
 	}{
-		"before": {59 * time.Second, false}, "then": {time.Minute, true}, "later": {time.Hour, true},
-		"the clock is set back by more than an interval": {-2 * lookInterval, true},
+		{"before", 30 * time.Second, false, 30 * time.Second},
+		{"the clock is set back", 30*time.Second - 2*time.Hour, false, 30 * time.Second},
+		{"a moment later", 45*time.Second - 2*time.Hour, false, 15 * time.Second},
+		{"then", time.Minute - 2*time.Hour, true, time.Second},
+		{"the clock is set forward", 0, true, time.Second},
 	} {
-		if got := l.due("shop", noon.Add(tt.at)); got != tt.want {
-			t.Errorf("%s: want %t, got %t", what, tt.want, got)
+		if got := l.due("shop", noon.Add(step.at)); got != step.due {
+			t.Errorf("%s: want due %t, got %t", step.what, step.due, got)
 		}
-	}
-	if got := l.until("shop", noon); got != time.Minute {
-		t.Errorf("until then: want a minute, got %s", got)
-	}
-	if got := l.until("shop", noon.Add(-5*lookInterval)); got != lookInterval {
-		t.Errorf("the clock is set back: want an interval, got %s", got)
+		if got := l.until("shop", noon.Add(step.at)); got != step.left {
+			t.Errorf("%s: want %s left, got %s", step.what, step.left, got)
+		}
 	}
 }
 
