@@ -60,8 +60,7 @@ const (
 
 // Findings say what to look for that weakens the baseline.
 type Findings struct {
-	// mode is Report or Off.
-	// +kubebuilder:default=Report
+	// mode is Report, the default, or Off.
 	// +optional
 	Mode FindingsMode `json:"mode,omitempty"`
 	// ignore are findings that are not looked for.

@@ -98,11 +98,10 @@ type SecurityProfileSpec struct {
 	// +optional
 	Adoption Adoption `json:"adoption,omitempty"`
 
-	// rollout is when a stricter baseline takes effect. Immediate puts everything in place at once. WhenSafe lets a stricter
+	// rollout is when a stricter baseline takes effect. Immediate, the default, puts everything in place at once. WhenSafe lets a stricter
 	// Pod Security level, LimitRange or ResourceQuota wait in each namespace in which it would refuse what runs there now; the
 	// level warns and audits meanwhile, what would break is reported (blocked), and what is in place is kept as it is. All
 	// else is put in place at once.
-	// +kubebuilder:default=Immediate
 	// +optional
 	Rollout Rollout `json:"rollout,omitempty"`
 
