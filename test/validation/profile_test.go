@@ -39,6 +39,18 @@ var _ = DescribeTable("A profile is refused for", ExpectOnlyBadRefused,
 		in: selecting(`podSecurity: {enforce: baseline}, adoption: %s`), good: "Adopt", bad: "Always",
 		path: "spec.adoption", reason: `Unsupported value: "Always": supported values: "Never", "Adopt"`,
 	}),
+	Entry("an unknown rollout", refusal{
+		in: selecting(`podSecurity: {enforce: baseline}, rollout: %s`), good: "WhenSafe", bad: "Careful",
+		path: "spec.rollout", reason: `Unsupported value: "Careful": supported values: "Immediate", "WhenSafe"`,
+	}),
+	Entry("an unknown mode of findings", refusal{
+		in: selecting(`podSecurity: {enforce: baseline}, findings: {mode: %s}`), good: `"Off"`, bad: "None",
+		path: "spec.findings.mode", reason: `Unsupported value: "None": supported values: "Report", "Off"`,
+	}),
+	Entry("an unknown finding", refusal{
+		in: selecting(`podSecurity: {enforce: baseline}, findings: {ignore: [%s]}`), good: "BroadBinding", bad: "Everything",
+		path: "spec.findings.ignore[0]", reason: `Unsupported value: "Everything"`,
+	}),
 	Entry("a negative priority", refusal{
 		in: selecting(`podSecurity: {enforce: baseline}, priority: %s`), good: "0", bad: "-1",
 		path: "spec.priority", reason: "should be greater than or equal to 0",
