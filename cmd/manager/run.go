@@ -6,8 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"runtime/debug"
 	"strings"
 
 	"go.uber.org/zap/zapcore"
@@ -22,10 +20,6 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/operator"
 )
 
-// gcPercent is how much garbage the collector lets pile up, in percent of what is in use, where GOGC does not say. Most of what is
-// in use is the cache, which stays: at Go's own 100 the operator would take twice its size.
-const gcPercent = 50
-
 // run runs the operator as the arguments say until the context ends.
 func run(ctx context.Context, args []string, stderr io.Writer) error {
 	o, err := parse(args, stderr)
@@ -34,9 +28,6 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	}
 	if err != nil {
 		return err
-	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
 	}
 	logf.SetLogger(o.Logger)
 	klog.SetLogger(o.Logger.WithName("client-go"))
