@@ -146,6 +146,10 @@ func (s *stage) reports(ctx context.Context) error {
 	if err := s.eventuallyContains(ctx, "get nspost posture -n shop -o jsonpath="+drift, len(tampers), "Corrected"); err != nil {
 		return err
 	}
+	total := fmt.Sprint(len(tampers)) // The profile sums its reports once a second.
+	if err := s.eventually(ctx, "get securityprofile restricted -o jsonpath={.status.driftTotal}", total); err != nil {
+		return err
+	}
 	for _, args := range []string{
 		"describe securityprofile restricted",
 		"get events -n default --field-selector=reason=DriftCorrected",
