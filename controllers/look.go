@@ -92,7 +92,7 @@ func (r *NamespaceReconciler) look(ctx context.Context, p *pass, outcomes []outc
 	defer cancel()
 	pods, err := r.lookAtPods(ctx, p)
 	if err != nil {
-		r.planLook(p, false) // Not at once: whoever makes it fail must not have it repeated without end.
+		r.planLook(p, true) // Soon and not at once: whoever makes it fail must not have it repeated without end.
 		return false, err
 	}
 	facts.Pods = *pods
@@ -153,14 +153,14 @@ func (r *NamespaceReconciler) lookAtPods(ctx context.Context, p *pass) (*finding
 
 // planLook plans the next look: soon while something is amiss, or a level was put in place, since admission takes a moment to hear of
 // it and a pod may slip in meanwhile; and otherwise after an interval, at another time in each namespace.
-func (r *NamespaceReconciler) planLook(p *pass, found bool) {
+func (r *NamespaceReconciler) planLook(p *pass, amiss bool) {
 	wait := lookInterval/2 + r.looks.spread(p.namespace.Name, lookInterval/2)
 	switch {
 	case len(p.kept) > 0:
 		wait = r.Recheck / blockedRechecks
 	case p.tightened:
 		wait = r.Recheck + r.looks.spread(p.namespace.Name, r.Recheck)
-	case p.audits() || found:
+	case p.audits() || amiss:
 		wait = r.Recheck
 	}
 	r.looks.plan(p.namespace.Name, r.Clock.Now().Add(min(wait, lookInterval)))
