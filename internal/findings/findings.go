@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -49,6 +50,7 @@ func (f *Facts) Forget(o baseline.Object) {
 // Judge lists what weakens the baseline that the profile declares for a namespace, the gravest first.
 func Judge(profile *v1alpha1.SecurityProfile, namespace string, facts *Facts) []v1alpha1.Finding {
 	j := &judge{profile: profile, namespace: namespace}
+	j.desired = sync.OnceValue(func() []baseline.Object { return baseline.Render(profile, namespace) })
 	j.policies(facts.Policies)
 	j.bindings(facts)
 	j.accounts(facts.Accounts)
@@ -65,6 +67,7 @@ func Sort(findings []v1alpha1.Finding) { slices.SortStableFunc(findings, gravest
 type judge struct {
 	profile   *v1alpha1.SecurityProfile
 	namespace string
+	desired   func() []baseline.Object // rendered if anything hangs on it, and once
 	findings  []v1alpha1.Finding
 }
 

@@ -7,7 +7,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
 // LimitDefaults are what a LimitRange gives to containers that do not say of cpu, memory and ephemeral storage: only the type Container
@@ -71,7 +70,7 @@ func (j *judge) limits(all map[string]LimitDefaults) {
 }
 
 func (j *judge) declaredDefaults() LimitDefaults {
-	for _, o := range baseline.Render(j.profile, j.namespace) {
+	for _, o := range j.desired() {
 		if limits, ok := o.(*corev1.LimitRange); ok {
 			return containerDefaults(limits)
 		}

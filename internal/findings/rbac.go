@@ -11,7 +11,6 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
 // Binding is a RoleBinding: whom it gives what.
@@ -119,14 +118,7 @@ func (j *judge) bindings(facts *Facts) {
 	if len(facts.Bindings) == 0 {
 		return
 	}
-	declared := j.declaredGrants()
-	roles := maps.Clone(facts.Roles)
-	for name, powers := range j.declaredRoles() {
-		if roles == nil {
-			roles = map[string]Powers{}
-		}
-		roles[name] = powers
-	}
+	declared, roles := j.declaredRBAC(facts.Roles)
 	for _, name := range sortedKeys(facts.Bindings) {
 		b := facts.Bindings[name]
 		var outside []rbacv1.Subject
@@ -143,30 +135,24 @@ func (j *judge) bindings(facts *Facts) {
 // grant is that somebody has a role.
 type grant struct{ subject, roleKind, role string }
 
-// declaredGrants are those of the profile: a binding of another maker that says the same again gives nothing.
-func (j *judge) declaredGrants() map[grant]bool {
-	declared := map[grant]bool{}
-	for _, o := range baseline.Render(j.profile, j.namespace) {
-		if binding, ok := o.(*rbacv1.RoleBinding); ok {
-			for _, s := range binding.Subjects {
-				declared[grant{subjectName(s, j.namespace), binding.RoleRef.Kind, binding.RoleRef.Name}] = true
+// declaredRBAC are the grants of the profile: a binding of another maker that says the same again gives nothing; and the powers of
+// the namespace's Roles, the profile's own among them, since another maker's binding can give those to somebody else.
+func (j *judge) declaredRBAC(foreign map[string]Powers) (grants map[grant]bool, roles map[string]Powers) {
+	grants, roles = map[grant]bool{}, map[string]Powers{}
+	maps.Copy(roles, foreign)
+	for _, o := range j.desired() {
+		switch o := o.(type) {
+		case *rbacv1.Role:
+			if powers, powerful := RoleOf(o); powerful {
+				roles[o.Name] = powers
+			}
+		case *rbacv1.RoleBinding:
+			for _, s := range o.Subjects {
+				grants[grant{subjectName(s, j.namespace), o.RoleRef.Kind, o.RoleRef.Name}] = true
 			}
 		}
 	}
-	return declared
-}
-
-// declaredRoles are the powers of the profile's own Roles: a binding of another maker can give them to somebody else.
-func (j *judge) declaredRoles() map[string]Powers {
-	roles := map[string]Powers{}
-	for _, o := range baseline.Render(j.profile, j.namespace) {
-		if role, ok := o.(*rbacv1.Role); ok {
-			if powers, powerful := RoleOf(role); powerful {
-				roles[role.Name] = powers
-			}
-		}
-	}
-	return roles
+	return grants, roles
 }
 
 // subjectName is who a subject is to the API server: a ServiceAccount can be named as a user too.
