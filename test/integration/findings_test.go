@@ -6,6 +6,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -305,3 +306,74 @@ var _ = Describe("With findings switched off", func() {
 		eventuallyCompliance(profile, metav1.ConditionTrue, v1alpha1.ReasonCompliant)
 	})
 })
+
+var _ = Describe("Findings that cannot be made", func() {
+	restartedWith(looksOften)
+
+	It("hold up no correction and no other finding, and are made later", func() {
+		name := uniqueName()
+		namespace := name + "-a"
+		ExpectCreated(fixture.Namespace(namespace, name))
+		EventuallyAdmitted(fixture.PrivilegedPod(namespace, "old"))
+		refuseDryRuns(namespace)
+		profile := fixture.Profile(name)
+		ExpectCreated(profile)
+		EventuallyEstablished(profile, namespace)
+		tampers["appends a rule that lets everything in"].do(namespace)
+		broad := weaknesses["a binding that gives everybody something"].object.DeepCopyObject().(client.Object)
+		broad.SetNamespace(namespace)
+		Expect(admin.Create(ctx, broad)).To(Succeed())
+		EventuallyEstablished(profile, namespace)
+		eventuallyFound(namespace, "RoleBinding", broad.GetName(), v1alpha1.BroadBinding)
+		Expect(ReportOn(Default, namespace).Findings).To(HaveLen(1), "it cannot be told whether the namespace is exempt")
+
+		permitDryRuns()
+		eventuallyFound(namespace, "Pod", "old", v1alpha1.PodSecurityViolated)
+	})
+})
+
+const dryRunsRefused = "no-dry-runs"
+
+// refuseDryRuns has the API server refuse dry runs of updates of a namespace, by which the operator asks whether it is exempt.
+func refuseDryRuns(namespace string) {
+	GinkgoHelper()
+	fail := admissionregistrationv1.Fail
+	Expect(admin.Create(ctx, &admissionregistrationv1.ValidatingAdmissionPolicy{
+		ObjectMeta: tenants(dryRunsRefused),
+		Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+			FailurePolicy: &fail,
+			MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+				ResourceNames: []string{namespace},
+				RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Update},
+					Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"namespaces"}},
+				},
+			}}},
+			Validations: []admissionregistrationv1.Validation{{Expression: "!(has(request.dryRun) && request.dryRun)"}},
+		},
+	})).To(Succeed())
+	Expect(admin.Create(ctx, &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
+		ObjectMeta: tenants(dryRunsRefused),
+		Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+			PolicyName: dryRunsRefused, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
+		},
+	})).To(Succeed())
+	DeferCleanup(permitDryRuns)
+	Eventually(func() error {
+		ns := theNamespace(namespace)
+		Expect(admin.Get(ctx, client.ObjectKeyFromObject(ns), ns)).To(Succeed())
+		ns.SetAnnotations(map[string]string{"dry": "run"})
+		return admin.Update(ctx, ns, client.DryRunAll)
+	}).Should(MatchError(ContainSubstring(dryRunsRefused)))
+}
+
+// permitDryRuns ends refuseDryRuns.
+func permitDryRuns() {
+	GinkgoHelper()
+	for _, o := range []client.Object{
+		&admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: tenants(dryRunsRefused)},
+		&admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: tenants(dryRunsRefused)},
+	} {
+		Expect(client.IgnoreNotFound(admin.Delete(ctx, o))).To(Succeed())
+	}
+}
