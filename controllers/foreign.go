@@ -95,6 +95,9 @@ func (f *foreign) Start(ctx context.Context, q queue) error {
 	return nil
 }
 
+// String is what the controller's log calls it.
+func (*foreign) String() string { return "objects of other makers" }
+
 // WaitForSync waits until every kind has been read once: before, what is wrong would seem to be gone.
 func (f *foreign) WaitForSync(ctx context.Context) error {
 	for _, w := range f.watches {
