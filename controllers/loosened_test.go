@@ -156,7 +156,7 @@ func TestQuotaIsHeldAgainstWhatIsCountedAndElseAgainstPods(t *testing.T) {
 		"a pod that does not say how much it needs of it": {
 			want: quotaOf(amounts("limits.cpu", "1")), before: quotaOf(amounts("pods", "9")),
 			live: inhabited{quota: using(amounts("pods", "1")), pods: []corev1.Pod{needing("web", "")}},
-			says: "pod web does not say how much it needs of limits.cpu",
+			says: "pod web: does not say how much it needs of limits.cpu",
 		},
 		"somebody deleted the one in place": {
 			want: quotaOf(amounts("cpu", "1")), before: quotaOf(amounts("cpu", "9")), live: inhabited{pods: web},

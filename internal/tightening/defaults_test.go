@@ -129,7 +129,7 @@ func TestQuotaCheckAsKubernetesDoes(t *testing.T) {
 		says string // nothing if nothing is refused
 	}{
 		"an init container must say how much it needs": {
-			list("requests.cpu", "4"), sized(one, nil, withInit(nil, nil)), "pod web does not say how much it needs of requests.cpu",
+			list("requests.cpu", "4"), sized(one, nil, withInit(nil, nil)), "pod web: does not say how much it needs of requests.cpu",
 		},
 		"one that does counts where it needs more than all others": {
 			list("requests.cpu", "1"), sized(one, nil, withInit(list("cpu", "2"), nil)), "2 of requests.cpu are used",

@@ -127,7 +127,7 @@ func TestQuotaCheck(t *testing.T) {
 		"requests are summed":                         {hard: list("requests.cpu", "1"), pods: []*corev1.Pod{sized(list("cpu", "600m"), nil), sized(list("cpu", "600m"), nil)}, says: []string{"1200m of requests.cpu"}},
 		"a bare name is a request":                    {hard: list("memory", "1Gi"), pods: []*corev1.Pod{sized(list("memory", "2Gi"), nil)}, says: []string{"2Gi of memory"}},
 		"limits are summed":                           {hard: list("limits.cpu", "1"), pods: []*corev1.Pod{sized(list("cpu", "1m"), list("cpu", "2"))}, says: []string{"2 of limits.cpu"}},
-		"who does not say how much is refused":        {hard: list("requests.cpu", "1"), pods: []*corev1.Pod{sized(nil, nil)}, says: []string{"pod web does not say how much it needs of requests.cpu"}, silent: 1},
+		"who does not say how much is refused":        {hard: list("requests.cpu", "1"), pods: []*corev1.Pod{sized(nil, nil)}, says: []string{"pod web: does not say how much it needs of requests.cpu"}, silent: 1},
 		"unless a LimitRange says it":                 {hard: list("requests.cpu", "1"), limits: defaults, pods: []*corev1.Pod{sized(nil, nil)}},
 		"a default request is no limit":               {hard: list("limits.cpu", "1"), limits: defaults, pods: []*corev1.Pod{sized(list("cpu", "1m"), nil)}, says: []string{"limits.cpu"}, silent: 1},
 		"ephemeral storage may be left unsaid":        {hard: list("requests.ephemeral-storage", "1Gi"), pods: []*corev1.Pod{sized(nil, nil)}},

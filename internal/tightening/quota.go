@@ -89,13 +89,8 @@ func (c *QuotaCheck) Add(pod *corev1.Pod) {
 			}
 		}
 	}
-	if silent == "" {
-		return
-	}
-	c.silent.Total++
-	c.silent.Pods = append(c.silent.Pods, pod.Name)
-	if len(c.silent.Reasons) < maxReasons {
-		c.silent.Reasons = append(c.silent.Reasons, fmt.Sprintf("pod %s does not say how much it needs of %s", pod.Name, silent))
+	if silent != "" {
+		c.silent.AddPod(pod.Name, "does not say how much it needs of "+silent)
 	}
 }
 
