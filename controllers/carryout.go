@@ -140,8 +140,8 @@ func (r *NamespaceReconciler) decide(p *pass, o *outcome) v1alpha1.DriftState {
 	return v1alpha1.Corrected
 }
 
-// attribute is who brought about a recorded drift, as far as can be known: of an object that was deleted, nothing. It costs a read of the object's metadata only
-// where the cache does not hold who manages it.
+// attribute is who brought about a recorded drift, as far as can be known: of an object that was deleted, nothing. It costs a read
+// of the object's metadata only where the cache does not hold who manages it.
 func (r *NamespaceReconciler) attribute(ctx context.Context, o *outcome) drift.Attribution {
 	if !o.recorded || o.Got == nil {
 		return drift.Attribution{}

@@ -118,15 +118,22 @@ func TestFactsAreDrawnAsObjectsArrive(t *testing.T) {
 	}
 }
 
-func TestAClusterRoleConcernsThoseWhoBindIt(t *testing.T) {
+// unwatched is fed by hand, and adds the namespaces of which it tells to a list.
+func unwatched(t *testing.T, told *[]string) *foreign {
+	t.Helper()
 	f, err := newForeign(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var told []string
 	for _, w := range f.watches {
-		w.tell(func(namespace string) { told = append(told, namespace) })
+		w.tell(func(namespace string) { *told = append(*told, namespace) })
 	}
+	return f
+}
+
+func TestAClusterRoleConcernsThoseWhoBindIt(t *testing.T) {
+	var told []string
+	f := unwatched(t, &told)
 	binding := func(namespace, kind, role string) *rbacv1.RoleBinding {
 		return &rbacv1.RoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "b"}, RoleRef: rbacv1.RoleRef{Kind: kind, Name: role},
@@ -175,14 +182,8 @@ func TestFactsAreReadAndWrittenAtOnce(t *testing.T) {
 
 // TestHarmlessObjectsTellNobody adds objects from which something is drawn that is no fact.
 func TestHarmlessObjectsTellNobody(t *testing.T) {
-	f, err := newForeign(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var told []string
-	for _, w := range f.watches {
-		w.tell(func(namespace string) { told = append(told, namespace) })
-	}
+	f := unwatched(t, &told)
 	meta := metav1.ObjectMeta{Namespace: "shop", Name: "theirs"}
 	none := &rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{Kind: "ClusterRole", Name: "view"}}
 	harmless := &corev1.LimitRange{ObjectMeta: meta}
