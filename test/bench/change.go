@@ -16,15 +16,8 @@ import (
 
 // change edits the profile in a way that touches one object in each of its namespaces: a quota.
 func (b *bench) change(ctx context.Context) error {
-	c, err := b.sharedCluster(ctx)
+	c, s, err := b.atRest(ctx)
 	if err != nil {
-		return err
-	}
-	s, err := c.onboarded(ctx, b.Namespaces, 0)
-	if err != nil {
-		return err
-	}
-	if err := c.settled(ctx); err != nil {
 		return err
 	}
 	namespaces := len(s.namespaces)

@@ -20,15 +20,8 @@ const weakObjects = 3
 // findings measures what it costs to look for what weakens baselines: by restarts with it switched off, with nothing to be found, and
 // with something to be found in every namespace.
 func (b *bench) findings(ctx context.Context) error {
-	c, err := b.sharedCluster(ctx)
+	c, s, err := b.atRest(ctx)
 	if err != nil {
-		return err
-	}
-	s, err := c.onboarded(ctx, b.Namespaces, 0)
-	if err != nil {
-		return err
-	}
-	if err := c.settled(ctx); err != nil {
 		return err
 	}
 	off, err := c.findingsStep(ctx, "off", "--findings=false")

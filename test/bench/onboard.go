@@ -186,6 +186,19 @@ func (c *cluster) onboardByFloor(
 	return &onboarding{took: took, cpuAPIServer: after.cpuSeconds - before.cpuSeconds}, err
 }
 
+// atRest are namespaces that the operator has onboarded, on the shared control plane, while nothing is written.
+func (b *bench) atRest(ctx context.Context) (*cluster, *standing, error) {
+	c, err := b.sharedCluster(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := c.onboarded(ctx, b.Namespaces, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, s, c.settled(ctx)
+}
+
 // onboarded are namespaces that the operator has onboarded, at least so many and for at least so many tamperings more: the last
 // round's, or if those do not do, new ones.
 func (c *cluster) onboarded(ctx context.Context, size, tamperings int) (*standing, error) {
