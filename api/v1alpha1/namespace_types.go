@@ -53,7 +53,8 @@ type PodSecurity struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.allowDNS) || (has(self.defaultDeny) && 'Egress' in self.defaultDeny)",message="allowDNS needs Egress in defaultDeny: egress that is not denied needs no allowance"
 // +kubebuilder:validation:XValidation:rule="!has(self.allowAPIServer) || (has(self.defaultDeny) && 'Egress' in self.defaultDeny)",message="allowAPIServer needs Egress in defaultDeny: egress that is not denied needs no allowance"
 // +kubebuilder:validation:XValidation:rule="!has(self.allowSameNamespace) || !self.allowSameNamespace || (has(self.defaultDeny) && size(self.defaultDeny) > 0)",message="allowSameNamespace needs a direction in defaultDeny: traffic that is not denied needs no allowance"
-// +kubebuilder:validation:XValidation:rule="has(self.defaultDeny) || has(self.policies)",message="network must declare defaultDeny or policies"
+// +kubebuilder:validation:XValidation:rule="has(self.defaultDeny) || has(self.policies) || has(self.tenantPolicies)",message="network must declare defaultDeny, policies or tenantPolicies"
+// +kubebuilder:validation:XValidation:rule="!has(self.tenantPolicies) || self.tenantPolicies != 'Within' || (has(self.defaultDeny) && size(self.defaultDeny) > 0)",message="tenantPolicies: Within needs a direction in defaultDeny: what is not denied cannot be re-opened"
 type Network struct {
 	// defaultDeny are the directions, Ingress and Egress, in which all traffic of all pods is denied unless a
 	// NetworkPolicy admits it.
@@ -79,6 +80,11 @@ type Network struct {
 	// +listMapKey=name
 	// +optional
 	Policies []NetworkPolicy `json:"policies,omitempty"`
+	// tenantPolicies is which NetworkPolicies others than Bulwark may add. Allow, the default, is any. Within refuses those that open to
+	// every peer, every namespace or a sixteenth of all addresses what defaultDeny closes. Deny refuses all. What is there already
+	// stays, and is a finding where it re-opens.
+	// +optional
+	TenantPolicies TenantPolicies `json:"tenantPolicies,omitempty"`
 }
 
 // AllowDNS says where the cluster's DNS is found.

@@ -55,7 +55,7 @@ const (
 // SecurityProfileSpec declares a security baseline and the namespaces that it applies to.
 // A section that is absent is not managed.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.podSecurity) || has(self.network) || has(self.limits) || has(self.quotas) || has(self.rbac)",message="a profile must declare at least one of podSecurity, network, limits, quotas and rbac"
+// +kubebuilder:validation:XValidation:rule="has(self.podSecurity) || has(self.network) || has(self.limits) || has(self.quotas) || has(self.rbac) || has(self.workloads) || has(self.images)",message="a profile must declare at least one of podSecurity, network, limits, quotas, rbac, workloads and images"
 type SecurityProfileSpec struct {
 	// enforcement is Enforce (write the baseline and correct drift) or Audit (compute and report everything, write no
 	// object of the baseline). Switching from Enforce to Audit leaves the objects as they are.
@@ -138,6 +138,19 @@ type SecurityProfileSpec struct {
 	// escalate, bind or impersonate, no cluster-admin, no subject that means everybody.
 	// +optional
 	RBAC *RBAC `json:"rbac,omitempty"`
+
+	// workloads are rules for pods, Services and what has a pod template that the API server asks of each request, by
+	// ValidatingAdmissionPolicies (KEP-3488).
+	// +optional
+	Workloads *Workloads `json:"workloads,omitempty"`
+
+	// images are rules for the images of containers that the API server asks of each request.
+	// +optional
+	Images *Images `json:"images,omitempty"`
+
+	// protection lets the API server itself guard the baseline.
+	// +optional
+	Protection *Protection `json:"protection,omitempty"`
 
 	// Undecodable says why a stored spec could not be decoded; all other fields but deletionPolicy are then empty. It is not
 	// part of the API.

@@ -7,9 +7,9 @@ import (
 // PodSecurityPrefix starts the labels of Pod Security Admission (KEP-2579).
 const PodSecurityPrefix = "pod-security.kubernetes.io/"
 
-// podSecurityLabels adds the labels of each mode that the profile sets. A version is always set beside its level: without
+// PodSecurityLabels adds the labels of each mode that the profile sets. A version is always set beside its level: without
 // one, a tenant's own version label would decide what the level means.
-func podSecurityLabels(ps *v1alpha1.PodSecurity, labels map[string]string) {
+func PodSecurityLabels(ps *v1alpha1.PodSecurity, labels map[string]string) {
 	if ps == nil {
 		return
 	}

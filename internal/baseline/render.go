@@ -47,7 +47,15 @@ func (r *renderer) owned(name string) metav1.ObjectMeta {
 // Owner is the reference by which Kubernetes' garbage collector knows whose an object is. A profile that was never
 // stored has no UID and can own nothing; what one retains it does not own, since a foreground deletion would take it along.
 func Owner(profile *v1alpha1.SecurityProfile) []metav1.OwnerReference {
-	if profile.UID == "" || profile.EffectiveDeletionPolicy() == v1alpha1.Retain {
+	if profile.EffectiveDeletionPolicy() == v1alpha1.Retain {
+		return nil
+	}
+	return OwnerReference(profile)
+}
+
+// OwnerReference is the reference to a profile, whatever becomes of what it owns.
+func OwnerReference(profile *v1alpha1.SecurityProfile) []metav1.OwnerReference {
+	if profile.UID == "" {
 		return nil
 	}
 	return []metav1.OwnerReference{{
@@ -62,6 +70,6 @@ func Owner(profile *v1alpha1.SecurityProfile) []metav1.OwnerReference {
 // namespaceLabels is the Namespace with the labels that the baseline sets on it, and nothing else.
 func (r *renderer) namespaceLabels() Object {
 	labels := map[string]string{v1alpha1.ProfileLabel: r.profile.Name}
-	podSecurityLabels(r.spec.PodSecurity, labels)
+	PodSecurityLabels(r.spec.PodSecurity, labels)
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: r.namespace, Labels: labels}}
 }

@@ -23,6 +23,16 @@ func (r *renderer) limitRanges() []Object {
 	return []Object{limits}
 }
 
+// ContainerLimits is what the profile's LimitRange says of containers.
+func ContainerLimits(profile *v1alpha1.SecurityProfile) corev1.LimitRangeItem {
+	for _, item := range profile.Spec.Limits {
+		if item.Type == corev1.LimitTypeContainer {
+			return limitRangeItem(*item.DeepCopy())
+		}
+	}
+	return corev1.LimitRangeItem{}
+}
+
 // limitRangeItem is the item with what the API server defaults (k8s.io/kubernetes/pkg/apis/core/v1 SetDefaults_LimitRangeItem).
 func limitRangeItem(item v1alpha1.LimitRangeItem) corev1.LimitRangeItem {
 	out := corev1.LimitRangeItem{

@@ -1,0 +1,259 @@
+package v1alpha1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+)
+
+// AdmissionAction is what the API server does with a request that breaks a rule.
+//
+// +kubebuilder:validation:Enum=Deny;Warn;Audit
+type AdmissionAction string
+
+const (
+	// DenyAdmission refuses the request.
+	DenyAdmission AdmissionAction = "Deny"
+	// WarnAdmission admits it and warns the client.
+	WarnAdmission AdmissionAction = "Warn"
+	// AuditAdmission admits it and annotates the audit event.
+	AuditAdmission AdmissionAction = "Audit"
+)
+
+// Forbidding says that something is forbidden; absent, it is not.
+//
+// +kubebuilder:validation:Enum=Forbid
+type Forbidding string
+
+// Forbid forbids.
+const Forbid Forbidding = "Forbid"
+
+// Workloads are rules for pods that Pod Security does not have. They hold for init containers and ephemeral containers too, and for
+// the pod template of a Deployment, ReplicaSet, StatefulSet, DaemonSet, ReplicationController, Job or CronJob, so that whoever applies
+// one is told at once. A rule that is absent is not asked. The API server asks them of what is created and of each change of a pod
+// spec: what runs already goes on.
+//
+// +kubebuilder:validation:XValidation:rule="self.?readOnlyRootFilesystem.orValue(false) || self.?runAsNonRoot.orValue(false) || self.?dropAllCapabilities.orValue(false) || has(self.seccomp) || has(self.appArmor) || has(self.seLinux) || has(self.requireRequests) || has(self.requireLimits) || has(self.requireProbes) || has(self.hostPath) || has(self.hostPort) || has(self.hostNetwork) || has(self.automountServiceAccountToken) || has(self.allowedServiceTypes)",message="workloads must set at least one rule"
+type Workloads struct {
+	// action is what becomes of a request that breaks a rule: Deny, the default, Warn or Audit. With enforcement Audit it is Warn.
+	// +optional
+	Action AdmissionAction `json:"action,omitempty"`
+	// readOnlyRootFilesystem asks of each container securityContext.readOnlyRootFilesystem: true (NSA/CISA, Immutable container
+	// file systems). Windows pods, which cannot, are left out.
+	// +optional
+	ReadOnlyRootFilesystem bool `json:"readOnlyRootFilesystem,omitempty"`
+	// runAsNonRoot asks of each container runAsNonRoot: true and no runAsUser: 0, of its own or of the pod (NSA/CISA, Non-root
+	// containers; CIS 5.2.7).
+	// +optional
+	RunAsNonRoot bool `json:"runAsNonRoot,omitempty"`
+	// dropAllCapabilities asks of each container to drop ALL capabilities and to add none but NET_BIND_SERVICE (CIS 5.2.10). Windows
+	// pods are left out.
+	// +optional
+	DropAllCapabilities bool `json:"dropAllCapabilities,omitempty"`
+	// seccomp are the types of seccomp profile that each container must have one of, of its own or of the pod (CIS 5.7.2). Windows
+	// pods are left out.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=2
+	// +kubebuilder:validation:items:Enum=RuntimeDefault;Localhost
+	// +listType=set
+	// +optional
+	Seccomp []corev1.SeccompProfileType `json:"seccomp,omitempty"`
+	// appArmor are the types of AppArmor profile that a container may have, of its own or of the pod. A container without one has
+	// RuntimeDefault. Windows pods are left out.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=3
+	// +kubebuilder:validation:items:Enum=RuntimeDefault;Localhost;Unconfined
+	// +listType=set
+	// +optional
+	AppArmor []corev1.AppArmorProfileType `json:"appArmor,omitempty"`
+	// seLinux are the SELinux types that a container may set, by itself or with the pod. To set none is always allowed. Windows pods
+	// are left out.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:Pattern=`^[A-Za-z0-9_]{1,63}$`
+	// +listType=set
+	// +optional
+	SELinux []string `json:"seLinux,omitempty"`
+	// requireRequests are the resources that each container, ephemeral ones aside, must request: cpu, memory, ephemeral-storage. A
+	// limit counts, since Kubernetes takes it for the request, and so do requests of the whole pod. What spec.limits has a default
+	// for is not asked of pod templates: their pods get it.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=3
+	// +kubebuilder:validation:items:Enum=cpu;memory;ephemeral-storage
+	// +listType=set
+	// +optional
+	RequireRequests []corev1.ResourceName `json:"requireRequests,omitempty"`
+	// requireLimits are the resources that each container, ephemeral ones aside, must limit: cpu, memory, ephemeral-storage (CIS
+	// 5.7.1; NSA/CISA, Resource policies). Limits of the whole pod count. What spec.limits has a default for is not asked of pod
+	// templates: their pods get it.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=3
+	// +kubebuilder:validation:items:Enum=cpu;memory;ephemeral-storage
+	// +listType=set
+	// +optional
+	RequireLimits []corev1.ResourceName `json:"requireLimits,omitempty"`
+	// requireProbes are the probes that each container and sidecar must have, of pods that are restarted always: Liveness,
+	// Readiness, Startup. Pods that run to an end need none.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=3
+	// +listType=set
+	// +optional
+	RequireProbes []Probe `json:"requireProbes,omitempty"`
+	// hostPath says which hostPath volumes there may be; {} is none (CIS 5.2.12).
+	// +optional
+	HostPath *HostPath `json:"hostPath,omitempty"`
+	// hostPort says which host ports a container may take; {} is none (CIS 5.2.13).
+	// +optional
+	HostPort *HostPort `json:"hostPort,omitempty"`
+	// hostNetwork: Forbid forbids pods in the host's network (CIS 5.2.5).
+	// +optional
+	HostNetwork Forbidding `json:"hostNetwork,omitempty"`
+	// automountServiceAccountToken: Forbid forbids pods that have their service account's token mounted by Kubernetes, be it because
+	// they ask for it or because their service account does (CIS 5.1.6). A volume that projects a token is not automatic.
+	// +optional
+	AutomountServiceAccountToken Forbidding `json:"automountServiceAccountToken,omitempty"`
+	// allowedServiceTypes are the types that a Service may have.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=4
+	// +kubebuilder:validation:items:Enum=ClusterIP;NodePort;LoadBalancer;ExternalName
+	// +listType=set
+	// +optional
+	AllowedServiceTypes []corev1.ServiceType `json:"allowedServiceTypes,omitempty"`
+}
+
+// Probe is a kind of probe.
+//
+// +kubebuilder:validation:Enum=Liveness;Readiness;Startup
+type Probe string
+
+const (
+	// LivenessProbe restarts a container that has hung.
+	LivenessProbe Probe = "Liveness"
+	// ReadinessProbe keeps traffic from a container that is not ready.
+	ReadinessProbe Probe = "Readiness"
+	// StartupProbe holds the others back while a container starts.
+	StartupProbe Probe = "Startup"
+)
+
+// HostPath says which hostPath volumes there may be.
+type HostPath struct {
+	// allowed are the directories of the host below which a hostPath volume may be. None by default.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=map
+	// +listMapKey=pathPrefix
+	// +optional
+	Allowed []AllowedHostPath `json:"allowed,omitempty"`
+}
+
+// AllowedHostPath is a directory of the host.
+type AllowedHostPath struct {
+	// pathPrefix is an absolute path without a slash at its end. It allows itself and what is below it.
+	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:Pattern=`^(/[-A-Za-z0-9._]+)+$`
+	// +kubebuilder:validation:XValidation:rule="!self.split('/').exists(s, s == '..' || s == '.')",message="pathPrefix must not hold . or .."
+	// +required
+	PathPrefix string `json:"pathPrefix"`
+	// readOnly asks that every mount of such a volume be readOnly: true.
+	// +optional
+	ReadOnly bool `json:"readOnly,omitempty"`
+}
+
+// HostPort says which host ports a container may take.
+type HostPort struct {
+	// allowed are ranges of ports. None by default.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=atomic
+	// +optional
+	Allowed []PortRange `json:"allowed,omitempty"`
+}
+
+// PortRange is a range of ports.
+//
+// +kubebuilder:validation:XValidation:rule="self.min <= self.max",message="min must not be greater than max"
+type PortRange struct {
+	// min is the lowest port.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	// +required
+	Min int32 `json:"min"`
+	// max is the highest port.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	// +required
+	Max int32 `json:"max"`
+}
+
+// Images are rules for the images of containers, for the same kinds and at the same times as workloads. An image without a host is
+// one of docker.io, and one of docker.io without a path is below library: x, x:latest and docker.io/library/x are the same.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.allowedRegistries) || has(self.denyTags) || has(self.pullPolicy) || self.?requireDigest.orValue(false)",message="images must set at least one rule"
+type Images struct {
+	// action is what becomes of a request that breaks a rule: Deny, the default, Warn or Audit. With enforcement Audit it is Warn.
+	// +optional
+	Action AdmissionAction `json:"action,omitempty"`
+	// allowedRegistries are the hosts, with their port if they have one, and paths that images may come from: registry.example.com,
+	// registry.example.com:5000/team or docker.io/library (CIS 5.5.1). A path allows itself and what is below it; no part of it
+	// is a pattern.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=255
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$`
+	// +kubebuilder:validation:XValidation:rule="self.all(r, r.split('/')[0].matches('[.:]|^localhost$'))",message="each of allowedRegistries must begin with a host, which has a dot or a port or is localhost: docker.io/library, not library"
+	// +listType=set
+	// +optional
+	AllowedRegistries []string `json:"allowedRegistries,omitempty"`
+	// requireDigest asks that each image be named by its digest, @sha256:…, so that what runs is what was checked.
+	// +optional
+	RequireDigest bool `json:"requireDigest,omitempty"`
+	// denyTags are tags that no image may have. An image with neither tag nor digest has the tag latest.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:Pattern=`^[A-Za-z0-9_][-A-Za-z0-9._]{0,127}$`
+	// +listType=set
+	// +optional
+	DenyTags []string `json:"denyTags,omitempty"`
+	// pullPolicy is the imagePullPolicy that each container must have. One that it does not set is as Kubernetes defaults it: Always
+	// for the tag latest, else IfNotPresent. Always has each pod's pull secrets checked (the admission plugin AlwaysPullImages).
+	// +kubebuilder:validation:Enum=Always;IfNotPresent;Never
+	// +optional
+	PullPolicy corev1.PullPolicy `json:"pullPolicy,omitempty"`
+}
+
+// Protection lets the API server itself guard the baseline, also while the operator is down.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.breakGlassGroups) || self.?tamper.orValue(false)",message="breakGlassGroups needs tamper"
+type Protection struct {
+	// readyGate refuses new pods until the namespace's NamespacePosture says that the baseline of this profile is in place. Without
+	// effect under enforcement Audit.
+	// +optional
+	ReadyGate bool `json:"readyGate,omitempty"`
+	// tamper refuses changes of what Bulwark manages to everybody but Bulwark, the controllers of Kubernetes that must, and
+	// breakGlassGroups: of its objects, of NamespacePostures, of the label by which it knows a namespace and of the Pod Security
+	// labels that the profile declares. It reserves the names that begin with bulwark-, and lets only those who may update the profile
+	// take a namespace out of its selection.
+	// +optional
+	Tamper bool `json:"tamper,omitempty"`
+	// breakGlassGroups are groups of users whom tamper does not hold. What they change is still drift and is corrected while
+	// the operator runs. Each use is an event (BreakGlassUsed), a metric and an annotation of the audit event.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=256
+	// +kubebuilder:validation:items:Pattern=`^[^\x00-\x1f"\\]+$`
+	// +kubebuilder:validation:XValidation:rule="!self.exists(g, g in ['system:authenticated', 'system:unauthenticated', 'system:serviceaccounts'])",message="breakGlassGroups must not name a group that everybody is in"
+	// +listType=set
+	// +optional
+	BreakGlassGroups []string `json:"breakGlassGroups,omitempty"`
+}
+
+// TenantPolicies says which NetworkPolicies tenants may add.
+//
+// +kubebuilder:validation:Enum=Allow;Within;Deny
+type TenantPolicies string
+
+const (
+	// AllowTenantPolicies lets tenants add any.
+	AllowTenantPolicies TenantPolicies = "Allow"
+	// TenantPoliciesWithin refuses those that open to everybody what defaultDeny closes.
+	TenantPoliciesWithin TenantPolicies = "Within"
+	// DenyTenantPolicies refuses all.
+	DenyTenantPolicies TenantPolicies = "Deny"
+)

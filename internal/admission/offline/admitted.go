@@ -1,0 +1,128 @@
+package offline
+
+import (
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+)
+
+// asAdmitted is the object as policies are shown it: without nulls, as decoding drops them, and a pod that is created with what the API
+// server's other admission plugins add to it that policies ask for. A template is not changed by them.
+func (e *Evaluator) asAdmitted(request Request) *unstructured.Unstructured {
+	if request.Object == nil {
+		return nil
+	}
+	object := &unstructured.Unstructured{Object: withoutNulls(request.Object.Object).(map[string]any)}
+	if object.GetKind() == "Pod" && request.OldObject == nil {
+		e.limit(object)
+		e.mountToken(object)
+	}
+	return object
+}
+
+func withoutNulls(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		kept := make(map[string]any, len(v))
+		for key, element := range v {
+			if element != nil {
+				kept[key] = withoutNulls(element)
+			}
+		}
+		return kept
+	case []any:
+		kept := make([]any, 0, len(v))
+		for _, element := range v {
+			kept = append(kept, withoutNulls(element))
+		}
+		return kept
+	}
+	return value
+}
+
+// limit gives containers the requests and limits that they lack, as the admission plugin LimitRanger does by the profile's LimitRange.
+func (e *Evaluator) limit(pod *unstructured.Unstructured) {
+	item := baseline.ContainerLimits(e.profile)
+	eachContainer(pod, func(container map[string]any) {
+		resources := child(container, "resources")
+		limits, requests := child(resources, "limits"), child(resources, "requests")
+		for name, quantity := range limits { // As the API server's defaults have it, before the plugin.
+			if _, given := requests[name]; !given {
+				requests[name] = quantity
+			}
+		}
+		for name, quantity := range item.Default {
+			if _, given := limits[string(name)]; !given {
+				limits[string(name)] = quantity.String()
+			}
+		}
+		for name, quantity := range item.DefaultRequest {
+			if _, given := requests[string(name)]; !given {
+				requests[string(name)] = quantity.String()
+			}
+		}
+	})
+}
+
+// eachContainer visits the containers and init containers of a pod.
+func eachContainer(pod *unstructured.Unstructured, visit func(map[string]any)) {
+	for _, field := range []string{"containers", "initContainers"} {
+		containers, _, _ := unstructured.NestedFieldNoCopy(pod.Object, "spec", field)
+		list, _ := containers.([]any)
+		for _, c := range list {
+			if container, ok := c.(map[string]any); ok {
+				visit(container)
+			}
+		}
+	}
+}
+
+// child is a map in a map, which is made if there is none.
+func child(parent map[string]any, field string) map[string]any {
+	if held, ok := parent[field].(map[string]any); ok {
+		return held
+	}
+	made := map[string]any{}
+	parent[field] = made
+	return made
+}
+
+// tokenPath is where Kubernetes mounts the token of a pod's service account.
+const tokenPath = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+// mountToken mounts the token of the pod's service account, as the admission plugin ServiceAccount does, unless the pod says not to or
+// the profile says so of the service account. One that the profile does not speak of mounts it, as is Kubernetes' default.
+func (e *Evaluator) mountToken(pod *unstructured.Unstructured) {
+	automount, said, _ := unstructured.NestedBool(pod.Object, "spec", "automountServiceAccountToken")
+	if said && !automount || !said && !e.automounts(pod) {
+		return
+	}
+	eachContainer(pod, func(container map[string]any) {
+		mounts, _ := container["volumeMounts"].([]any)
+		for _, m := range mounts {
+			if mount, ok := m.(map[string]any); ok && mount["mountPath"] == tokenPath {
+				return
+			}
+		}
+		container["volumeMounts"] = append(mounts, map[string]any{"name": "kube-api-access", "mountPath": tokenPath, "readOnly": true})
+	})
+}
+
+// automounts reports whether the pod's service account has its token mounted.
+func (e *Evaluator) automounts(pod *unstructured.Unstructured) bool {
+	rbac := e.profile.Spec.RBAC
+	if rbac == nil {
+		return true
+	}
+	name, _, _ := unstructured.NestedString(pod.Object, "spec", "serviceAccountName")
+	if (name == "" || name == "default") && rbac.DefaultServiceAccount != nil {
+		return rbac.DefaultServiceAccount.EffectiveAutomount()
+	}
+	for i := range rbac.ServiceAccounts {
+		if name == v1alpha1.NamePrefix+string(rbac.ServiceAccounts[i].Name) {
+			return rbac.ServiceAccounts[i].EffectiveAutomount()
+		}
+	}
+	return true
+}

@@ -1,0 +1,189 @@
+// Package admission renders a SecurityProfile into the ValidatingAdmissionPolicies by which the API server itself refuses what
+// reconciling could only undo.
+package admission
+
+import (
+	"slices"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+)
+
+// Cluster is what the policies of one profile depend on beside it.
+type Cluster struct {
+	// Outranking are the profiles that govern a namespace before this one does, if they select it.
+	Outranking []*v1alpha1.SecurityProfile
+	// Protected are names and globs of namespaces that no profile selects.
+	Protected []string
+	// Operator is the name of the user that the operator is.
+	Operator string
+}
+
+// Policy is one policy with the binding that puts it in force.
+type Policy struct {
+	*admissionregistrationv1.ValidatingAdmissionPolicy
+	Binding *admissionregistrationv1.ValidatingAdmissionPolicyBinding
+}
+
+// Render is the policies that the profile declares, one for each concern, with every value that the API server would default. A
+// request is held against them if and only if the profile governs its namespace.
+func Render(profile *v1alpha1.SecurityProfile, cluster Cluster) []Policy {
+	r := renderer{
+		profile: profile,
+		spec:    &profile.Spec,
+		cluster: cluster,
+		where:   governance{profile: profile, outranking: cluster.Outranking, protected: cluster.Protected},
+	}
+	return slices.Concat(
+		r.tamperObjects(), r.tamperNamespaces(), r.readyGate(), r.workloads(), r.services(), r.images(), r.tenantPolicies())
+}
+
+// Objects are the objects of policies, in the order in which to apply them: a policy, and what puts it in force.
+func Objects(policies []Policy) []baseline.Object {
+	var objects []baseline.Object
+	for _, p := range policies {
+		objects = append(objects, p.ValidatingAdmissionPolicy, p.Binding)
+	}
+	return objects
+}
+
+// renderer is what the policies of one profile have in common.
+type renderer struct {
+	profile *v1alpha1.SecurityProfile
+	spec    *v1alpha1.SecurityProfileSpec
+	cluster Cluster
+	where   governance
+}
+
+func (r *renderer) audits() bool {
+	return r.profile.EffectiveEnforcement() == v1alpha1.Audit
+}
+
+// draft is a policy before its metadata and defaults.
+type draft struct {
+	// concern ends its name.
+	concern string
+	// rules are the requests that it is about, in governed namespaces.
+	rules []admissionregistrationv1.NamedRuleWithOperations
+	// clusterScoped says that the requests have no namespace: the policy finds out by itself whether the profile governs.
+	clusterScoped bool
+	conditions    []admissionregistrationv1.MatchCondition
+	variables     []admissionregistrationv1.Variable
+	validations   []admissionregistrationv1.Validation
+	annotations   []admissionregistrationv1.AuditAnnotation
+	paramKind     *admissionregistrationv1.ParamKind
+	paramRef      *admissionregistrationv1.ParamRef
+	action        v1alpha1.AdmissionAction
+}
+
+// policy is a draft as the API server stores it.
+func (r *renderer) policy(d draft) Policy {
+	meta := metav1.ObjectMeta{
+		Name: v1alpha1.NamePrefix + r.profile.Name + "-" + d.concern,
+		Labels: map[string]string{
+			v1alpha1.ManagedByLabel: v1alpha1.ManagedBy,
+			v1alpha1.ProfileLabel:   r.profile.Name,
+		},
+		OwnerReferences: baseline.OwnerReference(r.profile),
+	}
+	binding := admissionregistrationv1.ValidatingAdmissionPolicyBinding{
+		ObjectMeta: *meta.DeepCopy(),
+		Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+			PolicyName:        meta.Name,
+			ParamRef:          d.paramRef,
+			ValidationActions: []admissionregistrationv1.ValidationAction{r.validationAction(d.action)},
+		},
+	}
+	if !d.clusterScoped {
+		d.conditions = append([]admissionregistrationv1.MatchCondition{r.where.byName()}, d.conditions...)
+		d.variables, d.validations = r.where.unlessOutranked(d.variables, d.validations)
+		binding.Spec.MatchResources = &admissionregistrationv1.MatchResources{
+			NamespaceSelector: r.spec.NamespaceSelector.AsLabelSelector(),
+			ObjectSelector:    &metav1.LabelSelector{},
+			MatchPolicy:       ptr.To(admissionregistrationv1.Equivalent),
+		}
+	}
+	return Policy{
+		ValidatingAdmissionPolicy: &admissionregistrationv1.ValidatingAdmissionPolicy{
+			ObjectMeta: meta,
+			Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+				ParamKind: d.paramKind,
+				MatchConstraints: &admissionregistrationv1.MatchResources{
+					NamespaceSelector: &metav1.LabelSelector{},
+					ObjectSelector:    &metav1.LabelSelector{},
+					ResourceRules:     d.rules,
+					MatchPolicy:       ptr.To(admissionregistrationv1.Equivalent),
+				},
+				MatchConditions:  d.conditions,
+				Variables:        d.variables,
+				Validations:      d.validations,
+				AuditAnnotations: d.annotations,
+				FailurePolicy:    ptr.To(admissionregistrationv1.Fail),
+			},
+		},
+		Binding: &binding,
+	}
+}
+
+// validationAction is that of a binding. A profile that only audits refuses nothing.
+func (r *renderer) validationAction(action v1alpha1.AdmissionAction) admissionregistrationv1.ValidationAction {
+	switch {
+	case r.audits() || action == v1alpha1.WarnAdmission:
+		return admissionregistrationv1.Warn
+	case action == v1alpha1.AuditAdmission:
+		return admissionregistrationv1.Audit
+	}
+	return admissionregistrationv1.Deny
+}
+
+// on are requests for resources of one API group, in its version v1.
+func on(group string, operations []admissionregistrationv1.OperationType, resources ...string) admissionregistrationv1.NamedRuleWithOperations {
+	return onVersion(group, "v1", operations, resources...)
+}
+
+func onVersion(
+	group, version string, operations []admissionregistrationv1.OperationType, resources ...string,
+) admissionregistrationv1.NamedRuleWithOperations {
+	return admissionregistrationv1.NamedRuleWithOperations{RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+		Operations: operations,
+		Rule: admissionregistrationv1.Rule{
+			APIGroups: []string{group}, APIVersions: []string{version}, Resources: resources,
+			Scope: ptr.To(admissionregistrationv1.AllScopes),
+		},
+	}}
+}
+
+var (
+	create         = []admissionregistrationv1.OperationType{admissionregistrationv1.Create}
+	createOrUpdate = []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update}
+	everyWrite     = []admissionregistrationv1.OperationType{
+		admissionregistrationv1.Create, admissionregistrationv1.Update, admissionregistrationv1.Delete,
+	}
+)
+
+// refusal is a validation that answers Forbidden: kubectl says so, and controllers try again.
+func refusal(expression, message, messageExpression string) admissionregistrationv1.Validation {
+	return admissionregistrationv1.Validation{
+		Expression: expression, Message: message, MessageExpression: messageExpression, Reason: ptr.To(metav1.StatusReasonForbidden),
+	}
+}
+
+func rulesOn(rules ...admissionregistrationv1.NamedRuleWithOperations) []admissionregistrationv1.NamedRuleWithOperations {
+	return rules
+}
+
+func validations(v ...admissionregistrationv1.Validation) []admissionregistrationv1.Validation {
+	return v
+}
+
+// specChanged matches what is created and what changes a spec.
+func specChanged() []admissionregistrationv1.MatchCondition {
+	return []admissionregistrationv1.MatchCondition{{
+		Name:       "spec-is-new",
+		Expression: `request.operation == "CREATE" || object.spec != oldObject.spec`,
+	}}
+}

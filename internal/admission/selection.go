@@ -1,0 +1,181 @@
+package admission
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+)
+
+// governance says in CEL what package selection says in Go: whether the profile governs a namespace.
+//
+// For what is in a namespace, the binding's namespaceSelector tells what the profile selects by label, and a match condition what it
+// leaves out by name. Whether another profile outranks it there, only validations can tell, since match conditions are not shown
+// the namespace.
+type governance struct {
+	profile    *v1alpha1.SecurityProfile
+	outranking []*v1alpha1.SecurityProfile
+	protected  []string
+}
+
+// byName matches what is in a namespace that the profile may select by its name.
+func (g *governance) byName() admissionregistrationv1.MatchCondition {
+	return admissionregistrationv1.MatchCondition{
+		Name:       "namespace-is-not-excluded",
+		Expression: "!" + matchesGlobs("request.namespace", slices.Concat(g.protected, g.profile.Spec.ExcludeNamespaces)),
+	}
+}
+
+// unlessOutranked lets everything pass where another profile governs.
+func (g *governance) unlessOutranked(
+	variables []admissionregistrationv1.Variable, validations []admissionregistrationv1.Validation,
+) ([]admissionregistrationv1.Variable, []admissionregistrationv1.Validation) {
+	if len(g.outranking) == 0 {
+		return variables, validations
+	}
+	own := []admissionregistrationv1.Variable{
+		{Name: "namespaceLabels", Expression: "namespaceObject.metadata.?labels.orValue({})"},
+		{Name: "outranked", Expression: g.outranked("variables.namespaceLabels", "request.namespace")},
+	}
+	wrapped := slices.Clone(validations)
+	for i := range wrapped {
+		wrapped[i].Expression = "variables.outranked || " + wrapped[i].Expression
+	}
+	return append(own, variables...), wrapped
+}
+
+// governs is whether the profile governs the namespace of this name and these labels.
+func (g *governance) governs(labels, name string) string {
+	conditions := []string{"!" + matchesGlobs(name, g.protected), selects(g.profile, labels, name)}
+	if len(g.outranking) > 0 {
+		conditions = append(conditions, "!"+g.outranked(labels, name))
+	}
+	return all(conditions)
+}
+
+func (g *governance) outranked(labels, name string) string {
+	var selecting []string
+	for _, p := range g.outranking {
+		selecting = append(selecting, selects(p, labels, name))
+	}
+	return some(selecting)
+}
+
+// selects is whether a profile selects the namespace of this name and these labels, protected ones aside.
+func selects(p *v1alpha1.SecurityProfile, labels, name string) string {
+	var conditions []string
+	selector := p.Spec.NamespaceSelector
+	for _, key := range sortedKeys(selector.MatchLabels) {
+		conditions = append(conditions, isIn(labels, key, []string{selector.MatchLabels[key]}))
+	}
+	for _, e := range selector.MatchExpressions {
+		switch e.Operator {
+		case metav1.LabelSelectorOpIn:
+			conditions = append(conditions, isIn(labels, e.Key, e.Values))
+		case metav1.LabelSelectorOpNotIn:
+			conditions = append(conditions, "!"+isIn(labels, e.Key, e.Values))
+		case metav1.LabelSelectorOpExists:
+			conditions = append(conditions, fmt.Sprintf("%s in %s", quote(e.Key), labels))
+		case metav1.LabelSelectorOpDoesNotExist:
+			conditions = append(conditions, fmt.Sprintf("!(%s in %s)", quote(e.Key), labels))
+		}
+	}
+	if len(p.Spec.ExcludeNamespaces) > 0 {
+		conditions = append(conditions, "!"+matchesGlobs(name, p.Spec.ExcludeNamespaces))
+	}
+	return all(conditions)
+}
+
+func isIn(labels, key string, values []string) string {
+	return fmt.Sprintf("(%s in %s && %s[%s] in %s)", quote(key), labels, labels, quote(key), list(values))
+}
+
+func sortedKeys(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// matchesGlobs is whether a name matches one of the globs.
+func matchesGlobs(name string, globs []string) string {
+	if len(globs) == 0 {
+		return "false"
+	}
+	alternatives := make([]string, 0, len(globs))
+	for _, glob := range globs {
+		alternatives = append(alternatives, globRegexp(glob))
+	}
+	return fmt.Sprintf("%s.matches(%s)", name, quote("^(?:"+strings.Join(alternatives, "|")+")$"))
+}
+
+// nothing is a regular expression that no character matches.
+const nothing = `[^\x{0}-\x{10FFFF}]`
+
+// globRegexp is the regular expression that matches what path.Match matches with a well-formed glob.
+func globRegexp(glob string) string {
+	var out strings.Builder
+	for len(glob) > 0 {
+		c, size := utf8.DecodeRuneInString(glob)
+		glob = glob[size:]
+		switch c {
+		case '*':
+			out.WriteString(`[^/]*`)
+		case '?':
+			out.WriteString(`[^/]`)
+		case '[':
+			var class string
+			class, glob = classRegexp(glob)
+			out.WriteString(class)
+		case '\\':
+			c, size = utf8.DecodeRuneInString(glob)
+			glob = glob[size:]
+			out.WriteString(regexp.QuoteMeta(string(c)))
+		default:
+			out.WriteString(regexp.QuoteMeta(string(c)))
+		}
+	}
+	return out.String()
+}
+
+// classRegexp is the regular expression of a glob's character class, of which the bracket has been read, and the rest of the glob.
+func classRegexp(glob string) (class, rest string) {
+	negated := strings.HasPrefix(glob, "^")
+	glob = strings.TrimPrefix(glob, "^")
+	next := func() rune {
+		glob = strings.TrimPrefix(glob, `\`)
+		c, size := utf8.DecodeRuneInString(glob)
+		glob = glob[size:]
+		return c
+	}
+	var ranges strings.Builder
+	for len(glob) > 0 && glob[0] != ']' {
+		low := next()
+		high := low
+		if strings.HasPrefix(glob, "-") {
+			glob = glob[1:]
+			high = next()
+		}
+		if low <= high { // Else it holds nothing.
+			fmt.Fprintf(&ranges, `\x{%X}-\x{%X}`, low, high)
+		}
+	}
+	glob = strings.TrimPrefix(glob, "]")
+	switch {
+	case ranges.Len() == 0 && negated:
+		return `(?s:.)`, glob
+	case ranges.Len() == 0:
+		return nothing, glob
+	case negated:
+		return "[^" + ranges.String() + "]", glob
+	}
+	return "[" + ranges.String() + "]", glob
+}

@@ -1,0 +1,167 @@
+package admission
+
+import (
+	"fmt"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+)
+
+// kubernetes are the users that the parts of Kubernetes are which must write what Bulwark manages: the API server, which counts usage
+// into quotas, and the controllers that count it, delete what a namespace holds, and collect what has no owner.
+// kube-controller-manager is one user where it does not use a service account for each controller.
+var kubernetes = []string{
+	"system:apiserver",
+	"system:kube-controller-manager",
+	"system:serviceaccount:kube-system:resourcequota-controller",
+	"system:serviceaccount:kube-system:namespace-controller",
+	"system:serviceaccount:kube-system:generic-garbage-collector",
+}
+
+// BreakGlassAnnotation is the key of the annotation of the audit event, behind the policy's name and a slash, that says who used break-glass.
+const BreakGlassAnnotation = "break-glass"
+
+func (r *renderer) guards() bool {
+	return r.spec.Protection != nil && r.spec.Protection.Tamper
+}
+
+// tamperings is a policy of which each rule is a variable, that holds for a request that tampers.
+func (r *renderer) tamperings(d draft, rules ...tampering) Policy {
+	d.variables = append(d.variables, admissionregistrationv1.Variable{Name: "breaksGlass", Expression: fmt.Sprintf(
+		`request.userInfo.?groups.orValue([]).exists(g, g in %s)`, list(r.spec.Protection.BreakGlassGroups))})
+	var tampers []string
+	for _, rule := range rules {
+		d.variables = append(d.variables, admissionregistrationv1.Variable{Name: rule.name, Expression: rule.holds})
+		tampers = append(tampers, "variables."+rule.name)
+		unless := "variables.breaksGlass"
+		if rule.unless != "" {
+			unless += " || " + rule.unless
+		}
+		d.validations = append(d.validations, refusal(fmt.Sprintf("%s || !variables.%s", unless, rule.name),
+			fmt.Sprintf("%s (spec.protection.tamper of SecurityProfile %s)", rule.message, r.profile.Name), ""))
+	}
+	d.annotations = []admissionregistrationv1.AuditAnnotation{{
+		Key:             BreakGlassAnnotation,
+		ValueExpression: fmt.Sprintf(`variables.breaksGlass && %s ? request.userInfo.username : ""`, some(tampers)),
+	}}
+	return r.policy(d)
+}
+
+// tampering is a rule of tamper protection.
+type tampering struct {
+	name    string
+	holds   string
+	unless  string // who may; it may ask the authorizer, as variables may not
+	message string
+}
+
+// tamperObjects guards what Bulwark manages in a namespace.
+func (r *renderer) tamperObjects() []Policy {
+	if !r.guards() {
+		return nil
+	}
+	rules := rulesOn(onVersion(v1alpha1.GroupVersion.Group, v1alpha1.GroupVersion.Version, everyWrite, "namespacepostures"))
+	for _, kind := range baseline.Kinds[1:] {
+		rules = append(rules, on(kind.Group, everyWrite, kind.Resource))
+	}
+	rules = append(rules, on("", []admissionregistrationv1.OperationType{admissionregistrationv1.Update}, "resourcequotas/status"))
+	return []Policy{r.tamperings(draft{
+		concern:    "tamper-objects",
+		rules:      rules,
+		conditions: []admissionregistrationv1.MatchCondition{r.notBy("is-not-by-bulwark-or-kubernetes", append([]string{r.cluster.Operator}, kubernetes...)...)},
+		variables: []admissionregistrationv1.Variable{
+			{Name: "profileBefore", Expression: label("oldObject", v1alpha1.ProfileLabel)},
+			{Name: "profileNow", Expression: label("object", v1alpha1.ProfileLabel)},
+		},
+	}, tampering{
+		name:    "reports",
+		holds:   `request.kind.kind == "NamespacePosture"`,
+		message: "a NamespacePosture is written by Bulwark alone",
+	}, tampering{
+		name:    "changes",
+		holds:   fmt.Sprintf(`variables.profileBefore != "" && (request.operation == "DELETE" || (%s))`, changed),
+		message: "the object is a part of the namespace's baseline and is changed by Bulwark alone; change the SecurityProfile instead",
+	}, tampering{
+		name:    "forges",
+		holds:   `request.operation != "DELETE" && variables.profileNow != "" && variables.profileNow != variables.profileBefore`,
+		message: fmt.Sprintf("the label %s is set by Bulwark alone", v1alpha1.ProfileLabel),
+	}, tampering{
+		name:    "squats",
+		holds:   fmt.Sprintf(`request.operation == "CREATE" && dyn(object).metadata.name.startsWith(%s)`, quote(v1alpha1.NamePrefix)),
+		message: fmt.Sprintf("names that begin with %s are reserved for the namespace's baseline", v1alpha1.NamePrefix),
+	})}
+}
+
+// label is the value of a label of an object, or "": there may be no such object, and no such label.
+func label(object, key string) string {
+	return fmt.Sprintf(`%[1]s == null ? "" : string(dyn(%[1]s).metadata.?labels[?%[2]s].orValue(""))`, object, quote(key))
+}
+
+// changed is whether an update changes what Bulwark manages of an object: of a ServiceAccount, which others have a part in, its own
+// fields, and of all else everything, the usage that a quota's status counts included.
+var changed = fmt.Sprintf(`request.kind.kind == %[1]q ? `+
+	`dyn(object).?automountServiceAccountToken != dyn(oldObject).?automountServiceAccountToken || `+
+	`[%[2]s, %[3]s].exists(k, dyn(object).metadata.?labels[?k] != dyn(oldObject).metadata.?labels[?k]) || `+
+	`dyn(object).metadata.?ownerReferences.orValue([]).filter(o, o.kind == "SecurityProfile") != `+
+	`dyn(oldObject).metadata.?ownerReferences.orValue([]).filter(o, o.kind == "SecurityProfile") : `+
+	`["spec", "status", "rules", "roleRef", "subjects"].exists(f, dyn(object)[?f] != dyn(oldObject)[?f]) || `+
+	`["labels", "annotations", "ownerReferences", "finalizers"].exists(f, dyn(object).metadata[?f] != dyn(oldObject).metadata[?f])`,
+	"ServiceAccount", quote(v1alpha1.ProfileLabel), quote(v1alpha1.ManagedByLabel))
+
+// tamperNamespaces guards the labels of namespaces: the one by which Bulwark knows whose they are, those of Pod Security that the
+// profile declares, and those by which it selects.
+func (r *renderer) tamperNamespaces() []Policy {
+	if !r.guards() {
+		return nil
+	}
+	const name = "object.metadata.name"
+	mine := fmt.Sprintf(`[variables.profileBefore, variables.profileNow].exists(p, p == %s) || variables.governedBefore || variables.governedNow`,
+		quote(r.profile.Name))
+	rules := []tampering{{
+		name:    "forges",
+		holds:   fmt.Sprintf(`variables.profileNow != variables.profileBefore && (%s)`, mine),
+		message: fmt.Sprintf("the label %s of a namespace is set by Bulwark alone", v1alpha1.ProfileLabel),
+	}}
+	declared := map[string]string{}
+	baseline.PodSecurityLabels(r.spec.PodSecurity, declared)
+	if len(declared) > 0 {
+		var weakened []string
+		for _, key := range sortedKeys(declared) {
+			weakened = append(weakened, fmt.Sprintf(
+				`(variables.labelsNow[?%[1]s] != variables.labelsBefore[?%[1]s] && variables.labelsNow[?%[1]s] != optional.of(%[2]s))`, quote(key), quote(declared[key])))
+		}
+		rules = append(rules, tampering{
+			name:    "weakens",
+			holds:   `variables.governedNow && ` + some(weakened),
+			message: "the profile declares the Pod Security labels of the namespace: " + words(sortedKeys(declared)),
+		})
+	}
+	rules = append(rules, tampering{
+		name:  "sheds",
+		holds: `variables.governedBefore && !variables.governedNow`,
+		unless: fmt.Sprintf(`authorizer.group(%s).resource("securityprofiles").name(%s).check("update").allowed()`,
+			quote(v1alpha1.GroupVersion.Group), quote(r.profile.Name)),
+		message: "the namespace would lose its baseline by these labels; only those who may update the profile can take it out of the selection",
+	})
+	before := `oldObject == null ? {} : oldObject.metadata.?labels.orValue({})`
+	return []Policy{r.tamperings(draft{
+		concern:       "tamper-namespaces",
+		clusterScoped: true,
+		rules:         rulesOn(on("", createOrUpdate, "namespaces", "namespaces/status", "namespaces/finalize")),
+		conditions: []admissionregistrationv1.MatchCondition{
+			{Name: "namespace-is-not-protected", Expression: "!" + matchesGlobs(name, r.cluster.Protected)},
+			r.notBy("is-not-by-bulwark", r.cluster.Operator),
+		},
+		variables: []admissionregistrationv1.Variable{
+			{Name: "labelsNow", Expression: `object.metadata.?labels.orValue({})`},
+			{Name: "labelsBefore", Expression: before},
+			{Name: "profileNow", Expression: fmt.Sprintf(`variables.labelsNow[?%s].orValue("")`, quote(v1alpha1.ProfileLabel))},
+			{Name: "profileBefore", Expression: fmt.Sprintf(`variables.labelsBefore[?%s].orValue("")`, quote(v1alpha1.ProfileLabel))},
+			{Name: "governedNow", Expression: r.where.governs("variables.labelsNow", name)},
+			{Name: "governedBefore", Expression: "oldObject != null && " + r.where.governs("variables.labelsBefore", name)},
+		},
+	}, rules...)}
+}
+
