@@ -164,4 +164,3 @@ func (r *renderer) tamperNamespaces() []Policy {
 		},
 	}, rules...)}
 }
-

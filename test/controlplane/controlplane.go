@@ -30,7 +30,8 @@ const Version = "v1.37.2"
 
 // controllers are those of kube-controller-manager that Bulwark works beside.
 const controllers = "clusterrole-aggregation-controller,deployment-controller,garbage-collector-controller," +
-	"namespace-controller,replicaset-controller,resourcequota-controller,serviceaccount-controller"
+	"namespace-controller,replicaset-controller,resourcequota-controller,serviceaccount-controller," +
+	"validatingadmissionpolicy-status-controller"
 
 // auditPolicy logs each write, once it is answered.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
@@ -165,6 +166,7 @@ func (c *ControlPlane) startControllerManager() error {
 		"--secure-port="+strconv.Itoa(port),
 		"--cert-dir="+c.dir,
 		"--leader-elect=false",
+		"--use-service-account-credentials", // Each controller is then who it is in a cluster, which tamper protection tells apart.
 		"--controllers="+controllers,
 		"--service-account-private-key-file="+filepath.Join(certs, "sa-signer.key"),
 		"--kube-api-qps=500",
