@@ -113,10 +113,7 @@ func (c *compiled) refusals(ctx context.Context, attributes *admission.Versioned
 
 // matches reports whether a request is one that the policy and its binding are about.
 func (c *compiled) matches(attributes admission.Attributes, namespace *corev1.Namespace) (bool, error) {
-	about := slices.ContainsFunc(c.policy.Spec.MatchConstraints.ResourceRules, func(r admissionregistrationv1.NamedRuleWithOperations) bool {
-		matcher := rules.Matcher{Rule: r.RuleWithOperations, Attr: attributes}
-		return matcher.Matches()
-	})
+	about := c.about(attributes)
 	bound := c.policy.Binding.Spec.MatchResources
 	if !about || bound == nil {
 		return about, nil
@@ -126,6 +123,14 @@ func (c *compiled) matches(attributes admission.Attributes, namespace *corev1.Na
 		return false, fmt.Errorf("reading the namespaceSelector of ValidatingAdmissionPolicyBinding %s: %w", c.policy.Binding.Name, err)
 	}
 	return namespace != nil && selector.Matches(labels.Set(namespace.Labels)), nil
+}
+
+// about reports whether a request is for a resource that the policy is about, wherever that is.
+func (c *compiled) about(attributes admission.Attributes) bool {
+	return slices.ContainsFunc(c.policy.Spec.MatchConstraints.ResourceRules, func(r admissionregistrationv1.NamedRuleWithOperations) bool {
+		matcher := rules.Matcher{Rule: r.RuleWithOperations, Attr: attributes}
+		return matcher.Matches()
+	})
 }
 
 // attributes are the request as admission plugins see it.

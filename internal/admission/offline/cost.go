@@ -1,0 +1,124 @@
+package offline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+)
+
+// Cost is what each policy spends on a request that it is about, by the policy's name, in CEL's cost units, of which the API server
+// spends celconfig.RuntimeCELCostBudget on one policy and then fails, which refuses the request. A policy that spends more is an error,
+// and has no cost; the others have theirs. A request without a namespace is one in a namespace that the profile governs.
+func (e *Evaluator) Cost(ctx context.Context, request Request) (map[string]int64, error) {
+	anywhere := request.Namespace == nil
+	if anywhere {
+		// A name is matched with globs, and is the dearer the longer it is.
+		request.Namespace = &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: strings.Repeat("n", longestName)}}
+	}
+	attributes, err := e.attributes(request)
+	if err != nil {
+		return nil, err
+	}
+	var params runtime.Object = &v1alpha1.NamespacePosture{}
+	if request.Posture != nil {
+		params = request.Posture
+	}
+	costs := map[string]int64{}
+	var failures []error
+	for _, c := range e.policies {
+		matches := c.about(attributes)
+		if !anywhere {
+			if matches, err = c.matches(attributes, request.Namespace); err != nil {
+				return nil, err
+			}
+		}
+		if !matches {
+			continue
+		}
+		cost, err := c.cost(ctx, attributes, params, request.Namespace)
+		if err != nil {
+			failures = append(failures, err)
+			continue
+		}
+		costs[c.policy.Name] = cost
+	}
+	return costs, errors.Join(failures...)
+}
+
+const (
+	// longestName is the longest name that a namespace, a container, a volume or a host may have.
+	longestName = 63
+	// heaviestContainers are the containers of the heaviest pod: far more than pods have.
+	heaviestContainers = 64
+)
+
+// HeaviestPod is the pod by which the cost of policies is judged: 64 containers of all kinds that break every rule, each at the end of
+// what it is looked at for, so that nothing is decided early.
+func HeaviestPod() *unstructured.Unstructured {
+	volumes, mounts := heaviestVolumes()
+	var ports []any
+	for n := range 8 {
+		ports = append(ports, map[string]any{"containerPort": int64(60000 + n)})
+	}
+	byKind := map[string][]any{}
+	for n := range heaviestContainers {
+		kind := "containers"
+		switch n % 4 {
+		case 2:
+			kind = "initContainers"
+		case 3:
+			kind = "ephemeralContainers"
+		}
+		container := map[string]any{
+			"name": name("container", n),
+			// As long as a repository's name may be, and of no registry that is allowed.
+			"image":           "docker.io/" + name("image", n) + strings.Repeat("/"+strings.Repeat("i", longestName), 3) + ":latest",
+			"imagePullPolicy": "Never",
+			"ports":           ports,
+			"volumeMounts":    mounts,
+			"securityContext": map[string]any{
+				"runAsNonRoot": true, "runAsUser": int64(0), "readOnlyRootFilesystem": false,
+				"capabilities":    map[string]any{"drop": []any{"NET_RAW", "CHOWN", "ALL"}, "add": []any{"NET_BIND_SERVICE", "SYS_ADMIN"}},
+				"seccompProfile":  map[string]any{"type": "Unconfined"},
+				"appArmorProfile": map[string]any{"type": "Unconfined"},
+				"seLinuxOptions":  map[string]any{"type": "spc_t"},
+			},
+		}
+		if kind == "initContainers" {
+			container["restartPolicy"] = "Always" // A sidecar, of which probes are asked.
+		}
+		byKind[kind] = append(byKind[kind], container)
+	}
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"name": name("pod", 0), "namespace": name("namespace", 0)},
+		"spec": map[string]any{
+			"hostNetwork": true, "volumes": volumes,
+			"containers": byKind["containers"], "initContainers": byKind["initContainers"], "ephemeralContainers": byKind["ephemeralContainers"],
+		},
+	}}
+}
+
+// heaviestVolumes are host paths, and the mounts of them that each container has.
+func heaviestVolumes() (volumes, mounts []any) {
+	for n := range 16 {
+		volumes = append(volumes, map[string]any{
+			"name": name("volume", n), "hostPath": map[string]any{"path": "/" + strings.Repeat("p", longestName) + "/" + name("path", n)},
+		})
+		mounts = append(mounts, map[string]any{"name": name("volume", n), "mountPath": fmt.Sprintf("/mnt/%d", n), "readOnly": true})
+	}
+	return volumes, mounts
+}
+
+// name is a name that is as long as it may be, and differs from others of its kind at its end.
+func name(kind string, n int) string {
+	number := fmt.Sprint(n)
+	return kind + strings.Repeat("-", longestName-len(kind)-len(number)) + number
+}

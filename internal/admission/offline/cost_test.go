@@ -1,0 +1,132 @@
+package offline
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	celconfig "k8s.io/apiserver/pkg/apis/cel"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	bulwark "github.com/bulwark-dev/bulwark/internal/admission"
+)
+
+// everyRule is a profile with every rule for pods, each as long as the API lets it be where its length costs.
+func everyRule() *v1alpha1.SecurityProfile {
+	profile := &v1alpha1.SecurityProfile{}
+	profile.Name = "every-rule"
+	workloads := &v1alpha1.Workloads{
+		ReadOnlyRootFilesystem: true, RunAsNonRoot: true, DropAllCapabilities: true,
+		Seccomp:         []corev1.SeccompProfileType{"RuntimeDefault", "Localhost"},
+		AppArmor:        []corev1.AppArmorProfileType{"RuntimeDefault", "Localhost"},
+		RequireRequests: []corev1.ResourceName{"cpu", "memory", "ephemeral-storage"},
+		RequireLimits:   []corev1.ResourceName{"cpu", "memory", "ephemeral-storage"},
+		RequireProbes:   []v1alpha1.Probe{v1alpha1.LivenessProbe, v1alpha1.ReadinessProbe, v1alpha1.StartupProbe},
+		HostPath:        &v1alpha1.HostPath{}, HostPort: &v1alpha1.HostPort{}, HostNetwork: v1alpha1.Forbid,
+		AutomountServiceAccountToken: v1alpha1.Forbid,
+	}
+	images := &v1alpha1.Images{RequireDigest: true, PullPolicy: corev1.PullAlways}
+	for n := range 16 {
+		workloads.SELinux = append(workloads.SELinux, name("type", n))
+		workloads.HostPort.Allowed = append(workloads.HostPort.Allowed, v1alpha1.PortRange{Min: int32(1000 * n), Max: int32(1000*n + 10)})
+		workloads.HostPath.Allowed = append(workloads.HostPath.Allowed, v1alpha1.AllowedHostPath{
+			PathPrefix: "/" + strings.Repeat("p", 63) + "/" + name("path", n), ReadOnly: true,
+		})
+	}
+	for n := range 64 {
+		images.AllowedRegistries = append(images.AllowedRegistries, "docker.io"+strings.Repeat("/"+strings.Repeat("r", 60), 3)+fmt.Sprint(n))
+	}
+	for n := range 32 {
+		images.DenyTags = append(images.DenyTags, name("tag", n)+name("tag", n))
+	}
+	profile.Spec.Workloads, profile.Spec.Images = workloads, images
+	profile.Spec.Protection = &v1alpha1.Protection{ReadyGate: true}
+	for n := range 256 {
+		profile.Spec.ExcludeNamespaces = append(profile.Spec.ExcludeNamespaces, name("*", n))
+	}
+	return profile
+}
+
+// outranking are profiles that select other namespaces.
+func outranking(n int) []*v1alpha1.SecurityProfile {
+	var profiles []*v1alpha1.SecurityProfile
+	for i := range n {
+		p := everyRule()
+		p.Name = fmt.Sprint("outranking-", i)
+		p.Spec.NamespaceSelector.MatchLabels = map[string]string{"tier": p.Name}
+		p.Spec.ExcludeNamespaces = p.Spec.ExcludeNamespaces[:16]
+		profiles = append(profiles, p)
+	}
+	return profiles
+}
+
+func TestTheHeaviestPodCostsLessThanTheAPIServerSpends(t *testing.T) {
+	for sentence, cluster := range map[string]bulwark.Cluster{
+		"where no other profile is":      {},
+		"where others have the priority": {Outranking: outranking(16)},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			e, err := New(everyRule(), cluster)
+			if err != nil {
+				t.Fatal(err)
+			}
+			costs, err := e.Cost(t.Context(), Request{Object: HeaviestPod()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, policy := range []string{"bulwark-every-rule-workloads", "bulwark-every-rule-images", "bulwark-every-rule-pods-wait-for-baseline"} {
+				cost, held := costs[policy]
+				t.Logf("%s: %d, %.1f%% of the budget", policy, cost, float64(cost)*100/celconfig.RuntimeCELCostBudget)
+				if !held || cost > celconfig.RuntimeCELCostBudget/2 {
+					t.Errorf("%s costs %d (%t), which is more than half of the budget of %d", policy, cost, held, celconfig.RuntimeCELCostBudget)
+				}
+			}
+			if len(costs) != 3 {
+				t.Errorf("policies that are about a pod: %v", costs)
+			}
+		})
+	}
+}
+
+func TestAPolicyThatSpendsTooMuchIsAnError(t *testing.T) {
+	profile := everyRule()
+	e, err := New(profile, bulwark.Cluster{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pod := HeaviestPod()
+	containers := pod.Object["spec"].(map[string]any)["containers"].([]any)
+	for range 7 {
+		containers = append(containers, containers...)
+	}
+	pod.Object["spec"].(map[string]any)["containers"] = containers
+	costs, err := e.Cost(t.Context(), Request{Object: pod})
+	if err == nil || !strings.Contains(err.Error(), "bulwark-every-rule-images") {
+		t.Errorf("no error about the policy on images: %v, %v", costs, err)
+	}
+	if _, held := costs["bulwark-every-rule-pods-wait-for-baseline"]; !held {
+		t.Errorf("the policies that do not spend too much have no cost: %v", costs)
+	}
+}
+
+func TestCostIsThatOfThePoliciesOfTheNamespace(t *testing.T) {
+	profile := everyRule()
+	profile.Spec.NamespaceSelector.MatchLabels = map[string]string{"tier": "prod"}
+	profile.Spec.Limits = []v1alpha1.LimitRangeItem{{
+		Type: corev1.LimitTypeContainer, Max: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")},
+	}}
+	e, err := New(profile, bulwark.Cluster{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for tier, want := range map[string]int{"prod": 3, "dev": 0} {
+		namespace := &corev1.Namespace{}
+		namespace.Name, namespace.Labels = "shop", map[string]string{"tier": tier}
+		costs, err := e.Cost(t.Context(), Request{Object: HeaviestPod(), Namespace: namespace})
+		if err != nil || len(costs) != want {
+			t.Errorf("in a namespace of tier %s: %v, %v", tier, costs, err)
+		}
+	}
+}
