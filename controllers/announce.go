@@ -1,11 +1,14 @@
 package controllers
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
@@ -22,6 +25,7 @@ func (r *NamespaceReconciler) announce(p *pass, outcomes []outcome) {
 		if o.recorded && !o.Foreign {
 			r.Metrics.driftDetected(p.profile.Name, o.Object.Kind, o.Change)
 			r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventDrift, "Compare", o.sentence())
+			r.announceBreakGlass(p, o)
 		}
 		switch {
 		case o.err != nil:
@@ -43,6 +47,26 @@ func (r *NamespaceReconciler) announce(p *pass, outcomes []outcome) {
 				"%s %s is again as declared", o.Object.Kind, o.Object.Name))
 		}
 	}
+}
+
+// forceDelay is how long it may take until every API server has heard of a policy.
+const forceDelay = 10 * time.Second
+
+// announceBreakGlass tells of a change that tamper protection refuses to everybody but those whom it does not hold. Who it was, the audit
+// log has.
+func (r *NamespaceReconciler) announceBreakGlass(p *pass, o outcome) {
+	guard := p.profile.Spec.Protection
+	if guard == nil || !guard.Tamper || p.audits() || !inForce(p.profile) {
+		return
+	}
+	ready := meta.FindStatusCondition(p.profile.Status.Conditions, v1alpha1.ConditionAdmission)
+	if r.Clock.Since(ready.LastTransitionTime.Time) < forceDelay {
+		return
+	}
+	r.Metrics.brokeGlass(p.profile.Name, o.Object.Kind)
+	r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventBreakGlass, "Compare", fmt.Sprintf(
+		"%s %s was changed by somebody whom tamper protection does not hold: a member of a break-glass group (%s), or a part of Kubernetes",
+		o.Object.Kind, o.Object.Name, cmp.Or(strings.Join(guard.BreakGlassGroups, ", "), "none is declared")))
 }
 
 // announceReport tells events what newly weakens the baseline, and what newly waits.

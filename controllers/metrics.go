@@ -20,6 +20,7 @@ type Metrics struct {
 	applyErrors    *prometheus.CounterVec
 	contests       *prometheus.CounterVec
 	findings       *prometheus.GaugeVec
+	breakGlass     *prometheus.CounterVec
 }
 
 // NewMetrics makes the metrics and registers them.
@@ -58,9 +59,13 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 			Name: "bulwark_findings",
 			Help: "What weakens the baseline though Bulwark does not own it, by SecurityProfile, id and severity.",
 		}, []string{"profile", "id", "severity"}),
+		breakGlass: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "bulwark_break_glass_total",
+			Help: "Changes of what tamper protection guards by somebody whom it does not hold, by SecurityProfile and kind of object.",
+		}, []string{"profile", "kind"}),
 	}
 	for _, c := range []prometheus.Collector{
-		m.namespaces, m.drift, m.corrections, m.correctionTime, m.renderErrors, m.applyErrors, m.contests, m.findings,
+		m.namespaces, m.drift, m.corrections, m.correctionTime, m.renderErrors, m.applyErrors, m.contests, m.findings, m.breakGlass,
 	} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("registering metrics: %w", err)
@@ -74,8 +79,17 @@ func (m *Metrics) driftDetected(profile, kind string, change v1alpha1.DriftChang
 }
 
 func (m *Metrics) corrected(profile, kind string, took time.Duration) {
-	m.corrections.WithLabelValues(profile, kind).Inc()
+	m.policyCorrected(profile, kind)
 	m.correctionTime.Observe(max(0, took).Seconds()) // The clock may have been set back.
+}
+
+// policyCorrected counts a correction of which it is not known when the change was heard of.
+func (m *Metrics) policyCorrected(profile, kind string) {
+	m.corrections.WithLabelValues(profile, kind).Inc()
+}
+
+func (m *Metrics) brokeGlass(profile, kind string) {
+	m.breakGlass.WithLabelValues(profile, kind).Inc()
 }
 
 func (m *Metrics) renderFailed(profile string) {
@@ -114,7 +128,7 @@ func (m *Metrics) summed(profile string, status *v1alpha1.SecurityProfileStatus)
 func (m *Metrics) forget(profile string) {
 	for _, vec := range []interface {
 		DeletePartialMatch(prometheus.Labels) int
-	}{m.namespaces, m.drift, m.corrections, m.renderErrors, m.applyErrors, m.contests, m.findings} {
+	}{m.namespaces, m.drift, m.corrections, m.renderErrors, m.applyErrors, m.contests, m.findings, m.breakGlass} {
 		vec.DeletePartialMatch(prometheus.Labels{"profile": profile})
 	}
 }

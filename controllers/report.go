@@ -213,20 +213,25 @@ func recordDrift(p *pass, outcomes []outcome, now time.Time) ([]v1alpha1.DriftEn
 		if !o.recorded || known[i] || p.lasts(o) {
 			continue
 		}
-		added = append(added, v1alpha1.DriftEntry{
-			Namespace:  p.namespace.Name,
-			Object:     o.Object,
-			Change:     o.Change,
-			Fields:     drift.Report(o.Fields),
-			Manager:    v1alpha1.Cut(o.by.Manager, maxManagerRunes),
-			Operation:  o.by.Operation,
-			ManagedAt:  o.by.Time,
-			ObservedAt: metav1.NewTime(now).Rfc3339Copy(),
-			State:      o.state,
-		})
+		added = append(added, o.entry(p.namespace.Name, now))
 	}
 	entries = append(added, entries...)
 	return entries[:min(len(entries), v1alpha1.MaxDrift)], len(added)
+}
+
+// entry is the outcome as the history has it.
+func (o *outcome) entry(namespace string, now time.Time) v1alpha1.DriftEntry {
+	return v1alpha1.DriftEntry{
+		Namespace:  namespace,
+		Object:     o.Object,
+		Change:     o.Change,
+		Fields:     drift.Report(o.Fields),
+		Manager:    v1alpha1.Cut(o.by.Manager, maxManagerRunes),
+		Operation:  o.by.Operation,
+		ManagedAt:  o.by.Time,
+		ObservedAt: metav1.NewTime(now).Rfc3339Copy(),
+		State:      o.state,
+	}
 }
 
 // history is the drift that the last report holds.

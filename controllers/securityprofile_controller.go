@@ -3,6 +3,7 @@ package controllers
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
 // statusInterval is the least time between two looks at all reports of one profile, and so between two status writes: ten
@@ -35,6 +37,7 @@ type SecurityProfileReconciler struct {
 	// Protected are names and globs of namespaces that are never selected.
 	Protected []string
 
+	policies    *policies
 	publication *publication // nil if reports are not published as Reports of openreports.io
 	throttle    throttle
 }
@@ -54,36 +57,51 @@ func (r *SecurityProfileReconciler) Reconcile(ctx context.Context, profile *v1al
 	if deleted {
 		look = r.finalize
 	}
-	if err := look(ctx, profile); err != nil {
+	next, err := look(ctx, profile)
+	if err != nil {
 		return reconcile.Result{}, err // It is not noted: to wait for the throttle would undo the back-off.
 	}
 	if controllerutil.ContainsFinalizer(profile, v1alpha1.Finalizer) {
 		r.throttle.note(profile.Name, began)
 	}
-	return reconcile.Result{}, nil
+	return reconcile.Result{RequeueAfter: next}, nil
 }
 
-// report sums the reports into the profile's status.
-func (r *SecurityProfileReconciler) report(ctx context.Context, profile *v1alpha1.SecurityProfile) error {
-	status, err := r.sum(ctx, profile)
+// report puts the profile's policies in force and sums the reports into its status. It returns when to come back though nothing has been
+// heard; zero is never.
+func (r *SecurityProfileReconciler) report(ctx context.Context, profile *v1alpha1.SecurityProfile) (time.Duration, error) {
+	selector, err := readSelector(ctx, r.Client, r.Protected)
 	if err != nil {
-		return err
+		return 0, err
 	}
+	if why := selector.Invalid(profile.Name); why != nil {
+		r.Metrics.renderFailed(profile.Name)
+		return 0, r.conclude(ctx, profile, summarizeInvalid(profile, why, r.Clock.Now()))
+	}
+	policing, refused := r.policies.establish(ctx, profile, selector)
+	if policing == nil {
+		return 0, refused
+	}
+	status, err := r.sum(ctx, profile, selector, policing)
+	if err != nil {
+		return 0, err
+	}
+	return policing.wait, errors.Join(refused, r.conclude(ctx, profile, status))
+}
+
+// conclude tells the metrics and writes the status.
+func (r *SecurityProfileReconciler) conclude(
+	ctx context.Context, profile *v1alpha1.SecurityProfile, status *v1alpha1.SecurityProfileStatus,
+) error {
 	r.publication.setCondition(status, r.Clock.Now())
 	r.Metrics.summed(profile.Name, status)
 	return r.writeStatus(ctx, profile, status)
 }
 
 // sum is the status of the profile by the reports that there are now.
-func (r *SecurityProfileReconciler) sum(ctx context.Context, profile *v1alpha1.SecurityProfile) (*v1alpha1.SecurityProfileStatus, error) {
-	selector, err := readSelector(ctx, r.Client, r.Protected)
-	if err != nil {
-		return nil, err
-	}
-	if err := selector.Invalid(profile.Name); err != nil {
-		r.Metrics.renderFailed(profile.Name)
-		return summarizeInvalid(profile, err, r.Clock.Now()), nil
-	}
+func (r *SecurityProfileReconciler) sum(
+	ctx context.Context, profile *v1alpha1.SecurityProfile, selector *selection.Selector, policing *policing,
+) (*v1alpha1.SecurityProfileStatus, error) {
 	var namespaces corev1.NamespaceList
 	if err := r.Client.List(ctx, &namespaces, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
 		return nil, fmt.Errorf("listing namespaces: %w", err)
@@ -92,7 +110,7 @@ func (r *SecurityProfileReconciler) sum(ctx context.Context, profile *v1alpha1.S
 	if err != nil {
 		return nil, err
 	}
-	return summarize(profile, selector, namespaces.Items, reports, r.Clock.Now()), nil
+	return summarize(profile, selector, namespaces.Items, reports, policing, r.Clock.Now()), nil
 }
 
 // reports are the profile's reports by namespace. They are shared with the cache.
@@ -124,24 +142,27 @@ func (r *SecurityProfileReconciler) writeStatus(
 	return nil
 }
 
-// finalize lets the profile go once nothing in the cluster bears its name. The reconciles of the namespaces see to that; each
+// finalize lets the profile go once nothing in the cluster bears its name, its policies last. The reconciles of the namespaces see to that; each
 // of them that is done comes back here.
-func (r *SecurityProfileReconciler) finalize(ctx context.Context, profile *v1alpha1.SecurityProfile) error {
+func (r *SecurityProfileReconciler) finalize(ctx context.Context, profile *v1alpha1.SecurityProfile) (time.Duration, error) {
 	if !controllerutil.ContainsFinalizer(profile, v1alpha1.Finalizer) {
-		return nil
+		return 0, nil
 	}
 	remains, err := r.remains(ctx, profile.Name)
 	if err != nil || remains {
-		return err
+		return 0, err
+	}
+	if err := r.policies.withdraw(ctx, profile); err != nil {
+		return 0, err
 	}
 	before := profile.DeepCopy()
 	controllerutil.RemoveFinalizer(profile, v1alpha1.Finalizer)
 	if err := r.writeFinalizers(ctx, before, profile); err != nil {
-		return client.IgnoreNotFound(err)
+		return 0, client.IgnoreNotFound(err)
 	}
 	r.Metrics.forget(profile.Name)
 	r.throttle.forget(profile.Name)
-	return nil
+	return 0, nil
 }
 
 // remains reports whether anything outside of terminating namespaces still bears the profile's name.

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -56,6 +57,8 @@ type Options struct {
 	RecheckInterval time.Duration
 	// Findings says to look for what weakens baselines though Bulwark does not own it.
 	Findings bool
+	// Operator is the name of the user that the operator is, as the API server knows it: admission policies let it pass.
+	Operator string
 	// OpenReports says to write reports as Reports of openreports.io too, where the cluster knows these.
 	OpenReports bool
 }
@@ -94,6 +97,10 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 	}
 	profiles := &SecurityProfileReconciler{
 		Client: mgr.GetClient(), Metrics: metrics, Clock: o.Clock, Protected: o.Protected,
+		policies: &policies{
+			client: mgr.GetClient(), live: mgr.GetAPIReader(), recorder: namespaces.Recorder, metrics: metrics, clock: o.Clock,
+			protected: o.Protected, operator: o.Operator, contests: namespaces.contests, inPlace: map[string]digest{},
+		},
 	}
 	if o.OpenReports {
 		if profiles.publication, err = newPublication(mgr, o.RecheckInterval); err != nil {
@@ -147,6 +154,9 @@ func (r *SecurityProfileReconciler) setup(mgr manager.Manager) error {
 	for i := range baseline.Kinds[1:] {
 		b = b.Watches(baseline.Kinds[1:][i].New(), enqueueLabelled())
 	}
+	for i := range baseline.AdmissionKinds {
+		b = b.Watches(baseline.AdmissionKinds[i].New(), enqueuePoliced())
+	}
 	if r.publication != nil {
 		b = b.WatchesRawSource(source.Channel(r.publication.changed, enqueueAllProfiles(r.Client)))
 	}
@@ -175,7 +185,7 @@ func CacheOptions() (cache.Options, error) {
 		&corev1.Namespace{}:          {Transform: stripNamespace},
 		&v1alpha1.NamespacePosture{}: {Transform: then(strip, shared.shareReport)},
 	}
-	for _, kind := range baseline.Kinds[1:] {
+	for _, kind := range slices.Concat(baseline.Kinds[1:], baseline.AdmissionKinds) {
 		transform := stripExclusive
 		if kind.Shared {
 			transform = strip

@@ -34,19 +34,19 @@ func FuzzSummarize(f *testing.F) {
 		profile.Spec.Enforcement = choose.Of(c, "", v1alpha1.Enforce, v1alpha1.Audit)
 		namespaces, reports := someCluster(c)
 		selector := selection.New([]v1alpha1.SecurityProfile{*profile, overriding}, nil)
-		status := summarize(profile, selector, namespaces, reports, noon)
+		status := summarize(profile, selector, namespaces, reports, nil, noon)
 		if said, err := refusals(admitted.Properties["status"], status); err != nil || len(said) > 0 {
 			t.Fatalf("the API server refuses the status: %v %v", err, said)
 		}
 		checkCounts(t, status)
 		checkConditions(t, status)
 
-		shuffled := summarize(profile, selector, choose.Order(c, namespaces), reports, noon)
+		shuffled := summarize(profile, selector, choose.Order(c, namespaces), reports, nil, noon)
 		if diff := cmp.Diff(status, shuffled); diff != "" {
 			t.Errorf("with the namespaces in another order (-first +second):\n%s", diff)
 		}
 		profile.Status = stored(t, status)
-		again := summarize(profile, selector, namespaces, reports, noon.Add(time.Hour))
+		again := summarize(profile, selector, namespaces, reports, nil, noon.Add(time.Hour))
 		if !equality.Semantic.DeepEqual(&profile.Status, again) {
 			t.Errorf("a status that says nothing new is written (-before +after):\n%s", cmp.Diff(&profile.Status, again))
 		}

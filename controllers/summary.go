@@ -35,11 +35,11 @@ type tally struct {
 	drift      []v1alpha1.DriftEntry
 }
 
-// summarize is the status of a profile by the reports of the namespaces that it governs. It is a pure function; the time is
+// summarize is the status of a profile by the reports of the namespaces that it governs and by the pass over its policies, if there was one. It is a pure function; the time is
 // that of conditions that change.
 func summarize(
 	profile *v1alpha1.SecurityProfile, selector *selection.Selector, namespaces []corev1.Namespace,
-	reports map[string]*v1alpha1.NamespacePosture, now time.Time,
+	reports map[string]*v1alpha1.NamespacePosture, policing *policing, now time.Time,
 ) *v1alpha1.SecurityProfileStatus {
 	t := &tally{findings: map[v1alpha1.FindingTotal]int32{}}
 	for i := range namespaces {
@@ -66,7 +66,8 @@ func summarize(
 		DriftTotal:         t.driftTotal,
 		Drift:              t.drift,
 	}
-	setConditions(status, t.conditions(profile), now)
+	policing.recordDrift(profile, status, now)
+	setConditions(status, policing.bearOn(profile, status, t.conditions(profile), now), now)
 	return status
 }
 

@@ -118,6 +118,19 @@ func enqueueLabelled() handler.EventHandler {
 	}}
 }
 
+// enqueuePoliced is for events on admission policies, which concern the profile whose name they bear, before or after.
+func enqueuePoliced() handler.EventHandler {
+	enqueue := func(o client.Object, q queue) { q.Add(requestFor(o.GetLabels()[v1alpha1.ProfileLabel])) }
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { enqueue(e.Object, q) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
+			enqueue(e.ObjectOld, q)
+			enqueue(e.ObjectNew, q)
+		},
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { enqueue(e.Object, q) },
+	}
+}
+
 // enqueueSelecting is for events on a namespace, which concern the profiles that select it, before or after, and the one whose
 // name it bears. The others' sums are the same as before.
 func (r *SecurityProfileReconciler) enqueueSelecting() handler.EventHandler {

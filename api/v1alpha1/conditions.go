@@ -14,6 +14,10 @@ const (
 	// ConditionPublished is True when reports are also written as Reports of openreports.io, False when they should be and cannot,
 	// and absent when they should not. It does not bear on whether the profile is Ready.
 	ConditionPublished = "ReportsPublished"
+	// ConditionAdmission is True when the profile's admission policies are in force, False when they are not, are contested, or
+	// are said to be faulty, and absent when the profile declares none. Policies that could not be put in force keep the profile
+	// from being Ready.
+	ConditionAdmission = "AdmissionReady"
 )
 
 // The reasons of these conditions.
@@ -38,6 +42,15 @@ const (
 	ReasonWeakened = "Weakened"
 	// ReasonCompliant: every governed namespace holds exactly what is declared.
 	ReasonCompliant = "Compliant"
+
+	// ReasonInForce: the admission policies are as declared.
+	ReasonInForce = "PoliciesInForce"
+	// ReasonContested: another manager keeps changing an admission policy back.
+	ReasonContested = "PoliciesContested"
+	// ReasonTypeWarnings: kube-controller-manager warns of an expression of an admission policy.
+	ReasonTypeWarnings = "TypeCheckWarnings"
+	// ReasonTooCostly: to judge the largest pods costs more than the API server spends, so that it would refuse them.
+	ReasonTooCostly = "PoliciesTooCostly"
 
 	// ReasonPublishing: each report is also written as a Report of openreports.io.
 	ReasonPublishing = "Publishing"
@@ -69,4 +82,6 @@ const (
 	EventFinding = "BaselineWeakened"
 	// EventBlocked: an object of the baseline waits, since it would refuse what runs in the namespace.
 	EventBlocked = "RolloutBlocked"
+	// EventBreakGlass: somebody whom tamper protection does not hold changed what it guards.
+	EventBreakGlass = "BreakGlassUsed"
 )

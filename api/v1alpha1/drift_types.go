@@ -69,7 +69,7 @@ type FieldDrift struct {
 
 // DriftEntry is one departure from the baseline, and what became of it.
 type DriftEntry struct {
-	// namespace is the governed namespace.
+	// namespace is the governed namespace; empty for an admission policy, which is in none.
 	// +kubebuilder:validation:MaxLength=63
 	// +required
 	Namespace string `json:"namespace"`

@@ -198,8 +198,9 @@ type SecurityProfileStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions are Ready and Compliant, always, Reconciling and Stalled while they are true, and ReportsPublished where the
-	// operator is to write reports as Reports of openreports.io too.
+	// conditions are Ready and Compliant, always, Reconciling and Stalled while they are true, AdmissionReady where the profile
+	// declares what needs admission policies, and ReportsPublished where the operator is to write reports as Reports of openreports.io
+	// too.
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
@@ -210,9 +211,14 @@ type SecurityProfileStatus struct {
 	// +optional
 	Namespaces NamespaceCounts `json:"namespaces"`
 
-	// driftTotal counts every drift recorded in the governed namespaces, of which drift holds the newest.
+	// driftTotal counts every drift recorded in the governed namespaces and of the profile's admission policies, of which drift
+	// holds the newest.
 	// +optional
 	DriftTotal int64 `json:"driftTotal,omitempty"`
+
+	// policyDriftTotal counts how many of them were drift of the profile's admission policies, which are in no namespace.
+	// +optional
+	PolicyDriftTotal int64 `json:"policyDriftTotal,omitempty"`
 
 	// findings count what weakens the baseline in the governed namespaces.
 	// +kubebuilder:validation:MaxItems=64
@@ -222,7 +228,7 @@ type SecurityProfileStatus struct {
 	// +optional
 	Findings []FindingTotal `json:"findings,omitempty"`
 
-	// drift is the newest 32 drifts of the governed namespaces, newest first.
+	// drift is the newest 32 drifts of the governed namespaces and of the profile's admission policies, newest first.
 	// +kubebuilder:validation:MaxItems=32
 	// +listType=atomic
 	// +optional

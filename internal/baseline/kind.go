@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -68,6 +69,19 @@ var Kinds = []Kind{
 		"roleRef"),
 }
 
+// AdmissionKinds are the kinds of the policies by which the API server itself guards baselines. They are in no namespace and are
+// Bulwark's alone.
+var AdmissionKinds = []Kind{
+	kind("validatingadmissionpolicies", admissionregistrationv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicy"), exclusive,
+		func(o *admissionregistrationv1.ValidatingAdmissionPolicy) map[string]any {
+			return map[string]any{"spec": o.Spec}
+		}),
+	kind("validatingadmissionpolicybindings", admissionregistrationv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicyBinding"), exclusive,
+		func(o *admissionregistrationv1.ValidatingAdmissionPolicyBinding) map[string]any {
+			return map[string]any{"spec": o.Spec}
+		}),
+}
+
 const (
 	shared    = true
 	exclusive = false
@@ -90,9 +104,11 @@ func kind[T any, P interface {
 
 // KindOf is the Kind of an object of one of the managed kinds.
 func KindOf(o Object) *Kind {
-	for i := range Kinds {
-		if Kinds[i].is(o) {
-			return &Kinds[i]
+	for _, kinds := range [][]Kind{Kinds, AdmissionKinds} {
+		for i := range kinds {
+			if kinds[i].is(o) {
+				return &kinds[i]
+			}
 		}
 	}
 	panic(fmt.Sprintf("baseline: %T is not a managed kind", o))

@@ -129,6 +129,10 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	if err := requireCRDs(direct.RESTMapper()); err != nil {
 		return err
 	}
+	user, err := whoAmI(ctx, direct)
+	if err != nil {
+		return err
+	}
 	mgr, err := newManager(cfg, scheme, o)
 	if err != nil {
 		return err
@@ -140,7 +144,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	if err := controllers.Setup(ctx, mgr, controllers.Options{
 		Concurrency: o.Concurrency, Protected: protected, Registry: o.Registry,
 		Clock: o.Clock, Contest: o.Contest, RecheckInterval: o.RecheckInterval, Findings: !o.NoFindings,
-		OpenReports: o.OpenReports,
+		Operator: user, OpenReports: o.OpenReports,
 	}); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -34,6 +35,15 @@ func requireCRDs(mapper meta.RESTMapper) error {
 		}
 	}
 	return nil
+}
+
+// whoAmI is the name of the user that the API server takes the operator for.
+func whoAmI(ctx context.Context, c client.Client) (string, error) {
+	var review authenticationv1.SelfSubjectReview
+	if err := c.Create(ctx, &review); err != nil {
+		return "", fmt.Errorf("asking the API server who the operator is: %w", err)
+	}
+	return review.Status.UserInfo.Username, nil
 }
 
 // recheckPermissions is how often missing permissions are looked for again.
@@ -127,6 +137,9 @@ func requiredPermissions() []authorizationv1.ResourceAttributes {
 	add("", baseline.Kinds[0].Resource, "get", "list", "watch", "patch")
 	for _, kind := range baseline.Kinds[1:] {
 		add(kind.Group, kind.Resource, "get", "list", "watch", "create", "update", "patch", "delete")
+	}
+	for _, kind := range baseline.AdmissionKinds {
+		add(kind.Group, kind.Resource, "get", "list", "watch", "create", "update", "delete")
 	}
 	add(rbacv1.GroupName, "clusterroles", "list", "watch")
 	add("", "pods", "list")

@@ -90,6 +90,23 @@ func (s *Selector) Invalid(profile string) error {
 	return s.invalid[profile]
 }
 
+// AnyInvalid reports whether some profile selects nothing for a reason that Invalid tells.
+func (s *Selector) AnyInvalid() bool {
+	return len(s.invalid) > 0
+}
+
+// Outranking lists the profiles that govern a namespace before the one of this name does, if they select it.
+func (s *Selector) Outranking(profile string) []*v1alpha1.SecurityProfile {
+	var outranking []*v1alpha1.SecurityProfile
+	for _, c := range s.profiles {
+		if c.profile.Name == profile {
+			break
+		}
+		outranking = append(outranking, c.profile)
+	}
+	return outranking
+}
+
 // Selects lists the profiles that select the namespace. The first of them governs it, the others are overridden.
 func (s *Selector) Selects(name string, namespaceLabels map[string]string) []*v1alpha1.SecurityProfile {
 	if matchesAny(s.protected, name) {

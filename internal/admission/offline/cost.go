@@ -11,7 +11,10 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	celconfig "k8s.io/apiserver/pkg/apis/cel"
+
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/admission"
 )
 
 // Cost is what each policy spends on a request that it is about, by the policy's name, in CEL's cost units, of which the API server
@@ -51,6 +54,24 @@ func (e *Evaluator) Cost(ctx context.Context, request Request) (map[string]int64
 		costs[c.policy.Name] = cost
 	}
 	return costs, errors.Join(failures...)
+}
+
+// Costliest is what the costliest of a profile's policies spends on the heaviest pod, in percent of what the API server spends at most,
+// rounded up. It is an error if that is not enough.
+func Costliest(ctx context.Context, profile *v1alpha1.SecurityProfile, policies []admission.Policy) (int64, error) {
+	e, err := evaluator(profile, policies)
+	if err != nil {
+		return 0, err
+	}
+	costs, err := e.Cost(ctx, Request{Object: HeaviestPod()})
+	if err != nil {
+		return 0, err
+	}
+	var most int64
+	for _, cost := range costs {
+		most = max(most, cost)
+	}
+	return (100*most + celconfig.RuntimeCELCostBudget - 1) / celconfig.RuntimeCELCostBudget, nil
 }
 
 const (

@@ -57,8 +57,12 @@ type Evaluator struct {
 
 // New makes the evaluator of a profile. It fails if an expression does not compile.
 func New(profile *v1alpha1.SecurityProfile, cluster bulwark.Cluster) (*Evaluator, error) {
+	return evaluator(profile, bulwark.Render(profile, cluster))
+}
+
+func evaluator(profile *v1alpha1.SecurityProfile, policies []bulwark.Policy) (*Evaluator, error) {
 	e := &Evaluator{profile: profile}
-	for _, policy := range bulwark.Render(profile, cluster) {
+	for _, policy := range policies {
 		c, err := compile(policy)
 		if err != nil {
 			return nil, err

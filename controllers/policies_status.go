@@ -1,0 +1,185 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/admission"
+	"github.com/bulwark-dev/bulwark/internal/admission/offline"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+)
+
+// bearOn sets what the pass over the policies means for the profile: the condition AdmissionReady, and, where they could not be put in
+// force, that the profile is not ready. Without a pass, or if it was skipped, the condition stays what it was.
+func (p *policing) bearOn(profile *v1alpha1.SecurityProfile, status *v1alpha1.SecurityProfileStatus, hold []metav1.Condition, now time.Time) []metav1.Condition {
+	if p == nil || p.skipped {
+		return hold
+	}
+	if len(p.desired) == 0 && len(p.outcomes) == 0 {
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionAdmission)
+		return hold
+	}
+	condition, blocks := p.condition()
+	setCondition(status, condition, now)
+	if !blocks {
+		return hold
+	}
+	hold = slices.DeleteFunc(hold, func(c metav1.Condition) bool { return c.Type != v1alpha1.ConditionCompliant })
+	for conditionType, is := range map[string]metav1.ConditionStatus{
+		v1alpha1.ConditionReady: metav1.ConditionFalse, v1alpha1.ConditionStalled: metav1.ConditionTrue,
+	} {
+		hold = append(hold, metav1.Condition{Type: conditionType, Status: is, Reason: condition.Reason, Message: condition.Message})
+	}
+	return hold
+}
+
+// condition is AdmissionReady, and whether the profile is not ready for its sake.
+func (p *policing) condition() (condition metav1.Condition, blocks bool) {
+	condition = metav1.Condition{Type: v1alpha1.ConditionAdmission, Status: metav1.ConditionFalse}
+	var conflicts, failures, contests []string
+	for _, o := range p.outcomes {
+		name := o.Object.Kind + " " + o.Object.Name
+		switch {
+		case o.err != nil:
+			failures = append(failures, name+": "+cut(o.err.Error()))
+		case o.state == v1alpha1.Conflict:
+			conflicts = append(conflicts, name)
+		case o.state == v1alpha1.Contested:
+			contests = append(contests, name+" by "+managerName(o.by.Manager))
+		}
+	}
+	warnings := typeWarnings(p.found)
+	switch {
+	case len(failures) > 0:
+		condition.Reason, condition.Message = v1alpha1.ReasonFailed, "the API server refused policies: "+listed(failures)
+		return condition, true
+	case len(conflicts) > 0:
+		condition.Reason, condition.Message = v1alpha1.ReasonConflicted,
+			"policies of another maker bear the names of the profile's: "+listed(conflicts)+"; delete or rename them, or set spec.adoption to Adopt"
+		return condition, true
+	case len(contests) > 0:
+		condition.Reason, condition.Message = v1alpha1.ReasonContested, "other managers keep changing policies back: "+listed(contests)
+	case len(warnings) > 0:
+		condition.Reason, condition.Message = v1alpha1.ReasonTypeWarnings, "kube-controller-manager warns of expressions: "+listed(warnings)
+	case p.cost.err != nil:
+		condition.Reason, condition.Message = v1alpha1.ReasonTooCostly,
+			"the API server would refuse large pods, since judging one costs too much: "+cut(p.cost.err.Error())
+	default:
+		condition.Status, condition.Reason = metav1.ConditionTrue, v1alpha1.ReasonInForce
+		condition.Message = fmt.Sprintf("%d admission policies are in force", len(p.desired)/2)
+		if p.cost.percent > 0 {
+			condition.Message += fmt.Sprintf("; judging the largest pod costs up to %d %% of what the API server spends on a policy", p.cost.percent)
+		}
+	}
+	return condition, false
+}
+
+// maxListedPolicies bounds the policies that a condition's message names.
+const maxListedPolicies = 3
+
+func listed(words []string) string {
+	if len(words) > maxListedPolicies {
+		return fmt.Sprintf("%s and %d more", strings.Join(words[:maxListedPolicies], "; "), len(words)-maxListedPolicies)
+	}
+	return strings.Join(words, "; ")
+}
+
+// typeWarnings are what kube-controller-manager has against the expressions of policies.
+func typeWarnings(found []baseline.Object) []string {
+	var warnings []string
+	for _, o := range found {
+		policy, ok := o.(*admissionregistrationv1.ValidatingAdmissionPolicy)
+		if !ok || policy.Status.TypeChecking == nil || policy.Status.ObservedGeneration != policy.Generation {
+			continue
+		}
+		for _, w := range policy.Status.TypeChecking.ExpressionWarnings {
+			warnings = append(warnings, fmt.Sprintf("%s %s: %s", policy.Name, w.FieldRef, cut(strings.Join(strings.Fields(w.Warning), " "))))
+		}
+	}
+	return warnings
+}
+
+// recordDrift keeps the drift of policies that the status holds, which is what bears no namespace, and adds what was corrected now, beside
+// the drift of namespaces.
+func (p *policing) recordDrift(profile *v1alpha1.SecurityProfile, status *v1alpha1.SecurityProfileStatus, now time.Time) {
+	status.PolicyDriftTotal = profile.Status.PolicyDriftTotal
+	for _, entry := range profile.Status.Drift {
+		if entry.Namespace == "" {
+			status.Drift = append(status.Drift, *entry.DeepCopy())
+		}
+	}
+	if p != nil {
+		for i := range p.outcomes {
+			if o := &p.outcomes[i]; o.recorded && o.state == v1alpha1.Corrected {
+				status.PolicyDriftTotal++
+				status.Drift = append(status.Drift, o.entry("", now))
+			}
+		}
+	}
+	status.DriftTotal += status.PolicyDriftTotal
+	slices.SortStableFunc(status.Drift, newestFirst)
+	status.Drift = status.Drift[:min(len(status.Drift), v1alpha1.MaxDrift)]
+}
+
+// told reports whether the status says already what has become of an object.
+func told(profile *v1alpha1.SecurityProfile, o *outcome) bool {
+	says := func(reason string) bool {
+		ready := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionAdmission)
+		return ready != nil && ready.Reason == reason && ready.ObservedGeneration == profile.Generation
+	}
+	switch {
+	case o.err != nil:
+		return says(v1alpha1.ReasonFailed)
+	case o.state == v1alpha1.Conflict:
+		return says(v1alpha1.ReasonConflicted)
+	case o.state == v1alpha1.Contested:
+		return says(v1alpha1.ReasonContested)
+	}
+	return true
+}
+
+// inForce reports whether the profile's status says that its policies are in force, as they are declared now.
+func inForce(profile *v1alpha1.SecurityProfile) bool {
+	ready := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionAdmission)
+	return ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == profile.Generation
+}
+
+// policyCost is what the costliest policy of a profile costs the API server.
+type policyCost struct {
+	percent int64 // of what the API server spends at most
+	err     error // set if it is more than that
+}
+
+// costs remembers what renderings cost, since to find out takes as long as compiling them.
+type costs struct {
+	last map[string]costOf // by profile
+}
+
+type costOf struct {
+	digest digest
+	cost   policyCost
+}
+
+func (c *costs) of(now digest, profile *v1alpha1.SecurityProfile, rendered []admission.Policy) policyCost {
+	if len(rendered) == 0 {
+		delete(c.last, profile.Name)
+		return policyCost{}
+	}
+	if last, known := c.last[profile.Name]; known && last.digest == now {
+		return last.cost
+	}
+	if c.last == nil {
+		c.last = map[string]costOf{}
+	}
+	percent, err := offline.Costliest(context.Background(), profile, rendered)
+	c.last[profile.Name] = costOf{digest: now, cost: policyCost{percent: percent, err: err}}
+	return c.last[profile.Name].cost
+}
