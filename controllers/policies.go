@@ -32,6 +32,7 @@ type policies struct {
 	protected []string
 	operator  string // the name of the user that the operator is
 	contests  *contests
+	recheck   time.Duration // of policies of another maker, which the cache does not hold
 	costs     costs
 
 	// inPlace is, by profile, a digest of what was last put in place: what differs though the declared is the same is drift.
@@ -47,7 +48,13 @@ type policing struct {
 	found    []baseline.Object // before corrections
 	outcomes []outcome
 	cost     policyCost
-	wait     time.Duration // until contested corrections; zero for none
+	wait     time.Duration // until a look at what waits or is not watched; zero for none
+}
+
+func (p *policing) comeBack(after time.Duration) {
+	if p.wait == 0 || after < p.wait {
+		p.wait = after
+	}
 }
 
 // establish corrects what differs from the policies that the profile declares. The error joins those of all objects; each is tried.
@@ -109,11 +116,10 @@ func (p *policies) resolve(ctx context.Context, profile *v1alpha1.SecurityProfil
 	switch o.wait = p.contests.wait("", &d, p.clock.Now()); {
 	case d.Foreign && !profile.Adopts():
 		o.state, o.wait = v1alpha1.Conflict, 0
+		pass.comeBack(p.recheck)
 	case o.wait > 0 && o.recorded && d.Change != v1alpha1.Unexpected:
 		o.state = v1alpha1.Contested
-		if pass.wait == 0 || o.wait < pass.wait {
-			pass.wait = o.wait
-		}
+		pass.comeBack(o.wait)
 	default:
 		err := p.correct(ctx, d)
 		if apierrors.IsAlreadyExists(err) {

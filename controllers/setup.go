@@ -99,7 +99,8 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		Client: mgr.GetClient(), Metrics: metrics, Clock: o.Clock, Protected: o.Protected,
 		policies: &policies{
 			client: mgr.GetClient(), live: mgr.GetAPIReader(), recorder: namespaces.Recorder, metrics: metrics, clock: o.Clock,
-			protected: o.Protected, operator: o.Operator, contests: namespaces.contests, inPlace: map[string]digest{},
+			protected: o.Protected, operator: o.Operator, contests: namespaces.contests, recheck: o.RecheckInterval,
+			inPlace: map[string]digest{},
 		},
 	}
 	if o.OpenReports {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/scheme"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -59,6 +61,8 @@ func (c *oneReport) Get(context.Context, client.ObjectKey, client.Object, ...cli
 	return nil
 }
 
+func (c *oneReport) Scheme() *runtime.Scheme { return scheme.Scheme }
+
 func (c *oneReport) Status() client.SubResourceWriter { return written{} }
 
 // written is the status of anything.
@@ -96,7 +100,9 @@ func TestReportsAreListedOnceASecond(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := &SecurityProfileReconciler{Client: cluster, Metrics: metrics, Clock: now}
+			r := &SecurityProfileReconciler{
+				Client: cluster, Metrics: metrics, Clock: now, policies: &policies{client: cluster, inPlace: map[string]digest{}},
+			}
 			for i, s := range tt.steps {
 				now.SetTime(noon.Add(s.after))
 				profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "restricted", Finalizers: []string{v1alpha1.Finalizer}}}

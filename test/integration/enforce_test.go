@@ -68,7 +68,7 @@ var _ = Describe("A namespace with its baseline in place", Ordered, func() {
 	})
 
 	It("fills in a container's limits and requests, and mounts no token", func() {
-		pod := fixture.RestrictedPod(namespace, "defaulted")
+		pod := fixture.HardenedPod(namespace, "defaulted")
 		EventuallyAdmitted(pod)
 		limits, requests := pod.Spec.Containers[0].Resources.Limits, pod.Spec.Containers[0].Resources.Requests
 		Expect(limits.Cpu().String()).To(Equal("500m"))
@@ -79,14 +79,14 @@ var _ = Describe("A namespace with its baseline in place", Ordered, func() {
 	})
 
 	It("has a container above the limits refused", func() {
-		pod := fixture.RestrictedPod(namespace, "large")
+		pod := fixture.HardenedPod(namespace, "large")
 		pod.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceCPU: *resourceQuantity("5")}
 		Expect(admin.Create(ctx, pod)).To(MatchError(ContainSubstring("maximum cpu usage per Container is 4")))
 	})
 
 	It("has the pod beyond the quota refused", func() {
-		EventuallyAdmitted(fixture.RestrictedPod(namespace, "second"))
-		err := admin.Create(ctx, fixture.RestrictedPod(namespace, "third"))
+		EventuallyAdmitted(fixture.HardenedPod(namespace, "second"))
+		err := admin.Create(ctx, fixture.HardenedPod(namespace, "third"))
 		Expect(apierrors.IsForbidden(err)).To(BeTrue(), "%v", err)
 		Expect(err).To(MatchError(ContainSubstring("exceeded quota: bulwark-compute")))
 	})

@@ -26,7 +26,7 @@ var _ = DescribeTable("The network is refused for", ExpectOnlyBadRefused,
 	}),
 	Entry("neither defaultDeny nor policies", refusal{
 		in: selecting(`network: {%s}`), good: "defaultDeny: [Ingress]", bad: "",
-		path: "spec.network", reason: "network must declare defaultDeny or policies",
+		path: "spec.network", reason: "network must declare defaultDeny, policies or tenantPolicies",
 	}),
 	Entry("allowDNS where only Ingress is denied", refusal{
 		in: selecting(`network: {defaultDeny: [%s], allowDNS: {}}`), good: "Egress", bad: "Ingress",

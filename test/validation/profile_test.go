@@ -65,7 +65,7 @@ var _ = DescribeTable("A profile is refused for", ExpectOnlyBadRefused,
 	}),
 	Entry("no section at all", refusal{
 		in: `namespaceSelector: {}%s`, good: ", rbac: {defaultServiceAccount: {}}", bad: "",
-		path: "spec", reason: "a profile must declare at least one of podSecurity, network, limits, quotas and rbac",
+		path: "spec", reason: "a profile must declare at least one of podSecurity, network, limits, quotas, rbac, workloads and images",
 	}),
 	Entry("an empty list of quotas", refusal{
 		in: selecting(`quotas: [%s]`), good: `{name: a, spec: {hard: {pods: "1"}}}`, bad: "",

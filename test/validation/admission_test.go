@@ -1,0 +1,135 @@
+package validation
+
+import (
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+)
+
+var _ = DescribeTable("Rules for workloads are refused for", ExpectOnlyBadRefused,
+	Entry("no rule at all", refusal{
+		in: selecting(`workloads: {action: Warn%s}`), good: ", hostPort: {}", bad: "",
+		path: "spec.workloads", reason: "workloads must set at least one rule",
+	}),
+	Entry("nothing but a rule that is switched off", refusal{
+		in: selecting(`workloads: {runAsNonRoot: %s}`), good: "true", bad: "false",
+		path: "spec.workloads", reason: "workloads must set at least one rule",
+	}),
+	Entry("an unknown action", refusal{
+		in: selecting(`workloads: {action: %s, runAsNonRoot: true}`), good: "Audit", bad: "Refuse",
+		path: "spec.workloads.action", reason: `Unsupported value: "Refuse": supported values: "Deny", "Warn", "Audit"`,
+	}),
+	Entry("an unconfined seccomp profile", refusal{
+		in: selecting(`workloads: {seccomp: [RuntimeDefault%s]}`), good: ", Localhost", bad: ", Unconfined",
+		path: "spec.workloads.seccomp[1]", reason: `Unsupported value: "Unconfined"`,
+	}),
+	Entry("an empty list of AppArmor types", refusal{
+		in: selecting(`workloads: {appArmor: [%s]}`), good: "RuntimeDefault", bad: "",
+		path: "spec.workloads.appArmor", reason: "should have at least 1 items",
+	}),
+	Entry("an SELinux type that is an expression", refusal{
+		in: selecting(`workloads: {seLinux: [%s]}`), good: "container_t", bad: `"container_*"`,
+		path: "spec.workloads.seLinux[0]", reason: "should match",
+	}),
+	Entry("a resource that nobody can request", refusal{
+		in: selecting(`workloads: {requireRequests: [cpu, %s]}`), good: "ephemeral-storage", bad: "pods",
+		path: "spec.workloads.requireRequests[1]", reason: `Unsupported value: "pods"`,
+	}),
+	Entry("a limit given twice", refusal{
+		in: selecting(`workloads: {requireLimits: [cpu, %s]}`), good: "memory", bad: "cpu",
+		path: "spec.workloads.requireLimits", reason: "duplicate",
+	}),
+	Entry("an unknown probe", refusal{
+		in: selecting(`workloads: {requireProbes: [%s]}`), good: "Startup", bad: "startup",
+		path: "spec.workloads.requireProbes[0]", reason: `Unsupported value: "startup": supported values: "Liveness", "Readiness", "Startup"`,
+	}),
+	Entry("a host path that is relative", refusal{
+		in: selecting(`workloads: {hostPath: {allowed: [{pathPrefix: %s}]}}`), good: "/var/log", bad: "var/log",
+		path: "spec.workloads.hostPath.allowed[0].pathPrefix", reason: "should match",
+	}),
+	Entry("a host path that climbs", refusal{
+		in: selecting(`workloads: {hostPath: {allowed: [{pathPrefix: %s}]}}`), good: "/var/..log", bad: "/var/../etc",
+		path: "spec.workloads.hostPath.allowed[0].pathPrefix", reason: "pathPrefix must not hold . or ..",
+	}),
+	Entry("a range of ports that ends before it begins", refusal{
+		in: selecting(`workloads: {hostPort: {allowed: [{min: 9000, max: %s}]}}`), good: "9000", bad: "8999",
+		path: "spec.workloads.hostPort.allowed[0]", reason: "min must not be greater than max",
+	}),
+	Entry("a port that there is not", refusal{
+		in: selecting(`workloads: {hostPort: {allowed: [{min: 1, max: %s}]}}`), good: "65535", bad: "65536",
+		path: "spec.workloads.hostPort.allowed[0].max", reason: "should be less than or equal to 65535",
+	}),
+	Entry("a host network that is allowed in so many words", refusal{
+		in: selecting(`workloads: {hostNetwork: %s}`), good: "Forbid", bad: "Allow",
+		path: "spec.workloads.hostNetwork", reason: `Unsupported value: "Allow": supported values: "Forbid"`,
+	}),
+	Entry("an unknown type of Service", refusal{
+		in: selecting(`workloads: {allowedServiceTypes: [%s]}`), good: "ExternalName", bad: "Headless",
+		path: "spec.workloads.allowedServiceTypes[0]", reason: `Unsupported value: "Headless"`,
+	}),
+)
+
+var _ = DescribeTable("Rules for images are refused for", ExpectOnlyBadRefused,
+	Entry("no rule at all", refusal{
+		in: selecting(`images: {requireDigest: %s}`), good: "true", bad: "false",
+		path: "spec.images", reason: "images must set at least one rule",
+	}),
+	Entry("a registry without a host", refusal{
+		in: selecting(`images: {allowedRegistries: [localhost, %s]}`), good: "docker.io/library", bad: "library",
+		path: "spec.images.allowedRegistries", reason: "each of allowedRegistries must begin with a host",
+	}),
+	Entry("a registry that is a pattern", refusal{
+		in: selecting(`images: {allowedRegistries: ["%s"]}`), good: "registry.example.com:5000/team/app", bad: "registry.example.com/*",
+		path: "spec.images.allowedRegistries[0]", reason: "should match",
+	}),
+	Entry("a registry with a scheme", refusal{
+		in: selecting(`images: {allowedRegistries: ["%s"]}`), good: "registry.example.com", bad: "https://registry.example.com",
+		path: "spec.images.allowedRegistries[0]", reason: "should match",
+	}),
+	Entry("a registry with a slash at its end", refusal{
+		in: selecting(`images: {allowedRegistries: ["registry.example.com/team%s"]}`), good: "", bad: "/",
+		path: "spec.images.allowedRegistries[0]", reason: "should match",
+	}),
+	Entry("a tag that no image can have", refusal{
+		in: selecting(`images: {denyTags: ["%s"]}`), good: strings.Repeat("a", 128), bad: strings.Repeat("a", 129),
+		path: "spec.images.denyTags[0]", reason: "should match",
+	}),
+	Entry("an unknown pullPolicy", refusal{
+		in: selecting(`images: {pullPolicy: %s}`), good: "Always", bad: "OnDemand",
+		path: "spec.images.pullPolicy", reason: `Unsupported value: "OnDemand"`,
+	}),
+)
+
+var _ = DescribeTable("Protection is refused for", ExpectOnlyBadRefused,
+	Entry("break-glass groups without tamper protection", refusal{
+		in: selecting(`podSecurity: {enforce: baseline}, protection: {tamper: %s, breakGlassGroups: [on-call]}`), good: "true", bad: "false",
+		path: "spec.protection", reason: "breakGlassGroups needs tamper",
+	}),
+	Entry("a break-glass group that everybody is in", refusal{
+		in: selecting(`podSecurity: {enforce: baseline}, protection: {tamper: true, breakGlassGroups: ["%s"]}`), good: "system:masters", bad: "system:authenticated",
+		path: "spec.protection.breakGlassGroups", reason: "must not name a group that everybody is in",
+	}),
+	Entry("a break-glass group that is no name", refusal{
+		in: selecting(`podSecurity: {enforce: baseline}, protection: {tamper: true, breakGlassGroups: ["%s"]}`), good: "ops (night)", bad: `ops\"`,
+		path: "spec.protection.breakGlassGroups[0]", reason: "should match",
+	}),
+	Entry("protection of nothing", refusal{
+		in: selecting(`protection: {tamper: true}%s`), good: ", rbac: {defaultServiceAccount: {}}", bad: "",
+		path: "spec", reason: "a profile must declare at least one of",
+	}),
+)
+
+var _ = DescribeTable("tenantPolicies are refused for", ExpectOnlyBadRefused,
+	Entry("Within nothing", refusal{
+		in: selecting(`network: {%spolicies: [{name: a, spec: {podSelector: {}}}], tenantPolicies: Within}`), good: "defaultDeny: [Egress], ", bad: "",
+		path: "spec.network", reason: "tenantPolicies: Within needs a direction in defaultDeny",
+	}),
+	Entry("an unknown choice", refusal{
+		in: selecting(`network: {tenantPolicies: %s}`), good: "Deny", bad: "Forbid",
+		path: "spec.network.tenantPolicies", reason: `Unsupported value: "Forbid": supported values: "Allow", "Within", "Deny"`,
+	}),
+	Entry("a network of nothing", refusal{
+		in: selecting(`network: {%s}`), good: "tenantPolicies: Deny", bad: "",
+		path: "spec.network", reason: "network must declare defaultDeny, policies or tenantPolicies",
+	}),
+)
