@@ -1,6 +1,10 @@
 package offline
 
 import (
+	"reflect"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
@@ -15,6 +19,7 @@ func (e *Evaluator) asAdmitted(request Request) *unstructured.Unstructured {
 	}
 	object := &unstructured.Unstructured{Object: withoutNulls(request.Object.Object).(map[string]any)}
 	if object.GetKind() == "Pod" && request.OldObject == nil {
+		confine(object)
 		e.limit(object)
 		e.mountToken(object)
 	}
@@ -63,6 +68,40 @@ func (e *Evaluator) limit(pod *unstructured.Unstructured) {
 			}
 		}
 	})
+}
+
+// confine gives containers the AppArmor profile that an annotation names, as the API server does where the field was not there before it
+// (k8s.io/kubernetes/pkg/registry/core/pod applyAppArmorVersionSkew).
+func confine(pod *unstructured.Unstructured) {
+	annotations := pod.GetAnnotations()
+	ofPod, _, _ := unstructured.NestedMap(pod.Object, "spec", "securityContext", "appArmorProfile")
+	if os, _, _ := unstructured.NestedString(pod.Object, "spec", "os", "name"); os == string(corev1.Windows) {
+		return
+	}
+	eachContainer(pod, func(container map[string]any) {
+		name, _ := container["name"].(string)
+		profile := appArmorProfile(annotations[corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix+name])
+		if profile == nil || reflect.DeepEqual(profile, ofPod) {
+			return
+		}
+		if context := child(container, "securityContext"); context["appArmorProfile"] == nil {
+			context["appArmorProfile"] = profile
+		}
+	})
+}
+
+// appArmorProfile is the field for the value of an annotation, or nil.
+func appArmorProfile(annotation string) map[string]any {
+	switch annotation {
+	case corev1.DeprecatedAppArmorBetaProfileNameUnconfined:
+		return map[string]any{"type": string(corev1.AppArmorProfileTypeUnconfined)}
+	case corev1.DeprecatedAppArmorBetaProfileRuntimeDefault:
+		return map[string]any{"type": string(corev1.AppArmorProfileTypeRuntimeDefault)}
+	}
+	if local, ok := strings.CutPrefix(annotation, corev1.DeprecatedAppArmorBetaProfileNamePrefix); ok && local != "" {
+		return map[string]any{"type": string(corev1.AppArmorProfileTypeLocalhost), "localhostProfile": local}
+	}
+	return nil
 }
 
 // eachContainer visits the containers and init containers of a pod.
@@ -116,6 +155,9 @@ func (e *Evaluator) automounts(pod *unstructured.Unstructured) bool {
 		return true
 	}
 	name, _, _ := unstructured.NestedString(pod.Object, "spec", "serviceAccountName")
+	if name == "" { // The field's old name, which is still read.
+		name, _, _ = unstructured.NestedString(pod.Object, "spec", "serviceAccount")
+	}
 	if (name == "" || name == "default") && rbac.DefaultServiceAccount != nil {
 		return rbac.DefaultServiceAccount.EffectiveAutomount()
 	}
