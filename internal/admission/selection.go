@@ -81,7 +81,7 @@ func selects(p *v1alpha1.SecurityProfile, labels, name string) string {
 		case metav1.LabelSelectorOpNotIn:
 			conditions = append(conditions, "!"+isIn(labels, e.Key, e.Values))
 		case metav1.LabelSelectorOpExists:
-			conditions = append(conditions, fmt.Sprintf("%s in %s", quote(e.Key), labels))
+			conditions = append(conditions, fmt.Sprintf("(%s in %s)", quote(e.Key), labels))
 		case metav1.LabelSelectorOpDoesNotExist:
 			conditions = append(conditions, fmt.Sprintf("!(%s in %s)", quote(e.Key), labels))
 		}
