@@ -7,15 +7,14 @@ import (
 	"os"
 	"time"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/internal/operator"
 	"github.com/bulwark-dev/bulwark/test/controlplane"
+	"github.com/bulwark-dev/bulwark/test/fixture"
 )
 
 const (
@@ -27,14 +26,14 @@ const (
 // cluster is a control plane with Bulwark installed, an administrator, the floor, and an operator that runs or does not.
 type cluster struct {
 	*bench
-	plane    *controlplane.ControlPlane
-	admin    client.Client
-	clients  kubernetes.Interface // The administrator's, too.
-	floor    *floor
-	operator *controlplane.Operator
-	trail    *controlplane.AuditTrail   // the operator's writes
-	trails   []*controlplane.AuditTrail // everybody's
-	batches  int                        // how many were made for want of namespaces
+	plane     *controlplane.ControlPlane
+	admin     client.Client
+	clients   kubernetes.Interface // The administrator's, too.
+	floor     *floor
+	operator  *controlplane.Operator
+	trail     *controlplane.AuditTrail // the operator's writes
+	everybody *controlplane.AuditTrail // all writes
+	batches   int                      // how many were made for want of namespaces
 }
 
 func (b *bench) startCluster(ctx context.Context) (*cluster, error) {
@@ -58,30 +57,26 @@ func (c *cluster) prepare(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if c.admin, err = client.New(c.plane.Config, client.Options{Scheme: operator.Scheme()}); err != nil {
+	admin := breakingGlass(c.plane.Config)
+	if c.admin, err = client.New(admin, client.Options{Scheme: operator.Scheme()}); err != nil {
 		return fmt.Errorf("making a client: %w", err)
 	}
-	if c.clients, err = kubernetes.NewForConfig(bare(c.plane.Config)); err != nil {
+	if c.clients, err = kubernetes.NewForConfig(bare(admin)); err != nil {
 		return fmt.Errorf("making a client: %w", err)
 	}
 	if c.floor, err = newFloor(ctx, c); err != nil {
 		return err
 	}
-	return c.followWrites(ctx)
+	c.trail, c.everybody = c.plane.AuditTrail(controlplane.OperatorUser), c.plane.WholeAuditTrail()
+	return nil
 }
 
-// followWrites opens the audit trails: that of the operator, and those by which one sees that nobody writes.
-func (c *cluster) followWrites(ctx context.Context) error {
-	review, err := c.clients.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
-	if err != nil {
-		return fmt.Errorf("asking who the administrator is: %w", err)
-	}
-	c.trail = c.plane.AuditTrail(controlplane.OperatorUser)
-	// kube-controller-manager has the administrator's kubeconfig.
-	for _, user := range []string{controlplane.OperatorUser, floorUser, review.Status.UserInfo.Username} {
-		c.trails = append(c.trails, c.plane.AuditTrail(user))
-	}
-	return nil
+// breakingGlass is the configuration of an administrator whom tamper protection does not hold. Whatever the bench tampers with it does as
+// this one, the floor's objects too, so that both pay for the impersonation.
+func breakingGlass(cfg *rest.Config) *rest.Config {
+	cfg = rest.CopyConfig(cfg)
+	cfg.Impersonate = rest.ImpersonationConfig{UserName: "bench", Groups: []string{"system:masters", fixture.BreakGlass}}
+	return cfg
 }
 
 // bare is the configuration of a client that speaks protobuf and never waits.
@@ -192,15 +187,13 @@ func (c *cluster) countNamespaces(ctx context.Context) (int, error) {
 func (c *cluster) quiet(ctx context.Context) error {
 	last, p := time.Now(), c.progress()
 	return await(ctx, "nothing to be written for "+quietFor.String(), 10*time.Minute, 200*time.Millisecond, func(context.Context) (bool, error) {
-		for _, trail := range c.trails {
-			writes, err := trail.Next()
-			if err != nil {
-				return false, err
-			}
-			if len(stored(writes)) > 0 {
-				last = time.Now()
-				p.at("waiting until nothing is written")
-			}
+		writes, err := c.everybody.Next()
+		if err != nil {
+			return false, err
+		}
+		if len(stored(writes)) > 0 {
+			last = time.Now()
+			p.at("waiting until nothing is written")
 		}
 		return time.Since(last) >= quietFor, nil
 	})

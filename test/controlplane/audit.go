@@ -45,10 +45,15 @@ func (c *ControlPlane) AuditTrail(user string) *AuditTrail {
 	return &AuditTrail{log: c.auditLog(), user: user}
 }
 
+// WholeAuditTrail follows the writes of everybody from the first on.
+func (c *ControlPlane) WholeAuditTrail() *AuditTrail {
+	return &AuditTrail{log: c.auditLog()}
+}
+
 // AuditTrail reads the API server's audit log piece by piece.
 type AuditTrail struct {
 	log    string
-	user   string
+	user   string // empty for everybody
 	offset int64
 }
 
@@ -85,7 +90,7 @@ func (t *AuditTrail) Next() ([]Write, error) {
 		if err := json.Unmarshal(line, &event); err != nil {
 			return nil, fmt.Errorf("reading the audit log: %w", err)
 		}
-		if event.User.Username == t.user && !strings.Contains(event.URI, "dryRun=") { // A dry run asks, and writes nothing.
+		if (t.user == "" || event.User.Username == t.user) && !strings.Contains(event.URI, "dryRun=") { // A dry run asks, and writes nothing.
 			writes = append(writes, Write{
 				Verb: event.Verb, User: event.User.Username,
 				Resource: event.ObjectRef.Resource, Subresource: event.ObjectRef.Subresource,
