@@ -96,6 +96,12 @@ func restricted(batch string) (*v1alpha1.SecurityProfile, error) {
 	return nil, errors.New("config/samples holds no profile named restricted")
 }
 
+// withoutPolicies leaves a profile its baseline and takes its admission policies away.
+func withoutPolicies(spec *v1alpha1.SecurityProfileSpec) {
+	spec.Workloads, spec.Images, spec.Protection = nil, nil, nil
+	spec.Network.TenantPolicies = v1alpha1.AllowTenantPolicies
+}
+
 func selecting(batch string) v1alpha1.NamespaceSelector {
 	return v1alpha1.NamespaceSelector{MatchLabels: map[string]string{batchLabel: batch}}
 }

@@ -117,13 +117,15 @@ func inFloorGroup(text string) string {
 	return strings.ReplaceAll(text, v1alpha1.GroupVersion.Group, floorGroup)
 }
 
-// owner makes a profile that selects nothing, for the floor's objects to be owned by as the operator's are.
+// owner makes a profile that selects nothing, for the floor's objects to be owned by as the operator's are. It has no policies either:
+// they would be asked about namespaces all the same.
 func (c *cluster) owner(ctx context.Context, name string) (*v1alpha1.SecurityProfile, error) {
 	profile, err := restricted(name)
 	if err != nil {
 		return nil, err
 	}
 	profile.Spec.NamespaceSelector = selecting("nothing")
+	withoutPolicies(&profile.Spec)
 	if err := c.admin.Create(ctx, profile); err != nil {
 		return nil, fmt.Errorf("creating the owner of the floor's objects: %w", err)
 	}

@@ -2,10 +2,10 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"time"
 
+	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
@@ -16,19 +16,21 @@ func (b *bench) judgeOnboarding(operators, floors []onboarding) error {
 		return err
 	}
 	least := len(baseline.Render(profile, "any")) + 1 // and the report
+	policies := len(admission.Objects(admission.Render(profile, admission.Cluster{})))
 	namespaces := float64(b.Namespaces)
 	for _, f := range floors {
 		s := f.took.Seconds()
 		b.results.sample("Onboard/by=floor", measure{s, "sec/op"}, measure{namespaces / s, "namespaces/sec"},
 			measure{namespaces * float64(least) / s, "writes/sec"}, measure{f.cpuAPIServer, "apiserver-cpu-sec/op"})
 	}
-	var written, events, most int
+	var written, writtenPolicies, events, most int
 	spacing := time.Duration(math.MaxInt64)
 	for i, o := range operators {
 		s, writes := o.took.Seconds(), len(of(o.writes, baselineWrite))
 		written += writes
+		writtenPolicies += len(policyWritesOf(operatorBatch(i+1), o.writes))
 		events += len(of(o.writes, eventWrite))
-		times := statusWritesOf(fmt.Sprintf("onboard-operator-%d", i+1), o.writes)
+		times := statusWritesOf(operatorBatch(i+1), o.writes)
 		most = max(most, mostWithin(times, statusWindow))
 		if least, ok := closest(times); ok {
 			spacing = min(spacing, least)
@@ -52,6 +54,9 @@ func (b *bench) judgeOnboarding(operators, floors []onboarding) error {
 	b.results.figure(figure{Name: "onboarding, operator over floor", Value: operator / floor}.must(atMost, 1.6, 1.2))
 	b.results.figure(figure{Name: "onboarding, writes over minimum", Value: perNamespace / float64(least)}.must(atMost, 1.05, 1).because(
 		"%s of %d a namespace", number(perNamespace), least))
+	perProfile := float64(writtenPolicies) / float64(len(operators))
+	b.results.figure(figure{Name: "onboarding, writes of policies over minimum", Value: perProfile / float64(policies)}.must(exactly, 1, 1).because(
+		"%s of %d policies and bindings, once for all namespaces", number(perProfile), policies))
 	b.results.figure(information("onboarding, events", float64(events)/onboarded, "/namespace"))
 	b.results.figure(figure{Name: "status writes of a profile in a roll-out", Value: float64(most), Unit: "/s"}.must(atMost, 1, 1).because(
 		"the most in any %s; the closest two %s apart", statusWindow, spacing.Round(time.Millisecond)))

@@ -51,7 +51,7 @@ func (b *bench) onboard(ctx context.Context) error {
 			return err
 		}
 		b.say("  round %d of %d, floor:    %s for %d namespaces", round, b.Rounds, f.took.Round(time.Millisecond), b.Namespaces)
-		o, err := c.onboardByOperator(ctx, fmt.Sprintf("onboard-operator-%d", round), b.Namespaces)
+		o, err := c.onboardByOperator(ctx, operatorBatch(round), b.Namespaces)
 		if err != nil {
 			return err
 		}
@@ -60,6 +60,9 @@ func (b *bench) onboard(ctx context.Context) error {
 	}
 	return b.judgeOnboarding(operators, floors)
 }
+
+// operatorBatch is the name of the batch that the operator onboards in a round, and of the profile.
+func operatorBatch(round int) string { return fmt.Sprintf("onboard-operator-%d", round) }
 
 // warmedUp has both onboard a few namespaces, and returns one of the reports that the operator wrote.
 func (c *cluster) warmedUp(ctx context.Context) (*unstructured.Unstructured, error) {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/test/controlplane"
 )
 
@@ -13,6 +15,8 @@ type class int
 const (
 	// baselineWrite is a write of a managed object or of a report on a namespace: what onboarding is made of.
 	baselineWrite class = iota
+	// policyWrite is a write of a profile's admission policies and bindings, of which there are as many however many namespaces there are.
+	policyWrite
 	// profileWrite is a write of a SecurityProfile: its finalizer.
 	profileWrite
 	// statusWrite is a write of a SecurityProfile's status.
@@ -29,6 +33,8 @@ func classOf(w controlplane.Write) class {
 		return upkeepWrite
 	case w.Resource == "events":
 		return eventWrite
+	case w.Resource == "validatingadmissionpolicies" || w.Resource == "validatingadmissionpolicybindings":
+		return policyWrite
 	case w.Resource == "securityprofiles" && w.Subresource == "status":
 		return statusWrite
 	case w.Resource == "securityprofiles":
@@ -50,7 +56,7 @@ func of(writes []controlplane.Write, classes ...class) []controlplane.Write {
 
 // stored are the writes of which there are none at rest.
 func stored(writes []controlplane.Write) []controlplane.Write {
-	return of(writes, baselineWrite, profileWrite, statusWrite, eventWrite)
+	return of(writes, baselineWrite, policyWrite, profileWrite, statusWrite, eventWrite)
 }
 
 // within are the writes to these namespaces, and to what they hold.
@@ -89,4 +95,12 @@ func statusWritesOf(profile string, writes []controlplane.Write) []time.Time {
 		}
 	}
 	return times
+}
+
+// policyWritesOf are the writes of the admission policies of a profile, and of their bindings. Those of others are written too, where
+// the profile outranks them.
+func policyWritesOf(profile string, writes []controlplane.Write) []controlplane.Write {
+	return slices.DeleteFunc(of(writes, policyWrite), func(w controlplane.Write) bool {
+		return !strings.HasPrefix(w.Name, v1alpha1.NamePrefix+profile+"-")
+	})
 }
