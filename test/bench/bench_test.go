@@ -172,6 +172,8 @@ func TestWritesAreClassified(t *testing.T) {
 		"a namespace's labels": {controlplane.Write{Resource: "namespaces"}, baselineWrite, true},
 		"a report":             {controlplane.Write{Resource: "namespacepostures"}, baselineWrite, true},
 		"a refused write":      {controlplane.Write{Resource: "roles", ResponseStatus: 403}, baselineWrite, true},
+		"a policy":             {controlplane.Write{Resource: "validatingadmissionpolicies"}, policyWrite, true},
+		"a policy's binding":   {controlplane.Write{Resource: "validatingadmissionpolicybindings"}, policyWrite, true},
 		"a status":             {controlplane.Write{Resource: "securityprofiles", Subresource: "status"}, statusWrite, true},
 		"a finalizer":          {controlplane.Write{Resource: "securityprofiles"}, profileWrite, true},
 		"an event":             {controlplane.Write{Resource: "events"}, eventWrite, true},
@@ -293,7 +295,7 @@ func TestOptions(t *testing.T) {
 	if diff := cmp.Diff([]string{"--concurrency=4", "--log-level=debug"}, o.OperatorArgs); diff != "" {
 		t.Error(diff)
 	}
-	for _, wrong := range []string{"-only=nothing", "-scale=20,10", "-scale=x", "-rounds=0", "-drifts=-1", "more"} {
+	for _, wrong := range []string{"-only=nothing", "-scale=20,10", "-scale=x", "-rounds=0", "-drifts=-1", "-pods=0", "more"} {
 		if _, err := parseOptions([]string{wrong}, io.Discard); err == nil {
 			t.Errorf("%s is not refused", wrong)
 		}

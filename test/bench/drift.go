@@ -130,8 +130,8 @@ func (d *drifting) run(ctx context.Context) error {
 		}
 		d.say("  %d of %d", d.Drifts*(i+1)/driftBlocks, d.Drifts)
 		operators, floors = append(operators, operator...), append(floors, floor...)
-		d.sampleDrift("Drift/by=floor", floor)
-		d.sampleDrift("Drift/by=operator", operator)
+		d.sampleSpread("Drift/by=floor", floor)
+		d.sampleSpread("Drift/by=operator", operator)
 	}
 	operator, floor := percentile(operators, 99), percentile(floors, 99)
 	d.results.figure(information("drift, p50, operator", percentile(operators, 50)*1000, "ms").because("%s", spread(operators)))
@@ -162,7 +162,7 @@ func (d *drifting) block(ctx context.Context, s *standing, size int) ([]float64,
 	return took, nil
 }
 
-func (b *bench) sampleDrift(name string, took []float64) {
+func (b *bench) sampleSpread(name string, took []float64) {
 	if len(took) > 0 {
 		b.results.sample(name, measure{percentile(took, 50), "p50-sec/op"}, measure{percentile(took, 99), "p99-sec/op"},
 			measure{percentile(took, 100), "max-sec/op"})

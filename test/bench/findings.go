@@ -6,7 +6,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -22,6 +21,9 @@ const weakObjects = 3
 func (b *bench) findings(ctx context.Context) error {
 	c, s, err := b.atRest(ctx)
 	if err != nil {
+		return err
+	}
+	if err := c.openUp(ctx, s); err != nil {
 		return err
 	}
 	off, err := c.findingsStep(ctx, "off", "--findings=false")
@@ -51,6 +53,20 @@ func (b *bench) findings(ctx context.Context) error {
 	return nil
 }
 
+// openUp lets tenants add NetworkPolicies that weaken the baseline, which the API server would refuse else.
+func (c *cluster) openUp(ctx context.Context, s *standing) error {
+	_, err := c.editProfile(ctx, s.profile.Name, func(spec *v1alpha1.SecurityProfileSpec) {
+		spec.Network.TenantPolicies = v1alpha1.AllowTenantPolicies
+	})
+	if err != nil {
+		return err
+	}
+	if err := c.awaitInPlace(ctx, s.profile.Name, len(s.namespaces)); err != nil {
+		return err
+	}
+	return c.settled(ctx)
+}
+
 // findingsStep restarts the operator several times, and is what is usual of that. The writes are those of all.
 func (c *cluster) findingsStep(ctx context.Context, found string, args ...string) (restart, error) {
 	var residents, calls []float64
@@ -78,9 +94,7 @@ func (c *cluster) weaken(ctx context.Context, namespaces []string) error {
 	err := parallel(ctx, workers, len(namespaces), func(ctx context.Context, i int) error {
 		meta := metav1.ObjectMeta{Namespace: namespaces[i], Name: "weak"}
 		for _, o := range []client.Object{
-			&networkingv1.NetworkPolicy{ObjectMeta: meta, Spec: networkingv1.NetworkPolicySpec{
-				PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}, Ingress: []networkingv1.NetworkPolicyIngressRule{{}},
-			}},
+			openPolicy(meta.Namespace, meta.Name),
 			&rbacv1.RoleBinding{
 				ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
 				Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: "outsiders"}},

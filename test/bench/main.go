@@ -36,7 +36,7 @@ type scenario struct {
 	run  func(*bench, context.Context) error
 }
 
-// scenarios are all of them, in their order. The last has a control plane of its own; the others share one.
+// scenarios are all of them, in their order. The last two have a control plane of their own; the others share one.
 func scenarios() []scenario {
 	return []scenario{
 		{"onboard", (*bench).onboard},
@@ -45,6 +45,7 @@ func scenarios() []scenario {
 		{"rollout", (*bench).rollout},
 		{"failover", (*bench).failover},
 		{"findings", (*bench).findings},
+		{"admission", (*bench).admission},
 		{"scale", (*bench).scale},
 	}
 }
@@ -56,7 +57,7 @@ type bench struct {
 	began   time.Time
 	results results
 
-	shared *cluster  // the control plane of all scenarios but scale
+	shared *cluster  // the control plane of all scenarios but the last two
 	spare  *standing // the namespaces that were onboarded last
 }
 

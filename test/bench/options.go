@@ -32,6 +32,8 @@ type options struct {
 	Drifts int `json:"drifts"`
 	// Failovers is how many leaders are killed.
 	Failovers int `json:"failovers"`
+	// Pods is how many are created to measure each figure of admission.
+	Pods int `json:"pods"`
 	// Scale are the numbers of namespaces at which restarts and memory are measured, growing.
 	Scale []int `json:"scale"`
 	// Restarts is how often the operator is restarted at each of them.
@@ -57,6 +59,7 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	flags.IntVar(&o.Rounds, "rounds", 3, "how often the operator and the floor take turns at onboarding")
 	flags.IntVar(&o.Drifts, "drifts", 1000, "how many times the baseline is tampered with, one at a time")
 	flags.IntVar(&o.Failovers, "failovers", 3, "how many leaders are killed")
+	flags.IntVar(&o.Pods, "pods", 1000, "how many pods are created with admission policies in force, and as many without")
 	flags.Func("scale", "the numbers of namespaces at which restarts and memory are measured (default 1000,5000,10000)", o.setScale)
 	flags.IntVar(&o.Restarts, "restarts", 3, "how often the operator is restarted at each of them")
 	flags.IntVar(&o.Foreign, "foreign", 50000, "how many foreign ConfigMaps, Secrets and NetworkPolicies there are, of each")
@@ -67,8 +70,8 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
-	if min(o.Namespaces, o.Rounds, o.Drifts, o.Failovers, o.Restarts) < 1 {
-		return nil, errors.New("-namespaces, -rounds, -drifts, -failovers and -restarts must be at least 1")
+	if min(o.Namespaces, o.Rounds, o.Drifts, o.Failovers, o.Pods, o.Restarts) < 1 {
+		return nil, errors.New("-namespaces, -rounds, -drifts, -failovers, -pods and -restarts must be at least 1")
 	}
 	return o, nil
 }
