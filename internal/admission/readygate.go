@@ -9,25 +9,40 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// readyGate lets pods wait until the baseline is in place. The API server reads the namespace's report; where there is none yet,
-// it refuses by itself, in words of its own that name the policy: so the policy's name says what is waited for.
+// readyGate lets pods wait until the baseline is in place: one policy until the namespace bears the profile's label, which is when Bulwark
+// has been there, and one from then on until the namespace's report says that the baseline is.
+//
+// The API server looks for the report before it asks match conditions, and where there is none yet it refuses by itself, in words of its own
+// that name the policy. Where a name is excluded or protected there never is one: so the policy that reads it is about labelled namespaces only.
+// A report that outlived its namespace, as one does that is finalized by hand, says nothing of the next one of this name: that one bears
+// the profile's label only when Bulwark has been there.
 func (r *renderer) readyGate() []Policy {
 	p := r.spec.Protection
 	if p == nil || !p.ReadyGate || r.audits() {
 		return nil
 	}
+	message := fmt.Sprintf("pods wait until the baseline of SecurityProfile %s is in place", r.profile.Name)
+	words := func(why string) string {
+		return fmt.Sprintf(`"pods in namespace " + request.namespace + %s`, quote(fmt.Sprintf(
+			" wait until the baseline of SecurityProfile %s is in place there: %s", r.profile.Name, why)))
+	}
+	labelled := fmt.Sprintf(`namespaceObject.metadata.?labels[?%s].orValue("") == %s`, quote(v1alpha1.ProfileLabel), quote(r.profile.Name))
 	return []Policy{r.policy(draft{
-		concern:   "pods-wait-for-baseline",
+		concern:     "pods-wait-for-baseline",
+		rules:       rulesOn(on("", create, "pods")),
+		validations: validations(refusal(labelled, message, words("Bulwark has not been there"))),
+	}), r.policy(draft{
+		concern:   "pods-wait-for-report",
+		labelled:  true,
 		rules:     rulesOn(on("", create, "pods")),
 		paramKind: &admissionregistrationv1.ParamKind{APIVersion: v1alpha1.GroupVersion.String(), Kind: "NamespacePosture"},
 		paramRef: &admissionregistrationv1.ParamRef{
 			Name: v1alpha1.PostureName, ParameterNotFoundAction: ptr.To(admissionregistrationv1.DenyAction),
 		},
 		validations: validations(refusal(
-			fmt.Sprintf(`(params.profile == %s && params.enforcement == %s && params.ready)`, quote(r.profile.Name), quote(string(v1alpha1.Enforce))),
-			fmt.Sprintf("pods wait until the baseline of SecurityProfile %s is in place", r.profile.Name),
-			fmt.Sprintf(`"pods in namespace " + request.namespace + %s`, quote(fmt.Sprintf(
-				" wait until the baseline of SecurityProfile %s is in place there: its NamespacePosture posture is not ready", r.profile.Name))),
+			fmt.Sprintf(`(params.profile == %s && params.enforcement == %s && params.ready && %s)`,
+				quote(r.profile.Name), quote(string(v1alpha1.Enforce)), labelled),
+			message, words("its NamespacePosture posture is not ready"),
 		)),
 	})}
 }

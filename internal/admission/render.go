@@ -71,13 +71,15 @@ type draft struct {
 	rules []admissionregistrationv1.NamedRuleWithOperations
 	// clusterScoped says that the requests have no namespace: the policy finds out by itself whether the profile governs.
 	clusterScoped bool
-	conditions    []admissionregistrationv1.MatchCondition
-	variables     []admissionregistrationv1.Variable
-	validations   []admissionregistrationv1.Validation
-	annotations   []admissionregistrationv1.AuditAnnotation
-	paramKind     *admissionregistrationv1.ParamKind
-	paramRef      *admissionregistrationv1.ParamRef
-	action        v1alpha1.AdmissionAction
+	// labelled says that it is about namespaces that bear the profile's label only, which is where Bulwark has been.
+	labelled    bool
+	conditions  []admissionregistrationv1.MatchCondition
+	variables   []admissionregistrationv1.Variable
+	validations []admissionregistrationv1.Validation
+	annotations []admissionregistrationv1.AuditAnnotation
+	paramKind   *admissionregistrationv1.ParamKind
+	paramRef    *admissionregistrationv1.ParamRef
+	action      v1alpha1.AdmissionAction
 }
 
 // policy is a draft as the API server stores it.
@@ -102,7 +104,7 @@ func (r *renderer) policy(d draft) Policy {
 		d.conditions = append([]admissionregistrationv1.MatchCondition{r.where.byName()}, d.conditions...)
 		d.variables, d.validations = r.where.unlessOutranked(d.variables, d.validations)
 		binding.Spec.MatchResources = &admissionregistrationv1.MatchResources{
-			NamespaceSelector: r.spec.NamespaceSelector.AsLabelSelector(),
+			NamespaceSelector: r.namespaceSelector(d.labelled),
 			ObjectSelector:    &metav1.LabelSelector{},
 			MatchPolicy:       ptr.To(admissionregistrationv1.Equivalent),
 		}
@@ -127,6 +129,16 @@ func (r *renderer) policy(d draft) Policy {
 		},
 		Binding: &binding,
 	}
+}
+
+func (r *renderer) namespaceSelector(labelled bool) *metav1.LabelSelector {
+	selector := r.spec.NamespaceSelector.AsLabelSelector()
+	if labelled {
+		selector.MatchExpressions = append(selector.MatchExpressions, metav1.LabelSelectorRequirement{
+			Key: v1alpha1.ProfileLabel, Operator: metav1.LabelSelectorOpIn, Values: []string{r.profile.Name},
+		})
+	}
+	return selector
 }
 
 // validationAction is that of a binding. A profile that only audits refuses nothing.

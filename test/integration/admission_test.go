@@ -87,7 +87,7 @@ var _ = Describe("A profile with rules of admission", func() {
 		EventuallyPoliced(profile)
 		EventuallyReady(profile)
 		Expect(meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionAdmission).Message).To(MatchRegexp(
-			`^7 admission policies are in force; judging the largest pod costs up to \d+ % of what the API server spends on a policy$`))
+			`^8 admission policies are in force; judging the largest pod costs up to \d+ % of what the API server spends on a policy$`))
 
 		EventuallyRefused(admin, writablePod(namespace, "bad"),
 			"readOnlyRootFilesystem: container app must set securityContext.readOnlyRootFilesystem to true (spec.workloads of SecurityProfile "+profile.Name+")")

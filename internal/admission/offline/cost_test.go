@@ -76,14 +76,14 @@ func TestTheHeaviestPodCostsLessThanTheAPIServerSpends(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, policy := range []string{"bulwark-every-rule-workloads", "bulwark-every-rule-images", "bulwark-every-rule-pods-wait-for-baseline"} {
+			for _, policy := range []string{"bulwark-every-rule-workloads", "bulwark-every-rule-images", "bulwark-every-rule-pods-wait-for-report"} {
 				cost, held := costs[policy]
 				t.Logf("%s: %d, %.1f%% of the budget", policy, cost, float64(cost)*100/celconfig.RuntimeCELCostBudget)
 				if !held || cost > celconfig.RuntimeCELCostBudget/2 {
 					t.Errorf("%s costs %d (%t), which is more than half of the budget of %d", policy, cost, held, celconfig.RuntimeCELCostBudget)
 				}
 			}
-			if len(costs) != 3 {
+			if len(costs) != 4 {
 				t.Errorf("policies that are about a pod: %v", costs)
 			}
 		})
