@@ -3,6 +3,7 @@ package integration
 import (
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -275,14 +276,15 @@ var _ = Describe("A policy of another maker that bears a name of the profile's",
 			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
 			g.Expect(profile.Status.Namespaces.Compliant).To(BeEquivalentTo(1))
 		}).Should(Succeed())
-		version := profile.ResourceVersion
+		before := profile.DeepCopy()
 		Consistently(func(g Gomega) {
 			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
-			g.Expect(profile.ResourceVersion).To(Equal(version), "the status is written though nothing is new")
+			g.Expect(profile.ResourceVersion).To(Equal(before.ResourceVersion), "written again: %s", cmp.Diff(before, profile))
 		}).Should(Succeed())
 		live := foreign.DeepCopy()
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(foreign), live)).To(Succeed())
-		Expect(live.ResourceVersion).To(Equal(foreign.ResourceVersion))
+		Expect(live.Generation).To(Equal(foreign.Generation)) // Its status is kube-controller-manager's.
+		Expect(live.ObjectMeta.Labels).To(BeEmpty())
 		Expect(admin.Delete(ctx, foreign)).To(Succeed())
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Priority = 7 })
 		EventuallyPoliced(profile)
