@@ -12,7 +12,7 @@ import (
 
 // The parts of a named image, which is a list of strings.
 const (
-	imageContainer  = "i[0]" // the container's name
+	imageContainer  = "i[0]" // the name of the container, or of the volume that is an image
 	imagePullPolicy = "i[1]" // empty if the container has none
 	imageReference  = "i[2]"
 	imageRepository = "i[3]" // the reference without tag and digest
@@ -20,11 +20,13 @@ const (
 )
 
 // imageVariables take the references of images apart, as the distribution project's grammar has them. Each variable is a list with an
-// element for each container.
+// element for each container and for each volume that is an image.
 func imageVariables() []admissionregistrationv1.Variable {
 	return []admissionregistrationv1.Variable{
 		{Name: "references", Expression: `variables.containers.map(c, ` +
-			`[string(c.name), string(c.?imagePullPolicy.orValue("")), string(c.?image.orValue(""))])`},
+			`[string(c.name), string(c.?imagePullPolicy.orValue("")), string(c.?image.orValue(""))]) + ` +
+			`variables.podSpec.?volumes.orValue([]).filter(v, has(v.image)).map(v, ` +
+			`["volume " + string(v.name), string(v.image.?pullPolicy.orValue("")), string(v.image.?reference.orValue(""))])`},
 		// What is before the first slash is a host if it looks like one.
 		{Name: "hosted", Expression: `variables.references.map(i, [i[0], i[1], ` +
 			`i[2].contains("/") && i[2].split("/")[0].matches("[.:A-Z]|^localhost$") ? i[2] : "docker.io/" + i[2]]).map(i, [i[0], i[1], ` +
@@ -43,7 +45,7 @@ func (r *renderer) images() []Policy {
 	if im == nil {
 		return nil
 	}
-	return r.podPolicy(draft{concern: "images", action: im.Action, variables: imageVariables()}, "spec.images", imageRules(im))
+	return r.podPolicy(draft{concern: images, action: im.Action, variables: imageVariables()}, "spec.images", imageRules(im))
 }
 
 func imageRules(im *v1alpha1.Images) []podRule {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
@@ -19,6 +20,9 @@ var kubernetes = []string{
 	"system:serviceaccount:kube-system:namespace-controller",
 	"system:serviceaccount:kube-system:generic-garbage-collector",
 }
+
+// finalizers are those of them that end namespaces.
+var finalizers = []string{"system:kube-controller-manager", "system:serviceaccount:kube-system:namespace-controller"}
 
 // BreakGlassAnnotation is the key of the annotation of the audit event, behind the policy's name and a slash, that says who used break-glass.
 const BreakGlassAnnotation = "break-glass"
@@ -68,7 +72,7 @@ func (r *renderer) tamperObjects() []Policy {
 	}
 	rules = append(rules, on("", []admissionregistrationv1.OperationType{admissionregistrationv1.Update}, "resourcequotas/status"))
 	return []Policy{r.tamperings(draft{
-		concern:    "tamper-objects",
+		concern:    tamperObjects,
 		rules:      rules,
 		conditions: []admissionregistrationv1.MatchCondition{r.notBy("is-not-by-bulwark-or-kubernetes", append([]string{r.cluster.Operator}, kubernetes...)...)},
 		variables: []admissionregistrationv1.Variable{
@@ -100,12 +104,12 @@ func label(object, key string) string {
 }
 
 // changed is whether an update changes what Bulwark manages of an object: of a ServiceAccount, which others have a part in, its own
-// fields, and of all else everything, the usage that a quota's status counts included.
+// fields, and of all else everything, the usage that a quota's status counts included. Of owners nobody may add one either: the
+// garbage collector would delete what has none but one that is gone.
 var changed = fmt.Sprintf(`request.kind.kind == %[1]q ? `+
 	`dyn(object).?automountServiceAccountToken != dyn(oldObject).?automountServiceAccountToken || `+
 	`[%[2]s, %[3]s].exists(k, dyn(object).metadata.?labels[?k] != dyn(oldObject).metadata.?labels[?k]) || `+
-	`dyn(object).metadata.?ownerReferences.orValue([]).filter(o, o.kind == "SecurityProfile") != `+
-	`dyn(oldObject).metadata.?ownerReferences.orValue([]).filter(o, o.kind == "SecurityProfile") : `+
+	`dyn(object).metadata.?ownerReferences != dyn(oldObject).metadata.?ownerReferences : `+
 	`["spec", "status", "rules", "roleRef", "subjects"].exists(f, dyn(object)[?f] != dyn(oldObject)[?f]) || `+
 	`["labels", "annotations", "ownerReferences", "finalizers"].exists(f, dyn(object).metadata[?f] != dyn(oldObject).metadata[?f])`,
 	"ServiceAccount", quote(v1alpha1.ProfileLabel), quote(v1alpha1.ManagedByLabel))
@@ -145,9 +149,16 @@ func (r *renderer) tamperNamespaces() []Policy {
 			quote(v1alpha1.GroupVersion.Group), quote(r.profile.Name)),
 		message: "the namespace would lose its baseline by these labels; only those who may update the profile can take it out of the selection",
 	})
+	// Whoever ends a namespace without deleting what it holds leaves a report behind that says of the next one of this name that it is ready.
+	rules = append(rules, tampering{
+		name: "finalizes",
+		holds: fmt.Sprintf(`variables.governedBefore && %[1]q in oldObject.spec.?finalizers.orValue([]) && !(%[1]q in object.spec.?finalizers.orValue([])) && `+
+			`!(request.userInfo.username in %[2]s)`, corev1.FinalizerKubernetes, list(finalizers)),
+		message: "the namespace is emptied and ended by Kubernetes alone, so that nothing of its baseline outlives it",
+	})
 	before := `oldObject == null ? {} : oldObject.metadata.?labels.orValue({})`
 	return []Policy{r.tamperings(draft{
-		concern:       "tamper-namespaces",
+		concern:       tamperNamespaces,
 		clusterScoped: true,
 		rules:         rulesOn(on("", createOrUpdate, "namespaces", "namespaces/status", "namespaces/finalize")),
 		conditions: []admissionregistrationv1.MatchCondition{
