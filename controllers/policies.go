@@ -64,17 +64,16 @@ func (p *policies) establish(ctx context.Context, profile *v1alpha1.SecurityProf
 	}
 	rendered := admission.Render(profile, p.cluster(profile, selector))
 	pass := &policing{desired: admission.Objects(rendered)}
-	var err error
-	if pass.found, err = p.labelled(ctx, profile.Name); err != nil {
-		return nil, err
-	}
 	now, err := digestOf(pass.desired)
 	if err != nil {
 		return nil, err
 	}
-	pass.cost = p.costs.of(now, profile, rendered)
 	known, established := p.inPlace[profile.Name]
 	steady := established && known == now
+	if pass.found, err = p.gather(ctx, profile.Name, pass.desired, steady); err != nil {
+		return nil, err
+	}
+	pass.cost = p.costs.of(now, profile, rendered)
 	var failures []error
 	for _, prune := range []bool{false, true} {
 		for _, d := range drift.Compare(pass.desired, pass.found, drift.Ours) {
@@ -125,6 +124,9 @@ func (p *policies) resolve(ctx context.Context, profile *v1alpha1.SecurityProfil
 		if apierrors.IsAlreadyExists(err) {
 			return p.resolveExisting(ctx, profile, pass, d.Want, steady)
 		}
+		if apierrors.IsConflict(err) { // Somebody was faster: the next pass, on what there is by then, comes at once.
+			return fmt.Errorf("correcting %s %s: %w", d.Object.Kind, d.Object.Name, err)
+		}
 		if err != nil && !(apierrors.IsNotFound(err) && d.Change == v1alpha1.Unexpected) {
 			o.state, o.err = v1alpha1.Present, err
 			p.metrics.applyFailed(profile.Name, d.Object.Kind, err)
@@ -172,17 +174,49 @@ func (p *policies) correct(ctx context.Context, d drift.Drift) error {
 	return p.client.Update(ctx, object)
 }
 
-// remove deletes exactly this object, whatever finalizer somebody has put on it.
+// remove deletes exactly this object, as it was found, whatever finalizer somebody has put on it: with one more it would stay.
 func (p *policies) remove(ctx context.Context, got baseline.Object) error {
 	if len(got.GetFinalizers()) > 0 {
-		stripped := got.DeepCopyObject().(client.Object)
+		stripped := got.DeepCopyObject().(baseline.Object)
 		stripped.SetFinalizers(nil)
 		if err := p.client.Update(ctx, stripped, client.DisableReadYourWritesConsistency); err != nil {
 			return err
 		}
+		got = stripped
 	}
-	uid := got.GetUID()
-	return p.client.Delete(ctx, got, client.Preconditions{UID: &uid}, client.DisableReadYourWritesConsistency)
+	uid, version := got.GetUID(), got.GetResourceVersion()
+	return p.client.Delete(ctx, got, client.Preconditions{UID: &uid, ResourceVersion: &version}, client.DisableReadYourWritesConsistency)
+}
+
+// gather is what bears the profile's name, what has the name of something desired, and what has been stripped of the profile's name. The last
+// two the cache does not hold: they are read from the API server, the stripped ones where it is not known that there are none, which
+// is after a start and after a change.
+func (p *policies) gather(ctx context.Context, profile string, desired []baseline.Object, steady bool) ([]baseline.Object, error) {
+	objects, err := p.labelled(ctx, profile)
+	if err != nil {
+		return nil, err
+	}
+	held, wanted := map[v1alpha1.ObjectReference]bool{}, map[v1alpha1.ObjectReference]bool{}
+	for _, o := range objects {
+		held[baseline.Reference(o)] = true
+	}
+	for _, o := range desired {
+		wanted[baseline.Reference(o)] = true
+	}
+	for _, o := range admission.Named(profile) {
+		ref := baseline.Reference(o)
+		if held[ref] || steady && !wanted[ref] {
+			continue
+		}
+		got, err := p.read(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		if got != nil && (wanted[ref] || drift.Ours(got)) {
+			objects = append(objects, got)
+		}
+	}
+	return objects, nil
 }
 
 // labelled lists the policies and bindings that bear the profile's name. They are shared with the cache.
@@ -222,25 +256,9 @@ func (p *policies) read(ctx context.Context, want baseline.Object) (baseline.Obj
 // last, so that the baseline is guarded until it is gone, and whatever the profile's deletionPolicy is: without the profile nobody would
 // say any more that a namespace is ready.
 func (p *policies) withdraw(ctx context.Context, profile *v1alpha1.SecurityProfile) error {
-	objects, err := p.labelled(ctx, profile.Name)
+	objects, err := p.gather(ctx, profile.Name, nil, false)
 	if err != nil {
 		return err
-	}
-	held := map[v1alpha1.ObjectReference]bool{}
-	for _, o := range objects {
-		held[baseline.Reference(o)] = true
-	}
-	for _, want := range admission.Objects(admission.Render(profile, admission.Cluster{})) {
-		if held[baseline.Reference(want)] {
-			continue
-		}
-		got, err := p.read(ctx, want)
-		if err != nil {
-			return err
-		}
-		if got != nil && drift.Ours(got) {
-			objects = append(objects, got)
-		}
 	}
 	for _, o := range objects {
 		if err := p.remove(ctx, o); client.IgnoreNotFound(err) != nil {

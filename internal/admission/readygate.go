@@ -28,11 +28,11 @@ func (r *renderer) readyGate() []Policy {
 	}
 	labelled := fmt.Sprintf(`namespaceObject.metadata.?labels[?%s].orValue("") == %s`, quote(v1alpha1.ProfileLabel), quote(r.profile.Name))
 	return []Policy{r.policy(draft{
-		concern:     "pods-wait-for-baseline",
+		concern:     waitForBaseline,
 		rules:       rulesOn(on("", create, "pods")),
 		validations: validations(refusal(labelled, message, words("Bulwark has not been there"))),
 	}), r.policy(draft{
-		concern:   "pods-wait-for-report",
+		concern:   waitForReport,
 		labelled:  true,
 		rules:     rulesOn(on("", create, "pods")),
 		paramKind: &admissionregistrationv1.ParamKind{APIVersion: v1alpha1.GroupVersion.String(), Kind: "NamespacePosture"},

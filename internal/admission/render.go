@@ -42,6 +42,37 @@ func Render(profile *v1alpha1.SecurityProfile, cluster Cluster) []Policy {
 		r.tamperObjects(), r.tamperNamespaces(), r.readyGate(), r.workloads(), r.services(), r.images(), r.tenantPolicies())
 }
 
+// concerns are all that there may be a policy for.
+var concerns = []string{
+	tamperObjects, tamperNamespaces, waitForBaseline, waitForReport, workloads, services, images, tenantPolicies,
+}
+
+const (
+	tamperObjects    = "tamper-objects"
+	tamperNamespaces = "tamper-namespaces"
+	waitForBaseline  = "pods-wait-for-baseline"
+	waitForReport    = "pods-wait-for-report"
+	workloads        = "workloads"
+	services         = "services"
+	images           = "images"
+	tenantPolicies   = "tenant-network-policies"
+)
+
+func nameOf(profile, concern string) string { return v1alpha1.NamePrefix + profile + "-" + concern }
+
+// Named are the empty objects of all policies that the profile of this name may ever have declared.
+func Named(profile string) []baseline.Object {
+	var policies []Policy
+	for _, concern := range concerns {
+		meta := metav1.ObjectMeta{Name: nameOf(profile, concern)}
+		policies = append(policies, Policy{
+			ValidatingAdmissionPolicy: &admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: meta},
+			Binding:                   &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: meta},
+		})
+	}
+	return Objects(policies)
+}
+
 // Objects are the objects of policies, in the order in which to apply them: a policy, and what puts it in force.
 func Objects(policies []Policy) []baseline.Object {
 	var objects []baseline.Object
@@ -85,7 +116,7 @@ type draft struct {
 // policy is a draft as the API server stores it.
 func (r *renderer) policy(d draft) Policy {
 	meta := metav1.ObjectMeta{
-		Name: v1alpha1.NamePrefix + r.profile.Name + "-" + d.concern,
+		Name: nameOf(r.profile.Name, d.concern),
 		Labels: map[string]string{
 			v1alpha1.ManagedByLabel: v1alpha1.ManagedBy,
 			v1alpha1.ProfileLabel:   r.profile.Name,

@@ -17,7 +17,7 @@ func (r *renderer) tenantPolicies() []Policy {
 		return nil
 	}
 	d := draft{
-		concern:    "tenant-network-policies",
+		concern:    tenantPolicies,
 		rules:      rulesOn(on("networking.k8s.io", createOrUpdate, "networkpolicies")),
 		conditions: append(specChanged(), r.notBy("is-not-by-bulwark", r.cluster.Operator)),
 	}

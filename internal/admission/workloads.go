@@ -21,7 +21,7 @@ func (r *renderer) workloads() []Policy {
 	rules := slices.Concat(
 		securityContextRules(w), r.resourceRules("requireRequests", w.RequireRequests), r.resourceRules("requireLimits", w.RequireLimits),
 		probeRules(w.RequireProbes), hostRules(w), tokenRules(w))
-	return r.podPolicy(draft{concern: "workloads", action: w.Action}, "spec.workloads", rules)
+	return r.podPolicy(draft{concern: workloads, action: w.Action}, "spec.workloads", rules)
 }
 
 func securityContextRules(w *v1alpha1.Workloads) []podRule {
@@ -223,7 +223,7 @@ func (r *renderer) services() []Policy {
 	said := fmt.Sprintf("allowedServiceTypes: the type of a Service must be one of %s (spec.workloads of SecurityProfile %s)",
 		words(w.AllowedServiceTypes), r.profile.Name)
 	return []Policy{r.policy(draft{
-		concern: "services", action: w.Action,
+		concern: services, action: w.Action,
 		rules:      rulesOn(on("", createOrUpdate, "services")),
 		conditions: specChanged(),
 		validations: validations(refusal(
