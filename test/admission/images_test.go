@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -136,7 +137,7 @@ var imageRules = []containerRule{{
 }}
 
 // imageScenarios are of several rules, or of rules that no single one of the above is.
-var imageScenarios = []scenario{{
+var imageScenarios = []scenario{tooLong(), {
 	name: "image-volumes", spec: "images: {allowedRegistries: [ghcr.io], denyTags: [latest], pullPolicy: Always}",
 	cases: append(ofEveryKind([]testcase{
 		pod("a volume of another registry", only(pulled("ghcr.io/x:v1", "Always"), artifact("reference: 'quay.io/x:v1', pullPolicy: Always")),
@@ -173,6 +174,21 @@ var imageScenarios = []scenario{{
 		pod("nothing is broken", only(pulled("ghcr.io/x"+digest, "Always")), ""),
 	}), pod("a tag beside the digest", only(pulled("ghcr.io/x:latest"+digest, "Always")), "denyTags: container app must")),
 }}
+
+// tooLong are more words than the API server lets through.
+func tooLong() scenario {
+	var registries []string
+	for i := range 40 {
+		registries = append(registries, "registry.example.com"+strings.Repeat("/"+strings.Repeat("a", 60), 2)+fmt.Sprint(i))
+	}
+	return scenario{
+		name: "too-long", spec: "images: {allowedRegistries: [" + strings.Join(registries, ", ") + "]}",
+		cases: ofEveryKind([]testcase{
+			pod("what is said would be too long", only(image("x")), "breaks rules of spec.images of SecurityProfile too-long, too many to list"),
+			pod("nothing is said", only(image(registries[39]+"/x")), ""),
+		}),
+	}
+}
 
 // artifact is a field of a pod spec with one volume that is an image, named data.
 func artifact(fields string) string { return "volumes: [{name: data, image: {" + fields + "}}]" }

@@ -32,6 +32,8 @@ type scenario struct {
 	outranking, protected []string
 	// held is what is in the namespace before the policies are.
 	held []func(*testing.T) *unstructured.Unstructured
+	// postures say of namespaces whether their report says that the baseline is in place; one that is not listed has no report.
+	postures map[string]bool
 	// based says that the LimitRange and the service accounts of the profile are in place.
 	based bool
 	cases []testcase
@@ -123,7 +125,7 @@ func scenarios() []scenario {
 			all = append(all, rules[i].scenario())
 		}
 	}
-	for _, more := range [][]scenario{podScenarios, resourceScenarios, imageScenarios, objectScenarios, whereScenarios, updateScenarios} {
+	for _, more := range [][]scenario{podScenarios, resourceScenarios, imageScenarios, objectScenarios, whereScenarios, updateScenarios, protectionScenarios} {
 		all = append(all, more...)
 	}
 	return all
@@ -198,6 +200,12 @@ func (st *stage) furnish(t *testing.T) {
 			o := of(t)
 			o.SetNamespace(name)
 			st.create(t, o)
+		}
+		if ready, reported := st.postures[name]; reported {
+			st.create(t, &v1alpha1.NamespacePosture{
+				ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: v1alpha1.PostureName},
+				Profile:    st.name, Enforcement: v1alpha1.Enforce, Ready: ready,
+			})
 		}
 	}
 	if !st.based {
@@ -287,6 +295,12 @@ func (st *stage) request(t *testing.T, tc testcase) request {
 	if r.namespace == nil {
 		t.Fatalf("there is no namespace %s", namespace)
 	}
+	if _, reported := st.postures[namespace]; reported {
+		r.posture = &v1alpha1.NamespacePosture{}
+		if err := st.admin.Get(st.ctx, client.ObjectKey{Namespace: namespace, Name: v1alpha1.PostureName}, r.posture); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if tc.object != nil {
 		r.object = tc.object(t)
 		r.object.SetNamespace(namespace)
@@ -301,6 +315,9 @@ func (st *stage) request(t *testing.T, tc testcase) request {
 		r.old.SetAPIVersion("v1")
 	}
 	r.old.SetKind(kind)
+	if kind == "Namespace" {
+		namespace, r.namespace = "", nil // It is in none.
+	}
 	if err := st.admin.Get(st.ctx, client.ObjectKey{Namespace: namespace, Name: name}, r.old); err != nil {
 		t.Fatal(err)
 	}

@@ -11,17 +11,28 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
-// asAdmitted is the object as policies are shown it: without nulls, as decoding drops them, and a pod that is created with what the API
-// server's other admission plugins add to it that policies ask for. A template is not changed by them.
+// asAdmitted is the object as policies are shown it: as decoded, and a pod that is created with what the API server's other admission
+// plugins add to it that policies ask for. A template is not changed by them.
 func (e *Evaluator) asAdmitted(request Request) *unstructured.Unstructured {
-	if request.Object == nil {
-		return nil
-	}
-	object := &unstructured.Unstructured{Object: withoutNulls(request.Object.Object).(map[string]any)}
-	if object.GetKind() == "Pod" && request.OldObject == nil {
+	object := decoded(request.Object)
+	if object != nil && object.GetKind() == "Pod" && request.OldObject == nil {
 		confine(object)
 		e.limit(object)
 		e.mountToken(object)
+	}
+	return object
+}
+
+// decoded is a manifest as it is once the API server has read it: without nulls, and with a spec if it is of a kind that always has one
+// and may be left out.
+func decoded(manifest *unstructured.Unstructured) *unstructured.Unstructured {
+	if manifest == nil {
+		return nil
+	}
+	object := &unstructured.Unstructured{Object: withoutNulls(manifest.Object).(map[string]any)}
+	switch object.GetKind() {
+	case "Namespace", "NetworkPolicy", "ResourceQuota", "LimitRange":
+		child(object.Object, "spec")
 	}
 	return object
 }

@@ -99,9 +99,8 @@ func HeaviestPod() *unstructured.Unstructured {
 			kind = "ephemeralContainers"
 		}
 		container := map[string]any{
-			"name": name("container", n),
-			// As long as a repository's name may be, and of no registry that is allowed.
-			"image":           "docker.io/" + name("image", n) + strings.Repeat("/"+strings.Repeat("i", longestName), 3) + ":latest",
+			"name":            name("container", n),
+			"image":           heaviestImage(n),
 			"imagePullPolicy": "Never",
 			"ports":           ports,
 			"volumeMounts":    mounts,
@@ -127,13 +126,19 @@ func HeaviestPod() *unstructured.Unstructured {
 	}}
 }
 
-// heaviestVolumes are host paths, and the mounts of them that each container has.
+// heaviestImage is as long as a repository's name may be, and of no registry that is allowed.
+func heaviestImage(n int) string {
+	return "docker.io/" + name("image", n) + strings.Repeat("/"+strings.Repeat("i", longestName), 3) + ":latest"
+}
+
+// heaviestVolumes are host paths, the mounts of them that each container has, and images.
 func heaviestVolumes() (volumes, mounts []any) {
 	for n := range 16 {
 		volumes = append(volumes, map[string]any{
 			"name": name("volume", n), "hostPath": map[string]any{"path": "/" + strings.Repeat("p", longestName) + "/" + name("path", n)},
 		})
 		mounts = append(mounts, map[string]any{"name": name("volume", n), "mountPath": fmt.Sprintf("/mnt/%d", n), "readOnly": true})
+		volumes = append(volumes, map[string]any{"name": name("artifact", n), "image": map[string]any{"reference": heaviestImage(n), "pullPolicy": "Never"}})
 	}
 	return volumes, mounts
 }

@@ -139,14 +139,14 @@ func (c *compiled) about(attributes admission.Attributes) bool {
 
 // attributes are the request as admission plugins see it.
 func (e *Evaluator) attributes(request Request) (*admission.VersionedAttributes, error) {
-	object := e.asAdmitted(request)
+	object, old := e.asAdmitted(request), decoded(request.OldObject)
 	known, operation := object, admission.Create
 	var options runtime.Object = &metav1.CreateOptions{}
 	switch {
 	case request.Object == nil && request.OldObject == nil:
 		return nil, errors.New("the request has no object")
 	case request.Object == nil:
-		known, operation, options = request.OldObject, admission.Delete, &metav1.DeleteOptions{}
+		known, operation, options = old, admission.Delete, &metav1.DeleteOptions{}
 	case request.OldObject != nil:
 		operation, options = admission.Update, &metav1.UpdateOptions{}
 	}
@@ -156,7 +156,7 @@ func (e *Evaluator) attributes(request Request) (*admission.VersionedAttributes,
 	if request.Namespace != nil {
 		namespace = request.Namespace.Name
 	}
-	record := admission.NewAttributesRecord(orNil(object), orNil(request.OldObject), kind, namespace, known.GetName(), resource,
+	record := admission.NewAttributesRecord(orNil(object), orNil(old), kind, namespace, known.GetName(), resource,
 		request.Subresource, operation, options, false, request.User)
 	versioned := &admission.VersionedAttributes{Attributes: record, VersionedKind: kind}
 	versioned.VersionedObject, versioned.VersionedOldObject = admission.NewLazyObject(record.GetObject()), admission.NewLazyObject(record.GetOldObject())

@@ -145,7 +145,7 @@ var tenant = &user.DefaultInfo{Name: "tenant", Groups: []string{user.AllAuthenti
 // holdsBack reports whether a change of a namespace's labels is refused since the namespace would lose the profile.
 func holdsBack(t *rapid.T, e *Evaluator, namespace string, was, is map[string]string) bool {
 	bearing := func(labels map[string]string) *unstructured.Unstructured {
-		u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": namespace}, "spec": map[string]any{}}}
+		u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": namespace}}}
 		if len(labels) > 0 {
 			u.SetLabels(labels)
 		}
