@@ -6,6 +6,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
@@ -21,6 +23,7 @@ type Metrics struct {
 	contests       *prometheus.CounterVec
 	findings       *prometheus.GaugeVec
 	breakGlass     *prometheus.CounterVec
+	admission      *prometheus.GaugeVec
 }
 
 // NewMetrics makes the metrics and registers them.
@@ -63,9 +66,13 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 			Name: "bulwark_break_glass_total",
 			Help: "Changes of what tamper protection guards by somebody whom it does not hold, by SecurityProfile and kind of object.",
 		}, []string{"profile", "kind"}),
+		admission: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "bulwark_admission_ready",
+			Help: "Whether the admission policies of a SecurityProfile are in force and sound: 1 or 0. Without policies there is no series.",
+		}, []string{"profile"}),
 	}
 	for _, c := range []prometheus.Collector{
-		m.namespaces, m.drift, m.corrections, m.correctionTime, m.renderErrors, m.applyErrors, m.contests, m.findings, m.breakGlass,
+		m.namespaces, m.drift, m.corrections, m.correctionTime, m.renderErrors, m.applyErrors, m.contests, m.findings, m.breakGlass, m.admission,
 	} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("registering metrics: %w", err)
@@ -118,6 +125,10 @@ func (m *Metrics) summed(profile string, status *v1alpha1.SecurityProfileStatus)
 	} {
 		m.namespaces.WithLabelValues(profile, state).Set(float64(n))
 	}
+	m.admission.DeleteLabelValues(profile)
+	if ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionAdmission); ready != nil {
+		m.admission.WithLabelValues(profile).Set(map[bool]float64{true: 1}[ready.Status == metav1.ConditionTrue])
+	}
 	m.findings.DeletePartialMatch(prometheus.Labels{"profile": profile})
 	for _, f := range status.Findings {
 		m.findings.WithLabelValues(profile, string(f.ID), string(f.Severity)).Set(float64(f.Count))
@@ -128,7 +139,7 @@ func (m *Metrics) summed(profile string, status *v1alpha1.SecurityProfileStatus)
 func (m *Metrics) forget(profile string) {
 	for _, vec := range []interface {
 		DeletePartialMatch(prometheus.Labels) int
-	}{m.namespaces, m.drift, m.corrections, m.renderErrors, m.applyErrors, m.contests, m.findings, m.breakGlass} {
+	}{m.namespaces, m.drift, m.corrections, m.renderErrors, m.applyErrors, m.contests, m.findings, m.breakGlass, m.admission} {
 		vec.DeletePartialMatch(prometheus.Labels{"profile": profile})
 	}
 }

@@ -113,8 +113,10 @@ func posture() *v1alpha1.NamespacePosture {
 func profile() *v1alpha1.SecurityProfile {
 	p := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "restricted"}}
 	p.Spec.Enforcement = v1alpha1.Enforce
+	p.Spec.Protection = &v1alpha1.Protection{BreakGlassGroups: []string{"break-glass"}}
 	for _, condition := range []string{
 		v1alpha1.ConditionReady, v1alpha1.ConditionCompliant, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled,
+		v1alpha1.ConditionAdmission,
 	} {
 		p.Status.Conditions = append(p.Status.Conditions, metav1.Condition{
 			Type: condition, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonInvalid, Message: "because",
