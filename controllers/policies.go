@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/recorder"
@@ -70,7 +71,9 @@ func (p *policies) establish(ctx context.Context, profile *v1alpha1.SecurityProf
 	}
 	known, established := p.inPlace[profile.Name]
 	steady := established && known == now
-	if pass.found, err = p.gather(ctx, profile.Name, pass.desired, steady); err != nil {
+	// Where no condition speaks of policies there never were any.
+	there := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionAdmission) != nil
+	if pass.found, err = p.gather(ctx, profile.Name, pass.desired, there && !steady); err != nil {
 		return nil, err
 	}
 	pass.cost = p.costs.of(now, profile, rendered)
@@ -189,9 +192,9 @@ func (p *policies) remove(ctx context.Context, got baseline.Object) error {
 }
 
 // gather is what bears the profile's name, what has the name of something desired, and what has been stripped of the profile's name. The last
-// two the cache does not hold: they are read from the API server, the stripped ones where it is not known that there are none, which
-// is after a start and after a change.
-func (p *policies) gather(ctx context.Context, profile string, desired []baseline.Object, steady bool) ([]baseline.Object, error) {
+// two the cache does not hold: they are read from the API server, the stripped ones where there may be some, which is after a start
+// and after a change.
+func (p *policies) gather(ctx context.Context, profile string, desired []baseline.Object, stripped bool) ([]baseline.Object, error) {
 	objects, err := p.labelled(ctx, profile)
 	if err != nil {
 		return nil, err
@@ -205,7 +208,7 @@ func (p *policies) gather(ctx context.Context, profile string, desired []baselin
 	}
 	for _, o := range admission.Named(profile) {
 		ref := baseline.Reference(o)
-		if held[ref] || steady && !wanted[ref] {
+		if held[ref] || !wanted[ref] && !stripped {
 			continue
 		}
 		got, err := p.read(ctx, o)
@@ -256,7 +259,7 @@ func (p *policies) read(ctx context.Context, want baseline.Object) (baseline.Obj
 // last, so that the baseline is guarded until it is gone, and whatever the profile's deletionPolicy is: without the profile nobody would
 // say any more that a namespace is ready.
 func (p *policies) withdraw(ctx context.Context, profile *v1alpha1.SecurityProfile) error {
-	objects, err := p.gather(ctx, profile.Name, nil, false)
+	objects, err := p.gather(ctx, profile.Name, nil, true)
 	if err != nil {
 		return err
 	}

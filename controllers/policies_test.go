@@ -81,35 +81,39 @@ func TestPoliciesThatTheCacheDoesNotHoldAreFound(t *testing.T) {
 	for sentence, tc := range map[string]struct {
 		there   []baseline.Object
 		desired []baseline.Object
-		steady  bool
+		search  bool
 		want    []string
 		reads   int
 	}{
 		"what bears the profile's name costs no read": {
 			there:   []baseline.Object{policyKindNamed("workloads", ours), desired[1].DeepCopyObject().(baseline.Object)},
-			desired: desired, steady: true, want: []string{"workloads", "workloads"},
+			desired: desired, want: []string{"workloads", "workloads"},
 		},
 		"what is desired and stripped": {
 			there:   []baseline.Object{policyKindNamed("workloads", stripped)},
-			desired: desired, steady: true, want: []string{"workloads"}, reads: 2,
+			desired: desired, want: []string{"workloads"}, reads: 2,
 		},
 		"what is desired and another maker's": {
 			there:   []baseline.Object{policyKindNamed("workloads", nil)},
-			desired: desired, steady: true, want: []string{"workloads"}, reads: 2,
+			desired: desired, want: []string{"workloads"}, reads: 2,
+		},
+		"nothing that is stripped and not desired, where there is none": {
+			there:   []baseline.Object{policyKindNamed("images", stripped)},
+			desired: desired, reads: 2,
 		},
 		"what is stripped and no longer desired, after a start or a change": {
 			there:   []baseline.Object{policyKindNamed("images", stripped), policyKindNamed("services", nil)},
-			desired: desired, want: []string{"images"}, reads: 2 * 8,
+			desired: desired, search: true, want: []string{"images"}, reads: 2 * 8,
 		},
 		"what is stripped, of a profile that goes": {
-			there: []baseline.Object{policyKindNamed("images", stripped), policyKindNamed("workloads", ours)},
-			want:  []string{"images", "workloads"}, reads: 2*8 - 1,
+			there:  []baseline.Object{policyKindNamed("images", stripped), policyKindNamed("workloads", ours)},
+			search: true, want: []string{"images", "workloads"}, reads: 2*8 - 1,
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			s := &shelf{objects: tc.there}
 			p := &policies{client: s, live: s}
-			found, err := p.gather(t.Context(), profile.Name, tc.desired, tc.steady)
+			found, err := p.gather(t.Context(), profile.Name, tc.desired, tc.search)
 			if err != nil {
 				t.Fatal(err)
 			}

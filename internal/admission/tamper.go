@@ -39,11 +39,12 @@ func (r *renderer) tamperings(d draft, rules ...tampering) Policy {
 	for _, rule := range rules {
 		d.variables = append(d.variables, admissionregistrationv1.Variable{Name: rule.name, Expression: rule.holds})
 		tampers = append(tampers, "variables."+rule.name)
-		unless := "variables.breaksGlass"
+		// The authorizer is asked last: only of what would be refused.
+		expression := fmt.Sprintf("!variables.%s || variables.breaksGlass", rule.name)
 		if rule.unless != "" {
-			unless += " || " + rule.unless
+			expression += " || " + rule.unless
 		}
-		d.validations = append(d.validations, refusal(fmt.Sprintf("%s || !variables.%s", unless, rule.name),
+		d.validations = append(d.validations, refusal(expression,
 			fmt.Sprintf("%s (spec.protection.tamper of SecurityProfile %s)", rule.message, r.profile.Name), ""))
 	}
 	d.annotations = []admissionregistrationv1.AuditAnnotation{{
