@@ -162,7 +162,7 @@ var imageScenarios = []scenario{tooLong(), {
 }, {
 	name: "docker", spec: "images: {allowedRegistries: [index.docker.io]}",
 	cases: images("allowedRegistries: container app must", map[string]bool{
-		"x": true, "acme/x:v1": true, "index.docker.io/acme/x" + digest: true, "docker.io/a/b/c": true, "quay.io/x": false, "localhost/x": false,
+		"x": true, "acme/x:v1": true, "index.docker.io/acme/x" + digest: true, "docker.io/a/b/c": true, "quay.io/x": false, "localhost/x": false, "ACME/x": false,
 	}),
 }, {
 	name: "image-and-workload-rules", spec: "images: {allowedRegistries: [ghcr.io], requireDigest: true, denyTags: [latest], pullPolicy: Always}",

@@ -40,7 +40,7 @@ var resourceRules = []containerRule{{
 
 // resourceScenarios are those in which the profile's LimitRange has a part, or the kind of what is created.
 var resourceScenarios = []scenario{{
-	name: "limitrange", based: true,
+	name: "limitrange", based: true, held: heldPods(only("")),
 	spec: "limits: [{type: Container, default: {cpu: 100m}, max: {memory: 1Gi}, min: {ephemeral-storage: 1Mi}}], " +
 		"workloads: {requireRequests: [cpu, memory, ephemeral-storage], requireLimits: [cpu, memory, ephemeral-storage]}",
 	cases: []testcase{
@@ -52,6 +52,8 @@ var resourceScenarios = []scenario{{
 		pod("an init container gets what has a default", only(asked("limits: {ephemeral-storage: 1Mi}"), initially("")), "requireLimitsEphemeralStorage: container setup must"),
 		pod("a request and no limit", only(asked("requests: {cpu: 50m}, limits: {ephemeral-storage: 1Mi}")), ""),
 		pod("limits of the whole pod", only("", asked("limits: {cpu: 100m, memory: 1Gi}")), "requireLimitsEphemeralStorage: container app"),
+		// It was there before the LimitRange was.
+		{sentence: "a pod that has got nothing is changed", old: "Pod running", change: first("image", "app:v2"), want: "requireRequestsCPU: container app must"},
 		creating("a CronJob's template", "CronJob", only("", initially("")), "requireLimitsEphemeralStorage: containers app, setup"),
 	},
 }, {
