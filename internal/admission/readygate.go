@@ -13,7 +13,9 @@ import (
 // has been there, and one from then on until the namespace's report says that the baseline is.
 //
 // The API server looks for the report before it asks match conditions, and where there is none yet it refuses by itself, in words of its own
-// that name the policy. Where a name is excluded or protected there never is one: so the policy that reads it is about labelled namespaces only.
+// that name the policy. Where a name is excluded or protected there never is one: so the policy that reads it does not match these names, or,
+// where one is a glob, is about labelled namespaces only. The API server looks at a namespace anew for each policy, and in no order: where the
+// label comes between two looks neither policy may hold, and one of some hundred thousand pods that are tried in that moment gets in.
 // A report that outlived its namespace, as one does that is finalized by hand, says nothing of the next one of this name: that one bears
 // the profile's label only when Bulwark has been there.
 func (r *renderer) readyGate() []Policy {
@@ -33,7 +35,7 @@ func (r *renderer) readyGate() []Policy {
 		validations: validations(refusal(labelled, message, words("Bulwark has not been there"))),
 	}), r.policy(draft{
 		concern:   waitForReport,
-		labelled:  true,
+		reads:     true,
 		rules:     rulesOn(on("", create, "pods")),
 		paramKind: &admissionregistrationv1.ParamKind{APIVersion: v1alpha1.GroupVersion.String(), Kind: "NamespacePosture"},
 		paramRef: &admissionregistrationv1.ParamRef{

@@ -4,8 +4,10 @@ package admission
 
 import (
 	"slices"
+	"strings"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -102,8 +104,8 @@ type draft struct {
 	rules []admissionregistrationv1.NamedRuleWithOperations
 	// clusterScoped says that the requests have no namespace: the policy finds out by itself whether the profile governs.
 	clusterScoped bool
-	// labelled says that it is about namespaces that bear the profile's label only, which is where Bulwark has been.
-	labelled    bool
+	// reads says that it reads something that is only where the profile may govern.
+	reads       bool
 	conditions  []admissionregistrationv1.MatchCondition
 	variables   []admissionregistrationv1.Variable
 	validations []admissionregistrationv1.Validation
@@ -135,7 +137,7 @@ func (r *renderer) policy(d draft) Policy {
 		d.conditions = append([]admissionregistrationv1.MatchCondition{r.where.byName()}, d.conditions...)
 		d.variables, d.validations = r.where.unlessOutranked(d.variables, d.validations)
 		binding.Spec.MatchResources = &admissionregistrationv1.MatchResources{
-			NamespaceSelector: r.namespaceSelector(d.labelled),
+			NamespaceSelector: r.namespaceSelector(d.reads),
 			ObjectSelector:    &metav1.LabelSelector{},
 			MatchPolicy:       ptr.To(admissionregistrationv1.Equivalent),
 		}
@@ -162,15 +164,26 @@ func (r *renderer) policy(d draft) Policy {
 	}
 }
 
-func (r *renderer) namespaceSelector(labelled bool) *metav1.LabelSelector {
+// namespaceSelector is that of the binding. Where a policy reads something, what is left out by name must not even match, and names can be
+// left out by their label, globs cannot: then the profile's own label stands for it, at the price that another policy must tell what does
+// not bear it yet.
+func (r *renderer) namespaceSelector(reads bool) *metav1.LabelSelector {
 	selector := r.spec.NamespaceSelector.AsLabelSelector()
-	if labelled {
-		selector.MatchExpressions = append(selector.MatchExpressions, metav1.LabelSelectorRequirement{
-			Key: v1alpha1.ProfileLabel, Operator: metav1.LabelSelectorOpIn, Values: []string{r.profile.Name},
-		})
+	leftOut := slices.Concat(r.cluster.Protected, r.spec.ExcludeNamespaces)
+	if !reads || len(leftOut) == 0 {
+		return selector
 	}
+	requirement := metav1.LabelSelectorRequirement{Key: corev1.LabelMetadataName, Operator: metav1.LabelSelectorOpNotIn, Values: leftOut}
+	if slices.ContainsFunc(leftOut, isGlob) {
+		requirement = metav1.LabelSelectorRequirement{
+			Key: v1alpha1.ProfileLabel, Operator: metav1.LabelSelectorOpIn, Values: []string{r.profile.Name},
+		}
+	}
+	selector.MatchExpressions = append(selector.MatchExpressions, requirement)
 	return selector
 }
+
+func isGlob(name string) bool { return strings.ContainsAny(name, `*?[\`) }
 
 // validationAction is that of a binding. A profile that only audits refuses nothing.
 func (r *renderer) validationAction(action v1alpha1.AdmissionAction) admissionregistrationv1.ValidationAction {
