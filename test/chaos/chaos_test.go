@@ -79,8 +79,9 @@ func environment(name, byDefault string) string {
 // suite is the control plane that all seeds share, and what they come to.
 type suite struct {
 	plane  *controlplane.ControlPlane
-	admin  client.Client
 	binary string
+	// admin and root are as in world.
+	admin, root client.Client
 
 	seeds, operations       int
 	kills, injected, drifts int64
@@ -111,17 +112,24 @@ func start(t *testing.T) *suite {
 	}
 	cfg := rest.CopyConfig(plane.Config)
 	cfg.Timeout = 20 * time.Second // While etcd stands still nothing answers.
+	cfg.WarningHandler = rest.NoWarnings{}
+	cfg.Impersonate = rest.ImpersonationConfig{UserName: "chaos-root", Groups: []string{"system:masters"}}
+	root, err := client.New(cfg, client.Options{Scheme: operator.Scheme()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Impersonate = rest.ImpersonationConfig{UserName: "chaos-admin", Groups: []string{"system:masters", breakGlass}}
 	admin, err := client.New(cfg, client.Options{Scheme: operator.Scheme()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &suite{plane: plane, admin: admin, binary: binary}
+	return &suite{plane: plane, admin: admin, root: root, binary: binary}
 }
 
 // run runs one seed.
 func (s *suite) run(t *testing.T, seed uint64) {
 	w := &world{
-		ctx: t.Context(), plane: s.plane, admin: s.admin,
+		ctx: t.Context(), plane: s.plane, admin: s.admin, root: s.root,
 		model: newModel(fmt.Sprintf("c%d-", seed)), clockFile: filepath.Join(t.TempDir(), "clock"),
 	}
 	stop := s.startReplicas(t, w, seed)
@@ -190,7 +198,7 @@ func (w *world) turmoil(t *testing.T, seed uint64) (operated, struck map[string]
 	operated = map[string]int{}
 	r := rand.New(rand.NewPCG(seed, 2))
 	for pause(ctx, time.Duration(r.IntN(150))*time.Millisecond) == nil {
-		o := weighted(r, operations)
+		o := weighted(r, everyOperation)
 		skipped, err := o.do(w, r)
 		if err != nil {
 			t.Errorf("to %s: %v", o.name, err)
@@ -324,6 +332,7 @@ func (w *world) cleanUp(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	w.deletePolicies(t)
 }
 
 // retained are the objects that must outlive the profiles: the baselines of those that retain them, where no other selects.

@@ -31,16 +31,18 @@ type check struct {
 	differences []string
 
 	clusterRoles map[string]findings.Powers
+
+	policies   map[string]client.Object // admission policies and bindings, by key
+	conflicted map[string]bool          // the profiles of which another maker's bear the names
 }
 
 // differences are what the world lacks of the model, or holds beyond it.
 func (w *world) differences() ([]string, error) {
-	c := &check{
-		w: w, profiles: map[string]*v1alpha1.SecurityProfile{}, namespaces: map[string]*corev1.Namespace{},
-		reports: map[string]*v1alpha1.NamespacePosture{}, objects: map[string][]baseline.Object{},
-		pods: map[string][]*corev1.Pod{}, clusterRoles: map[string]findings.Powers{},
-	}
+	c := w.newCheck()
 	if err := c.read(); err != nil {
+		return nil, err
+	}
+	if err := c.checkPolicies(); err != nil {
 		return nil, err
 	}
 	c.checkProfiles()
@@ -49,6 +51,15 @@ func (w *world) differences() ([]string, error) {
 		return nil, err
 	}
 	return c.differences, nil
+}
+
+func (w *world) newCheck() *check {
+	return &check{
+		w: w, profiles: map[string]*v1alpha1.SecurityProfile{}, namespaces: map[string]*corev1.Namespace{},
+		reports: map[string]*v1alpha1.NamespacePosture{}, objects: map[string][]baseline.Object{},
+		pods: map[string][]*corev1.Pod{}, clusterRoles: map[string]findings.Powers{},
+		policies: map[string]client.Object{}, conflicted: map[string]bool{},
+	}
 }
 
 func (c *check) differ(format string, args ...any) {
@@ -84,10 +95,13 @@ func (c *check) read() error {
 	for i := range roles.Items {
 		draw(c.clusterRoles, &roles.Items[i], findings.ClusterRoleOf)
 	}
-	for i := range baseline.Kinds[1:] {
-		if err := c.readKind(&baseline.Kinds[1:][i]); err != nil {
+	for _, kind := range slices.Concat(baseline.Kinds[1:], baseline.AdmissionKinds) {
+		if err := c.readKind(&kind); err != nil {
 			return err
 		}
+	}
+	for _, o := range c.objects[""] {
+		c.policies[key(o.(client.Object))] = o.(client.Object)
 	}
 	return nil
 }
@@ -134,8 +148,7 @@ func (c *check) checkProfiles() {
 
 func (c *check) checkStatus(profile *v1alpha1.SecurityProfile) {
 	var want v1alpha1.NamespaceCounts
-	var total int64
-	var history []v1alpha1.DriftEntry
+	total, history := profile.Status.PolicyDriftTotal, policyDrift(profile)
 	for name, ns := range c.namespaces {
 		selecting := c.w.model.selecting(name, ns.Labels[tierLabel])
 		i := slices.IndexFunc(selecting, func(p *v1alpha1.SecurityProfile) bool { return p.Name == profile.Name })
@@ -161,7 +174,7 @@ func (c *check) checkStatus(profile *v1alpha1.SecurityProfile) {
 		c.differ("profile %s has observed generation %d of %d", profile.Name, status.ObservedGeneration, profile.Generation)
 	}
 	if status.DriftTotal != total {
-		c.differ("profile %s says that it had %d drifts, and its reports say %d", profile.Name, status.DriftTotal, total)
+		c.differ("profile %s says that it had %d drifts, and its reports and policies come to %d", profile.Name, status.DriftTotal, total)
 	}
 	c.checkHistory(profile, history)
 	c.checkConditions(profile, want)
@@ -170,8 +183,9 @@ func (c *check) checkStatus(profile *v1alpha1.SecurityProfile) {
 // checkConditions holds that the conditions follow from the counts.
 func (c *check) checkConditions(profile *v1alpha1.SecurityProfile, counts v1alpha1.NamespaceCounts) {
 	compliant := counts.Compliant == counts.Selected
-	stalled := counts.Failed+counts.Conflicted > 0
-	ready := profile.EffectiveEnforcement() == v1alpha1.Audit || !stalled && counts.Drifted+counts.Blocked == 0
+	unpoliced := c.conflicted[profile.Name]
+	stalled := unpoliced || counts.Failed+counts.Conflicted > 0
+	ready := !unpoliced && (profile.EffectiveEnforcement() == v1alpha1.Audit || !stalled && counts.Drifted+counts.Blocked == 0)
 	for condition, want := range map[string]bool{
 		v1alpha1.ConditionCompliant: compliant, v1alpha1.ConditionReady: ready,
 		v1alpha1.ConditionReconciling: !ready && !stalled, v1alpha1.ConditionStalled: !ready && stalled,
@@ -372,7 +386,7 @@ func tell(one, other map[v1alpha1.ObjectReference]v1alpha1.ObjectState) string {
 // checkForeign holds that no object of another maker was ever changed: it is at the version at which it was made.
 func (c *check) checkForeign() error {
 	for id, o := range c.w.model.foreign {
-		if o.occupies && c.w.model.mayBeAdopted(o.namespaceUID) {
+		if o.occupies && (c.w.model.mayBeAdopted(o.namespaceUID) || o.GetNamespace() == "" && adoptsPolicies(o)) {
 			continue
 		}
 		live := o.DeepCopyObject().(client.Object)
@@ -382,7 +396,7 @@ func (c *check) checkForeign() error {
 			c.differ("foreign object %s is gone", id)
 		case err != nil:
 			return err
-		case live.GetUID() != o.GetUID() || live.GetResourceVersion() != o.GetResourceVersion():
+		case !untouched(o.Object, live):
 			c.differ("foreign object %s was changed", id)
 		}
 	}

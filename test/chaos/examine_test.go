@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -13,9 +14,11 @@ import (
 // mallory is the field manager of the last tampering.
 const mallory = "chaos-mallory"
 
-// examine tampers with one object of each kind in the world at rest, and holds that each is corrected and recorded, once, with who did it.
+// examine holds in the world at rest what the API server refuses; then it tampers with one object of each kind, and holds that each is
+// corrected and recorded, once, with who did it.
 func (w *world) examine(t *testing.T) {
 	t.Helper()
+	w.probeAll(t)
 	for i := range baseline.Kinds[1:] {
 		objects, err := w.enforced(&baseline.Kinds[1:][i])
 		if err != nil {
@@ -40,7 +43,64 @@ func (w *world) examine(t *testing.T) {
 			}
 		}
 	}
+	for i := range baseline.AdmissionKinds {
+		w.examinePolicies(t, &baseline.AdmissionKinds[i])
+	}
 	w.awaitModel(t, time.Now())
+}
+
+// examinePolicies tampers with one policy or binding, of which there may be none.
+func (w *world) examinePolicies(t *testing.T, kind *baseline.Kind) {
+	t.Helper()
+	objects, err := w.labelled(kind, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range objects {
+		object, profile := o.(client.Object), &v1alpha1.SecurityProfile{ObjectMeta: objectMeta("", o.GetLabels()[v1alpha1.ProfileLabel])}
+		if w.model.profiles[profile.Name] == nil {
+			continue // A forgery.
+		}
+		if err := w.insist(func() error { return w.admin.Get(w.ctx, client.ObjectKeyFromObject(profile), profile) }); err != nil {
+			t.Fatal(err)
+		}
+		err := w.insist(func() error {
+			if err := w.admin.Get(w.ctx, client.ObjectKeyFromObject(object), object); err != nil {
+				return err
+			}
+			loosenPolicy(object)
+			return w.admin.Update(w.ctx, object, client.FieldOwner(mallory))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.awaitPolicyRecord(t, profile, baseline.Reference(o))
+		return
+	}
+}
+
+// awaitPolicyRecord waits until the tampering stands in the status, as one drift more. The clock may have been far ahead: then what is
+// new does not count among the newest.
+func (w *world) awaitPolicyRecord(t *testing.T, before *v1alpha1.SecurityProfile, ref v1alpha1.ObjectReference) {
+	t.Helper()
+	began := time.Now()
+	for {
+		var profile v1alpha1.SecurityProfile
+		err := w.admin.Get(w.ctx, client.ObjectKeyFromObject(before), &profile)
+		more := profile.Status.PolicyDriftTotal - before.Status.PolicyDriftTotal
+		told := len(profile.Status.Drift) == v1alpha1.MaxDrift || slices.ContainsFunc(policyDrift(&profile), func(e v1alpha1.DriftEntry) bool {
+			return e.Object == ref && e.Manager == mallory
+		})
+		if err == nil && more == 1 && told {
+			return
+		}
+		if more > 1 || time.Since(began) > time.Minute {
+			t.Fatalf("a tampering with %s %s is counted %d times: %v %+v", ref.Kind, ref.Name, more, err, policyDrift(&profile))
+		}
+		if err := pause(w.ctx, 100*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // enforced are the objects of the kind that enforcing profiles govern.
@@ -48,8 +108,11 @@ func (w *world) enforced(kind *baseline.Kind) ([]client.Object, error) {
 	var enforced []client.Object
 	for name, tier := range w.model.namespaces {
 		selecting := w.model.selecting(name, tier)
-		if len(selecting) == 0 || selecting[0].EffectiveEnforcement() != v1alpha1.Enforce {
+		if len(selecting) == 0 || !enforces(selecting[0]) {
 			continue
+		}
+		if kind.Kind == "NetworkPolicy" && refusesPolicy(selecting[0], true) {
+			continue // Nobody can loosen them, break-glass or not.
 		}
 		objects, err := w.labelled(kind, name)
 		if err != nil {

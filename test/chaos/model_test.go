@@ -38,6 +38,12 @@ type model struct {
 	// stripped are the objects of which somebody took away what says that they are ours, by their namespaces' UID; true for those
 	// that no report remembered then.
 	stripped map[types.UID]map[string]bool
+
+	// strippedPolicies are the admission policies and bindings of which somebody took away some of what says that they are ours, and
+	// forgedPolicies those that only say it.
+	strippedPolicies, forgedPolicies map[string]bool
+	// policyDrifts is the most drift of policies that each profile has ever counted, by its UID.
+	policyDrifts map[types.UID]int64
 }
 
 // foreignObject is an object that nobody but its maker may change.
@@ -53,6 +59,7 @@ func newModel(prefix string) *model {
 		prefix: prefix, profiles: map[string]*v1alpha1.SecurityProfile{}, namespaces: map[string]string{},
 		tiers: map[types.UID]map[string]bool{}, adopted: map[string]bool{}, foreign: map[string]foreignObject{},
 		audited: map[string]bool{}, stripped: map[types.UID]map[string]bool{},
+		strippedPolicies: map[string]bool{}, forgedPolicies: map[string]bool{}, policyDrifts: map[types.UID]int64{},
 	}
 }
 
@@ -141,13 +148,16 @@ func (m *model) selecting(name, tier string) []*v1alpha1.SecurityProfile {
 			selecting = append(selecting, profile)
 		}
 	}
-	slices.SortFunc(selecting, func(a, b *v1alpha1.SecurityProfile) int {
-		if a.Spec.Priority != b.Spec.Priority {
-			return int(b.Spec.Priority - a.Spec.Priority)
-		}
-		return strings.Compare(a.Name, b.Name)
-	})
+	slices.SortFunc(selecting, byRank)
 	return selecting
+}
+
+// byRank puts profiles in the order in which they govern.
+func byRank(a, b *v1alpha1.SecurityProfile) int {
+	if a.Spec.Priority != b.Spec.Priority {
+		return int(b.Spec.Priority - a.Spec.Priority)
+	}
+	return strings.Compare(a.Name, b.Name)
 }
 
 // maybe is a draw with a chance.
@@ -162,7 +172,7 @@ func randomSpec(r *rand.Rand, name string) v1alpha1.SecurityProfileSpec {
 		Enforcement:       oneOf(r, v1alpha1.Enforce, v1alpha1.Enforce, v1alpha1.Enforce, v1alpha1.Enforce, v1alpha1.Audit),
 		Priority:          r.Int32N(4),
 		DeletionPolicy:    oneOf(r, v1alpha1.Delete, v1alpha1.Delete, v1alpha1.Retain),
-		ExcludeNamespaces: []string{"default", "*-n9"},
+		ExcludeNamespaces: []string{"default", oneOf(r, "*-n9", strings.SplitAfter(name, "-")[0]+"n9")},
 		NamespaceSelector: randomSelector(r),
 		Adoption:          v1alpha1.NeverAdopt,
 		Rollout:           v1alpha1.Immediate,
@@ -196,6 +206,7 @@ func randomSpec(r *rand.Rand, name string) v1alpha1.SecurityProfileSpec {
 	if maybe(r, 0.7) {
 		spec.RBAC = randomRBAC(r)
 	}
+	drawAdmission(r, &spec)
 	return spec
 }
 

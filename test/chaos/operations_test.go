@@ -44,6 +44,9 @@ var operations = []operation{
 	{"fight over an object", 3, (*world).fight},
 }
 
+// everyOperation is what is drawn from.
+var everyOperation = slices.Concat(operations, policyOperations)
+
 func (o operation) chance() int { return o.weight }
 
 // weighted draws by weight.
@@ -96,7 +99,7 @@ func (w *world) changeProfile(name string, change func(*v1alpha1.SecurityProfile
 	change(changed)
 	w.model.declared(changed)
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	return false, w.update(profile, func() { change(profile) })
+	return false, w.update(profile, func() { w.model.notePolicyDrifts(profile); change(profile) })
 }
 
 func (w *world) deleteProfile(r *rand.Rand) (bool, error) {

@@ -14,8 +14,8 @@ import (
 	"github.com/bulwark-dev/bulwark/test/fixture"
 )
 
-// createPod creates a pod that some Pod Security level refuses, or none, and that may be too large for a LimitRange. Nothing runs it: it
-// stands for one that does.
+// createPod creates a pod that some Pod Security level or admission policy refuses, or none, and that may be too large for a LimitRange.
+// Nothing runs it: it stands for one that does.
 func (w *world) createPod(r *rand.Rand) (bool, error) {
 	name, found := pick(r, w.model.namespaces)
 	w.foreigners++
@@ -25,6 +25,9 @@ func (w *world) createPod(r *rand.Rand) (bool, error) {
 	}
 	if maybe(r, 0.5) {
 		pod.Spec.Containers[0].Resources.Limits = amount("cpu", 1+r.IntN(4))
+	}
+	if maybe(r, 0.4) {
+		harden(pod)
 	}
 	if !found {
 		return true, nil
@@ -100,7 +103,7 @@ func (w *world) fight(r *rand.Rand) (bool, error) {
 			loosen(policy)
 			return w.admin.Update(w.ctx, policy, client.FieldOwner("chaos-rival"))
 		})
-		if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+		if apierrors.IsNotFound(err) || isRefused(err) {
 			return true, nil
 		}
 		if err != nil {

@@ -116,7 +116,7 @@ func (w *world) tamper(object client.Object, change tampering) (bool, error) {
 		}
 		change(object)
 	})
-	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) || apierrors.IsInvalid(err) {
+	if apierrors.IsNotFound(err) || isRefused(err) || apierrors.IsInvalid(err) {
 		return true, nil // Gone, or going: a finalizer cannot be added to what is being deleted.
 	}
 	return false, err

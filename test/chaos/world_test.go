@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -21,9 +22,11 @@ const patience = 2 * time.Minute
 
 // world is one run: the cluster, what the model knows of it, and the operator's replicas.
 type world struct {
-	ctx        context.Context
-	plane      *controlplane.ControlPlane
-	admin      client.Client
+	ctx   context.Context
+	plane *controlplane.ControlPlane
+	// admin is in the break-glass group of all profiles, and root may do the same and is not.
+	admin, root client.Client
+
 	model      *model
 	replicas   []*replica
 	clockFile  string
@@ -49,7 +52,7 @@ func (w *world) create(o client.Object, undo func()) (skipped bool, err error) {
 		return false, nil
 	}
 	undo()
-	if apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+	if apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) || isRefused(err) {
 		return true, nil
 	}
 	return false, fmt.Errorf("creating %s: %w", key(o), err)
@@ -90,6 +93,11 @@ func (w *world) insist(call func() error) error {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// isRefused recognises refusals by admission. A policy that finds no report to look at refuses with another reason.
+func isRefused(err error) bool {
+	return apierrors.IsForbidden(err) || err != nil && strings.Contains(err.Error(), "ValidatingAdmissionPolicy '")
 }
 
 // passing recognises errors that a later try may not meet.
