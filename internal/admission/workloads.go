@@ -11,7 +11,7 @@ import (
 )
 
 // tokenPath is where Kubernetes mounts the token of a pod's service account.
-const tokenPath = "/var/run/secrets/kubernetes.io/serviceaccount"
+const tokenPath = "/var/run/secrets/kubernetes.io/serviceaccount" //nolint:gosec // It is a path, and no token.
 
 func (r *renderer) workloads() []Policy {
 	w := r.spec.Workloads

@@ -262,14 +262,14 @@ func (st *stage) wait(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", tc.sentence, err)
 			}
-			return v.Denied != "" || len(v.Warned) > 0 || st.audited(t, st.name) > 0, nil
+			return v.Denied != "" || len(v.Warned) > 0 || st.logged(t, `\"policy\":\"`+v1alpha1.NamePrefix+st.name+"-") > 0, nil
 		})
 		return
 	}
 }
 
-// audited counts what the audit log says of failures of a profile's policies.
-func (s *suite) audited(t *testing.T, profile string) int {
+// logged counts how often the API server's audit log holds a text.
+func (s *suite) logged(t *testing.T, text string) int {
 	t.Helper()
 	logs, err := filepath.Glob(filepath.Join(filepath.Dir(s.plane.Kubeconfig), "audit.log"))
 	if err != nil || len(logs) != 1 {
@@ -279,7 +279,7 @@ func (s *suite) audited(t *testing.T, profile string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.Count(string(data), `\"policy\":\"`+v1alpha1.NamePrefix+profile+"-")
+	return strings.Count(string(data), text)
 }
 
 func (st *stage) request(t *testing.T, tc testcase) request {
@@ -333,36 +333,28 @@ func (st *stage) check(t *testing.T, tc testcase) {
 	t.Helper()
 	st.sent++
 	r := st.request(t, tc)
-	before := 0
-	if st.audits() {
-		before = st.audited(t, st.name)
-	}
-	got, err := st.ask(r)
-	if err != nil {
-		t.Fatalf("the API server: %v", err)
-	}
 	violations, err := st.evaluator.Evaluate(st.ctx, offline.Request{
 		Object: r.object, OldObject: r.old, Subresource: r.subresource, Namespace: r.namespace, Posture: r.posture, User: r.user(),
 	})
 	if err != nil {
 		t.Fatalf("the evaluator: %v", err)
 	}
-	var want verdict
-	var all []string
-	for _, v := range violations {
-		all = append(all, v.Message)
-		switch {
-		case v.Action == "Warn":
-			want.Warned = append(want.Warned, said(v.Policy, v.Message))
-		case v.Action == "Deny" && (want.Denied == "" || got.Denied == said(v.Policy, v.Message)):
-			want.Denied = said(v.Policy, v.Message) // Of several policies the API server has no order.
-		case v.Action == "Audit":
-			eventually(t, "it is in the audit log", func() (bool, error) { return st.audited(t, st.name) > before, nil })
-		}
+	recorded := st.recorded(t, violations)
+	got, err := st.ask(r)
+	if err != nil {
+		t.Fatalf("the API server: %v", err)
 	}
+	for text, before := range recorded {
+		eventually(t, "the audit log holds "+text, func() (bool, error) { return st.logged(t, text) > before, nil })
+	}
+	want := verdictOf(violations, got.Denied)
 	want.Warned, got.Warned = sorted(want.Warned), sorted(got.Warned)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the evaluator and the API server do not agree (-evaluator +API server):\n%s", diff)
+	}
+	var all []string
+	for _, v := range violations {
+		all = append(all, v.Message)
 	}
 	switch words := strings.Join(all, "\n"); {
 	case tc.want == "" && words != "":
@@ -372,7 +364,30 @@ func (st *stage) check(t *testing.T, tc testcase) {
 	}
 }
 
-func (st *stage) audits() bool {
-	w := st.profile.Spec.Workloads
-	return w != nil && w.Action == v1alpha1.AuditAdmission
+// verdictOf is what the API server makes of violations. Of several policies that deny it has no order, and passes on any.
+func verdictOf(violations []offline.Violation, passedOn string) verdict {
+	var v verdict
+	for _, violation := range violations {
+		words := said(violation.Policy, violation.Message)
+		switch {
+		case violation.Action == "Warn":
+			v.Warned = append(v.Warned, words)
+		case violation.Action == "Deny" && (v.Denied == "" || words == passedOn):
+			v.Denied = words
+		}
+	}
+	return v
+}
+
+// recorded is how often the audit log holds, so far, what violations say that are only audited.
+func (st *stage) recorded(t *testing.T, violations []offline.Violation) map[string]int {
+	t.Helper()
+	counts := map[string]int{}
+	for _, v := range violations {
+		if v.Action == "Audit" {
+			text := `\"message\":\"` + v.Message + `\",\"policy\":\"` + v.Policy + `\"`
+			counts[text] = st.logged(t, text)
+		}
+	}
+	return counts
 }

@@ -139,7 +139,7 @@ func child(parent map[string]any, field string) map[string]any {
 }
 
 // tokenPath is where Kubernetes mounts the token of a pod's service account.
-const tokenPath = "/var/run/secrets/kubernetes.io/serviceaccount"
+const tokenPath = "/var/run/secrets/kubernetes.io/serviceaccount" //nolint:gosec // It is a path, and no token.
 
 // mountToken mounts the token of the pod's service account, as the admission plugin ServiceAccount does, unless the pod says not to or
 // the profile says so of the service account. One that the profile does not speak of mounts it, as is Kubernetes' default.
