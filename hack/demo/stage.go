@@ -74,9 +74,24 @@ func (s *stage) show(ctx context.Context, args string) error {
 	return nil
 }
 
-// refused runs kubectl and checks that the API server refuses it in these words.
+// refused runs kubectl and checks that the API server refuses it in these words. A policy is asked a second or two after it was
+// written: the command is run dry until then, which does no harm.
 func (s *stage) refused(ctx context.Context, args, words string) error {
-	out, err := s.kubectl(ctx, args)
+	command, input, piped := strings.Cut(args, stdin)
+	dry := command + " --dry-run=server"
+	if piped {
+		dry += stdin + input
+	}
+	var out string
+	err := s.poll(ctx, fmt.Sprintf("kubectl %s to be refused with %q", dry, words), func() (refused bool) {
+		var err error
+		out, err = s.kubectl(ctx, dry)
+		return err != nil && strings.Contains(out, words)
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	out, err = s.kubectl(ctx, args)
 	s.print(args, out)
 	if err == nil || !strings.Contains(out, words) {
 		return fmt.Errorf("kubectl %s was not refused with %q", args, words)
@@ -121,13 +136,24 @@ func (s *stage) poll(ctx context.Context, what string, good func() bool) error {
 	return nil
 }
 
+// stdin is before what kubectl is given to read, as shells have it.
+const stdin = " <<< "
+
 func (s *stage) kubectl(ctx context.Context, args string) (string, error) {
-	out, err := s.plane.Kubectl(ctx, fields(args)...).CombinedOutput()
+	args, input, _ := strings.Cut(args, stdin)
+	cmd := s.plane.Kubectl(ctx, fields(args)...)
+	cmd.Stdin = strings.NewReader(input)
+	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
 
 func (s *stage) print(args, out string) {
-	fmt.Fprintf(s.out, "$ kubectl %s\n%s", quoted(fields(args)), out)
+	args, input, piped := strings.Cut(args, stdin)
+	fmt.Fprintf(s.out, "$ kubectl %s", quoted(fields(args)))
+	if piped {
+		fmt.Fprintf(s.out, "%s%s", stdin, quoted([]string{input}))
+	}
+	fmt.Fprintf(s.out, "\n%s", out)
 	if !strings.HasSuffix(out, "\n") {
 		fmt.Fprintln(s.out)
 	}
