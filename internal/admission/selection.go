@@ -39,10 +39,8 @@ func (g *governance) unlessOutranked(
 	if len(g.outranking) == 0 {
 		return variables, validations
 	}
-	own := []admissionregistrationv1.Variable{
-		{Name: "namespaceLabels", Expression: "namespaceObject.metadata.?labels.orValue({})"},
-		{Name: "outranked", Expression: g.outranked("variables.namespaceLabels", "request.namespace")},
-	}
+	own := []admissionregistrationv1.Variable{{Name: "namespaceLabels", Expression: "namespaceObject.metadata.?labels.orValue({})"}}
+	own = append(own, g.outranked("outranked", "variables.namespaceLabels", "request.namespace")...)
 	wrapped := slices.Clone(validations)
 	for i := range wrapped {
 		wrapped[i].Expression = "variables.outranked || " + wrapped[i].Expression
@@ -50,21 +48,25 @@ func (g *governance) unlessOutranked(
 	return append(own, variables...), wrapped
 }
 
-// governs is whether the profile governs the namespace of this name and these labels.
-func (g *governance) governs(labels, name string) string {
-	conditions := []string{"!" + matchesGlobs(name, g.protected), selects(g.profile, labels, name)}
-	if len(g.outranking) > 0 {
-		conditions = append(conditions, "!"+g.outranked(labels, name))
-	}
-	return all(conditions)
+// governs are variables, of which the last has the given name and is whether the profile governs the namespace of this name and these
+// labels, if there is one.
+func (g *governance) governs(variable, exists, labels, name string) []admissionregistrationv1.Variable {
+	outranked := "outranked" + variable
+	conditions := []string{exists, "!" + matchesGlobs(name, g.protected), selects(g.profile, labels, name), "!variables." + outranked}
+	return append(g.outranked(outranked, labels, name), admissionregistrationv1.Variable{Name: variable, Expression: all(conditions)})
 }
 
-func (g *governance) outranked(labels, name string) string {
+// outranked are variables, of which the last has the given name and is whether another profile governs. There is one for each profile, since
+// the API server bounds the length of an expression.
+func (g *governance) outranked(variable, labels, name string) []admissionregistrationv1.Variable {
+	var variables []admissionregistrationv1.Variable
 	var selecting []string
-	for _, p := range g.outranking {
-		selecting = append(selecting, selects(p, labels, name))
+	for i, p := range g.outranking {
+		by := fmt.Sprintf("%sBy%d", variable, i)
+		variables = append(variables, admissionregistrationv1.Variable{Name: by, Expression: selects(p, labels, name)})
+		selecting = append(selecting, "variables."+by)
 	}
-	return some(selecting)
+	return append(variables, admissionregistrationv1.Variable{Name: variable, Expression: some(selecting)})
 }
 
 // selects is whether a profile selects the namespace of this name and these labels, protected ones aside.

@@ -2,6 +2,7 @@ package admission
 
 import (
 	"fmt"
+	"slices"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -166,13 +167,13 @@ func (r *renderer) tamperNamespaces() []Policy {
 			{Name: "namespace-is-not-protected", Expression: "!" + matchesGlobs(name, r.cluster.Protected)},
 			r.notBy("is-not-by-bulwark", r.cluster.Operator),
 		},
-		variables: []admissionregistrationv1.Variable{
+		variables: slices.Concat([]admissionregistrationv1.Variable{
 			{Name: "labelsNow", Expression: `object.metadata.?labels.orValue({})`},
 			{Name: "labelsBefore", Expression: before},
 			{Name: "profileNow", Expression: fmt.Sprintf(`variables.labelsNow[?%s].orValue("")`, quote(v1alpha1.ProfileLabel))},
 			{Name: "profileBefore", Expression: fmt.Sprintf(`variables.labelsBefore[?%s].orValue("")`, quote(v1alpha1.ProfileLabel))},
-			{Name: "governedNow", Expression: r.where.governs("variables.labelsNow", name)},
-			{Name: "governedBefore", Expression: "oldObject != null && " + r.where.governs("variables.labelsBefore", name)},
 		},
+			r.where.governs("governedNow", "true", "variables.labelsNow", name),
+			r.where.governs("governedBefore", "oldObject != null", "variables.labelsBefore", name)),
 	}, rules...)}
 }
