@@ -133,6 +133,12 @@ func (r *renderer) policy(d draft) Policy {
 			ValidationActions: []admissionregistrationv1.ValidationAction{r.validationAction(d.action)},
 		},
 	}
+	matches := &metav1.LabelSelector{}
+	if d.reads {
+		// Until the API server knows the kind that is read, it refuses what the policy matches, whatever the binding says: after each of
+		// its starts for some seconds, and without the CRD for ever.
+		matches = r.namespaceSelector(true)
+	}
 	if !d.clusterScoped {
 		d.conditions = append([]admissionregistrationv1.MatchCondition{r.where.byName()}, d.conditions...)
 		d.variables, d.validations = r.where.unlessOutranked(d.variables, d.validations)
@@ -148,7 +154,7 @@ func (r *renderer) policy(d draft) Policy {
 			Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
 				ParamKind: d.paramKind,
 				MatchConstraints: &admissionregistrationv1.MatchResources{
-					NamespaceSelector: &metav1.LabelSelector{},
+					NamespaceSelector: matches,
 					ObjectSelector:    &metav1.LabelSelector{},
 					ResourceRules:     d.rules,
 					MatchPolicy:       ptr.To(admissionregistrationv1.Equivalent),
