@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -74,8 +75,8 @@ func (w *world) probeAll(t *testing.T) {
 		len(w.model.namespaces), governed, guarded, refused, admitted)
 }
 
-// outOfForce are the profiles of which policies are another maker's, and a policy that was stripped of all that says whose it is, if there
-// is one: it may refuse something to this day.
+// outOfForce are the profiles of which policies are another maker's, and a policy that was stripped of all that says whose it is and is
+// bound, if there is one: it may refuse something to this day.
 func (w *world) outOfForce(t *testing.T) (conflicted map[string]bool, stray string) {
 	t.Helper()
 	c := w.newCheck()
@@ -87,7 +88,12 @@ func (w *world) outOfForce(t *testing.T) (conflicted map[string]bool, stray stri
 		t.Fatal(err)
 	}
 	for id := range w.model.strippedPolicies {
-		if o := c.policies[id]; o != nil && !drift.Ours(o.(baseline.Object)) && !strings.Contains(id, forgedName) {
+		policy, ok := c.policies[id].(*admissionregistrationv1.ValidatingAdmissionPolicy)
+		if !ok || drift.Ours(policy) {
+			continue
+		}
+		binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: objectMeta("", policy.Name)}
+		if c.policies[key(binding)] != nil && !strings.Contains(id, forgedName) {
 			stray = id
 		}
 	}
