@@ -108,21 +108,8 @@ func digestOf(objects []baseline.Object) (digest, error) {
 
 // resolve decides on one drift, corrects it if it is to be, and says so.
 func (p *policies) resolve(ctx context.Context, profile *v1alpha1.SecurityProfile, pass *policing, d drift.Drift, steady bool) error {
-	o := outcome{Drift: d, state: v1alpha1.Corrected, by: drift.Attribution{}}
-	if d.Got != nil {
-		o.by = drift.Attribute(d.Got.GetManagedFields(), d.Fields)
-	}
-	// What differs since the profile, another that outranks it or the operator changed is no drift. After a restart that is not known:
-	// what somebody else has set is drift then, and so is what is missing of what was in place.
-	o.recorded = d.Foreign || steady || inForce(profile) && (d.Change == v1alpha1.Missing || o.by.Manager != "")
-	switch o.wait = p.contests.wait("", &d, p.clock.Now()); {
-	case d.Foreign && !profile.Adopts():
-		o.state, o.wait = v1alpha1.Conflict, 0
-		pass.comeBack(p.recheck)
-	case o.wait > 0 && o.recorded && d.Change != v1alpha1.Unexpected:
-		o.state = v1alpha1.Contested
-		pass.comeBack(o.wait)
-	default:
+	o := p.judge(profile, d, steady)
+	if o.state == v1alpha1.Corrected {
 		err := p.correct(ctx, d)
 		if apierrors.IsAlreadyExists(err) {
 			return p.resolveExisting(ctx, profile, pass, d.Want, steady)
@@ -130,13 +117,13 @@ func (p *policies) resolve(ctx context.Context, profile *v1alpha1.SecurityProfil
 		if apierrors.IsConflict(err) { // Somebody was faster: the next pass, on what there is by then, comes at once.
 			return fmt.Errorf("correcting %s %s: %w", d.Object.Kind, d.Object.Name, err)
 		}
-		if err != nil && !(apierrors.IsNotFound(err) && d.Change == v1alpha1.Unexpected) {
-			o.state, o.err = v1alpha1.Present, err
-			p.metrics.applyFailed(profile.Name, d.Object.Kind, err)
-		}
+		p.note(profile, &o, err)
 	}
-	if o.state == v1alpha1.Corrected && o.recorded && d.Change != v1alpha1.Unexpected {
-		p.contests.corrected("", &d, p.clock.Now())
+	switch o.state {
+	case v1alpha1.Conflict:
+		pass.comeBack(p.recheck)
+	case v1alpha1.Contested:
+		pass.comeBack(o.wait)
 	}
 	pass.outcomes = append(pass.outcomes, o)
 	p.announce(profile, &o)
@@ -144,6 +131,43 @@ func (p *policies) resolve(ctx context.Context, profile *v1alpha1.SecurityProfil
 		return fmt.Errorf("correcting %s %s: %w", d.Object.Kind, d.Object.Name, o.err)
 	}
 	return nil
+}
+
+// judge is what shall become of a drift, and whether it is one at all.
+//
+// What differs since the profile, another that outranks it or the operator changed is none. After a restart that is not known: what somebody
+// else has set is drift then, and so is what is missing of what was in place.
+func (p *policies) judge(profile *v1alpha1.SecurityProfile, d drift.Drift, steady bool) outcome {
+	o := outcome{Drift: d, state: v1alpha1.Corrected}
+	if d.Got != nil {
+		o.by = drift.Attribute(d.Got.GetManagedFields(), d.Fields)
+	}
+	o.recorded = d.Foreign || steady || inForce(profile) && (d.Change == v1alpha1.Missing || o.by.Manager != "")
+	if d.Foreign && !profile.Adopts() {
+		o.state = v1alpha1.Conflict
+		return o
+	}
+	if o.recorded && d.Change != v1alpha1.Unexpected {
+		o.wait = p.contests.wait("", &d, p.clock.Now())
+	}
+	if o.wait > 0 {
+		o.state = v1alpha1.Contested
+	}
+	return o
+}
+
+// note takes down what became of a correction. What should not exist and is gone already is corrected.
+func (p *policies) note(profile *v1alpha1.SecurityProfile, o *outcome, err error) {
+	if o.Change == v1alpha1.Unexpected {
+		err = client.IgnoreNotFound(err)
+	}
+	switch {
+	case err != nil:
+		o.state, o.err = v1alpha1.Present, err
+		p.metrics.applyFailed(profile.Name, o.Object.Kind, err)
+	case o.recorded && o.Change != v1alpha1.Unexpected:
+		p.contests.corrected("", &o.Drift, p.clock.Now())
+	}
 }
 
 // resolveExisting is for the object that was thought to be missing, since it does not bear the label by which the cache holds it.

@@ -19,7 +19,7 @@ import (
 
 // bearOn sets what the pass over the policies means for the profile: the condition AdmissionReady, and, where they could not be put in
 // force, that the profile is not ready. Without a pass, or if it was skipped, the condition stays what it was.
-func (p *policing) bearOn(profile *v1alpha1.SecurityProfile, status *v1alpha1.SecurityProfileStatus, hold []metav1.Condition, now time.Time) []metav1.Condition {
+func (p *policing) bearOn(status *v1alpha1.SecurityProfileStatus, hold []metav1.Condition, now time.Time) []metav1.Condition {
 	if p == nil || p.skipped {
 		return hold
 	}

@@ -67,7 +67,7 @@ func summarize(
 		Drift:              t.drift,
 	}
 	policing.recordDrift(profile, status, now)
-	setConditions(status, policing.bearOn(profile, status, t.conditions(profile), now), now)
+	setConditions(status, policing.bearOn(status, t.conditions(profile), now), now)
 	return status
 }
 

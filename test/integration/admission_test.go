@@ -317,7 +317,7 @@ var _ = Describe("Break-glass", func() {
 		Eventually(func(g Gomega) {
 			g.Expect(loosened(impersonating("on-call", "system:masters", fixture.BreakGlass))).To(Succeed())
 			g.Expect(metric("bulwark_break_glass_total", "profile", profile.Name)).To(BeNumerically(">", 0))
-		}).WithPolling(2*time.Second).WithTimeout(30*time.Second).Should(Succeed())
+		}).WithPolling(2 * time.Second).WithTimeout(30 * time.Second).Should(Succeed())
 		EventuallyEstablished(profile, namespace)
 		Eventually(func() []string { return eventReasons("SecurityProfile", profile.Name) }).Should(ContainElement(v1alpha1.EventBreakGlass))
 		err := loosened(impersonating("mallory", "system:masters"))
