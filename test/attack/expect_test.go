@@ -1,0 +1,154 @@
+package attack
+
+import (
+	"fmt"
+	"strconv"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/drift"
+)
+
+// Get reads an object as an administrator.
+func Get[T client.Object](o T, namespace, name string) T {
+	GinkgoHelper()
+	Expect(admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, o)).To(Succeed())
+	return o
+}
+
+// Managed are the live objects of a namespace that bear Bulwark's label, and the namespace itself.
+func Managed(g Gomega, namespace string) []baseline.Object {
+	GinkgoHelper()
+	ns := &corev1.Namespace{}
+	g.Expect(admin.Get(ctx, client.ObjectKey{Name: namespace}, ns)).To(Succeed())
+	objects := []baseline.Object{ns}
+	for _, list := range []client.ObjectList{
+		&networkingv1.NetworkPolicyList{}, &corev1.LimitRangeList{}, &corev1.ResourceQuotaList{},
+		&corev1.ServiceAccountList{}, &rbacv1.RoleList{}, &rbacv1.RoleBindingList{},
+	} {
+		g.Expect(admin.List(ctx, list, client.InNamespace(namespace), client.HasLabels{v1alpha1.ProfileLabel})).To(Succeed())
+		items, err := meta.ExtractList(list)
+		g.Expect(err).NotTo(HaveOccurred())
+		for _, item := range items {
+			objects = append(objects, item.(baseline.Object))
+		}
+	}
+	return objects
+}
+
+// Picture is what a namespace holds of its baseline, down to the resourceVersion by which each write can be told, and what its report
+// says. What Kubernetes and tenants may write beside it is left out: a quota's usage, and the fields of a Namespace that nobody manages.
+func Picture(namespace string) map[string]any {
+	GinkgoHelper()
+	picture := map[string]any{}
+	for _, o := range Managed(Default, namespace) {
+		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
+		Expect(err).NotTo(HaveOccurred())
+		switch o := o.(type) {
+		case *corev1.ResourceQuota:
+			delete(content, "status")
+			delete(content["metadata"].(map[string]any), "resourceVersion")
+			delete(content["metadata"].(map[string]any), "managedFields")
+		case *corev1.Namespace:
+			content = map[string]any{"uid": o.UID, "labels": o.Labels, "finalizers": o.Finalizers, "spec": o.Spec, "phase": o.Status.Phase}
+		}
+		picture[fmt.Sprintf("%T %s", o, o.GetName())] = content
+	}
+	report := Get(&v1alpha1.NamespacePosture{}, namespace, v1alpha1.PostureName)
+	picture["report"] = []any{report.UID, report.Labels, report.Profile, report.Enforcement, report.Ready, report.Objects, report.DriftTotal}
+	return picture
+}
+
+// EventuallyEstablished waits until a namespace holds exactly what the profile declares, and its report says so.
+func EventuallyEstablished(profile *v1alpha1.SecurityProfile, namespace string) {
+	GinkgoHelper()
+	Eventually(func(g Gomega) {
+		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
+		g.Expect(differences(g, profile, namespace)).To(BeEmpty())
+		report := &v1alpha1.NamespacePosture{}
+		g.Expect(admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: v1alpha1.PostureName}, report)).To(Succeed())
+		g.Expect(report.Profile).To(Equal(profile.Name))
+		g.Expect(report.ProfileGeneration).To(Equal(profile.Generation))
+		g.Expect(report.Ready).To(BeTrue(), "%v", report.Objects)
+	}).Should(Succeed())
+}
+
+// differences are what the namespace's live objects lack of the baseline, or hold beyond it.
+func differences(g Gomega, profile *v1alpha1.SecurityProfile, namespace string) []string {
+	GinkgoHelper()
+	var differences []string
+	for _, d := range drift.Compare(baseline.Render(profile, namespace), Managed(g, namespace), drift.Ours) {
+		differences = append(differences, fmt.Sprint(d.Change, " ", d.Object.Kind, " ", d.Object.Name, " ", d.Fields))
+	}
+	return differences
+}
+
+// EventuallyInForce waits until the profile's policies are there and the API server asks each of them: it takes up what is new within
+// a second or two.
+func EventuallyInForce(profile *v1alpha1.SecurityProfile) {
+	GinkgoHelper()
+	Eventually(func(g Gomega) {
+		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
+		condition := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionAdmission)
+		g.Expect(condition).NotTo(BeNil(), "%v", profile.Status.Conditions)
+		g.Expect(condition.Status).To(Equal(metav1.ConditionTrue), "%s: %s", condition.Reason, condition.Message)
+	}).Should(Succeed())
+	asMallory, asCreator := mallory.client(), creator.client()
+	openedUp := policy("probe", ingressFrom())
+	latest := compliantPod(shop, "probe", image(registry+"/app:latest"))
+	writable := compliantPod(shop, "probe", writableRoot)
+	for concern, request := range map[string]func() error{
+		"tamper-objects":          func() error { return asMallory.Delete(ctx, defaultDeny(), client.DryRunAll) },
+		"tamper-namespaces":       func() error { return asCreator.Create(ctx, forgedNamespace(), client.DryRunAll) },
+		"images":                  func() error { return asMallory.Create(ctx, latest.DeepCopy(), client.DryRunAll) },
+		"workloads":               func() error { return asMallory.Create(ctx, writable.DeepCopy(), client.DryRunAll) },
+		"services":                func() error { return asMallory.Create(ctx, nodePort(), client.DryRunAll) },
+		"tenant-network-policies": func() error { return asMallory.Create(ctx, openedUp.DeepCopy(), client.DryRunAll) },
+	} {
+		Eventually(request).Should(MatchError(ContainSubstring("bulwark-"+profile.Name+"-"+concern)), concern)
+	}
+}
+
+// EventuallyGone waits until the API server does not know the object.
+func EventuallyGone(o client.Object) {
+	GinkgoHelper()
+	Eventually(func() bool {
+		return apierrors.IsNotFound(admin.Get(ctx, client.ObjectKeyFromObject(o), o.DeepCopyObject().(client.Object)))
+	}).Should(BeTrue(), "%T %s is still there", o, o.GetName())
+}
+
+// revision is when, in the order of all writes, the object was last written.
+func revision(o client.Object) uint64 {
+	GinkgoHelper()
+	n, err := strconv.ParseUint(o.GetResourceVersion(), 10, 64)
+	Expect(err).NotTo(HaveOccurred())
+	return n
+}
+
+// ExpectBaselineBefore checks that everything of the baseline was in place when the pod was made: each object was last written before
+// it, a quota, of which usage is written ever again, was made before, and the pod got what the LimitRange gives.
+func ExpectBaselineBefore(pod *corev1.Pod) {
+	GinkgoHelper()
+	Expect(differences(Default, fortress, pod.Namespace)).To(BeEmpty())
+	for _, o := range Managed(Default, pod.Namespace) {
+		if quota, ok := o.(*corev1.ResourceQuota); ok {
+			Expect(quota.CreationTimestamp.Time).NotTo(BeTemporally(">", pod.CreationTimestamp.Time))
+			continue
+		}
+		Expect(revision(o.(client.Object))).To(BeNumerically("<", revision(pod)), "%T %s was not yet in place", o, o.GetName())
+	}
+	Expect(pod.Spec.Containers[0].Resources.Limits.Cpu().String()).To(Equal("200m"))
+	report := Get(&v1alpha1.NamespacePosture{}, pod.Namespace, v1alpha1.PostureName)
+	Expect(report.Ready).To(BeTrue())
+}

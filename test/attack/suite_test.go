@@ -1,0 +1,115 @@
+// Package attack lets tenants with too many permissions try to weaken, forge, strip, race or get around the baseline of a profile that
+// has everything switched on, on a real control plane. docs/security.md lists what comes of it.
+package attack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/operator"
+	"github.com/bulwark-dev/bulwark/test/controlplane"
+)
+
+var (
+	ctx          context.Context
+	plane        *controlplane.ControlPlane
+	admin        client.Client
+	operatorConf *rest.Config
+	bulwark      *runningOperator
+	fortress     *v1alpha1.SecurityProfile
+)
+
+const (
+	// shop is the governed namespace that most attacks are on. None leaves a trace there.
+	shop = "shop"
+	// annex is the governed namespace of those whose traces are undone.
+	annex = "annex"
+	// outside is a namespace that no profile selects.
+	outside = "outside"
+)
+
+func TestAttack(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "attack")
+}
+
+var _ = BeforeSuite(func() {
+	logf.SetLogger(zap.New(zap.WriteTo(GinkgoWriter), zap.UseDevMode(true)))
+	SetDefaultEventuallyTimeout(20 * time.Second)
+	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
+
+	var cancel context.CancelFunc
+	ctx, cancel = context.WithCancel(context.Background())
+	DeferCleanup(cancel)
+
+	var err error
+	plane, err = controlplane.Start(ctx)
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() error { return plane.Stop() })
+	Expect(plane.Install(ctx)).To(Succeed())
+	plane.Config.WarningHandler = rest.NoWarnings{}
+
+	admin, err = client.New(plane.Config, client.Options{Scheme: operator.Scheme()})
+	Expect(err).NotTo(HaveOccurred())
+	operatorConf, err = plane.OperatorConfig(ctx)
+	Expect(err).NotTo(HaveOccurred())
+
+	bulwark = startOperator()
+	DeferCleanup(func() { bulwark.stop() })
+
+	fortress = everything()
+	Expect(admin.Create(ctx, fortress)).To(Succeed())
+	for _, namespace := range []string{shop, annex} {
+		Expect(admin.Create(ctx, selected(namespace))).To(Succeed())
+	}
+	Expect(admin.Create(ctx, unselected(outside))).To(Succeed())
+	grantTooMuch()
+	for _, namespace := range []string{shop, annex} {
+		EventuallyEstablished(fortress, namespace)
+	}
+	EventuallyInForce(fortress)
+	Expect(admin.Create(ctx, compliantPod(shop, standing))).To(Succeed())
+})
+
+// runningOperator is an operator in this process.
+type runningOperator struct {
+	cancel context.CancelFunc
+	done   chan error
+}
+
+func startOperator() *runningOperator {
+	running, cancel := context.WithCancel(ctx)
+	o := &runningOperator{cancel: cancel, done: make(chan error, 1)}
+	go func() {
+		o.done <- operator.Run(running, operatorConf, operator.Options{
+			Namespace:           v1alpha1.OperatorNamespace,
+			Concurrency:         8,
+			MetricsAddress:      "0",
+			HealthAddress:       "0",
+			Registry:            prometheus.NewRegistry(),
+			Logger:              logf.Log,
+			SeveralInOneProcess: true,
+		})
+	}()
+	return o
+}
+
+func (o *runningOperator) stop() {
+	GinkgoHelper()
+	o.cancel()
+	if err := <-o.done; err != nil && !errors.Is(err, context.Canceled) {
+		Fail(fmt.Sprintf("the operator ended with an error: %v", err))
+	}
+}
