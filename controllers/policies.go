@@ -63,8 +63,7 @@ func (p *policies) establish(ctx context.Context, profile *v1alpha1.SecurityProf
 	if selector.AnyInvalid() {
 		return &policing{skipped: true}, nil // Whom a broken edit takes out of the order must not have its namespaces judged by another.
 	}
-	rendered := admission.Render(profile, p.cluster(profile, selector))
-	pass := &policing{desired: admission.Objects(rendered)}
+	pass := &policing{desired: admission.Objects(admission.Render(profile, p.cluster(profile, selector)))}
 	now, err := digestOf(pass.desired)
 	if err != nil {
 		return nil, err
@@ -76,7 +75,6 @@ func (p *policies) establish(ctx context.Context, profile *v1alpha1.SecurityProf
 	if pass.found, err = p.gather(ctx, profile.Name, pass.desired, there && !steady); err != nil {
 		return nil, err
 	}
-	pass.cost = p.costs.of(now, profile, rendered)
 	var failures []error
 	for _, prune := range []bool{false, true} {
 		for _, d := range drift.Compare(pass.desired, pass.found, drift.Ours) {
@@ -90,7 +88,8 @@ func (p *policies) establish(ctx context.Context, profile *v1alpha1.SecurityProf
 		return pass, err
 	}
 	p.inPlace[profile.Name] = now
-	return pass, nil
+	pass.cost, err = p.costs.of(profile, admission.Cluster{Protected: p.protected, Operator: p.operator})
+	return pass, err
 }
 
 func (p *policies) cluster(profile *v1alpha1.SecurityProfile, selector *selection.Selector) admission.Cluster {
@@ -293,6 +292,7 @@ func (p *policies) withdraw(ctx context.Context, profile *v1alpha1.SecurityProfi
 		}
 	}
 	delete(p.inPlace, profile.Name)
+	delete(p.costs.last, profile.Name)
 	return nil
 }
 

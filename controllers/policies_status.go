@@ -168,18 +168,25 @@ type costOf struct {
 	cost   policyCost
 }
 
-func (c *costs) of(now digest, profile *v1alpha1.SecurityProfile, rendered []admission.Policy) policyCost {
+// of is what the profile's policies cost where no other outranks it: to tell that another does costs next to nothing beside.
+func (c *costs) of(profile *v1alpha1.SecurityProfile, cluster admission.Cluster) (policyCost, error) {
+	rendered := admission.Render(profile, cluster)
 	if len(rendered) == 0 {
 		delete(c.last, profile.Name)
-		return policyCost{}
+		return policyCost{}, nil
+	}
+	now, err := digestOf(admission.Objects(rendered))
+	if err != nil {
+		return policyCost{}, err
 	}
 	if last, known := c.last[profile.Name]; known && last.digest == now {
-		return last.cost
+		return last.cost, nil
 	}
 	if c.last == nil {
 		c.last = map[string]costOf{}
 	}
-	percent, err := offline.Costliest(context.Background(), profile, rendered)
-	c.last[profile.Name] = costOf{digest: now, cost: policyCost{percent: percent, err: err}}
-	return c.last[profile.Name].cost
+	var cost policyCost
+	cost.percent, cost.err = offline.Costliest(context.Background(), profile, rendered)
+	c.last[profile.Name] = costOf{digest: now, cost: cost}
+	return cost, nil
 }

@@ -49,8 +49,7 @@ func (r *SecurityProfileReconciler) Reconcile(ctx context.Context, profile *v1al
 	if !deleted && controllerutil.AddFinalizer(profile, v1alpha1.Finalizer) {
 		return reconcile.Result{}, r.writeFinalizers(ctx, before, profile) // What this write leads to goes on from here.
 	}
-	began := r.Clock.Now()
-	if wait := r.throttle.wait(profile.Name, began); wait > 0 {
+	if wait := r.throttle.wait(profile.Name, r.Clock.Now()); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	look := r.report
@@ -62,7 +61,7 @@ func (r *SecurityProfileReconciler) Reconcile(ctx context.Context, profile *v1al
 		return reconcile.Result{}, err // It is not noted: to wait for the throttle would undo the back-off.
 	}
 	if controllerutil.ContainsFinalizer(profile, v1alpha1.Finalizer) {
-		r.throttle.note(profile.Name, began)
+		r.throttle.note(profile.Name, r.Clock.Now()) // From its end, when the status was written.
 	}
 	return reconcile.Result{RequeueAfter: next}, nil
 }
