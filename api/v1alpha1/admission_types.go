@@ -181,7 +181,7 @@ type PortRange struct {
 	Max int32 `json:"max"`
 }
 
-// Images are rules for the images of containers, for the same kinds and at the same times as workloads. An image without a host is
+// Images are rules for the images of containers and of volumes, for the same kinds and at the same times as workloads. An image without a host is
 // one of docker.io, and one of docker.io without a path is below library: x, x:latest and docker.io/library/x are the same.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.allowedRegistries) || has(self.denyTags) || has(self.pullPolicy) || self.?requireDigest.orValue(false)",message="images must set at least one rule"
