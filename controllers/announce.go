@@ -59,8 +59,11 @@ func (r *NamespaceReconciler) announceBreakGlass(p *pass, o outcome) {
 	if guard == nil || !guard.Tamper || p.audits() || !inForce(p.profile) {
 		return
 	}
-	ready := meta.FindStatusCondition(p.profile.Status.Conditions, v1alpha1.ConditionAdmission)
-	if r.Clock.Since(ready.LastTransitionTime.Time) < forceDelay {
+	since := meta.FindStatusCondition(p.profile.Status.Conditions, v1alpha1.ConditionAdmission).LastTransitionTime.Time
+	if changed, known := r.policyChanges.last(p.profile.Name); known {
+		since = changed
+	}
+	if r.Clock.Since(since) < forceDelay {
 		return
 	}
 	r.Metrics.brokeGlass(p.profile.Name, o.Object.Kind)

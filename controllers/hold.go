@@ -207,13 +207,24 @@ func (r *NamespaceReconciler) refusedByLevel(ctx context.Context, p *pass, want 
 		return nil, fmt.Errorf("asking what the Pod Security level of namespace %s would refuse: %w", want.Name, err)
 	}
 	refused := tightening.RefusedByLevel(warnings.texts)
-	if level, declared := findings.LevelOf(p.profile); declared && refused.Empty() && tightening.Unfinished(warnings.texts) {
-		return r.refusedByPods(ctx, p, level)
+	level, declared := findings.LevelOf(p.profile)
+	if !declared || !refused.Unnamed() && !(refused.Empty() && tightening.Unfinished(warnings.texts)) {
+		return refused, nil
 	}
-	return refused, nil
+	byPods, err := r.refusedByPods(ctx, p, level)
+	switch {
+	case err != nil:
+		return nil, err
+	case byPods.Empty():
+		return refused, nil
+	case !refused.Empty(): // It begins with the level.
+		byPods.Reasons = append(refused.Reasons[:1:1], byPods.Reasons...)
+	}
+	return byPods, nil
 }
 
-// refusedByPods holds the pods themselves against a level, where the API server has not looked at all of them.
+// refusedByPods holds the pods themselves against a level, where the API server has not looked at all of them, or has named one of many: it
+// names another each time, and the report would never be the same twice.
 func (r *NamespaceReconciler) refusedByPods(ctx context.Context, p *pass, level *findings.Level) (*tightening.Refused, error) {
 	refused := &tightening.Refused{}
 	_, err := r.eachPod(ctx, p.namespace.Name, func(pod *corev1.Pod) {

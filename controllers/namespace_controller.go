@@ -52,6 +52,8 @@ type NamespaceReconciler struct {
 	arrivals *arrivals
 	looks    *looks
 	foreign  *foreign // nil if findings are switched off
+
+	policyChanges *policyChanges
 }
 
 // pass is one reconcile of one governed namespace: what it knows before it begins, and what must wait.

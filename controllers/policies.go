@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -33,23 +34,28 @@ type policies struct {
 	protected []string
 	operator  string // the name of the user that the operator is
 	contests  *contests
+	changes   *policyChanges
 	recheck   time.Duration // of policies of another maker, which the cache does not hold
 	costs     costs
 
 	// inPlace is, by profile, a digest of what was last put in place: what differs though the declared is the same is drift.
 	inPlace map[string]digest
+	// refused is, by profile, the last pass in which the API server refused something, and when to try again.
+	refused map[string]refusedPass
 }
 
 type digest [sha256.Size]byte
 
 // policing is what one pass over the policies of a profile found and did.
 type policing struct {
-	skipped  bool // another profile cannot be read, so that nothing can be decided
 	desired  []baseline.Object
 	found    []baseline.Object // before corrections
 	outcomes []outcome
 	cost     policyCost
 	wait     time.Duration // until a look at what waits or is not watched; zero for none
+
+	ours   func(baseline.Object) bool
+	steady bool // what is declared is what was last put in place
 }
 
 func (p *policing) comeBack(after time.Duration) {
@@ -58,42 +64,110 @@ func (p *policing) comeBack(after time.Duration) {
 	}
 }
 
-// establish corrects what differs from the policies that the profile declares. The error joins those of all objects; each is tried.
+// came reports whether some outcome is such.
+func (p *policing) came(such func(*outcome) bool) bool {
+	return slices.ContainsFunc(p.outcomes, func(o outcome) bool { return such(&o) })
+}
+
+// establish corrects what differs from the policies that the profile declares. What the API server refuses is an outcome, and is tried
+// again after a growing while. An error is what a look that comes soon may not meet; then there is no pass.
 func (p *policies) establish(ctx context.Context, profile *v1alpha1.SecurityProfile, selector *selection.Selector) (*policing, error) {
-	if selector.AnyInvalid() {
-		return &policing{skipped: true}, nil // Whom a broken edit takes out of the order must not have its namespaces judged by another.
-	}
 	pass := &policing{desired: admission.Objects(admission.Render(profile, p.cluster(profile, selector)))}
 	now, err := digestOf(pass.desired)
 	if err != nil {
 		return nil, err
 	}
+	if again := p.refusedStill(profile.Name, now); again != nil {
+		return again, nil
+	}
 	known, established := p.inPlace[profile.Name]
-	steady := established && known == now
+	pass.steady = established && known == now
+	wereInForce := pass.steady || inForce(profile)
+	// Who strips a policy of all that says whose it is does not make it a stranger's.
+	pass.ours = func(o baseline.Object) bool { return drift.Ours(o) || wereInForce }
 	// Where no condition speaks of policies there never were any.
 	there := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionAdmission) != nil
-	if pass.found, err = p.gather(ctx, profile.Name, pass.desired, there && !steady); err != nil {
+	if pass.found, err = p.gather(ctx, profile.Name, pass.desired, there && !pass.steady); err != nil {
 		return nil, err
 	}
-	var failures []error
+	if err := p.correctAll(ctx, profile, pass); err != nil {
+		return nil, err
+	}
+	if pass.cost, err = p.costs.of(ctx, profile, admission.Cluster{Protected: p.protected, Operator: p.operator}); err != nil {
+		return nil, err
+	}
+	p.conclude(profile.Name, pass, now, established)
+	return pass, nil
+}
+
+// correctAll resolves each drift: what is missing or differs first, what should not exist last. The error joins those of all; each is tried.
+func (p *policies) correctAll(ctx context.Context, profile *v1alpha1.SecurityProfile, pass *policing) error {
+	var interruptions []error
 	for _, prune := range []bool{false, true} {
-		for _, d := range drift.Compare(pass.desired, pass.found, drift.Ours) {
-			if (d.Change == v1alpha1.Unexpected) != prune {
-				continue
+		for _, d := range drift.Compare(pass.desired, pass.found, pass.ours) {
+			if (d.Change == v1alpha1.Unexpected) == prune {
+				interruptions = append(interruptions, p.resolve(ctx, profile, pass, d))
 			}
-			failures = append(failures, p.resolve(ctx, profile, pass, d, steady))
 		}
 	}
-	if err := errors.Join(failures...); err != nil {
-		return pass, err
+	return errors.Join(interruptions...)
+}
+
+// conclude remembers what is in place now, or when to try again.
+func (p *policies) conclude(profile string, pass *policing, now digest, established bool) {
+	if pass.came(func(o *outcome) bool { return o.err != nil }) {
+		p.refuse(profile, now, pass)
+		return
 	}
-	p.inPlace[profile.Name] = now
-	pass.cost, err = p.costs.of(profile, admission.Cluster{Protected: p.protected, Operator: p.operator})
-	return pass, err
+	delete(p.refused, profile)
+	if pass.came(func(o *outcome) bool { return o.state == v1alpha1.Conflict }) {
+		delete(p.inPlace, profile)
+		return
+	}
+	if len(pass.outcomes) > 0 || established && !pass.steady {
+		p.changes.note(profile, p.clock.Now())
+	}
+	p.inPlace[profile] = now
+}
+
+// refusedPass is a pass in which the API server refused something.
+type refusedPass struct {
+	digest digest
+	pass   policing
+	tried  time.Time
+	wait   time.Duration
+}
+
+// refuse remembers the pass, and what it is not to do again.
+func (p *policies) refuse(profile string, now digest, pass *policing) {
+	r := refusedPass{digest: now, pass: *pass, tried: p.clock.Now(), wait: statusInterval}
+	if last, again := p.refused[profile]; again && last.digest == now {
+		r.wait = min(2*last.wait, retryMax)
+	}
+	r.pass.outcomes = slices.DeleteFunc(slices.Clone(pass.outcomes), func(o outcome) bool { return o.state == v1alpha1.Corrected })
+	p.refused[profile] = r
+	pass.comeBack(r.wait)
+}
+
+// refusedStill is the last pass if it was refused and it is too early to try again; nil if there is nothing to wait for.
+func (p *policies) refusedStill(profile string, now digest) *policing {
+	r, refused := p.refused[profile]
+	if !refused || r.digest != now {
+		return nil
+	}
+	since := p.clock.Since(r.tried)
+	if since < 0 || since >= r.wait { // The clock may have been set back.
+		return nil
+	}
+	again := r.pass
+	again.wait = r.wait - since
+	return &again
 }
 
 func (p *policies) cluster(profile *v1alpha1.SecurityProfile, selector *selection.Selector) admission.Cluster {
-	return admission.Cluster{Outranking: selector.Outranking(profile.Name), Protected: p.protected, Operator: p.operator}
+	return admission.Cluster{
+		Outranking: selector.Outranking(profile.Name), Unreadable: selector.InvalidNames(), Protected: p.protected, Operator: p.operator,
+	}
 }
 
 // digestOf tells one rendering from another.
@@ -106,14 +180,14 @@ func digestOf(objects []baseline.Object) (digest, error) {
 }
 
 // resolve decides on one drift, corrects it if it is to be, and says so.
-func (p *policies) resolve(ctx context.Context, profile *v1alpha1.SecurityProfile, pass *policing, d drift.Drift, steady bool) error {
-	o := p.judge(profile, d, steady)
+func (p *policies) resolve(ctx context.Context, profile *v1alpha1.SecurityProfile, pass *policing, d drift.Drift) error {
+	o := p.judge(profile, d, pass.steady)
 	if o.state == v1alpha1.Corrected {
 		err := p.correct(ctx, d)
 		if apierrors.IsAlreadyExists(err) {
-			return p.resolveExisting(ctx, profile, pass, d.Want, steady)
+			return p.resolveExisting(ctx, profile, pass, d.Want)
 		}
-		if apierrors.IsConflict(err) { // Somebody was faster: the next pass, on what there is by then, comes at once.
+		if interrupted(err) {
 			return fmt.Errorf("correcting %s %s: %w", d.Object.Kind, d.Object.Name, err)
 		}
 		p.note(profile, &o, err)
@@ -126,10 +200,14 @@ func (p *policies) resolve(ctx context.Context, profile *v1alpha1.SecurityProfil
 	}
 	pass.outcomes = append(pass.outcomes, o)
 	p.announce(profile, &o)
-	if o.err != nil {
-		return fmt.Errorf("correcting %s %s: %w", d.Object.Kind, d.Object.Name, o.err)
-	}
 	return nil
+}
+
+// interrupted recognises errors of a write that say nothing of what is written: somebody was faster, or the API server is busy or away.
+func interrupted(err error) bool {
+	var status apierrors.APIStatus
+	return err != nil && (!errors.As(err, &status) || apierrors.IsConflict(err) || apierrors.IsTooManyRequests(err) ||
+		apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsInternalError(err))
 }
 
 // judge is what shall become of a drift, and whether it is one at all.
@@ -170,9 +248,7 @@ func (p *policies) note(profile *v1alpha1.SecurityProfile, o *outcome, err error
 }
 
 // resolveExisting is for the object that was thought to be missing, since it does not bear the label by which the cache holds it.
-func (p *policies) resolveExisting(
-	ctx context.Context, profile *v1alpha1.SecurityProfile, pass *policing, want baseline.Object, steady bool,
-) error {
+func (p *policies) resolveExisting(ctx context.Context, profile *v1alpha1.SecurityProfile, pass *policing, want baseline.Object) error {
 	got, err := p.read(ctx, want)
 	if err != nil {
 		return err
@@ -180,8 +256,8 @@ func (p *policies) resolveExisting(
 	if got == nil {
 		return fmt.Errorf("%s appeared and vanished", describe(want))
 	}
-	for _, d := range drift.Compare([]baseline.Object{want}, []baseline.Object{got}, drift.Ours) {
-		return p.resolve(ctx, profile, pass, d, steady)
+	for _, d := range drift.Compare([]baseline.Object{want}, []baseline.Object{got}, pass.ours) {
+		return p.resolve(ctx, profile, pass, d)
 	}
 	return nil
 }
@@ -278,6 +354,16 @@ func (p *policies) read(ctx context.Context, want baseline.Object) (baseline.Obj
 	return got, nil
 }
 
+// relax deletes what judges requests for the sake of a profile that goes: it governs no namespace any more. What guards its baseline stays
+// until that is gone.
+func (p *policies) relax(ctx context.Context, profile *v1alpha1.SecurityProfile) error {
+	objects, err := p.labelled(ctx, profile.Name)
+	if err != nil {
+		return err
+	}
+	return p.removeAll(ctx, slices.DeleteFunc(objects, func(o baseline.Object) bool { return admission.Guards(profile.Name, o.GetName()) }))
+}
+
 // withdraw deletes the policies of a profile that goes: those that bear its name, and those that somebody has stripped of it. They go
 // last, so that the baseline is guarded until it is gone, and whatever the profile's deletionPolicy is: without the profile nobody would
 // say any more that a namespace is ready.
@@ -286,13 +372,22 @@ func (p *policies) withdraw(ctx context.Context, profile *v1alpha1.SecurityProfi
 	if err != nil {
 		return err
 	}
+	if err := p.removeAll(ctx, objects); err != nil {
+		return err
+	}
+	delete(p.inPlace, profile.Name)
+	delete(p.refused, profile.Name)
+	delete(p.costs.last, profile.Name)
+	p.changes.forget(profile.Name)
+	return nil
+}
+
+func (p *policies) removeAll(ctx context.Context, objects []baseline.Object) error {
 	for _, o := range objects {
 		if err := p.remove(ctx, o); client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("deleting %s: %w", describe(o), err)
 		}
 	}
-	delete(p.inPlace, profile.Name)
-	delete(p.costs.last, profile.Name)
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -18,9 +19,9 @@ import (
 )
 
 // bearOn sets what the pass over the policies means for the profile: the condition AdmissionReady, and, where they could not be put in
-// force, that the profile is not ready. Without a pass, or if it was skipped, the condition stays what it was.
+// force, that the profile is not ready. Without a pass the condition stays what it was.
 func (p *policing) bearOn(status *v1alpha1.SecurityProfileStatus, hold []metav1.Condition, now time.Time) []metav1.Condition {
-	if p == nil || p.skipped {
+	if p == nil {
 		return hold
 	}
 	if len(p.desired) == 0 && len(p.outcomes) == 0 {
@@ -71,7 +72,7 @@ func (p *policing) condition() (condition metav1.Condition, blocks bool) {
 		condition.Reason, condition.Message = v1alpha1.ReasonTypeWarnings, "kube-controller-manager warns of expressions: "+listed(warnings)
 	case p.cost.err != nil:
 		condition.Reason, condition.Message = v1alpha1.ReasonTooCostly,
-			"the API server would refuse large pods, since judging one costs too much: "+cut(p.cost.err.Error())
+			"the API server would refuse the largest pods, since it cannot judge one: "+cut(p.cost.err.Error())
 	default:
 		condition.Status, condition.Reason = metav1.ConditionTrue, v1alpha1.ReasonInForce
 		condition.Message = fmt.Sprintf("%d admission policies are in force", len(p.desired)/2)
@@ -146,10 +147,40 @@ func told(profile *v1alpha1.SecurityProfile, o *outcome) bool {
 	return true
 }
 
-// inForce reports whether the profile's status says that its policies are in force, as they are declared now.
+// inForce reports whether the profile's status says that its policies are in force, as they are declared now. What is said against
+// their expressions, or who contests them, does not change that.
 func inForce(profile *v1alpha1.SecurityProfile) bool {
 	ready := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionAdmission)
-	return ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == profile.Generation
+	return ready != nil && ready.ObservedGeneration == profile.Generation &&
+		ready.Reason != v1alpha1.ReasonFailed && ready.Reason != v1alpha1.ReasonConflicted
+}
+
+// policyChanges remembers when the policies of each profile last changed: until every API server has heard of it, they may not hold.
+type policyChanges struct {
+	mu sync.Mutex
+	at map[string]time.Time
+}
+
+func newPolicyChanges() *policyChanges { return &policyChanges{at: map[string]time.Time{}} }
+
+func (c *policyChanges) note(profile string, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at[profile] = now
+}
+
+func (c *policyChanges) forget(profile string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.at, profile)
+}
+
+// last is when they changed; false if they have not since this replica began to lead.
+func (c *policyChanges) last(profile string) (time.Time, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at, changed := c.at[profile]
+	return at, changed
 }
 
 // policyCost is what the costliest policy of a profile costs the API server.
@@ -169,7 +200,7 @@ type costOf struct {
 }
 
 // of is what the profile's policies cost where no other outranks it: to tell that another does costs next to nothing beside.
-func (c *costs) of(profile *v1alpha1.SecurityProfile, cluster admission.Cluster) (policyCost, error) {
+func (c *costs) of(ctx context.Context, profile *v1alpha1.SecurityProfile, cluster admission.Cluster) (policyCost, error) {
 	rendered := admission.Render(profile, cluster)
 	if len(rendered) == 0 {
 		delete(c.last, profile.Name)
@@ -186,7 +217,7 @@ func (c *costs) of(profile *v1alpha1.SecurityProfile, cluster admission.Cluster)
 		c.last = map[string]costOf{}
 	}
 	var cost policyCost
-	cost.percent, cost.err = offline.Costliest(context.Background(), profile, rendered)
+	cost.percent, cost.err = offline.Costliest(ctx, profile, rendered)
 	c.last[profile.Name] = costOf{digest: now, cost: cost}
 	return cost, nil
 }

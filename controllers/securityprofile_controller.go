@@ -3,7 +3,6 @@ package controllers
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -77,15 +76,15 @@ func (r *SecurityProfileReconciler) report(ctx context.Context, profile *v1alpha
 		r.Metrics.renderFailed(profile.Name)
 		return 0, r.conclude(ctx, profile, summarizeInvalid(profile, why, r.Clock.Now()))
 	}
-	policing, refused := r.policies.establish(ctx, profile, selector)
-	if policing == nil {
-		return 0, refused
+	policing, err := r.policies.establish(ctx, profile, selector)
+	if err != nil {
+		return 0, err
 	}
 	status, err := r.sum(ctx, profile, selector, policing)
 	if err != nil {
 		return 0, err
 	}
-	return policing.wait, errors.Join(refused, r.conclude(ctx, profile, status))
+	return policing.wait, r.conclude(ctx, profile, status)
 }
 
 // conclude tells the metrics and writes the status.
@@ -146,6 +145,9 @@ func (r *SecurityProfileReconciler) writeStatus(
 func (r *SecurityProfileReconciler) finalize(ctx context.Context, profile *v1alpha1.SecurityProfile) (time.Duration, error) {
 	if !controllerutil.ContainsFinalizer(profile, v1alpha1.Finalizer) {
 		return 0, nil
+	}
+	if err := r.policies.relax(ctx, profile); err != nil {
+		return 0, err
 	}
 	remains, err := r.remains(ctx, profile.Name)
 	if err != nil || remains {

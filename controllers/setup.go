@@ -86,6 +86,8 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		contests:  newContests(o.Contest),
 		arrivals:  newArrivals(mgr.Elected()),
 		looks:     newLooks(),
+
+		policyChanges: newPolicyChanges(),
 	}
 	if o.Findings {
 		if err := namespaces.watchForeign(mgr); err != nil {
@@ -100,7 +102,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		policies: &policies{
 			client: mgr.GetClient(), live: mgr.GetAPIReader(), recorder: namespaces.Recorder, metrics: metrics, clock: o.Clock,
 			protected: o.Protected, operator: o.Operator, contests: namespaces.contests, recheck: o.RecheckInterval,
-			inPlace: map[string]digest{},
+			changes: namespaces.policyChanges, inPlace: map[string]digest{}, refused: map[string]refusedPass{},
 		},
 	}
 	if o.OpenReports {

@@ -221,8 +221,8 @@ type Images struct {
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.breakGlassGroups) || self.?tamper.orValue(false)",message="breakGlassGroups needs tamper"
 type Protection struct {
-	// readyGate refuses new pods until the namespace's NamespacePosture says that the baseline of this profile is in place. Without
-	// effect under enforcement Audit.
+	// readyGate refuses new pods until the namespace's NamespacePosture says that the baseline of this profile is in place. Whoever may
+	// write NamespacePostures could open it: tamper keeps them from it. Without effect under enforcement Audit.
 	// +optional
 	ReadyGate bool `json:"readyGate,omitempty"`
 	// tamper refuses changes of what Bulwark manages to everybody but Bulwark, the controllers of Kubernetes that must, and
@@ -238,7 +238,7 @@ type Protection struct {
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=256
 	// +kubebuilder:validation:items:Pattern=`^[^\x00-\x1f"\\]+$`
-	// +kubebuilder:validation:XValidation:rule="!self.exists(g, g in ['system:authenticated', 'system:unauthenticated', 'system:serviceaccounts'])",message="breakGlassGroups must not name a group that everybody is in"
+	// +kubebuilder:validation:XValidation:rule="!self.exists(g, g in ['system:authenticated', 'system:unauthenticated', 'system:nodes'] || g.startsWith('system:serviceaccounts'))",message="breakGlassGroups must not name a group that everybody, all nodes or all service accounts are in"
 	// +listType=set
 	// +optional
 	BreakGlassGroups []string `json:"breakGlassGroups,omitempty"`

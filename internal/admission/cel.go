@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -39,11 +40,17 @@ func joined(conditions []string, operator, none string) string {
 	return "(" + strings.Join(conditions, operator) + ")"
 }
 
+// maxWords bounds what a message lists, which the API server drops if it is too long.
+const maxWords = 8
+
 // words is a list as prose has it.
 func words[S ~string](elements []S) string {
 	plain := make([]string, 0, len(elements))
-	for _, e := range elements {
+	for _, e := range elements[:min(len(elements), maxWords)] {
 		plain = append(plain, string(e))
+	}
+	if more := len(elements) - len(plain); more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(plain, ", "), more)
 	}
 	return strings.Join(plain, ", ")
 }

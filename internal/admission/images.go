@@ -27,9 +27,9 @@ func imageVariables() []admissionregistrationv1.Variable {
 			`[string(c.name), string(c.?imagePullPolicy.orValue("")), string(c.?image.orValue(""))]) + ` +
 			`variables.podSpec.?volumes.orValue([]).filter(v, has(v.image)).map(v, ` +
 			`["volume " + string(v.name), string(v.image.?pullPolicy.orValue("")), string(v.image.?reference.orValue(""))])`},
-		// What is before the first slash is a host if it looks like one.
+		// What is before the first slash is a host if it looks like one. A digest alone names an image of the node, wherever it is from.
 		{Name: "hosted", Expression: `variables.references.map(i, [i[0], i[1], ` +
-			`i[2].contains("/") && i[2].split("/")[0].matches("[.:A-Z]|^localhost$") ? i[2] : "docker.io/" + i[2]]).map(i, [i[0], i[1], ` +
+			`i[2].matches("^sha[0-9]+:[0-9a-f]{64,}$") || i[2].contains("/") && i[2].split("/")[0].matches("[.:A-Z]|^localhost$") ? i[2] : "docker.io/" + i[2]]).map(i, [i[0], i[1], ` +
 			`i[2].startsWith("index.docker.io/") ? i[2].replace("index.docker.io/", "docker.io/", 1) : i[2]])`},
 		{Name: "images", Expression: `variables.hosted.map(i, [i[0], i[1], ` +
 			`i[2].startsWith("docker.io/") && i[2].split("@")[0].split("/").size() == 2 ? i[2].replace("docker.io/", "docker.io/library/", 1) : i[2]])`},

@@ -4,10 +4,8 @@ package admission
 
 import (
 	"slices"
-	"strings"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -19,6 +17,8 @@ import (
 type Cluster struct {
 	// Outranking are the profiles that govern a namespace before this one does, if they select it.
 	Outranking []*v1alpha1.SecurityProfile
+	// Unreadable are the names of profiles that are invalid: namespaces that bear one keep what that profile established.
+	Unreadable []string
 	// Protected are names and globs of namespaces that no profile selects.
 	Protected []string
 	// Operator is the name of the user that the operator is.
@@ -38,7 +38,9 @@ func Render(profile *v1alpha1.SecurityProfile, cluster Cluster) []Policy {
 		profile: profile,
 		spec:    &profile.Spec,
 		cluster: cluster,
-		where:   governance{profile: profile, outranking: cluster.Outranking, protected: cluster.Protected},
+		where: governance{
+			profile: profile, outranking: cluster.Outranking, unreadable: cluster.Unreadable, protected: cluster.Protected,
+		},
 	}
 	return slices.Concat(
 		r.tamperObjects(), r.tamperNamespaces(), r.readyGate(), r.workloads(), r.services(), r.images(), r.tenantPolicies())
@@ -61,6 +63,11 @@ const (
 )
 
 func nameOf(profile, concern string) string { return v1alpha1.NamePrefix + profile + "-" + concern }
+
+// Guards reports whether the policy or binding of this name guards what the profile of that name has established.
+func Guards(profile, name string) bool {
+	return name == nameOf(profile, tamperObjects) || name == nameOf(profile, tamperNamespaces)
+}
 
 // Named are the empty objects of all policies that the profile of this name may ever have declared.
 func Named(profile string) []baseline.Object {
@@ -141,7 +148,7 @@ func (r *renderer) policy(d draft) Policy {
 	}
 	if !d.clusterScoped {
 		d.conditions = append([]admissionregistrationv1.MatchCondition{r.where.byName()}, d.conditions...)
-		d.variables, d.validations = r.where.unlessOutranked(d.variables, d.validations)
+		r.where.unlessOutranked(&d)
 		binding.Spec.MatchResources = &admissionregistrationv1.MatchResources{
 			NamespaceSelector: r.namespaceSelector(d.reads),
 			ObjectSelector:    &metav1.LabelSelector{},
@@ -170,26 +177,21 @@ func (r *renderer) policy(d draft) Policy {
 	}
 }
 
-// namespaceSelector is that of the binding. Where a policy reads something, what is left out by name must not even match, and names can be
-// left out by their label, globs cannot: then the profile's own label stands for it, at the price that another policy must tell what does
-// not bear it yet.
+// namespaceSelector is that of the binding. Where a policy reads something that is only there where the profile governs, others must not even
+// match: they are left out by their labels. Not all can be: then the profile's own label stands for what it governs, at the price that
+// another policy must tell what does not bear it yet.
 func (r *renderer) namespaceSelector(reads bool) *metav1.LabelSelector {
 	selector := r.spec.NamespaceSelector.AsLabelSelector()
-	leftOut := slices.Concat(r.cluster.Protected, r.spec.ExcludeNamespaces)
-	if !reads || len(leftOut) == 0 {
+	if !reads {
 		return selector
 	}
-	requirement := metav1.LabelSelectorRequirement{Key: corev1.LabelMetadataName, Operator: metav1.LabelSelectorOpNotIn, Values: leftOut}
-	if slices.ContainsFunc(leftOut, isGlob) {
-		requirement = metav1.LabelSelectorRequirement{
-			Key: v1alpha1.ProfileLabel, Operator: metav1.LabelSelectorOpIn, Values: []string{r.profile.Name},
-		}
+	others, ok := r.where.leftOut()
+	if !ok {
+		others = []metav1.LabelSelectorRequirement{requirement(v1alpha1.ProfileLabel, metav1.LabelSelectorOpIn, r.profile.Name)}
 	}
-	selector.MatchExpressions = append(selector.MatchExpressions, requirement)
+	selector.MatchExpressions = append(selector.MatchExpressions, others...)
 	return selector
 }
-
-func isGlob(name string) bool { return strings.ContainsAny(name, `*?[\`) }
 
 // validationAction is that of a binding. A profile that only audits refuses nothing.
 func (r *renderer) validationAction(action v1alpha1.AdmissionAction) admissionregistrationv1.ValidationAction {

@@ -8,7 +8,9 @@ import (
 	"unicode/utf8"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
@@ -21,6 +23,7 @@ import (
 type governance struct {
 	profile    *v1alpha1.SecurityProfile
 	outranking []*v1alpha1.SecurityProfile
+	unreadable []string // the names of profiles of which it is not known what they select
 	protected  []string
 }
 
@@ -32,20 +35,20 @@ func (g *governance) byName() admissionregistrationv1.MatchCondition {
 	}
 }
 
-// unlessOutranked lets everything pass where another profile governs.
-func (g *governance) unlessOutranked(
-	variables []admissionregistrationv1.Variable, validations []admissionregistrationv1.Validation,
-) ([]admissionregistrationv1.Variable, []admissionregistrationv1.Validation) {
-	if len(g.outranking) == 0 {
-		return variables, validations
+// unlessOutranked lets everything pass where another profile governs, and says nothing of it.
+func (g *governance) unlessOutranked(d *draft) {
+	if len(g.outranking)+len(g.unreadable) == 0 {
+		return
 	}
 	own := []admissionregistrationv1.Variable{{Name: "namespaceLabels", Expression: "namespaceObject.metadata.?labels.orValue({})"}}
 	own = append(own, g.outranked("outranked", "variables.namespaceLabels", "request.namespace")...)
-	wrapped := slices.Clone(validations)
-	for i := range wrapped {
-		wrapped[i].Expression = "variables.outranked || " + wrapped[i].Expression
+	d.variables = append(own, d.variables...)
+	for i := range d.validations {
+		d.validations[i].Expression = "variables.outranked || (" + d.validations[i].Expression + ")"
 	}
-	return append(own, variables...), wrapped
+	for i := range d.annotations {
+		d.annotations[i].ValueExpression = `variables.outranked ? "" : (` + d.annotations[i].ValueExpression + ")"
+	}
 }
 
 // governs are variables, of which the last has the given name and is whether the profile governs the namespace of this name and these
@@ -66,7 +69,59 @@ func (g *governance) outranked(variable, labels, name string) []admissionregistr
 		variables = append(variables, admissionregistrationv1.Variable{Name: by, Expression: selects(p, labels, name)})
 		selecting = append(selecting, "variables."+by)
 	}
+	if len(g.unreadable) > 0 { // What a broken edit has not taken away is still that profile's.
+		selecting = append(selecting, isIn(labels, v1alpha1.ProfileLabel, g.unreadable))
+	}
 	return append(variables, admissionregistrationv1.Variable{Name: variable, Expression: some(selecting)})
+}
+
+// leftOut are requirements on a namespace's labels that hold where neither its name is excluded or protected nor another profile outranks;
+// false if there are none that say exactly that. A name can be told by its label and a glob cannot. Of a profile that outranks, a
+// selector of one requirement can be turned into its opposite.
+func (g *governance) leftOut() ([]metav1.LabelSelectorRequirement, bool) {
+	var requirements []metav1.LabelSelectorRequirement
+	var names []string
+	for _, name := range slices.Concat(g.protected, g.profile.Spec.ExcludeNamespaces) {
+		switch {
+		case strings.ContainsAny(name, `*?[\`):
+			return nil, false
+		case len(validation.IsDNS1123Label(name)) == 0: // Else no namespace can bear it.
+			names = append(names, name)
+		}
+	}
+	if len(names) > 0 {
+		requirements = append(requirements, requirement(corev1.LabelMetadataName, metav1.LabelSelectorOpNotIn, names...))
+	}
+	if len(g.unreadable) > 0 {
+		requirements = append(requirements, requirement(v1alpha1.ProfileLabel, metav1.LabelSelectorOpNotIn, g.unreadable...))
+	}
+	for _, p := range g.outranking {
+		opposite, ok := opposite(p.Spec.NamespaceSelector)
+		if !ok || len(p.Spec.ExcludeNamespaces) > 0 {
+			return nil, false
+		}
+		requirements = append(requirements, opposite)
+	}
+	return requirements, true
+}
+
+func requirement(key string, operator metav1.LabelSelectorOperator, values ...string) metav1.LabelSelectorRequirement {
+	return metav1.LabelSelectorRequirement{Key: key, Operator: operator, Values: values}
+}
+
+// opposite is the requirement that holds where a selector does not match; false if one requirement cannot say that.
+func opposite(selector v1alpha1.NamespaceSelector) (metav1.LabelSelectorRequirement, bool) {
+	if len(selector.MatchLabels)+len(selector.MatchExpressions) != 1 {
+		return metav1.LabelSelectorRequirement{}, false
+	}
+	for key, value := range selector.MatchLabels {
+		return requirement(key, metav1.LabelSelectorOpNotIn, value), true
+	}
+	e := selector.MatchExpressions[0]
+	return requirement(e.Key, map[metav1.LabelSelectorOperator]metav1.LabelSelectorOperator{
+		metav1.LabelSelectorOpIn: metav1.LabelSelectorOpNotIn, metav1.LabelSelectorOpNotIn: metav1.LabelSelectorOpIn,
+		metav1.LabelSelectorOpExists: metav1.LabelSelectorOpDoesNotExist, metav1.LabelSelectorOpDoesNotExist: metav1.LabelSelectorOpExists,
+	}[e.Operator], e.Values...), true
 }
 
 // selects is whether a profile selects the namespace of this name and these labels, protected ones aside.

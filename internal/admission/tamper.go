@@ -22,8 +22,8 @@ var kubernetes = []string{
 	"system:serviceaccount:kube-system:generic-garbage-collector",
 }
 
-// finalizers are those of them that end namespaces.
-var finalizers = []string{"system:kube-controller-manager", "system:serviceaccount:kube-system:namespace-controller"}
+// enders are those of them that end namespaces.
+var enders = []string{"system:kube-controller-manager", "system:serviceaccount:kube-system:namespace-controller"}
 
 // BreakGlassAnnotation is the key of the annotation of the audit event, behind the policy's name and a slash, that says who used break-glass.
 const BreakGlassAnnotation = "break-glass"
@@ -83,7 +83,7 @@ func (r *renderer) tamperObjects() []Policy {
 		},
 	}, tampering{
 		name:    "reports",
-		holds:   `request.kind.kind == "NamespacePosture"`,
+		holds:   `request.kind.kind == "NamespacePosture" && (request.operation != "UPDATE" || ` + reported + `)`,
 		message: "a NamespacePosture is written by Bulwark alone",
 	}, tampering{
 		name:    "changes",
@@ -104,6 +104,11 @@ func (r *renderer) tamperObjects() []Policy {
 func label(object, key string) string {
 	return fmt.Sprintf(`%[1]s == null ? "" : string(dyn(%[1]s).metadata.?labels[?%[2]s].orValue(""))`, object, quote(key))
 }
+
+// reported is whether an update of a report changes anything, as writing it again in another version of the API does not.
+const reported = `["profile", "profileGeneration", "enforcement", "ready", "summary", "objects", "blocked", "inPlace", "findings", "findingTotals", ` +
+	`"truncated", "driftTotal", "drift"].exists(f, dyn(object)[?f] != dyn(oldObject)[?f]) || ` +
+	`["labels", "annotations", "ownerReferences", "finalizers"].exists(f, dyn(object).metadata[?f] != dyn(oldObject).metadata[?f])`
 
 // changed is whether an update changes what Bulwark manages of an object: of a ServiceAccount, which others have a part in, its own
 // fields, and of all else everything, the usage that a quota's status counts included. Of owners nobody may add one either: the
@@ -155,7 +160,7 @@ func (r *renderer) tamperNamespaces() []Policy {
 	rules = append(rules, tampering{
 		name: "finalizes",
 		holds: fmt.Sprintf(`variables.governedBefore && %[1]q in oldObject.spec.?finalizers.orValue([]) && !(%[1]q in object.spec.?finalizers.orValue([])) && `+
-			`!(request.userInfo.username in %[2]s)`, corev1.FinalizerKubernetes, list(finalizers)),
+			`!(request.userInfo.username in %[2]s)`, corev1.FinalizerKubernetes, list(enders)),
 		message: "the namespace is emptied and ended by Kubernetes alone, so that nothing of its baseline outlives it",
 	})
 	before := `oldObject == null ? {} : oldObject.metadata.?labels.orValue({})`

@@ -10,8 +10,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
-// tokenPath is where Kubernetes mounts the token of a pod's service account.
-const tokenPath = "/var/run/secrets/kubernetes.io/serviceaccount" //nolint:gosec // It is a path, and no token.
+// TokenPath is where Kubernetes mounts the token of a pod's service account.
+const TokenPath = "/var/run/secrets/kubernetes.io/serviceaccount" //nolint:gosec // It is a path, and no token.
 
 func (r *renderer) workloads() []Policy {
 	w := r.spec.Workloads
@@ -82,11 +82,9 @@ func (r *renderer) resourceRules(name string, resources []corev1.ResourceName) [
 	limits := name == "requireLimits"
 	defaulted := r.defaulted(limits)
 	for _, resource := range resources {
-		given := fmt.Sprintf(`%%[1]s.?resources.?limits[?%s].hasValue()`, quote(string(resource)))
-		field := "limits"
+		field, given := "limits", given("limits", resource)
 		if !limits {
-			given = fmt.Sprintf(`(%%[1]s.?resources.?requests[?%s].hasValue() || `, quote(string(resource))) + given + ")"
-			field = "requests"
+			field, given = "requests", requested(resource)
 		}
 		holds := fmt.Sprintf(given, "c") + " || " + fmt.Sprintf(given, "variables.podSpec")
 		offenders := broken("variables.started", holds)
@@ -100,6 +98,18 @@ func (r *renderer) resourceRules(name string, resources []corev1.ResourceName) [
 	}
 	return rules
 }
+
+// given is whether a resource of a list of %s is given, and not as zero: the kubelet takes a limit of zero for none.
+func given(list string, resource corev1.ResourceName) string {
+	return fmt.Sprintf(`%%[1]s.?resources.?%s[?%s]`, list, quote(string(resource))) + positive
+}
+
+// requested is whether %s requests a resource. Where it does not say, its limit is taken for it.
+func requested(resource corev1.ResourceName) string {
+	return fmt.Sprintf(`%%[1]s.?resources.?requests[?%[1]s].or(%%[1]s.?resources.?limits[?%[1]s])`, quote(string(resource))) + positive
+}
+
+const positive = `.optMap(q, quantity(string(q)).isGreaterThan(quantity("0"))).orValue(false)`
 
 // identifier is a resource's name as a part of a variable's.
 func identifier(resource corev1.ResourceName) string {
@@ -186,7 +196,7 @@ func hostPathRule(allowed []v1alpha1.AllowedHostPath) podRule {
 	}
 	return podRule{
 		name: "hostPath", what: "volume",
-		offenders: fmt.Sprintf(`variables.podSpec.?volumes.orValue([]).filter(v, has(v.hostPath) && !(%s && !v.hostPath.path.contains(".."))).map(v, string(v.name))`,
+		offenders: fmt.Sprintf(`variables.podSpec.?volumes.orValue([]).filter(v, has(v.hostPath) && !(%s && !v.hostPath.path.split("/").exists(s, s == ".."))).map(v, string(v.name))`,
 			some(conditions)),
 		must: "must be " + noneOr("hostPath", said),
 	}
@@ -209,7 +219,7 @@ func tokenRules(w *v1alpha1.Workloads) []podRule {
 	return []podRule{{
 		name: "automountServiceAccountToken",
 		offenders: fmt.Sprintf(`variables.podSpec.?automountServiceAccountToken.orValue(variables.isPod && `+
-			`variables.containers.exists(c, c.?volumeMounts.orValue([]).exists(m, m.mountPath == %s))) ? ["pod"] : []`, quote(tokenPath)),
+			`variables.containers.exists(c, c.?volumeMounts.orValue([]).exists(m, m.mountPath == %s))) ? ["pod"] : []`, quote(TokenPath)),
 		must: "must set automountServiceAccountToken to false, or its service account must",
 	}}
 }

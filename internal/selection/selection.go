@@ -4,6 +4,7 @@ package selection
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 
@@ -90,9 +91,9 @@ func (s *Selector) Invalid(profile string) error {
 	return s.invalid[profile]
 }
 
-// AnyInvalid reports whether some profile selects nothing for a reason that Invalid tells.
-func (s *Selector) AnyInvalid() bool {
-	return len(s.invalid) > 0
+// InvalidNames are the names of the profiles that select nothing for a reason that Invalid tells.
+func (s *Selector) InvalidNames() []string {
+	return slices.Sorted(maps.Keys(s.invalid))
 }
 
 // Outranking lists the profiles that govern a namespace before the one of this name does, if they select it.

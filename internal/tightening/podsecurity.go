@@ -28,6 +28,9 @@ type Refused struct {
 // Empty reports whether nothing would be refused.
 func (r *Refused) Empty() bool { return len(r.Reasons) == 0 }
 
+// Unnamed reports whether more would be refused than is named.
+func (r *Refused) Unnamed() bool { return r.Total > int64(len(r.Pods)) }
+
 // Add adds what another check found.
 func (r *Refused) Add(other *Refused) {
 	r.Reasons = append(r.Reasons, other.Reasons...)

@@ -60,7 +60,9 @@ var imageRules = []containerRule{{
 			"localhost:5000/a/b:v1" + digest:       true,
 			"localhost:50001/x":                    false,
 			"localhost/x":                          false,
-			"localhost:5000":                       true, // An image of docker.io named localhost with the tag 5000.
+			"localhost:5000":                       true,  // An image of docker.io named localhost with the tag 5000.
+			digest[1:]:                             false, // What is on the node, wherever it is from.
+			"sha256:v1":                            true,  // An image of docker.io named sha256.
 			"ghcr.io/any/thing":                    true,
 			"ghcr.io":                              true, // An image of docker.io.
 			"ghcr.iox/y":                           false,

@@ -22,7 +22,8 @@ var resourceRules = []containerRule{{
 		pod("requests of the whole pod count for their resource only", only("", asked("requests: {cpu: 10m}")), "requireRequestsMemory: container app"),
 		pod("limits of the whole pod count", only("", asked("limits: {cpu: 10m, memory: 1Mi}")), ""),
 		creating("requests of the whole pod count in a template", "StatefulSet", only("", asked("requests: {cpu: 10m, memory: 1Mi}")), ""),
-		pod("a request of nothing is one", only(asked("requests: {cpu: 0, memory: 0}")), ""),
+		pod("a request of nothing is none", only(asked("requests: {cpu: 0, memory: 1Mi}")), "requireRequestsCPU: container app"),
+		pod("nor is one beside a limit", only(asked("requests: {cpu: 0, memory: 1Mi}, limits: {cpu: 10m}")), "requireRequestsCPU: container app"),
 		{sentence: "an ephemeral container can have none", old: "Pod running", change: debugging(""), subresource: "ephemeralcontainers"},
 		pod("on Windows too", only("", windows), "requireRequestsCPU: container app"),
 	},
@@ -31,6 +32,8 @@ var resourceRules = []containerRule{{
 	good: asked("limits: {memory: 1Mi, ephemeral-storage: 1Mi}"), bad: asked("limits: {memory: 1Mi}, requests: {ephemeral-storage: 1Mi}"),
 	more: []testcase{
 		pod("no limits", only(""), "requireLimitsMemory: container app must set resources.limits[memory], or the pod must; requireLimitsEphemeralStorage: container app"),
+		pod("a limit of nothing is none, as the kubelet has it", only(asked("limits: {memory: 0, ephemeral-storage: 1Mi}")), "requireLimitsMemory: container app"),
+		creating("nor is it in a template", "Deployment", only(asked("limits: {memory: '0', ephemeral-storage: 1Mi}")), "requireLimitsMemory: container app"),
 		pod("a request does not count", only(asked("requests: {memory: 1Mi, ephemeral-storage: 1Mi}")), "requireLimitsMemory: container app"),
 		pod("limits of the whole pod count", only(asked("limits: {ephemeral-storage: 1Mi}"), asked("limits: {memory: 1Mi}")), ""),
 		pod("requests of the whole pod do not", only(asked("limits: {ephemeral-storage: 1Mi}"), asked("requests: {memory: 1Mi}")), "requireLimitsMemory: container app"),

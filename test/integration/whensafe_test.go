@@ -235,6 +235,23 @@ var _ = Describe("The roll-out WhenSafe", func() {
 		Expect(ReportOn(Default, namespace).Summary.Blocked).To(BeZero(), "nothing waits, since nothing is written")
 	})
 
+	It("says the same of the same pods each time, though the API server names another of them first", func() {
+		profile, namespace := Governed(atBaseline, whenSafe, func(p *v1alpha1.SecurityProfile) { p.Spec.Quotas = nil })
+		EventuallyEstablished(profile, namespace)
+		for i := range 8 {
+			EventuallyAdmitted(loosePod(namespace, fmt.Sprintf("loose-%d", i)))
+		}
+		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.PodSecurity.Enforce = "restricted" })
+		blocked := eventuallyBlocked(namespace, "Namespace")
+		Expect(blocked.Violators).To(HaveLen(8))
+		Expect(blocked.ViolatorsTotal).To(BeEquivalentTo(8))
+		EventuallyReported(profile, namespace)
+		version := ReportOn(Default, namespace).ResourceVersion
+		Consistently(func(g Gomega) { // Each look is a dry run, and looks are often here.
+			g.Expect(ReportOn(g, namespace).ResourceVersion).To(Equal(version))
+		}).WithTimeout(4 * time.Second).Should(Succeed())
+	})
+
 	It("tells what is at stake with many violators, of which it names some", func() {
 		profile, namespace := Governed(atBaseline, whenSafe, func(p *v1alpha1.SecurityProfile) { p.Spec.Quotas = nil })
 		EventuallyEstablished(profile, namespace)
@@ -243,7 +260,9 @@ var _ = Describe("The roll-out WhenSafe", func() {
 		}
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.PodSecurity.Enforce = "restricted" })
 		Expect(eventuallyBlocked(namespace, "Namespace").ViolatorsTotal).To(BeEquivalentTo(20))
-		Expect(eventuallyBlocked(namespace, "Namespace").Message).To(ContainSubstring("and 19 other pods"))
+		Expect(eventuallyBlocked(namespace, "Namespace").Violators).To(HaveLen(v1alpha1.MaxViolators))
+		Expect(eventuallyBlocked(namespace, "Namespace").Message).To(And(
+			ContainSubstring("restricted:v1.37"), ContainSubstring("pod loose-00: "), ContainSubstring("runAsNonRoot")))
 	})
 })
 

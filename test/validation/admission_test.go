@@ -107,7 +107,11 @@ var _ = DescribeTable("Protection is refused for", ExpectOnlyBadRefused,
 	}),
 	Entry("a break-glass group that everybody is in", refusal{
 		in: selecting(`podSecurity: {enforce: baseline}, protection: {tamper: true, breakGlassGroups: ["%s"]}`), good: "system:masters", bad: "system:authenticated",
-		path: "spec.protection.breakGlassGroups", reason: "must not name a group that everybody is in",
+		path: "spec.protection.breakGlassGroups", reason: "must not name a group that everybody, all nodes or all service accounts are in",
+	}),
+	Entry("a break-glass group of the service accounts of a namespace", refusal{
+		in: selecting(`podSecurity: {enforce: baseline}, protection: {tamper: true, breakGlassGroups: ["%s"]}`), good: "on-call", bad: "system:serviceaccounts:shop",
+		path: "spec.protection.breakGlassGroups", reason: "all service accounts are in",
 	}),
 	Entry("a break-glass group that is no name", refusal{
 		in: selecting(`podSecurity: {enforce: baseline}, protection: {tamper: true, breakGlassGroups: ["%s"]}`), good: "ops (night)", bad: `ops\"`,

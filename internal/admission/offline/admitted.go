@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	bulwark "github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
@@ -138,9 +139,6 @@ func child(parent map[string]any, field string) map[string]any {
 	return made
 }
 
-// tokenPath is where Kubernetes mounts the token of a pod's service account.
-const tokenPath = "/var/run/secrets/kubernetes.io/serviceaccount" //nolint:gosec // It is a path, and no token.
-
 // mountToken mounts the token of the pod's service account, as the admission plugin ServiceAccount does, unless the pod says not to or
 // the profile says so of the service account. One that the profile does not speak of mounts it, as is Kubernetes' default.
 func (e *Evaluator) mountToken(pod *unstructured.Unstructured) {
@@ -151,11 +149,11 @@ func (e *Evaluator) mountToken(pod *unstructured.Unstructured) {
 	eachContainer(pod, func(container map[string]any) {
 		mounts, _ := container["volumeMounts"].([]any)
 		for _, m := range mounts {
-			if mount, ok := m.(map[string]any); ok && mount["mountPath"] == tokenPath {
+			if mount, ok := m.(map[string]any); ok && mount["mountPath"] == bulwark.TokenPath {
 				return
 			}
 		}
-		container["volumeMounts"] = append(mounts, map[string]any{"name": "kube-api-access", "mountPath": tokenPath, "readOnly": true})
+		container["volumeMounts"] = append(mounts, map[string]any{"name": "kube-api-access", "mountPath": bulwark.TokenPath, "readOnly": true})
 	})
 }
 

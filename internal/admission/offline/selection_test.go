@@ -120,6 +120,44 @@ func TestAdmissionHoldsWhereTheProfileGoverns(t *testing.T) {
 	})
 }
 
+// Where there is no report yet, the gate is shut if and only if the profile governs, though the API server looks for the report before it asks
+// whether it does.
+func TestTheGateIsShutWhereTheProfileGoverns(t *testing.T) {
+	often(t, 200)
+	rapid.Check(t, func(t *rapid.T) {
+		var profiles []v1alpha1.SecurityProfile
+		for _, name := range rapid.Permutation([]string{"p", "q"}).Draw(t, "names") {
+			profiles = append(profiles, selecting(t, name))
+		}
+		own := &profiles[0]
+		own.Spec.Workloads, own.Spec.Protection = nil, &v1alpha1.Protection{ReadyGate: true}
+		protected, err := selection.Protected(several(t, "protected", 1, "team-a", "kube-*", "no/such")...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := New(own, bulwark.Cluster{Outranking: before(profiles, own.Name), Protected: protected, Operator: "operator"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		selector := selection.New(profiles, protected)
+		for range 8 {
+			name := drawn(t, "namespace", names...)
+			labels := labelled(t, "labels", 2)
+			labels[corev1.LabelMetadataName] = name
+			violations, err := e.Evaluate(t.Context(), Request{
+				Object: HeaviestPod(), Namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}, User: tenant,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			governing := selector.Governing(name, labels)
+			if governs := governing != nil && governing.Name == own.Name; governs != (len(violations) > 0) {
+				t.Errorf("namespace %s %v: governs: %t, refuses: %v", name, labels, governs, violations)
+			}
+		}
+	})
+}
+
 // refuses reports whether a pod of the host's network is refused in a namespace of these labels.
 func refuses(t *rapid.T, e *Evaluator, namespace string, labels map[string]string) bool {
 	pod := &unstructured.Unstructured{Object: map[string]any{
