@@ -208,7 +208,8 @@ func (r *NamespaceReconciler) refusedByLevel(ctx context.Context, p *pass, want 
 	}
 	refused := tightening.RefusedByLevel(warnings.texts)
 	level, declared := findings.LevelOf(p.profile)
-	if !declared || !refused.Unnamed() && !(refused.Empty() && tightening.Unfinished(warnings.texts)) {
+	unseen := refused.Empty() && tightening.Unfinished(warnings.texts)
+	if !declared || !unseen && !refused.Unnamed() {
 		return refused, nil
 	}
 	byPods, err := r.refusedByPods(ctx, p, level)

@@ -109,7 +109,7 @@ func requested(resource corev1.ResourceName) string {
 	return fmt.Sprintf(`%%[1]s.?resources.?requests[?%[1]s].or(%%[1]s.?resources.?limits[?%[1]s])`, quote(string(resource))) + positive
 }
 
-const positive = `.optMap(q, quantity(string(q)).isGreaterThan(quantity("0"))).orValue(false)`
+const positive = `.optMap(q, quantity(q).isGreaterThan(quantity("0"))).orValue(false)`
 
 // identifier is a resource's name as a part of a variable's.
 func identifier(resource corev1.ResourceName) string {

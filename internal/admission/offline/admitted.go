@@ -1,6 +1,7 @@
 package offline
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 
@@ -43,7 +44,11 @@ func withoutNulls(value any) any {
 	case map[string]any:
 		kept := make(map[string]any, len(v))
 		for key, element := range v {
-			if element != nil {
+			switch {
+			case element == nil:
+			case key == "requests" || key == "limits":
+				kept[key] = quantities(withoutNulls(element))
+			default:
 				kept[key] = withoutNulls(element)
 			}
 		}
@@ -56,6 +61,20 @@ func withoutNulls(value any) any {
 		return kept
 	}
 	return value
+}
+
+// quantities are strings, as decoding has them, though a manifest may hold numbers.
+func quantities(list any) any {
+	resources, ok := list.(map[string]any)
+	if !ok {
+		return list
+	}
+	for name, quantity := range resources {
+		if _, ok := quantity.(string); !ok {
+			resources[name] = fmt.Sprint(quantity)
+		}
+	}
+	return resources
 }
 
 // limit gives containers the requests and limits that they lack, as the admission plugin LimitRanger does by the profile's LimitRange.
