@@ -9,6 +9,7 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -164,6 +165,86 @@ var _ = Describe("A profile with rules of admission", func() {
 		}
 	})
 })
+
+var _ = Describe("A profile that cannot be read", func() {
+	It("keeps its own namespaces from being judged by another, and no other profile from its policies", func() {
+		broken, held := Governed(func(p *v1alpha1.SecurityProfile) { p.Spec.Priority = 9 })
+		name := uniqueName()
+		profile := fixture.Profile(name, fixture.Guarded, fixture.Selecting(broken.Name))
+		ExpectCreated(profile)
+		EventuallyPoliced(profile, broken)
+
+		Update(broken, func(p *v1alpha1.SecurityProfile) {
+			p.Spec.NamespaceSelector.MatchLabels = map[string]string{"not a label key": "a"}
+		})
+		EventuallyCondition(broken, v1alpha1.ConditionStalled, metav1.ConditionTrue)
+		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Images = nil })
+		EventuallyCondition(profile, v1alpha1.ConditionAdmission, metav1.ConditionTrue)
+		EventuallyGone(policyOf(profile, "images"))
+
+		another := fixture.Namespace(name+"-b", broken.Name)
+		ExpectCreated(another)
+		EventuallyRefused(admin, writablePod(another.Name, "bad"), "readOnlyRootFilesystem")
+		EventuallyAdmitted(writablePod(held, "free"))
+	})
+})
+
+var _ = Describe("A profile that is being deleted", func() {
+	It("judges no pod any more, and guards its baseline to the end", func() {
+		profile, namespace := Governed(fixture.Guarded)
+		EventuallyPoliced(profile)
+		second := profile.Name + "-b"
+		ExpectCreated(fixture.Namespace(second, profile.Name))
+		EventuallyEstablished(profile, second)
+		EventuallyRefused(admin, writablePod(namespace, "bad"), "readOnlyRootFilesystem")
+		release := forbidDeletionOfRoles(second)
+		Expect(admin.Delete(ctx, profile)).To(Succeed())
+		Eventually(func(g Gomega) { // The one namespace is released, and its pods wait for nobody.
+			g.Expect(admin.Create(ctx, writablePod(namespace, "free"), client.DryRunAll)).To(Succeed())
+		}).Should(Succeed())
+		Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed(), "it is held by the other one")
+		role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: second, Name: "bulwark-developer"}}
+		Expect(admin.Get(ctx, client.ObjectKeyFromObject(policyOf(profile, "tamper-objects")), policyOf(profile, "tamper-objects"))).To(Succeed())
+		Expect(admin.Delete(ctx, role, client.DryRunAll)).NotTo(Succeed())
+		release()
+		EventuallyGone(profile)
+		Expect(policiesOf(Default, profile.Name)).To(BeEmpty())
+	})
+})
+
+// forbidDeletionOfRoles has the API server refuse to delete Roles in a namespace, as another's policy may, until it is released.
+func forbidDeletionOfRoles(namespace string) (release func()) {
+	GinkgoHelper()
+	meta := metav1.ObjectMeta{Name: "keep-roles-of-" + namespace}
+	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{
+		ObjectMeta: meta,
+		Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+			MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+				RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+					Operations: []admissionregistrationv1.OperationType{"DELETE"},
+					Rule:       admissionregistrationv1.Rule{APIGroups: []string{rbacv1.GroupName}, APIVersions: []string{"v1"}, Resources: []string{"roles"}},
+				},
+			}}},
+			Validations: []admissionregistrationv1.Validation{{Expression: `request.namespace != "` + namespace + `"`, Message: "roles stay"}},
+		},
+	}
+	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
+		ObjectMeta: meta,
+		Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+			PolicyName: meta.Name, ValidationActions: []admissionregistrationv1.ValidationAction{"Deny"},
+		},
+	}
+	ExpectCreated(policy, binding)
+	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-developer"}}
+	Eventually(func() error {
+		return impersonating("on-call", "system:masters", fixture.BreakGlass).Delete(ctx, role, client.DryRunAll)
+	}).Should(
+		MatchError(ContainSubstring("roles stay")))
+	return func() {
+		Expect(admin.Delete(ctx, binding)).To(Succeed())
+		Expect(admin.Delete(ctx, policy)).To(Succeed())
+	}
+}
 
 // lastDeletion is the place of the last deletion of a resource among writes.
 func lastDeletion(writes []controlplane.Write, resource string) int {
