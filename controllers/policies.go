@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -100,17 +102,28 @@ func (p *policies) establish(ctx context.Context, profile *v1alpha1.SecurityProf
 	return pass, nil
 }
 
-// correctAll resolves each drift: what is missing or differs first, what should not exist last. The error joins those of all; each is tried.
+// correctAll resolves each drift: what is missing or differs first, a policy before its binding, and what should not exist last, a binding
+// before its policy. The error joins those of all; each is tried.
 func (p *policies) correctAll(ctx context.Context, profile *v1alpha1.SecurityProfile, pass *policing) error {
 	var interruptions []error
-	for _, prune := range []bool{false, true} {
-		for _, d := range drift.Compare(pass.desired, pass.found, pass.ours) {
-			if (d.Change == v1alpha1.Unexpected) == prune {
-				interruptions = append(interruptions, p.resolve(ctx, profile, pass, d))
-			}
+	drifts := drift.Compare(pass.desired, pass.found, pass.ours)
+	for _, d := range drifts {
+		if d.Change != v1alpha1.Unexpected && !pass.bindsStranger(d.Want) {
+			interruptions = append(interruptions, p.resolve(ctx, profile, pass, d))
+		}
+	}
+	for _, d := range slices.Backward(drifts) {
+		if d.Change == v1alpha1.Unexpected {
+			interruptions = append(interruptions, p.resolve(ctx, profile, pass, d))
 		}
 	}
 	return errors.Join(interruptions...)
+}
+
+// bindsStranger reports whether an object is a binding that would put another maker's policy in force.
+func (p *policing) bindsStranger(o baseline.Object) bool {
+	binding, ok := o.(*admissionregistrationv1.ValidatingAdmissionPolicyBinding)
+	return ok && p.came(func(o *outcome) bool { return o.state == v1alpha1.Conflict && o.Object.Name == binding.Spec.PolicyName })
 }
 
 // conclude remembers what is in place now, or when to try again.
@@ -281,6 +294,9 @@ func (p *policies) remove(ctx context.Context, got baseline.Object) error {
 	if len(got.GetFinalizers()) > 0 {
 		stripped := got.DeepCopyObject().(baseline.Object)
 		stripped.SetFinalizers(nil)
+		if binding, ok := stripped.(*admissionregistrationv1.ValidatingAdmissionPolicyBinding); ok {
+			binding.Spec.ParamRef = nil // Without its policy nobody may write a binding that has one.
+		}
 		if err := p.client.Update(ctx, stripped, client.DisableReadYourWritesConsistency); err != nil {
 			return err
 		}
@@ -382,7 +398,11 @@ func (p *policies) withdraw(ctx context.Context, profile *v1alpha1.SecurityProfi
 	return nil
 }
 
+// removeAll deletes policies and bindings, the latter first.
 func (p *policies) removeAll(ctx context.Context, objects []baseline.Object) error {
+	slices.SortStableFunc(objects, func(a, b baseline.Object) int {
+		return cmp.Compare(baseline.KindOf(b).Kind, baseline.KindOf(a).Kind)
+	})
 	for _, o := range objects {
 		if err := p.remove(ctx, o); client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("deleting %s: %w", describe(o), err)

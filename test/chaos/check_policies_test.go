@@ -65,6 +65,9 @@ func (c *check) checkPolicies() error {
 		for _, want := range desired {
 			id := key(want.(client.Object))
 			declared[id] = true
+			if c.policies[id] == nil && c.bindsStranger(want) {
+				continue
+			}
 			conflict = c.checkPolicy(live, id, want.(client.Object)) || conflict
 		}
 		c.conflicted[name] = conflict
@@ -81,6 +84,16 @@ func (c *check) checkPolicies() error {
 		}
 	}
 	return nil
+}
+
+// bindsStranger reports whether an object would bind a policy of another maker: then it need not be there.
+func (c *check) bindsStranger(want baseline.Object) bool {
+	binding, ok := want.(*admissionregistrationv1.ValidatingAdmissionPolicyBinding)
+	if !ok {
+		return false
+	}
+	policy := c.policies[key(&admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: objectMeta("", binding.Spec.PolicyName)})]
+	return policy != nil && !drift.Ours(policy.(baseline.Object))
 }
 
 // checkPolicy holds that one object is as declared, and reports whether it is rightly taken for another maker's.

@@ -149,6 +149,21 @@ var _ = Describe("A profile with rules of admission", func() {
 		EventuallyRefused(admin, bad, "readOnlyRootFilesystem")
 	})
 
+	It("goes though somebody wants to keep its policies", func() {
+		profile, _ := Governed(fixture.Guarded)
+		EventuallyPoliced(profile)
+		bulwark.stop()
+		for _, o := range policiesOf(Default, profile.Name) {
+			Update(o.(client.Object), func(o client.Object) { o.SetFinalizers([]string{"example.com/keep"}) })
+		}
+		Expect(admin.Delete(ctx, policyOf(profile, "pods-wait-for-report"))).To(Succeed()) // Its binding cannot be written without it.
+		Update(client.Object(policyOf(profile, "pods-wait-for-report")), func(o client.Object) { o.SetFinalizers(nil) })
+		Expect(admin.Delete(ctx, profile)).To(Succeed())
+		bulwark = startOperator()
+		EventuallyGone(profile)
+		Expect(policiesOf(Default, profile.Name)).To(BeEmpty())
+	})
+
 	It("keeps its policies until its baseline is gone, also when it retains that", func() {
 		for _, change := range []func(*v1alpha1.SecurityProfile){fixture.Guarded, func(p *v1alpha1.SecurityProfile) {
 			fixture.Guarded(p)
@@ -362,6 +377,8 @@ var _ = Describe("A policy of another maker that bears a name of the profile's",
 			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
 			g.Expect(profile.ResourceVersion).To(Equal(before.ResourceVersion), "written again: %s", cmp.Diff(before, profile))
 		}).Should(Succeed())
+		binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{}
+		Expect(apierrors.IsNotFound(admin.Get(ctx, client.ObjectKeyFromObject(foreign), binding))).To(BeTrue(), "another maker's policy is bound")
 		live := foreign.DeepCopy()
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(foreign), live)).To(Succeed())
 		Expect(live.Generation).To(Equal(foreign.Generation)) // Its status is kube-controller-manager's.
