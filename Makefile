@@ -37,15 +37,15 @@ build: ## Build the operator into bin/.
 	@CGO_ENABLED=0 go build -trimpath -o bin/manager ./cmd/manager
 
 .PHONY: test
-test: controlplane build ## Run every test, the suites on a real control plane included (about 5 minutes).
-	@echo "running the tests; the suites on a control plane take about 5 minutes"
+test: controlplane build ## Run every test, the suites on a real control plane included (about 10 minutes).
+	@echo "running the tests; the suites on a control plane take about 10 minutes"
 	go test ./... -count=1 -timeout 20m
 	cd test/oracle && go test ./... -count=1
 
 FUZZTIME ?= 30s
 
 .PHONY: race
-race: controlplane build ## Run every test with the race detector, also in the operator of the chaos suite (about 10 minutes).
+race: controlplane build ## Run every test with the race detector, also in the operator of the chaos suite (about 20 minutes).
 	@echo "running the tests with the race detector; its own build takes 3 minutes the first time"
 	CHAOS_RACE=1 go test -race ./... -count=1 -timeout 40m
 
@@ -54,7 +54,7 @@ fuzz: ## Fuzz every fuzz target, one after the other, each for FUZZTIME (30s).
 	@hack/fuzz.sh $(FUZZTIME)
 
 .PHONY: bench
-bench: controlplane build ## Measure against a bare client, with up to 10,000 namespaces (about 30 minutes). BENCH_ARGS=-only=drift and the like.
+bench: controlplane build ## Measure against a bare client, with up to 10,000 namespaces (about 35 minutes). BENCH_ARGS=-only=drift and the like.
 	@echo "building bin/bench"
 	@go build -o bin/bench ./test/bench
 	@bin/bench $(BENCH_ARGS)
