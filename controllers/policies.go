@@ -13,7 +13,6 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/recorder"
@@ -37,6 +36,8 @@ type policies struct {
 	operator  string // the name of the user that the operator is
 	contests  *contests
 	changes   *policyChanges
+	strays    *strays
+	swept     bool
 	recheck   time.Duration // of policies of another maker, which the cache does not hold
 	costs     costs
 
@@ -87,9 +88,7 @@ func (p *policies) establish(ctx context.Context, profile *v1alpha1.SecurityProf
 	wereInForce := pass.steady || inForce(profile)
 	// Who strips a policy of all that says whose it is does not make it a stranger's.
 	pass.ours = func(o baseline.Object) bool { return drift.Ours(o) || wereInForce }
-	// Where no condition speaks of policies there never were any.
-	there := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionAdmission) != nil
-	if pass.found, err = p.gather(ctx, profile.Name, pass.desired, there && !pass.steady); err != nil {
+	if pass.found, err = p.gather(ctx, profile.Name, pass.desired, false); err != nil {
 		return nil, err
 	}
 	if err := p.correctAll(ctx, profile, pass); err != nil {
@@ -304,70 +303,6 @@ func (p *policies) remove(ctx context.Context, got baseline.Object) error {
 	}
 	uid, version := got.GetUID(), got.GetResourceVersion()
 	return p.client.Delete(ctx, got, client.Preconditions{UID: &uid, ResourceVersion: &version}, client.DisableReadYourWritesConsistency)
-}
-
-// gather is what bears the profile's name, what has the name of something desired, and what has been stripped of the profile's name. The last
-// two the cache does not hold: they are read from the API server, the stripped ones where there may be some, which is after a start
-// and after a change.
-func (p *policies) gather(ctx context.Context, profile string, desired []baseline.Object, stripped bool) ([]baseline.Object, error) {
-	objects, err := p.labelled(ctx, profile)
-	if err != nil {
-		return nil, err
-	}
-	held, wanted := map[v1alpha1.ObjectReference]bool{}, map[v1alpha1.ObjectReference]bool{}
-	for _, o := range objects {
-		held[baseline.Reference(o)] = true
-	}
-	for _, o := range desired {
-		wanted[baseline.Reference(o)] = true
-	}
-	for _, o := range admission.Named(profile) {
-		ref := baseline.Reference(o)
-		if held[ref] || !wanted[ref] && !stripped {
-			continue
-		}
-		got, err := p.read(ctx, o)
-		if err != nil {
-			return nil, err
-		}
-		if got != nil && (wanted[ref] || drift.Ours(got)) {
-			objects = append(objects, got)
-		}
-	}
-	return objects, nil
-}
-
-// labelled lists the policies and bindings that bear the profile's name. They are shared with the cache.
-func (p *policies) labelled(ctx context.Context, profile string) ([]baseline.Object, error) {
-	var objects []baseline.Object
-	for i := range baseline.AdmissionKinds {
-		kind := &baseline.AdmissionKinds[i]
-		list, err := newList(p.client.Scheme(), kind)
-		if err != nil {
-			return nil, err
-		}
-		if err := p.client.List(ctx, list, client.MatchingLabels{v1alpha1.ProfileLabel: profile}, client.UnsafeDisableDeepCopy); err != nil {
-			return nil, fmt.Errorf("listing %s of profile %s: %w", kind.Resource, profile, err)
-		}
-		items, err := itemsOf(list)
-		if err != nil {
-			return nil, err
-		}
-		objects = append(objects, items...)
-	}
-	return objects, nil
-}
-
-// read is the object of this kind and name by the API server, or nil.
-func (p *policies) read(ctx context.Context, want baseline.Object) (baseline.Object, error) {
-	got := baseline.KindOf(want).New()
-	switch err := p.live.Get(ctx, client.ObjectKeyFromObject(want), got); {
-	case apierrors.IsNotFound(err):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("reading %s: %w", describe(want), err)
-	}
-	return got, nil
 }
 
 // relax deletes what judges requests for the sake of a profile that goes: it governs no namespace any more. What guards its baseline stays

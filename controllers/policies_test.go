@@ -39,7 +39,7 @@ func (s *shelf) List(_ context.Context, list client.ObjectList, options ...clien
 	}
 	var items []runtime.Object
 	for _, object := range s.objects {
-		if kinds[0].Kind == baseline.KindOf(object).Kind+"List" && o.LabelSelector.Matches(labels.Set(object.GetLabels())) {
+		if kinds[0].Kind == baseline.KindOf(object).Kind+"List" && (o.LabelSelector == nil || o.LabelSelector.Matches(labels.Set(object.GetLabels()))) {
 			items = append(items, object)
 		}
 	}
@@ -81,7 +81,9 @@ func TestPoliciesThatTheCacheDoesNotHoldAreFound(t *testing.T) {
 	for sentence, tc := range map[string]struct {
 		there   []baseline.Object
 		desired []baseline.Object
-		search  bool
+		all     bool
+		swept   bool
+		lost    []baseline.Object
 		want    []string
 		reads   int
 	}{
@@ -97,23 +99,28 @@ func TestPoliciesThatTheCacheDoesNotHoldAreFound(t *testing.T) {
 			there:   []baseline.Object{policyKindNamed("workloads", nil)},
 			desired: desired, want: []string{"workloads"}, reads: 2,
 		},
-		"nothing that is stripped and not desired, where there is none": {
-			there:   []baseline.Object{policyKindNamed("images", stripped)},
-			desired: desired, reads: 2,
-		},
-		"what is stripped and no longer desired, after a start or a change": {
+		"what was stripped before the start and is no longer desired": {
 			there:   []baseline.Object{policyKindNamed("images", stripped), policyKindNamed("services", nil)},
-			desired: desired, search: true, want: []string{"images"}, reads: 2 * 8,
+			desired: desired, want: []string{"images"}, reads: 2 + 1,
+		},
+		"what was stripped since, as its event tells": {
+			there:   []baseline.Object{policyKindNamed("images", stripped)},
+			swept:   true,
+			lost:    []baseline.Object{policyKindNamed("images", nil), policyKindNamed("services", nil)},
+			desired: desired, want: []string{"images"}, reads: 2 + 2,
 		},
 		"what is stripped, of a profile that goes": {
-			there:  []baseline.Object{policyKindNamed("images", stripped), policyKindNamed("workloads", ours)},
-			search: true, want: []string{"images", "workloads"}, reads: 2*8 - 1,
+			there: []baseline.Object{policyKindNamed("images", stripped), policyKindNamed("workloads", ours)},
+			all:   true, want: []string{"images", "workloads"}, reads: 2*8 - 1,
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			s := &shelf{objects: tc.there}
-			p := &policies{client: s, live: s}
-			found, err := p.gather(t.Context(), profile.Name, tc.desired, tc.search)
+			p := &policies{client: s, live: s, strays: newStrays(), swept: tc.swept}
+			for _, o := range tc.lost {
+				p.strays.add(o)
+			}
+			found, err := p.gather(t.Context(), profile.Name, tc.desired, tc.all)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -102,7 +102,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		policies: &policies{
 			client: mgr.GetClient(), live: mgr.GetAPIReader(), recorder: namespaces.Recorder, metrics: metrics, clock: o.Clock,
 			protected: o.Protected, operator: o.Operator, contests: namespaces.contests, recheck: o.RecheckInterval,
-			changes: namespaces.policyChanges, inPlace: map[string]digest{}, refused: map[string]refusedPass{},
+			changes: namespaces.policyChanges, strays: newStrays(), inPlace: map[string]digest{}, refused: map[string]refusedPass{},
 		},
 	}
 	if o.OpenReports {
@@ -158,7 +158,7 @@ func (r *SecurityProfileReconciler) setup(mgr manager.Manager) error {
 		b = b.Watches(baseline.Kinds[1:][i].New(), enqueueLabelled())
 	}
 	for i := range baseline.AdmissionKinds {
-		b = b.Watches(baseline.AdmissionKinds[i].New(), enqueuePoliced())
+		b = b.Watches(baseline.AdmissionKinds[i].New(), r.enqueuePoliced())
 	}
 	if r.publication != nil {
 		b = b.WatchesRawSource(source.Channel(r.publication.changed, enqueueAllProfiles(r.Client)))

@@ -118,8 +118,9 @@ func enqueueLabelled() handler.EventHandler {
 	}}
 }
 
-// enqueuePoliced is for events on admission policies, which concern the profile whose name they bear, before or after.
-func enqueuePoliced() handler.EventHandler {
+// enqueuePoliced is for events on admission policies, which concern the profile whose name they bear, before or after. What the cache loses
+// may be stripped of it, and not gone.
+func (r *SecurityProfileReconciler) enqueuePoliced() handler.EventHandler {
 	enqueue := func(o client.Object, q queue) { q.Add(requestFor(o.GetLabels()[v1alpha1.ProfileLabel])) }
 	return handler.Funcs{
 		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { enqueue(e.Object, q) },
@@ -127,7 +128,10 @@ func enqueuePoliced() handler.EventHandler {
 			enqueue(e.ObjectOld, q)
 			enqueue(e.ObjectNew, q)
 		},
-		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { enqueue(e.Object, q) },
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
+			r.policies.strays.add(e.Object.(baseline.Object))
+			enqueue(e.Object, q)
+		},
 	}
 }
 

@@ -1,0 +1,138 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/admission"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/drift"
+)
+
+// gather is what bears the profile's name, what has the name of something desired, and what has been stripped of the profile's name. The last
+// two the cache does not hold: they are read from the API server, the stripped ones where some are known of, or all that there may be.
+func (p *policies) gather(ctx context.Context, profile string, desired []baseline.Object, all bool) ([]baseline.Object, error) {
+	if err := p.sweep(ctx); err != nil {
+		return nil, err
+	}
+	objects, err := p.labelled(ctx, profile)
+	if err != nil {
+		return nil, err
+	}
+	held, wanted := map[v1alpha1.ObjectReference]bool{}, map[v1alpha1.ObjectReference]bool{}
+	for _, o := range objects {
+		held[baseline.Reference(o)] = true
+		p.strays.drop(o)
+	}
+	for _, o := range desired {
+		wanted[baseline.Reference(o)] = true
+	}
+	for _, o := range admission.Named(profile) {
+		ref := baseline.Reference(o)
+		if held[ref] || !wanted[ref] && !all && !p.strays.has(o) {
+			continue
+		}
+		got, err := p.read(ctx, o)
+		switch {
+		case err != nil:
+			return nil, err
+		case got == nil || !drift.Ours(got):
+			p.strays.drop(o)
+		}
+		if got != nil && (wanted[ref] || drift.Ours(got)) {
+			objects = append(objects, got)
+		}
+	}
+	return objects, nil
+}
+
+// sweep looks once for what was stripped of its profile's name before the cache began to watch.
+func (p *policies) sweep(ctx context.Context) error {
+	if p.swept {
+		return nil
+	}
+	for i := range baseline.AdmissionKinds {
+		list, err := newList(p.client.Scheme(), &baseline.AdmissionKinds[i])
+		if err != nil {
+			return err
+		}
+		if err := p.live.List(ctx, list); err != nil {
+			return fmt.Errorf("listing %s: %w", baseline.AdmissionKinds[i].Resource, err)
+		}
+		items, err := itemsOf(list)
+		if err != nil {
+			return err
+		}
+		for _, o := range items {
+			if _, labelled := o.GetLabels()[v1alpha1.ProfileLabel]; !labelled && drift.Ours(o) {
+				p.strays.add(o)
+			}
+		}
+	}
+	p.swept = true
+	return nil
+}
+
+// strays are the policies and bindings that the cache has lost sight of, or never had: each is gone, or stripped of its profile's name.
+type strays struct {
+	mu   sync.Mutex
+	refs map[v1alpha1.ObjectReference]bool
+}
+
+func newStrays() *strays { return &strays{refs: map[v1alpha1.ObjectReference]bool{}} }
+
+func (s *strays) add(o baseline.Object) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refs[baseline.Reference(o)] = true
+}
+
+func (s *strays) drop(o baseline.Object) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.refs, baseline.Reference(o))
+}
+
+func (s *strays) has(o baseline.Object) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refs[baseline.Reference(o)]
+}
+
+// labelled lists the policies and bindings that bear the profile's name. They are shared with the cache.
+func (p *policies) labelled(ctx context.Context, profile string) ([]baseline.Object, error) {
+	var objects []baseline.Object
+	for i := range baseline.AdmissionKinds {
+		kind := &baseline.AdmissionKinds[i]
+		list, err := newList(p.client.Scheme(), kind)
+		if err != nil {
+			return nil, err
+		}
+		if err := p.client.List(ctx, list, client.MatchingLabels{v1alpha1.ProfileLabel: profile}, client.UnsafeDisableDeepCopy); err != nil {
+			return nil, fmt.Errorf("listing %s of profile %s: %w", kind.Resource, profile, err)
+		}
+		items, err := itemsOf(list)
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, items...)
+	}
+	return objects, nil
+}
+
+// read is the object of this kind and name by the API server, or nil.
+func (p *policies) read(ctx context.Context, want baseline.Object) (baseline.Object, error) {
+	got := baseline.KindOf(want).New()
+	switch err := p.live.Get(ctx, client.ObjectKeyFromObject(want), got); {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading %s: %w", describe(want), err)
+	}
+	return got, nil
+}
