@@ -43,6 +43,8 @@ type policies struct {
 
 	// inPlace is, by profile, a digest of what was last put in place: what differs though the declared is the same is drift.
 	inPlace map[string]digest
+	// strangers are, by profile, the policies of another maker that bore names of its own then.
+	strangers map[string][]v1alpha1.ObjectReference
 	// refused is, by profile, the last pass in which the API server refused something, and when to try again.
 	refused map[string]refusedPass
 }
@@ -87,7 +89,9 @@ func (p *policies) establish(ctx context.Context, profile *v1alpha1.SecurityProf
 	pass.steady = established && known == now
 	wereInForce := pass.steady || inForce(profile)
 	// Who strips a policy of all that says whose it is does not make it a stranger's.
-	pass.ours = func(o baseline.Object) bool { return drift.Ours(o) || wereInForce }
+	pass.ours = func(o baseline.Object) bool {
+		return drift.Ours(o) || wereInForce && !slices.Contains(p.strangers[profile.Name], baseline.Reference(o))
+	}
 	if pass.found, err = p.gather(ctx, profile.Name, pass.desired, false); err != nil {
 		return nil, err
 	}
@@ -132,11 +136,14 @@ func (p *policies) conclude(profile string, pass *policing, now digest, establis
 		return
 	}
 	delete(p.refused, profile)
-	if pass.came(func(o *outcome) bool { return o.state == v1alpha1.Conflict }) {
-		delete(p.inPlace, profile)
-		return
+	delete(p.strangers, profile)
+	for i := range pass.outcomes {
+		if o := &pass.outcomes[i]; o.state == v1alpha1.Conflict {
+			p.strangers[profile] = append(p.strangers[profile], o.Object)
+		}
 	}
-	if len(pass.outcomes) > 0 || established && !pass.steady {
+	corrected := pass.came(func(o *outcome) bool { return o.state == v1alpha1.Corrected })
+	if corrected || established && !pass.steady {
 		p.changes.note(profile, p.clock.Now())
 	}
 	p.inPlace[profile] = now
@@ -328,6 +335,7 @@ func (p *policies) withdraw(ctx context.Context, profile *v1alpha1.SecurityProfi
 	}
 	delete(p.inPlace, profile.Name)
 	delete(p.refused, profile.Name)
+	delete(p.strangers, profile.Name)
 	delete(p.costs.last, profile.Name)
 	p.changes.forget(profile.Name)
 	return nil

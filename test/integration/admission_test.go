@@ -288,6 +288,12 @@ var _ = Describe("Drift of admission policies", func() {
 				o.Spec.FailurePolicy = new(admissionregistrationv1.Ignore)
 			})
 		},
+		"a policy stripped of all that says that it is ours": func(p *v1alpha1.SecurityProfile) {
+			Update(policyOf(p, "workloads"), func(o *admissionregistrationv1.ValidatingAdmissionPolicy) {
+				o.Labels, o.OwnerReferences = nil, nil
+				o.Spec.FailurePolicy = new(admissionregistrationv1.Ignore)
+			})
+		},
 		"a binding that only audits": func(p *v1alpha1.SecurityProfile) {
 			binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: policyOf(p, "workloads").ObjectMeta}
 			Update(binding, func(o *admissionregistrationv1.ValidatingAdmissionPolicyBinding) {
@@ -383,6 +389,13 @@ var _ = Describe("A policy of another maker that bears a name of the profile's",
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(foreign), live)).To(Succeed())
 		Expect(live.Generation).To(Equal(foreign.Generation)) // Its status is kube-controller-manager's.
 		Expect(live.ObjectMeta.Labels).To(BeEmpty())
+
+		Expect(admin.Delete(ctx, policyOf(profile, "workloads"))).To(Succeed()) // All else is kept meanwhile.
+		Eventually(func(g Gomega) {
+			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(policyOf(profile, "workloads")), policyOf(profile, "workloads"))).To(Succeed())
+			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
+			g.Expect(profile.Status.PolicyDriftTotal).To(BeEquivalentTo(1))
+		}).Should(Succeed())
 		Expect(admin.Delete(ctx, foreign)).To(Succeed())
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Priority = 7 })
 		EventuallyPoliced(profile)
