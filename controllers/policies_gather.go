@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -24,31 +25,38 @@ func (p *policies) gather(ctx context.Context, profile string, desired []baselin
 	if err != nil {
 		return nil, err
 	}
-	held, wanted := map[v1alpha1.ObjectReference]bool{}, map[v1alpha1.ObjectReference]bool{}
-	for _, o := range objects {
-		held[baseline.Reference(o)] = true
-		p.strays.drop(o)
-	}
+	wanted := map[v1alpha1.ObjectReference]bool{}
 	for _, o := range desired {
 		wanted[baseline.Reference(o)] = true
 	}
-	for _, o := range admission.Named(profile) {
-		ref := baseline.Reference(o)
-		if held[ref] || !wanted[ref] && !all && !p.strays.has(o) {
+	for _, o := range p.unheld(profile, objects) {
+		want := wanted[baseline.Reference(o)]
+		if !want && !all && !p.strays.has(o) {
 			continue
 		}
 		got, err := p.read(ctx, o)
-		switch {
-		case err != nil:
+		if err != nil {
 			return nil, err
-		case got == nil || !drift.Ours(got):
+		}
+		ours := got != nil && drift.Ours(got)
+		if !ours {
 			p.strays.drop(o)
 		}
-		if got != nil && (wanted[ref] || drift.Ours(got)) {
+		if ours || want && got != nil {
 			objects = append(objects, got)
 		}
 	}
 	return objects, nil
+}
+
+// unheld are those of a profile's policies and bindings, by name, that the cache does not hold.
+func (p *policies) unheld(profile string, labelled []baseline.Object) []baseline.Object {
+	held := map[v1alpha1.ObjectReference]bool{}
+	for _, o := range labelled {
+		held[baseline.Reference(o)] = true
+		p.strays.drop(o)
+	}
+	return slices.DeleteFunc(admission.Named(profile), func(o baseline.Object) bool { return held[baseline.Reference(o)] })
 }
 
 // sweep looks once for what was stripped of its profile's name before the cache began to watch.

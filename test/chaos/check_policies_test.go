@@ -74,6 +74,12 @@ func (c *check) checkPolicies() error {
 		c.checkAdmissionReady(live, len(desired) > 0, conflict)
 		c.checkPolicyDrift(live)
 	}
+	c.checkUndeclared(declared)
+	return nil
+}
+
+// checkUndeclared holds that nothing else is ours.
+func (c *check) checkUndeclared(declared map[string]bool) {
 	for id, o := range c.policies {
 		if profile := o.GetLabels()[v1alpha1.ProfileLabel]; declared[id] || c.w.model.forgedPolicies[id] && c.w.model.profiles[profile] == nil {
 			continue // What bears the name of a profile that never was is nobody's.
@@ -83,7 +89,6 @@ func (c *check) checkPolicies() error {
 			c.differ("%s, which says that it is of profile %q, is declared by none: %v", id, o.GetLabels()[v1alpha1.ProfileLabel], o.GetOwnerReferences())
 		}
 	}
-	return nil
 }
 
 // bindsStranger reports whether an object would bind a policy of another maker: then it need not be there.
