@@ -34,19 +34,24 @@ func (p *policies) gather(ctx context.Context, profile string, desired []baselin
 		if !want && !all && !p.strays.has(o) {
 			continue
 		}
-		got, err := p.read(ctx, o)
+		got, err := p.readStray(ctx, o)
 		if err != nil {
 			return nil, err
 		}
-		ours := got != nil && drift.Ours(got)
-		if !ours {
-			p.strays.drop(o)
-		}
-		if ours || want && got != nil {
+		if got != nil && (want || drift.Ours(got)) {
 			objects = append(objects, got)
 		}
 	}
 	return objects, nil
+}
+
+// readStray reads what the cache does not hold. If it is gone, or nobody's, it is not looked for again.
+func (p *policies) readStray(ctx context.Context, o baseline.Object) (baseline.Object, error) {
+	got, err := p.read(ctx, o)
+	if err == nil && (got == nil || !drift.Ours(got)) {
+		p.strays.drop(o)
+	}
+	return got, err
 }
 
 // unheld are those of a profile's policies and bindings, by name, that the cache does not hold.
