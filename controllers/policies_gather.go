@@ -64,7 +64,7 @@ func (p *policies) unheld(profile string, labelled []baseline.Object) []baseline
 	return slices.DeleteFunc(admission.Named(profile), func(o baseline.Object) bool { return held[baseline.Reference(o)] })
 }
 
-// sweep looks once for what was stripped of its profile's name before the cache began to watch.
+// sweep looks once for what was stripped of its profile's name, or given another's, before the cache began to watch.
 func (p *policies) sweep(ctx context.Context) error {
 	if p.swept {
 		return nil
@@ -82,7 +82,7 @@ func (p *policies) sweep(ctx context.Context) error {
 			return err
 		}
 		for _, o := range items {
-			if _, labelled := o.GetLabels()[v1alpha1.ProfileLabel]; !labelled && drift.Ours(o) {
+			if drift.Ours(o) && !admission.IsNamed(o.GetLabels()[v1alpha1.ProfileLabel], o.GetName()) {
 				p.strays.add(o)
 			}
 		}
@@ -91,7 +91,8 @@ func (p *policies) sweep(ctx context.Context) error {
 	return nil
 }
 
-// strays are the policies and bindings that the cache has lost sight of, or never had: each is gone, or stripped of its profile's name.
+// strays are the policies and bindings that the cache does not hold for their profile: each is gone, or stripped of its profile's name, or
+// bears another's.
 type strays struct {
 	mu   sync.Mutex
 	refs map[v1alpha1.ObjectReference]bool

@@ -103,6 +103,10 @@ func TestPoliciesThatTheCacheDoesNotHoldAreFound(t *testing.T) {
 			there:   []baseline.Object{policyKindNamed("images", stripped), policyKindNamed("services", nil)},
 			desired: desired, want: []string{"images"}, reads: 2 + 1,
 		},
+		"what bore another profile's name before the start": {
+			there:   []baseline.Object{policyKindNamed("images", map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.ProfileLabel: "nobody"})},
+			desired: desired, want: []string{"images"}, reads: 2 + 1,
+		},
 		"what was stripped since, as its event tells": {
 			there:   []baseline.Object{policyKindNamed("images", stripped)},
 			swept:   true,

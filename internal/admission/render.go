@@ -69,6 +69,11 @@ func Guards(profile, name string) bool {
 	return name == nameOf(profile, tamperObjects) || name == nameOf(profile, tamperNamespaces)
 }
 
+// IsNamed reports whether the profile of that name may declare a policy or binding of this name.
+func IsNamed(profile, name string) bool {
+	return slices.ContainsFunc(concerns, func(concern string) bool { return name == nameOf(profile, concern) })
+}
+
 // Named are the empty objects of all policies that the profile of this name may ever have declared.
 func Named(profile string) []baseline.Object {
 	var policies []Policy
