@@ -50,9 +50,6 @@ func (r *NamespaceReconciler) enqueueNamespace() handler.EventHandler {
 func (r *NamespaceReconciler) enqueueGoverned() handler.EventHandler {
 	enqueue := func(ctx context.Context, o client.Object, q queue) {
 		profile := o.(*v1alpha1.SecurityProfile)
-		if !controllerutil.ContainsFinalizer(profile, v1alpha1.Finalizer) && profile.DeletionTimestamp.IsZero() {
-			return // Nothing is done before the profile is held, and that is another event.
-		}
 		priority := rolloutPriority
 		for _, namespace := range r.touchedBy(ctx, profile) {
 			if pq, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
@@ -62,9 +59,15 @@ func (r *NamespaceReconciler) enqueueGoverned() handler.EventHandler {
 			}
 		}
 	}
+	unlessUnheld := func(ctx context.Context, o client.Object, q queue) {
+		if controllerutil.ContainsFinalizer(o, v1alpha1.Finalizer) || !o.GetDeletionTimestamp().IsZero() {
+			enqueue(ctx, o, q)
+		} // Else nothing is done before the profile is held, and that is another event.
+	}
 	return handler.Funcs{
-		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { enqueue(ctx, e.Object, q) },
-		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) { enqueue(ctx, e.ObjectNew, q) },
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { unlessUnheld(ctx, e.Object, q) },
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) { unlessUnheld(ctx, e.ObjectNew, q) },
+		// A profile that goes without ever having been held held up the namespaces that it selected all the same.
 		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { enqueue(ctx, e.Object, q) },
 	}
 }
