@@ -67,7 +67,7 @@ func (r *NamespaceReconciler) enqueueGoverned() handler.EventHandler {
 	return handler.Funcs{
 		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { unlessUnheld(ctx, e.Object, q) },
 		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) { unlessUnheld(ctx, e.ObjectNew, q) },
-		// A profile that goes without ever having been held held up the namespaces that it selected all the same.
+		// The namespaces that it selected waited for a profile that goes unheld, too.
 		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { enqueue(ctx, e.Object, q) },
 	}
 }
