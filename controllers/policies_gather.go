@@ -127,7 +127,10 @@ func (p *policies) labelled(ctx context.Context, profile string) ([]baseline.Obj
 		if err != nil {
 			return nil, err
 		}
-		if err := p.client.List(ctx, list, client.MatchingLabels{v1alpha1.ProfileLabel: profile}, client.UnsafeDisableDeepCopy); err != nil {
+		// It does not wait for our own last writes: of one that somebody strips at once the cache never hears.
+		err = p.client.List(ctx, list, client.MatchingLabels{v1alpha1.ProfileLabel: profile},
+			client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
+		if err != nil {
 			return nil, fmt.Errorf("listing %s of profile %s: %w", kind.Resource, profile, err)
 		}
 		items, err := itemsOf(list)
