@@ -60,7 +60,7 @@ func (r *NamespaceReconciler) announceBreakGlass(p *pass, o outcome) {
 		return
 	}
 	since := meta.FindStatusCondition(p.profile.Status.Conditions, v1alpha1.ConditionAdmission).LastTransitionTime.Time
-	if changed, known := r.policyChanges.last(p.profile.Name); known {
+	if changed, known := r.policyChanges.of(p.profile.Name); known {
 		since = changed
 	}
 	if r.Clock.Since(since) < forceDelay {

@@ -86,12 +86,12 @@ func (m *Metrics) driftDetected(profile, kind string, change v1alpha1.DriftChang
 }
 
 func (m *Metrics) corrected(profile, kind string, took time.Duration) {
-	m.policyCorrected(profile, kind)
+	m.countCorrection(profile, kind)
 	m.correctionTime.Observe(max(0, took).Seconds()) // The clock may have been set back.
 }
 
-// policyCorrected counts a correction of which it is not known when the change was heard of.
-func (m *Metrics) policyCorrected(profile, kind string) {
+// countCorrection counts a correction, also one of which it is not known when the change was heard of.
+func (m *Metrics) countCorrection(profile, kind string) {
 	m.corrections.WithLabelValues(profile, kind).Inc()
 }
 

@@ -53,7 +53,7 @@ type NamespaceReconciler struct {
 	looks    *looks
 	foreign  *foreign // nil if findings are switched off
 
-	policyChanges *policyChanges
+	policyChanges *moments // when the admission policies of each profile last changed
 }
 
 // pass is one reconcile of one governed namespace: what it knows before it begins, and what must wait.

@@ -35,7 +35,7 @@ type policies struct {
 	protected []string
 	operator  string // the name of the user that the operator is
 	contests  *contests
-	changes   *policyChanges
+	changes   *moments // when the policies of each profile last changed: until every API server has heard of it, they may not hold
 	strays    *strays
 	swept     bool
 	recheck   time.Duration // of policies of another maker, which the cache does not hold
@@ -47,6 +47,8 @@ type policies struct {
 	strangers map[string][]v1alpha1.ObjectReference
 	// refused is, by profile, the last pass in which the API server refused something, and when to try again.
 	refused map[string]refusedPass
+	// unwritten is, by profile, the drift that was corrected and that no status holds yet.
+	unwritten map[string][]outcome
 }
 
 type digest [sha256.Size]byte
@@ -56,8 +58,11 @@ type policing struct {
 	desired  []baseline.Object
 	found    []baseline.Object // before corrections
 	outcomes []outcome
-	cost     policyCost
-	wait     time.Duration // until a look at what waits or is not watched; zero for none
+
+	corrected []outcome // the drift that is to be recorded, of this pass and of earlier ones that no status was written of
+
+	cost policyCost
+	wait time.Duration // until a look at what waits or is not watched; zero for none
 
 	ours   func(baseline.Object) bool
 	steady bool // what is declared is what was last put in place
@@ -83,6 +88,7 @@ func (p *policies) establish(ctx context.Context, profile *v1alpha1.SecurityProf
 		return nil, err
 	}
 	if again := p.refusedStill(profile.Name, now); again != nil {
+		again.corrected = p.unwritten[profile.Name]
 		return again, nil
 	}
 	known, established := p.inPlace[profile.Name]
@@ -98,12 +104,19 @@ func (p *policies) establish(ctx context.Context, profile *v1alpha1.SecurityProf
 	if err := p.correctAll(ctx, profile, pass); err != nil {
 		return nil, err
 	}
-	if pass.cost, err = p.costs.of(ctx, profile, admission.Cluster{Protected: p.protected, Operator: p.operator}); err != nil {
-		return nil, err
+	pass.corrected = p.unwritten[profile.Name]
+	pass.cost = p.costs[profile.Name].cost
+	if !pass.steady {
+		if pass.cost, err = p.costs.of(ctx, profile, admission.Cluster{Protected: p.protected, Operator: p.operator}); err != nil {
+			return nil, err
+		}
 	}
 	p.conclude(profile.Name, pass, now, established)
 	return pass, nil
 }
+
+// written says that a status holds the drift that was corrected.
+func (p *policies) written(profile string) { delete(p.unwritten, profile) }
 
 // correctAll resolves each drift: what is missing or differs first, a policy before its binding, and what should not exist last, a binding
 // before its policy. The error joins those of all; each is tried.
@@ -157,13 +170,12 @@ type refusedPass struct {
 	wait   time.Duration
 }
 
-// refuse remembers the pass, and what it is not to do again.
+// refuse remembers the pass, which then stands for those that come too early.
 func (p *policies) refuse(profile string, now digest, pass *policing) {
 	r := refusedPass{digest: now, pass: *pass, tried: p.clock.Now(), wait: statusInterval}
 	if last, again := p.refused[profile]; again && last.digest == now {
 		r.wait = min(2*last.wait, retryMax)
 	}
-	r.pass.outcomes = slices.DeleteFunc(slices.Clone(pass.outcomes), func(o outcome) bool { return o.state == v1alpha1.Corrected })
 	p.refused[profile] = r
 	pass.comeBack(r.wait)
 }
@@ -261,8 +273,11 @@ func (p *policies) note(profile *v1alpha1.SecurityProfile, o *outcome, err error
 	case err != nil:
 		o.state, o.err = v1alpha1.Present, err
 		p.metrics.applyFailed(profile.Name, o.Object.Kind, err)
-	case o.recorded && o.Change != v1alpha1.Unexpected:
-		p.contests.corrected("", &o.Drift, p.clock.Now())
+	case o.recorded:
+		p.unwritten[profile.Name] = append(p.unwritten[profile.Name], *o)
+		if o.Change != v1alpha1.Unexpected {
+			p.contests.corrected("", &o.Drift, p.clock.Now())
+		}
 	}
 }
 
@@ -336,7 +351,8 @@ func (p *policies) withdraw(ctx context.Context, profile *v1alpha1.SecurityProfi
 	delete(p.inPlace, profile.Name)
 	delete(p.refused, profile.Name)
 	delete(p.strangers, profile.Name)
-	delete(p.costs.last, profile.Name)
+	delete(p.costs, profile.Name)
+	delete(p.unwritten, profile.Name)
 	p.changes.forget(profile.Name)
 	return nil
 }
@@ -363,7 +379,7 @@ func (p *policies) announce(profile *v1alpha1.SecurityProfile, o *outcome) {
 	name := o.Object.Kind + " " + o.Object.Name
 	if o.recorded && !o.Foreign && o.state == v1alpha1.Corrected {
 		p.metrics.driftDetected(profile.Name, o.Object.Kind, o.Change)
-		p.metrics.policyCorrected(profile.Name, o.Object.Kind)
+		p.metrics.countCorrection(profile.Name, o.Object.Kind)
 		event(corev1.EventTypeWarning, v1alpha1.EventDrift, "Compare", o.sentence())
 		event(corev1.EventTypeNormal, v1alpha1.EventCorrected, "Correct", name+" is again as declared")
 	}

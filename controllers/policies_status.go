@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -34,12 +33,10 @@ func (p *policing) bearOn(status *v1alpha1.SecurityProfileStatus, hold []metav1.
 		return hold
 	}
 	hold = slices.DeleteFunc(hold, func(c metav1.Condition) bool { return c.Type != v1alpha1.ConditionCompliant })
-	for conditionType, is := range map[string]metav1.ConditionStatus{
-		v1alpha1.ConditionReady: metav1.ConditionFalse, v1alpha1.ConditionStalled: metav1.ConditionTrue,
-	} {
-		hold = append(hold, metav1.Condition{Type: conditionType, Status: is, Reason: condition.Reason, Message: condition.Message})
-	}
-	return hold
+	ready, stalled := condition, condition
+	ready.Type = v1alpha1.ConditionReady
+	stalled.Type, stalled.Status = v1alpha1.ConditionStalled, metav1.ConditionTrue
+	return append(hold, ready, stalled)
 }
 
 // condition is AdmissionReady, and whether the profile is not ready for its sake.
@@ -108,8 +105,8 @@ func typeWarnings(found []baseline.Object) []string {
 	return warnings
 }
 
-// recordDrift keeps the drift of policies that the status holds, which is what bears no namespace, and adds what was corrected now, beside
-// the drift of namespaces.
+// recordDrift keeps the drift of policies that the status holds, which is what bears no namespace, and adds what was corrected since it was
+// written, beside the drift of namespaces.
 func (p *policing) recordDrift(profile *v1alpha1.SecurityProfile, status *v1alpha1.SecurityProfileStatus, now time.Time) {
 	status.PolicyDriftTotal = profile.Status.PolicyDriftTotal
 	for _, entry := range profile.Status.Drift {
@@ -118,11 +115,9 @@ func (p *policing) recordDrift(profile *v1alpha1.SecurityProfile, status *v1alph
 		}
 	}
 	if p != nil {
-		for i := range p.outcomes {
-			if o := &p.outcomes[i]; o.recorded && o.state == v1alpha1.Corrected {
-				status.PolicyDriftTotal++
-				status.Drift = append(status.Drift, o.entry("", now))
-			}
+		for i := range p.corrected {
+			status.PolicyDriftTotal++
+			status.Drift = append(status.Drift, p.corrected[i].entry("", now))
 		}
 	}
 	status.DriftTotal += status.PolicyDriftTotal
@@ -155,34 +150,6 @@ func inForce(profile *v1alpha1.SecurityProfile) bool {
 		ready.Reason != v1alpha1.ReasonFailed && ready.Reason != v1alpha1.ReasonConflicted
 }
 
-// policyChanges remembers when the policies of each profile last changed: until every API server has heard of it, they may not hold.
-type policyChanges struct {
-	mu sync.Mutex
-	at map[string]time.Time
-}
-
-func newPolicyChanges() *policyChanges { return &policyChanges{at: map[string]time.Time{}} }
-
-func (c *policyChanges) note(profile string, now time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at[profile] = now
-}
-
-func (c *policyChanges) forget(profile string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.at, profile)
-}
-
-// last is when they changed; false if they have not since this replica began to lead.
-func (c *policyChanges) last(profile string) (time.Time, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	at, changed := c.at[profile]
-	return at, changed
-}
-
 // policyCost is what the costliest policy of a profile costs the API server.
 type policyCost struct {
 	percent int64 // of what the API server spends at most
@@ -190,9 +157,7 @@ type policyCost struct {
 }
 
 // costs remembers what renderings cost, since to find out takes as long as compiling them.
-type costs struct {
-	last map[string]costOf // by profile
-}
+type costs map[string]costOf // by profile
 
 type costOf struct {
 	digest digest
@@ -200,24 +165,21 @@ type costOf struct {
 }
 
 // of is what the profile's policies cost where no other outranks it: to tell that another does costs next to nothing beside.
-func (c *costs) of(ctx context.Context, profile *v1alpha1.SecurityProfile, cluster admission.Cluster) (policyCost, error) {
+func (c costs) of(ctx context.Context, profile *v1alpha1.SecurityProfile, cluster admission.Cluster) (policyCost, error) {
 	rendered := admission.Render(profile, cluster)
 	if len(rendered) == 0 {
-		delete(c.last, profile.Name)
+		delete(c, profile.Name)
 		return policyCost{}, nil
 	}
 	now, err := digestOf(admission.Objects(rendered))
 	if err != nil {
 		return policyCost{}, err
 	}
-	if last, known := c.last[profile.Name]; known && last.digest == now {
-		return last.cost, nil
+	last, known := c[profile.Name]
+	if !known || last.digest != now {
+		last = costOf{digest: now}
+		last.cost.percent, last.cost.err = offline.Costliest(ctx, profile, rendered)
+		c[profile.Name] = last
 	}
-	if c.last == nil {
-		c.last = map[string]costOf{}
-	}
-	var cost policyCost
-	cost.percent, cost.err = offline.Costliest(ctx, profile, rendered)
-	c.last[profile.Name] = costOf{digest: now, cost: cost}
-	return cost, nil
+	return last.cost, nil
 }

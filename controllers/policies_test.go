@@ -2,17 +2,21 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
@@ -174,5 +178,45 @@ func TestEveryPolicyIsNamed(t *testing.T) {
 	slices.Sort(got)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-rendered +named): %s", diff)
+	}
+}
+
+// A correction is not seen again: what no status could be written of, or what another object's error cut short, must not be lost.
+func TestDriftIsRememberedUntilAStatusHoldsIt(t *testing.T) {
+	profile, _ := aPolicedProfile()
+	metrics, err := NewMetrics(prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &policies{
+		metrics: metrics, contests: newContests(DefaultContest), clock: clocktesting.NewFakePassiveClock(noon), unwritten: map[string][]outcome{},
+	}
+	remembered := func(o outcome, err error) int {
+		p.note(profile, &o, err)
+		return len(p.unwritten[profile.Name])
+	}
+	drifted := policyOutcome(v1alpha1.Corrected, nil)
+	rolledOut := drifted
+	rolledOut.recorded = false
+	pruned := drifted
+	pruned.Change = v1alpha1.Unexpected
+	for _, step := range []struct {
+		what string
+		o    outcome
+		err  error
+		want int
+	}{
+		{"the roll-out of a change", rolledOut, nil, 0},
+		{"what the API server refused", drifted, errors.New("no"), 0},
+		{"a drift", drifted, nil, 1},
+		{"one that was gone already", pruned, apierrors.NewNotFound(schema.GroupResource{}, "x"), 2},
+	} {
+		if got := remembered(step.o, step.err); got != step.want {
+			t.Errorf("after %s %d drifts are remembered, and not %d", step.what, got, step.want)
+		}
+	}
+	p.written(profile.Name)
+	if left := p.unwritten[profile.Name]; len(left) > 0 {
+		t.Errorf("still remembered though a status holds them: %v", left)
 	}
 }

@@ -84,7 +84,11 @@ func (r *SecurityProfileReconciler) report(ctx context.Context, profile *v1alpha
 	if err != nil {
 		return 0, err
 	}
-	return policing.wait, r.conclude(ctx, profile, status)
+	if err := r.conclude(ctx, profile, status); err != nil {
+		return 0, err
+	}
+	r.policies.written(profile.Name)
+	return policing.wait, nil
 }
 
 // conclude tells the metrics and writes the status.
@@ -140,8 +144,8 @@ func (r *SecurityProfileReconciler) writeStatus(
 	return nil
 }
 
-// finalize lets the profile go once nothing in the cluster bears its name, its policies last. The reconciles of the namespaces see to that; each
-// of them that is done comes back here.
+// finalize lets the profile go once nothing in the cluster bears its name: first what judges requests, what guards the baseline last. The
+// reconciles of the namespaces see to the baseline; each of them that is done comes back here.
 func (r *SecurityProfileReconciler) finalize(ctx context.Context, profile *v1alpha1.SecurityProfile) (time.Duration, error) {
 	if !controllerutil.ContainsFinalizer(profile, v1alpha1.Finalizer) {
 		return 0, nil
@@ -227,34 +231,43 @@ func (r *SecurityProfileReconciler) writeFinalizers(ctx context.Context, before,
 	return nil
 }
 
-// throttle spaces the looks at each profile.
-type throttle struct {
-	mu   sync.Mutex
-	last map[string]time.Time
-}
+// throttle spaces the looks at each profile. It notes when the last one ended.
+type throttle struct{ moments }
 
 // wait is how long it is until the profile may be looked at again.
 func (t *throttle) wait(profile string, now time.Time) time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	last, summed := t.last[profile]
+	last, summed := t.of(profile)
 	if !summed || last.After(now) { // The clock has been set back.
 		return 0
 	}
 	return max(0, last.Add(statusInterval).Sub(now))
 }
 
-func (t *throttle) note(profile string, now time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.last == nil {
-		t.last = map[string]time.Time{}
-	}
-	t.last[profile] = now
+// moments remembers a time for each profile.
+type moments struct {
+	mu sync.Mutex
+	at map[string]time.Time
 }
 
-func (t *throttle) forget(profile string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.last, profile)
+func (m *moments) note(profile string, at time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.at == nil {
+		m.at = map[string]time.Time{}
+	}
+	m.at[profile] = at
+}
+
+func (m *moments) forget(profile string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.at, profile)
+}
+
+// of is the profile's; false if none was noted.
+func (m *moments) of(profile string) (time.Time, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at, noted := m.at[profile]
+	return at, noted
 }

@@ -87,7 +87,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		arrivals:  newArrivals(mgr.Elected()),
 		looks:     newLooks(),
 
-		policyChanges: newPolicyChanges(),
+		policyChanges: &moments{},
 	}
 	if o.Findings {
 		if err := namespaces.watchForeign(mgr); err != nil {
@@ -103,7 +103,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 			client: mgr.GetClient(), live: mgr.GetAPIReader(), recorder: namespaces.Recorder, metrics: metrics, clock: o.Clock,
 			protected: o.Protected, operator: o.Operator, contests: namespaces.contests, recheck: o.RecheckInterval,
 			changes: namespaces.policyChanges, strays: newStrays(), inPlace: map[string]digest{}, refused: map[string]refusedPass{},
-			strangers: map[string][]v1alpha1.ObjectReference{},
+			strangers: map[string][]v1alpha1.ObjectReference{}, costs: costs{}, unwritten: map[string][]outcome{},
 		},
 	}
 	if o.OpenReports {

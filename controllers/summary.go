@@ -35,8 +35,8 @@ type tally struct {
 	drift      []v1alpha1.DriftEntry
 }
 
-// summarize is the status of a profile by the reports of the namespaces that it governs and by the pass over its policies, if there was one. It is a pure function; the time is
-// that of conditions that change.
+// summarize is the status of a profile by the reports of the namespaces that it governs, and by the pass over its policies if there was
+// one. It is a pure function; the time is that of conditions that change.
 func summarize(
 	profile *v1alpha1.SecurityProfile, selector *selection.Selector, namespaces []corev1.Namespace,
 	reports map[string]*v1alpha1.NamespacePosture, policing *policing, now time.Time,
