@@ -19,6 +19,8 @@ type Write struct {
 	Namespace      string
 	Name           string
 	ResponseStatus int32
+	// Annotations are what admission and authorization noted.
+	Annotations map[string]string
 	// Received is when the API server got the request, At when it answered.
 	Received, At time.Time
 }
@@ -84,6 +86,7 @@ func (t *AuditTrail) Next() ([]Write, error) {
 			User      struct{ Username string }
 			ObjectRef struct{ Resource, Subresource, Namespace, Name string }
 			Response  struct{ Code int32 } `json:"responseStatus"`
+			Noted     map[string]string    `json:"annotations"`
 			Received  time.Time            `json:"requestReceivedTimestamp"`
 			At        time.Time            `json:"stageTimestamp"`
 		}
@@ -95,7 +98,7 @@ func (t *AuditTrail) Next() ([]Write, error) {
 				Verb: event.Verb, User: event.User.Username,
 				Resource: event.ObjectRef.Resource, Subresource: event.ObjectRef.Subresource,
 				Namespace: event.ObjectRef.Namespace, Name: event.ObjectRef.Name,
-				ResponseStatus: event.Response.Code, Received: event.Received, At: event.At,
+				ResponseStatus: event.Response.Code, Annotations: event.Noted, Received: event.Received, At: event.At,
 			})
 		}
 	}

@@ -433,5 +433,16 @@ var _ = Describe("Break-glass", func() {
 		Eventually(func() []string { return eventReasons("SecurityProfile", profile.Name) }).Should(ContainElement(v1alpha1.EventBreakGlass))
 		err := loosened(impersonating("mallory", "system:masters"))
 		Expect(apierrors.IsForbidden(err)).To(BeTrue(), "%v", err)
+
+		writes, err := plane.WholeAuditTrail().Next()
+		Expect(err).NotTo(HaveOccurred())
+		var users []string
+		for _, w := range writes {
+			if user, broke := w.Annotations["bulwark-"+profile.Name+"-tamper-objects/"+admission.BreakGlassAnnotation]; broke {
+				Expect(w).To(And(HaveField("Namespace", namespace), HaveField("Name", "bulwark-compute"), HaveField("ResponseStatus", BeEquivalentTo(200))))
+				users = append(users, user)
+			}
+		}
+		Expect(users).To(And(ContainElement("on-call"), HaveEach("on-call")), "the audit log names who broke the glass, and nobody else")
 	})
 })
