@@ -135,8 +135,7 @@ func (s *stage) effects(ctx context.Context) error {
 	if err := s.refused(ctx, "run evil -n shop --image=evil:v1 --privileged", `violates PodSecurity "restricted:v1.37"`); err != nil {
 		return err
 	}
-	// It breaks rules of workloads and of images, and the API server passes on the words of either policy.
-	if err := s.refused(ctx, "create deployment web --image=nginx -n shop", "container nginx must"); err != nil {
+	if err := s.refused(ctx, "create deployment web --image=registry.example.com/web@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 -n shop", "readOnlyRootFilesystem: container web must"); err != nil {
 		return err
 	}
 	if err := s.refused(ctx, "create service nodeport web --tcp=80 -n shop", "must be one of ClusterIP"); err != nil {
