@@ -7,8 +7,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,6 +16,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/test/fixture"
 )
 
 // Get reads an object as an administrator.
@@ -30,20 +29,8 @@ func Get[T client.Object](o T, namespace, name string) T {
 // Managed are the live objects of a namespace that bear Bulwark's label, and the namespace itself.
 func Managed(g Gomega, namespace string) []baseline.Object {
 	GinkgoHelper()
-	ns := &corev1.Namespace{}
-	g.Expect(admin.Get(ctx, client.ObjectKey{Name: namespace}, ns)).To(Succeed())
-	objects := []baseline.Object{ns}
-	for _, list := range []client.ObjectList{
-		&networkingv1.NetworkPolicyList{}, &corev1.LimitRangeList{}, &corev1.ResourceQuotaList{},
-		&corev1.ServiceAccountList{}, &rbacv1.RoleList{}, &rbacv1.RoleBindingList{},
-	} {
-		g.Expect(admin.List(ctx, list, client.InNamespace(namespace), client.HasLabels{v1alpha1.ProfileLabel})).To(Succeed())
-		items, err := meta.ExtractList(list)
-		g.Expect(err).NotTo(HaveOccurred())
-		for _, item := range items {
-			objects = append(objects, item.(baseline.Object))
-		}
-	}
+	objects, err := fixture.Managed(ctx, admin, namespace)
+	g.Expect(err).NotTo(HaveOccurred())
 	return objects
 }
 

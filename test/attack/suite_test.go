@@ -4,14 +4,11 @@ package attack
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"testing"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
@@ -20,6 +17,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/operator"
 	"github.com/bulwark-dev/bulwark/test/controlplane"
+	"github.com/bulwark-dev/bulwark/test/inprocess"
 )
 
 var (
@@ -84,32 +82,11 @@ var _ = BeforeSuite(func() {
 })
 
 // runningOperator is an operator in this process.
-type runningOperator struct {
-	cancel context.CancelFunc
-	done   chan error
-}
+type runningOperator struct{ *inprocess.Operator }
 
-func startOperator() *runningOperator {
-	running, cancel := context.WithCancel(ctx)
-	o := &runningOperator{cancel: cancel, done: make(chan error, 1)}
-	go func() {
-		o.done <- operator.Run(running, operatorConf, operator.Options{
-			Namespace:           v1alpha1.OperatorNamespace,
-			Concurrency:         8,
-			MetricsAddress:      "0",
-			HealthAddress:       "0",
-			Registry:            prometheus.NewRegistry(),
-			Logger:              logf.Log,
-			SeveralInOneProcess: true,
-		})
-	}()
-	return o
-}
+func startOperator() *runningOperator { return &runningOperator{inprocess.Start(ctx, operatorConf)} }
 
 func (o *runningOperator) stop() {
 	GinkgoHelper()
-	o.cancel()
-	if err := <-o.done; err != nil && !errors.Is(err, context.Canceled) {
-		Fail(fmt.Sprintf("the operator ended with an error: %v", err))
-	}
+	Expect(o.Stop()).To(Succeed())
 }

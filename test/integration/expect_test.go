@@ -7,9 +7,6 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -117,20 +114,8 @@ func Differences(g Gomega, profile *v1alpha1.SecurityProfile, namespace string) 
 // Managed are the live objects of a namespace that bear our labels, and the namespace itself.
 func Managed(g Gomega, namespace string) []baseline.Object {
 	GinkgoHelper()
-	ns := &corev1.Namespace{}
-	g.Expect(admin.Get(ctx, client.ObjectKey{Name: namespace}, ns)).To(Succeed())
-	objects := []baseline.Object{ns}
-	for _, list := range []client.ObjectList{
-		&networkingv1.NetworkPolicyList{}, &corev1.LimitRangeList{}, &corev1.ResourceQuotaList{},
-		&corev1.ServiceAccountList{}, &rbacv1.RoleList{}, &rbacv1.RoleBindingList{},
-	} {
-		g.Expect(admin.List(ctx, list, client.InNamespace(namespace), client.HasLabels{v1alpha1.ProfileLabel})).To(Succeed())
-		items, err := meta.ExtractList(list)
-		g.Expect(err).NotTo(HaveOccurred())
-		for _, item := range items {
-			objects = append(objects, item.(baseline.Object))
-		}
-	}
+	objects, err := fixture.Managed(ctx, admin, namespace)
+	g.Expect(err).NotTo(HaveOccurred())
 	return objects
 }
 

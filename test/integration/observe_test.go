@@ -51,7 +51,7 @@ func baselineWrites() int {
 // metric is the sum of the operator's samples of a name that bear these labels; of a histogram, its count.
 func metric(name string, labels ...string) float64 {
 	GinkgoHelper()
-	families, err := bulwark.metrics.Gather()
+	families, err := bulwark.Metrics.Gather()
 	Expect(err).NotTo(HaveOccurred())
 	sum := 0.0
 	for _, family := range families {

@@ -4,22 +4,19 @@ package integration
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"testing"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
-	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/operator"
 	"github.com/bulwark-dev/bulwark/test/controlplane"
+	"github.com/bulwark-dev/bulwark/test/inprocess"
 )
 
 var (
@@ -61,34 +58,14 @@ var _ = BeforeSuite(func() {
 })
 
 // runningOperator is an operator in this process.
-type runningOperator struct {
-	cancel  context.CancelFunc
-	done    chan error
-	metrics *prometheus.Registry
-}
+type runningOperator struct{ *inprocess.Operator }
 
 func startOperator() *runningOperator { return startOperatorWith(operatorConf) }
 
 // startOperatorWith starts an operator that reaches the API server in another way, by a proxy say, or has other options.
 func startOperatorWith(cfg *rest.Config, changes ...func(*operator.Options)) *runningOperator {
-	GinkgoHelper()
-	running, cancel := context.WithCancel(ctx)
-	o := &runningOperator{cancel: cancel, done: make(chan error, 1), metrics: prometheus.NewRegistry()}
-	options := operator.Options{
-		Namespace:           v1alpha1.OperatorNamespace,
-		ProtectedNamespaces: []string{"protected-*"},
-		Concurrency:         8,
-		MetricsAddress:      "0",
-		HealthAddress:       "0",
-		Registry:            o.metrics,
-		Logger:              logf.Log,
-		SeveralInOneProcess: true,
-	}
-	for _, change := range changes {
-		change(&options)
-	}
-	go func() { o.done <- operator.Run(running, cfg, options) }()
-	return o
+	protects := func(o *operator.Options) { o.ProtectedNamespaces = []string{"protected-*"} }
+	return &runningOperator{inprocess.Start(ctx, cfg, append([]func(*operator.Options){protects}, changes...)...)}
 }
 
 // restartedWith lets each spec of a container run with an operator that has other options.
@@ -108,8 +85,5 @@ func looksOften(o *operator.Options) { o.RecheckInterval = 2 * time.Second }
 
 func (o *runningOperator) stop() {
 	GinkgoHelper()
-	o.cancel()
-	if err := <-o.done; err != nil && !errors.Is(err, context.Canceled) {
-		Fail(fmt.Sprintf("the operator ended with an error: %v", err))
-	}
+	Expect(o.Stop()).To(Succeed())
 }

@@ -1,0 +1,52 @@
+// Package inprocess runs the operator in the process of a suite.
+package inprocess
+
+import (
+	"context"
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/rest"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/operator"
+)
+
+// Operator is an operator in this process.
+type Operator struct {
+	// Metrics are its metrics.
+	Metrics *prometheus.Registry
+
+	cancel context.CancelFunc
+	done   chan error
+}
+
+// Start starts an operator that reaches the API server by a configuration. The changes are made to its options.
+func Start(ctx context.Context, cfg *rest.Config, changes ...func(*operator.Options)) *Operator {
+	running, cancel := context.WithCancel(ctx)
+	o := &Operator{Metrics: prometheus.NewRegistry(), cancel: cancel, done: make(chan error, 1)}
+	options := operator.Options{
+		Namespace:           v1alpha1.OperatorNamespace,
+		Concurrency:         8,
+		MetricsAddress:      "0",
+		HealthAddress:       "0",
+		Registry:            o.Metrics,
+		Logger:              logf.Log,
+		SeveralInOneProcess: true,
+	}
+	for _, change := range changes {
+		change(&options)
+	}
+	go func() { o.done <- operator.Run(running, cfg, options) }()
+	return o
+}
+
+// Stop stops it, and is the error that it ended with.
+func (o *Operator) Stop() error {
+	o.cancel()
+	if err := <-o.done; !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
