@@ -1,8 +1,10 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -145,6 +147,8 @@ func describe(o baseline.Object) string {
 	return baseline.KindOf(o).Kind + " " + client.ObjectKeyFromObject(o).String()
 }
 
+// itemsOf is what a list holds, in the order of names: a cache lists in another order each time, and what is told of the objects must be
+// the same twice.
 func itemsOf(list client.ObjectList) ([]baseline.Object, error) {
 	items, err := meta.ExtractList(list)
 	if err != nil {
@@ -154,5 +158,6 @@ func itemsOf(list client.ObjectList) ([]baseline.Object, error) {
 	for _, item := range items {
 		objects = append(objects, item.(baseline.Object))
 	}
+	slices.SortFunc(objects, func(a, b baseline.Object) int { return cmp.Compare(a.GetName(), b.GetName()) })
 	return objects, nil
 }

@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"fmt"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -80,5 +82,33 @@ var _ = Describe("A profile that audits", func() {
 		EventuallyGone(enforcing)
 		Eventually(func(g Gomega) { g.Expect(Managed(g, namespace)).To(HaveLen(1)) }).Should(Succeed())
 		EventuallyReported(auditing, namespace)
+	})
+
+	Context("and looks often", func() {
+		restartedWith(looksOften)
+
+		It("reports objects that should not be there in one order, and writes no report twice", func() {
+			profile, namespace := Governed(fixture.Audited)
+			const forged = 8
+			for i := range forged {
+				Expect(admin.Create(ctx, &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{
+					Namespace: namespace, Name: fmt.Sprintf("forged-%d", i),
+					Labels: map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.ProfileLabel: profile.Name},
+				}}, asTenant)).To(Succeed())
+			}
+			unexpected := func(report *v1alpha1.NamespacePosture) (names []string) {
+				for _, entry := range report.Drift {
+					if entry.Change == v1alpha1.Unexpected {
+						names = append(names, entry.Object.Name)
+					}
+				}
+				return names
+			}
+			Eventually(func(g Gomega) { g.Expect(unexpected(ReportOn(g, namespace))).To(HaveLen(forged)) }).Should(Succeed())
+			report := ReportOn(Default, namespace)
+			Consistently(func(g Gomega) {
+				g.Expect(ReportOn(g, namespace).ResourceVersion).To(Equal(report.ResourceVersion), "the report was written again")
+			}, "9s", "500ms").Should(Succeed(), "over several looks")
+		})
 	})
 })
