@@ -217,7 +217,7 @@ func (r *NamespaceReconciler) refusedByLevel(ctx context.Context, p *pass, want 
 	case err != nil:
 		return nil, err
 	case byPods.Empty():
-		return refused, nil
+		return refused.Nameless(), nil
 	case !refused.Empty(): // It begins with the level.
 		byPods.Reasons = append(refused.Reasons[:1:1], byPods.Reasons...)
 	}

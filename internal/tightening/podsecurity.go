@@ -146,6 +146,23 @@ func RefusedByLevel(warnings []string) *Refused {
 	return r
 }
 
+// Nameless is the same without the pods' names: of those that violate a level in the same way the API server names one, and another each
+// time.
+func (r *Refused) Nameless() *Refused {
+	nameless := &Refused{Total: r.Total}
+	for _, reason := range r.Reasons {
+		if m := violators.FindStringSubmatch(reason); m != nil {
+			others, _ := strconv.ParseInt(m[2], 10, 32) // It is absent if there are none.
+			reason = fmt.Sprintf("%s (pods: %d)", m[3], 1+others)
+		}
+		nameless.Reasons = append(nameless.Reasons, reason)
+	}
+	if len(nameless.Reasons) > 1 {
+		slices.Sort(nameless.Reasons[1:]) // The first one says which level. The API server puts the others in the order of the names.
+	}
+	return nameless
+}
+
 // Unfinished reports whether the API server says that it has not looked at all pods: it takes a second at most, and 3,000 pods.
 func Unfinished(warnings []string) bool { return slices.ContainsFunc(warnings, partly.MatchString) }
 

@@ -276,6 +276,24 @@ func TestRefusedByLevelReadsWhatKubernetesWarnsOf(t *testing.T) {
 	}
 }
 
+// TestWhatIsRefusedWithoutNamesIsAlwaysTheSame takes the same violations with each of the pods as the one that is named.
+func TestWhatIsRefusedWithoutNamesIsAlwaysTheSame(t *testing.T) {
+	want := &Refused{Total: 5, Reasons: []string{
+		"pods that run violate the Pod Security level restricted:latest",
+		"allowPrivilegeEscalation != false, unrestricted capabilities, runAsNonRoot != true, seccompProfile (pods: 4)",
+		"host namespaces, allowPrivilegeEscalation != false, unrestricted capabilities, runAsNonRoot != true, seccompProfile (pods: 1)",
+	}}
+	for _, host := range []string{"a", "z"} {
+		for _, one := range []string{"b", "y"} {
+			running := pods{pod(host, onHostNetwork), pod(one, nil), pod(one+"1", nil), pod(one+"2", nil), pod(one+"3", nil)}
+			got := RefusedByLevel(running.warnings(t, "shop", "restricted")).Nameless()
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("with %s and %s (-want +got):\n%s", host, one, diff)
+			}
+		}
+	}
+}
+
 func TestOtherWarningsRefuseNothing(t *testing.T) {
 	for _, warning := range []string{
 		"metadata.finalizers: prefer a domain-qualified finalizer name", "web: host namespaces (hostNetwork=true)", "",
