@@ -38,7 +38,7 @@ func (p *policies) gather(ctx context.Context, profile string, desired []baselin
 		if err != nil {
 			return nil, err
 		}
-		if got != nil && (want || drift.Ours(got)) {
+		if got != nil && (want || marked(got)) {
 			objects = append(objects, got)
 		}
 	}
@@ -48,10 +48,17 @@ func (p *policies) gather(ctx context.Context, profile string, desired []baselin
 // readStray reads what the cache does not hold. If it is gone, or nobody's, it is not looked for again.
 func (p *policies) readStray(ctx context.Context, o baseline.Object) (baseline.Object, error) {
 	got, err := p.read(ctx, o)
-	if err == nil && (got == nil || !drift.Ours(got)) {
+	if err == nil && (got == nil || !marked(got)) {
 		p.strays.drop(o)
 	}
 	return got, err
+}
+
+// marked reports whether anything on an object with one of our names says that it was ours. Whoever tampers with it again and again leaves
+// the name of some profile at the least, or nothing.
+func marked(o baseline.Object) bool {
+	_, labelled := o.GetLabels()[v1alpha1.ProfileLabel]
+	return labelled || drift.Ours(o)
 }
 
 // unheld are those of a profile's policies and bindings, by name, that the cache does not hold.
@@ -82,7 +89,7 @@ func (p *policies) sweep(ctx context.Context) error {
 			return err
 		}
 		for _, o := range items {
-			if drift.Ours(o) && !admission.IsNamed(o.GetLabels()[v1alpha1.ProfileLabel], o.GetName()) {
+			if marked(o) && !admission.IsNamed(o.GetLabels()[v1alpha1.ProfileLabel], o.GetName()) {
 				p.strays.add(o)
 			}
 		}

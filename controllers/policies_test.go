@@ -82,6 +82,7 @@ func TestPoliciesThatTheCacheDoesNotHoldAreFound(t *testing.T) {
 	profile, desired := aPolicedProfile() // It declares workloads.
 	ours := map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.ProfileLabel: profile.Name}
 	stripped := map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy}
+	renamed := map[string]string{v1alpha1.ProfileLabel: "nobody"}
 	for sentence, tc := range map[string]struct {
 		there   []baseline.Object
 		desired []baseline.Object
@@ -110,6 +111,20 @@ func TestPoliciesThatTheCacheDoesNotHoldAreFound(t *testing.T) {
 		"what bore another profile's name before the start": {
 			there:   []baseline.Object{policyKindNamed("images", map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.ProfileLabel: "nobody"})},
 			desired: desired, want: []string{"images"}, reads: 2 + 1,
+		},
+		"what bore nothing but another profile's name before the start": {
+			there:   []baseline.Object{policyKindNamed("images", renamed)},
+			desired: desired, want: []string{"images"}, reads: 2 + 1,
+		},
+		"what bears nothing but another profile's name since, as its event tells": {
+			there:   []baseline.Object{policyKindNamed("images", renamed)},
+			swept:   true,
+			lost:    []baseline.Object{policyKindNamed("images", nil)},
+			desired: desired, want: []string{"images"}, reads: 2 + 1,
+		},
+		"what bears nothing but another profile's name, of a profile that goes": {
+			there: []baseline.Object{policyKindNamed("images", renamed)},
+			all:   true, want: []string{"images"}, reads: 2 * 8,
 		},
 		"what was stripped since, as its event tells": {
 			there:   []baseline.Object{policyKindNamed("images", stripped)},
