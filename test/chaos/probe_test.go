@@ -54,7 +54,7 @@ func (w *world) probeAll(t *testing.T) {
 				guarded++
 			}
 		}
-		probes, err := w.probesOf(name, tier)
+		probes, err := w.probesOf(name, tier, conflicted)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +126,7 @@ func (w *world) outOfForce(t *testing.T) (conflicted map[string]bool, stray stri
 	return c.conflicted, stray
 }
 
-func (w *world) probesOf(name, tier string) ([]probe, error) {
+func (w *world) probesOf(name, tier string, conflicted map[string]bool) ([]probe, error) {
 	var profile *v1alpha1.SecurityProfile
 	if selecting := w.model.selecting(name, tier); len(selecting) > 0 {
 		profile = selecting[0]
@@ -147,7 +147,11 @@ func (w *world) probesOf(name, tier string) ([]probe, error) {
 		}
 	}
 	tampering, err := w.tamperProbes(name, profile)
-	return slices.Concat(probes, w.networkProbes(name, profile), tampering), err
+	if err != nil {
+		return nil, err
+	}
+	forging, err := w.forgingProbes(name, profile, conflicted)
+	return slices.Concat(probes, w.networkProbes(name, profile), tampering, forging), err
 }
 
 // words are how policies of a section of the profile refuse, if they do.
@@ -216,9 +220,6 @@ func (w *world) tamperProbes(name string, profile *v1alpha1.SecurityProfile) ([]
 	role := &rbacv1.Role{ObjectMeta: objectMeta(name, v1alpha1.NamePrefix+"squatter")}
 	probes := []probe{
 		{"take a name that is reserved", w.creation(role), guarded},
-		{"forge the label of a namespace", w.change(&corev1.Namespace{ObjectMeta: objectMeta("", name)}, func(o client.Object) {
-			o.GetLabels()[v1alpha1.ProfileLabel] = "mallory"
-		}), guarded},
 		{"take a namespace out of the selection, as who may update profiles", w.change(&corev1.Namespace{ObjectMeta: objectMeta("", name)},
 			func(o client.Object) { o.GetLabels()[tierLabel] = "none" }), nil},
 	}
@@ -245,6 +246,23 @@ func (w *world) tamperProbes(name string, profile *v1alpha1.SecurityProfile) ([]
 		}
 	}
 	return probes, nil
+}
+
+// forgingProbes forge the label of a namespace that says whose it is. Where a profile audits that may still be another's, which guards its own.
+func (w *world) forgingProbes(name string, profile *v1alpha1.SecurityProfile, conflicted map[string]bool) ([]probe, error) {
+	ns := &corev1.Namespace{ObjectMeta: objectMeta("", name)}
+	if err := w.insist(func() error { return w.admin.Get(w.ctx, client.ObjectKeyFromObject(ns), ns) }); err != nil {
+		return nil, err
+	}
+	named := w.model.profiles[ns.Labels[v1alpha1.ProfileLabel]]
+	if named != nil && conflicted[named.Name] {
+		return nil, nil // It cannot be told what is refused.
+	}
+	var refused []string
+	for _, p := range []*v1alpha1.SecurityProfile{profile, named} {
+		refused = append(refused, words(p, "spec.protection.tamper", refusesTampering(p))...)
+	}
+	return []probe{{"forge the label of a namespace", w.change(ns, func(o client.Object) { o.GetLabels()[v1alpha1.ProfileLabel] = "mallory" }), refused}}, nil
 }
 
 // change reads an object and updates it.
