@@ -43,6 +43,8 @@ var protectionScenarios = []scenario{{
 	name: "tamper",
 	spec: "podSecurity: {enforce: baseline}, network: {defaultDeny: [Ingress]}, rbac: {defaultServiceAccount: {}}, " +
 		"protection: {tamper: true, breakGlassGroups: [" + responders + "]}",
+	outranking: []string{"enforcement: Audit, namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: tamper-left}}"},
+	others:     map[string]string{"tamper-left": governedBy + "tamper"},
 	held: manifests(
 		managed("NetworkPolicy", "networking.k8s.io/v1", ", spec: {podSelector: {}}"), managed("ResourceQuota", "v1", ", spec: {hard: {pods: 5}}"),
 		managed("ServiceAccount", "v1", ", automountServiceAccountToken: false"), networkPolicyOf("theirs", "ingress: []"), serviceOf("bulwark-x", "type: ClusterIP")),
@@ -90,6 +92,9 @@ var protectionScenarios = []scenario{{
 		{sentence: "a namespace of another profile", old: "Namespace updates", change: unlabelling("suite")},
 		{sentence: "a namespace of another profile is said to be governed by this one", old: "Namespace updates",
 			change: labelling(v1alpha1.ProfileLabel, "tamper"), want: forgedOn},
+		{sentence: "a namespace that one governs by now that audits is said to be governed by another", old: "Namespace tamper-left",
+			change: labelling(v1alpha1.ProfileLabel, "another"), want: forgedOn},
+		{sentence: "a namespace that one governs by now that audits is taken out of the selection", old: "Namespace tamper-left", change: unlabelling("suite")},
 		{sentence: "a namespace of another profile is put into the selection", old: "Namespace updates", change: labelling("suite", "tamper")},
 	},
 }, {
