@@ -241,11 +241,17 @@ func (w *world) tamperProbes(name string, profile *v1alpha1.SecurityProfile) ([]
 				refused = slices.Concat(guarded, words(profile, "spec.network.tenantPolicies", refusesPolicy(profile, true)))
 			}
 			probes = append(probes,
-				probe{"loosen " + key(object), w.change(object, loosen), refused},
+				probe{"loosen " + key(object), w.change(object, loosenAnew), refused},
 				probe{"delete " + key(object), func(c client.Client) error { return c.Delete(w.ctx, object) }, guarded})
 		}
 	}
 	return probes, nil
+}
+
+// loosenAnew loosens an object, and changes it even if it is as loose already: what WhenSafe holds back may be what a tampering left.
+func loosenAnew(o client.Object) {
+	loosen(o)
+	o.SetAnnotations(map[string]string{"chaos.example.com/loosened": "yes"})
 }
 
 // forgingProbes forge the label of a namespace that says whose it is. Where a profile audits that may still be another's, which guards its own.
