@@ -13,7 +13,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/recorder"
 
@@ -108,7 +107,7 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 		return reconcile.Result{}, r.leave(ctx, ns, previous)
 	}
 	profile := selecting[0]
-	if !controllerutil.ContainsFinalizer(profile, v1alpha1.Finalizer) {
+	if !isHeld(profile) {
 		return reconcile.Result{}, nil // Its own reconciler sets it, and that comes back here.
 	}
 	p := &pass{profile: profile, namespace: ns, previous: previous, since: since}

@@ -59,7 +59,7 @@ func (r *SecurityProfileReconciler) Reconcile(ctx context.Context, profile *v1al
 	if err != nil {
 		return reconcile.Result{}, err // It is not noted: to wait for the throttle would undo the back-off.
 	}
-	if controllerutil.ContainsFinalizer(profile, v1alpha1.Finalizer) {
+	if isHeld(profile) {
 		r.throttle.note(profile.Name, r.Clock.Now()) // From its end, when the status was written.
 	}
 	return reconcile.Result{RequeueAfter: next}, nil
@@ -147,7 +147,7 @@ func (r *SecurityProfileReconciler) writeStatus(
 // finalize lets the profile go once nothing in the cluster bears its name: first what judges requests, what guards the baseline last. The
 // reconciles of the namespaces see to the baseline; each of them that is done comes back here.
 func (r *SecurityProfileReconciler) finalize(ctx context.Context, profile *v1alpha1.SecurityProfile) (time.Duration, error) {
-	if !controllerutil.ContainsFinalizer(profile, v1alpha1.Finalizer) {
+	if !isHeld(profile) {
 		return 0, nil
 	}
 	if err := r.policies.relax(ctx, profile); err != nil {

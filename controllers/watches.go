@@ -60,16 +60,25 @@ func (r *NamespaceReconciler) enqueueGoverned() handler.EventHandler {
 		}
 	}
 	unlessUnheld := func(ctx context.Context, o client.Object, q queue) {
-		if controllerutil.ContainsFinalizer(o, v1alpha1.Finalizer) || !o.GetDeletionTimestamp().IsZero() {
+		if isHeld(o) || !o.GetDeletionTimestamp().IsZero() {
 			enqueue(ctx, o, q)
 		} // Else nothing is done before the profile is held, and that is another event.
 	}
 	return handler.Funcs{
 		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { unlessUnheld(ctx, e.Object, q) },
-		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) { unlessUnheld(ctx, e.ObjectNew, q) },
-		// The namespaces that it selected waited for a profile that goes unheld, too.
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
+			if !isHeld(e.ObjectOld) { // Those that it selected have waited for it. It may not select them any more, nor go before another.
+				enqueue(ctx, e.ObjectOld, q)
+			}
+			unlessUnheld(ctx, e.ObjectNew, q)
+		},
 		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { enqueue(ctx, e.Object, q) },
 	}
+}
+
+// isHeld reports whether a profile cannot go before what it has made. Until then nothing is done for it.
+func isHeld(profile client.Object) bool {
+	return controllerutil.ContainsFinalizer(profile, v1alpha1.Finalizer)
 }
 
 // touchedBy lists the namespaces that the profile selects or that bear its name, by label or by report.
@@ -203,8 +212,8 @@ func labelsOrDeletionChanged() predicate.Predicate {
 // specChanged lets through the updates of a profile that change what is to be done, not those of its status.
 func specChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		return e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() ||
-			controllerutil.ContainsFinalizer(e.ObjectOld, v1alpha1.Finalizer) != controllerutil.ContainsFinalizer(e.ObjectNew, v1alpha1.Finalizer) ||
+		return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() || // One of the same name was made while nobody watched.
+			e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() || isHeld(e.ObjectOld) != isHeld(e.ObjectNew) ||
 			e.ObjectOld.GetDeletionTimestamp().IsZero() != e.ObjectNew.GetDeletionTimestamp().IsZero()
 	}}
 }

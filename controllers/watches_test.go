@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -24,20 +25,31 @@ func (oneNamespace) List(_ context.Context, list client.ObjectList, _ ...client.
 	return nil
 }
 
-// A namespace that an unheld profile selects waits for that one to be held. If the profile goes instead, the namespace must be looked at:
-// another profile, that was deleted meanwhile, may be waiting for it.
-func TestAProfileThatGoesUnheldLetsItsNamespacesBeLookedAt(t *testing.T) {
+// A namespace that an unheld profile selects waits for that one to be held. If the profile goes instead, or does not select it any more, the
+// namespace must be looked at: it may be another's by now, or nobody's, and who bears its name may be waiting for it.
+func TestNamespacesThatWaitForAnUnheldProfileAreLookedAt(t *testing.T) {
 	h := (&NamespaceReconciler{Client: oneNamespace{}}).enqueueGoverned()
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "fleeting"}}
 	held := profile.DeepCopy()
 	held.Finalizers = []string{v1alpha1.Finalizer}
+	elsewhere, heldElsewhere := profile.DeepCopy(), held.DeepCopy()
+	for _, p := range []*v1alpha1.SecurityProfile{elsewhere, heldElsewhere} {
+		p.Spec.NamespaceSelector.MatchLabels = map[string]string{"team": "payments"}
+	}
+	change := func(old, updated *v1alpha1.SecurityProfile) func(queue) {
+		return func(q queue) { h.Update(t.Context(), event.UpdateEvent{ObjectOld: old, ObjectNew: updated}, q) }
+	}
 	for sentence, tt := range map[string]struct {
 		event func(queue)
 		want  int
 	}{
-		"one that is created waits":  {func(q queue) { h.Create(t.Context(), event.CreateEvent{Object: profile}, q) }, 0},
-		"one that is held is worked": {func(q queue) { h.Update(t.Context(), event.UpdateEvent{ObjectOld: profile, ObjectNew: held}, q) }, 1},
-		"one that goes unheld":       {func(q queue) { h.Delete(t.Context(), event.DeleteEvent{Object: profile}, q) }, 1},
+		"one that is created waits":                   {func(q queue) { h.Create(t.Context(), event.CreateEvent{Object: profile}, q) }, 0},
+		"one that is held is worked":                  {change(profile, held), 1},
+		"one that goes unheld":                        {func(q queue) { h.Delete(t.Context(), event.DeleteEvent{Object: profile}, q) }, 1},
+		"one that selects elsewhere, unheld":          {change(profile, elsewhere), 1},
+		"one that selects elsewhere, and is held now": {change(profile, heldElsewhere), 1},
+		"one that selected elsewhere, unheld":         {change(elsewhere, profile), 0},
+		"one that has always selected elsewhere":      {change(elsewhere, heldElsewhere), 0},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			q := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
@@ -47,5 +59,16 @@ func TestAProfileThatGoesUnheldLetsItsNamespacesBeLookedAt(t *testing.T) {
 				t.Errorf("%d namespaces are to be looked at, and not %d", q.Len(), tt.want)
 			}
 		})
+	}
+}
+
+func TestAProfileOfTheSameNameIsAnotherOne(t *testing.T) {
+	profile := func(uid types.UID) *v1alpha1.SecurityProfile {
+		return &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "again", UID: uid, Generation: 1}}
+	}
+	for uid, want := range map[types.UID]bool{"old": false, "new": true} {
+		if got := specChanged().Update(event.UpdateEvent{ObjectOld: profile("old"), ObjectNew: profile(uid)}); got != want {
+			t.Errorf("from old to %s: want %t, got %t", uid, want, got)
+		}
 	}
 }
