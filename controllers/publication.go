@@ -150,7 +150,10 @@ func (p *publication) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("making a client that reads the cache of Reports: %w", err)
 	}
-	reconciler := &openReportsReconciler{postures: p.mgr.GetClient(), reports: reports, live: p.direct, recheck: p.recheck, refused: p.doubt}
+	reconciler := &openReportsReconciler{
+		postures: newCatchingUp(p.mgr.GetClient(), p.direct), reports: newCatchingUp(reports, p.direct), live: p.direct,
+		recheck: p.recheck, refused: p.doubt,
+	}
 	o := options(reportConcurrency)
 	o.Logger, o.SkipNameValidation = p.log, ptr.To(true)
 	c, err := reconciler.setup(p.mgr.GetCache(), caches, o)

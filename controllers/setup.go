@@ -37,7 +37,7 @@ const (
 	retryMin = 100 * time.Millisecond
 	retryMax = time.Minute
 
-	// passTimeout bounds one pass, so that a read that waits for the cache to catch up cannot wait for ever.
+	// passTimeout bounds one pass, whatever it waits for.
 	passTimeout = 30 * time.Second
 )
 
@@ -75,8 +75,9 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 	if err != nil {
 		return fmt.Errorf("indexing NamespacePostures: %w", err)
 	}
+	cached := newCatchingUp(mgr.GetClient(), mgr.GetAPIReader())
 	namespaces := &NamespaceReconciler{
-		Client:    mgr.GetClient(),
+		Client:    cached,
 		Live:      mgr.GetAPIReader(),
 		Recorder:  mgr.GetEventRecorder(v1alpha1.FieldManager),
 		Metrics:   metrics,
@@ -98,9 +99,9 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		return fmt.Errorf("setting up the namespace controller: %w", err)
 	}
 	profiles := &SecurityProfileReconciler{
-		Client: mgr.GetClient(), Metrics: metrics, Clock: o.Clock, Protected: o.Protected,
+		Client: cached, Metrics: metrics, Clock: o.Clock, Protected: o.Protected,
 		policies: &policies{
-			client: mgr.GetClient(), live: mgr.GetAPIReader(), recorder: namespaces.Recorder, metrics: metrics, clock: o.Clock,
+			client: cached, live: mgr.GetAPIReader(), recorder: namespaces.Recorder, metrics: metrics, clock: o.Clock,
 			protected: o.Protected, operator: o.Operator, contests: namespaces.contests, recheck: o.RecheckInterval,
 			changes: namespaces.policyChanges, strays: newStrays(), inPlace: map[string]digest{}, refused: map[string]refusedPass{},
 			strangers: map[string][]v1alpha1.ObjectReference{}, costs: costs{}, unwritten: map[string][]outcome{},

@@ -1,0 +1,46 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// catchUpTimeout is how long a read waits for the cache. A watch that works is milliseconds behind.
+const catchUpTimeout = 5 * time.Second
+
+// catchingUp is a client that sees its own writes: a read of the cache waits until that has heard of them, but not for ever. Of a write that
+// somebody undid while the watch was broken the cache may never hear. Then the API server is asked.
+type catchingUp struct {
+	client.Client
+	live    client.Reader
+	timeout time.Duration
+}
+
+func newCatchingUp(c client.Client, live client.Reader) client.Client {
+	return &catchingUp{Client: c, live: live, timeout: catchUpTimeout}
+}
+
+func (c *catchingUp) Get(ctx context.Context, key client.ObjectKey, into client.Object, options ...client.GetOption) error {
+	return c.read(ctx,
+		func(ctx context.Context) error { return c.Client.Get(ctx, key, into, options...) },
+		func() error { return c.live.Get(ctx, key, into, options...) })
+}
+
+func (c *catchingUp) List(ctx context.Context, into client.ObjectList, options ...client.ListOption) error {
+	return c.read(ctx,
+		func(ctx context.Context) error { return c.Client.List(ctx, into, options...) },
+		func() error { return c.live.List(ctx, into, options...) })
+}
+
+func (c *catchingUp) read(ctx context.Context, cached func(context.Context) error, live func() error) error {
+	bounded, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	err := cached(bounded)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return live()
+	}
+	return err
+}
