@@ -3,9 +3,11 @@ package controllers
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
 // catchUpTimeout is how long a read waits for the cache. A watch that works is milliseconds behind.
@@ -39,8 +41,26 @@ func (c *catchingUp) read(ctx context.Context, cached func(context.Context) erro
 	bounded, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	err := cached(bounded)
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return live()
+	if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+		return err
 	}
-	return err
+	if behind, ok := ctx.Value(behindKey{}).(*atomic.Bool); ok {
+		behind.Store(true)
+	}
+	return live()
+}
+
+// behindKey is the key of what remembers in a pass's context that the cache was behind.
+type behindKey struct{}
+
+// untilCaughtUp makes passes for which the cache was behind once more after a while: what the cache never held it does not tell the end of.
+func untilCaughtUp(passes reconcile.Reconciler) reconcile.Reconciler {
+	return reconcile.Func(func(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+		var behind atomic.Bool
+		result, err := passes.Reconcile(context.WithValue(ctx, behindKey{}, &behind), request)
+		if err == nil && behind.Load() && (result.RequeueAfter == 0 || result.RequeueAfter > retryMax) {
+			result.RequeueAfter = retryMax
+		}
+		return result, err
+	})
 }

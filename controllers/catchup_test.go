@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
 // answering is a reader that answers in its own way.
@@ -53,6 +54,35 @@ func TestWhatTheCacheDoesNotHearOfIsReadFromTheAPIServer(t *testing.T) {
 			}
 			if err := c.List(tt.ctx, &corev1.NamespaceList{}); !errors.Is(err, tt.want) {
 				t.Errorf("List: want %v, got %v", tt.want, err)
+			}
+		})
+	}
+}
+
+func TestAPassForWhichTheCacheWasBehindIsMadeOnceMore(t *testing.T) {
+	behind := func(ctx context.Context) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	abreast := func(context.Context) error { return nil }
+	for sentence, tt := range map[string]struct {
+		cached     func(context.Context) error
+		next, want time.Duration
+	}{
+		"a cache that is behind":             {behind, 0, retryMax},
+		"one, before a look that is due":     {behind, time.Second, time.Second},
+		"one, before a look in a while":      {behind, time.Hour, retryMax},
+		"a cache that is not":                {abreast, 0, 0},
+		"one, before a look in a while, too": {abreast, time.Hour, time.Hour},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			c := &catchingUp{Client: answering{answer: tt.cached}, live: answering{answer: abreast}, timeout: time.Millisecond}
+			passes := untilCaughtUp(reconcile.Func(func(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
+				return reconcile.Result{RequeueAfter: tt.next}, c.Get(ctx, client.ObjectKey{}, &corev1.Namespace{})
+			}))
+			result, err := passes.Reconcile(t.Context(), reconcile.Request{})
+			if err != nil || result.RequeueAfter != tt.want {
+				t.Errorf("want another pass in %v, got %v, %v", tt.want, result.RequeueAfter, err)
 			}
 		})
 	}

@@ -37,7 +37,7 @@ type openReportsReconciler struct {
 
 // setup makes the controller, which whoever calls this starts. It can be made anew in the same process.
 func (r *openReportsReconciler) setup(postures, reports cache.Cache, o controller.Options) (controller.Controller, error) {
-	o.Reconciler = r
+	o.Reconciler = untilCaughtUp(r)
 	c, err := controller.NewUnmanaged("openreports", o)
 	if err != nil {
 		return nil, err

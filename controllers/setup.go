@@ -133,7 +133,7 @@ func (r *NamespaceReconciler) setup(mgr manager.Manager, concurrency int) error 
 	if r.foreign != nil {
 		b = b.WatchesRawSource(r.foreign)
 	}
-	return b.Complete(reconcile.Func(r.reconcileNamed))
+	return b.Complete(untilCaughtUp(reconcile.Func(r.reconcileNamed)))
 }
 
 // watchForeign lets the controller look for what weakens baselines.
@@ -165,7 +165,7 @@ func (r *SecurityProfileReconciler) setup(mgr manager.Manager) error {
 	if r.publication != nil {
 		b = b.WatchesRawSource(source.Channel(r.publication.changed, enqueueAllProfiles(r.Client)))
 	}
-	return b.Complete(reconcile.AsReconciler(r.Client, r))
+	return b.Complete(untilCaughtUp(reconcile.AsReconciler(r.Client, r)))
 }
 
 func options(concurrency int) controller.Options {
