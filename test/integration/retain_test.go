@@ -7,6 +7,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -123,8 +124,13 @@ var _ = Describe("A deleted profile that retains its baseline", func() {
 })
 
 var _ = Describe("A watch that breaks", func() {
-	It("while an object is abandoned keeps no later list of its kind waiting for the object", func() {
-		profile, namespace := Governed(fixture.Retained)
+	// breaking is a namespace that an operator looks after of which the watches break with its next write to the path in that namespace,
+	// so that they never tell of it. It is called then.
+	breaking := func(
+		path string, then func(namespace string), change func(*v1alpha1.SecurityProfile),
+	) (profile *v1alpha1.SecurityProfile, namespace string, await func()) {
+		GinkgoHelper()
+		profile, namespace = Governed(change)
 		EventuallyEstablished(profile, namespace)
 		bulwark.stop()
 		proxy, err := faultproxy.Start(operatorConf, 1)
@@ -141,16 +147,39 @@ var _ = Describe("A watch that breaks", func() {
 		proxy.Set(faultproxy.Faults{Lag: 2 * time.Second}) // So that the watch cannot tell of the write before it breaks.
 		broken := make(chan struct{})
 		proxy.OnNextWrite(
-			func(path string) bool {
-				return strings.HasSuffix(path, "/"+namespace+"/resourcequotas/bulwark-compute")
+			func(to string) bool { return strings.HasSuffix(to, "/"+namespace+path) },
+			func() {
+				defer GinkgoRecover()
+				defer close(broken)
+				then(namespace)
+				proxy.ExpireWatches()
 			},
-			func() { proxy.ExpireWatches(); close(broken) },
 		)
+		return profile, namespace, func() {
+			GinkgoHelper()
+			Eventually(broken).Should(BeClosed())
+			proxy.Set(faultproxy.Faults{})
+		}
+	}
+
+	It("while an object is abandoned keeps no later list of its kind waiting for the object", func() {
+		profile, namespace, await := breaking("/resourcequotas/bulwark-compute", func(string) {}, fixture.Retained)
 		Expect(admin.Delete(ctx, profile)).To(Succeed())
-		Eventually(broken).Should(BeClosed())
-		proxy.Set(faultproxy.Faults{})
+		await()
 		EventuallyGone(profile)
 		Expect(admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "bulwark-compute"}, &corev1.ResourceQuota{})).To(Succeed())
+	})
+
+	It("while a correction is undone keeps no later pass waiting for the correction", func() {
+		policy := func(namespace string) client.Object {
+			return &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-default-deny"}}
+		}
+		profile, namespace, await := breaking("/networkpolicies",
+			func(namespace string) { Expect(admin.Delete(ctx, policy(namespace))).To(Succeed()) }, fixture.OnlyNetwork)
+		Expect(admin.Delete(ctx, policy(namespace))).To(Succeed())
+		await()
+		EventuallyEstablished(profile, namespace)
+		Eventually(func(g Gomega) { g.Expect(ReportOn(g, namespace).DriftTotal).To(BeEquivalentTo(2)) }).Should(Succeed())
 	})
 })
 
