@@ -145,7 +145,7 @@ func (r *SecurityProfileReconciler) writeStatus(
 }
 
 // finalize lets the profile go once nothing in the cluster bears its name: first what judges requests, what guards the baseline last. The
-// reconciles of the namespaces see to the baseline; each of them that is done comes back here.
+// reconciles of the namespaces see to the baseline; each of them that is done comes back here. It looks once a minute all the same.
 func (r *SecurityProfileReconciler) finalize(ctx context.Context, profile *v1alpha1.SecurityProfile) (time.Duration, error) {
 	if !isHeld(profile) {
 		return 0, nil
@@ -154,8 +154,11 @@ func (r *SecurityProfileReconciler) finalize(ctx context.Context, profile *v1alp
 		return 0, err
 	}
 	remains, err := r.remains(ctx, profile.Name)
-	if err != nil || remains {
+	switch {
+	case err != nil:
 		return 0, err
+	case remains:
+		return retryMax, nil
 	}
 	if err := r.policies.withdraw(ctx, profile); err != nil {
 		return 0, err

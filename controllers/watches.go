@@ -122,12 +122,19 @@ func enqueueReported() handler.EventHandler {
 	}
 }
 
-// enqueueLabelled is for events on managed objects, which matter to the profile that they bear the name of only when they go:
-// it may be waiting for that.
+// enqueueLabelled is for events on managed objects, which matter to the profile that they bear the name of only when they go, or bear
+// another's: it may be waiting for that.
 func enqueueLabelled() handler.EventHandler {
-	return handler.Funcs{DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
-		q.Add(requestFor(e.Object.GetLabels()[v1alpha1.ProfileLabel]))
-	}}
+	enqueue := func(o client.Object, q queue) { q.Add(requestFor(profileOf(o))) }
+	return handler.Funcs{
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
+			goes := e.ObjectOld.GetDeletionTimestamp().IsZero() && !e.ObjectNew.GetDeletionTimestamp().IsZero()
+			if goes || profileOf(e.ObjectOld) != profileOf(e.ObjectNew) {
+				enqueue(e.ObjectOld, q)
+			}
+		},
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { enqueue(e.Object, q) },
+	}
 }
 
 // enqueuePoliced is for events on admission policies, which concern the profile whose name they bear, before or after. What the cache loses

@@ -3,7 +3,9 @@ package controllers
 import (
 	"context"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -70,5 +72,49 @@ func TestAProfileOfTheSameNameIsAnotherOne(t *testing.T) {
 		if got := specChanged().Update(event.UpdateEvent{ObjectOld: profile("old"), ObjectNew: profile(uid)}); got != want {
 			t.Errorf("from old to %s: want %t, got %t", uid, want, got)
 		}
+	}
+}
+
+// A profile that was deleted waits until nothing bears its name, and what another took over does not any more.
+func TestAProfileHearsOfWhatBearsItsNameNoMore(t *testing.T) {
+	h := enqueueLabelled()
+	of := func(profile, app string) *corev1.LimitRange {
+		return &corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{v1alpha1.ProfileLabel: profile, "app": app}}}
+	}
+	going := of("old", "")
+	going.DeletionTimestamp = &metav1.Time{Time: time.Now()}
+	for sentence, tt := range map[string]struct {
+		event func(queue)
+		want  []reconcile.Request
+	}{
+		"what is created": {func(q queue) { h.Create(t.Context(), event.CreateEvent{Object: of("old", "")}, q) }, nil},
+		"what is changed": {func(q queue) {
+			h.Update(t.Context(), event.UpdateEvent{ObjectOld: of("old", "a"), ObjectNew: of("old", "b")}, q)
+		}, nil},
+		"what changes hands": {
+			func(q queue) {
+				h.Update(t.Context(), event.UpdateEvent{ObjectOld: of("old", ""), ObjectNew: of("new", "")}, q)
+			},
+			[]reconcile.Request{requestFor("old")},
+		},
+		"what is to go": {
+			func(q queue) { h.Update(t.Context(), event.UpdateEvent{ObjectOld: of("old", ""), ObjectNew: going}, q) },
+			[]reconcile.Request{requestFor("old")},
+		},
+		"what goes": {func(q queue) { h.Delete(t.Context(), event.DeleteEvent{Object: of("old", "")}, q) }, []reconcile.Request{requestFor("old")}},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			q := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
+			defer q.ShutDown()
+			tt.event(q)
+			var got []reconcile.Request
+			for q.Len() > 0 {
+				request, _ := q.Get()
+				got = append(got, request)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }
