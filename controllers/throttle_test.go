@@ -84,7 +84,7 @@ func TestReportsAreListedOnceASecond(t *testing.T) {
 			{time.Second, 2, 0, false}, {time.Second, 2, time.Second, false},
 		}},
 		"of a profile that is deleted and not gone yet": {change: deleted, steps: []looked{
-			{0, 1, 0, false}, {400 * time.Millisecond, 1, 600 * time.Millisecond, false}, {time.Second, 2, 0, false},
+			{0, 1, retryMax, false}, {400 * time.Millisecond, 1, 600 * time.Millisecond, false}, {time.Second, 2, retryMax, false},
 		}},
 		"but a failure is an error each time, so that it backs off": {err: errors.New("refused"), steps: []looked{
 			{0, 1, 0, true}, {100 * time.Millisecond, 2, 0, true},
