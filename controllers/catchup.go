@@ -50,10 +50,10 @@ func (c *catchingUp) read(ctx context.Context, cached func(context.Context) erro
 	return live()
 }
 
-// behindKey is the key of what remembers in a pass's context that the cache was behind.
+// behindKey is the key, in a pass's context, of whether the cache was behind.
 type behindKey struct{}
 
-// untilCaughtUp makes passes for which the cache was behind once more after a while: what the cache never held it does not tell the end of.
+// untilCaughtUp makes a pass for which the cache was behind once more after a while: what the cache never held ends without an event.
 func untilCaughtUp(passes reconcile.Reconciler) reconcile.Reconciler {
 	return reconcile.Func(func(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 		var behind atomic.Bool

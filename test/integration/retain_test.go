@@ -124,8 +124,8 @@ var _ = Describe("A deleted profile that retains its baseline", func() {
 })
 
 var _ = Describe("A watch that breaks", func() {
-	// breaking is a namespace that an operator looks after of which the watches break with its next write to the path in that namespace,
-	// so that they never tell of it. It is called then.
+	// breaking is a governed namespace. With the operator's next write to the path in it something is done, and the watches break before
+	// they have told of the write. To await that ends the faults.
 	breaking := func(
 		path string, then func(namespace string), change func(*v1alpha1.SecurityProfile),
 	) (profile *v1alpha1.SecurityProfile, namespace string, await func()) {
