@@ -38,7 +38,7 @@ missing=0
 for name in etcd kube-apiserver kube-controller-manager kubectl; do [ -x "$out/$name" ] || missing=1; done
 [ $missing = 0 ] && exit 0
 
-echo "Kubernetes $version control plane, from source: about 10 minutes on 2 cores the first time, cached after."
+echo "Kubernetes $version control plane, from source: 10 to 20 minutes on 2 cores the first time, cached after."
 build etcd go.etcd.io/etcd/server/v3
 build kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver
 build kube-controller-manager k8s.io/kubernetes/cmd/kube-controller-manager
