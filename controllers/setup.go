@@ -43,7 +43,7 @@ const (
 
 // Options configure the controllers.
 type Options struct {
-	// Concurrency is how many namespaces are worked on at a time.
+	// Concurrency is how many namespaces a roll-out works on at a time. A quarter as many more, at least one, are left for what overtakes it.
 	Concurrency int
 	// Protected are names and globs of namespaces that are never selected.
 	Protected []string
@@ -124,7 +124,7 @@ func (r *NamespaceReconciler) setup(mgr manager.Manager, concurrency int) error 
 		For(&corev1.Namespace{}, builder.WithPredicates(labelsOrDeletionChanged())).
 		Watches(&v1alpha1.SecurityProfile{}, r.enqueueGoverned(), builder.WithPredicates(specChanged())).
 		Watches(&v1alpha1.NamespacePosture{}, handler.WithLowPriorityWhenUnchanged(r.enqueueNamespace())).
-		WithOptions(options(concurrency))
+		WithOptions(overtakingOptions(concurrency))
 	for i := range baseline.Kinds[1:] {
 		kind := &baseline.Kinds[1:][i]
 		b = b.Watches(kind.New(), handler.WithLowPriorityWhenUnchanged(r.enqueueNamespace()),
@@ -176,6 +176,15 @@ func options(concurrency int) controller.Options {
 		ReconciliationTimeout:   passTimeout,
 		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](retryMin, retryMax),
 	}
+}
+
+// overtakingOptions are for so many workers that may be busy with a roll-out, and those that are left for what overtakes it.
+func overtakingOptions(concurrency int) controller.Options {
+	o := options(concurrency + max(1, concurrency/4))
+	o.NewQueue = func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
+		return newOvertaking(name, limiter, concurrency)
+	}
+	return o
 }
 
 // CacheOptions make the cache hold what bears our labels, the namespaces, the profiles and the reports, each without what is

@@ -44,7 +44,8 @@ func parse(args []string, stderr io.Writer) (operator.Options, error) {
 	flags.SetOutput(stderr)
 	config.RegisterFlags(flags)
 	o := operator.Options{Registry: metrics.Registry}
-	flags.IntVar(&o.Concurrency, "concurrency", 20, "how many namespaces are worked on at a time")
+	flags.IntVar(&o.Concurrency, "concurrency", 32,
+		"how many namespaces a roll-out works on at a time; a quarter as many more, at least one, are left for corrections and new namespaces")
 	flags.StringVar(&o.Namespace, "namespace", v1alpha1.OperatorNamespace,
 		"the operator's own namespace, which holds its Lease and which no profile selects")
 	protected := flags.String("protected-namespaces", "",

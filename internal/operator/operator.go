@@ -40,7 +40,7 @@ type Options struct {
 	Namespace string
 	// ProtectedNamespaces are names and globs of further namespaces that no profile selects.
 	ProtectedNamespaces []string
-	// Concurrency is how many namespaces are worked on at a time.
+	// Concurrency is how many namespaces a roll-out works on at a time. A quarter as many more, at least one, are left for what overtakes it.
 	Concurrency int
 	// LeaderElection lets several replicas run, of which one works.
 	LeaderElection bool
@@ -116,6 +116,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	}
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1 // What is fair is the API server's business (API Priority and Fairness).
+	cfg.DisableCompression = true // To pack and unpack each event of a watch costs more than it saves inside of a cluster.
 	cfg.UserAgent = v1alpha1.FieldManager + "/v1alpha1"
 	cfg.WarningHandlerWithContext = controllers.WarningHandler{
 		Others: logf.NewKubeAPIWarningLogger(logf.KubeAPIWarningLoggerOptions{Deduplicate: true}),

@@ -1,0 +1,127 @@
+package controllers
+
+import (
+	"sync"
+
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// overtaking is a priority queue that never lets all workers be busy with what can be overtaken, which has a priority below 0: an order
+// alone is no help to a correction while each worker is in the middle of a roll-out's pass, which is many writes long.
+//
+// So many workers as may be busy with that take whatever comes first. Any further one is let in only where more waits that is urgent than
+// others are there to take it. What is added after a delay, such as a retry, is not looked out for: it has the next worker of the former.
+type overtaking struct {
+	priorityqueue.PriorityQueue[reconcile.Request]
+	limit int
+
+	mu      sync.Mutex
+	changed sync.Cond
+	// inside is how many workers have been let in and not been given anything yet.
+	inside int
+	// overtakable is how many workers are inside, or busy with what can be overtaken.
+	overtakable int
+	// urgent is what waits and has a priority of 0 or more.
+	urgent map[reconcile.Request]bool
+	// handed is what workers are busy with, and whether it can be overtaken.
+	handed map[reconcile.Request]bool
+	closed bool
+}
+
+// newOvertaking makes a queue for more than limit workers, of whom so many may be busy with what can be overtaken.
+func newOvertaking(name string, limiter workqueue.TypedRateLimiter[reconcile.Request], limit int) *overtaking {
+	q := &overtaking{
+		PriorityQueue: priorityqueue.New(name, func(o *priorityqueue.Opts[reconcile.Request]) { o.RateLimiter = limiter }),
+		limit:         limit,
+		urgent:        map[reconcile.Request]bool{},
+		handed:        map[reconcile.Request]bool{},
+	}
+	q.changed.L = &q.mu
+	return q
+}
+
+func (q *overtaking) Add(request reconcile.Request) {
+	q.AddWithOpts(priorityqueue.AddOpts{}, request)
+}
+
+func (q *overtaking) AddWithOpts(o priorityqueue.AddOpts, requests ...reconcile.Request) {
+	q.PriorityQueue.AddWithOpts(o, requests...)
+	if ptr.Deref(o.Priority, 0) < 0 || o.After > 0 || o.RateLimited {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, request := range requests {
+		q.urgent[request] = true
+	}
+	q.changed.Broadcast()
+}
+
+func (q *overtaking) Get() (reconcile.Request, bool) {
+	request, _, shutdown := q.GetWithPriority()
+	return request, shutdown
+}
+
+func (q *overtaking) GetWithPriority() (reconcile.Request, int, bool) {
+	q.letIn()
+	request, priority, shutdown := q.PriorityQueue.GetWithPriority()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.inside--
+	delete(q.urgent, request)
+	q.handed[request] = priority < 0
+	if priority >= 0 {
+		q.overtakable--
+		q.changed.Broadcast()
+	}
+	return request, priority, shutdown
+}
+
+// letIn waits until a worker may be given what can be overtaken, or is needed for what is urgent.
+func (q *overtaking) letIn() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.overtakable >= q.limit && !q.moreUrgentThan(q.inside) && !q.closed {
+		q.changed.Wait()
+	}
+	q.inside++
+	q.overtakable++
+}
+
+// moreUrgentThan reports whether more waits that is urgent and that workers can be given now than so much.
+func (q *overtaking) moreUrgentThan(n int) bool {
+	for request := range q.urgent {
+		if _, busy := q.handed[request]; busy { // Its worker has to be done first.
+			continue
+		}
+		if n--; n < 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (q *overtaking) Done(request reconcile.Request) {
+	q.PriorityQueue.Done(request)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.handed[request] {
+		q.overtakable--
+	}
+	delete(q.handed, request)
+	q.changed.Broadcast()
+}
+
+func (q *overtaking) ShutDown() {
+	q.PriorityQueue.ShutDown()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.changed.Broadcast()
+}
+
+// ShutDownWithDrain is ShutDown, as it is of the queue beneath.
+func (q *overtaking) ShutDownWithDrain() { q.ShutDown() }

@@ -1,0 +1,223 @@
+package controllers
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// staff are workers of a queue, each of which is done with what it was given when it is told so.
+type staff struct {
+	queue *overtaking
+	given chan reconcile.Request
+	done  map[reconcile.Request]chan struct{}
+}
+
+// employ makes a queue with so many workers, of whom limit may be busy with what can be overtaken.
+func employ(t *testing.T, workers, limit int) *staff {
+	t.Helper()
+	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](retryMin, retryMax)
+	s := &staff{queue: newOvertaking("", limiter, limit), given: make(chan reconcile.Request), done: map[reconcile.Request]chan struct{}{}}
+	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
+		s.done[requestFor(name)] = make(chan struct{})
+	}
+	for range workers {
+		go func() {
+			for {
+				request, shutdown := s.queue.Get()
+				if shutdown {
+					return
+				}
+				s.given <- request
+				<-s.done[request]
+				s.queue.Done(request)
+			}
+		}()
+	}
+	t.Cleanup(s.queue.ShutDown)
+	return s
+}
+
+func (s *staff) add(priority int, names ...string) {
+	for _, name := range names {
+		s.queue.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, requestFor(name))
+	}
+}
+
+// finish lets the workers be done with these.
+func (s *staff) finish(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		select {
+		case s.done[requestFor(name)] <- struct{}{}:
+		case <-time.After(time.Minute):
+			t.Fatalf("no worker was given %s", name)
+		}
+	}
+}
+
+// expect checks what workers have been given since it was called last, once nothing moves any more.
+func (s *staff) expect(t *testing.T, want ...string) {
+	t.Helper()
+	var got []string
+	for {
+		synctest.Wait()
+		select {
+		case request := <-s.given:
+			got = append(got, request.Name)
+			continue
+		default:
+		}
+		break
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("workers were given %v, want %v", got, want)
+	}
+}
+
+func TestWorkersAreLeftForWhatOvertakes(t *testing.T) {
+	tests := map[string]func(*testing.T, *staff){
+		"what can be overtaken has so many workers and no more": func(t *testing.T, s *staff) {
+			s.add(rolloutPriority, "a", "b", "c")
+			s.expect(t, "a", "b")
+			s.finish(t, "a")
+			s.expect(t, "c")
+			s.finish(t, "b", "c")
+		},
+		"what overtakes has the others too, before what came first": func(t *testing.T, s *staff) {
+			s.add(rolloutPriority, "a", "b", "c")
+			s.expect(t, "a", "b")
+			s.add(0, "d", "e", "f")
+			s.expect(t, "d", "e")
+			s.finish(t, "d")
+			s.expect(t, "f")
+			s.finish(t, "a", "b", "e", "f")
+			s.expect(t, "c")
+			s.finish(t, "c")
+		},
+		"without what can be overtaken all workers have what is urgent": func(t *testing.T, s *staff) {
+			s.add(0, "a", "b", "c", "d", "e")
+			s.expect(t, "a", "b", "c", "d")
+			s.finish(t, "a", "b", "c", "d")
+			s.expect(t, "e")
+			s.finish(t, "e")
+		},
+		"what is raised overtakes": func(t *testing.T, s *staff) {
+			s.add(rolloutPriority, "a", "b", "c")
+			s.expect(t, "a", "b")
+			s.queue.Add(requestFor("c"))
+			s.expect(t, "c")
+			s.finish(t, "a", "b", "c")
+		},
+		"what is urgent in the hands of a worker lets nobody else in": func(t *testing.T, s *staff) {
+			s.add(rolloutPriority, "a", "b", "c")
+			s.expect(t, "a", "b")
+			s.add(0, "a")
+			s.expect(t)
+			s.finish(t, "a")
+			s.expect(t, "a", "c")
+			s.finish(t, "a", "b", "c")
+		},
+		"a retry of what is urgent has a worker in its turn": func(t *testing.T, s *staff) {
+			s.queue.AddRateLimited(requestFor("a"))
+			s.expect(t)
+			time.Sleep(retryMin)
+			s.expect(t, "a")
+			s.finish(t, "a")
+		},
+		"workers that had nothing to do are no fewer for it": func(t *testing.T, s *staff) {
+			for range 3 {
+				s.add(0, "a", "b", "c", "d")
+				s.expect(t, "a", "b", "c", "d")
+				s.finish(t, "a", "b", "c", "d")
+			}
+			s.add(rolloutPriority, "a", "b", "c")
+			s.expect(t, "a", "b")
+			s.add(0, "d", "e")
+			s.expect(t, "d", "e")
+			s.finish(t, "a", "b", "d", "e")
+			s.expect(t, "c")
+			s.finish(t, "c")
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := employ(t, 4, 2)
+				test(t, s)
+				s.expect(t)
+				if len(s.queue.urgent) > 0 || len(s.queue.handed) > 0 || s.queue.Len() > 0 {
+					t.Errorf("left: %v urgent, %v handed, %d waiting", s.queue.urgent, s.queue.handed, s.queue.Len())
+				}
+			})
+		})
+	}
+}
+
+// TestNothingIsLostBetweenWorkers adds at random and is done at random: whatever was added is given to a worker at the end, no request to
+// two workers at a time, and nothing urgent waits while a worker does.
+func TestNothingIsLostBetweenWorkers(t *testing.T) {
+	for seed := range uint64(200) {
+		synctest.Test(t, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 0))
+			s := employ(t, 4, 2)
+			names := []string{"a", "b", "c", "d", "e", "f"}
+			waits, busy := map[string]bool{}, map[string]bool{}
+			collect := func() {
+				for {
+					synctest.Wait()
+					select {
+					case request := <-s.given:
+						if busy[request.Name] {
+							t.Errorf("seed %d: %s was given to two workers at a time", seed, request.Name)
+						}
+						delete(waits, request.Name)
+						busy[request.Name] = true
+						continue
+					default:
+					}
+					return
+				}
+			}
+			for range 100 {
+				name := names[random.IntN(len(names))]
+				switch priority := []int{0, rolloutPriority, -100}[random.IntN(3)]; {
+				case busy[name] && random.IntN(2) == 0:
+					delete(busy, name)
+					s.finish(t, name)
+				case random.IntN(8) == 0:
+					waits[name] = true
+					s.queue.AddRateLimited(requestFor(name))
+				default:
+					waits[name] = true
+					s.add(priority, name)
+				}
+				if random.IntN(2) == 0 {
+					collect()
+					if s.queue.moreUrgentThan(0) && len(busy) < 4 {
+						t.Errorf("seed %d: something urgent waits though only %d of 4 workers are busy", seed, len(busy))
+					}
+				}
+			}
+			for collect(); len(busy) > 0; collect() {
+				for _, name := range names {
+					if busy[name] {
+						delete(busy, name)
+						s.finish(t, name)
+					}
+				}
+				time.Sleep(retryMax)
+			}
+			if len(waits) > 0 {
+				t.Errorf("seed %d: nobody was given %v", seed, waits)
+			}
+		})
+	}
+}
