@@ -47,14 +47,18 @@ func (q *overtaking) Add(request reconcile.Request) {
 	q.AddWithOpts(priorityqueue.AddOpts{}, request)
 }
 
+// AddWithOpts notes what is urgent before it can be handed out: a note that came late would stay, and let workers in for nothing.
 func (q *overtaking) AddWithOpts(o priorityqueue.AddOpts, requests ...reconcile.Request) {
-	q.PriorityQueue.AddWithOpts(o, requests...)
-	if ptr.Deref(o.Priority, 0) < 0 || o.After > 0 || o.RateLimited {
-		return
+	if ptr.Deref(o.Priority, 0) >= 0 && o.After <= 0 && !o.RateLimited {
+		q.note(requests)
 	}
+	q.PriorityQueue.AddWithOpts(o, requests...)
+}
+
+func (q *overtaking) note(urgent []reconcile.Request) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, request := range requests {
+	for _, request := range urgent {
 		q.urgent[request] = true
 	}
 	q.changed.Broadcast()

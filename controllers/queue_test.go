@@ -215,9 +215,34 @@ func TestNothingIsLostBetweenWorkers(t *testing.T) {
 				}
 				time.Sleep(retryMax)
 			}
-			if len(waits) > 0 {
-				t.Errorf("seed %d: nobody was given %v", seed, waits)
+			if len(waits) > 0 || len(s.queue.urgent) > 0 {
+				t.Errorf("seed %d: nobody was given %v, and noted as urgent is still %v", seed, waits, s.queue.urgent)
 			}
 		})
 	}
+}
+
+// TestNoNoteIsLeftBehind adds from several sides while idle workers snatch away what is added.
+func TestNoNoteIsLeftBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](retryMin, retryMax)
+		q := newOvertaking("", limiter, 2)
+		defer q.ShutDown()
+		for range 4 {
+			go func() {
+				for request, shutdown := q.Get(); !shutdown; request, shutdown = q.Get() {
+					q.Done(request)
+				}
+			}()
+		}
+		for range 500 {
+			for _, name := range []string{"a", "b", "c"} {
+				go q.Add(requestFor(name))
+			}
+			synctest.Wait()
+			if len(q.urgent) > 0 || len(q.handed) > 0 || q.inside > 2 {
+				t.Fatalf("left: %v urgent, %v handed, %d workers inside", q.urgent, q.handed, q.inside)
+			}
+		}
+	})
 }

@@ -115,7 +115,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 		return err
 	}
 	cfg = rest.CopyConfig(cfg)
-	cfg.QPS = -1 // What is fair is the API server's business (API Priority and Fairness).
+	cfg.QPS = -1                  // What is fair is the API server's business (API Priority and Fairness).
 	cfg.DisableCompression = true // To pack and unpack each event of a watch costs more than it saves inside of a cluster.
 	cfg.UserAgent = v1alpha1.FieldManager + "/v1alpha1"
 	cfg.WarningHandlerWithContext = controllers.WarningHandler{
