@@ -47,18 +47,16 @@ func (q *overtaking) Add(request reconcile.Request) {
 	q.AddWithOpts(priorityqueue.AddOpts{}, request)
 }
 
-// AddWithOpts notes what is urgent before it can be handed out: a note that came late would stay, and let workers in for nothing.
+// AddWithOpts notes what is urgent in one step with the addition. A worker that is let in for it finds it, and one that is given it takes
+// the note away.
 func (q *overtaking) AddWithOpts(o priorityqueue.AddOpts, requests ...reconcile.Request) {
-	if ptr.Deref(o.Priority, 0) >= 0 && o.After <= 0 && !o.RateLimited {
-		q.note(requests)
-	}
-	q.PriorityQueue.AddWithOpts(o, requests...)
-}
-
-func (q *overtaking) note(urgent []reconcile.Request) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, request := range urgent {
+	q.PriorityQueue.AddWithOpts(o, requests...)
+	if ptr.Deref(o.Priority, 0) < 0 || o.After > 0 || o.RateLimited {
+		return
+	}
+	for _, request := range requests {
 		q.urgent[request] = true
 	}
 	q.changed.Broadcast()
@@ -79,8 +77,8 @@ func (q *overtaking) GetWithPriority() (reconcile.Request, int, bool) {
 	q.handed[request] = priority < 0
 	if priority >= 0 {
 		q.overtakable--
-		q.changed.Broadcast()
 	}
+	q.changed.Broadcast()
 	return request, priority, shutdown
 }
 
@@ -108,14 +106,15 @@ func (q *overtaking) moreUrgentThan(n int) bool {
 	return false
 }
 
+// Done forgets who had the request before another worker can be given it.
 func (q *overtaking) Done(request reconcile.Request) {
-	q.PriorityQueue.Done(request)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.handed[request] {
 		q.overtakable--
 	}
 	delete(q.handed, request)
+	q.PriorityQueue.Done(request)
 	q.changed.Broadcast()
 }
 

@@ -44,7 +44,9 @@ func employ(t *testing.T, workers, limit int) *staff {
 	return s
 }
 
+// add adds once nothing moves any more.
 func (s *staff) add(priority int, names ...string) {
+	synctest.Wait()
 	for _, name := range names {
 		s.queue.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, requestFor(name))
 	}
@@ -197,7 +199,7 @@ func TestNothingIsLostBetweenWorkers(t *testing.T) {
 					s.queue.AddRateLimited(requestFor(name))
 				default:
 					waits[name] = true
-					s.add(priority, name)
+					s.queue.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, requestFor(name))
 				}
 				if random.IntN(2) == 0 {
 					collect()
