@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -163,62 +164,79 @@ func TestWorkersAreLeftForWhatOvertakes(t *testing.T) {
 	}
 }
 
+// shift is workers at random work: what waits for one, and what one is busy with.
+type shift struct {
+	*staff
+	random      *rand.Rand
+	waits, busy map[string]bool
+}
+
+// step adds something, or lets a worker be done.
+func (s *shift) step(t *testing.T) {
+	name := string("abcdef"[s.random.IntN(6)])
+	switch priority := []int{0, rolloutPriority, -100}[s.random.IntN(3)]; {
+	case s.busy[name] && s.random.IntN(2) == 0:
+		s.leave(t, name)
+	case s.random.IntN(8) == 0:
+		s.waits[name] = true
+		s.queue.AddRateLimited(requestFor(name))
+	default:
+		s.waits[name] = true
+		s.queue.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, requestFor(name))
+	}
+}
+
+func (s *shift) leave(t *testing.T, name string) {
+	delete(s.busy, name)
+	s.finish(t, name)
+}
+
+// collect sees what workers have been given, once nothing moves any more.
+func (s *shift) collect(t *testing.T) {
+	for {
+		synctest.Wait()
+		select {
+		case request := <-s.given:
+			if s.busy[request.Name] {
+				t.Errorf("%s was given to two workers at a time", request.Name)
+			}
+			delete(s.waits, request.Name)
+			s.busy[request.Name] = true
+			continue
+		default:
+		}
+		break
+	}
+	if s.queue.moreUrgentThan(0) && len(s.busy) < 4 {
+		t.Errorf("something urgent waits though only %d of 4 workers are busy", len(s.busy))
+	}
+}
+
 // TestNothingIsLostBetweenWorkers adds at random and is done at random: whatever was added is given to a worker at the end, no request to
 // two workers at a time, and nothing urgent waits while a worker does.
 func TestNothingIsLostBetweenWorkers(t *testing.T) {
 	for seed := range uint64(200) {
 		synctest.Test(t, func(t *testing.T) {
-			random := rand.New(rand.NewPCG(seed, 0))
-			s := employ(t, 4, 2)
-			names := []string{"a", "b", "c", "d", "e", "f"}
-			waits, busy := map[string]bool{}, map[string]bool{}
-			collect := func() {
-				for {
-					synctest.Wait()
-					select {
-					case request := <-s.given:
-						if busy[request.Name] {
-							t.Errorf("seed %d: %s was given to two workers at a time", seed, request.Name)
-						}
-						delete(waits, request.Name)
-						busy[request.Name] = true
-						continue
-					default:
-					}
-					return
-				}
+			s := &shift{
+				staff: employ(t, 4, 2), random: rand.New(rand.NewPCG(seed, 0)), waits: map[string]bool{}, busy: map[string]bool{},
 			}
 			for range 100 {
-				name := names[random.IntN(len(names))]
-				switch priority := []int{0, rolloutPriority, -100}[random.IntN(3)]; {
-				case busy[name] && random.IntN(2) == 0:
-					delete(busy, name)
-					s.finish(t, name)
-				case random.IntN(8) == 0:
-					waits[name] = true
-					s.queue.AddRateLimited(requestFor(name))
-				default:
-					waits[name] = true
-					s.queue.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, requestFor(name))
-				}
-				if random.IntN(2) == 0 {
-					collect()
-					if s.queue.moreUrgentThan(0) && len(busy) < 4 {
-						t.Errorf("seed %d: something urgent waits though only %d of 4 workers are busy", seed, len(busy))
-					}
+				s.step(t)
+				if s.random.IntN(2) == 0 {
+					s.collect(t)
 				}
 			}
-			for collect(); len(busy) > 0; collect() {
-				for _, name := range names {
-					if busy[name] {
-						delete(busy, name)
-						s.finish(t, name)
-					}
+			for s.collect(t); len(s.busy) > 0; s.collect(t) {
+				for name := range maps.Clone(s.busy) {
+					s.leave(t, name)
 				}
 				time.Sleep(retryMax)
 			}
-			if len(waits) > 0 || len(s.queue.urgent) > 0 {
-				t.Errorf("seed %d: nobody was given %v, and noted as urgent is still %v", seed, waits, s.queue.urgent)
+			if len(s.waits) > 0 || len(s.queue.urgent) > 0 {
+				t.Errorf("nobody was given %v, and noted as urgent is still %v", s.waits, s.queue.urgent)
+			}
+			if t.Failed() {
+				t.Logf("this was seed %d", seed)
 			}
 		})
 	}
