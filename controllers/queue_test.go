@@ -65,20 +65,24 @@ func (s *staff) finish(t *testing.T, names ...string) {
 	}
 }
 
-// expect checks what workers have been given since it was called last, once nothing moves any more.
-func (s *staff) expect(t *testing.T, want ...string) {
-	t.Helper()
-	var got []string
+// heard is what workers have been given since it was called last, once nothing moves any more.
+func (s *staff) heard() []string {
+	var names []string
 	for {
 		synctest.Wait()
 		select {
 		case request := <-s.given:
-			got = append(got, request.Name)
-			continue
+			names = append(names, request.Name)
 		default:
+			return names
 		}
-		break
 	}
+}
+
+// expect checks what workers have been given since.
+func (s *staff) expect(t *testing.T, want ...string) {
+	t.Helper()
+	got := s.heard()
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
 		t.Errorf("workers were given %v, want %v", got, want)
@@ -191,21 +195,14 @@ func (s *shift) leave(t *testing.T, name string) {
 	s.finish(t, name)
 }
 
-// collect sees what workers have been given, once nothing moves any more.
+// collect sees what workers have been given.
 func (s *shift) collect(t *testing.T) {
-	for {
-		synctest.Wait()
-		select {
-		case request := <-s.given:
-			if s.busy[request.Name] {
-				t.Errorf("%s was given to two workers at a time", request.Name)
-			}
-			delete(s.waits, request.Name)
-			s.busy[request.Name] = true
-			continue
-		default:
+	for _, name := range s.heard() {
+		if s.busy[name] {
+			t.Errorf("%s was given to two workers at a time", name)
 		}
-		break
+		delete(s.waits, name)
+		s.busy[name] = true
 	}
 	if s.queue.moreUrgentThan(0) && len(s.busy) < 4 {
 		t.Errorf("something urgent waits though only %d of 4 workers are busy", len(s.busy))
