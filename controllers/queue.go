@@ -12,8 +12,9 @@ import (
 // overtaking is a priority queue that never lets all workers be busy with what can be overtaken, which has a priority below 0: an order
 // alone is no help to a correction while each worker is in the middle of a roll-out's pass, which is many writes long.
 //
-// So many workers as may be busy with that take whatever comes first. Any further one is let in only where more waits that is urgent than
-// others are there to take it. What is added after a delay, such as a retry, is not looked out for: it has the next worker of the former.
+// As many workers as may be busy with that take whatever comes first. A further one is let in only while more requests of priority 0 or
+// above wait than workers are there to take them. Two have the next of the former workers, and nobody is let in for them: what was added
+// after a delay, such as a retry, and what was added in the very moment in which the same request was handed out.
 type overtaking struct {
 	priorityqueue.PriorityQueue[reconcile.Request]
 	limit int
@@ -31,7 +32,7 @@ type overtaking struct {
 	closed bool
 }
 
-// newOvertaking makes a queue for more than limit workers, of whom so many may be busy with what can be overtaken.
+// newOvertaking makes a queue for more than limit workers, of whom limit may be busy with what can be overtaken.
 func newOvertaking(name string, limiter workqueue.TypedRateLimiter[reconcile.Request], limit int) *overtaking {
 	q := &overtaking{
 		PriorityQueue: priorityqueue.New(name, func(o *priorityqueue.Opts[reconcile.Request]) { o.RateLimiter = limiter }),
@@ -93,7 +94,7 @@ func (q *overtaking) letIn() {
 	q.overtakable++
 }
 
-// moreUrgentThan reports whether more waits that is urgent and that workers can be given now than so much.
+// moreUrgentThan reports whether more than n urgent requests wait that a worker can be given now.
 func (q *overtaking) moreUrgentThan(n int) bool {
 	for request := range q.urgent {
 		if _, busy := q.handed[request]; busy { // Its worker has to be done first.

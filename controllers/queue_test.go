@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
@@ -178,7 +179,7 @@ type shift struct {
 // step adds something, or lets a worker be done.
 func (s *shift) step(t *testing.T) {
 	name := string("abcdef"[s.random.IntN(6)])
-	switch priority := []int{0, rolloutPriority, -100}[s.random.IntN(3)]; {
+	switch priority := []int{0, rolloutPriority, handler.LowPriority}[s.random.IntN(3)]; {
 	case s.busy[name] && s.random.IntN(2) == 0:
 		s.leave(t, name)
 	case s.random.IntN(8) == 0:
