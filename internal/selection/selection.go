@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	apiselection "k8s.io/apimachinery/pkg/selection"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
@@ -96,16 +97,39 @@ func (s *Selector) InvalidNames() []string {
 	return slices.Sorted(maps.Keys(s.invalid))
 }
 
-// Outranking lists the profiles that govern a namespace before the one of this name does, if they select it.
+// Outranking lists the profiles that govern a namespace before the one of this name does, if they select it. Those whose selectors no
+// namespace can match together are left out.
 func (s *Selector) Outranking(profile string) []*v1alpha1.SecurityProfile {
+	i := slices.IndexFunc(s.profiles, func(c candidate) bool { return c.profile.Name == profile })
 	var outranking []*v1alpha1.SecurityProfile
-	for _, c := range s.profiles {
-		if c.profile.Name == profile {
-			break
+	for _, c := range s.profiles[:max(i, 0)] {
+		if !rulesOut(c.selector, s.profiles[i].selector) && !rulesOut(s.profiles[i].selector, c.selector) {
+			outranking = append(outranking, c.profile)
 		}
-		outranking = append(outranking, c.profile)
 	}
 	return outranking
+}
+
+// rulesOut reports whether a selector demands a label of which the other refuses each value that it may have.
+func rulesOut(selector, other labels.Selector) bool {
+	demands, _ := selector.Requirements()
+	refusals, _ := other.Requirements()
+	return slices.ContainsFunc(demands, func(demand labels.Requirement) bool {
+		refused := func(value string) bool {
+			return slices.ContainsFunc(refusals, func(r labels.Requirement) bool {
+				return r.Key() == demand.Key() && !r.Matches(labels.Set{r.Key(): value})
+			})
+		}
+		switch demand.Operator() {
+		case apiselection.In, apiselection.Equals:
+			return !slices.ContainsFunc(demand.ValuesUnsorted(), func(value string) bool { return !refused(value) })
+		case apiselection.Exists:
+			return slices.ContainsFunc(refusals, func(r labels.Requirement) bool {
+				return r.Key() == demand.Key() && r.Operator() == apiselection.DoesNotExist
+			})
+		}
+		return false
+	})
 }
 
 // Selects lists the profiles that select the namespace. The first of them governs it, the others are overridden.

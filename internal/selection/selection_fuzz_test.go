@@ -161,16 +161,24 @@ func someProfiles(c *choose.Source) []v1alpha1.SecurityProfile {
 	return profiles
 }
 
-// checkOrder checks that of two profiles the one that goes before has the higher priority, or the same and the smaller name.
+// checkStanding checks that each that selects is told its place: the first governs, and is among those that outrank the others.
 func checkStanding(t *testing.T, selector *Selector, selecting []*v1alpha1.SecurityProfile, namespace string, labels map[string]string) {
 	t.Helper()
 	for i, p := range selecting {
 		if selects, governs := selector.Standing(p.Name, namespace, labels); !selects || governs != (i == 0) {
 			t.Errorf("%s is number %d of those that select, and Standing says %t, %t", p.Name, i, selects, governs)
 		}
+		outranking := selector.Outranking(p.Name)
+		checkOrder(t, append(outranking, p))
+		for _, before := range selecting[:i] {
+			if !slices.Contains(outranking, before) {
+				t.Errorf("%s and %s select %q with labels %v, and the latter is outranked by %v", before.Name, p.Name, namespace, labels, names(outranking))
+			}
+		}
 	}
 }
 
+// checkOrder checks that of two profiles the one that goes before has the higher priority, or the same and the smaller name.
 func checkOrder(t *testing.T, profiles []*v1alpha1.SecurityProfile) {
 	for i := 1; i < len(profiles); i++ {
 		a, b := profiles[i-1], profiles[i]

@@ -195,6 +195,58 @@ func TestSelectsDoesNotDependOnTheOrderOfProfiles(t *testing.T) {
 	}
 }
 
+// Two selectors that no namespace can match together are of no concern to each other.
+func TestOutranking(t *testing.T) {
+	in, notIn := metav1.LabelSelectorOpIn, metav1.LabelSelectorOpNotIn
+	for sentence, tc := range map[string]struct {
+		one, other change
+		apart      bool
+	}{
+		"two values of a label":                 {one: labelled("tier", "a"), other: labelled("tier", "b"), apart: true},
+		"a value, and others":                   {one: labelled("tier", "a"), other: requiring("tier", in, "b", "c"), apart: true},
+		"values of which none is shared":        {one: requiring("tier", in, "a", "d"), other: requiring("tier", in, "b", "c"), apart: true},
+		"a value, and all but that":             {one: labelled("tier", "a"), other: requiring("tier", notIn, "a", "b"), apart: true},
+		"a value, and no such label":            {one: labelled("tier", "a"), other: requiring("tier", metav1.LabelSelectorOpDoesNotExist), apart: true},
+		"a label, and no such label":            {one: requiring("tier", metav1.LabelSelectorOpExists), other: requiring("tier", metav1.LabelSelectorOpDoesNotExist), apart: true},
+		"values that two requirements rule out": {one: requiring("tier", in, "a", "b"), other: all(requiring("tier", notIn, "a"), requiring("tier", notIn, "b")), apart: true},
+		"by one of several requirements": {
+			one: all(labelled("team", "x"), requiring("tier", in, "a")), other: all(labelled("team", "x"), requiring("tier", in, "b")), apart: true,
+		},
+		"the same value":                     {one: labelled("tier", "a"), other: labelled("tier", "a")},
+		"values of which one is shared":      {one: requiring("tier", in, "a", "b"), other: requiring("tier", in, "b", "c")},
+		"two labels":                         {one: labelled("tier", "a"), other: labelled("team", "b")},
+		"a value, and all but another":       {one: labelled("tier", "a"), other: requiring("tier", notIn, "b")},
+		"all but a value, and no such label": {one: requiring("tier", notIn, "a"), other: requiring("tier", metav1.LabelSelectorOpDoesNotExist)},
+		"a label, and all but a value":       {one: requiring("tier", metav1.LabelSelectorOpExists), other: requiring("tier", notIn, "a")},
+		"everything, and a value":            {one: excluding(), other: labelled("tier", "a")},
+		"everything":                         {one: excluding(), other: excluding()},
+		"the same value, but for some names": {one: all(labelled("tier", "a"), excluding("x*")), other: all(labelled("tier", "a"), excluding("y*"))},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			for _, pair := range [][2]change{{tc.one, tc.other}, {tc.other, tc.one}} {
+				s := New([]v1alpha1.SecurityProfile{profile("high", priority(9), pair[0]), profile("low", pair[1])}, nil)
+				if apart := len(s.Outranking("low")) == 0; apart != tc.apart {
+					t.Errorf("%+v and %+v are apart: want %t, got %t", s.profiles[0].selector, s.profiles[1].selector, tc.apart, apart)
+				}
+				if got := s.Outranking("high"); got != nil {
+					t.Errorf("the one of higher priority is outranked by %v", names(got))
+				}
+			}
+		})
+	}
+	if got := New(nil, nil).Outranking("none"); got != nil {
+		t.Errorf("a profile that there is not is outranked by %v", names(got))
+	}
+}
+
+func all(changes ...change) change {
+	return func(p *v1alpha1.SecurityProfile) {
+		for _, c := range changes {
+			c(p)
+		}
+	}
+}
+
 func TestInvalid(t *testing.T) {
 	for sentence, tc := range map[string]struct {
 		profile v1alpha1.SecurityProfile

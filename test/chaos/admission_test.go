@@ -73,14 +73,16 @@ func randomImages(r *rand.Rand) *v1alpha1.Images {
 	return i
 }
 
-// outranking are the profiles that govern a namespace before this one does, if they select it.
-func (m *model) outranking(name string) []*v1alpha1.SecurityProfile {
-	var all []*v1alpha1.SecurityProfile
-	for _, profile := range m.profiles {
-		all = append(all, profile)
+// outranking are the profiles that govern a namespace before this one does, if there is a tier that both select.
+func (m *model) outranking(profile *v1alpha1.SecurityProfile) []*v1alpha1.SecurityProfile {
+	var outranking []*v1alpha1.SecurityProfile
+	for _, p := range m.profiles {
+		if byRank(p, profile) < 0 && (selectsTier(p, "a") && selectsTier(profile, "a") || selectsTier(p, "b") && selectsTier(profile, "b")) {
+			outranking = append(outranking, p)
+		}
 	}
-	slices.SortFunc(all, byRank)
-	return all[:slices.IndexFunc(all, func(p *v1alpha1.SecurityProfile) bool { return p.Name == name })]
+	slices.SortFunc(outranking, byRank)
+	return outranking
 }
 
 // The model's own reading of what a profile refuses where it governs. One that audits refuses nothing.

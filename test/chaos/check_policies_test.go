@@ -45,7 +45,7 @@ func (w *world) policiesOf(profile *v1alpha1.SecurityProfile) ([]baseline.Object
 		return nil, err
 	}
 	return admission.Objects(admission.Render(profile, admission.Cluster{
-		Outranking: w.model.outranking(profile.Name), Protected: protected, Operator: controlplane.OperatorUser,
+		Outranking: w.model.outranking(profile), Protected: protected, Operator: controlplane.OperatorUser,
 	})), nil
 }
 

@@ -130,6 +130,10 @@ func selects(profile *v1alpha1.SecurityProfile, name, tier string) bool {
 			return false
 		}
 	}
+	return selectsTier(profile, tier)
+}
+
+func selectsTier(profile *v1alpha1.SecurityProfile, tier string) bool {
 	selector := profile.Spec.NamespaceSelector
 	if len(selector.MatchExpressions) > 0 {
 		return slices.Contains(selector.MatchExpressions[0].Values, tier)

@@ -3,7 +3,6 @@ package offline
 import (
 	"flag"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
@@ -67,19 +66,6 @@ func selecting(t *rapid.T, name string) v1alpha1.SecurityProfile {
 	return p
 }
 
-// before are the profiles that govern before the one of this name does.
-func before(profiles []v1alpha1.SecurityProfile, name string) []*v1alpha1.SecurityProfile {
-	own := profiles[slices.IndexFunc(profiles, func(p v1alpha1.SecurityProfile) bool { return p.Name == name })]
-	var all []*v1alpha1.SecurityProfile
-	for i := range profiles {
-		p := &profiles[i]
-		if p.Spec.Priority > own.Spec.Priority || p.Spec.Priority == own.Spec.Priority && p.Name < own.Name {
-			all = append(all, p)
-		}
-	}
-	return all
-}
-
 // A request is held against a profile's rules if and only if the profile governs its namespace: what the policies say of that in CEL is
 // held against package selection, for what is in a namespace and for the labels of the namespace itself.
 func TestAdmissionHoldsWhereTheProfileGoverns(t *testing.T) {
@@ -97,7 +83,7 @@ func TestAdmissionHoldsWhereTheProfileGoverns(t *testing.T) {
 		selector := selection.New(profiles, protected)
 		for i := range profiles {
 			p := &profiles[i]
-			e, err := New(p, bulwark.Cluster{Outranking: before(profiles, p.Name), Protected: protected, Operator: "operator"})
+			e, err := New(p, bulwark.Cluster{Outranking: selector.Outranking(p.Name), Protected: protected, Operator: "operator"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -135,11 +121,11 @@ func TestTheGateIsShutWhereTheProfileGoverns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e, err := New(own, bulwark.Cluster{Outranking: before(profiles, own.Name), Protected: protected, Operator: "operator"})
+		selector := selection.New(profiles, protected)
+		e, err := New(own, bulwark.Cluster{Outranking: selector.Outranking(own.Name), Protected: protected, Operator: "operator"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		selector := selection.New(profiles, protected)
 		for range 8 {
 			name := drawn(t, "namespace", names...)
 			labels := labelled(t, "labels", 2)
