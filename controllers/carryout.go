@@ -66,7 +66,7 @@ func (r *NamespaceReconciler) resolve(ctx context.Context, p *pass, d drift.Drif
 		return o, nil
 	}
 	o.by = r.attribute(ctx, o)
-	err := r.correct(ctx, p, d)
+	err := r.put(ctx, p, o)
 	if apierrors.IsAlreadyExists(err) && d.Change == v1alpha1.Missing {
 		return r.resolveExisting(ctx, p, d)
 	}
@@ -86,6 +86,15 @@ func (r *NamespaceReconciler) resolve(ctx context.Context, p *pass, d drift.Drif
 		r.contests.corrected(p.namespace.Name, &d, r.Clock.Now())
 	}
 	return o, nil
+}
+
+// put corrects a drift. What is no drift, but has yet to be rolled out, makes way for what is.
+func (r *NamespaceReconciler) put(ctx context.Context, p *pass, o *outcome) error {
+	if o.recorded && !o.Foreign {
+		r.pace.yield()
+		return r.correct(ctx, p, o.Drift)
+	}
+	return r.pace.write(ctx, func() error { return r.correct(ctx, p, o.Drift) })
 }
 
 // resolveExisting is for the object that was thought to be missing and is there, though the cache does not hold it: it is

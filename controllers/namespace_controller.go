@@ -51,6 +51,7 @@ type NamespaceReconciler struct {
 	arrivals *arrivals
 	looks    *looks
 	foreign  *foreign // nil if findings are switched off
+	pace     *pace
 
 	policyChanges *moments // when the admission policies of each profile last changed
 }

@@ -87,6 +87,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		contests:  newContests(o.Contest),
 		arrivals:  newArrivals(mgr.Elected()),
 		looks:     newLooks(),
+		pace:      newPace(o.Concurrency),
 
 		policyChanges: &moments{},
 	}

@@ -1,8 +1,11 @@
 package integration
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -16,31 +19,11 @@ var _ = Describe("A roll-out that the API server keeps waiting", func() {
 	It("keeps no correction waiting", func() {
 		corrected, standing := Governed(fixture.OnlyNetwork)
 		EventuallyEstablished(corrected, standing)
-
-		bulwark.stop()
-		proxy, err := faultproxy.Start(operatorConf, 1)
-		Expect(err).NotTo(HaveOccurred())
-		bulwark = startOperatorWith(proxy.Config(operatorConf), func(o *operator.Options) { o.Concurrency = 1 })
-		held, release := make(chan struct{}), make(chan struct{})
-		releaseOnce := sync.OnceFunc(func() { close(release) })
-		DeferCleanup(func() {
-			releaseOnce()
-			bulwark.stop()
-			proxy.Close()
-			bulwark = startOperator()
-		})
+		proxy := behindProxy(1)
 		name := uniqueName()
 		profile, first, second := fixture.Profile(name, fixture.OnlyNetwork), name+"-a", name+"-b"
 		ExpectCreated(fixture.Namespace(first, name), fixture.Namespace(second, name))
-		proxy.OnNextWrite(
-			func(path string) bool {
-				return strings.Contains(path+"/", "/"+first+"/") || strings.Contains(path+"/", "/"+second+"/")
-			},
-			func() {
-				close(held)
-				<-release
-			},
-		)
+		held, release := holdNextWrite(proxy, name)
 		ExpectCreated(profile)
 		Eventually(held).Should(BeClosed())
 
@@ -52,8 +35,68 @@ var _ = Describe("A roll-out that the API server keeps waiting", func() {
 		Expect(Differences(Default, profile, first)).NotTo(BeEmpty())
 		Expect(Differences(Default, profile, second)).NotTo(BeEmpty())
 
-		releaseOnce()
+		release()
 		EventuallyEstablished(profile, first)
 		EventuallyEstablished(profile, second)
 	})
+
+	It("makes way for corrections", func() {
+		corrected, standing := Governed(fixture.OnlyNetwork)
+		EventuallyEstablished(corrected, standing)
+		proxy := behindProxy(2)
+		name := uniqueName()
+		profile := fixture.Profile(name, fixture.OnlyNetwork)
+		var namespaces []string
+		for i := range 60 { // They take much longer than a correction.
+			namespaces = append(namespaces, fmt.Sprint(name, "-", i))
+			ExpectCreated(fixture.Namespace(namespaces[i], name))
+		}
+		held, release := holdNextWrite(proxy, name)
+		ExpectCreated(profile)
+		Eventually(held).Should(BeClosed())
+		tampers["deletes a policy"].do(standing)
+		Eventually(func(g Gomega) { g.Expect(ReportOn(g, standing).DriftTotal).To(BeEquivalentTo(1)) }).Should(Succeed())
+
+		// Of two writes that there may be at once one is left, and that is held. What was on its way comes to an end.
+		Consistently(baselineWrites, time.Second, 250*time.Millisecond).Should(BeNumerically("<=", baselineWrites()+2))
+		unfinished := slices.DeleteFunc(slices.Clone(namespaces), func(namespace string) bool {
+			return len(Differences(Default, profile, namespace)) == 0
+		})
+		Expect(len(unfinished)).To(BeNumerically(">", 2), "the roll-out was over before the correction")
+
+		release()
+		for _, namespace := range namespaces {
+			EventuallyEstablished(profile, namespace)
+		}
+	})
 })
+
+// behindProxy gives the operator so few workers for roll-outs, and a proxy before the API server, until the spec ends.
+func behindProxy(concurrency int) *faultproxy.Proxy {
+	GinkgoHelper()
+	bulwark.stop()
+	proxy, err := faultproxy.Start(operatorConf, 1)
+	Expect(err).NotTo(HaveOccurred())
+	bulwark = startOperatorWith(proxy.Config(operatorConf), func(o *operator.Options) { o.Concurrency = concurrency })
+	DeferCleanup(func() {
+		bulwark.stop()
+		proxy.Close()
+		bulwark = startOperator()
+	})
+	return proxy
+}
+
+// holdNextWrite keeps the operator waiting for the answer to its next write into a namespace of the profile, until it is released.
+func holdNextWrite(proxy *faultproxy.Proxy, profile string) (held <-chan struct{}, release func()) {
+	began, ended := make(chan struct{}), make(chan struct{})
+	release = sync.OnceFunc(func() { close(ended) })
+	DeferCleanup(release)
+	proxy.OnNextWrite(
+		func(path string) bool { return strings.Contains(path, "/namespaces/"+profile+"-") },
+		func() {
+			close(began)
+			<-ended
+		},
+	)
+	return began, release
+}
