@@ -73,7 +73,7 @@ func (r *NamespaceReconciler) resolve(ctx context.Context, p *pass, d drift.Drif
 	if apierrors.IsNotFound(err) && d.Change == v1alpha1.Unexpected {
 		return nil, nil // It is gone already, and only the cache had not heard of it.
 	}
-	if apierrors.IsConflict(err) { // Somebody was faster: the next pass, on what there is by then, comes at once.
+	if apierrors.IsConflict(err) || errors.Is(err, errNoRoom) { // Somebody was faster: the next pass, on what there is by then, comes at once.
 		o.state = v1alpha1.Present
 		return o, fmt.Errorf("correcting %s: %w", d.Object.Name, err)
 	}
@@ -88,13 +88,15 @@ func (r *NamespaceReconciler) resolve(ctx context.Context, p *pass, d drift.Drif
 	return o, nil
 }
 
-// put corrects a drift. What is no drift, but has yet to be rolled out, makes way for what is.
+// put corrects a drift. A pass that can be overtaken makes way for those that correct what somebody did.
 func (r *NamespaceReconciler) put(ctx context.Context, p *pass, o *outcome) error {
+	if p.overtakable {
+		return r.pace.write(ctx, func() error { return r.correct(ctx, p, o.Drift) })
+	}
 	if o.recorded && !o.Foreign {
 		r.pace.yield()
-		return r.correct(ctx, p, o.Drift)
 	}
-	return r.pace.write(ctx, func() error { return r.correct(ctx, p, o.Drift) })
+	return r.correct(ctx, p, o.Drift)
 }
 
 // resolveExisting is for the object that was thought to be missing and is there, though the cache does not hold it: it is

@@ -51,6 +51,7 @@ type NamespaceReconciler struct {
 	arrivals *arrivals
 	looks    *looks
 	foreign  *foreign // nil if findings are switched off
+	queue    *overtaking
 	pace     *pace
 
 	policyChanges *moments // when the admission policies of each profile last changed
@@ -62,6 +63,8 @@ type pass struct {
 	namespace *corev1.Namespace
 	previous  *v1alpha1.NamespacePosture // nil before the first report
 	since     time.Time                  // when the change was seen that led to this pass
+
+	overtakable bool // it is of a roll-out, or of the first look at everything after a start
 
 	blocked []v1alpha1.BlockedObject
 	kept    map[v1alpha1.ObjectReference]baseline.Object // what is in place meanwhile; nil is nothing
@@ -111,7 +114,7 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 	if !isHeld(profile) {
 		return reconcile.Result{}, nil // Its own reconciler sets it, and that comes back here.
 	}
-	p := &pass{profile: profile, namespace: ns, previous: previous, since: since}
+	p := &pass{profile: profile, namespace: ns, previous: previous, since: since, overtakable: r.queue.isOvertakable(requestFor(ns.Name))}
 	if profile.EffectiveEnforcement() == v1alpha1.Audit {
 		// What another profile left behind goes as that one's deletionPolicy says: this one writes nothing.
 		if err := r.release(ctx, ns, previous, profilesOtherThan(selecting)); err != nil {

@@ -2,15 +2,16 @@ package controllers
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 )
 
-// pace bounds how many writes of roll-outs are in flight. All that are share an API server that has only so much to give, and so does each
-// correction's: beside as many as there are workers it takes several times as long.
+// pace bounds how many of the writes by which roll-outs put baselines in place are in flight. The API server has only so much to give, and
+// each of them takes its share of it: beside as many as there are workers, the write of a correction takes several times as long as alone.
 //
-// Its bound is found as a congestion window is, by additive increase and multiplicative decrease: a correction halves it, down to a quarter of
-// the most, with which a roll-out still goes on, and every write of a roll-out widens it a little. So where nothing is corrected, nothing is
-// ever slowed.
+// The bound is found as a congestion window is, by additive increase and multiplicative decrease: a correction during a roll-out halves it,
+// down to a quarter of the most, by which a roll-out still goes on, and every write of a roll-out widens it a little.
 type pace struct {
 	least, most float64
 
@@ -20,7 +21,7 @@ type pace struct {
 	inFlight int
 }
 
-// widening is how much wider the bound is after one write: what one correction took from it is back after a second or so.
+// widening is how much wider the bound is after one write: what a correction took from 32 is back after 256 writes, which are a second or so.
 const widening = 1.0 / 16
 
 func newPace(most int) *pace {
@@ -29,12 +30,17 @@ func newPace(most int) *pace {
 	return p
 }
 
-// yield makes way for a correction.
+// yield makes way for a correction, if there is anything that could.
 func (p *pace) yield() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.bound = max(p.least, p.bound/2)
+	if p.inFlight > 0 {
+		p.bound = max(p.least, p.bound/2)
+	}
 }
+
+// errNoRoom says that a write was not tried, since there was no room for it as long as its context lasted.
+var errNoRoom = errors.New("waiting for other writes of roll-outs")
 
 // write is a write of a roll-out, as soon as there is room for it.
 func (p *pace) write(ctx context.Context, do func() error) error {
@@ -56,7 +62,7 @@ func (p *pace) enter(ctx context.Context) error {
 	defer p.mu.Unlock()
 	for p.inFlight >= int(p.bound) {
 		if err := ctx.Err(); err != nil {
-			return err
+			return fmt.Errorf("%w: %w", errNoRoom, err)
 		}
 		p.changed.Wait()
 	}

@@ -54,6 +54,7 @@ func (w *writing) expect(t *testing.T, when string, want int) {
 func TestPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &writing{pace: newPace(8), over: make(chan struct{})}
+		w.pace.yield() // There is nothing that could make way.
 		w.begin(t, 1000)
 		w.expect(t, "before any correction", 8)
 		w.pace.yield()
@@ -109,7 +110,7 @@ func TestPaceStops(t *testing.T) {
 		}()
 		synctest.Wait()
 		stop()
-		if err := <-waits; !errors.Is(err, context.Canceled) || written {
+		if err := <-waits; !errors.Is(err, context.Canceled) || !errors.Is(err, errNoRoom) || written {
 			t.Errorf("stopped with %v, written: %t", err, written)
 		}
 		w.end(1)

@@ -13,6 +13,7 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/recorder"
@@ -66,6 +67,8 @@ type policing struct {
 
 	ours   func(baseline.Object) bool
 	steady bool // what is declared is what was last put in place
+	// interim says that what is desired is not yet what is declared.
+	interim bool
 }
 
 func (p *policing) comeBack(after time.Duration) {
@@ -82,8 +85,8 @@ func (p *policing) came(such func(*outcome) bool) bool {
 // establish corrects what differs from the policies that the profile declares. What the API server refuses is an outcome, and is tried
 // again after a growing while. An error is what a look that comes soon may not meet; then there is no pass.
 func (p *policies) establish(ctx context.Context, profile *v1alpha1.SecurityProfile, selector *selection.Selector) (*policing, error) {
-	pass := &policing{desired: admission.Objects(admission.Render(profile, p.cluster(profile, selector)))}
-	now, err := digestOf(pass.desired)
+	declared := p.render(profile, selector)
+	now, err := digestOf(declared)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +95,17 @@ func (p *policies) establish(ctx context.Context, profile *v1alpha1.SecurityProf
 		return again, nil
 	}
 	known, established := p.inPlace[profile.Name]
-	pass.steady = established && known == now
+	pass := &policing{desired: declared, steady: established && known == now}
+	if !pass.steady {
+		if pass.desired, err = p.interim(ctx, profile, selector); err != nil {
+			return nil, err
+		}
+		written, err := digestOf(pass.desired)
+		if err != nil {
+			return nil, err
+		}
+		pass.interim = written != now
+	}
 	wereInForce := pass.steady || inForce(profile)
 	// Who strips a policy of all that says whose it is does not make it a stranger's.
 	pass.ours = func(o baseline.Object) bool {
@@ -159,7 +172,9 @@ func (p *policies) conclude(profile string, pass *policing, now digest, establis
 	if corrected || established && !pass.steady {
 		p.changes.note(profile, p.clock.Now())
 	}
-	p.inPlace[profile] = now
+	if !pass.interim { // Else the bindings that have been written lead to another pass.
+		p.inPlace[profile] = now
+	}
 }
 
 // refusedPass is a pass in which the API server refused something.
@@ -195,10 +210,27 @@ func (p *policies) refusedStill(profile string, now digest) *policing {
 	return &again
 }
 
-func (p *policies) cluster(profile *v1alpha1.SecurityProfile, selector *selection.Selector) admission.Cluster {
-	return admission.Cluster{
-		Outranking: selector.Outranking(profile.Name), Unreadable: selector.InvalidNames(), Protected: p.protected, Operator: p.operator,
+// render makes the policies of a profile, which give way to others also by what else its bindings may select.
+func (p *policies) render(profile *v1alpha1.SecurityProfile, selector *selection.Selector, bound ...*metav1.LabelSelector) []baseline.Object {
+	return admission.Objects(admission.Render(profile, admission.Cluster{
+		Outranking: selector.Outranking(profile, bound...), Unreadable: selector.InvalidNames(), Protected: p.protected, Operator: p.operator,
+	}))
+}
+
+// interim are the policies until all bindings select as declared. A policy is written before its binding: if it gave way only where the profile
+// selects now, it would judge what the binding still selects in the place of the profile that governs there.
+func (p *policies) interim(ctx context.Context, profile *v1alpha1.SecurityProfile, selector *selection.Selector) ([]baseline.Object, error) {
+	inPlace, err := p.labelled(ctx, profile.Name)
+	if err != nil {
+		return nil, err
 	}
+	var bound []*metav1.LabelSelector
+	for _, o := range inPlace {
+		if b, ok := o.(*admissionregistrationv1.ValidatingAdmissionPolicyBinding); ok && b.Spec.MatchResources != nil {
+			bound = append(bound, b.Spec.MatchResources.NamespaceSelector)
+		}
+	}
+	return p.render(profile, selector, bound...), nil
 }
 
 // digestOf tells one rendering from another.

@@ -107,6 +107,13 @@ func (q *overtaking) moreUrgentThan(n int) bool {
 	return false
 }
 
+// isOvertakable reports whether a request that a worker is busy with can be overtaken.
+func (q *overtaking) isOvertakable(request reconcile.Request) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.handed[request]
+}
+
 // Done forgets who had the request before another worker can be given it.
 func (q *overtaking) Done(request reconcile.Request) {
 	q.mu.Lock()

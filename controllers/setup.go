@@ -125,7 +125,7 @@ func (r *NamespaceReconciler) setup(mgr manager.Manager, concurrency int) error 
 		For(&corev1.Namespace{}, builder.WithPredicates(labelsOrDeletionChanged())).
 		Watches(&v1alpha1.SecurityProfile{}, r.enqueueGoverned(), builder.WithPredicates(specChanged())).
 		Watches(&v1alpha1.NamespacePosture{}, handler.WithLowPriorityWhenUnchanged(r.enqueueNamespace())).
-		WithOptions(overtakingOptions(concurrency))
+		WithOptions(r.overtakingOptions(concurrency))
 	for i := range baseline.Kinds[1:] {
 		kind := &baseline.Kinds[1:][i]
 		b = b.Watches(kind.New(), handler.WithLowPriorityWhenUnchanged(r.enqueueNamespace()),
@@ -179,11 +179,13 @@ func options(concurrency int) controller.Options {
 	}
 }
 
-// overtakingOptions are for so many workers that may be busy with a roll-out, and those that are left for what overtakes it.
-func overtakingOptions(concurrency int) controller.Options {
+// overtakingOptions are for so many workers that may be busy with a roll-out, and those that are left for what overtakes it. The queue is known
+// before a worker has been given anything.
+func (r *NamespaceReconciler) overtakingOptions(concurrency int) controller.Options {
 	o := options(concurrency + max(1, concurrency/4))
 	o.NewQueue = func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
-		return newOvertaking(name, limiter, concurrency)
+		r.queue = newOvertaking(name, limiter, concurrency)
+		return r.queue
 	}
 	return o
 }

@@ -15,7 +15,7 @@ import (
 
 // Cluster is what the policies of one profile depend on beside it.
 type Cluster struct {
-	// Outranking are the profiles that govern a namespace before this one does, if they select it.
+	// Outranking are the profiles that govern a namespace before this one does, if they select it. One that never selects the same may be left out.
 	Outranking []*v1alpha1.SecurityProfile
 	// Unreadable are the names of profiles that are invalid: namespaces that bear one keep what that profile established.
 	Unreadable []string

@@ -63,12 +63,13 @@ func New(profiles []v1alpha1.SecurityProfile, protected []string) *Selector {
 		}
 		s.profiles = append(s.profiles, candidate{profile: profile, selector: selector})
 	}
-	slices.SortFunc(s.profiles, func(a, b candidate) int {
-		return cmp.Or(
-			cmp.Compare(b.profile.Spec.Priority, a.profile.Spec.Priority),
-			cmp.Compare(a.profile.Name, b.profile.Name))
-	})
+	slices.SortFunc(s.profiles, func(a, b candidate) int { return byRank(a.profile, b.profile) })
 	return s
+}
+
+// byRank puts profiles in the order in which they govern what several select.
+func byRank(a, b *v1alpha1.SecurityProfile) int {
+	return cmp.Or(cmp.Compare(b.Spec.Priority, a.Spec.Priority), cmp.Compare(a.Name, b.Name))
 }
 
 func compile(profile *v1alpha1.SecurityProfile) (labels.Selector, error) {
@@ -97,17 +98,29 @@ func (s *Selector) InvalidNames() []string {
 	return slices.Sorted(maps.Keys(s.invalid))
 }
 
-// Outranking lists the profiles that govern a namespace before the one of this name does, if they select it. Those whose selectors no
-// namespace can match together are left out.
-func (s *Selector) Outranking(profile string) []*v1alpha1.SecurityProfile {
-	i := slices.IndexFunc(s.profiles, func(c candidate) bool { return c.profile.Name == profile })
+// Outranking lists the profiles that govern a namespace before this one does, if they select it. Those are left out that need not be asked: of
+// which one requirement shows that no namespace matches their selector and the profile's, or one of the further selectors.
+func (s *Selector) Outranking(profile *v1alpha1.SecurityProfile, further ...*metav1.LabelSelector) []*v1alpha1.SecurityProfile {
+	var own []labels.Selector
+	for _, selector := range append(slices.Clone(further), profile.Spec.NamespaceSelector.AsLabelSelector()) {
+		compiled, err := metav1.LabelSelectorAsSelector(selector)
+		if err != nil {
+			compiled = labels.Everything()
+		}
+		own = append(own, compiled)
+	}
 	var outranking []*v1alpha1.SecurityProfile
-	for _, c := range s.profiles[:max(i, 0)] {
-		if !rulesOut(c.selector, s.profiles[i].selector) && !rulesOut(s.profiles[i].selector, c.selector) {
+	for _, c := range s.profiles {
+		if c.profile.Name != profile.Name && byRank(c.profile, profile) < 0 && slices.ContainsFunc(own, c.mayShare) {
 			outranking = append(outranking, c.profile)
 		}
 	}
 	return outranking
+}
+
+// mayShare reports whether a namespace may match both selectors.
+func (c *candidate) mayShare(other labels.Selector) bool {
+	return !rulesOut(c.selector, other) && !rulesOut(other, c.selector)
 }
 
 // rulesOut reports whether a selector demands a label of which the other refuses each value that it may have.

@@ -168,7 +168,7 @@ func checkStanding(t *testing.T, selector *Selector, selecting []*v1alpha1.Secur
 		if selects, governs := selector.Standing(p.Name, namespace, labels); !selects || governs != (i == 0) {
 			t.Errorf("%s is number %d of those that select, and Standing says %t, %t", p.Name, i, selects, governs)
 		}
-		outranking := selector.Outranking(p.Name)
+		outranking := selector.Outranking(p)
 		checkOrder(t, append(outranking, p))
 		for _, before := range selecting[:i] {
 			if !slices.Contains(outranking, before) {

@@ -224,18 +224,45 @@ func TestOutranking(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			for _, pair := range [][2]change{{tc.one, tc.other}, {tc.other, tc.one}} {
-				s := New([]v1alpha1.SecurityProfile{profile("high", priority(9), pair[0]), profile("low", pair[1])}, nil)
-				if apart := len(s.Outranking("low")) == 0; apart != tc.apart {
+				high, low := profile("high", priority(9), pair[0]), profile("low", pair[1])
+				s := New([]v1alpha1.SecurityProfile{high, low}, nil)
+				if apart := len(s.Outranking(&low)) == 0; apart != tc.apart {
 					t.Errorf("%+v and %+v are apart: want %t, got %t", s.profiles[0].selector, s.profiles[1].selector, tc.apart, apart)
 				}
-				if got := s.Outranking("high"); got != nil {
+				if got := s.Outranking(&high); got != nil {
 					t.Errorf("the one of higher priority is outranked by %v", names(got))
 				}
 			}
 		})
 	}
-	if got := New(nil, nil).Outranking("none"); got != nil {
-		t.Errorf("a profile that there is not is outranked by %v", names(got))
+}
+
+// A profile may be another than the selector was made of, and its policies may still be bound by what it selected before.
+func TestOutrankingOfAnotherMoment(t *testing.T) {
+	prod, dev := labelled("tier", "prod"), labelled("tier", "dev")
+	s := New([]v1alpha1.SecurityProfile{profile("a", prod), profile("b", dev), profile("own", priority(1), dev)}, nil)
+	before := func(changes ...change) []*metav1.LabelSelector {
+		p := profile("own", changes...)
+		return []*metav1.LabelSelector{p.Spec.NamespaceSelector.AsLabelSelector()}
+	}
+	for sentence, tc := range map[string]struct {
+		own    v1alpha1.SecurityProfile
+		before []*metav1.LabelSelector
+		want   []string
+	}{
+		"its own rank and selector count":             {own: profile("own", prod), want: []string{"a"}},
+		"and not those in the selector":               {own: profile("own", priority(2), dev)},
+		"one that is new":                             {own: profile("new", dev), want: []string{"own", "b"}},
+		"one that is being deleted":                   {own: profile("new", deleted, prod), want: []string{"a"}},
+		"what it selected before counts, too":         {own: profile("own", prod), before: before(dev), want: []string{"a", "b"}},
+		"and so does all, if that was what it was":    {own: profile("own", prod), before: before(), want: []string{"a", "b"}},
+		"a selector that cannot be read may select a": {own: profile("own", requiring("tier", "Near", "dev")), want: []string{"a", "b"}},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, names(s.Outranking(&tc.own, tc.before...))); diff != "" {
+				t.Errorf("outranking (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

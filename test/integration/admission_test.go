@@ -149,6 +149,26 @@ var _ = Describe("A profile with rules of admission", func() {
 		EventuallyRefused(admin, bad, "readOnlyRootFilesystem")
 	})
 
+	It("gives way to the other also while it turns to other namespaces, at each write", func() {
+		over, namespace := Governed(fixture.WithPriority(9))
+		EventuallyEstablished(over, namespace)
+		name := uniqueName()
+		profile := fixture.Profile(name, fixture.Guarded, fixture.Selecting(over.Name))
+		ExpectCreated(profile)
+		EventuallyPoliced(profile, over)
+		Expect(admin.Create(ctx, writablePod(namespace, "before"))).To(Succeed())
+
+		proxy := behindProxy(1)
+		held, release := holdNextWrite(proxy, "/validatingadmissionpolicies/"+policyOf(profile, "workloads").GetName())
+		Update(profile, fixture.Selecting(name))
+		Eventually(held).Should(BeClosed())
+		Consistently(func() error { // It takes some seconds till what was written is in force.
+			return admin.Create(ctx, writablePod(namespace, "meanwhile"), client.DryRunAll)
+		}).WithTimeout(5 * time.Second).Should(Succeed())
+		release()
+		EventuallyPoliced(profile)
+	})
+
 	It("goes though somebody wants to keep its policies", func() {
 		profile, _ := Governed(fixture.Guarded)
 		EventuallyPoliced(profile)

@@ -23,7 +23,7 @@ var _ = Describe("A roll-out that the API server keeps waiting", func() {
 		name := uniqueName()
 		profile, first, second := fixture.Profile(name, fixture.OnlyNetwork), name+"-a", name+"-b"
 		ExpectCreated(fixture.Namespace(first, name), fixture.Namespace(second, name))
-		held, release := holdNextWrite(proxy, name)
+		held, release := holdNextWrite(proxy, "/namespaces/"+name+"-")
 		ExpectCreated(profile)
 		Eventually(held).Should(BeClosed())
 
@@ -51,7 +51,7 @@ var _ = Describe("A roll-out that the API server keeps waiting", func() {
 			namespaces = append(namespaces, fmt.Sprint(name, "-", i))
 			ExpectCreated(fixture.Namespace(namespaces[i], name))
 		}
-		held, release := holdNextWrite(proxy, name)
+		held, release := holdNextWrite(proxy, "/namespaces/"+name+"-")
 		ExpectCreated(profile)
 		Eventually(held).Should(BeClosed())
 		tampers["deletes a policy"].do(standing)
@@ -59,6 +59,9 @@ var _ = Describe("A roll-out that the API server keeps waiting", func() {
 
 		// Of two writes that there may be at once one is left, and that is held. What was on its way comes to an end.
 		Consistently(baselineWrites, time.Second, 250*time.Millisecond).Should(BeNumerically("<=", baselineWrites()+2))
+		another := corrected.Name + "-another"
+		ExpectCreated(fixture.Namespace(another, corrected.Name))
+		EventuallyEstablished(corrected, another) // It does not queue with the roll-out.
 		unfinished := slices.DeleteFunc(slices.Clone(namespaces), func(namespace string) bool {
 			return len(Differences(Default, profile, namespace)) == 0
 		})
@@ -86,13 +89,13 @@ func behindProxy(concurrency int) *faultproxy.Proxy {
 	return proxy
 }
 
-// holdNextWrite keeps the operator waiting for the answer to its next write into a namespace of the profile, until it is released.
-func holdNextWrite(proxy *faultproxy.Proxy, profile string) (held <-chan struct{}, release func()) {
+// holdNextWrite keeps the operator waiting for the answer to its next write to a path within this one, until it is released.
+func holdNextWrite(proxy *faultproxy.Proxy, within string) (held <-chan struct{}, release func()) {
 	began, ended := make(chan struct{}), make(chan struct{})
 	release = sync.OnceFunc(func() { close(ended) })
 	DeferCleanup(release)
 	proxy.OnNextWrite(
-		func(path string) bool { return strings.Contains(path, "/namespaces/"+profile+"-") },
+		func(path string) bool { return strings.Contains(path, within) },
 		func() {
 			close(began)
 			<-ended

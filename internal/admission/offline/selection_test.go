@@ -83,7 +83,7 @@ func TestAdmissionHoldsWhereTheProfileGoverns(t *testing.T) {
 		selector := selection.New(profiles, protected)
 		for i := range profiles {
 			p := &profiles[i]
-			e, err := New(p, bulwark.Cluster{Outranking: selector.Outranking(p.Name), Protected: protected, Operator: "operator"})
+			e, err := New(p, bulwark.Cluster{Outranking: selector.Outranking(p), Protected: protected, Operator: "operator"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -122,7 +122,7 @@ func TestTheGateIsShutWhereTheProfileGoverns(t *testing.T) {
 			t.Fatal(err)
 		}
 		selector := selection.New(profiles, protected)
-		e, err := New(own, bulwark.Cluster{Outranking: selector.Outranking(own.Name), Protected: protected, Operator: "operator"})
+		e, err := New(own, bulwark.Cluster{Outranking: selector.Outranking(own), Protected: protected, Operator: "operator"})
 		if err != nil {
 			t.Fatal(err)
 		}
