@@ -29,7 +29,7 @@ type probe struct {
 }
 
 // byOthers are the words of which the API server may say some instead, where it refuses an attempt before it comes to policies.
-var byOthers = []string{"usage per Container", "violates PodSecurity", "exceeded quota"}
+var byOthers = []string{"usage per Container", "usage per Pod", "violates PodSecurity", "exceeded quota"}
 
 // byPolicies are the words of refusals by any policy of ours.
 var byPolicies = []string{" of SecurityProfile ", "-pods-wait-for-"}
