@@ -96,15 +96,8 @@ func (p *policies) establish(ctx context.Context, profile *v1alpha1.SecurityProf
 	}
 	known, established := p.inPlace[profile.Name]
 	pass := &policing{desired: declared, steady: established && known == now}
-	if !pass.steady {
-		if pass.desired, err = p.interim(ctx, profile, selector); err != nil {
-			return nil, err
-		}
-		written, err := digestOf(pass.desired)
-		if err != nil {
-			return nil, err
-		}
-		pass.interim = written != now
+	if err := p.giveWayMeanwhile(ctx, profile, selector, pass, now); err != nil {
+		return nil, err
 	}
 	wereInForce := pass.steady || inForce(profile)
 	// Who strips a policy of all that says whose it is does not make it a stranger's.
@@ -217,12 +210,17 @@ func (p *policies) render(profile *v1alpha1.SecurityProfile, selector *selection
 	}))
 }
 
-// interim are the policies until all bindings select as declared. A policy is written before its binding: if it gave way only where the profile
-// selects now, it would judge what the binding still selects in the place of the profile that governs there.
-func (p *policies) interim(ctx context.Context, profile *v1alpha1.SecurityProfile, selector *selection.Selector) ([]baseline.Object, error) {
+// giveWayMeanwhile makes what is desired the policies until all bindings select as declared. A policy is written before its binding: if it gave way
+// only where the profile selects now, it would judge what the binding still selects in the place of the profile that governs there.
+func (p *policies) giveWayMeanwhile(
+	ctx context.Context, profile *v1alpha1.SecurityProfile, selector *selection.Selector, pass *policing, declared digest,
+) error {
+	if pass.steady {
+		return nil
+	}
 	inPlace, err := p.labelled(ctx, profile.Name)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var bound []*metav1.LabelSelector
 	for _, o := range inPlace {
@@ -230,7 +228,10 @@ func (p *policies) interim(ctx context.Context, profile *v1alpha1.SecurityProfil
 			bound = append(bound, b.Spec.MatchResources.NamespaceSelector)
 		}
 	}
-	return p.render(profile, selector, bound...), nil
+	pass.desired = p.render(profile, selector, bound...)
+	desired, err := digestOf(pass.desired)
+	pass.interim = desired != declared
+	return err
 }
 
 // digestOf tells one rendering from another.
