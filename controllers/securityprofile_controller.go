@@ -16,6 +16,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -207,6 +208,9 @@ func (r *SecurityProfileReconciler) remainsOf(ctx context.Context, kind *baselin
 	for _, o := range items {
 		if o.GetDeletionTimestamp() != nil {
 			continue // It goes when whoever put a finalizer on it lets it.
+		}
+		if !baseline.BelongsToNamespace(o) && !drift.Ours(o) {
+			continue // It bears the name, as anybody can write it on what is his own, and nobody takes it away.
 		}
 		namespace := cmp.Or(o.GetNamespace(), o.GetName()) // A Namespace is in itself.
 		if standing, err := r.standing(ctx, namespace); err != nil || standing {
