@@ -33,9 +33,8 @@ type model struct {
 	tiers   map[types.UID]map[string]bool
 	adopted map[string]bool
 	foreign map[string]foreignObject
-	// forgotten are the tiers that a profile has ever selected after which a report may not remember what was stripped: one that audits, and one
-	// that retains, of which the next profile takes nothing away but what is labelled.
-	forgotten map[string]bool
+	// audited are the tiers that a profile that audits has ever selected.
+	audited map[string]bool
 	// stripped are the objects of which somebody took away what says that they are ours, by their namespaces' UID; true for those
 	// that no report remembered then.
 	stripped map[types.UID]map[string]bool
@@ -59,7 +58,7 @@ func newModel(prefix string) *model {
 	return &model{
 		prefix: prefix, profiles: map[string]*v1alpha1.SecurityProfile{}, namespaces: map[string]string{},
 		tiers: map[types.UID]map[string]bool{}, adopted: map[string]bool{}, foreign: map[string]foreignObject{},
-		forgotten: map[string]bool{}, stripped: map[types.UID]map[string]bool{},
+		audited: map[string]bool{}, stripped: map[types.UID]map[string]bool{},
 		strippedPolicies: map[string]bool{}, forgedPolicies: map[string]bool{}, policyDrifts: map[types.UID]int64{},
 	}
 }
@@ -72,7 +71,7 @@ func (m *model) labelled(uid types.UID, tier string) {
 	m.tiers[uid][tier] = true
 }
 
-// declared remembers what a profile that adopts may have taken over, and where one may have made reports forget.
+// declared remembers what a profile that adopts may have taken over, and where one that audits may have made reports forget.
 func (m *model) declared(profile *v1alpha1.SecurityProfile) {
 	m.profiles[profile.Name] = profile
 	for _, tier := range []string{"a", "b"} {
@@ -82,8 +81,8 @@ func (m *model) declared(profile *v1alpha1.SecurityProfile) {
 		if profile.Adopts() {
 			m.adopted[tier] = true
 		}
-		if profile.EffectiveEnforcement() == v1alpha1.Audit || profile.EffectiveDeletionPolicy() == v1alpha1.Retain {
-			m.forgotten[tier] = true
+		if profile.EffectiveEnforcement() == v1alpha1.Audit {
+			m.audited[tier] = true
 		}
 	}
 }
@@ -106,7 +105,7 @@ func (m *model) mayBeAdopted(namespace types.UID) bool { return m.ever(namespace
 // ours, and no report of an enforced baseline remembers it.
 func (m *model) mayCountAsForeign(namespace types.UID, object string) bool {
 	forgotten, stripped := m.stripped[namespace][object]
-	return stripped && (forgotten || m.ever(namespace, m.forgotten))
+	return stripped && (forgotten || m.ever(namespace, m.audited))
 }
 
 // strip remembers that an object was stripped, and whether a report remembers it.
