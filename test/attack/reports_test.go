@@ -83,7 +83,8 @@ func attacksOnADownOperator() []attack {
 		then: func() {
 			// Only the gate has something against the first: both of its policies, of which the API server tells one.
 			asCreator := creator.client()
-			Expect(asCreator.Create(ctx, compliantPod("forged-while-down", "app", selfSufficient))).To(MatchError(ContainSubstring("wait until the baseline")))
+			Expect(asCreator.Create(ctx, compliantPod("forged-while-down", "app", selfSufficient))).To(MatchError(Or(
+				ContainSubstring("Bulwark has not been there"), ContainSubstring("its NamespacePosture posture is not ready"))))
 			Expect(asCreator.Create(ctx, fixture.PrivilegedPod("forged-while-down", "privileged"))).NotTo(Succeed())
 		},
 	}, {
