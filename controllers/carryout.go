@@ -73,7 +73,7 @@ func (r *NamespaceReconciler) resolve(ctx context.Context, p *pass, d drift.Drif
 	if apierrors.IsNotFound(err) && d.Change == v1alpha1.Unexpected {
 		return nil, nil // It is gone already, and only the cache had not heard of it.
 	}
-	if apierrors.IsConflict(err) || errors.Is(err, errNoRoom) { // Somebody was faster: the next pass, on what there is by then, comes at once.
+	if apierrors.IsConflict(err) || errors.Is(err, errNoRoom) { // Somebody was faster, or it was not tried: the next pass finds what there is by then.
 		o.state = v1alpha1.Present
 		return o, fmt.Errorf("correcting %s: %w", d.Object.Name, err)
 	}
