@@ -158,7 +158,7 @@ var _ = Describe("A profile with rules of admission", func() {
 		EventuallyPoliced(profile, over)
 		Expect(admin.Create(ctx, writablePod(namespace, "before"))).To(Succeed())
 
-		proxy := behindProxy(1)
+		proxy := behindProxy()
 		held, release := holdNextWrite(proxy, "/validatingadmissionpolicies/"+policyOf(profile, "workloads").GetName())
 		Update(profile, fixture.Selecting(name))
 		Eventually(held).Should(BeClosed())
@@ -182,22 +182,6 @@ var _ = Describe("A profile with rules of admission", func() {
 		bulwark = startOperator()
 		EventuallyGone(profile)
 		Expect(policiesOf(Default, profile.Name)).To(BeEmpty())
-	})
-
-	It("goes though its name is on another maker's object, which the profile that governs there leaves alone", func() {
-		profile, _ := Governed(fixture.OnlyNetwork)
-		bulwark.stop()
-		other := fixture.Profile(uniqueName(), fixture.OnlyNetwork)
-		namespace := fixture.Namespace(other.Name+"-a", other.Name)
-		bearing := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{
-			Namespace: namespace.Name, Name: "bulwark-default-deny", Labels: map[string]string{v1alpha1.ProfileLabel: profile.Name},
-		}}
-		ExpectCreated(namespace, bearing, other)
-		bulwark = startOperator()
-		EventuallyReported(other, namespace.Name)
-		Expect(admin.Delete(ctx, profile)).To(Succeed())
-		EventuallyGone(profile)
-		Expect(admin.Get(ctx, client.ObjectKeyFromObject(bearing), bearing)).To(Succeed())
 	})
 
 	It("keeps its policies until its baseline is gone, also when it retains that", func() {

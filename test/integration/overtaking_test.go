@@ -19,7 +19,7 @@ var _ = Describe("A roll-out that the API server keeps waiting", func() {
 	It("keeps no correction waiting", func() {
 		corrected, standing := Governed(fixture.OnlyNetwork)
 		EventuallyEstablished(corrected, standing)
-		proxy := behindProxy(1)
+		proxy := behindProxy(func(o *operator.Options) { o.Concurrency = 1 })
 		name := uniqueName()
 		profile, first, second := fixture.Profile(name, fixture.OnlyNetwork), name+"-a", name+"-b"
 		ExpectCreated(fixture.Namespace(first, name), fixture.Namespace(second, name))
@@ -43,7 +43,7 @@ var _ = Describe("A roll-out that the API server keeps waiting", func() {
 	It("makes way for corrections", func() {
 		corrected, standing := Governed(fixture.OnlyNetwork)
 		EventuallyEstablished(corrected, standing)
-		proxy := behindProxy(2)
+		proxy := behindProxy(func(o *operator.Options) { o.Concurrency = 2 })
 		name := uniqueName()
 		profile := fixture.Profile(name, fixture.OnlyNetwork)
 		var namespaces []string
@@ -73,21 +73,6 @@ var _ = Describe("A roll-out that the API server keeps waiting", func() {
 		}
 	})
 })
-
-// behindProxy gives the operator so few workers for roll-outs, and a proxy before the API server, until the spec ends.
-func behindProxy(concurrency int) *faultproxy.Proxy {
-	GinkgoHelper()
-	bulwark.stop()
-	proxy, err := faultproxy.Start(operatorConf, 1)
-	Expect(err).NotTo(HaveOccurred())
-	bulwark = startOperatorWith(proxy.Config(operatorConf), func(o *operator.Options) { o.Concurrency = concurrency })
-	DeferCleanup(func() {
-		bulwark.stop()
-		proxy.Close()
-		bulwark = startOperator()
-	})
-	return proxy
-}
 
 // holdNextWrite keeps the operator waiting for the answer to its next write to a path within this one, until it is released.
 func holdNextWrite(proxy *faultproxy.Proxy, within string) (held <-chan struct{}, release func()) {

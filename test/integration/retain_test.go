@@ -132,15 +132,7 @@ var _ = Describe("A watch that breaks", func() {
 		GinkgoHelper()
 		profile, namespace = Governed(change)
 		EventuallyEstablished(profile, namespace)
-		bulwark.stop()
-		proxy, err := faultproxy.Start(operatorConf, 1)
-		Expect(err).NotTo(HaveOccurred())
-		bulwark = startOperatorWith(proxy.Config(operatorConf))
-		DeferCleanup(func() {
-			bulwark.stop()
-			proxy.Close()
-			bulwark = startOperator()
-		})
+		proxy := behindProxy()
 		Update(ReportOn(Default, namespace), func(r *v1alpha1.NamespacePosture) { r.Ready = false })
 		EventuallyEstablished(profile, namespace) // It is at work.
 

@@ -125,6 +125,22 @@ var _ = Describe("Selection", func() {
 })
 
 var _ = Describe("Deleting a profile", func() {
+	It("goes through though its name is on another maker's object, which the profile that governs there leaves alone", func() {
+		profile, _ := Governed(fixture.OnlyNetwork)
+		bulwark.stop()
+		other := fixture.Profile(uniqueName(), fixture.OnlyNetwork)
+		namespace := fixture.Namespace(other.Name+"-a", other.Name)
+		bearing := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace.Name, Name: "bulwark-default-deny", Labels: map[string]string{v1alpha1.ProfileLabel: profile.Name},
+		}}
+		ExpectCreated(namespace, bearing, other)
+		bulwark = startOperator()
+		EventuallyReported(other, namespace.Name)
+		Expect(admin.Delete(ctx, profile)).To(Succeed())
+		EventuallyGone(profile)
+		Expect(admin.Get(ctx, client.ObjectKeyFromObject(bearing), bearing)).To(Succeed())
+	})
+
 	It("removes its baseline everywhere, and leaves what is not its own", func() {
 		profile, namespace := Governed()
 		EventuallyEstablished(profile, namespace)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/internal/operator"
 	"github.com/bulwark-dev/bulwark/test/controlplane"
+	"github.com/bulwark-dev/bulwark/test/faultproxy"
 	"github.com/bulwark-dev/bulwark/test/inprocess"
 )
 
@@ -66,6 +67,21 @@ func startOperator() *runningOperator { return startOperatorWith(operatorConf) }
 func startOperatorWith(cfg *rest.Config, changes ...func(*operator.Options)) *runningOperator {
 	protects := func(o *operator.Options) { o.ProtectedNamespaces = []string{"protected-*"} }
 	return &runningOperator{inprocess.Start(ctx, cfg, append([]func(*operator.Options){protects}, changes...)...)}
+}
+
+// behindProxy has the operator reach the API server by a proxy until the spec ends.
+func behindProxy(changes ...func(*operator.Options)) *faultproxy.Proxy {
+	GinkgoHelper()
+	bulwark.stop()
+	proxy, err := faultproxy.Start(operatorConf, 1)
+	Expect(err).NotTo(HaveOccurred())
+	bulwark = startOperatorWith(proxy.Config(operatorConf), changes...)
+	DeferCleanup(func() {
+		bulwark.stop()
+		proxy.Close()
+		bulwark = startOperator()
+	})
+	return proxy
 }
 
 // restartedWith lets each spec of a container run with an operator that has other options.
