@@ -24,7 +24,8 @@ func TestWhatIsAbandonedLosesItsOwnerWhateverTheCacheHolds(t *testing.T) {
 	}{
 		"all owners of an object that is ours alone go, though the cache holds none": {
 			&networkingv1.NetworkPolicy{ObjectMeta: meta},
-			`{"metadata":{"uid":"u-1","labels":{"security.bulwark.dev/profile":null},"ownerReferences":null}}`,
+			`{"metadata":{"uid":"u-1","labels":{"app.kubernetes.io/managed-by":"bulwark",
+				"security.bulwark.dev/profile":null},"ownerReferences":null}}`,
 		},
 		"an object that others have a part in must be as the cache holds it": {
 			&corev1.ServiceAccount{ObjectMeta: meta},

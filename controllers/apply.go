@@ -104,10 +104,13 @@ func (r *NamespaceReconciler) remove(ctx context.Context, got baseline.Object) e
 }
 
 // abandon leaves an object as it is, and nobody's: without the label by which it is ours and the owner with whom it would
-// be deleted. It keeps the label that says who made it, so that a later profile recognises it.
+// be deleted. It bears the label that says who made it, also if somebody has taken that away, so that a later profile recognises it.
 //
 // It is not waited for: the object leaves the cache, and if the watch breaks just then the cache never sees this version of it.
 func (r *NamespaceReconciler) abandon(ctx context.Context, got baseline.Object) error {
+	if isAbandoned(got) {
+		return nil
+	}
 	abandoned, patch := abandonment(got)
 	return r.Client.Patch(ctx, abandoned, patch, client.DisableReadYourWritesConsistency)
 }
@@ -119,13 +122,21 @@ func abandonment(got baseline.Object) (client.Object, client.Patch) {
 	abandoned := got.DeepCopyObject().(client.Object)
 	if !baseline.KindOf(got).Shared {
 		return abandoned, client.RawPatch(types.MergePatchType, fmt.Appendf(nil,
-			`{"metadata":{"uid":%q,"labels":{%q:null},"ownerReferences":null}}`, got.GetUID(), v1alpha1.ProfileLabel))
+			`{"metadata":{"uid":%q,"labels":{%q:%q,%q:null},"ownerReferences":null}}`,
+			got.GetUID(), v1alpha1.ManagedByLabel, v1alpha1.ManagedBy, v1alpha1.ProfileLabel))
 	}
 	labels := maps.Clone(got.GetLabels())
 	delete(labels, v1alpha1.ProfileLabel)
 	abandoned.SetLabels(labels)
 	abandoned.SetOwnerReferences(slices.DeleteFunc(slices.Clone(got.GetOwnerReferences()), drift.OwnedByProfile))
 	return abandoned, client.MergeFromWithOptions(got, client.MergeFromWithOptimisticLock{})
+}
+
+// isAbandoned reports whether an object is as abandon leaves it.
+func isAbandoned(o baseline.Object) bool {
+	_, labelled := o.GetLabels()[v1alpha1.ProfileLabel]
+	ours := baseline.KindOf(o).Shared || o.GetLabels()[v1alpha1.ManagedByLabel] == v1alpha1.ManagedBy
+	return ours && !labelled && !slices.ContainsFunc(o.GetOwnerReferences(), drift.OwnedByProfile)
 }
 
 func (r *NamespaceReconciler) patchMetadata(ctx context.Context, got baseline.Object, patch string) error {

@@ -54,20 +54,23 @@ func (r *NamespaceReconciler) gather(ctx context.Context, p *pass, desired []bas
 	return append(found, stripped...), err
 }
 
-// strippedBefore is what the last report says was in place and neither is desired nor bears our labels. What another profile was
-// told to retain is no longer ours, and an Audit profile takes nothing away.
+// strippedBefore is what the last report says was in place and neither is desired nor bears our labels. An Audit profile takes nothing
+// away. What another profile that retains has abandoned, before the report could go, is no longer ours.
 func (r *NamespaceReconciler) strippedBefore(
 	ctx context.Context, p *pass, held map[v1alpha1.ObjectReference]bool,
 ) ([]baseline.Object, error) {
 	if p.previous == nil || p.audits() {
 		return nil, nil
 	}
-	if p.previous.Profile != p.profile.Name {
-		if before, err := r.readProfile(ctx, p.previous.Profile); err != nil || retains(before) {
-			return nil, err
-		}
+	stripped, err := r.stripped(ctx, p.previous, held)
+	if err != nil || p.previous.Profile == p.profile.Name {
+		return stripped, err
 	}
-	return r.stripped(ctx, p.previous, held)
+	before, err := r.readProfile(ctx, p.previous.Profile)
+	if retains(before) {
+		stripped = slices.DeleteFunc(stripped, isAbandoned)
+	}
+	return stripped, err
 }
 
 // stripped reads from the API server what was in place by a report and is not held.

@@ -71,12 +71,12 @@ func (r *NamespaceReconciler) release(
 	return errors.Join(failures...)
 }
 
-// releaseStripped removes what was put in place by the last report and bears our label no more. What is to be retained stays as it is.
+// releaseStripped carries the deletionPolicy out on what was in place by the last report and bears our label no more.
 func (r *NamespaceReconciler) releaseStripped(
 	ctx context.Context, report *v1alpha1.NamespacePosture, held map[v1alpha1.ObjectReference]bool,
 ) error {
 	profile, err := r.readProfile(ctx, report.Profile)
-	if err != nil || retains(profile) {
+	if err != nil {
 		return err
 	}
 	objects, err := r.stripped(ctx, report, held)
@@ -85,7 +85,7 @@ func (r *NamespaceReconciler) releaseStripped(
 	}
 	var failures []error
 	for _, o := range objects {
-		if err := r.remove(ctx, o); client.IgnoreNotFound(err) != nil {
+		if err := r.letGo(ctx, o, profile); err != nil {
 			failures = append(failures, fmt.Errorf("releasing %s: %w", describe(o), err))
 		}
 	}

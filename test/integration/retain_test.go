@@ -14,6 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/test/faultproxy"
 	"github.com/bulwark-dev/bulwark/test/fixture"
 )
@@ -230,17 +232,20 @@ var _ = Describe("What somebody strips of our labels and owner while the operato
 		Expect(ReportOn(Default, namespace).Drift).NotTo(ContainElement(HaveField("Change", v1alpha1.Unexpected)))
 	})
 
-	It("goes when another profile takes the namespace over", func() {
+	DescribeTable("goes when another profile takes the namespace over", func(changes ...func(*v1alpha1.SecurityProfile)) {
 		var second *v1alpha1.SecurityProfile
 		_, namespace := stripped(func(p *v1alpha1.SecurityProfile, _ string) {
 			second = fixture.Profile(p.Name+"-b", withoutRole, fixture.Selecting(p.Name), fixture.WithPriority(5))
 			ExpectCreated(second)
-		})
+		}, changes...)
 		for _, o := range granted(namespace) {
 			EventuallyGone(o)
 		}
 		EventuallyEstablished(second, namespace)
-	})
+	},
+		Entry("from one that deletes"),
+		Entry("from one that retains", fixture.Retained),
+	)
 
 	DescribeTable("goes", func(then func(*v1alpha1.SecurityProfile, string)) {
 		_, namespace := stripped(then)
@@ -268,7 +273,8 @@ var _ = Describe("What somebody strips of our labels and owner while the operato
 
 	DescribeTable("stays", func(then func(*v1alpha1.SecurityProfile, string), changes ...func(*v1alpha1.SecurityProfile)) {
 		profile, namespace := stripped(then, changes...)
-		if profile.Spec.DeletionPolicy == v1alpha1.Retain {
+		retained := profile.Spec.DeletionPolicy == v1alpha1.Retain
+		if retained {
 			EventuallyUnreported(namespace)
 		} else {
 			EventuallyReported(profile, namespace)
@@ -276,6 +282,7 @@ var _ = Describe("What somebody strips of our labels and owner while the operato
 		Consistently(func(g Gomega) {
 			for _, o := range granted(namespace) {
 				g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(o), o)).To(Succeed())
+				g.Expect(drift.Ours(o.(baseline.Object))).To(Equal(retained), "whether a later profile recognises it")
 			}
 		}).WithTimeout(time.Second).Should(Succeed())
 	},
@@ -285,6 +292,22 @@ var _ = Describe("What somebody strips of our labels and owner while the operato
 			Update(p, func(p *v1alpha1.SecurityProfile) { withoutRole(p); fixture.Audited(p) })
 		}),
 	)
+
+	It("stays what was abandoned, if the operator died before the report was gone and another profile takes over", func() {
+		first, namespace := Governed(fixture.Retained)
+		EventuallyEstablished(first, namespace)
+		bulwark.stop()
+		for _, o := range granted(namespace) {
+			Update(o, func(o client.Object) { delete(o.GetLabels(), v1alpha1.ProfileLabel) })
+		}
+		second := fixture.Profile(first.Name+"-b", withoutRole, fixture.Selecting(first.Name), fixture.WithPriority(5))
+		ExpectCreated(second)
+		bulwark = startOperator()
+		EventuallyEstablished(second, namespace)
+		for _, o := range granted(namespace) {
+			Expect(admin.Get(ctx, client.ObjectKeyFromObject(o), o)).To(Succeed())
+		}
+	})
 
 	It("stays a tenant's where the report is forged", func() {
 		profile, namespace := Governed()
