@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -59,6 +60,17 @@ type AuditTrail struct {
 	offset int64
 }
 
+// recordStart is how every record of the audit log begins.
+const recordStart = `{"kind":"Event","apiVersion":"audit.k8s.io/`
+
+// whole is the record of a line. An API server that is killed may leave a record cut short, and the next one goes on in its line.
+func whole(line []byte) []byte {
+	if start := bytes.LastIndex(line, []byte(recordStart)); start > 0 && !json.Valid(line) {
+		return line[start:]
+	}
+	return line
+}
+
 // Next are the writes since the last call.
 func (t *AuditTrail) Next() ([]Write, error) {
 	file, err := os.Open(t.log)
@@ -90,7 +102,7 @@ func (t *AuditTrail) Next() ([]Write, error) {
 			Received  time.Time            `json:"requestReceivedTimestamp"`
 			At        time.Time            `json:"stageTimestamp"`
 		}
-		if err := json.Unmarshal(line, &event); err != nil {
+		if err := json.Unmarshal(whole(line), &event); err != nil {
 			return nil, fmt.Errorf("reading the audit log: %w", err)
 		}
 		if (t.user == "" || event.User.Username == t.user) && !strings.Contains(event.URI, "dryRun=") { // A dry run asks, and writes nothing.
