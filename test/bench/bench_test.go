@@ -205,6 +205,30 @@ func TestMemoryIsJudgedByTheLarger(t *testing.T) {
 	}
 }
 
+func TestOnboardingIsJudgedRoundByRound(t *testing.T) {
+	rounds := func(seconds ...time.Duration) []onboarding {
+		var rounds []onboarding
+		for _, s := range seconds {
+			rounds = append(rounds, onboarding{took: s * time.Second})
+		}
+		return rounds
+	}
+	for name, test := range map[string]struct {
+		operators, floors []onboarding
+		want              float64
+		verdict           string
+	}{
+		"a machine that becomes slower":     {rounds(12, 36, 48), rounds(10, 20, 40), 1.2, "aim reached"},
+		"one round in which it became so":   {rounds(15, 40, 14), rounds(10, 10, 10), 1.5, "reached"},
+		"an operator that is always slower": {rounds(17, 34, 70), rounds(10, 20, 40), 1.7, "NOT REACHED"},
+	} {
+		got := judgeRounds(test.operators, test.floors)
+		if math.Abs(got.Value-test.want) > 1e-9 || got.verdict() != test.verdict {
+			t.Errorf("%s: got %v, %s", name, got.Value, got.verdict())
+		}
+	}
+}
+
 func TestResultsOfAnEarlierRunAreKept(t *testing.T) {
 	folder := t.TempDir()
 	began := time.Date(2026, 11, 25, 3, 20, 30, 0, time.UTC)

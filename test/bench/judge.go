@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/bulwark-dev/bulwark/internal/admission"
@@ -51,7 +52,7 @@ func (b *bench) judgeOnboarding(operators, floors []onboarding) error {
 	b.results.figure(information("onboarding, floor", floor, "s").because(
 		"median; %s namespaces/s, %s writes/s", number(namespaces/floor), number(float64(least)*namespaces/floor)))
 	b.results.figure(information("onboarding, CPU of the operator", median(cpuOf(operators)), "s"))
-	b.results.figure(figure{Name: "onboarding, operator over floor", Value: operator / floor}.must(atMost, 1.6, 1.2))
+	b.results.figure(judgeRounds(operators, floors))
 	b.results.figure(figure{Name: "onboarding, writes over minimum", Value: perNamespace / float64(least)}.must(atMost, 1.05, 1).because(
 		"%s of %d a namespace", number(perNamespace), least))
 	perProfile := float64(writtenPolicies) / float64(len(operators))
@@ -61,6 +62,19 @@ func (b *bench) judgeOnboarding(operators, floors []onboarding) error {
 	b.results.figure(figure{Name: "status writes of a profile in a roll-out", Value: float64(most), Unit: "/s"}.must(atMost, 1, 1).because(
 		"the most in any %s; the closest two %s apart", statusWindow, spacing.Round(time.Millisecond)))
 	return nil
+}
+
+// judgeRounds is the figure of onboarding: the median of what the operator took in each round over what the floor took in the same. The
+// medians of each would be of different moments, and so would be their ratio on a machine that is not always as fast.
+func judgeRounds(operators, floors []onboarding) figure {
+	var ratios []float64
+	var told []string
+	for i := range operators {
+		ratio := operators[i].took.Seconds() / floors[i].took.Seconds()
+		ratios, told = append(ratios, ratio), append(told, number(ratio))
+	}
+	ratio := figure{Name: "onboarding, operator over floor", Value: median(ratios)}.must(atMost, 1.6, 1.2)
+	return ratio.because("median of the rounds: %s", strings.Join(told, ", "))
 }
 
 func times(rounds []onboarding) []time.Duration {

@@ -25,15 +25,15 @@ const withoutLease = "without leader election; a killed leader's Lease adds up t
 
 // scaleStep restarts the operator several times, makes figures of that, and returns the median of the resident memory. At the
 // last and largest step, figures have bounds.
-func (c *cluster) scaleStep(ctx context.Context, size, foreign int, last bool) (float64, error) {
+func (c *cluster) scaleStep(ctx context.Context, size, foreign, count int, last bool) (float64, error) {
 	var restarts []restart
-	for i := range c.Restarts {
+	for i := range count {
 		r, err := c.restart(ctx)
 		if err != nil {
 			return 0, err
 		}
 		c.say("  restart %d of %d with %d namespaces: synced in %s s, verified in %s s, %s MiB",
-			i+1, c.Restarts, size, number(r.synced), number(r.verified), number(r.resident/mebibyte))
+			i+1, count, size, number(r.synced), number(r.verified), number(r.resident/mebibyte))
 		c.results.sample(fmt.Sprintf("Restart/namespaces=%d/foreign=%d/by=operator", size, foreign),
 			measure{r.synced, "synced-sec/op"}, measure{r.verified, "verified-sec/op"}, measure{r.cpu, "operator-cpu-sec/op"},
 			measure{r.resident, "resident-B"}, measure{r.peak, "peak-B"}, measure{r.writes, "writes/op"},
