@@ -54,7 +54,7 @@ fuzz: ## Fuzz every fuzz target, one after the other, each for FUZZTIME (30s).
 	@hack/fuzz.sh $(FUZZTIME)
 
 .PHONY: bench
-bench: controlplane build ## Measure against a bare client, with up to 10,000 namespaces (about 35 minutes). BENCH_ARGS=-only=drift and the like.
+bench: controlplane build ## Measure against a bare client, with up to 10,000 namespaces (about 50 minutes). BENCH_ARGS=-only=drift and the like.
 	@echo "building bin/bench"
 	@go build -o bin/bench ./test/bench
 	@bin/bench $(BENCH_ARGS)
