@@ -27,6 +27,15 @@ func TestWhatIsAbandonedLosesItsOwnerWhateverTheCacheHolds(t *testing.T) {
 			`{"metadata":{"uid":"u-1","labels":{"app.kubernetes.io/managed-by":"bulwark",
 				"security.bulwark.dev/profile":null},"ownerReferences":null}}`,
 		},
+		"one of which somebody has taken away who made it says so again": {
+			&networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "bulwark-x", UID: "u-1"}},
+			`{"metadata":{"uid":"u-1","labels":{"app.kubernetes.io/managed-by":"bulwark",
+				"security.bulwark.dev/profile":null},"ownerReferences":null}}`,
+		},
+		"also one that others have a part in": {
+			&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "bulwark-x", ResourceVersion: "7"}},
+			`{"metadata":{"resourceVersion":"7","labels":{"app.kubernetes.io/managed-by":"bulwark"}}}`,
+		},
 		"an object that others have a part in must be as the cache holds it": {
 			&corev1.ServiceAccount{ObjectMeta: meta},
 			`{"metadata":{"resourceVersion":"7","labels":{"security.bulwark.dev/profile":null}}}`,
@@ -50,5 +59,39 @@ func TestWhatIsAbandonedLosesItsOwnerWhateverTheCacheHolds(t *testing.T) {
 				t.Errorf("patch (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestWhatIsNobodysIsLeftAlone(t *testing.T) {
+	profile := []metav1.OwnerReference{{APIVersion: v1alpha1.GroupVersion.String(), Kind: "SecurityProfile", Name: "restricted"}}
+	other := []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "x"}}
+	policy := func(owners []metav1.OwnerReference, labels map[string]string) baseline.Object {
+		return &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: "bulwark-x", Labels: labels, OwnerReferences: owners}}
+	}
+	account := func(name string, owners []metav1.OwnerReference, labels map[string]string) baseline.Object {
+		return &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels, OwnerReferences: owners}}
+	}
+	ours, helms := map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy}, map[string]string{v1alpha1.ManagedByLabel: "Helm"}
+	labelled := map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.ProfileLabel: "restricted"}
+	for name, test := range map[string]struct {
+		object baseline.Object
+		want   bool
+	}{
+		"abandoned":                              {policy(nil, ours), true},
+		"a profile's":                            {policy(nil, labelled), false},
+		"stripped of all":                        {policy(nil, nil), false},
+		"owned by a profile":                     {policy(profile, ours), false},
+		"owned by a tenant's":                    {policy(other, ours), false},
+		"another maker's by now":                 {policy(other, helms), true},
+		"an account that is abandoned":           {account("bulwark-x", nil, ours), true},
+		"an account with an owner of its own":    {account("bulwark-x", other, ours), true},
+		"an account that is stripped of all":     {account("bulwark-x", nil, nil), false},
+		"the namespace's own account":            {account("default", nil, nil), true},
+		"the namespace's own account, labelled":  {account("default", nil, labelled), false},
+		"the namespace's own account, but owned": {account("default", profile, nil), false},
+	} {
+		if got := isNobodys(test.object); got != test.want {
+			t.Errorf("%s: got %t", name, got)
+		}
 	}
 }

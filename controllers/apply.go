@@ -108,7 +108,7 @@ func (r *NamespaceReconciler) remove(ctx context.Context, got baseline.Object) e
 //
 // It is not waited for: the object leaves the cache, and if the watch breaks just then the cache never sees this version of it.
 func (r *NamespaceReconciler) abandon(ctx context.Context, got baseline.Object) error {
-	if isAbandoned(got) {
+	if isNobodys(got) {
 		return nil
 	}
 	abandoned, patch := abandonment(got)
@@ -125,18 +125,36 @@ func abandonment(got baseline.Object) (client.Object, client.Patch) {
 			`{"metadata":{"uid":%q,"labels":{%q:%q,%q:null},"ownerReferences":null}}`,
 			got.GetUID(), v1alpha1.ManagedByLabel, v1alpha1.ManagedBy, v1alpha1.ProfileLabel))
 	}
-	labels := maps.Clone(got.GetLabels())
+	labels := map[string]string{}
+	maps.Copy(labels, got.GetLabels())
 	delete(labels, v1alpha1.ProfileLabel)
+	if !baseline.BelongsToNamespace(got) {
+		labels[v1alpha1.ManagedByLabel] = v1alpha1.ManagedBy
+	}
 	abandoned.SetLabels(labels)
 	abandoned.SetOwnerReferences(slices.DeleteFunc(slices.Clone(got.GetOwnerReferences()), drift.OwnedByProfile))
 	return abandoned, client.MergeFromWithOptions(got, client.MergeFromWithOptimisticLock{})
 }
 
-// isAbandoned reports whether an object is as abandon leaves it.
-func isAbandoned(o baseline.Object) bool {
+// isNobodys reports whether an object is as abandon leaves it, or another maker has said since that it is his.
+func isNobodys(o baseline.Object) bool {
+	owned := len(o.GetOwnerReferences()) > 0
+	if baseline.KindOf(o).Shared {
+		owned = slices.ContainsFunc(o.GetOwnerReferences(), drift.OwnedByProfile)
+	}
+	switch o.GetLabels()[v1alpha1.ManagedByLabel] {
+	case v1alpha1.ManagedBy:
+		return !isLabelled(o) && !owned
+	case "":
+		return !isLabelled(o) && !owned && baseline.BelongsToNamespace(o)
+	}
+	return !isLabelled(o)
+}
+
+// isLabelled reports whether an object bears the label by which it is a profile's.
+func isLabelled(o client.Object) bool {
 	_, labelled := o.GetLabels()[v1alpha1.ProfileLabel]
-	ours := baseline.KindOf(o).Shared || o.GetLabels()[v1alpha1.ManagedByLabel] == v1alpha1.ManagedBy
-	return ours && !labelled && !slices.ContainsFunc(o.GetOwnerReferences(), drift.OwnedByProfile)
+	return labelled
 }
 
 func (r *NamespaceReconciler) patchMetadata(ctx context.Context, got baseline.Object, patch string) error {

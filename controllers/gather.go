@@ -55,22 +55,14 @@ func (r *NamespaceReconciler) gather(ctx context.Context, p *pass, desired []bas
 }
 
 // strippedBefore is what the last report says was in place and neither is desired nor bears our labels. An Audit profile takes nothing
-// away. What another profile that retains has abandoned, before the report could go, is no longer ours.
+// away.
 func (r *NamespaceReconciler) strippedBefore(
 	ctx context.Context, p *pass, held map[v1alpha1.ObjectReference]bool,
 ) ([]baseline.Object, error) {
 	if p.previous == nil || p.audits() {
 		return nil, nil
 	}
-	stripped, err := r.stripped(ctx, p.previous, held)
-	if err != nil || p.previous.Profile == p.profile.Name {
-		return stripped, err
-	}
-	before, err := r.readProfile(ctx, p.previous.Profile)
-	if retains(before) {
-		stripped = slices.DeleteFunc(stripped, isAbandoned)
-	}
-	return stripped, err
+	return r.stripped(ctx, p.previous, held)
 }
 
 // stripped reads from the API server what was in place by a report and is not held.

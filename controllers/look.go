@@ -51,8 +51,10 @@ func (r *NamespaceReconciler) weaknesses(ctx context.Context, p *pass, desired [
 	looked, err := r.look(ctx, p, outcomes, facts)
 	w.found = findings.Judge(p.profile, p.namespace.Name, facts)
 	w.totals = findings.Total(w.found)
+	w.podsUnseen = err != nil
 	if !looked && p.previous != nil {
 		w.carry(p)
+		w.podsUnseen = w.podsUnseen || r.looksAtPods(p) && p.previous.PodsUnseen
 	}
 	return w, err
 }
@@ -61,6 +63,8 @@ func (r *NamespaceReconciler) weaknesses(ctx context.Context, p *pass, desired [
 type weakness struct {
 	found  []v1alpha1.Finding
 	totals []v1alpha1.FindingTotal
+
+	podsUnseen bool // pods were to be looked at, and could not be
 }
 
 // carry adds what the last report says of pods, as far as the profile still looks for it.
@@ -118,11 +122,12 @@ func (r *NamespaceReconciler) looksAtPods(p *pass) bool {
 }
 
 // wantsLook reports whether it is time to look at pods. A level that is enforced lets no violator in; so once none was there, there
-// is none until the level changes, somebody takes it away for a moment, or an exemption lets one in.
+// is none until the level changes, somebody takes it away for a moment, or an exemption lets one in. Who begins to lead does not know when
+// to look next, and looks at once where there were violators, or nobody could look.
 func (r *NamespaceReconciler) wantsLook(p *pass, outcomes []outcome) bool {
 	now := r.Clock.Now()
 	return !p.current() || r.looks.due(p.namespace.Name, now) ||
-		hasPodFindings(p.previous) && !r.looks.planned(p.namespace.Name) ||
+		(hasPodFindings(p.previous) || p.previous.PodsUnseen) && !r.looks.planned(p.namespace.Name) ||
 		slices.ContainsFunc(outcomes, func(o outcome) bool { return o.Object.Kind == "Namespace" && o.state == v1alpha1.Corrected })
 }
 

@@ -117,7 +117,7 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 	p := &pass{profile: profile, namespace: ns, previous: previous, since: since, overtakable: r.queue.isOvertakable(requestFor(ns.Name))}
 	if profile.EffectiveEnforcement() == v1alpha1.Audit {
 		// What another profile left behind goes as that one's deletionPolicy says: this one writes nothing.
-		if err := r.release(ctx, ns, previous, profilesOtherThan(selecting)); err != nil {
+		if p.previous, err = r.release(ctx, ns, previous, profilesOtherThan(selecting)); err != nil {
 			return reconcile.Result{}, err
 		}
 	}

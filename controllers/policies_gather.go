@@ -57,8 +57,7 @@ func (p *policies) readStray(ctx context.Context, o baseline.Object) (baseline.O
 // marked reports whether anything on an object with one of our names says that it was ours. Whoever tampers with it again and again leaves
 // the name of some profile at the least, or nothing.
 func marked(o baseline.Object) bool {
-	_, labelled := o.GetLabels()[v1alpha1.ProfileLabel]
-	return labelled || drift.Ours(o)
+	return isLabelled(o) || drift.Ours(o)
 }
 
 // unheld are those of a profile's policies and bindings, by name, that the cache does not hold.

@@ -23,7 +23,7 @@ func everyProfile(string) bool { return true }
 // leave takes away what is left of a baseline in a namespace that no profile governs. The report goes last: as long as it is
 // there, somebody remembers.
 func (r *NamespaceReconciler) leave(ctx context.Context, ns *corev1.Namespace, report *v1alpha1.NamespacePosture) error {
-	if err := r.release(ctx, ns, report, everyProfile); err != nil || report == nil {
+	if _, err := r.release(ctx, ns, report, everyProfile); err != nil || report == nil {
 		return err
 	}
 	uid := report.UID
@@ -40,21 +40,25 @@ func profilesOtherThan(profiles []*v1alpha1.SecurityProfile) func(string) bool {
 	}
 }
 
-// release carries out the deletionPolicy of the profiles that no longer apply to the namespace, on what they left in it. It
-// does nothing where nothing is left.
+// release carries out the deletionPolicy of the profiles that no longer apply to the namespace, on what they left in it, and returns
+// what the report has become by that. It does nothing where nothing is left.
 func (r *NamespaceReconciler) release(
 	ctx context.Context, ns *corev1.Namespace, report *v1alpha1.NamespacePosture, leaving func(profile string) bool,
-) error {
+) (*v1alpha1.NamespacePosture, error) {
 	left, err := r.labelled(ctx, ns.Name)
 	if err != nil {
-		return err
+		return report, err
 	}
-	held := map[v1alpha1.ObjectReference]bool{}
+	left = slices.DeleteFunc(append(left, ns), func(o baseline.Object) bool { return !isLabelled(o) })
+	if report != nil && leaving(report.Profile) {
+		if report, err = r.releaseStripped(ctx, report, left); err != nil {
+			return report, err
+		}
+	}
 	var failures []error
-	for _, o := range append(left, ns) {
-		name, labelled := o.GetLabels()[v1alpha1.ProfileLabel]
-		held[baseline.Reference(o)] = labelled
-		if !labelled || !leaving(name) {
+	for _, o := range left {
+		name := o.GetLabels()[v1alpha1.ProfileLabel]
+		if !leaving(name) {
 			continue
 		}
 		profile, err := r.readProfile(ctx, name)
@@ -65,23 +69,26 @@ func (r *NamespaceReconciler) release(
 			failures = append(failures, fmt.Errorf("releasing %s: %w", describe(o), err))
 		}
 	}
-	if report != nil && leaving(report.Profile) {
-		failures = append(failures, r.releaseStripped(ctx, report, held))
-	}
-	return errors.Join(failures...)
+	return report, errors.Join(failures...)
 }
 
-// releaseStripped carries the deletionPolicy out on what was in place by the last report and bears our label no more.
+// releaseStripped carries the deletionPolicy out on what was in place by the last report and bears our label no more. What is retained
+// is forgotten by the report before any of it is abandoned: from then on only the label tells what is ours. Else, what was abandoned and
+// what somebody stripped would look the same to a profile that takes over before the report is gone.
 func (r *NamespaceReconciler) releaseStripped(
-	ctx context.Context, report *v1alpha1.NamespacePosture, held map[v1alpha1.ObjectReference]bool,
-) error {
+	ctx context.Context, report *v1alpha1.NamespacePosture, labelled []baseline.Object,
+) (*v1alpha1.NamespacePosture, error) {
 	profile, err := r.readProfile(ctx, report.Profile)
 	if err != nil {
-		return err
+		return report, err
+	}
+	held := map[v1alpha1.ObjectReference]bool{}
+	for _, o := range labelled {
+		held[baseline.Reference(o)] = true
 	}
 	objects, err := r.stripped(ctx, report, held)
 	if err != nil {
-		return err
+		return report, err
 	}
 	var failures []error
 	for _, o := range objects {
@@ -89,7 +96,23 @@ func (r *NamespaceReconciler) releaseStripped(
 			failures = append(failures, fmt.Errorf("releasing %s: %w", describe(o), err))
 		}
 	}
-	return errors.Join(failures...)
+	if err := errors.Join(failures...); err != nil || !retains(profile) {
+		return report, err
+	}
+	return r.forget(ctx, report)
+}
+
+// forget takes out of a report what it says was in place, if it says that of anything.
+func (r *NamespaceReconciler) forget(ctx context.Context, report *v1alpha1.NamespacePosture) (*v1alpha1.NamespacePosture, error) {
+	if !slices.ContainsFunc(report.Objects, func(o v1alpha1.ManagedObject) bool { return wasInPlace(report, o) }) {
+		return report, nil
+	}
+	forgotten := report.DeepCopy()
+	forgotten.Objects, forgotten.InPlace = nil, nil
+	if err := r.Client.Update(ctx, forgotten); err != nil {
+		return report, fmt.Errorf("taking what is retained out of the report of namespace %s: %w", report.Namespace, err)
+	}
+	return forgotten, nil
 }
 
 // letGo carries the deletionPolicy of a profile out on one object. One that may not be abandoned, since it grants more than the

@@ -72,7 +72,7 @@ func firstOf[T any](report *v1alpha1.NamespacePosture, list []T, most int) []T {
 
 // setFindings sets what weakens the baseline.
 func setFindings(report *v1alpha1.NamespacePosture, w *weakness) {
-	report.FindingTotals = w.totals
+	report.FindingTotals, report.PodsUnseen = w.totals, w.podsUnseen
 	report.Summary.Findings = total(w.totals)
 	report.Findings = w.found[:min(len(w.found), v1alpha1.MaxFindings)]
 	report.Truncated += max(0, int64(report.Summary.Findings)-int64(len(report.Findings)))
@@ -137,7 +137,10 @@ func managedObject(ref v1alpha1.ObjectReference, outcomes []outcome) v1alpha1.Ma
 		object.Message = "contested by " + managerName(o.by.Manager) + ": corrections wait with a growing delay"
 	case v1alpha1.Present:
 		object.State, object.Message = v1alpha1.ObjectDrifted, string(o.Change)
-		if o.err != nil {
+		switch {
+		case o.err != nil && o.Change == v1alpha1.Unexpected: // It is in place, and the next pass must still know that.
+			object.Message = cut(object.Message + ", and cannot be deleted: " + o.err.Error())
+		case o.err != nil:
 			object.State, object.Message = v1alpha1.ObjectFailed, cut(o.err.Error())+remedy(o.Want, o.err)
 		}
 	}

@@ -122,6 +122,9 @@ type NamespacePosture struct {
 	// +listMapKey=severity
 	// +optional
 	FindingTotals []FindingTotal `json:"findingTotals,omitempty"`
+	// podsUnseen says that the pods of the namespace could not be looked at when they were to be: what findings say of them is of before.
+	// +optional
+	PodsUnseen bool `json:"podsUnseen,omitempty"`
 	// truncated is how many entries the lists leave out, the history of drift aside, so that the report fits into one object.
 	// +optional
 	Truncated int64 `json:"truncated,omitempty"`

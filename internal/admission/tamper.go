@@ -107,7 +107,7 @@ func label(object, key string) string {
 
 // reported is whether an update of a report changes anything, as writing it again in another version of the API does not.
 const reported = `["profile", "profileGeneration", "enforcement", "ready", "summary", "objects", "blocked", "inPlace", "findings", "findingTotals", ` +
-	`"truncated", "driftTotal", "drift"].exists(f, dyn(object)[?f] != dyn(oldObject)[?f]) || ` +
+	`"podsUnseen", "truncated", "driftTotal", "drift"].exists(f, dyn(object)[?f] != dyn(oldObject)[?f]) || ` +
 	`["labels", "annotations", "ownerReferences", "finalizers"].exists(f, dyn(object).metadata[?f] != dyn(oldObject).metadata[?f])`
 
 // changed is whether an update changes what Bulwark manages of an object: of a ServiceAccount, which others have a part in, its own

@@ -57,6 +57,7 @@ func (b *bench) onboard(ctx context.Context) error {
 			slices.Reverse(turns)
 		}
 		for _, t := range turns {
+			c.stopOperator() // Each begins with none that has run before.
 			o, err := t.onboard()
 			if err != nil {
 				return err

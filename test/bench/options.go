@@ -56,7 +56,7 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 		return nil
 	})
 	flags.IntVar(&o.Namespaces, "namespaces", 1000, "how many namespaces are onboarded in one round")
-	flags.IntVar(&o.Rounds, "rounds", 5, "how often the operator and the floor take turns at onboarding")
+	flags.IntVar(&o.Rounds, "rounds", 4, "how often the operator and the floor take turns at onboarding")
 	flags.IntVar(&o.Drifts, "drifts", 1000, "how many times the baseline is tampered with, one at a time")
 	flags.IntVar(&o.Failovers, "failovers", 3, "how many leaders are killed")
 	flags.IntVar(&o.Pods, "pods", 1000, "how many pods are created with admission policies in force, and as many without")

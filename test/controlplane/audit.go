@@ -63,12 +63,20 @@ type AuditTrail struct {
 // recordStart is how every record of the audit log begins.
 const recordStart = `{"kind":"Event","apiVersion":"audit.k8s.io/`
 
-// whole is the record of a line. An API server that is killed may leave a record cut short, and the next one goes on in its line.
-func whole(line []byte) []byte {
-	if start := bytes.LastIndex(line, []byte(recordStart)); start > 0 && !json.Valid(line) {
-		return line[start:]
+// records are the records of a line: one, but where an API server was killed in the middle of one, or before it had ended its line. What
+// was cut short is left out.
+func records(line []byte) [][]byte {
+	var whole [][]byte
+	for {
+		next := bytes.Index(line[1:], []byte(recordStart)) + 1
+		if next == 0 {
+			return append(whole, line)
+		}
+		if json.Valid(line[:next]) {
+			whole = append(whole, line[:next])
+		}
+		line = line[next:]
 	}
-	return line
 }
 
 // Next are the writes since the last call.
@@ -92,26 +100,37 @@ func (t *AuditTrail) Next() ([]Write, error) {
 			return nil, err
 		}
 		t.offset += int64(len(line))
-		var event struct {
-			Verb      string
-			URI       string `json:"requestURI"`
-			User      struct{ Username string }
-			ObjectRef struct{ Resource, Subresource, Namespace, Name string }
-			Response  struct{ Code int32 } `json:"responseStatus"`
-			Noted     map[string]string    `json:"annotations"`
-			Received  time.Time            `json:"requestReceivedTimestamp"`
-			At        time.Time            `json:"stageTimestamp"`
-		}
-		if err := json.Unmarshal(whole(line), &event); err != nil {
-			return nil, fmt.Errorf("reading the audit log: %w", err)
-		}
-		if (t.user == "" || event.User.Username == t.user) && !strings.Contains(event.URI, "dryRun=") { // A dry run asks, and writes nothing.
-			writes = append(writes, Write{
-				Verb: event.Verb, User: event.User.Username,
-				Resource: event.ObjectRef.Resource, Subresource: event.ObjectRef.Subresource,
-				Namespace: event.ObjectRef.Namespace, Name: event.ObjectRef.Name,
-				ResponseStatus: event.Response.Code, Annotations: event.Noted, Received: event.Received, At: event.At,
-			})
+		for _, record := range records(line) {
+			w, isWrite, err := writeOf(record)
+			if err != nil {
+				return nil, err
+			}
+			if isWrite && (t.user == "" || w.User == t.user) {
+				writes = append(writes, w)
+			}
 		}
 	}
+}
+
+// writeOf is the write of a record; false for a dry run, which asks, and writes nothing.
+func writeOf(record []byte) (Write, bool, error) {
+	var event struct {
+		Verb      string
+		URI       string `json:"requestURI"`
+		User      struct{ Username string }
+		ObjectRef struct{ Resource, Subresource, Namespace, Name string }
+		Response  struct{ Code int32 } `json:"responseStatus"`
+		Noted     map[string]string    `json:"annotations"`
+		Received  time.Time            `json:"requestReceivedTimestamp"`
+		At        time.Time            `json:"stageTimestamp"`
+	}
+	if err := json.Unmarshal(record, &event); err != nil {
+		return Write{}, false, fmt.Errorf("reading the audit log: %w", err)
+	}
+	return Write{
+		Verb: event.Verb, User: event.User.Username,
+		Resource: event.ObjectRef.Resource, Subresource: event.ObjectRef.Subresource,
+		Namespace: event.ObjectRef.Namespace, Name: event.ObjectRef.Name,
+		ResponseStatus: event.Response.Code, Annotations: event.Noted, Received: event.Received, At: event.At,
+	}, !strings.Contains(event.URI, "dryRun="), nil
 }

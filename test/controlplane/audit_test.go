@@ -3,6 +3,7 @@ package controlplane
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,6 +21,7 @@ func TestTheAuditLogIsReadWhereTheAPIServerWasKilledInTheMiddleOfARecord(t *test
 		"whole records":                     {record("a") + record("b"), []string{"a", "b"}},
 		"one that was cut, and the next":    {record("a") + cut + record("b"), []string{"a", "b"}},
 		"two that were cut, and the next":   {cut + cut + record("b"), []string{"b"}},
+		"one whose line had not ended":      {strings.TrimSpace(record("a")) + record("b"), []string{"a", "b"}},
 		"one that is still being written":   {record("a") + cut, []string{"a"}},
 		"one that speaks of another's head": {record(`x`+`\"{\"kind\":\"Event\"`) + record("b"), []string{`x"{"kind":"Event"`, "b"}},
 	} {

@@ -327,8 +327,32 @@ var _ = Describe("Findings that cannot be made", func() {
 		eventuallyFound(namespace, "RoleBinding", broad.GetName(), v1alpha1.BroadBinding)
 		Expect(ReportOn(Default, namespace).Findings).To(HaveLen(1), "it cannot be told whether the namespace is exempt")
 
+		Expect(ReportOn(Default, namespace).PodsUnseen).To(BeTrue())
+
 		permitDryRuns()
 		eventuallyFound(namespace, "Pod", "old", v1alpha1.PodSecurityViolated)
+		Expect(ReportOn(Default, namespace).PodsUnseen).To(BeFalse())
+	})
+})
+
+var _ = Describe("Findings that could not be made before another began to lead", func() {
+	It("are made at once", func() {
+		name := uniqueName()
+		namespace := name + "-a"
+		ExpectCreated(fixture.Namespace(namespace, name))
+		EventuallyAdmitted(fixture.PrivilegedPod(namespace, "old"))
+		refuseDryRuns(namespace)
+		profile := fixture.Profile(name)
+		ExpectCreated(profile)
+		EventuallyEstablished(profile, namespace)
+		Expect(ReportOn(Default, namespace).PodsUnseen).To(BeTrue())
+
+		bulwark.stop()
+		permitDryRuns()
+		Eventually(dryRunOf(namespace)).Should(Succeed())
+		bulwark = startOperator()
+		eventuallyFound(namespace, "Pod", "old", v1alpha1.PodSecurityViolated)
+		Expect(ReportOn(Default, namespace).PodsUnseen).To(BeFalse())
 	})
 })
 
@@ -359,12 +383,19 @@ func refuseDryRuns(namespace string) {
 		},
 	})).To(Succeed())
 	DeferCleanup(permitDryRuns)
-	Eventually(func() error {
+	Eventually(dryRunOf(namespace)).Should(MatchError(ContainSubstring(dryRunsRefused)))
+}
+
+// dryRunOf is what the API server says to a dry run of an update of a namespace.
+func dryRunOf(namespace string) func() error {
+	return func() error {
 		ns := theNamespace(namespace)
-		Expect(admin.Get(ctx, client.ObjectKeyFromObject(ns), ns)).To(Succeed())
+		if err := admin.Get(ctx, client.ObjectKeyFromObject(ns), ns); err != nil {
+			return err
+		}
 		ns.SetAnnotations(map[string]string{"dry": "run"})
 		return admin.Update(ctx, ns, client.DryRunAll)
-	}).Should(MatchError(ContainSubstring(dryRunsRefused)))
+	}
 }
 
 // permitDryRuns ends refuseDryRuns.

@@ -195,7 +195,14 @@ func forgedBinding(namespace, roleKind string) *rbacv1.RoleBinding {
 var _ = Describe("What somebody strips of our labels and owner while the operator is down", func() {
 	granted := func(namespace string) []client.Object {
 		own := metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-developer"}
-		return []client.Object{&rbacv1.Role{ObjectMeta: own}, &rbacv1.RoleBinding{ObjectMeta: own}}
+		account := metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-app"}
+		return []client.Object{&rbacv1.Role{ObjectMeta: own}, &rbacv1.RoleBinding{ObjectMeta: own}, &corev1.ServiceAccount{ObjectMeta: account}}
+	}
+	expectDefaultAccountReleased := func(namespace string) {
+		GinkgoHelper()
+		account := &corev1.ServiceAccount{}
+		Expect(admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "default"}, account)).To(Succeed())
+		Expect(account.AutomountServiceAccountToken).To(BeNil())
 	}
 	withoutRole := func(p *v1alpha1.SecurityProfile) {
 		p.Spec.RBAC.Roles, p.Spec.RBAC.ServiceAccounts = nil, nil
@@ -235,13 +242,14 @@ var _ = Describe("What somebody strips of our labels and owner while the operato
 	DescribeTable("goes when another profile takes the namespace over", func(changes ...func(*v1alpha1.SecurityProfile)) {
 		var second *v1alpha1.SecurityProfile
 		_, namespace := stripped(func(p *v1alpha1.SecurityProfile, _ string) {
-			second = fixture.Profile(p.Name+"-b", withoutRole, fixture.Selecting(p.Name), fixture.WithPriority(5))
+			second = fixture.Profile(p.Name+"-b", fixture.OnlyNetwork, fixture.Selecting(p.Name), fixture.WithPriority(5))
 			ExpectCreated(second)
 		}, changes...)
 		for _, o := range granted(namespace) {
 			EventuallyGone(o)
 		}
 		EventuallyEstablished(second, namespace)
+		expectDefaultAccountReleased(namespace)
 	},
 		Entry("from one that deletes"),
 		Entry("from one that retains", fixture.Retained),
@@ -253,9 +261,7 @@ var _ = Describe("What somebody strips of our labels and owner while the operato
 		for _, o := range granted(namespace) {
 			EventuallyGone(o)
 		}
-		account := &corev1.ServiceAccount{}
-		Expect(admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "default"}, account)).To(Succeed())
-		Expect(account.AutomountServiceAccountToken).To(BeNil())
+		expectDefaultAccountReleased(namespace)
 	},
 		Entry("when the namespace is selected no more", deselect),
 		Entry("when the profile is deleted", remove),
@@ -293,7 +299,7 @@ var _ = Describe("What somebody strips of our labels and owner while the operato
 		}),
 	)
 
-	It("stays what was abandoned, if the operator died before the report was gone and another profile takes over", func() {
+	It("goes in a handover, also if it bears the label yet that says who made it", func() {
 		first, namespace := Governed(fixture.Retained)
 		EventuallyEstablished(first, namespace)
 		bulwark.stop()
@@ -303,10 +309,29 @@ var _ = Describe("What somebody strips of our labels and owner while the operato
 		second := fixture.Profile(first.Name+"-b", withoutRole, fixture.Selecting(first.Name), fixture.WithPriority(5))
 		ExpectCreated(second)
 		bulwark = startOperator()
-		EventuallyEstablished(second, namespace)
 		for _, o := range granted(namespace) {
-			Expect(admin.Get(ctx, client.ObjectKeyFromObject(o), o)).To(Succeed())
+			EventuallyGone(o)
 		}
+		EventuallyEstablished(second, namespace)
+	})
+
+	It("goes in a handover, also if deleting it fails at first", func() {
+		var second *v1alpha1.SecurityProfile
+		var permit func()
+		_, namespace := stripped(func(p *v1alpha1.SecurityProfile, namespace string) {
+			permit = forbidDeletionOfRoles(namespace)
+			second = fixture.Profile(p.Name+"-b", withoutRole, fixture.Selecting(p.Name), fixture.WithPriority(5))
+			ExpectCreated(second)
+		})
+		Eventually(func(g Gomega) {
+			g.Expect(ReportOn(g, namespace).Objects).To(ContainElement(And(HaveField("Kind", "Role"),
+				HaveField("State", v1alpha1.ObjectDrifted), HaveField("Message", ContainSubstring("cannot be deleted")))))
+		}).Should(Succeed())
+		permit()
+		for _, o := range granted(namespace) {
+			EventuallyGone(o)
+		}
+		EventuallyEstablished(second, namespace)
 	})
 
 	It("stays a tenant's where the report is forged", func() {
@@ -327,6 +352,36 @@ var _ = Describe("What somebody strips of our labels and owner while the operato
 			g.Expect(ReportOn(g, namespace).Objects).NotTo(ContainElement(HaveField("Name", own.Name)))
 		}).Should(Succeed())
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(own), own)).To(Succeed())
+	})
+})
+
+var _ = Describe("What a profile that retains has abandoned", func() {
+	It("stays, if the operator dies before it has abandoned the rest, and another profile takes over", func() {
+		first, namespace := Governed(fixture.Retained)
+		EventuallyEstablished(first, namespace)
+		proxy := behindProxy()
+		cut := make(chan struct{})
+		proxy.OnNextWrite(
+			func(to string) bool { return strings.HasSuffix(to, "/"+namespace+"/roles/bulwark-developer") },
+			func() {
+				proxy.Isolate()
+				close(cut)
+			},
+		)
+		Expect(admin.Delete(ctx, first)).To(Succeed())
+		Eventually(cut).Should(BeClosed())
+		bulwark.stop()
+		role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-developer"}}
+		Expect(admin.Get(ctx, client.ObjectKeyFromObject(role), role)).To(Succeed())
+		Expect(role.Labels).NotTo(HaveKey(v1alpha1.ProfileLabel))
+		Expect(ReportOn(Default, namespace).Profile).To(Equal(first.Name))
+
+		second := fixture.Profile(first.Name+"-b", fixture.OnlyNetwork, fixture.Selecting(first.Name), fixture.WithPriority(5))
+		ExpectCreated(second)
+		bulwark = startOperator()
+		EventuallyGone(first)
+		EventuallyEstablished(second, namespace)
+		Expect(admin.Get(ctx, client.ObjectKeyFromObject(role), role)).To(Succeed())
 	})
 })
 
