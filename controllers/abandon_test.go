@@ -20,30 +20,35 @@ func TestWhatIsAbandonedLosesItsOwnerWhateverTheCacheHolds(t *testing.T) {
 	meta := metav1.ObjectMeta{Namespace: "shop", Name: "bulwark-x", UID: "u-1", ResourceVersion: "7", Labels: labels}
 	tests := map[string]struct {
 		cached baseline.Object
+		made   bool
 		want   string
 	}{
 		"all owners of an object that is ours alone go, though the cache holds none": {
-			&networkingv1.NetworkPolicy{ObjectMeta: meta},
+			&networkingv1.NetworkPolicy{ObjectMeta: meta}, true,
 			`{"metadata":{"uid":"u-1","labels":{"app.kubernetes.io/managed-by":"bulwark",
 				"security.bulwark.dev/profile":null},"ownerReferences":null}}`,
 		},
 		"one of which somebody has taken away who made it says so again": {
-			&networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "bulwark-x", UID: "u-1"}},
+			&networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "bulwark-x", UID: "u-1"}}, true,
 			`{"metadata":{"uid":"u-1","labels":{"app.kubernetes.io/managed-by":"bulwark",
 				"security.bulwark.dev/profile":null},"ownerReferences":null}}`,
 		},
+		"one that bears our label and another maker's name stays that maker's": {
+			&networkingv1.NetworkPolicy{ObjectMeta: meta}, false,
+			`{"metadata":{"uid":"u-1","labels":{"security.bulwark.dev/profile":null},"ownerReferences":null}}`,
+		},
 		"also one that others have a part in": {
-			&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "bulwark-x", ResourceVersion: "7"}},
+			&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "bulwark-x", ResourceVersion: "7"}}, true,
 			`{"metadata":{"resourceVersion":"7","labels":{"app.kubernetes.io/managed-by":"bulwark"}}}`,
 		},
 		"an object that others have a part in must be as the cache holds it": {
-			&corev1.ServiceAccount{ObjectMeta: meta},
+			&corev1.ServiceAccount{ObjectMeta: meta}, true,
 			`{"metadata":{"resourceVersion":"7","labels":{"security.bulwark.dev/profile":null}}}`,
 		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			object, patch := abandonment(tt.cached)
+			object, patch := abandonment(tt.cached, tt.made)
 			data, err := patch.Data(object)
 			if err != nil {
 				t.Fatal(err)
@@ -62,7 +67,7 @@ func TestWhatIsAbandonedLosesItsOwnerWhateverTheCacheHolds(t *testing.T) {
 	}
 }
 
-func TestWhatIsNobodysIsLeftAlone(t *testing.T) {
+func TestWhatIsAbandonedIsLeftAlone(t *testing.T) {
 	profile := []metav1.OwnerReference{{APIVersion: v1alpha1.GroupVersion.String(), Kind: "SecurityProfile", Name: "restricted"}}
 	other := []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "x"}}
 	policy := func(owners []metav1.OwnerReference, labels map[string]string) baseline.Object {
@@ -71,7 +76,7 @@ func TestWhatIsNobodysIsLeftAlone(t *testing.T) {
 	account := func(name string, owners []metav1.OwnerReference, labels map[string]string) baseline.Object {
 		return &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels, OwnerReferences: owners}}
 	}
-	ours, helms := map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy}, map[string]string{v1alpha1.ManagedByLabel: "Helm"}
+	ours, others := map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy}, map[string]string{v1alpha1.ManagedByLabel: "somebody"}
 	labelled := map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.ProfileLabel: "restricted"}
 	for name, test := range map[string]struct {
 		object baseline.Object
@@ -82,7 +87,7 @@ func TestWhatIsNobodysIsLeftAlone(t *testing.T) {
 		"stripped of all":                        {policy(nil, nil), false},
 		"owned by a profile":                     {policy(profile, ours), false},
 		"owned by a tenant's":                    {policy(other, ours), false},
-		"another maker's by now":                 {policy(other, helms), true},
+		"with another maker's name":              {policy(nil, others), false},
 		"an account that is abandoned":           {account("bulwark-x", nil, ours), true},
 		"an account with an owner of its own":    {account("bulwark-x", other, ours), true},
 		"an account that is stripped of all":     {account("bulwark-x", nil, nil), false},
@@ -90,7 +95,7 @@ func TestWhatIsNobodysIsLeftAlone(t *testing.T) {
 		"the namespace's own account, labelled":  {account("default", nil, labelled), false},
 		"the namespace's own account, but owned": {account("default", profile, nil), false},
 	} {
-		if got := isNobodys(test.object); got != test.want {
+		if got := isAbandoned(test.object); got != test.want {
 			t.Errorf("%s: got %t", name, got)
 		}
 	}

@@ -99,7 +99,7 @@ func (p *pass) alreadyTold(o outcome) bool {
 	}
 	if o.err != nil {
 		state, _ := p.reported(o.Object)
-		return state == v1alpha1.ObjectFailed || slices.Contains(p.previous.Objects, managedObject(o.Object, []outcome{o}))
+		return state == v1alpha1.ObjectFailed
 	}
 	return p.lasts(o) || slices.ContainsFunc(p.previous.Drift, func(entry v1alpha1.DriftEntry) bool {
 		return entry.State == o.state && o.continues(entry)

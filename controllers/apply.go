@@ -104,31 +104,34 @@ func (r *NamespaceReconciler) remove(ctx context.Context, got baseline.Object) e
 }
 
 // abandon leaves an object as it is, and nobody's: without the label by which it is ours and the owner with whom it would
-// be deleted. It bears the label that says who made it, also if somebody has taken that away, so that a later profile recognises it.
+// be deleted. What we made bears the label that says so, also if somebody has taken that away, so that a later profile recognises it.
 //
 // It is not waited for: the object leaves the cache, and if the watch breaks just then the cache never sees this version of it.
-func (r *NamespaceReconciler) abandon(ctx context.Context, got baseline.Object) error {
-	if isNobodys(got) {
+func (r *NamespaceReconciler) abandon(ctx context.Context, got baseline.Object, made bool) error {
+	if isAbandoned(got) {
 		return nil
 	}
-	abandoned, patch := abandonment(got)
+	abandoned, patch := abandonment(got, made)
 	return r.Client.Patch(ctx, abandoned, patch, client.DisableReadYourWritesConsistency)
 }
 
 // abandonment is the object as it shall be, and the patch that makes it so, whatever the object has become since it was read: once
 // it is nobody's, nobody looks at it again. All owners of what is ours alone go. Of what others have a part in, ours go, and the
 // patch is refused if the object is not as it was read.
-func abandonment(got baseline.Object) (client.Object, client.Patch) {
+func abandonment(got baseline.Object, made bool) (client.Object, client.Patch) {
 	abandoned := got.DeepCopyObject().(client.Object)
 	if !baseline.KindOf(got).Shared {
+		labels := fmt.Sprintf("%q:null", v1alpha1.ProfileLabel)
+		if made {
+			labels += fmt.Sprintf(",%q:%q", v1alpha1.ManagedByLabel, v1alpha1.ManagedBy)
+		}
 		return abandoned, client.RawPatch(types.MergePatchType, fmt.Appendf(nil,
-			`{"metadata":{"uid":%q,"labels":{%q:%q,%q:null},"ownerReferences":null}}`,
-			got.GetUID(), v1alpha1.ManagedByLabel, v1alpha1.ManagedBy, v1alpha1.ProfileLabel))
+			`{"metadata":{"uid":%q,"labels":{%s},"ownerReferences":null}}`, got.GetUID(), labels))
 	}
 	labels := map[string]string{}
 	maps.Copy(labels, got.GetLabels())
 	delete(labels, v1alpha1.ProfileLabel)
-	if !baseline.BelongsToNamespace(got) {
+	if made && !baseline.BelongsToNamespace(got) {
 		labels[v1alpha1.ManagedByLabel] = v1alpha1.ManagedBy
 	}
 	abandoned.SetLabels(labels)
@@ -136,19 +139,14 @@ func abandonment(got baseline.Object) (client.Object, client.Patch) {
 	return abandoned, client.MergeFromWithOptions(got, client.MergeFromWithOptimisticLock{})
 }
 
-// isNobodys reports whether an object is as abandon leaves it, or another maker has said since that it is his.
-func isNobodys(o baseline.Object) bool {
+// isAbandoned reports whether an object is as abandon leaves what we made.
+func isAbandoned(o baseline.Object) bool {
 	owned := len(o.GetOwnerReferences()) > 0
 	if baseline.KindOf(o).Shared {
 		owned = slices.ContainsFunc(o.GetOwnerReferences(), drift.OwnedByProfile)
 	}
-	switch o.GetLabels()[v1alpha1.ManagedByLabel] {
-	case v1alpha1.ManagedBy:
-		return !isLabelled(o) && !owned
-	case "":
-		return !isLabelled(o) && !owned && baseline.BelongsToNamespace(o)
-	}
-	return !isLabelled(o)
+	made := baseline.BelongsToNamespace(o) || o.GetLabels()[v1alpha1.ManagedByLabel] == v1alpha1.ManagedBy
+	return made && !isLabelled(o) && !owned
 }
 
 // isLabelled reports whether an object bears the label by which it is a profile's.

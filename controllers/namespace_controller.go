@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -204,6 +205,8 @@ func wasInPlace(report *v1alpha1.NamespacePosture, o v1alpha1.ManagedObject) boo
 		return slices.ContainsFunc(report.InPlace, func(kept v1alpha1.ObjectContent) bool {
 			return kept.Object == o.ObjectReference && kept.Content != ""
 		})
+	case v1alpha1.ObjectFailed:
+		return strings.HasPrefix(o.Message, undeleted)
 	}
 	return false
 }

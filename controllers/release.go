@@ -15,6 +15,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
 // everyProfile names every profile, also those that are gone.
@@ -42,6 +43,9 @@ func profilesOtherThan(profiles []*v1alpha1.SecurityProfile) func(string) bool {
 
 // release carries out the deletionPolicy of the profiles that no longer apply to the namespace, on what they left in it, and returns
 // what the report has become by that. It does nothing where nothing is left.
+//
+// What is retained is forgotten by the report before anything that bears our label is abandoned: from then on only the label tells what
+// is ours. Else, what was abandoned and what somebody stripped would look the same to a profile that takes over before the report is gone.
 func (r *NamespaceReconciler) release(
 	ctx context.Context, ns *corev1.Namespace, report *v1alpha1.NamespacePosture, leaving func(profile string) bool,
 ) (*v1alpha1.NamespacePosture, error) {
@@ -50,12 +54,22 @@ func (r *NamespaceReconciler) release(
 		return report, err
 	}
 	left = slices.DeleteFunc(append(left, ns), func(o baseline.Object) bool { return !isLabelled(o) })
+	made := func(o baseline.Object) bool { return drift.Ours(o) || sawInPlace(report, o) }
+	remaining := report
+	var failures []error
 	if report != nil && leaving(report.Profile) {
-		if report, err = r.releaseStripped(ctx, report, left); err != nil {
+		before, err := r.readProfile(ctx, report.Profile)
+		if err == nil {
+			err = r.releaseStripped(ctx, report, before, left)
+		}
+		if err == nil && retains(before) {
+			remaining, err = r.forget(ctx, report)
+		}
+		if err != nil && retains(before) {
 			return report, err
 		}
+		failures = append(failures, err)
 	}
-	var failures []error
 	for _, o := range left {
 		name := o.GetLabels()[v1alpha1.ProfileLabel]
 		if !leaving(name) {
@@ -63,43 +77,41 @@ func (r *NamespaceReconciler) release(
 		}
 		profile, err := r.readProfile(ctx, name)
 		if err == nil {
-			err = r.letGo(ctx, o, profile)
+			err = r.letGo(ctx, o, profile, made(o))
 		}
 		if err != nil {
 			failures = append(failures, fmt.Errorf("releasing %s: %w", describe(o), err))
 		}
 	}
-	return report, errors.Join(failures...)
+	return remaining, errors.Join(failures...)
 }
 
-// releaseStripped carries the deletionPolicy out on what was in place by the last report and bears our label no more. What is retained
-// is forgotten by the report before any of it is abandoned: from then on only the label tells what is ours. Else, what was abandoned and
-// what somebody stripped would look the same to a profile that takes over before the report is gone.
+// sawInPlace reports whether the last report says that an object of ours was in place.
+func sawInPlace(report *v1alpha1.NamespacePosture, o baseline.Object) bool {
+	return report != nil && slices.ContainsFunc(report.Objects, func(reported v1alpha1.ManagedObject) bool {
+		return reported.ObjectReference == baseline.Reference(o) && wasInPlace(report, reported)
+	})
+}
+
+// releaseStripped carries the deletionPolicy out on what was in place by the last report and bears our label no more.
 func (r *NamespaceReconciler) releaseStripped(
-	ctx context.Context, report *v1alpha1.NamespacePosture, labelled []baseline.Object,
-) (*v1alpha1.NamespacePosture, error) {
-	profile, err := r.readProfile(ctx, report.Profile)
-	if err != nil {
-		return report, err
-	}
+	ctx context.Context, report *v1alpha1.NamespacePosture, profile *v1alpha1.SecurityProfile, labelled []baseline.Object,
+) error {
 	held := map[v1alpha1.ObjectReference]bool{}
 	for _, o := range labelled {
 		held[baseline.Reference(o)] = true
 	}
 	objects, err := r.stripped(ctx, report, held)
 	if err != nil {
-		return report, err
+		return err
 	}
 	var failures []error
 	for _, o := range objects {
-		if err := r.letGo(ctx, o, profile); err != nil {
+		if err := r.letGo(ctx, o, profile, true); err != nil {
 			failures = append(failures, fmt.Errorf("releasing %s: %w", describe(o), err))
 		}
 	}
-	if err := errors.Join(failures...); err != nil || !retains(profile) {
-		return report, err
-	}
-	return r.forget(ctx, report)
+	return errors.Join(failures...)
 }
 
 // forget takes out of a report what it says was in place, if it says that of anything.
@@ -115,12 +127,12 @@ func (r *NamespaceReconciler) forget(ctx context.Context, report *v1alpha1.Names
 	return forgotten, nil
 }
 
-// letGo carries the deletionPolicy of a profile out on one object. One that may not be abandoned, since it grants more than the
+// letGo carries the deletionPolicy of a profile out on one object, made by us or not. One that may not be abandoned, since it grants more than the
 // operator may, is deleted if no profile declared that: whoever forged it could hold a deleted profile back for ever. What the
 // profile did declare is tried again, since the operator may have lost for a moment what it may grant.
-func (r *NamespaceReconciler) letGo(ctx context.Context, o baseline.Object, profile *v1alpha1.SecurityProfile) error {
+func (r *NamespaceReconciler) letGo(ctx context.Context, o baseline.Object, profile *v1alpha1.SecurityProfile, made bool) error {
 	if retains(profile) {
-		switch err := r.abandon(ctx, o); {
+		switch err := r.abandon(ctx, o, made); {
 		case !escalates(o, err):
 			return client.IgnoreNotFound(err)
 		case declares(profile, o) && r.bindsDeclared(ctx, profile, o):

@@ -18,6 +18,9 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
+// undeleted begins the message on an object that should not be there, and that the API server refuses to delete: it is in place.
+const undeleted = "cannot be deleted: "
+
 const (
 	maxMessageRunes = 1024
 	maxManagerRunes = 127
@@ -137,11 +140,11 @@ func managedObject(ref v1alpha1.ObjectReference, outcomes []outcome) v1alpha1.Ma
 		object.Message = "contested by " + managerName(o.by.Manager) + ": corrections wait with a growing delay"
 	case v1alpha1.Present:
 		object.State, object.Message = v1alpha1.ObjectDrifted, string(o.Change)
-		switch {
-		case o.err != nil && o.Change == v1alpha1.Unexpected: // It is in place, and the next pass must still know that.
-			object.Message = cut(object.Message + ", and cannot be deleted: " + o.err.Error())
-		case o.err != nil:
+		if o.err != nil {
 			object.State, object.Message = v1alpha1.ObjectFailed, cut(o.err.Error())+remedy(o.Want, o.err)
+			if o.Change == v1alpha1.Unexpected {
+				object.Message = cut(undeleted + o.err.Error())
+			}
 		}
 	}
 	return object

@@ -325,7 +325,7 @@ var _ = Describe("What somebody strips of our labels and owner while the operato
 		})
 		Eventually(func(g Gomega) {
 			g.Expect(ReportOn(g, namespace).Objects).To(ContainElement(And(HaveField("Kind", "Role"),
-				HaveField("State", v1alpha1.ObjectDrifted), HaveField("Message", ContainSubstring("cannot be deleted")))))
+				HaveField("State", v1alpha1.ObjectFailed), HaveField("Message", ContainSubstring("cannot be deleted")))))
 		}).Should(Succeed())
 		permit()
 		for _, o := range granted(namespace) {
