@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -108,7 +107,6 @@ func (f *foreign) WaitForSync(ctx context.Context) error {
 			return fmt.Errorf("reading the objects of other makers: %w", ctx.Err())
 		}
 	}
-	debug.FreeOSMemory() // What reading them took would else count as the operator's for minutes, and grows with what tenants keep.
 	return nil
 }
 
@@ -176,11 +174,16 @@ type factStore[F any] struct {
 
 var _ toolscache.TransformingStore = (*factStore[int])(nil)
 
-// drawn stands for an object of which the facts have been drawn.
+// drawn stands for an object of which the facts have been drawn. While a cluster is read there is one for each object that a tenant keeps,
+// so it is small.
 type drawn[F any] struct {
-	metav1.ObjectMeta
-	fact F
-	any  bool
+	namespace, name string
+	fact            *F // nil if there is nothing to say
+}
+
+// GetObjectMeta is by what a reflector tells objects apart.
+func (d *drawn[F]) GetObjectMeta() metav1.Object {
+	return &metav1.ObjectMeta{Namespace: d.namespace, Name: d.name}
 }
 
 // Transformer draws the facts from an object as it arrives, so that the objects of a whole cluster are never held at once.
@@ -199,8 +202,10 @@ func (s *factStore[F]) drawFrom(o any) (*drawn[F], error) {
 	if err != nil {
 		return nil, fmt.Errorf("drawing facts from an object: %w", err)
 	}
-	d := &drawn[F]{ObjectMeta: metav1.ObjectMeta{Namespace: object.GetNamespace(), Name: object.GetName()}}
-	d.fact, d.any = s.draw(o)
+	d := &drawn[F]{namespace: object.GetNamespace(), name: object.GetName()}
+	if fact, any := s.draw(o); any {
+		d.fact = &fact
+	}
 	return d, nil
 }
 
@@ -214,7 +219,7 @@ func (s *factStore[F]) Update(o any) error {
 		return err
 	}
 	if s.set(d) {
-		s.changed(d.Namespace, d.Name)
+		s.changed(d.namespace, d.name)
 	}
 	return nil
 }
@@ -225,9 +230,9 @@ func (s *factStore[F]) Delete(o any) error {
 	if err != nil {
 		return fmt.Errorf("forgetting an object: %w", err)
 	}
-	gone := &drawn[F]{ObjectMeta: metav1.ObjectMeta{Namespace: object.GetNamespace(), Name: object.GetName()}}
+	gone := &drawn[F]{namespace: object.GetNamespace(), name: object.GetName()}
 	if s.set(gone) {
-		s.changed(gone.Namespace, gone.Name)
+		s.changed(gone.namespace, gone.name)
 	}
 	return nil
 }
@@ -236,21 +241,21 @@ func (s *factStore[F]) Delete(o any) error {
 func (s *factStore[F]) set(d *drawn[F]) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before, known := s.facts[d.Namespace][d.Name]
-	if !known && !d.any || known && d.any && reflect.DeepEqual(before, d.fact) {
+	before, known := s.facts[d.namespace][d.name]
+	if !known && d.fact == nil || known && d.fact != nil && reflect.DeepEqual(before, *d.fact) {
 		return false
 	}
-	if !d.any {
-		delete(s.facts[d.Namespace], d.Name)
-		if len(s.facts[d.Namespace]) == 0 {
-			delete(s.facts, d.Namespace)
+	if d.fact == nil {
+		delete(s.facts[d.namespace], d.name)
+		if len(s.facts[d.namespace]) == 0 {
+			delete(s.facts, d.namespace)
 		}
 		return true
 	}
-	if s.facts[d.Namespace] == nil {
-		s.facts[d.Namespace] = map[string]F{}
+	if s.facts[d.namespace] == nil {
+		s.facts[d.namespace] = map[string]F{}
 	}
-	s.facts[d.Namespace][d.Name] = d.fact
+	s.facts[d.namespace][d.name] = *d.fact
 	return true
 }
 
@@ -262,13 +267,13 @@ func (s *factStore[F]) Replace(objects []any, _ string) error {
 		if err != nil {
 			return err
 		}
-		if !d.any {
+		if d.fact == nil {
 			continue
 		}
-		if facts[d.Namespace] == nil {
-			facts[d.Namespace] = map[string]F{}
+		if facts[d.namespace] == nil {
+			facts[d.namespace] = map[string]F{}
 		}
-		facts[d.Namespace][d.Name] = d.fact
+		facts[d.namespace][d.name] = *d.fact
 	}
 	s.mu.Lock()
 	before := s.facts

@@ -15,9 +15,12 @@ import (
 // As many workers as may be busy with that take whatever comes first. A further one is let in only while more requests of priority 0 or
 // above wait than workers are there to take them. Two have the next of the former workers, and nobody is let in for them: what was added
 // after a delay, such as a retry, and what was added in the very moment in which the same request was handed out.
+//
+// It also tells when the first look at everything is over, and later each longer roll-out: nothing waits any more, and nobody is busy.
 type overtaking struct {
 	priorityqueue.PriorityQueue[reconcile.Request]
 	limit int
+	over  func()
 
 	mu      sync.Mutex
 	changed sync.Cond
@@ -30,13 +33,21 @@ type overtaking struct {
 	// handed is what workers are busy with, and whether it can be overtaken.
 	handed map[reconcile.Request]bool
 	closed bool
+	// left is how many passes that can be overtaken must be done yet before it is told that all is over.
+	left int
 }
 
-// newOvertaking makes a queue for more than limit workers, of whom limit may be busy with what can be overtaken.
-func newOvertaking(name string, limiter workqueue.TypedRateLimiter[reconcile.Request], limit int) *overtaking {
+// longRollOut is how many passes make a roll-out of which it is told that it is over.
+const longRollOut = 250
+
+// newOvertaking makes a queue for more than limit workers, of whom limit may be busy with what can be overtaken. It calls over in a
+// goroutine of its own.
+func newOvertaking(name string, limiter workqueue.TypedRateLimiter[reconcile.Request], limit int, over func()) *overtaking {
 	q := &overtaking{
 		PriorityQueue: priorityqueue.New(name, func(o *priorityqueue.Opts[reconcile.Request]) { o.RateLimiter = limiter }),
 		limit:         limit,
+		over:          over,
+		left:          1,
 		urgent:        map[reconcile.Request]bool{},
 		handed:        map[reconcile.Request]bool{},
 	}
@@ -120,10 +131,15 @@ func (q *overtaking) Done(request reconcile.Request) {
 	defer q.mu.Unlock()
 	if q.handed[request] {
 		q.overtakable--
+		q.left--
 	}
 	delete(q.handed, request)
 	q.PriorityQueue.Done(request)
 	q.changed.Broadcast()
+	if q.left <= 0 && len(q.handed) == 0 && q.Len() == 0 {
+		q.left = longRollOut
+		go q.over()
+	}
 }
 
 func (q *overtaking) ShutDown() {

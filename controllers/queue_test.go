@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,13 +20,15 @@ type staff struct {
 	queue *overtaking
 	given chan reconcile.Request
 	done  map[reconcile.Request]chan struct{}
+	over  atomic.Int64
 }
 
 // employ makes a queue with so many workers, of whom limit may be busy with what can be overtaken.
 func employ(t *testing.T, workers, limit int) *staff {
 	t.Helper()
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](retryMin, retryMax)
-	s := &staff{queue: newOvertaking("", limiter, limit), given: make(chan reconcile.Request), done: map[reconcile.Request]chan struct{}{}}
+	s := &staff{given: make(chan reconcile.Request), done: map[reconcile.Request]chan struct{}{}}
+	s.queue = newOvertaking("", limiter, limit, func() { s.over.Add(1) })
 	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
 		s.done[requestFor(name)] = make(chan struct{})
 	}
@@ -244,7 +247,7 @@ func TestNothingIsLostBetweenWorkers(t *testing.T) {
 func TestNoNoteIsLeftBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](retryMin, retryMax)
-		q := newOvertaking("", limiter, 2)
+		q := newOvertaking("", limiter, 2, func() {})
 		defer q.ShutDown()
 		for range 4 {
 			go func() {
@@ -262,5 +265,43 @@ func TestNoNoteIsLeftBehind(t *testing.T) {
 				t.Fatalf("left: %v urgent, %v handed, %d workers inside", q.urgent, q.handed, q.inside)
 			}
 		}
+	})
+}
+
+func TestThatARollOutIsOverIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := employ(t, 3, 1)
+		expect := func(want int64, when string) {
+			t.Helper()
+			synctest.Wait()
+			if got := s.over.Load(); got != want {
+				t.Errorf("%s: told %d times, want %d", when, got, want)
+			}
+		}
+		pass := func(priority int) {
+			s.add(priority, "a")
+			s.expect(t, "a")
+			s.finish(t, "a")
+		}
+		pass(0)
+		expect(0, "after a correction, before the first look")
+		s.add(rolloutPriority, "a", "b")
+		s.expect(t, "a")
+		s.finish(t, "a")
+		expect(0, "while something waits")
+		s.expect(t, "b")
+		s.finish(t, "b")
+		expect(1, "after the first look")
+		for range longRollOut - 1 {
+			pass(rolloutPriority)
+			pass(0)
+		}
+		expect(1, "after a shorter roll-out and as many corrections")
+		s.add(0, "b")
+		s.expect(t, "b")
+		pass(rolloutPriority)
+		expect(1, "while somebody is busy")
+		s.finish(t, "b")
+		expect(2, "after a long roll-out")
 	})
 }

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -184,7 +185,7 @@ func options(concurrency int) controller.Options {
 func (r *NamespaceReconciler) overtakingOptions(concurrency int) controller.Options {
 	o := options(concurrency + max(1, concurrency/4))
 	o.NewQueue = func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
-		r.queue = newOvertaking(name, limiter, concurrency)
+		r.queue = newOvertaking(name, limiter, concurrency, debug.FreeOSMemory) // What it took is given back to the machine.
 		return r.queue
 	}
 	return o
