@@ -185,12 +185,15 @@ func (p *pass) audits() bool {
 // ours reports whether Bulwark made an object. Beside what the object says of itself, the last report remembers: a tenant
 // who strips our labels and puts a loose object in the place of ours has not thereby made it a stranger's.
 func (p *pass) ours(o baseline.Object) bool {
-	if drift.Ours(o) {
-		return true
-	}
+	return drift.Ours(o) || sawInPlace(p.previous, o)
+}
+
+// sawInPlace reports whether the last report says that an object was in place.
+func sawInPlace(report *v1alpha1.NamespacePosture, o baseline.Object) bool {
 	ref := baseline.Reference(o)
-	state, known := p.reported(ref)
-	return known && wasInPlace(p.previous, v1alpha1.ManagedObject{ObjectReference: ref, State: state})
+	return report != nil && slices.ContainsFunc(report.Objects, func(reported v1alpha1.ManagedObject) bool {
+		return reported.ObjectReference == ref && wasInPlace(report, reported)
+	})
 }
 
 // wasInPlace reports whether an object that a report holds was made by Bulwark.

@@ -16,11 +16,12 @@ import (
 // above wait than workers are there to take them. Two have the next of the former workers, and nobody is let in for them: what was added
 // after a delay, such as a retry, and what was added in the very moment in which the same request was handed out.
 //
-// It also tells when the first look at everything is over, and later each longer roll-out: nothing waits any more, and nobody is busy.
+// It also tells when the first look at everything is over, and later, after many passes of roll-outs or looks, that there is a pause:
+// nothing can be done at once, and nobody is busy.
 type overtaking struct {
 	priorityqueue.PriorityQueue[reconcile.Request]
 	limit int
-	over  func()
+	pause func()
 
 	mu      sync.Mutex
 	changed sync.Cond
@@ -33,20 +34,20 @@ type overtaking struct {
 	// handed is what workers are busy with, and whether it can be overtaken.
 	handed map[reconcile.Request]bool
 	closed bool
-	// left is how many passes that can be overtaken must be done yet before it is told that all is over.
+	// left is how many passes that can be overtaken must be done yet before a pause is told.
 	left int
 }
 
-// longRollOut is how many passes make a roll-out of which it is told that it is over.
-const longRollOut = 250
+// manyPasses is how many passes that can be overtaken there are between two pauses that are told.
+const manyPasses = 250
 
-// newOvertaking makes a queue for more than limit workers, of whom limit may be busy with what can be overtaken. It calls over in a
+// newOvertaking makes a queue for more than limit workers, of whom limit may be busy with what can be overtaken. It calls pause in a
 // goroutine of its own.
-func newOvertaking(name string, limiter workqueue.TypedRateLimiter[reconcile.Request], limit int, over func()) *overtaking {
+func newOvertaking(name string, limiter workqueue.TypedRateLimiter[reconcile.Request], limit int, pause func()) *overtaking {
 	q := &overtaking{
 		PriorityQueue: priorityqueue.New(name, func(o *priorityqueue.Opts[reconcile.Request]) { o.RateLimiter = limiter }),
 		limit:         limit,
-		over:          over,
+		pause:         pause,
 		left:          1,
 		urgent:        map[reconcile.Request]bool{},
 		handed:        map[reconcile.Request]bool{},
@@ -137,8 +138,8 @@ func (q *overtaking) Done(request reconcile.Request) {
 	q.PriorityQueue.Done(request)
 	q.changed.Broadcast()
 	if q.left <= 0 && len(q.handed) == 0 && q.Len() == 0 {
-		q.left = longRollOut
-		go q.over()
+		q.left = manyPasses
+		go q.pause()
 	}
 }
 

@@ -17,10 +17,10 @@ import (
 
 // staff are workers of a queue, each of which is done with what it was given when it is told so.
 type staff struct {
-	queue *overtaking
-	given chan reconcile.Request
-	done  map[reconcile.Request]chan struct{}
-	over  atomic.Int64
+	queue  *overtaking
+	given  chan reconcile.Request
+	done   map[reconcile.Request]chan struct{}
+	pauses atomic.Int64
 }
 
 // employ makes a queue with so many workers, of whom limit may be busy with what can be overtaken.
@@ -28,7 +28,7 @@ func employ(t *testing.T, workers, limit int) *staff {
 	t.Helper()
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](retryMin, retryMax)
 	s := &staff{given: make(chan reconcile.Request), done: map[reconcile.Request]chan struct{}{}}
-	s.queue = newOvertaking("", limiter, limit, func() { s.over.Add(1) })
+	s.queue = newOvertaking("", limiter, limit, func() { s.pauses.Add(1) })
 	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
 		s.done[requestFor(name)] = make(chan struct{})
 	}
@@ -268,13 +268,13 @@ func TestNoNoteIsLeftBehind(t *testing.T) {
 	})
 }
 
-func TestThatARollOutIsOverIsToldOnce(t *testing.T) {
+func TestAPauseIsToldAfterTheFirstLookAndAfterManyPasses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := employ(t, 3, 1)
 		expect := func(want int64, when string) {
 			t.Helper()
 			synctest.Wait()
-			if got := s.over.Load(); got != want {
+			if got := s.pauses.Load(); got != want {
 				t.Errorf("%s: told %d times, want %d", when, got, want)
 			}
 		}
@@ -292,16 +292,16 @@ func TestThatARollOutIsOverIsToldOnce(t *testing.T) {
 		s.expect(t, "b")
 		s.finish(t, "b")
 		expect(1, "after the first look")
-		for range longRollOut - 1 {
+		for range manyPasses - 1 {
 			pass(rolloutPriority)
 			pass(0)
 		}
-		expect(1, "after a shorter roll-out and as many corrections")
+		expect(1, "after fewer passes and as many corrections")
 		s.add(0, "b")
 		s.expect(t, "b")
 		pass(rolloutPriority)
 		expect(1, "while somebody is busy")
 		s.finish(t, "b")
-		expect(2, "after a long roll-out")
+		expect(2, "after many passes")
 	})
 }

@@ -44,8 +44,8 @@ func profilesOtherThan(profiles []*v1alpha1.SecurityProfile) func(string) bool {
 // release carries out the deletionPolicy of the profiles that no longer apply to the namespace, on what they left in it, and returns
 // what the report has become by that. It does nothing where nothing is left.
 //
-// What is retained is forgotten by the report before anything that bears our label is abandoned: from then on only the label tells what
-// is ours. Else, what was abandoned and what somebody stripped would look the same to a profile that takes over before the report is gone.
+// If the profile of the report retains, the report forgets all before anything that bears our label is abandoned: from then on only the
+// label tells what is ours. Else, what was abandoned and what somebody stripped would look the same to a profile that takes over before the report is gone.
 func (r *NamespaceReconciler) release(
 	ctx context.Context, ns *corev1.Namespace, report *v1alpha1.NamespacePosture, leaving func(profile string) bool,
 ) (*v1alpha1.NamespacePosture, error) {
@@ -59,9 +59,10 @@ func (r *NamespaceReconciler) release(
 	var failures []error
 	if report != nil && leaving(report.Profile) {
 		before, err := r.readProfile(ctx, report.Profile)
-		if err == nil {
-			err = r.releaseStripped(ctx, report, before, left)
+		if err != nil {
+			return report, err
 		}
+		err = r.releaseStripped(ctx, report, before, left)
 		if err == nil && retains(before) {
 			remaining, err = r.forget(ctx, report)
 		}
@@ -84,13 +85,6 @@ func (r *NamespaceReconciler) release(
 		}
 	}
 	return remaining, errors.Join(failures...)
-}
-
-// sawInPlace reports whether the last report says that an object of ours was in place.
-func sawInPlace(report *v1alpha1.NamespacePosture, o baseline.Object) bool {
-	return report != nil && slices.ContainsFunc(report.Objects, func(reported v1alpha1.ManagedObject) bool {
-		return reported.ObjectReference == baseline.Reference(o) && wasInPlace(report, reported)
-	})
 }
 
 // releaseStripped carries the deletionPolicy out on what was in place by the last report and bears our label no more.
@@ -127,9 +121,9 @@ func (r *NamespaceReconciler) forget(ctx context.Context, report *v1alpha1.Names
 	return forgotten, nil
 }
 
-// letGo carries the deletionPolicy of a profile out on one object, made by us or not. One that may not be abandoned, since it grants more than the
-// operator may, is deleted if no profile declared that: whoever forged it could hold a deleted profile back for ever. What the
-// profile did declare is tried again, since the operator may have lost for a moment what it may grant.
+// letGo carries the deletionPolicy of a profile out on one object, which we have made or somebody has forged. One that may not be
+// abandoned, since it grants more than the operator may, is deleted if no profile declared that: whoever forged it could hold a deleted
+// profile back for ever. What the profile did declare is tried again, since the operator may have lost for a moment what it may grant.
 func (r *NamespaceReconciler) letGo(ctx context.Context, o baseline.Object, profile *v1alpha1.SecurityProfile, made bool) error {
 	if retains(profile) {
 		switch err := r.abandon(ctx, o, made); {
