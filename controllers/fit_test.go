@@ -95,6 +95,21 @@ func leftOut(report *v1alpha1.NamespacePosture) int64 {
 	return left
 }
 
+// TestACutReportKnowsWhatCouldNotBeDeleted is about an object that would be forgotten with its message, once somebody strips it of our labels.
+func TestACutReportKnowsWhatCouldNotBeDeleted(t *testing.T) {
+	report := fullOf("<", v1alpha1.MaxObjects)
+	report.Enforcement = v1alpha1.Enforce
+	last := &report.Objects[v1alpha1.MaxObjects-1]
+	last.Message = undeleted + last.Message
+	fit(report)
+	if last.Message != undeleted || !wasInPlace(report, *last) {
+		t.Errorf("it counts as one that never was in place: %q", last.Message)
+	}
+	if other := report.Objects[v1alpha1.MaxObjects-2]; other.Message != "" || wasInPlace(report, other) {
+		t.Errorf("one that was refused counts as in place: %q", other.Message)
+	}
+}
+
 // TestACutReportIsAFixpoint finds the same again and again, of which a report cannot hold all.
 func TestACutReportIsAFixpoint(t *testing.T) {
 	outcomes := missing(3 * v1alpha1.MaxDrift)

@@ -101,9 +101,13 @@ func fit(report *v1alpha1.NamespacePosture) {
 		report.Drift = report.Drift[:i]
 	}
 	for i := len(report.Objects) - 1; i >= 0 && excess > 0; i-- {
-		if n := len(report.Objects[i].Message); n > 0 {
+		kept := ""
+		if strings.HasPrefix(report.Objects[i].Message, undeleted) {
+			kept = undeleted
+		}
+		if n := len(report.Objects[i].Message) - len(kept); n > 0 {
 			excess -= n
-			report.Objects[i].Message = ""
+			report.Objects[i].Message = kept
 			report.Truncated++
 		}
 	}
