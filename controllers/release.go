@@ -45,7 +45,8 @@ func profilesOtherThan(profiles []*v1alpha1.SecurityProfile) func(string) bool {
 // what the report has become by that. It does nothing where nothing is left.
 //
 // If the profile of the report retains, the report forgets all before anything that bears our label is abandoned: from then on only the
-// label tells what is ours. Else, what was abandoned and what somebody stripped would look the same to a profile that takes over before the report is gone.
+// label tells what is ours. Else, what was abandoned and what somebody stripped would look the same to a profile that takes over before
+// the report is gone.
 func (r *NamespaceReconciler) release(
 	ctx context.Context, ns *corev1.Namespace, report *v1alpha1.NamespacePosture, leaving func(profile string) bool,
 ) (*v1alpha1.NamespacePosture, error) {
@@ -63,13 +64,16 @@ func (r *NamespaceReconciler) release(
 			return report, err
 		}
 		err = r.releaseStripped(ctx, report, before, left)
-		if err == nil && retains(before) {
-			remaining, err = r.forget(ctx, report)
-		}
-		if err != nil && retains(before) {
+		switch {
+		case !retains(before):
+			failures = append(failures, err)
+		case err != nil:
 			return report, err
+		default:
+			if remaining, err = r.forget(ctx, report); err != nil {
+				return report, err
+			}
 		}
-		failures = append(failures, err)
 	}
 	for _, o := range left {
 		name := o.GetLabels()[v1alpha1.ProfileLabel]
