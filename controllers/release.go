@@ -55,9 +55,8 @@ func (r *NamespaceReconciler) release(
 		return report, err
 	}
 	left = slices.DeleteFunc(append(left, ns), func(o baseline.Object) bool { return !isLabelled(o) })
-	made := func(o baseline.Object) bool { return drift.Ours(o) || sawInPlace(report, o) }
 	remaining := report
-	var failures []error
+	var failure error
 	if report != nil && leaving(report.Profile) {
 		before, err := r.readProfile(ctx, report.Profile)
 		if err != nil {
@@ -66,7 +65,7 @@ func (r *NamespaceReconciler) release(
 		err = r.releaseStripped(ctx, report, before, left)
 		switch {
 		case !retains(before):
-			failures = append(failures, err)
+			failure = err
 		case err != nil:
 			return report, err
 		default:
@@ -75,20 +74,23 @@ func (r *NamespaceReconciler) release(
 			}
 		}
 	}
-	for _, o := range left {
-		name := o.GetLabels()[v1alpha1.ProfileLabel]
-		if !leaving(name) {
-			continue
-		}
-		profile, err := r.readProfile(ctx, name)
+	left = slices.DeleteFunc(left, func(o baseline.Object) bool { return !leaving(o.GetLabels()[v1alpha1.ProfileLabel]) })
+	return remaining, errors.Join(failure, r.releaseLabelled(ctx, report, left))
+}
+
+// releaseLabelled carries out on each object the deletionPolicy of the profile whose label it bears.
+func (r *NamespaceReconciler) releaseLabelled(ctx context.Context, report *v1alpha1.NamespacePosture, objects []baseline.Object) error {
+	var failures []error
+	for _, o := range objects {
+		profile, err := r.readProfile(ctx, o.GetLabels()[v1alpha1.ProfileLabel])
 		if err == nil {
-			err = r.letGo(ctx, o, profile, made(o))
+			err = r.letGo(ctx, o, profile, drift.Ours(o) || sawInPlace(report, o))
 		}
 		if err != nil {
 			failures = append(failures, fmt.Errorf("releasing %s: %w", describe(o), err))
 		}
 	}
-	return remaining, errors.Join(failures...)
+	return errors.Join(failures...)
 }
 
 // releaseStripped carries the deletionPolicy out on what was in place by the last report and bears our label no more.
