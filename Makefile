@@ -65,7 +65,8 @@ chaos: controlplane ## Let everything fail and hold the cluster against a model.
 
 .PHONY: generate
 generate: ## Generate deep copies, CRDs and RBAC from the types and markers.
-	$(CONTROLLER_GEN) object paths=./api/... crd output:crd:dir=config/crd/bases
+	$(CONTROLLER_GEN) object paths=./api/...
+	go run ./hack/crdgen ./api/... config/crd/bases
 	$(CONTROLLER_GEN) rbac:roleName=bulwark-manager paths=./controllers/... output:rbac:dir=config/rbac
 
 .PHONY: verify

@@ -48,8 +48,12 @@ type PodSecurity struct {
 }
 
 // Network declares the NetworkPolicies of a namespace. An allowance opens only a direction that defaultDeny closes: in any
-// other it would isolate pods instead of admitting traffic.
+// other it would isolate pods instead of admitting traffic. So would a policy with rules that leaves policyTypes to Kubernetes, which takes
+// it for one of Ingress, and of Egress too if it has egress rules. A policy that sets policyTypes says what it closes, and one without
+// any rule is there to close.
 //
+// +kubebuilder:validation:XValidation:rule="!has(self.policies) || (has(self.defaultDeny) && 'Ingress' in self.defaultDeny) || self.policies.all(p, size(p.spec.?policyTypes.orValue([])) > 0 || (size(p.spec.?ingress.orValue([])) == 0 && size(p.spec.?egress.orValue([])) == 0))",message="a policy with rules and without policyTypes closes Ingress, which defaultDeny does not declare: set its policyTypes, to [Egress] if it is about egress only",fieldPath=".policies"
+// +kubebuilder:validation:XValidation:rule="!has(self.policies) || (has(self.defaultDeny) && 'Egress' in self.defaultDeny) || self.policies.all(p, size(p.spec.?policyTypes.orValue([])) > 0 || size(p.spec.?egress.orValue([])) == 0)",message="a policy with egress rules and without policyTypes closes Egress, which defaultDeny does not declare: set its policyTypes",fieldPath=".policies"
 // +kubebuilder:validation:XValidation:rule="!has(self.allowDNS) || (has(self.defaultDeny) && 'Egress' in self.defaultDeny)",message="allowDNS needs Egress in defaultDeny: egress that is not denied needs no allowance"
 // +kubebuilder:validation:XValidation:rule="!has(self.allowAPIServer) || (has(self.defaultDeny) && 'Egress' in self.defaultDeny)",message="allowAPIServer needs Egress in defaultDeny: egress that is not denied needs no allowance"
 // +kubebuilder:validation:XValidation:rule="!has(self.allowSameNamespace) || !self.allowSameNamespace || (has(self.defaultDeny) && size(self.defaultDeny) > 0)",message="allowSameNamespace needs a direction in defaultDeny: traffic that is not denied needs no allowance"
@@ -65,6 +69,7 @@ type Network struct {
 	// +optional
 	DefaultDeny []networkingv1.PolicyType `json:"defaultDeny,omitempty"`
 	// allowDNS admits egress to the cluster's DNS. {} is pods labelled k8s-app=kube-dns in kube-system, UDP and TCP port 53.
+	// cidrs add what no selector reaches.
 	// +optional
 	AllowDNS *AllowDNS `json:"allowDNS,omitempty"`
 	// allowSameNamespace admits traffic between the pods of the namespace, in the directions of defaultDeny.
@@ -73,7 +78,9 @@ type Network struct {
 	// allowAPIServer admits egress to the API server.
 	// +optional
 	AllowAPIServer *AllowAPIServer `json:"allowAPIServer,omitempty"`
-	// policies are further NetworkPolicies, each named bulwark-<name>, taken over as they are: pod, namespace and CIDR peers.
+	// policies are further NetworkPolicies, each named bulwark-<name>, taken over as they are: pod, namespace and CIDR peers. What the
+	// API server would refuse of them is refused when the profile is applied. One with rules must set policyTypes, unless all that
+	// Kubernetes would set is in defaultDeny.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	// +listType=map
@@ -95,7 +102,16 @@ type AllowDNS struct {
 	// podSelector selects the DNS pods. Defaults to k8s-app=kube-dns.
 	// +optional
 	PodSelector *metav1.LabelSelector `json:"podSelector,omitempty"`
-	// ports are the DNS ports. Defaults to 53 over UDP and TCP.
+	// cidrs are addresses that serve DNS beside the pods that are selected, in CIDR notation: NodeLocal DNSCache answers at a link-local
+	// address of the host (169.254.20.10/32, say), which no selector names.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=49
+	// +kubebuilder:validation:XValidation:rule="self.all(c, isCIDR(c) && cidr(c) == cidr(c).masked())",message="each of cidrs must be an address range in CIDR notation with no bits set beyond its prefix, such as 169.254.20.10/32"
+	// +listType=set
+	// +optional
+	CIDRs []string `json:"cidrs,omitempty"`
+	// ports are the DNS ports, of the pods and of cidrs. Defaults to 53 over UDP and TCP.
 	// +kubebuilder:validation:MaxItems=8
 	// +listType=atomic
 	// +optional
@@ -141,7 +157,7 @@ type NetworkPolicy struct {
 	// +kubebuilder:validation:XValidation:rule="!(self in ['default-deny', 'allow-dns', 'allow-same-namespace', 'allow-apiserver'])",message="default-deny, allow-dns, allow-same-namespace and allow-apiserver are the names of built-in policies"
 	// +required
 	Name ObjectName `json:"name"`
-	// spec is the NetworkPolicy's spec.
+	// spec is the NetworkPolicy's spec: at most 8 rules in each direction, with at most 32 peers and 32 ports each.
 	// +required
 	Spec networkingv1.NetworkPolicySpec `json:"spec"`
 }
@@ -154,23 +170,8 @@ type NetworkPolicy struct {
 // +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="a name must consist of lower case letters, digits and '-', and must start and end with a letter or digit"
 type ObjectName string
 
-// LimitRangeItem bounds and defaults the resources of one type of object. It reads as a corev1.LimitRangeItem; a bound above
-// another is refused when the profile is applied. (Each such rule stands twice, over two resources each: over all at once, the
-// API server would estimate its cost as too high.)
-//
-// +kubebuilder:validation:XValidation:rule="!has(self.min) || !has(self.max) || ['cpu', 'memory'].all(r, !(r in self.min) || !(r in self.max) || quantity(string(self.min[r])).compareTo(quantity(string(self.max[r]))) <= 0)",message="min must not be above max"
-// +kubebuilder:validation:XValidation:rule="!has(self.min) || !has(self.max) || ['ephemeral-storage', 'storage'].all(r, !(r in self.min) || !(r in self.max) || quantity(string(self.min[r])).compareTo(quantity(string(self.max[r]))) <= 0)",message="min must not be above max"
-// +kubebuilder:validation:XValidation:rule="!has(self.default) || !has(self.max) || ['cpu', 'memory'].all(r, !(r in self.default) || !(r in self.max) || quantity(string(self.default[r])).compareTo(quantity(string(self.max[r]))) <= 0)",message="default must not be above max"
-// +kubebuilder:validation:XValidation:rule="!has(self.default) || !has(self.max) || ['ephemeral-storage'].all(r, !(r in self.default) || !(r in self.max) || quantity(string(self.default[r])).compareTo(quantity(string(self.max[r]))) <= 0)",message="default must not be above max"
-// +kubebuilder:validation:XValidation:rule="!has(self.defaultRequest) || !has(self.default) || ['cpu', 'memory'].all(r, !(r in self.defaultRequest) || !(r in self.default) || quantity(string(self.defaultRequest[r])).compareTo(quantity(string(self.default[r]))) <= 0)",message="defaultRequest must not be above default"
-// +kubebuilder:validation:XValidation:rule="!has(self.defaultRequest) || !has(self.default) || ['ephemeral-storage'].all(r, !(r in self.defaultRequest) || !(r in self.default) || quantity(string(self.defaultRequest[r])).compareTo(quantity(string(self.default[r]))) <= 0)",message="defaultRequest must not be above default"
-// +kubebuilder:validation:XValidation:rule="!has(self.min) || !has(self.defaultRequest) || ['cpu', 'memory'].all(r, !(r in self.min) || !(r in self.defaultRequest) || quantity(string(self.min[r])).compareTo(quantity(string(self.defaultRequest[r]))) <= 0)",message="min must not be above defaultRequest"
-// +kubebuilder:validation:XValidation:rule="!has(self.min) || !has(self.defaultRequest) || ['ephemeral-storage'].all(r, !(r in self.min) || !(r in self.defaultRequest) || quantity(string(self.min[r])).compareTo(quantity(string(self.defaultRequest[r]))) <= 0)",message="min must not be above defaultRequest"
-// +kubebuilder:validation:XValidation:rule="!has(self.defaultRequest) || !has(self.max) || ['cpu', 'memory'].all(r, !(r in self.defaultRequest) || !(r in self.max) || quantity(string(self.defaultRequest[r])).compareTo(quantity(string(self.max[r]))) <= 0)",message="defaultRequest must not be above max"
-// +kubebuilder:validation:XValidation:rule="!has(self.defaultRequest) || !has(self.max) || ['ephemeral-storage'].all(r, !(r in self.defaultRequest) || !(r in self.max) || quantity(string(self.defaultRequest[r])).compareTo(quantity(string(self.max[r]))) <= 0)",message="defaultRequest must not be above max"
-// +kubebuilder:validation:XValidation:rule="!has(self.min) || !has(self.default) || ['cpu', 'memory'].all(r, !(r in self.min) || !(r in self.default) || quantity(string(self.min[r])).compareTo(quantity(string(self.default[r]))) <= 0)",message="min must not be above default"
-// +kubebuilder:validation:XValidation:rule="!has(self.min) || !has(self.default) || ['ephemeral-storage'].all(r, !(r in self.min) || !(r in self.default) || quantity(string(self.min[r])).compareTo(quantity(string(self.default[r]))) <= 0)",message="min must not be above default"
-// +kubebuilder:validation:XValidation:rule="self.type == 'Container' || (!has(self.default) && !has(self.defaultRequest))",message="default and defaultRequest apply to the type Container only"
+// LimitRangeItem bounds and defaults the resources of one type of object. It reads as a corev1.LimitRangeItem; what the API server would
+// refuse of that is refused when the profile is applied (hack/crdgen).
 type LimitRangeItem struct {
 	// type is what the item applies to: Container, Pod or PersistentVolumeClaim. Quantities with a decimal point must be
 	// quoted: "1.5".
@@ -205,7 +206,8 @@ type Quota struct {
 	// +required
 	Name ObjectName `json:"name"`
 	// spec is the ResourceQuota's spec. A change of scopes or scopeSelector, which Kubernetes does not allow, deletes the
-	// object and makes it anew.
+	// object and makes it anew. What Kubernetes would refuse or never count is refused, and so is a count below what the profile itself
+	// makes.
 	// +required
 	Spec corev1.ResourceQuotaSpec `json:"spec"`
 }

@@ -50,6 +50,9 @@ type Role struct {
 
 // PolicyRule permits verbs on resources. It reads as an rbacv1.PolicyRule without non-resource URLs, which a Role cannot hold.
 //
+// +kubebuilder:validation:XValidation:rule="self.resources.all(r, !r.matches('[A-Z._ ]|^/|/$'))",message="no such resource: resources are named in the plural and in lower case, without their group, such as deployments or pods/log"
+// +kubebuilder:validation:XValidation:rule="!has(self.apiGroups) || self.apiGroups.all(g, !g.matches('[/A-Z_ ]|^core$|^v[0-9][^.]*$'))",message="no such resource: apiGroups are named in lower case and without a version, such as apps for apps/v1; the core group, of v1, is \"\""
+// +kubebuilder:validation:XValidation:rule="self.verbs.all(v, v.lowerAscii() == v)",message="verbs are written in lower case: the API server compares them as they are"
 // +kubebuilder:validation:XValidation:rule="self.verbs.all(v, v != '*')",message="verbs must not hold '*': least privilege names each verb"
 // +kubebuilder:validation:XValidation:rule="self.verbs.all(v, !(v in ['escalate', 'bind', 'impersonate']))",message="verbs must not hold escalate, bind or impersonate: each grants more than it names"
 // +kubebuilder:validation:XValidation:rule="self.resources.all(r, !r.contains('*'))",message="resources must not hold '*': least privilege names each resource"
@@ -90,6 +93,7 @@ type PolicyRule struct {
 //
 // +kubebuilder:validation:XValidation:rule="!(self.name in ['system:masters', 'system:anonymous', 'system:unauthenticated', 'system:authenticated', 'system:serviceaccounts'])",message="a subject must not be system:masters, system:anonymous, system:unauthenticated, system:authenticated or system:serviceaccounts: each means everybody or is beyond RBAC"
 // +kubebuilder:validation:XValidation:rule="!has(self.namespace) || self.kind == 'ServiceAccount'",message="namespace applies to the kind ServiceAccount only"
+// +kubebuilder:validation:XValidation:rule="self.kind != 'ServiceAccount' || !format.dns1123Subdomain().validate(self.name).hasValue()",message="the name of a ServiceAccount must consist of lower case letters, digits, '-' and '.', with at most 253 characters; its namespace is a field of its own",fieldPath=".name"
 type Subject struct {
 	// kind is User, Group or ServiceAccount.
 	// +kubebuilder:validation:Enum=User;Group;ServiceAccount
@@ -103,6 +107,7 @@ type Subject struct {
 	// namespace is that of the ServiceAccount. Defaults to the governed namespace.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
 	// apiGroup is that of the subject's kind. Defaults to the only one that the kind can have.
@@ -119,6 +124,7 @@ type ClusterRoleBinding struct {
 	// clusterRole is the name of a ClusterRole that exists, such as view.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="!self.contains('/') && !self.contains('%') && !(self in ['.', '..'])",message="the name of a ClusterRole must not hold '/' or '%', and must not be '.' or '..'"
 	// +kubebuilder:validation:XValidation:rule="self != 'cluster-admin'",message="cluster-admin must not be bound: it permits everything"
 	// +kubebuilder:validation:XValidation:rule="!self.startsWith('bulwark-') && !self.startsWith('system:')",message="the ClusterRoles of Bulwark and of Kubernetes itself must not be bound"
 	// +required

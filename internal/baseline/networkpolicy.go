@@ -51,17 +51,29 @@ func directions(types []networkingv1.PolicyType) []networkingv1.PolicyType {
 	return ordered
 }
 
+// allowDNS keeps the selected pods as peers beside the addresses: a node's cache asks the cluster's DNS only on behalf of pods that ask the
+// cache, and is not on every node at all times.
 func allowDNS(dns *v1alpha1.AllowDNS) networkingv1.NetworkPolicySpec {
+	selected := networkingv1.NetworkPolicyPeer{
+		NamespaceSelector: dns.EffectiveNamespaceSelector(),
+		PodSelector:       dns.EffectivePodSelector(),
+	}
 	return networkingv1.NetworkPolicySpec{
 		PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeEgress},
 		Egress: []networkingv1.NetworkPolicyEgressRule{{
-			To: []networkingv1.NetworkPolicyPeer{{
-				NamespaceSelector: dns.EffectiveNamespaceSelector(),
-				PodSelector:       dns.EffectivePodSelector(),
-			}},
+			To:    append([]networkingv1.NetworkPolicyPeer{selected}, addresses(dns.CIDRs)...),
 			Ports: dns.EffectivePorts(),
 		}},
 	}
+}
+
+// addresses are peers in the order of their text, so that reordering them in the profile changes nothing.
+func addresses(cidrs []string) []networkingv1.NetworkPolicyPeer {
+	var peers []networkingv1.NetworkPolicyPeer
+	for _, cidr := range slices.Sorted(slices.Values(cidrs)) {
+		peers = append(peers, networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: cidr}})
+	}
+	return peers
 }
 
 // allowSameNamespace speaks of the denied directions only: naming another would isolate pods in it.
@@ -78,14 +90,10 @@ func allowSameNamespace(denied []networkingv1.PolicyType) networkingv1.NetworkPo
 }
 
 func allowAPIServer(api *v1alpha1.AllowAPIServer) networkingv1.NetworkPolicySpec {
-	var peers []networkingv1.NetworkPolicyPeer
 	slices.Sort(api.Ports)
-	for _, cidr := range slices.Sorted(slices.Values(api.CIDRs)) {
-		peers = append(peers, networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: cidr}})
-	}
 	return networkingv1.NetworkPolicySpec{
 		PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeEgress},
-		Egress:      []networkingv1.NetworkPolicyEgressRule{{To: peers, Ports: api.EffectivePorts()}},
+		Egress:      []networkingv1.NetworkPolicyEgressRule{{To: addresses(api.CIDRs), Ports: api.EffectivePorts()}},
 	}
 }
 

@@ -84,6 +84,24 @@ func TestBuiltInNetworkPolicies(t *testing.T) {
 				}},
 			},
 		},
+		"DNS can be at addresses too, in the order of their text and on the same ports": {
+			network: &v1alpha1.Network{DefaultDeny: directed(egress), AllowDNS: &v1alpha1.AllowDNS{
+				CIDRs: []string{"fd00::10/128", "169.254.20.10/32"},
+				Ports: []v1alpha1.DNSPort{{Port: 5353}},
+			}},
+			policy: "bulwark-allow-dns",
+			want: networkingv1.NetworkPolicySpec{
+				PolicyTypes: directed(egress),
+				Egress: []networkingv1.NetworkPolicyEgressRule{{
+					To: []networkingv1.NetworkPolicyPeer{
+						dnsPods,
+						{IPBlock: &networkingv1.IPBlock{CIDR: "169.254.20.10/32"}},
+						{IPBlock: &networkingv1.IPBlock{CIDR: "fd00::10/128"}},
+					},
+					Ports: []networkingv1.NetworkPolicyPort{port("UDP", 5353)},
+				}},
+			},
+		},
 		"the same namespace is admitted in both directions that are denied": {
 			network: &v1alpha1.Network{DefaultDeny: directed(egress, ingress), AllowSameNamespace: true},
 			policy:  "bulwark-allow-same-namespace",

@@ -75,7 +75,7 @@ func everything() v1alpha1.SecurityProfileSpec {
 		PodSecurity: &v1alpha1.PodSecurity{Enforce: "restricted", Warn: "baseline"},
 		Network: &v1alpha1.Network{
 			DefaultDeny:        []networkingv1.PolicyType{"Ingress", "Egress"},
-			AllowDNS:           &v1alpha1.AllowDNS{},
+			AllowDNS:           &v1alpha1.AllowDNS{CIDRs: []string{"169.254.20.10/32", "fd00::10/128"}},
 			AllowSameNamespace: true,
 			AllowAPIServer:     &v1alpha1.AllowAPIServer{CIDRs: []string{"10.0.0.1/32", "10.0.0.2/32"}},
 			Policies:           []v1alpha1.NetworkPolicy{{Name: "in", Spec: admitting}, {Name: "out", Spec: admitting}},
@@ -283,6 +283,7 @@ func TestReorderingAListOfTheProfileChangesNoObject(t *testing.T) {
 	for sentence, reorder := range map[string]func(*v1alpha1.SecurityProfileSpec){
 		"directions":         func(s *v1alpha1.SecurityProfileSpec) { slices.Reverse(s.Network.DefaultDeny) },
 		"policies":           func(s *v1alpha1.SecurityProfileSpec) { slices.Reverse(s.Network.Policies) },
+		"CIDRs of DNS":       func(s *v1alpha1.SecurityProfileSpec) { slices.Reverse(s.Network.AllowDNS.CIDRs) },
 		"API server's CIDRs": func(s *v1alpha1.SecurityProfileSpec) { slices.Reverse(s.Network.AllowAPIServer.CIDRs) },
 		"API server's ports": func(s *v1alpha1.SecurityProfileSpec) { slices.Reverse(s.Network.AllowAPIServer.Ports) },
 		"limits":             func(s *v1alpha1.SecurityProfileSpec) { slices.Reverse(s.Limits) },

@@ -84,6 +84,7 @@ func network(t *rapid.T) *v1alpha1.Network {
 			return &v1alpha1.AllowDNS{
 				NamespaceSelector: pick(t, "dnsNamespaces", selectors()...),
 				PodSelector:       pick(t, "dnsPods", selectors()...),
+				CIDRs:             some(t, "dnsCIDRs", 0, "169.254.20.10/32", "FD00:0::/8", "10.96.0.0/12"),
 				Ports:             pick(t, "dnsPorts", nil, []v1alpha1.DNSPort{{Port: 5353}, {Protocol: "TCP", Port: 53}}),
 			}
 		})
@@ -99,7 +100,7 @@ func network(t *rapid.T) *v1alpha1.Network {
 		least = 1
 	}
 	for i := range rapid.IntRange(least, 3).Draw(t, "policies") {
-		n.Policies = append(n.Policies, v1alpha1.NetworkPolicy{Name: nth("policy", i), Spec: policy(t)})
+		n.Policies = append(n.Policies, v1alpha1.NetworkPolicy{Name: nth("policy", i), Spec: policy(t, n.DefaultDeny)})
 	}
 	return n
 }
@@ -116,7 +117,8 @@ func selectors() []*metav1.LabelSelector {
 	}
 }
 
-func policy(t *rapid.T) networkingv1.NetworkPolicySpec {
+// policy leaves its types out only if it has no rules, or if all that Kubernetes defaults them to is denied.
+func policy(t *rapid.T, denied []networkingv1.PolicyType) networkingv1.NetworkPolicySpec {
 	spec := networkingv1.NetworkPolicySpec{PodSelector: *pick(t, "pods", selectors()[1:]...)}
 	for range rapid.IntRange(0, 2).Draw(t, "ingressRules") {
 		spec.Ingress = append(spec.Ingress, networkingv1.NetworkPolicyIngressRule{From: peers(t), Ports: ports(t)})
@@ -124,8 +126,12 @@ func policy(t *rapid.T) networkingv1.NetworkPolicySpec {
 	for range rapid.IntRange(0, 2).Draw(t, "egressRules") {
 		spec.Egress = append(spec.Egress, networkingv1.NetworkPolicyEgressRule{To: peers(t), Ports: ports(t)})
 	}
-	spec.PolicyTypes = pick(t, "policyTypes", nil, []networkingv1.PolicyType{},
-		[]networkingv1.PolicyType{"Egress", "Ingress"}, []networkingv1.PolicyType{"Egress"}, []networkingv1.PolicyType{"Ingress"})
+	types := [][]networkingv1.PolicyType{{"Egress", "Ingress"}, {"Egress"}, {"Ingress"}, {"Ingress", "Ingress"}}
+	if len(spec.Ingress)+len(spec.Egress) == 0 ||
+		slices.Contains(denied, "Ingress") && (len(spec.Egress) == 0 || slices.Contains(denied, "Egress")) {
+		types = append(types, nil, []networkingv1.PolicyType{})
+	}
+	spec.PolicyTypes = pick(t, "policyTypes", types...)
 	return spec
 }
 

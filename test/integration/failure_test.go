@@ -5,6 +5,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -41,6 +42,36 @@ func expectAllElseInPlace(namespace, name string) {
 			Expect(o.State).To(Equal(v1alpha1.ObjectCompliant), "%v", o)
 		}
 	}
+}
+
+// forbidObjectsOf has the API server refuse policies and quotas of a name, as another's policy may, and is the name of that policy.
+func forbidObjectsOf(name string) string {
+	GinkgoHelper()
+	meta := metav1.ObjectMeta{Name: "forbid-" + name}
+	rule := func(group, resource string) admissionregistrationv1.NamedRuleWithOperations {
+		return admissionregistrationv1.NamedRuleWithOperations{RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+			Operations: []admissionregistrationv1.OperationType{"CREATE"},
+			Rule:       admissionregistrationv1.Rule{APIGroups: []string{group}, APIVersions: []string{"v1"}, Resources: []string{resource}},
+		}}
+	}
+	ExpectCreated(
+		&admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: meta, Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+			MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{
+				rule("networking.k8s.io", "networkpolicies"), rule("", "resourcequotas"),
+			}},
+			Validations: []admissionregistrationv1.Validation{{Expression: `request.name != "` + name + `"`}},
+		}},
+		&admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: meta, Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+			PolicyName: meta.Name, ValidationActions: []admissionregistrationv1.ValidationAction{"Deny"},
+		}})
+	DeferCleanup(func() {
+		Expect(admin.Delete(ctx, &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: meta})).To(Succeed())
+		Expect(admin.Delete(ctx, &admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: meta})).To(Succeed())
+	})
+	Eventually(func() error {
+		return admin.Create(ctx, &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}, client.DryRunAll)
+	}).Should(MatchError(ContainSubstring(meta.Name)))
+	return meta.Name
 }
 
 var _ = Describe("What the API server refuses", func() {
@@ -97,21 +128,20 @@ var _ = Describe("What the API server refuses", func() {
 		EventuallyReady(profile)
 	})
 
-	It("is also what only the API server can see: a CIDR in a policy, a resource name in a quota", func() {
+	It("is also what only the API server can see: a policy of the platform's own", func() {
+		name := forbidObjectsOf("bulwark-wrong")
 		profile, namespace := Governed(func(p *v1alpha1.SecurityProfile) {
 			p.Spec.Network.Policies = []v1alpha1.NetworkPolicy{{Name: "wrong", Spec: networkingv1.NetworkPolicySpec{
-				Ingress: []networkingv1.NetworkPolicyIngressRule{{
-					From: []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "10.0.0.0/99"}}},
-				}},
+				Ingress: []networkingv1.NetworkPolicyIngressRule{{}},
 			}}}
 			p.Spec.Quotas = append(p.Spec.Quotas, v1alpha1.Quota{Name: "wrong", Spec: corev1.ResourceQuotaSpec{
-				Hard: corev1.ResourceList{"unheard.of": *resourceQuantity("1")},
+				Hard: corev1.ResourceList{"services": *resourceQuantity("1")},
 			}})
 		})
 		policy := EventuallyObject(namespace, "NetworkPolicy", "bulwark-wrong", v1alpha1.ObjectFailed)
-		Expect(policy.Message).To(ContainSubstring("spec.ingress[0].from[0].ipBlock.cidr"))
+		Expect(policy.Message).To(ContainSubstring(name))
 		quota := EventuallyObject(namespace, "ResourceQuota", "bulwark-wrong", v1alpha1.ObjectFailed)
-		Expect(quota.Message).To(ContainSubstring("unheard.of"))
+		Expect(quota.Message).To(ContainSubstring(name))
 		expectAllElseInPlace(namespace, "bulwark-wrong")
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Network.Policies, p.Spec.Quotas = nil, p.Spec.Quotas[:1] })
 		EventuallyEstablished(profile, namespace)
