@@ -29,7 +29,7 @@ func (r *NamespaceReconciler) announce(p *pass, outcomes []outcome) {
 		}
 		switch {
 		case o.err != nil:
-			r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventFailed, "Apply", cut(o.err.Error()))
+			r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventFailed, "Apply", cut(o.err.Error())+o.hint)
 		case o.state == v1alpha1.Conflict:
 			r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventConflict, "Compare", fmt.Sprintf(
 				"%s %s was not made by Bulwark and is left alone", o.Object.Kind, o.Object.Name))

@@ -28,6 +28,8 @@ type outcome struct {
 	by drift.Attribution
 	// err is why the API server refused the correction.
 	err error
+	// hint is what stands behind the refusal where the API server's words do not say it.
+	hint string
 	// wait is how long a contested correction is still held back.
 	wait time.Duration
 }
@@ -78,7 +80,7 @@ func (r *NamespaceReconciler) resolve(ctx context.Context, p *pass, d drift.Drif
 		return o, fmt.Errorf("correcting %s: %w", d.Object.Name, err)
 	}
 	if err != nil {
-		o.state, o.err = v1alpha1.Present, err
+		o.state, o.err, o.hint = v1alpha1.Present, err, r.catalogue.hint(ctx, d.Want, err)
 		r.Metrics.applyFailed(p.profile.Name, d.Object.Kind, err)
 		return o, fmt.Errorf("correcting %s %s in namespace %s: %w", d.Object.Kind, d.Object.Name, p.namespace.Name, err)
 	}

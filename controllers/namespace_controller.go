@@ -48,12 +48,13 @@ type NamespaceReconciler struct {
 	// Recheck is how often a namespace is looked at again when its state hangs on objects that are not watched.
 	Recheck time.Duration
 
-	contests *contests
-	arrivals *arrivals
-	looks    *looks
-	foreign  *foreign // nil if findings are switched off
-	queue    *overtaking
-	pace     *pace
+	contests  *contests
+	arrivals  *arrivals
+	looks     *looks
+	foreign   *foreign // nil if findings are switched off
+	queue     *overtaking
+	pace      *pace
+	catalogue *catalogue
 
 	policyChanges *moments // when the admission policies of each profile last changed
 }

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -145,7 +146,7 @@ func managedObject(ref v1alpha1.ObjectReference, outcomes []outcome) v1alpha1.Ma
 	case v1alpha1.Present:
 		object.State, object.Message = v1alpha1.ObjectDrifted, string(o.Change)
 		if o.err != nil {
-			object.State, object.Message = v1alpha1.ObjectFailed, cut(o.err.Error())+remedy(o.Want, o.err)
+			object.State, object.Message = v1alpha1.ObjectFailed, cut(o.err.Error())+cmp.Or(o.hint, remedy(o.Want, o.err))
 			if o.Change == v1alpha1.Unexpected {
 				object.Message = cut(undeleted + o.err.Error())
 			}

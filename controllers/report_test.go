@@ -166,6 +166,12 @@ func TestManagedObjectMessages(t *testing.T) {
 			message: refused + "escalation; remedy: to let profiles grant these rules, label a ClusterRole that holds them " +
 				"security.bulwark.dev/aggregate-to-grantable=true",
 		},
+		"a refused role of what there is not says so, and no more": {
+			want:    &rbacv1.Role{},
+			outcome: outcome{state: v1alpha1.Present, err: forbidden("escalation"), hint: "; no such resource: there is no resource pod in the core group; pods?"},
+			state:   v1alpha1.ObjectFailed,
+			message: refused + "escalation; no such resource: there is no resource pod in the core group; pods?",
+		},
 		"a refused binding says how to let it be bound": {
 			want: bindingTo("ClusterRole", "view"), outcome: outcome{state: v1alpha1.Present, err: forbidden("escalation")}, state: v1alpha1.ObjectFailed,
 			message: refused + "escalation; remedy: to let profiles bind this role, make sure that it exists, and label " +

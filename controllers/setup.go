@@ -92,6 +92,9 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 
 		policyChanges: &moments{},
 	}
+	if namespaces.catalogue, err = newCatalogue(mgr, o.Clock); err != nil {
+		return err
+	}
 	if o.Findings {
 		if err := namespaces.watchForeign(mgr); err != nil {
 			return err

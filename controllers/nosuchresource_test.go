@@ -1,0 +1,106 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	clocktesting "k8s.io/utils/clock/testing"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/drift"
+)
+
+// discovered is an API server that has these resources, or does not tell.
+type discovered struct {
+	discovery.ServerResourcesInterfaceWithContext
+	resources []metav1.APIResource
+	err       error
+	asked     int
+}
+
+func (d *discovered) ServerGroupsAndResourcesWithContext(context.Context) ([]*metav1.APIGroup, []*metav1.APIResourceList, error) {
+	d.asked++
+	return nil, []*metav1.APIResourceList{{GroupVersion: "v1", APIResources: d.resources}}, d.err
+}
+
+var refusedRole = apierrors.NewForbidden(schema.GroupResource{Group: rbacv1.GroupName, Resource: "roles"}, "bulwark-dev", errors.New("escalation"))
+
+func roleOf(resources ...string) *rbacv1.Role {
+	return &rbacv1.Role{Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: resources, Verbs: []string{"get"}}}}
+}
+
+func TestHintNamesWhatARefusedRoleHasNot(t *testing.T) {
+	pods := []metav1.APIResource{{Name: "pods", SingularName: "pod", Kind: "Pod"}}
+	for sentence, tc := range map[string]struct {
+		api   discovered
+		want  baseline.Object
+		err   error
+		hint  string
+		asked int
+	}{
+		"a resource in the singular": {
+			api: discovered{resources: pods}, want: roleOf("pod"), err: refusedRole, asked: 1,
+			hint: "; no such resource: there is no resource pod in the core group; pods?",
+		},
+		"nothing of a role of what there is": {api: discovered{resources: pods}, want: roleOf("pods"), err: refusedRole, asked: 1},
+		"nothing of another object":          {want: &corev1.LimitRange{}, err: refusedRole},
+		"nothing of another failure":         {want: roleOf("pod"), err: errors.New("timeout")},
+		"nothing if the API server does not tell": {
+			api: discovered{err: errors.New("timeout")}, want: roleOf("pod"), err: refusedRole, asked: 1,
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			c := &catalogue{discovery: &tc.api, clock: clocktesting.NewFakePassiveClock(time.Now())}
+			if got := c.hint(t.Context(), tc.want, tc.err); got != tc.hint {
+				t.Errorf("want the hint %q, got %q", tc.hint, got)
+			}
+			if tc.api.asked != tc.asked {
+				t.Errorf("want the API server asked %d times, got %d", tc.asked, tc.api.asked)
+			}
+		})
+	}
+}
+
+func TestCatalogueIsAskedForOnceInAWhile(t *testing.T) {
+	now := clocktesting.NewFakePassiveClock(time.Now())
+	api := &discovered{}
+	c := &catalogue{discovery: api, clock: now}
+	for range 100 {
+		if c.hint(t.Context(), roleOf("widgets"), refusedRole) == "" {
+			t.Fatal("want a hint while there are no widgets")
+		}
+	}
+	if api.asked != 1 {
+		t.Errorf("want one question for a hundred namespaces, got %d", api.asked)
+	}
+	api.resources = []metav1.APIResource{{Name: "widgets"}} // A CustomResourceDefinition was installed.
+	now.SetTime(now.Now().Add(catalogueTTL))
+	if hint := c.hint(t.Context(), roleOf("widgets"), refusedRole); hint != "" {
+		t.Errorf("want no hint when there are widgets, got %q", hint)
+	}
+}
+
+func TestLongHintFitsTheReport(t *testing.T) {
+	c := &catalogue{discovery: &discovered{}, clock: clocktesting.NewFakePassiveClock(time.Now())}
+	hint := c.hint(t.Context(), roleOf(strings.Repeat("é", 250), strings.Repeat("ö", 250)), refusedRole)
+	if n := utf8.RuneCountInString(hint); n < maxHintRunes || !utf8.ValidString(hint) {
+		t.Errorf("want %d whole characters and what tells that it is cut, got %d", maxHintRunes, n)
+	}
+	ref := reference("Role", "bulwark-dev")
+	long := apierrors.NewForbidden(schema.GroupResource{Resource: "roles"}, "bulwark-dev", errors.New(strings.Repeat("é", 4000)))
+	got := managedObject(ref, []outcome{{Drift: drift.Drift{Object: ref, Want: roleOf("a")}, state: v1alpha1.Present, err: long, hint: hint}})
+	if n := utf8.RuneCountInString(got.Message); n > 1400 || !strings.HasSuffix(got.Message, hint) {
+		t.Errorf("want at most the 1400 characters that the schema allows, with the hint at their end, got %d: %s", n, got.Message)
+	}
+}
