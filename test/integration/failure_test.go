@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"encoding/json"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -12,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -188,12 +192,46 @@ var _ = Describe("A selector that cannot be compiled", func() {
 	})
 })
 
-var _ = Describe("A profile whose quantities or ports Go cannot hold, though the schema accepts them", func() {
+// storeUncomputable stores a quantity that the schema refuses, as one may be stored from before it did.
+func storeUncomputable(profile *v1alpha1.SecurityProfile) {
+	GinkgoHelper()
+	crd := &unstructured.Unstructured{}
+	crd.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
+	crd.SetName("securityprofiles." + v1alpha1.GroupVersion.Group)
+	Expect(admin.Get(ctx, client.ObjectKeyFromObject(crd), crd)).To(Succeed())
+	const quantities = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/quotas/items/properties/spec/properties/hard/additionalProperties/pattern"
+	path := strings.Split(strings.ReplaceAll(strings.TrimPrefix(quantities, "/spec/versions/0/"), "/", "."), ".")
+	versions, _, err := unstructured.NestedSlice(crd.Object, "spec", "versions")
+	Expect(err).NotTo(HaveOccurred())
+	pattern, found, err := unstructured.NestedString(versions[0].(map[string]any), path...)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(found).To(BeTrue())
+	setPattern := func(pattern string) {
+		patch, err := json.Marshal([]map[string]any{{"op": "replace", "path": quantities, "value": pattern}})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(admin.Patch(ctx, crd, client.RawPatch(types.JSONPatchType, patch))).To(Succeed())
+	}
+	setPattern(".*")
+	DeferCleanup(setPattern, pattern)
+	patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"quotas":[{"name":"compute","spec":{"hard":{"pods":"1e0.5"}}}]}}`))
+	Eventually(func() error { return admin.Patch(ctx, profile.DeepCopy(), patch) }).Should(Succeed())
+	setPattern(pattern)
+	other := fixture.Profile("refused", fixture.OnlyNetwork)
+	other.Spec.Quotas = []v1alpha1.Quota{{Name: "a", Spec: corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{"pods": *resourceQuantity("1")}}}}
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(other)
+	Expect(err).NotTo(HaveOccurred())
+	object := &unstructured.Unstructured{Object: content}
+	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("SecurityProfile"))
+	quota := object.Object["spec"].(map[string]any)["quotas"].([]any)[0].(map[string]any)
+	quota["spec"].(map[string]any)["hard"].(map[string]any)["pods"] = "1e0.5"
+	Eventually(func() error { return admin.Create(ctx, object.DeepCopy(), client.DryRunAll) }).Should(MatchError(ContainSubstring("should match")))
+}
+
+var _ = Describe("A profile whose quantities Go cannot hold, stored before the schema refused them", func() {
 	It("is stalled alone: others go on, and what it established before stays", func() {
 		profile, namespace := Governed()
 		EventuallyEstablished(profile, namespace)
-		patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"quotas":[{"name":"compute","spec":{"hard":{"pods":"1e0.5"}}}]}}`))
-		Expect(admin.Patch(ctx, profile.DeepCopy(), patch)).To(Succeed())
+		storeUncomputable(profile)
 		EventuallyCondition(profile, v1alpha1.ConditionStalled, metav1.ConditionTrue)
 		Expect(meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionReady).Message).To(ContainSubstring("quantities must match"))
 
@@ -206,7 +244,7 @@ var _ = Describe("A profile whose quantities or ports Go cannot hold, though the
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), stored)).To(Succeed())
 		Expect(stored.Object["spec"]).To(HaveKey("network"), "the operator wrote a spec")
 
-		patch = client.RawPatch(types.MergePatchType, []byte(`{"spec":{"quotas":[{"name":"compute","spec":{"hard":{"pods":"3"}}}]}}`))
+		patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"quotas":[{"name":"compute","spec":{"hard":{"pods":"3"}}}]}}`))
 		Expect(admin.Patch(ctx, profile.DeepCopy(), patch)).To(Succeed())
 		EventuallyEstablished(profile, namespace)
 		EventuallyReady(profile)
