@@ -97,9 +97,9 @@ func bound(lower, upper string) amendment {
 func named(list string) amendment {
 	extended := "r.contains('/') && !format.qualifiedName().validate(r).hasValue() && (" + native("r") +
 		" || (!r.startsWith('requests.') && !format.qualifiedName().validate('requests.' + r).hasValue()))"
-	compute := quoted("cpu", "memory", "ephemeral-storage")
+	standard := quoted("cpu", "memory", "ephemeral-storage")
 	return rule(fmt.Sprintf("!has(self.%s) || self.%[1]s.all(r, self.type == 'PersistentVolumeClaim' ? r == 'storage' : "+
-		"r in %s || (r.startsWith('hugepages-') && !format.qualifiedName().validate(r).hasValue()) || (%s))", list, compute, extended),
+		"r in %s || (r.startsWith('hugepages-') && !format.qualifiedName().validate(r).hasValue()) || (%s))", list, standard, extended),
 		list+" must hold cpu, memory, ephemeral-storage, hugepages-<size> or an extended resource such as example.com/gpu; of a "+
 			"PersistentVolumeClaim, storage only")
 }
@@ -198,8 +198,8 @@ var hard = []amendment{
 	rule("!has(self.hard) || self.hard.all(r, v, !"+computable("v")+" || !quantity(string(v)).isLessThan(quantity('0')))",
 		"hard must not hold a negative quantity"),
 	rule("!has(self.hard) || self.hard.all(r, v, !(r in "+quoted(counted...)+" || (!"+native("r")+" && !r.startsWith('requests.'))) || !"+
-		computable("v")+" || ("+float("v")+" < 9.0e15 && "+float("v")+" == double(int("+float("v")+"))))", // Beyond, milli overflow.
-		"hard must hold whole numbers of what is counted"),
+		computable("v")+" || ("+float("v")+" < 9.0e15 && "+float("v")+" == double(int("+float("v")+"))))", // Beyond, Kubernetes' milli overflow.
+		"hard must hold whole numbers of what is counted, below 9e15"),
 	rule("!has(self.hard) || !("+scopedByPods()+") || self.hard.all(r, r in "+quoted(slices.Concat([]string{"pods", "count/pods"}, compute)...)+
 		" || (r.startsWith('requests.') && r.contains('/')))",
 		"hard must hold, within a scope of pods, nothing but pods, cpu, memory and their requests and limits: Kubernetes counts no other there"),

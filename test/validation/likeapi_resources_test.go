@@ -107,7 +107,7 @@ var _ = DescribeTable("A ResourceQuota is refused as Kubernetes refuses it:", Ex
 		in: `quotas: [{name: a, spec: {hard: {%s}}}]`, path: "spec.quotas[0].spec", reason: "hard must hold whole numbers of what is counted",
 		refused: []string{
 			"pods: 500m", `pods: "1.5"`, "services: 1500m", "configmaps: 2500m", "secrets: 1m", "count/deployments.apps: 1500m", "count/pods: 1100m", "services.nodeports: 1u",
-			"gold.storageclass.storage.k8s.io/requests.storage: 100m",
+			"gold.storageclass.storage.k8s.io/requests.storage: 100m", "gold.storageclass.storage.k8s.io/requests.storage: 10Pi",
 		},
 		accepted: []string{"pods: 1k", `pods: "1e1"`, "pods: 2000m", `pods: "2.0"`, "cpu: 500m", "requests.example.com/gpu: 500m", "memory: 100m"},
 	}),
