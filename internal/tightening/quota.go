@@ -42,6 +42,7 @@ func Uncounted(hard, before, used corev1.ResourceList) corev1.ResourceList {
 // QuotaCheck counts what pods use of a quota that is not in place yet, so that Kubernetes has not counted it.
 type QuotaCheck struct {
 	hard, used corev1.ResourceList
+	mustBeSaid []corev1.ResourceName
 	limits     *LimitCheck
 	now        time.Time
 	// silent are the pods that do not say how much they need, with the LimitRanges that are to be in place, and with those in place.
@@ -51,7 +52,7 @@ type QuotaCheck struct {
 // NewQuotaCheck is a check of a quota without scopes, at a time. The LimitRanges that the other check holds pods against give defaults;
 // where it finds pods that the new one would refuse, the one in place does.
 func NewQuotaCheck(hard corev1.ResourceList, limits *LimitCheck, now time.Time) *QuotaCheck {
-	return &QuotaCheck{hard: hard, used: corev1.ResourceList{}, limits: limits, now: now}
+	return &QuotaCheck{hard: hard, used: corev1.ResourceList{}, mustBeSaid: mustBeSaid(hard), limits: limits, now: now}
 }
 
 // Add counts one pod. A quota for a resource refuses pods that do not say how much of it they need.
@@ -63,7 +64,7 @@ func (c *QuotaCheck) Add(pod *corev1.Pod) {
 			c.used[name] = sum
 		}
 	}
-	if !madeAnew(pod) {
+	if len(c.mustBeSaid) == 0 || !madeAnew(pod) {
 		return
 	}
 	for _, manifest := range manifests(pod, c.limits.known) {
@@ -78,24 +79,38 @@ func addSilent(silent *Refused, pod string, of corev1.ResourceName) {
 	}
 }
 
-// unsaid is a resource of the quota of which a container of the pod does not say how much it needs. None must for any other than these,
-// nor in a pod that sets resources for all of its containers together.
+// mustBeSaid are the resources of a quota of which each container must say how much it needs, in order. Kubernetes wants it of cpu and
+// memory only.
+func mustBeSaid(hard corev1.ResourceList) []corev1.ResourceName {
+	return slices.DeleteFunc(sortedNames(hard), func(name corev1.ResourceName) bool {
+		of, _ := countedOf(name)
+		return of != corev1.ResourceCPU && of != corev1.ResourceMemory
+	})
+}
+
+// countedOf is the resource of which a quota's name counts the requests or the limits.
+func countedOf(name corev1.ResourceName) (of corev1.ResourceName, limits bool) {
+	rest, limits := strings.CutPrefix(string(name), limitsPrefix)
+	if !limits {
+		rest = strings.TrimPrefix(rest, corev1.DefaultResourceRequestsPrefix)
+	}
+	return corev1.ResourceName(rest), limits
+}
+
+// unsaid is a resource of the quota of which a container of the pod does not say how much it needs. None must in a pod that sets
+// resources for all of its containers together.
 func (c *QuotaCheck) unsaid(pod *corev1.Pod) corev1.ResourceName {
 	if resource.IsPodLevelResourcesSet(pod) {
 		return ""
 	}
-	for _, name := range sortedNames(c.hard) {
-		of, isLimit := strings.CutPrefix(string(name), limitsPrefix)
-		of = strings.TrimPrefix(of, corev1.DefaultResourceRequestsPrefix)
-		if of != string(corev1.ResourceCPU) && of != string(corev1.ResourceMemory) {
-			continue
-		}
+	for _, name := range c.mustBeSaid {
+		of, limits := countedOf(name)
 		for _, container := range slices.Concat(pod.Spec.Containers, pod.Spec.InitContainers) {
 			list := container.Resources.Requests
-			if isLimit {
+			if limits {
 				list = container.Resources.Limits
 			}
-			if _, set := list[corev1.ResourceName(of)]; !set {
+			if _, set := list[of]; !set {
 				return name
 			}
 		}
