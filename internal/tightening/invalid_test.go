@@ -1,6 +1,7 @@
 package tightening
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -113,6 +114,21 @@ func TestLimitCheckKnowsWhatIsInvalid(t *testing.T) {
 				t.Errorf("want %q, got %q", tt.says, refused.Message())
 			}
 		})
+	}
+}
+
+func TestOrders(t *testing.T) {
+	for n, want := range []int{0, 1, 2, 6, 8} { // Up to three, all there are.
+		l, seen := limitRanges{}, map[string]bool{}
+		for i := range n {
+			l = append(l, []corev1.LimitRangeItem{{Type: corev1.LimitType(fmt.Sprint(i))}})
+		}
+		for _, order := range l.orders() {
+			seen[fmt.Sprint(order)] = true
+		}
+		if len(l.orders()) != want || len(seen) != want {
+			t.Errorf("of %d: want %d, got %d, of which %d differ", n, want, len(l.orders()), len(seen))
+		}
 	}
 }
 

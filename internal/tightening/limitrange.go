@@ -20,6 +20,8 @@ var _, _ PodCheck = (*LimitCheck)(nil), (*QuotaCheck)(nil)
 type LimitCheck struct {
 	refused       Refused
 	after, before limitRanges
+	// afterOrders and beforeOrders are the same orders of the LimitRanges, with the new one and with the one in place.
+	afterOrders, beforeOrders []limitRanges
 	// known are the LimitRanges of which a pod may have defaults.
 	known limitRanges
 }
@@ -28,7 +30,9 @@ type LimitCheck struct {
 // LimitRange in the namespace: they give defaults, too, and API validation judges a pod by all that it is given.
 func NewLimitCheck(items, before []corev1.LimitRangeItem, others ...[]corev1.LimitRangeItem) *LimitCheck {
 	with := func(items []corev1.LimitRangeItem) limitRanges { return append(limitRanges{items}, others...) }
-	return &LimitCheck{after: with(items), before: with(before), known: append(with(before), items)}
+	c := &LimitCheck{after: with(items), before: with(before), known: append(with(before), items)}
+	c.afterOrders, c.beforeOrders = c.after.orders(), c.before.orders()
+	return c
 }
 
 // Add holds one pod against it: it would be refused if it were made anew, and would not have been before.
@@ -37,9 +41,9 @@ func (c *LimitCheck) Add(pod *corev1.Pod) {
 		return
 	}
 	for _, manifest := range manifests(pod, c.known) {
-		for i, order := range c.after.orders() {
-			before := c.before.orders()[i].violations(manifest)
-			for _, v := range order.violations(manifest) {
+		for i, after := range c.afterOrders {
+			before := c.beforeOrders[i].violations(manifest)
+			for _, v := range after.violations(manifest) {
 				if !slices.ContainsFunc(before, func(b violation) bool { return b.what == v.what }) {
 					c.refused.AddPod(pod.Name, v.text)
 					return
@@ -86,14 +90,18 @@ type violation struct{ what, text string }
 type limitRanges [][]corev1.LimitRangeItem
 
 // orders are the orders in which the API server may take the LimitRanges: it keeps to none, and of two defaults for one resource
-// the first that a container is given holds.
+// the first that a container is given holds. Of more than three, each is the first in two orders.
 func (l limitRanges) orders() []limitRanges {
-	if len(l) < 2 {
-		return []limitRanges{l}
+	var orders []limitRanges
+	for i := range l {
+		order := slices.Concat(l[i:], l[:i])
+		if orders = append(orders, order); len(l) > 2 {
+			backwards := slices.Clone(order)
+			slices.Reverse(backwards)
+			orders = append(orders, backwards)
+		}
 	}
-	backwards := slices.Clone(l)
-	slices.Reverse(backwards)
-	return []limitRanges{l, backwards}
+	return orders
 }
 
 // violations are the rules for which the API server would refuse a pod of this manifest: it does not keep a bound, or what it is given
