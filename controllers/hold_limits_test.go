@@ -61,7 +61,7 @@ func TestLimitCheckKnowsWhatGivesDefaults(t *testing.T) {
 				candidates = append(candidates, w)
 			}
 			check := p.limitCheck(tt.found, tt.want, candidates)
-			web := needing("web", "")
+			web := needing("")
 			web.Spec.Containers[0].Resources.Requests = amounts("cpu", "1")
 			check.Add(&web)
 			if diff := cmp.Diff(tt.says, check.Result().Message()); diff != "" {

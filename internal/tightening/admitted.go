@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/component-helpers/resource"
 )
 
@@ -48,26 +49,36 @@ func completePod(pod *corev1.Pod) {
 	maps.Copy(r.Limits, pod.Spec.Resources.Limits)
 	requests := resource.AggregateContainerRequests(pod, resource.PodResourcesOptions{})
 	limits := resource.AggregateContainerLimits(pod, resource.PodResourcesOptions{})
-	for name, sum := range limits { // 1. The limits of huge pages are the sum, since they cannot be overcommitted.
-		if _, requested := r.Requests[name]; isHugePages(name) && !requested {
-			addMissing(r.Limits, corev1.ResourceList{name: sum})
-		}
-	}
-	for name, sum := range requests { // 2. A request is the sum, else the limit.
-		if resource.IsSupportedPodLevelResource(name) && !isHugePages(name) {
-			addMissing(r.Requests, corev1.ResourceList{name: sum})
-		}
-	}
+
+	// 1. The limits of huge pages are the sum, since they cannot be overcommitted.
+	addMissing(r.Limits, only(limits, func(name corev1.ResourceName) bool {
+		_, requested := r.Requests[name]
+		return isHugePages(name) && !requested
+	}))
+	// 2. A request is the sum, else the limit.
+	addMissing(r.Requests, only(requests, func(name corev1.ResourceName) bool {
+		return resource.IsSupportedPodLevelResource(name) && !isHugePages(name)
+	}))
 	addMissing(r.Requests, r.Limits)
-	for name, request := range r.Requests { // 3. A limit is the sum, if each container has one, and at least the request.
-		if sum, set := limits[name]; set && resource.IsSupportedPodLevelResource(name) && allLimit(pod, name) {
-			if request.Cmp(sum) > 0 {
-				sum = request
-			}
-			addMissing(r.Limits, corev1.ResourceList{name: sum})
+	// 3. A limit is the sum, if each container has one, and at least the request.
+	sums := only(limits, func(name corev1.ResourceName) bool {
+		_, requested := r.Requests[name]
+		return requested && resource.IsSupportedPodLevelResource(name) && allLimit(pod, name)
+	})
+	for name, sum := range sums {
+		if request := r.Requests[name]; request.Cmp(sum) > 0 {
+			sums[name] = request
 		}
 	}
+	addMissing(r.Limits, sums)
 	pod.Spec.Resources = &r
+}
+
+// only is the part of a list whose names are wanted.
+func only(list corev1.ResourceList, wanted func(corev1.ResourceName) bool) corev1.ResourceList {
+	part := maps.Clone(list)
+	maps.DeleteFunc(part, func(name corev1.ResourceName, _ resourcev1.Quantity) bool { return !wanted(name) })
+	return part
 }
 
 // allLimit reports whether each container of a pod has a limit for the resource.

@@ -39,21 +39,26 @@ func (v *validity) check(who string, r corev1.ResourceRequirements) {
 		v.checkValue(who, "limit", name, r.Limits[name])
 	}
 	for _, name := range sortedNames(r.Requests) {
-		request := r.Requests[name]
-		v.checkValue(who, "request", name, request)
-		switch limit, limited := r.Limits[name]; {
-		case !limited && !mayBeOvercommitted(name):
-			v.add("limit", who, name, "requests %s of %s, and would have no limit, which it must have", request.String(), name)
-		case limited && request.Cmp(limit) > 0:
-			v.add("limit", who, name, "requests %s of %s, which is more than the limit of %s that it would have",
-				request.String(), name, limit.String())
-		case limited && request.Cmp(limit) != 0 && !mayBeOvercommitted(name):
-			v.add("limit", who, name, "requests %s of %s, which must be as much as the limit of %s that it would have",
-				request.String(), name, limit.String())
-		}
+		v.checkValue(who, "request", name, r.Requests[name])
+		v.checkRequest(who, name, r)
 	}
 	if hasHugePages(r) && !setsAny(r, corev1.ResourceCPU) && !setsAny(r, corev1.ResourceMemory) {
 		v.add("hugepages", who, "", "would have huge pages without cpu or memory")
+	}
+}
+
+// checkRequest holds a request against the limit.
+func (v *validity) checkRequest(who string, name corev1.ResourceName, r corev1.ResourceRequirements) {
+	request := r.Requests[name]
+	switch limit, limited := r.Limits[name]; {
+	case !limited && !mayBeOvercommitted(name):
+		v.add("limit", who, name, "requests %s of %s, and would have no limit, which it must have", request.String(), name)
+	case limited && request.Cmp(limit) > 0:
+		v.add("limit", who, name, "requests %s of %s, which is more than the limit of %s that it would have",
+			request.String(), name, limit.String())
+	case limited && request.Cmp(limit) != 0 && !mayBeOvercommitted(name):
+		v.add("limit", who, name, "requests %s of %s, which must be as much as the limit of %s that it would have",
+			request.String(), name, limit.String())
 	}
 }
 
