@@ -72,6 +72,7 @@ func TestAsKubernetesDoes(t *testing.T) {
 		}
 	}
 	t.Run("what pods use", s.testUsage)
+	t.Run("pods that should be gone", s.testGrace)
 	t.Run("pods that are made anew", s.testMadeAnew)
 }
 

@@ -201,6 +201,41 @@ func (s *suite) compareUsage(t *rapid.T, namespace string) {
 	}
 }
 
+// testGrace has pods counted again and again while their grace periods pass. A count is what tightening counts right before or after.
+func (s *suite) testGrace(t *testing.T) {
+	namespace := s.namespace(t)
+	manifest := &corev1.Pod{Spec: corev1.PodSpec{ServiceAccountName: "run", NodeName: "lost", Containers: []corev1.Container{{Name: "app", Image: "app:1"}}}}
+	manifest.Finalizers = []string{"example.com/stays"}
+	for i := range 6 {
+		s.live(t, namespace, fmt.Sprint("pod-", i), &life{
+			manifest: manifest, status: corev1.PodStatus{Phase: corev1.PodRunning}, deleted: new(int64(i/2 + 1)),
+		})
+	}
+	quota := s.quota(t, namespace, wide(counted))
+	var pods corev1.PodList
+	if err := s.admin.List(s.ctx, &pods, client.InNamespace(namespace)); err != nil {
+		t.Fatal(err)
+	}
+	settled, charged := false, map[int64]int{}
+	err := wait.PollUntilContextTimeout(s.ctx, 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+		before := sumOf(pods.Items, time.Now())
+		if err := s.recount(ctx, quota); err != nil {
+			return false, err
+		}
+		after := sumOf(pods.Items, time.Now())
+		most, least, got := before["pods"], after["pods"], quota.Status.Used["pods"]
+		agrees := got.Cmp(most) <= 0 && got.Cmp(least) >= 0
+		if settled = settled || agrees; !agrees && settled { // At first not all pods may have been seen.
+			return false, fmt.Errorf("kube-controller-manager counts %s pods, tightening %s before and %s after", &got, &most, &least)
+		}
+		charged[got.Value()]++
+		return got.IsZero() && settled, nil
+	})
+	if err != nil || charged[6] == 0 || charged[2] == 0 {
+		t.Errorf("%v; how often so many pods were charged: %v", err, charged)
+	}
+}
+
 // recount changes a quota and waits until it is counted anew.
 func (s *suite) recount(ctx context.Context, quota *corev1.ResourceQuota) error {
 	most := quota.Spec.Hard["pods"]
