@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -119,21 +120,24 @@ func tightens(want, before baseline.Object) bool {
 func (r *NamespaceReconciler) findRefused(ctx context.Context, p *pass, desired []baseline.Object, candidates []*waiting) error {
 	var failures []error
 	var checks []podCheck
+	limitsOf := sync.OnceValues(func() (*tightening.LimitCheck, error) { return r.limitCheck(ctx, p, desired, candidates) })
 	for _, w := range candidates {
 		var err error
+		var limits *tightening.LimitCheck
 		switch want := w.Want.(type) {
 		case *corev1.Namespace:
 			w.refused, err = r.refusedByLevel(ctx, p, want)
 		case *corev1.LimitRange:
-			var before []corev1.LimitRangeItem
-			if limits, ok := w.before.(*corev1.LimitRange); ok {
-				before = limits.Spec.Limits
+			if limits, err = limitsOf(); err == nil {
+				checks = append(checks, podCheck{w, limits})
 			}
-			checks = append(checks, podCheck{w, tightening.NewLimitCheck(want.Spec.Limits, before)})
 		case *corev1.ResourceQuota:
 			var uncounted corev1.ResourceList
-			if uncounted, err = r.refusedByQuota(ctx, w, want); len(uncounted) > 0 && !scoped(want) {
-				checks = append(checks, podCheck{w, tightening.NewQuotaCheck(uncounted, limitRangeOf(desired))})
+			if uncounted, err = r.refusedByQuota(ctx, w, want); len(uncounted) == 0 || scoped(want) {
+				break
+			}
+			if limits, err = limitsOf(); err == nil {
+				checks = append(checks, podCheck{w, tightening.NewQuotaCheck(uncounted, limits, r.Clock.Now())})
 			}
 		}
 		if err != nil {
@@ -185,15 +189,6 @@ func scoped(quota *corev1.ResourceQuota) bool {
 
 func sameScopes(a, b *corev1.ResourceQuota) bool {
 	return equality.Semantic.DeepEqual(a.Spec.Scopes, b.Spec.Scopes) && equality.Semantic.DeepEqual(a.Spec.ScopeSelector, b.Spec.ScopeSelector)
-}
-
-func limitRangeOf(objects []baseline.Object) *corev1.LimitRange {
-	for _, o := range objects {
-		if limits, ok := o.(*corev1.LimitRange); ok {
-			return limits
-		}
-	}
-	return nil
 }
 
 // refusedByLevel asks the API server, by a dry run, which pods the enforced level of the wanted labels would refuse.

@@ -39,14 +39,20 @@ func amounts(pairs ...string) corev1.ResourceList {
 // inhabited is a namespace as the API server tells of it.
 type inhabited struct {
 	client.Reader
-	pods  []corev1.Pod
-	quota *corev1.ResourceQuota // nil if there is none
-	err   error
-	asked int
+	pods      []corev1.Pod
+	limits    []corev1.LimitRange
+	quota     *corev1.ResourceQuota // nil if there is none
+	err       error
+	limitsErr error
+	asked     int
 }
 
 func (n *inhabited) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
 	n.asked++
+	if limits, ok := list.(*corev1.LimitRangeList); ok {
+		limits.Items = n.limits
+		return n.limitsErr
+	}
 	list.(*corev1.PodList).Items = n.pods
 	return n.err
 }
@@ -68,12 +74,28 @@ func using(used corev1.ResourceList) *corev1.ResourceQuota {
 	return quota
 }
 
-func needing(name, cpu string) corev1.Pod {
-	pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name}}
+// needing is the pod web, which needs so much cpu; it does not say how much, if that is empty.
+func needing(cpu string) corev1.Pod {
+	pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}}
 	pod.Spec.Containers = []corev1.Container{{Name: "app"}}
 	if cpu != "" {
 		pod.Spec.Containers[0].Resources = corev1.ResourceRequirements{Requests: amounts("cpu", cpu), Limits: amounts("cpu", cpu)}
 	}
+	return pod
+}
+
+// giving is a LimitRange that gives each container a limit, and a request of as much.
+func giving(name, cpu string) corev1.LimitRange {
+	return corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name}, Spec: corev1.LimitRangeSpec{
+		Limits: []corev1.LimitRangeItem{{
+			Type: corev1.LimitTypeContainer, Default: amounts("cpu", cpu), DefaultRequest: amounts("cpu", cpu),
+		}},
+	}}
+}
+
+// lostSince is a pod that should have been gone at a time, with a grace period of a second.
+func lostSince(at time.Time, pod corev1.Pod) corev1.Pod {
+	pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds = &metav1.Time{Time: at}, new(int64(1))
 	return pod
 }
 
@@ -100,7 +122,7 @@ func TestWhatSomebodyLoosenedNeverWaits(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			for _, d := range drifts {
 				p := safely(func(r *v1alpha1.NamespacePosture) { kept(d.Want)(r); change(r) })
-				live := &inhabited{err: errors.New("no route"), pods: []corev1.Pod{needing("web", "32")}}
+				live := &inhabited{err: errors.New("no route"), pods: []corev1.Pod{needing("32")}}
 				remaining, err := (&NamespaceReconciler{Live: live}).hold(t.Context(), p, []baseline.Object{d.Want}, []drift.Drift{d})
 				if err != nil || live.asked > 0 {
 					t.Errorf("%s: the API server was asked %d times: %v", d.Object.Kind, live.asked, err)
@@ -130,7 +152,7 @@ func TestMemoryThatWasTakenAway(t *testing.T) {
 }
 
 func TestQuotaIsHeldAgainstWhatIsCountedAndElseAgainstPods(t *testing.T) {
-	web := []corev1.Pod{needing("web", "2")}
+	web := []corev1.Pod{needing("2")}
 	for sentence, tt := range map[string]struct {
 		want, before *corev1.ResourceQuota
 		live         inhabited
@@ -155,7 +177,7 @@ func TestQuotaIsHeldAgainstWhatIsCountedAndElseAgainstPods(t *testing.T) {
 		},
 		"a pod that does not say how much it needs of it": {
 			want: quotaOf(amounts("limits.cpu", "1")), before: quotaOf(amounts("pods", "9")),
-			live: inhabited{quota: using(amounts("pods", "1")), pods: []corev1.Pod{needing("web", "")}},
+			live: inhabited{quota: using(amounts("pods", "1")), pods: []corev1.Pod{needing("")}},
 			says: "pod web: does not say how much it needs of limits.cpu",
 		},
 		"somebody deleted the one in place": {
@@ -181,6 +203,20 @@ func TestQuotaIsHeldAgainstWhatIsCountedAndElseAgainstPods(t *testing.T) {
 			want: quotaOf(amounts("pods", "1")), live: inhabited{err: errors.New("no route")},
 			says: "what it would refuse cannot be told: listing the pods of namespace shop: no route", fails: true,
 		},
+		"the LimitRanges cannot be listed": {
+			want: quotaOf(amounts("pods", "1")), live: inhabited{limitsErr: errors.New("no route")},
+			says: "what it would refuse cannot be told: listing the LimitRanges of namespace shop: no route", fails: true,
+		},
+		"a LimitRange of somebody else says how much a pod needs": {
+			want: quotaOf(amounts("limits.cpu", "1")), live: inhabited{pods: []corev1.Pod{needing("")}, limits: []corev1.LimitRange{giving("theirs", "100m")}},
+		},
+		"a pod that should have been gone is not counted": {
+			want: quotaOf(amounts("cpu", "1")), live: inhabited{pods: []corev1.Pod{lostSince(noon.Add(-2*time.Second), needing("2"))}},
+		},
+		"until its grace period is over once more": {
+			want: quotaOf(amounts("cpu", "1")), live: inhabited{pods: []corev1.Pod{lostSince(noon.Add(-time.Second), needing("2"))}},
+			says: "2 of cpu are used, which will be at most 1",
+		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			p := safely(func(r *v1alpha1.NamespacePosture) { r.ProfileGeneration-- })
@@ -189,7 +225,8 @@ func TestQuotaIsHeldAgainstWhatIsCountedAndElseAgainstPods(t *testing.T) {
 				kept(tt.before)(p.previous)
 				d = modified(tt.want, tt.before)
 			}
-			_, err := (&NamespaceReconciler{Live: &tt.live}).hold(t.Context(), p, []baseline.Object{tt.want}, []drift.Drift{d})
+			r := &NamespaceReconciler{Live: &tt.live, Clock: clocktesting.NewFakePassiveClock(noon)}
+			_, err := r.hold(t.Context(), p, []baseline.Object{tt.want}, []drift.Drift{d})
 			if (err != nil) != tt.fails {
 				t.Errorf("error: %v", err)
 			}

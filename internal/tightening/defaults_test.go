@@ -7,7 +7,47 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
+
+// sent is a pod of which managedFields say that somebody sent these fields, each of container or init container, limits or requests,
+// and resource. The rest of its resources was given to it.
+func sent(fields ...string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		set := fieldpath.NewSet()
+		for list, containers := range map[string][]corev1.Container{"containers": p.Spec.Containers, "initContainers": p.Spec.InitContainers} {
+			for _, c := range containers {
+				set.Insert(fieldpath.MakePathOrDie("spec", list, fieldpath.KeyByFields("name", c.Name), "name"))
+			}
+		}
+		for _, field := range fields {
+			path := strings.Fields(field)
+			set.Insert(fieldpath.MakePathOrDie("spec", path[0], fieldpath.KeyByFields("name", path[1]), "resources", path[2], path[3]))
+		}
+		p.ManagedFields = append(p.ManagedFields, managed(set))
+	}
+}
+
+// sentForAll is a pod of which managedFields say that somebody sent these resources of the whole pod.
+func sentForAll(fields ...string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		set := fieldpath.NewSet()
+		for _, field := range fields {
+			path := strings.Fields(field)
+			set.Insert(fieldpath.MakePathOrDie("spec", "resources", path[0], path[1]))
+		}
+		p.ManagedFields = append(p.ManagedFields, managed(set))
+	}
+}
+
+func managed(set *fieldpath.Set) metav1.ManagedFieldsEntry {
+	data, err := set.ToJSON()
+	if err != nil {
+		panic(err) // It is one of those above.
+	}
+	return metav1.ManagedFieldsEntry{Manager: "kubectl", FieldsV1: metav1.NewFieldsV1(string(data))}
+}
 
 // noted is a pod on which LimitRanger noted which defaults it gave.
 func noted(note string) func(*corev1.Pod) {
@@ -35,7 +75,7 @@ func bounded(cpu string) []corev1.LimitRangeItem {
 
 func TestLimitCheckGivesDefaults(t *testing.T) {
 	const given = "cpu request for container app; cpu limit for container app"
-	two := list("cpu", "2")
+	one, two := list("cpu", "1"), list("cpu", "2")
 	for sentence, tt := range map[string]struct {
 		items, before []corev1.LimitRangeItem
 		pod           *corev1.Pod
@@ -60,30 +100,63 @@ func TestLimitCheckGivesDefaults(t *testing.T) {
 			items: whole(corev1.LimitRangeItem{Max: list("cpu", "1")}), pod: sized(nil, nil, forAll(nil, two)), says: "the pod has a limit of 2",
 		},
 		"a pod that has its limit from the default in place would have the new one": {
-			items: bounded("1"), before: bounded("2"), pod: sized(two, two, noted(given)),
+			items: bounded("1"), before: bounded("2"), pod: sized(two, two, sent()),
 		},
 		"so it would in an init container": {
-			items: bounded("1"), before: bounded("2"),
-			pod: sized(list("cpu", "1"), list("cpu", "1"), withInit(two, two), noted("cpu request for init container init; cpu limit for init container init")),
+			items: bounded("1"), before: bounded("2"), pod: sized(one, one, withInit(two, two), sent("containers app limits cpu")),
 		},
 		"of several resources": {
-			items: bounded("1"), before: bounded("2"),
-			pod: sized(two, two, noted("cpu, memory request for container app; cpu, memory limit for container app")),
+			items: append(bounded("1"), whole(corev1.LimitRangeItem{Max: list("memory", "1Gi")})...), before: bounded("2"),
+			pod: sized(list("cpu", "2", "memory", "1Gi"), list("cpu", "2", "memory", "1Gi"), sent("containers app limits memory")),
 		},
 		"who asked for as much is refused": {
-			items: bounded("1"), before: bounded("2"), pod: sized(two, two), says: "has a limit of 2 for cpu, which is at most 1",
+			items: bounded("1"), before: bounded("2"), pod: sized(two, two, sent("containers app limits cpu")),
+			says: "has a limit of 2 for cpu, which is at most 1",
 		},
 		"what was given to another container was not asked for there": {
-			items: bounded("1"), before: bounded("2"), pod: sized(two, two, noted("cpu limit for container other")), says: "has a limit of 2",
+			items: bounded("1"), before: bounded("2"), pod: sized(two, two, withInit(two, two), sent("containers app limits cpu")),
+			says: "container app has a limit of 2",
 		},
-		"nor was another resource": {
-			items: bounded("1"), before: bounded("2"), pod: sized(two, two, noted("memory limit for container app")), says: "has a limit of 2",
+		"the annotation of LimitRanger says nothing against what was asked for": {
+			items: bounded("1"), before: bounded("2"), pod: sized(two, two, noted(given), sent("containers app limits cpu")),
+			says: "has a limit of 2",
+		},
+		"and its absence nothing against what was given": {
+			items: bounded("1"), before: bounded("2"), pod: sized(two, two, noted("memory limit for container app"), sent()),
+		},
+		"where nobody has noted what was asked for, it may have been": {
+			items: bounded("1"), before: bounded("2"), pod: sized(two, two, noted(given)), says: "has a limit of 2",
+		},
+		"or may have been given, which is refused, too": {
+			items:  container(corev1.LimitRangeItem{DefaultRequest: list("cpu", "3"), Default: list("cpu", "3"), Max: list("cpu", "2")}),
+			before: bounded("2"), pod: sized(two, two), says: "has a limit of 3",
+		},
+		"and so in a container that a webhook has added": {
+			items: bounded("1"), before: bounded("2"),
+			pod: sized(one, one, sent("containers app limits cpu"), withInit(two, two)), says: "container init has a limit of 2",
 		},
 		"what somebody else gave is not ours to take back": {
-			items: bounded("1"), before: bounded("4"), pod: sized(two, two, noted(given)), says: "has a limit of 2",
+			items: bounded("1"), before: bounded("4"), pod: sized(two, two, sent()), says: "has a limit of 2",
 		},
-		"a note that nobody can read says nothing": {
-			items: bounded("1"), before: bounded("2"), pod: sized(two, two, noted("; limit for ;")), says: "has a limit of 2",
+		"what cannot be read notes nothing": {
+			items: bounded("1"), before: bounded("2"), says: "has a limit of 2", pod: sized(two, two, func(p *corev1.Pod) {
+				p.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "a"}, {Manager: "b", FieldsV1: metav1.NewFieldsV1("[")}}
+			}),
+		},
+		"a request that was given is given anew": {
+			items: container(corev1.LimitRangeItem{DefaultRequest: list("cpu", "100m"), Default: list("cpu", "500m")}), before: bounded("2"),
+			pod: sized(two, two, sent()),
+		},
+		"what the API server has worked out for a whole pod it works out anew": {
+			items:  container(corev1.LimitRangeItem{DefaultRequest: list("cpu", "1"), Default: list("cpu", "1")}),
+			before: container(corev1.LimitRangeItem{DefaultRequest: list("cpu", "100m")}),
+			pod:    sized(list("cpu", "100m"), nil, forAll(list("cpu", "100m"), two), sent(), sentForAll("limits cpu")),
+		},
+		"what was set for a whole pod stays": {
+			items:  container(corev1.LimitRangeItem{DefaultRequest: list("cpu", "1"), Default: list("cpu", "1")}),
+			before: container(corev1.LimitRangeItem{DefaultRequest: list("cpu", "100m")}),
+			pod:    sized(list("cpu", "100m"), nil, forAll(list("cpu", "100m"), two), sent(), sentForAll("limits cpu", "requests cpu")),
+			says:   "the pod requests 100m of cpu, which is less than the 1 that its containers would request",
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -142,11 +215,12 @@ func TestQuotaCheckAsKubernetesDoes(t *testing.T) {
 		"and no pods":                                 {list("pods", "0"), sized(nil, nil, finished), ""},
 		"overhead counts":                             {list("cpu", "1"), sized(one, nil, func(p *corev1.Pod) { p.Spec.Overhead = list("cpu", "1m") }), "1001m of cpu are used"},
 		"what is set to nothing is said all the same": {list("requests.cpu", "0"), sized(list("cpu", "0"), nil), ""},
-		"GPUs are not counted":                        {list("requests.nvidia.com/gpu", "0"), sized(list("nvidia.com/gpu", "1"), nil), ""},
+		"GPUs are counted":                            {list("requests.nvidia.com/gpu", "0"), sized(list("nvidia.com/gpu", "1"), nil), "1 of requests.nvidia.com/gpu are used"},
+		"huge pages are counted":                      {list("hugepages-2Mi", "0"), sized(list("hugepages-2Mi", "2Mi"), nil), "2Mi of hugepages-2Mi are used"},
 		"as much as there is":                         {list("cpu", "1", "pods", "1"), sized(one, nil), ""},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			check := NewQuotaCheck(tt.hard, nil)
+			check := NewQuotaCheck(tt.hard, NewLimitCheck(nil, nil), noon)
 			check.Add(tt.pod)
 			refused := check.Result()
 			if refused.Empty() != (tt.says == "") || !strings.Contains(refused.Message(), tt.says) {

@@ -3,6 +3,7 @@ package tightening
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -37,6 +38,9 @@ func sized(requests, limits corev1.ResourceList, changes ...func(*corev1.Pod)) *
 		}
 	})
 }
+
+// noon is when quotas are held against pods.
+var noon = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 
 func finished(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }
 
@@ -111,12 +115,10 @@ func TestRefusedByQuota(t *testing.T) {
 }
 
 func TestQuotaCheck(t *testing.T) {
-	defaults := &corev1.LimitRange{Spec: corev1.LimitRangeSpec{Limits: container(corev1.LimitRangeItem{
-		DefaultRequest: list("cpu", "100m"), Default: list("memory", "1Gi"),
-	})}}
+	defaults := container(corev1.LimitRangeItem{DefaultRequest: list("cpu", "100m"), Default: list("memory", "1Gi")})
 	for sentence, tt := range map[string]struct {
 		hard   corev1.ResourceList
-		limits *corev1.LimitRange
+		limits []corev1.LimitRangeItem
 		pods   []*corev1.Pod
 		says   []string // nothing if nothing is refused
 		silent int64
@@ -135,7 +137,7 @@ func TestQuotaCheck(t *testing.T) {
 		"what is not of pods is not known, so no bar": {hard: list("services", "0", "count/secrets", "0"), pods: []*corev1.Pod{sized(nil, nil)}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			check := NewQuotaCheck(tt.hard, tt.limits)
+			check := NewQuotaCheck(tt.hard, NewLimitCheck(tt.limits, nil), noon)
 			for _, p := range tt.pods {
 				check.Add(p)
 			}

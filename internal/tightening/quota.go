@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	resourcev1 "k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/component-helpers/resource"
 )
 
@@ -42,91 +42,90 @@ func Uncounted(hard, before, used corev1.ResourceList) corev1.ResourceList {
 // QuotaCheck counts what pods use of a quota that is not in place yet, so that Kubernetes has not counted it.
 type QuotaCheck struct {
 	hard, used corev1.ResourceList
-	silent     Refused // pods that do not say how much they need
-	// defaults are the requests and limits that a LimitRange will give to containers that have none.
-	requests, limits corev1.ResourceList
+	mustBeSaid []corev1.ResourceName
+	limits     *LimitCheck
+	now        time.Time
+	// silent are the pods that do not say how much they need, with the LimitRanges that are to be in place, and with those in place.
+	silent, silentBefore Refused
 }
 
-// NewQuotaCheck is a check of a quota without scopes. The LimitRange, if there is one, gives defaults.
-func NewQuotaCheck(hard corev1.ResourceList, limits *corev1.LimitRange) *QuotaCheck {
-	c := &QuotaCheck{hard: hard, used: corev1.ResourceList{}, requests: corev1.ResourceList{}, limits: corev1.ResourceList{}}
-	if limits == nil {
-		return c
-	}
-	for _, item := range limits.Spec.Limits {
-		if item.Type == corev1.LimitTypeContainer {
-			addMissing(c.requests, item.DefaultRequest)
-			addMissing(c.limits, item.Default)
+// NewQuotaCheck is a check of a quota without scopes, at a time. The LimitRanges that the other check holds pods against give defaults;
+// where it finds pods that the new one would refuse, the one in place does.
+func NewQuotaCheck(hard corev1.ResourceList, limits *LimitCheck, now time.Time) *QuotaCheck {
+	return &QuotaCheck{hard: hard, used: corev1.ResourceList{}, mustBeSaid: mustBeSaid(hard), limits: limits, now: now}
+}
+
+// Add counts one pod. A quota for a resource refuses pods that do not say how much of it they need.
+func (c *QuotaCheck) Add(pod *corev1.Pod) {
+	for name, quantity := range Usage(pod, c.now) {
+		if _, bounded := c.hard[name]; bounded {
+			sum := c.used[name]
+			sum.Add(quantity)
+			c.used[name] = sum
 		}
 	}
-	return c
-}
-
-// Add counts one pod. A quota for a resource refuses pods that do not say how much of it they need. Pods that have ended use nothing,
-// but are objects still.
-func (c *QuotaCheck) Add(pod *corev1.Pod) {
-	if _, bounded := c.hard[countPods]; bounded {
-		c.count(countPods, resourcev1.MustParse("1"))
-	}
-	if ended(pod) {
+	if len(c.mustBeSaid) == 0 || !madeAnew(pod) {
 		return
 	}
-	requests := resource.PodRequests(pod, resource.PodResourcesOptions{})
-	limits := resource.PodLimits(pod, resource.PodResourcesOptions{})
-	silent := ""
-	for _, name := range sortedNames(c.hard) {
-		list, defaults, of := requests, c.requests, corev1.ResourceName(strings.TrimPrefix(string(name), corev1.DefaultResourceRequestsPrefix))
-		if rest, ofLimits := strings.CutPrefix(string(name), limitsPrefix); ofLimits {
-			list, defaults, of = limits, c.limits, corev1.ResourceName(rest)
-		}
-		switch of {
-		case corev1.ResourcePods:
-			c.count(name, resourcev1.MustParse("1"))
-		case corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage:
-			c.count(name, list[of])
-			if _, defaulted := defaults[of]; !defaulted && missing(pod, of, name) {
-				silent = string(name)
+	for _, manifest := range manifests(pod, c.limits.known) {
+		addSilent(&c.silent, pod.Name, c.unsaid(c.limits.after.admitted(manifest)))
+		addSilent(&c.silentBefore, pod.Name, c.unsaid(c.limits.before.admitted(manifest)))
+	}
+}
+
+func addSilent(silent *Refused, pod string, of corev1.ResourceName) {
+	if last := len(silent.Pods) - 1; of != "" && (last < 0 || silent.Pods[last] != pod) { // A pod may have two manifests.
+		silent.AddPod(pod, "does not say how much it needs of "+string(of))
+	}
+}
+
+// mustBeSaid are the resources of a quota of which each container must say how much it needs, in order. Kubernetes wants it of cpu and
+// memory only.
+func mustBeSaid(hard corev1.ResourceList) []corev1.ResourceName {
+	return slices.DeleteFunc(sortedNames(hard), func(name corev1.ResourceName) bool {
+		of, _ := countedOf(name)
+		return of != corev1.ResourceCPU && of != corev1.ResourceMemory
+	})
+}
+
+// countedOf is the resource of which a quota's name counts the requests or the limits.
+func countedOf(name corev1.ResourceName) (of corev1.ResourceName, limits bool) {
+	rest, limits := strings.CutPrefix(string(name), limitsPrefix)
+	if !limits {
+		rest = strings.TrimPrefix(rest, corev1.DefaultResourceRequestsPrefix)
+	}
+	return corev1.ResourceName(rest), limits
+}
+
+// unsaid is a resource of the quota of which a container of the pod does not say how much it needs. None must in a pod that sets
+// resources for all of its containers together.
+func (c *QuotaCheck) unsaid(pod *corev1.Pod) corev1.ResourceName {
+	if resource.IsPodLevelResourcesSet(pod) {
+		return ""
+	}
+	for _, name := range c.mustBeSaid {
+		of, limits := countedOf(name)
+		for _, container := range slices.Concat(pod.Spec.Containers, pod.Spec.InitContainers) {
+			list := container.Resources.Requests
+			if limits {
+				list = container.Resources.Limits
+			}
+			if _, set := list[of]; !set {
+				return name
 			}
 		}
 	}
-	if silent != "" {
-		c.silent.AddPod(pod.Name, "does not say how much it needs of "+silent)
-	}
-}
-
-const (
-	countPods    = corev1.ResourceName("count/pods")
-	limitsPrefix = "limits."
-)
-
-// missing reports whether a container of the pod does not set what a quota's resource counts. None must say how much ephemeral storage it
-// needs, nor anything in a pod that sets resources for all of its containers together.
-func missing(pod *corev1.Pod, of, name corev1.ResourceName) bool {
-	if of == corev1.ResourceEphemeralStorage || resource.IsPodLevelResourcesSet(pod) {
-		return false
-	}
-	for _, c := range slices.Concat(pod.Spec.Containers, pod.Spec.InitContainers) {
-		list := c.Resources.Requests
-		if strings.HasPrefix(string(name), limitsPrefix) {
-			list = c.Resources.Limits
-		}
-		if _, set := list[of]; !set {
-			return true
-		}
-	}
-	return false
-}
-
-func (c *QuotaCheck) count(name corev1.ResourceName, amount resourcev1.Quantity) {
-	sum := c.used[name]
-	sum.Add(amount)
-	c.used[name] = sum
+	return ""
 }
 
 // Result is what the quota would refuse, after all pods were added.
 func (c *QuotaCheck) Result() *Refused {
+	silent := &c.silent
+	if c.limits.Waits() {
+		silent = &c.silentBefore
+	}
 	r := RefusedByQuota(c.hard, nil, c.used)
-	r.Reasons = append(r.Reasons, c.silent.Reasons...)
-	r.Pods, r.Total = c.silent.Pods, c.silent.Total
+	r.Reasons = append(r.Reasons, silent.Reasons...)
+	r.Pods, r.Total = silent.Pods, silent.Total
 	return r
 }

@@ -1,0 +1,69 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/tightening"
+)
+
+// limitCheck is a check of the LimitRange of the baseline beside those that others have put into the namespace: the API server gives a
+// pod the defaults of all of them, and then judges it.
+func (r *NamespaceReconciler) limitCheck(
+	ctx context.Context, p *pass, desired []baseline.Object, candidates []*waiting,
+) (*tightening.LimitCheck, error) {
+	var found corev1.LimitRangeList
+	if err := r.Live.List(ctx, &found, client.InNamespace(p.namespace.Name)); err != nil {
+		return nil, fmt.Errorf("listing the LimitRanges of namespace %s: %w", p.namespace.Name, err)
+	}
+	return p.limitCheck(found.Items, limitRangeOf(desired), candidates), nil
+}
+
+// limitCheck is a check of the wanted LimitRange, if there is one, against what is in place of it. If it is no candidate, it is held
+// against no pods, and tells quotas what defaults there will be.
+func (p *pass) limitCheck(found []corev1.LimitRange, want *corev1.LimitRange, candidates []*waiting) *tightening.LimitCheck {
+	var after, before []corev1.LimitRangeItem
+	var others [][]corev1.LimitRangeItem
+	if want != nil {
+		after = want.Spec.Limits
+	}
+	for i := range found {
+		limits := &found[i]
+		bearsName := want != nil && limits.Name == want.Name
+		switch {
+		case p.ours(limits), bearsName && p.profile.Adopts():
+			before = limits.Spec.Limits
+		case bearsName: // It stays, and keeps ours out.
+			after, others = nil, append(others, limits.Spec.Limits)
+		default:
+			others = append(others, limits.Spec.Limits)
+		}
+	}
+	for _, w := range candidates {
+		if _, ok := w.Want.(*corev1.LimitRange); ok {
+			before = limitsOf(w.before)
+		}
+	}
+	return tightening.NewLimitCheck(after, before, others...)
+}
+
+func limitRangeOf(objects []baseline.Object) *corev1.LimitRange {
+	for _, o := range objects {
+		if limits, ok := o.(*corev1.LimitRange); ok {
+			return limits
+		}
+	}
+	return nil
+}
+
+// limitsOf are the items of a LimitRange, if there is one.
+func limitsOf(o baseline.Object) []corev1.LimitRangeItem {
+	if limits, ok := o.(*corev1.LimitRange); ok {
+		return limits.Spec.Limits
+	}
+	return nil
+}
