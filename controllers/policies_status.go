@@ -50,9 +50,12 @@ func (p *policing) condition() (condition metav1.Condition, blocks bool) {
 			failures = append(failures, name+": "+cut(o.err.Error()))
 		case o.state == v1alpha1.Conflict:
 			conflicts = append(conflicts, name)
-		case o.state == v1alpha1.Contested:
+		case o.state == v1alpha1.Contested && !p.disputed(o.Object):
 			contests = append(contests, name+" by "+managerName(o.by.Manager))
 		}
+	}
+	for _, d := range p.disputes {
+		contests = append(contests, d.object.Kind+" "+d.object.Name+" is "+d.sentence(p.answer))
 	}
 	warnings := typeWarnings(p.found)
 	switch {
@@ -78,6 +81,11 @@ func (p *policing) condition() (condition metav1.Condition, blocks bool) {
 		}
 	}
 	return condition, false
+}
+
+// disputed reports whether there is a contest over an object.
+func (p *policing) disputed(ref v1alpha1.ObjectReference) bool {
+	return slices.ContainsFunc(p.disputes, func(d dispute) bool { return d.object == ref })
 }
 
 // maxListedPolicies bounds the policies that a condition's message names.
