@@ -77,6 +77,14 @@ func (o *outcome) contestsAs(entry v1alpha1.DriftEntry) bool {
 		slices.EqualFunc(drift.Report(o.Fields), entry.Fields, func(a, b v1alpha1.FieldDrift) bool { return a.Path == b.Path })
 }
 
+// goOn makes an open entry say what has become of its drift, and who contests it by now.
+func (o *outcome) goOn(entry *v1alpha1.DriftEntry) {
+	if o.state == v1alpha1.Contested && entry.State != v1alpha1.Contested {
+		entry.Manager, entry.Operation, entry.ManagedAt = v1alpha1.Cut(o.by.Manager, maxManagerRunes), o.by.Operation, o.by.Time
+	}
+	entry.State = o.state
+}
+
 // contestedEntries counts the entries of the history by which a contest over an object is told.
 func contestedEntries(entries []v1alpha1.DriftEntry, ref v1alpha1.ObjectReference) int {
 	n := 0

@@ -216,11 +216,11 @@ func recordDrift(p *pass, outcomes []outcome, now time.Time) ([]v1alpha1.DriftEn
 	known := map[int]bool{}
 	for _, entry := range p.history() {
 		if entry.State != v1alpha1.Corrected {
-			i := slices.IndexFunc(outcomes, func(o outcome) bool { return o.continues(entry) })
+			i := continuing(outcomes, known, entry)
 			switch {
-			case i >= 0 && !known[i]:
+			case i >= 0:
 				known[i] = true
-				entry.State = outcomes[i].state
+				outcomes[i].goOn(&entry)
 			case !p.staysOpen(entry, outcomes):
 				entry.State = v1alpha1.Corrected
 			}
@@ -236,6 +236,16 @@ func recordDrift(p *pass, outcomes []outcome, now time.Time) ([]v1alpha1.DriftEn
 	}
 	entries = append(added, entries...)
 	return entries[:min(len(entries), v1alpha1.MaxDrift)], len(added)
+}
+
+// continuing is the first of the outcomes that are not known yet that is the same drift as an entry; -1 if none is.
+func continuing(outcomes []outcome, known map[int]bool, entry v1alpha1.DriftEntry) int {
+	for i := range outcomes {
+		if !known[i] && outcomes[i].continues(entry) {
+			return i
+		}
+	}
+	return -1
 }
 
 // entry is the outcome as the history has it.

@@ -30,7 +30,7 @@ type tally struct {
 	failed     []string
 	blocked    []string
 	weakened   []string
-	contested  []string // what is told of each object that is contested, or that admission changes
+	contested  []string                        // what is told of each object that is contested, or that admission changes
 	findings   map[v1alpha1.FindingTotal]int32 // by id and severity, with no count
 	driftTotal int64
 	drift      []v1alpha1.DriftEntry

@@ -80,8 +80,8 @@ func expectHealed(profile *v1alpha1.SecurityProfile, namespace string) {
 }
 
 var _ = Describe("A contest", func() {
-	It("with another controller over a policy slows corrections down, and heals when the other stops", func() {
-		profile, namespace := Governed(fixture.OnlyNetwork)
+	It("with another controller over a policy slows corrections down where the profile backs off, and heals when the other stops", func() {
+		profile, namespace := Governed(fixture.OnlyNetwork, backingOff)
 		EventuallyEstablished(profile, namespace)
 		before := len(operatorWrites())
 		stop := startRival(&networkingv1.NetworkPolicy{}, namespace,
@@ -99,7 +99,7 @@ var _ = Describe("A contest", func() {
 		Expect(entry.Fields).To(HaveExactElements(HaveField("Path", "spec.ingress")))
 
 		By("correcting another field of the same object at once")
-		Update(deny(namespace), func(o client.Object) { o.SetLabels(map[string]string{"no": "more"}) })
+		Update(deny(namespace), func(o client.Object) { o.SetLabels(map[string]string{"no": "more"}) }) // Of ours there are none then.
 		Eventually(func(g Gomega) {
 			g.Expect(Managed(g, namespace)).To(ContainElement(HaveField("GetName()", "bulwark-default-deny")))
 		}).WithTimeout(time.Second).Should(Succeed())
@@ -127,6 +127,9 @@ var _ = Describe("A contest", func() {
 		expectHealed(profile, namespace)
 	})
 })
+
+// backingOff makes the profile yield to those who keep changing objects back.
+func backingOff(p *v1alpha1.SecurityProfile) { p.Spec.Contest = v1alpha1.BackOff }
 
 // corrections are the operator's writes to a kind in a namespace since it had made so many.
 func corrections(since int, resource, namespace string) int {
