@@ -137,6 +137,9 @@ func (o *outcome) sentence() string {
 	case v1alpha1.Unexpected:
 		return fmt.Sprintf("%s %s bears Bulwark's labels%s and is not part of the baseline", o.Object.Kind, o.Object.Name, by)
 	}
+	if o.Terminates() {
+		return fmt.Sprintf("%s %s was deleted, and finalizers held it: %s", o.Object.Kind, o.Object.Name, strings.Join(o.Got.GetFinalizers(), ", "))
+	}
 	return cut(fmt.Sprintf("%s %s was modified%s: %s", o.Object.Kind, o.Object.Name, by, strings.Join(fieldTexts(o.Fields), "; ")))
 }
 
