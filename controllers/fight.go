@@ -133,6 +133,9 @@ func (c *contests) take(namespace string, d *drift.Drift, now time.Time) time.Du
 		return wait
 	}
 	mine := c.fights[namespace][d.Object]
+	if mine != nil && mine.tried.After(now) { // The clock has been set back.
+		mine.tried = now
+	}
 	for _, other := range c.fights[namespace] {
 		if mine != nil && other.lost && other.change != v1alpha1.Unexpected && other.tried.Before(mine.tried) {
 			return turnInterval
