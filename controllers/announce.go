@@ -26,16 +26,16 @@ func (r *NamespaceReconciler) announce(p *pass, outcomes []outcome) {
 		}
 		if o.recorded && !o.Foreign {
 			r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventDrift, "Compare", o.sentence())
-			r.announceBreakGlass(p, o)
 		}
 		r.announceState(p, &o)
 	}
 }
 
-// count counts an outcome. Each correction of what is contested counts, though it is told once.
+// count counts an outcome, and each use of break-glass is told. Each correction of what is contested counts, though it is told once.
 func (r *NamespaceReconciler) count(p *pass, o *outcome, told bool) {
 	if o.recorded && !o.Foreign && (o.done || !told) {
 		r.Metrics.driftDetected(p.profile.Name, o.Object.Kind, o.Change)
+		r.announceBreakGlass(p, *o)
 	}
 	if o.recorded && !o.Foreign && o.done && len(o.mutated) == 0 {
 		r.Metrics.corrected(p.profile.Name, o.Object.Kind, r.Clock.Since(p.since))
