@@ -132,20 +132,27 @@ func (c *contests) take(namespace string, d *drift.Drift, now time.Time) time.Du
 	if wait := next.Add(-turnInterval).Sub(now); wait > 0 {
 		return wait
 	}
-	mine := c.fights[namespace][d.Object]
-	if mine != nil && mine.tried.After(now) { // The clock has been set back.
+	if mine := c.fights[namespace][d.Object]; mine != nil {
+		if c.goesBefore(namespace, mine, now) {
+			return turnInterval
+		}
+		mine.tried = now
+	}
+	c.turns[namespace] = next.Add(turnInterval)
+	return 0
+}
+
+// goesBefore reports whether another object waits for its turn that has had none for longer.
+func (c *contests) goesBefore(namespace string, mine *fight, now time.Time) bool {
+	if mine.tried.After(now) { // The clock has been set back.
 		mine.tried = now
 	}
 	for _, other := range c.fights[namespace] {
-		if mine != nil && other.lost && other.change != v1alpha1.Unexpected && other.tried.Before(mine.tried) {
-			return turnInterval
+		if other.lost && other.change != v1alpha1.Unexpected && other.tried.Before(mine.tried) {
+			return true
 		}
 	}
-	c.turns[namespace] = next.Add(turnInterval)
-	if mine != nil {
-		mine.tried = now
-	}
-	return 0
+	return false
 }
 
 // isContested reports whether every field of a drift has been corrected too often, or the object as a whole.

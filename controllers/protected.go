@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
@@ -40,7 +39,7 @@ func (r *SecurityProfileReconciler) addProtected(
 		return nil
 	}
 	status.Findings = append(status.Findings, v1alpha1.FindingTotal{
-		ID: v1alpha1.ObjectInProtectedNamespace, Severity: v1alpha1.Low, Count: int32(min(n, 1<<30)), //nolint:gosec // It is bounded.
+		ID: v1alpha1.ObjectInProtectedNamespace, Severity: v1alpha1.Low, Count: int32(min(n, 1<<30)),
 	})
 	slices.SortFunc(status.Findings, func(a, b v1alpha1.FindingTotal) int {
 		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Severity, b.Severity))

@@ -48,11 +48,11 @@ func expectSource(namespace string) {
 	ExpectCreated(&corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "source"}})
 }
 
-// expectDamped checks that the operator removes less and less of a resource in a namespace.
-func expectDamped(resource, namespace string) {
+// expectDamped checks that the operator removes copies from a namespace ever more seldom.
+func expectDamped(namespace string) {
 	GinkgoHelper()
 	before := len(operatorWrites())
-	Consistently(func() int { return corrections(before, resource, namespace) }).WithTimeout(7 * time.Second).
+	Consistently(func() int { return corrections(before, "limitranges", namespace) }).WithTimeout(7 * time.Second).
 		Should(BeNumerically("<=", 4)) // Whatever has been so far: one after two seconds at the earliest, and then after twice as long each time.
 }
 
@@ -79,7 +79,7 @@ var _ = Describe("Who copies what Bulwark makes", func() {
 		report := ReportOn(Default, namespace)
 		Expect(report.Summary.Contested).To(BeEquivalentTo(1))
 		Expect(report.Ready).To(BeTrue(), "the baseline is in place")
-		expectDamped("limitranges", namespace)
+		expectDamped(namespace)
 		stop()
 		EventuallyGone(aCopy(namespace, profile.Name))
 		expectHealed(profile, namespace)
@@ -100,7 +100,7 @@ var _ = Describe("Who copies what Bulwark makes", func() {
 			name = "" // Whoever copies chooses the label.
 		}
 		Expect(metric("bulwark_contests_total", "profile", name, "kind", "LimitRange")).To(BeNumerically(">=", 1))
-		expectDamped("limitranges", namespace)
+		expectDamped(namespace)
 		stop()
 		EventuallyGone(aCopy(namespace, label))
 	},
@@ -123,7 +123,7 @@ var _ = Describe("Who copies what Bulwark makes", func() {
 		})
 		Eventually(func() []string { return eventReasons("Namespace", namespace) }).
 			Should(ContainElements(v1alpha1.EventRemoved, v1alpha1.EventContested))
-		expectDamped("limitranges", namespace)
+		expectDamped(namespace)
 		stop()
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(copied), &corev1.LimitRange{})).To(Succeed())
 	})
@@ -142,7 +142,7 @@ var _ = Describe("Who copies what Bulwark makes", func() {
 			return c.Create(ctx, fresh, client.FieldOwner("copier"))
 		})
 		EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.Contested })
-		expectDamped("limitranges", namespace)
+		expectDamped(namespace)
 		stop()
 	})
 

@@ -41,10 +41,10 @@ func networkPlugin() client.Client {
 
 // startNetworkPlugin puts the plugin's finalizer on each NetworkPolicy of a namespace whenever it is missing, and fails the spec if the API
 // server refuses that.
-func startNetworkPlugin(namespace string) (stop func()) {
+func startNetworkPlugin(namespace string) {
 	GinkgoHelper()
 	plugin := networkPlugin()
-	return startRival(&networkingv1.NetworkPolicy{}, namespace, func(ctx context.Context, c client.Client, request reconcile.Request) error {
+	startRival(&networkingv1.NetworkPolicy{}, namespace, func(ctx context.Context, c client.Client, request reconcile.Request) error {
 		defer GinkgoRecover()
 		policy := &networkingv1.NetworkPolicy{}
 		if err := c.Get(ctx, request.NamespacedName, policy); err != nil || len(policy.Finalizers) > 0 || policy.DeletionTimestamp != nil {
