@@ -19,33 +19,49 @@ import (
 // that a state that lasts is one event.
 func (r *NamespaceReconciler) announce(p *pass, outcomes []outcome) {
 	for _, o := range outcomes {
-		if p.alreadyTold(o) {
+		told := p.alreadyTold(o)
+		r.count(p, &o, told)
+		if told {
 			continue
 		}
 		if o.recorded && !o.Foreign {
-			r.Metrics.driftDetected(p.profile.Name, o.Object.Kind, o.Change)
 			r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventDrift, "Compare", o.sentence())
-			r.announceBreakGlass(p, o)
 		}
-		switch {
-		case o.err != nil:
-			r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventFailed, "Apply", cut(o.err.Error())+o.hint)
-		case o.state == v1alpha1.Conflict:
-			r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventConflict, "Compare", fmt.Sprintf(
-				"%s %s was not made by Bulwark and is left alone", o.Object.Kind, o.Object.Name))
-		case o.state == v1alpha1.Contested:
-			r.Metrics.contested(p.profile.Name, o.Object.Kind)
-			r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventContested, "Wait", fmt.Sprintf(
-				"%s %s is contested by %s: the next correction waits %s",
-				o.Object.Kind, o.Object.Name, managerName(o.by.Manager), o.wait))
-		case o.state == v1alpha1.Corrected && o.Foreign:
-			r.event(p, o.Object, corev1.EventTypeNormal, v1alpha1.EventAdopted, "Adopt", fmt.Sprintf(
-				"%s %s of %s was taken over", o.Object.Kind, o.Object.Name, managerName(o.by.Manager)))
-		case o.state == v1alpha1.Corrected && o.recorded:
-			r.Metrics.corrected(p.profile.Name, o.Object.Kind, r.Clock.Since(p.since))
-			r.event(p, o.Object, corev1.EventTypeNormal, v1alpha1.EventCorrected, "Correct", fmt.Sprintf(
-				"%s %s is again as declared", o.Object.Kind, o.Object.Name))
-		}
+		r.announceState(p, &o)
+	}
+}
+
+// count counts an outcome, and each use of break-glass is told. Each correction of what is contested counts, though it is told once.
+func (r *NamespaceReconciler) count(p *pass, o *outcome, told bool) {
+	if o.recorded && !o.Foreign && (o.done || !told) {
+		r.Metrics.driftDetected(p.profile.Name, o.Object.Kind, o.Change)
+		r.announceBreakGlass(p, *o)
+	}
+	if o.recorded && !o.Foreign && o.done && len(o.mutated) == 0 {
+		r.Metrics.corrected(p.profile.Name, o.Object.Kind, r.Clock.Since(p.since))
+	}
+	if o.state == v1alpha1.Contested && !told {
+		r.Metrics.contested(p.profile.Name, o.Object.Kind)
+	}
+}
+
+// announceState tells what has become of a drift.
+func (r *NamespaceReconciler) announceState(p *pass, o *outcome) {
+	name := o.Object.Kind + " " + o.Object.Name
+	switch {
+	case o.err != nil:
+		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventFailed, "Apply", cut(o.err.Error())+o.hint)
+	case len(o.mutated) > 0:
+		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventMutated, "Apply", name+" is "+mutationSentence(o.mutated))
+	case o.state == v1alpha1.Conflict:
+		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventConflict, "Compare", name+" was not made by Bulwark and is left alone")
+	case o.state == v1alpha1.Contested:
+		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventContested, "Wait", name+" is "+p.contestSentence(o))
+	case o.state == v1alpha1.Corrected && o.Foreign:
+		r.event(p, o.Object, corev1.EventTypeNormal, v1alpha1.EventAdopted, "Adopt",
+			fmt.Sprintf("%s of %s was taken over", name, managerName(o.by.Manager)))
+	case o.state == v1alpha1.Corrected && o.recorded:
+		r.event(p, o.Object, corev1.EventTypeNormal, v1alpha1.EventCorrected, "Correct", name+" is again as declared")
 	}
 }
 
@@ -101,6 +117,9 @@ func (p *pass) alreadyTold(o outcome) bool {
 		state, _ := p.reported(o.Object)
 		return state == v1alpha1.ObjectFailed
 	}
+	if len(o.mutated) > 0 && !o.recorded {
+		return p.message(o.Object) == mutationSentence(o.mutated)
+	}
 	return p.lasts(o) || slices.ContainsFunc(p.previous.Drift, func(entry v1alpha1.DriftEntry) bool {
 		return entry.State == o.state && o.continues(entry)
 	})
@@ -118,11 +137,19 @@ func (o *outcome) sentence() string {
 	case v1alpha1.Unexpected:
 		return fmt.Sprintf("%s %s bears Bulwark's labels%s and is not part of the baseline", o.Object.Kind, o.Object.Name, by)
 	}
-	var fields []string
-	for _, f := range drift.Report(o.Fields) {
-		fields = append(fields, fmt.Sprintf("%s: want %s, got %s", f.Path, orUnset(f.Want), orUnset(f.Got)))
+	if o.Terminates() {
+		return fmt.Sprintf("%s %s was deleted, and finalizers held it: %s", o.Object.Kind, o.Object.Name, strings.Join(o.Got.GetFinalizers(), ", "))
 	}
-	return cut(fmt.Sprintf("%s %s was modified%s: %s", o.Object.Kind, o.Object.Name, by, strings.Join(fields, "; ")))
+	return cut(fmt.Sprintf("%s %s was modified%s: %s", o.Object.Kind, o.Object.Name, by, strings.Join(fieldTexts(o.Fields), "; ")))
+}
+
+// fieldTexts say of each field what was wanted and what was found.
+func fieldTexts(fields []drift.Field) []string {
+	var texts []string
+	for _, f := range drift.Report(fields) {
+		texts = append(texts, fmt.Sprintf("%s: want %s, got %s", f.Path, orUnset(f.Want), orUnset(f.Got)))
+	}
+	return texts
 }
 
 func orUnset(value string) string {
@@ -135,19 +162,22 @@ func orUnset(value string) string {
 // event tells the namespace and the profile. The object is the event's related one, by which the recorder tells one series of
 // events from another.
 func (r *NamespaceReconciler) event(p *pass, object v1alpha1.ObjectReference, eventType, reason, action, note string) {
-	related := &corev1.ObjectReference{
-		APIVersion: object.APIVersion, Kind: object.Kind, Namespace: p.namespace.Name, Name: object.Name,
-	}
-	if object.Kind == "Namespace" {
-		related.Namespace = ""
-	}
 	for _, regarding := range []runtime.Object{p.namespace, p.profile} {
 		told := note
 		if regarding == runtime.Object(p.profile) {
 			told = "namespace " + p.namespace.Name + ": " + note
 		}
-		r.Recorder.Eventf(regarding, related, eventType, reason, action, "%s", cutNote(told))
+		r.tell(regarding, object, p.namespace.Name, eventType, reason, action, told)
 	}
+}
+
+// tell tells one object of another, which is in a namespace, or is the namespace.
+func (r *NamespaceReconciler) tell(regarding runtime.Object, object v1alpha1.ObjectReference, namespace, eventType, reason, action, note string) {
+	related := &corev1.ObjectReference{APIVersion: object.APIVersion, Kind: object.Kind, Namespace: namespace, Name: object.Name}
+	if object.Kind == "Namespace" {
+		related.Namespace = ""
+	}
+	r.Recorder.Eventf(regarding, related, eventType, reason, action, "%s", cutNote(note))
 }
 
 // maxNoteBytes is the longest note of an event that the API server takes. It refuses the whole event for a longer one.

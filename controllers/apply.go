@@ -2,11 +2,14 @@ package controllers
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
@@ -18,16 +21,16 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
 
-// correct makes the one write, or for an immutable field the two, that end a drift. The objects of a drift may be shared
-// with the cache, so that what is written is a copy.
-func (r *NamespaceReconciler) correct(ctx context.Context, p *pass, d drift.Drift) error {
+// correct makes the one write, or for an immutable field the two, that end a drift, and returns what the API server has made of it, if
+// the object is to exist. The objects of a drift may be shared with the cache, so that what is written is a copy.
+func (r *NamespaceReconciler) correct(ctx context.Context, p *pass, d drift.Drift) (baseline.Object, error) {
 	switch {
 	case d.Want == nil:
-		return r.remove(ctx, d.Got)
+		return nil, r.remove(ctx, d.Got)
 	case baseline.BelongsToNamespace(d.Want):
 		return r.apply(ctx, p, d)
 	case d.Got == nil:
-		return r.Client.Create(ctx, d.Want.DeepCopyObject().(client.Object))
+		return r.create(ctx, d.Want)
 	case d.Replaces():
 		return r.replace(ctx, p, d)
 	case baseline.KindOf(d.Want).Shared:
@@ -37,56 +40,85 @@ func (r *NamespaceReconciler) correct(ctx context.Context, p *pass, d drift.Drif
 	}
 }
 
-// overwrite replaces the whole object, whatever it holds by now: all of it is ours, and a lock on the version that was read
-// would only lose races with the quota controller's status writes and with whoever keeps editing.
-func (r *NamespaceReconciler) overwrite(ctx context.Context, d drift.Drift) error {
-	object := d.Want.DeepCopyObject().(client.Object)
-	object.SetUID(d.Got.GetUID())
-	return r.Client.Update(ctx, object)
+func (r *NamespaceReconciler) create(ctx context.Context, want baseline.Object) (baseline.Object, error) {
+	object := want.DeepCopyObject().(baseline.Object)
+	return object, r.Client.Create(ctx, object)
 }
 
-// replace deletes the object and makes it anew, since a field that differs is immutable.
-func (r *NamespaceReconciler) replace(ctx context.Context, p *pass, d drift.Drift) error {
+// overwrite replaces what the object enforces, whatever that is by now: it is all ours, and a lock on the version that was read would
+// only lose races with the quota controller's status writes and with whoever keeps editing. Others' metadata stays: to strip it would
+// be a fight with whoever put it there.
+func (r *NamespaceReconciler) overwrite(ctx context.Context, d drift.Drift) (baseline.Object, error) {
+	patch, err := drift.Patch(d.Want, d.Got)
+	if err != nil {
+		return nil, err
+	}
+	return r.patch(ctx, d.Got, types.JSONPatchType, patch)
+}
+
+// patch writes a patch of an object, and returns what the object is then.
+func (r *NamespaceReconciler) patch(
+	ctx context.Context, of baseline.Object, patchType types.PatchType, patch []byte, options ...client.PatchOption,
+) (baseline.Object, error) {
+	object := baseline.KindOf(of).New()
+	object.SetNamespace(of.GetNamespace())
+	object.SetName(of.GetName())
+	return object, r.Client.Patch(ctx, object, client.RawPatch(patchType, patch), options...)
+}
+
+// replace deletes the object and makes it anew, since a field that differs is immutable, or since it is about to go.
+func (r *NamespaceReconciler) replace(ctx context.Context, p *pass, d drift.Drift) (baseline.Object, error) {
 	if err := r.deleteObject(ctx, d.Got); client.IgnoreNotFound(err) != nil {
-		return err
+		return nil, err
+	}
+	why := fmt.Sprintf("%s is immutable", d.Fields[0])
+	if d.Terminates() {
+		why = "it was being deleted, held by the finalizers " + strings.Join(d.Got.GetFinalizers(), ", ")
 	}
 	r.event(p, d.Object, corev1.EventTypeNormal, v1alpha1.EventReplaced, "Replace",
-		fmt.Sprintf("%s %s was deleted and made anew: %s is immutable", d.Object.Kind, d.Object.Name, d.Fields[0]))
-	return r.Client.Create(ctx, d.Want.DeepCopyObject().(client.Object))
+		fmt.Sprintf("%s %s was deleted and made anew: %s", d.Object.Kind, d.Object.Name, why))
+	return r.create(ctx, d.Want)
 }
 
 // apply sets our fields of an object that comes with the namespace, by server-side apply. Others' fields stay theirs. The UID
 // of the object that was found goes along, so that one that has vanished since, a namespace say, is not made by applying to it.
 //
 // What the API server warns of a stricter Pod Security level is kept: it saves a look at the pods.
-func (r *NamespaceReconciler) apply(ctx context.Context, p *pass, d drift.Drift) error {
+func (r *NamespaceReconciler) apply(ctx context.Context, p *pass, d drift.Drift) (baseline.Object, error) {
 	var uid types.UID
 	var before map[string]string
 	if d.Got != nil {
 		uid, before = d.Got.GetUID(), d.Got.GetLabels()
 	}
 	ctx, warnings := collectWarnings(ctx)
-	if err := r.Client.Apply(ctx, applyConfiguration(d.Want, uid), client.ForceOwnership); err != nil {
-		return err
+	configuration, err := json.Marshal(applyConfiguration(d.Want, uid))
+	if err != nil {
+		return nil, fmt.Errorf("writing what is applied: %w", err)
+	}
+	answer, err := r.patch(ctx, d.Want, types.ApplyYAMLPatchType, configuration, client.ForceOwnership) // JSON is YAML.
+	if err != nil {
+		return nil, err
 	}
 	if _, ok := d.Want.(*corev1.Namespace); ok && tightening.StricterLabels(d.Want.GetLabels(), before) {
 		p.warned, p.tightened = warnings.texts, true
 	}
-	return nil
+	return answer, nil
 }
 
-// amend sets our fields of a ServiceAccount that we made. Another profile's ownership ends where this one's begins.
-func (r *NamespaceReconciler) amend(ctx context.Context, d drift.Drift) error {
-	got, want := d.Got.(*corev1.ServiceAccount), d.Want.(*corev1.ServiceAccount)
-	amended := got.DeepCopy()
-	if amended.Labels == nil {
-		amended.Labels = map[string]string{}
+// amend sets our fields of a ServiceAccount that we made, whatever they are by now. Another profile's ownership ends where this one's
+// begins; if nothing is wrong with the owners, they are not written, so that nobody's are lost.
+func (r *NamespaceReconciler) amend(ctx context.Context, d drift.Drift) (baseline.Object, error) {
+	want := d.Want.(*corev1.ServiceAccount)
+	metadata := map[string]any{"labels": want.Labels}
+	owners := slices.DeleteFunc(slices.Clone(d.Got.GetOwnerReferences()), drift.OwnedByProfile)
+	if owners = append(owners, want.OwnerReferences...); !equality.Semantic.DeepEqual(owners, d.Got.GetOwnerReferences()) {
+		metadata["ownerReferences"] = owners
 	}
-	maps.Copy(amended.Labels, want.Labels)
-	amended.OwnerReferences = slices.DeleteFunc(amended.OwnerReferences, drift.OwnedByProfile)
-	amended.OwnerReferences = append(amended.OwnerReferences, want.OwnerReferences...)
-	amended.AutomountServiceAccountToken = want.AutomountServiceAccountToken
-	return r.Client.Patch(ctx, amended, client.MergeFrom(got))
+	patch, err := json.Marshal(map[string]any{"metadata": metadata, "automountServiceAccountToken": want.AutomountServiceAccountToken})
+	if err != nil {
+		return nil, fmt.Errorf("writing a patch: %w", err)
+	}
+	return r.patch(ctx, want, types.MergePatchType, patch)
 }
 
 // remove takes an object away; from one that comes with the namespace, only our fields of it. It is not waited for: an object that
@@ -156,10 +188,7 @@ func isLabelled(o client.Object) bool {
 }
 
 func (r *NamespaceReconciler) patchMetadata(ctx context.Context, got baseline.Object, patch string) error {
-	object := baseline.KindOf(got).New()
-	object.SetNamespace(got.GetNamespace())
-	object.SetName(got.GetName())
-	err := r.Client.Patch(ctx, object, client.RawPatch(types.MergePatchType, []byte(patch)), client.DisableReadYourWritesConsistency)
+	_, err := r.patch(ctx, got, types.MergePatchType, []byte(patch), client.DisableReadYourWritesConsistency)
 	return client.IgnoreNotFound(err)
 }
 
@@ -167,7 +196,11 @@ func (r *NamespaceReconciler) patchMetadata(ctx context.Context, got baseline.Ob
 // it. Not found is an error, and so is a conflict: another object has taken the name, which the next pass deals with.
 func (r *NamespaceReconciler) deleteObject(ctx context.Context, got baseline.Object) error {
 	if len(got.GetFinalizers()) > 0 {
-		if err := r.patchMetadata(ctx, got, `{"metadata":{"finalizers":null}}`); err != nil {
+		patch, err := drift.WithoutFinalizers(got)
+		if err != nil {
+			return err
+		}
+		if _, err := r.patch(ctx, got, types.JSONPatchType, patch, client.DisableReadYourWritesConsistency); client.IgnoreNotFound(err) != nil {
 			return err
 		}
 	}

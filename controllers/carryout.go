@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -30,8 +31,12 @@ type outcome struct {
 	err error
 	// hint is what stands behind the refusal where the API server's words do not say it.
 	hint string
-	// wait is how long a contested correction is still held back.
+	// wait is how long a correction is still held back: one that is contested, or that admission undoes.
 	wait time.Duration
+	// done is set if the correction was written.
+	done bool
+	// mutated are the fields in which the API server's admission changed what was written, or last time did.
+	mutated []drift.Field
 }
 
 // carryOut decides on each drift and corrects those that are to be corrected: what is missing or differs first, what should
@@ -62,20 +67,18 @@ func (r *NamespaceReconciler) carryOut(ctx context.Context, p *pass, drifts []dr
 // resolve carries out what is decided on one drift. The outcome is nil if there is none after all.
 func (r *NamespaceReconciler) resolve(ctx context.Context, p *pass, d drift.Drift) (*outcome, error) {
 	o := &outcome{Drift: d, recorded: p.records(d)}
-	switch o.state = r.decide(p, o); o.state {
-	case v1alpha1.Present, v1alpha1.Conflict, v1alpha1.Contested:
-		o.by = r.attribute(ctx, o)
+	o.by = r.attribute(ctx, o)
+	if o.state = r.decide(p, o); o.state != v1alpha1.Corrected {
 		return o, nil
 	}
-	o.by = r.attribute(ctx, o)
-	err := r.put(ctx, p, o)
+	answer, err := r.put(ctx, p, o)
 	if apierrors.IsAlreadyExists(err) && d.Change == v1alpha1.Missing {
 		return r.resolveExisting(ctx, p, d)
 	}
 	if apierrors.IsNotFound(err) && d.Change == v1alpha1.Unexpected {
 		return nil, nil // It is gone already, and only the cache had not heard of it.
 	}
-	if apierrors.IsConflict(err) || errors.Is(err, errNoRoom) { // Somebody was faster, or it was not tried: the next pass finds what there is by then.
+	if isOvertaken(err) || errors.Is(err, errNoRoom) { // Somebody was faster, or it was not tried: the next pass finds what there is by then.
 		o.state = v1alpha1.Present
 		return o, fmt.Errorf("correcting %s: %w", d.Object.Name, err)
 	}
@@ -84,16 +87,50 @@ func (r *NamespaceReconciler) resolve(ctx context.Context, p *pass, d drift.Drif
 		r.Metrics.applyFailed(p.profile.Name, d.Object.Kind, err)
 		return o, fmt.Errorf("correcting %s %s in namespace %s: %w", d.Object.Kind, d.Object.Name, p.namespace.Name, err)
 	}
-	if o.recorded && o.Change != v1alpha1.Unexpected {
-		r.contests.corrected(p.namespace.Name, &d, r.Clock.Now())
-	}
+	r.conclude(p, o, answer)
 	return o, nil
 }
 
-// put corrects a drift. A pass that can be overtaken makes way for those that correct what somebody did.
-func (r *NamespaceReconciler) put(ctx context.Context, p *pass, o *outcome) error {
+// conclude says what has become of a drift whose correction was written, by the API server's answer.
+func (r *NamespaceReconciler) conclude(p *pass, o *outcome, answer baseline.Object) {
+	o.done = true
+	now, key := r.Clock.Now(), mutated{p.namespace.Name, o.Object}
+	if answer != nil {
+		o.mutated = drift.Differences(o.Want, answer)
+	}
+	if len(o.mutated) > 0 {
+		o.state, o.wait = v1alpha1.Present, r.mutations.note(key, o.mutated, now)
+	} else {
+		r.mutations.forget(key)
+	}
+	if o.recorded && r.contests.corrected(p.namespace.Name, &o.Drift, o.by.Manager, now) && o.state == v1alpha1.Corrected {
+		o.state = v1alpha1.Contested
+	}
+}
+
+// isOvertaken recognises the API server's refusal to write to an object that is not the one that was read: by a precondition, or by a
+// test of a JSON patch, of which it names no field.
+func isOvertaken(err error) bool {
+	if apierrors.IsConflict(err) {
+		return true
+	}
+	var status apierrors.APIStatus
+	if !apierrors.IsInvalid(err) || !errors.As(err, &status) {
+		return false
+	}
+	details := status.Status().Details
+	return details == nil || len(details.Causes) == 0
+}
+
+// put corrects a drift, and returns the API server's answer. A pass that can be overtaken makes way for those that correct what
+// somebody did.
+func (r *NamespaceReconciler) put(ctx context.Context, p *pass, o *outcome) (answer baseline.Object, err error) {
 	if p.overtakable {
-		return r.pace.write(ctx, func() error { return r.correct(ctx, p, o.Drift) })
+		err = r.pace.write(ctx, func() error {
+			answer, err = r.correct(ctx, p, o.Drift)
+			return err
+		})
+		return answer, err
 	}
 	if o.recorded && !o.Foreign {
 		r.pace.yield()
@@ -126,8 +163,8 @@ func (p *pass) records(d drift.Drift) bool {
 	if !p.current() {
 		return false
 	}
-	if d.Change == v1alpha1.Unexpected {
-		return !known
+	if d.Change == v1alpha1.Unexpected { // One that is contested was recorded before, and is recorded on.
+		return !known || state == v1alpha1.ObjectDrifted
 	}
 	if _, held := p.kept[d.Object]; state == v1alpha1.ObjectBlocked && !held {
 		return false // What waited is put in place.
@@ -142,15 +179,39 @@ func (r *NamespaceReconciler) decide(p *pass, o *outcome) v1alpha1.DriftState {
 		return v1alpha1.Conflict
 	case p.audits():
 		return v1alpha1.Present
+	case r.isMutated(p, o):
+		if o.wait > 0 {
+			return v1alpha1.Present
+		}
+		return v1alpha1.Corrected
 	}
-	// The roll-out of a change waits for nobody, nor does what should not be there: whoever keeps making it could hold a deleted profile back.
-	if p.current() && o.Change != v1alpha1.Unexpected {
-		o.wait = r.contests.wait(p.namespace.Name, &o.Drift, r.Clock.Now())
+	if p.current() { // The roll-out of a change waits for nobody.
+		o.wait = r.contestedWait(p, o)
 	}
 	if o.wait > 0 {
 		return v1alpha1.Contested
 	}
 	return v1alpha1.Corrected
+}
+
+// contestedWait is how long a correction waits for the sake of a contest. What should not be there is not a declared value that could
+// hold meanwhile, so that its removal always backs off.
+func (r *NamespaceReconciler) contestedWait(p *pass, o *outcome) time.Duration {
+	now := r.Clock.Now()
+	r.contests.found(p.namespace.Name, &o.Drift, o.by.Manager, now)
+	if o.Change != v1alpha1.Unexpected && p.profile.EffectiveContest() == v1alpha1.Correct {
+		return r.contests.take(p.namespace.Name, &o.Drift, now)
+	}
+	return r.contests.wait(p.namespace.Name, &o.Drift, now)
+}
+
+// disputed are the contests in the namespace after the pass.
+func (r *NamespaceReconciler) disputed(p *pass, outcomes []outcome) []dispute {
+	every := func(v1alpha1.ObjectReference) bool { return true }
+	differs := func(ref v1alpha1.ObjectReference) bool {
+		return slices.ContainsFunc(outcomes, func(o outcome) bool { return o.Object == ref && !o.done })
+	}
+	return r.contests.standing(p.namespace.Name, every, differs, r.Clock.Now())
 }
 
 // attribute is who brought about a recorded drift, as far as can be known: of an object that was deleted, nothing. It costs a read

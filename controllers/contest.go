@@ -46,6 +46,8 @@ type contests struct {
 
 	mu          sync.Mutex
 	corrections map[contested][]time.Time
+	fights      map[string]map[v1alpha1.ObjectReference]*fight // by namespace
+	turns       map[string]time.Time                           // when the next contested correction is due, by namespace
 	swept       time.Time
 }
 
@@ -56,15 +58,22 @@ type contested struct {
 	field     string
 }
 
-// wholeObject is what is fought for where an object is deleted, or should not exist: not one of its fields.
-const wholeObject = "."
+const (
+	// wholeObject is what is fought for where an object is deleted: not one of its fields.
+	wholeObject = "."
+	// removal is what is fought for where an object should not exist.
+	removal = "-"
+)
 
 // maxFought is how many fields of a drift are told apart: whoever changes thousands at once fights over the object.
 const maxFought = 16
 
 // fought are the fields of a drift that may be contested.
 func fought(d *drift.Drift) []string {
-	if d.Change != v1alpha1.Modified || len(d.Fields) > maxFought {
+	switch {
+	case d.Change == v1alpha1.Unexpected:
+		return []string{removal}
+	case d.Change == v1alpha1.Missing || len(d.Fields) > maxFought:
 		return []string{wholeObject}
 	}
 	var fields []string
@@ -75,20 +84,44 @@ func fought(d *drift.Drift) []string {
 }
 
 func newContests(c Contest) *contests {
-	return &contests{Contest: c, corrections: map[contested][]time.Time{}}
+	return &contests{
+		Contest: c, corrections: map[contested][]time.Time{},
+		fights: map[string]map[v1alpha1.ObjectReference]*fight{}, turns: map[string]time.Time{},
+	}
 }
 
-// corrected notes a correction of drift.
-func (c *contests) corrected(namespace string, d *drift.Drift, now time.Time) {
+// corrected notes a correction of drift that a field manager brought about, if it is known, and reports whether the object is contested.
+func (c *contests) corrected(namespace string, d *drift.Drift, by string, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if now.Sub(c.swept) > c.Window || c.swept.After(now) { // The clock may have been set back.
 		c.sweep(now)
 	}
-	for _, field := range append(fought(d), "") {
-		key := contested{namespace, d.Object, field}
+	keys := []contested{{namespace, d.Object, ""}}
+	for _, field := range fought(d) {
+		keys = append(keys, contested{namespace, d.Object, field})
+	}
+	if d.Change == v1alpha1.Unexpected {
+		keys = append(keys, ofKind(namespace, d))
+	}
+	for _, key := range keys {
 		c.corrections[key] = append(c.recent(key, now), now)
 	}
+	if !c.isContested(namespace, d, now) {
+		return false
+	}
+	f := c.fights[namespace][d.Object]
+	if f == nil {
+		f = c.begin(namespace, d, now)
+	}
+	f.hold(now)
+	f.name(d, by)
+	return true
+}
+
+// ofKind stands for all objects of a kind that should not exist: whoever makes them may give each another name.
+func ofKind(namespace string, d *drift.Drift) contested {
+	return contested{namespace, v1alpha1.ObjectReference{APIVersion: d.Object.APIVersion, Kind: d.Object.Kind}, removal}
 }
 
 // sweep drops what nobody will ask for again: an object that was deleted because it bore our labels may never come back.
@@ -96,6 +129,7 @@ func (c *contests) sweep(now time.Time) {
 	for key := range c.corrections {
 		c.recent(key, now)
 	}
+	c.sweepFights(now)
 	c.swept = now
 }
 
@@ -104,6 +138,8 @@ func (c *contests) forget(namespace string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	maps.DeleteFunc(c.corrections, func(key contested, _ []time.Time) bool { return key.namespace == namespace })
+	delete(c.fights, namespace)
+	delete(c.turns, namespace)
 }
 
 // wait is how long the next correction is to be held back; zero if it is not. A field that nobody fights for waits for none that
@@ -114,6 +150,9 @@ func (c *contests) wait(namespace string, d *drift.Drift, now time.Time) time.Du
 	shortest := c.MaxDelay
 	for _, field := range fought(d) {
 		shortest = min(shortest, c.waitFor(contested{namespace, d.Object, field}, c.Threshold, now))
+	}
+	if d.Change == v1alpha1.Unexpected { // However many there are, the delay does not grow: they are not one object that comes back.
+		shortest = max(shortest, min(c.MinDelay, c.waitFor(ofKind(namespace, d), objectFactor*c.Threshold, now)))
 	}
 	return max(shortest, c.waitFor(contested{namespace, d.Object, ""}, objectFactor*c.Threshold, now))
 }

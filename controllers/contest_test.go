@@ -42,7 +42,7 @@ func TestContestsWait(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := newContests(DefaultContest)
 			for _, at := range tt.corrected {
-				c.corrected("shop", deleted(reference("Role", "bulwark-dev")), noon.Add(at))
+				c.corrected("shop", deleted(reference("Role", "bulwark-dev")), "", noon.Add(at))
 			}
 			if got := c.wait("shop", deleted(reference("Role", "bulwark-dev")), noon.Add(tt.asked)); got != tt.want {
 				t.Errorf("wait: want %s, got %s", tt.want, got)
@@ -54,7 +54,7 @@ func TestContestsWait(t *testing.T) {
 func TestContestsAreOfOneObjectInOneNamespace(t *testing.T) {
 	c := newContests(DefaultContest)
 	for range 3 {
-		c.corrected("shop", deleted(reference("Role", "bulwark-dev")), noon)
+		c.corrected("shop", deleted(reference("Role", "bulwark-dev")), "", noon)
 	}
 	tests := map[string]struct {
 		namespace string
@@ -78,9 +78,9 @@ func TestContestsAreOfOneObjectInOneNamespace(t *testing.T) {
 func TestContestsForgetWhatLeftTheWindow(t *testing.T) {
 	c := newContests(DefaultContest)
 	object := reference("Role", "bulwark-dev")
-	c.corrected("shop", deleted(object), noon)
-	c.corrected("shop", deleted(object), noon.Add(5*time.Minute))
-	c.corrected("shop", deleted(object), noon.Add(11*time.Minute))
+	c.corrected("shop", deleted(object), "", noon)
+	c.corrected("shop", deleted(object), "", noon.Add(5*time.Minute))
+	c.corrected("shop", deleted(object), "", noon.Add(11*time.Minute))
 	want := remembered("shop", object, noon.Add(5*time.Minute), noon.Add(11*time.Minute))
 	if diff := cmp.Diff(want, c.corrections, cmp.AllowUnexported(contested{})); diff != "" {
 		t.Errorf("corrections that are remembered (-want +got):\n%s", diff)
@@ -93,9 +93,9 @@ func TestContestsForgetWhatLeftTheWindow(t *testing.T) {
 
 func TestContestsForgetThoughTheClockIsSetBack(t *testing.T) {
 	c := newContests(DefaultContest)
-	c.corrected("shop", deleted(reference("Role", "forged")), noon)
+	c.corrected("shop", deleted(reference("Role", "forged")), "", noon)
 	dev, before := reference("Role", "bulwark-dev"), noon.Add(-time.Hour)
-	c.corrected("shop", deleted(dev), before)
+	c.corrected("shop", deleted(dev), "", before)
 	if diff := cmp.Diff(remembered("shop", dev, before), c.corrections, cmp.AllowUnexported(contested{})); diff != "" {
 		t.Errorf("corrections that are remembered (-want +got):\n%s", diff)
 	}
@@ -158,7 +158,7 @@ func TestAFieldIsContestedByItself(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := newContests(DefaultContest)
 			for _, d := range tt.corrected {
-				c.corrected("shop", d, noon)
+				c.corrected("shop", d, "", noon)
 			}
 			if got := c.wait("shop", tt.next, noon); got != tt.want {
 				t.Errorf("wait: want %s, got %s", tt.want, got)
@@ -174,7 +174,7 @@ func TestAFloodOfFieldsIsOneContest(t *testing.T) {
 		for i := range 10000 {
 			d.Fields = append(d.Fields, drift.Field{Path: []string{"metadata", "labels", fmt.Sprint(n, "-", i)}})
 		}
-		c.corrected("shop", d, noon)
+		c.corrected("shop", d, "", noon)
 	}
 	if len(c.corrections) != 2 {
 		t.Errorf("%d fields are remembered", len(c.corrections))

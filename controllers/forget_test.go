@@ -21,10 +21,12 @@ func (noNamespace) Get(_ context.Context, key client.ObjectKey, _ client.Object,
 }
 
 func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
-	r := &NamespaceReconciler{Client: noNamespace{}, contests: newContests(DefaultContest), arrivals: newArrivals(nil), looks: newLooks()}
+	r := &NamespaceReconciler{Client: noNamespace{}, contests: newContests(DefaultContest), arrivals: newArrivals(nil), looks: newLooks(),
+		damping: newDamping(), mutations: newMutations(DefaultContest)}
 	for _, namespace := range []string{"shop", "till"} {
-		r.contests.corrected(namespace, deleted(reference("Role", "bulwark-dev")), noon)
-		r.contests.corrected(namespace, deleted(reference("Role", "bulwark-ops")), noon)
+		r.contests.corrected(namespace, deleted(reference("Role", "bulwark-dev")), "", noon)
+		r.contests.corrected(namespace, deleted(reference("Role", "bulwark-ops")), "", noon)
+		r.mutations.note(mutated{namespace, reference("Role", "bulwark-dev")}, nil, noon)
 		r.looks.plan(namespace, noon)
 		r.arrivals.note(namespace, noon)
 	}
@@ -35,6 +37,9 @@ func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 	maps.Copy(wantContests, remembered("till", reference("Role", "bulwark-ops"), noon))
 	if diff := cmp.Diff(wantContests, r.contests.corrections, cmp.AllowUnexported(contested{})); diff != "" {
 		t.Errorf("corrections that are remembered (-want +got):\n%s", diff)
+	}
+	if _, remembered := r.mutations.of[mutated{"till", reference("Role", "bulwark-dev")}]; !remembered || len(r.mutations.of) != 1 {
+		t.Errorf("what admission changes is remembered of %v", r.mutations.of)
 	}
 	if diff := cmp.Diff(map[string]time.Time{"till": noon}, r.arrivals.at); diff != "" {
 		t.Errorf("arrivals that are remembered (-want +got):\n%s", diff)
@@ -48,7 +53,7 @@ func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 func TestObjectsThatNeverComeBackAreForgotten(t *testing.T) {
 	c := newContests(DefaultContest)
 	for i := range 1000 {
-		c.corrected("shop", deleted(reference("Role", fmt.Sprint("forged-", i))), noon.Add(time.Duration(i)*time.Minute))
+		c.corrected("shop", deleted(reference("Role", fmt.Sprint("forged-", i))), "", noon.Add(time.Duration(i)*time.Minute))
 	}
 	if n, most := len(c.corrections)/2, 2*int(c.Window/time.Minute)+1; n > most {
 		t.Errorf("one correction a minute: want at most those of two windows, %d, remembered, got %d", most, n)

@@ -111,23 +111,26 @@ func (r *NamespaceReconciler) read(ctx context.Context, want baseline.Object, li
 func (r *NamespaceReconciler) labelled(ctx context.Context, namespace string) ([]baseline.Object, error) {
 	var objects []baseline.Object
 	for i := range baseline.Kinds[1:] {
-		kind := &baseline.Kinds[1:][i]
-		list, err := newList(r.Client.Scheme(), kind)
-		if err != nil {
-			return nil, err
-		}
-		err = r.Client.List(ctx, list, client.InNamespace(namespace),
-			client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
-		if err != nil {
-			return nil, fmt.Errorf("listing %s: %w", kind.Resource, err)
-		}
-		items, err := itemsOf(list)
+		items, err := listLabelled(ctx, r.Client, &baseline.Kinds[1:][i], namespace)
 		if err != nil {
 			return nil, err
 		}
 		objects = append(objects, items...)
 	}
 	return objects, nil
+}
+
+// listLabelled lists the objects of one kind that the cache holds of a namespace.
+func listLabelled(ctx context.Context, cached client.Client, kind *baseline.Kind, namespace string) ([]baseline.Object, error) {
+	list, err := newList(cached.Scheme(), kind)
+	if err != nil {
+		return nil, err
+	}
+	err = cached.List(ctx, list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
+	if err != nil {
+		return nil, fmt.Errorf("listing %s: %w", kind.Resource, err)
+	}
+	return itemsOf(list)
 }
 
 func newList(scheme *runtime.Scheme, kind *baseline.Kind) (client.ObjectList, error) {

@@ -323,7 +323,7 @@ func (p *pass) remember(desired []baseline.Object, outcomes []outcome) []v1alpha
 // inPlaceNow reports whether an object is as declared after the pass.
 func inPlaceNow(ref v1alpha1.ObjectReference, outcomes []outcome) bool {
 	i := slices.IndexFunc(outcomes, func(o outcome) bool { return o.Object == ref })
-	return i < 0 || outcomes[i].state == v1alpha1.Corrected
+	return i < 0 || outcomes[i].state == v1alpha1.Corrected || outcomes[i].done && len(outcomes[i].mutated) == 0
 }
 
 // contentOf is what an object that may wait holds, as JSON; empty for none.

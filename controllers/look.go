@@ -128,7 +128,10 @@ func (r *NamespaceReconciler) wantsLook(p *pass, outcomes []outcome) bool {
 	now := r.Clock.Now()
 	return !p.current() || r.looks.due(p.namespace.Name, now) ||
 		(hasPodFindings(p.previous) || p.previous.PodsUnseen) && !r.looks.planned(p.namespace.Name) ||
-		slices.ContainsFunc(outcomes, func(o outcome) bool { return o.Object.Kind == "Namespace" && o.state == v1alpha1.Corrected })
+		slices.ContainsFunc(outcomes, func(o outcome) bool {
+			// A level that is contested is put back every second: that is looked at where the API server warns of pods.
+			return o.Object.Kind == "Namespace" && (o.state == v1alpha1.Corrected || o.done && len(p.warned) > 0)
+		})
 }
 
 // lookAtPods holds the pods of the namespace against the declared level, and asks the API server whether it does so at all. Where the API

@@ -56,6 +56,9 @@ type NamespaceReconciler struct {
 	pace      *pace
 	catalogue *catalogue
 
+	damping   *damping
+	mutations *mutations
+
 	policyChanges *moments // when the admission policies of each profile last changed
 }
 
@@ -71,6 +74,8 @@ type pass struct {
 	blocked []v1alpha1.BlockedObject
 	kept    map[v1alpha1.ObjectReference]baseline.Object // what is in place meanwhile; nil is nothing
 
+	disputes []dispute // the contests over its objects, after the corrections
+
 	tightened bool     // a stricter Pod Security level was put in place
 	warned    []string // what the API server then warned of
 }
@@ -82,13 +87,15 @@ func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconc
 	switch err := r.Client.Get(ctx, request.NamespacedName, &ns); {
 	case apierrors.IsNotFound(err):
 		r.contests.forget(request.Name)
+		r.mutations.forgetNamespace(request.Name)
 		r.arrivals.forget(request.Name)
 		r.looks.forget(request.Name)
 		return reconcile.Result{}, nil
 	case err != nil:
 		return reconcile.Result{}, fmt.Errorf("reading namespace %s: %w", request.Name, err)
 	}
-	return r.Reconcile(ctx, &ns)
+	result, err := r.Reconcile(ctx, &ns)
+	return r.damping.soonest(request.Name, result), err
 }
 
 // Reconcile brings one namespace to the baseline of the profile that governs it, or takes away what is left of one.
@@ -104,6 +111,9 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 	selector, err := r.selector(ctx)
 	if err != nil {
 		return reconcile.Result{}, err
+	}
+	if selector.Protects(ns.Name) {
+		return reconcile.Result{}, r.leaveAlone(ctx, ns)
 	}
 	if selector.Invalid(ns.Labels[v1alpha1.ProfileLabel]) != nil || previous != nil && selector.Invalid(previous.Profile) != nil {
 		return reconcile.Result{}, nil // A broken edit of a profile must not take its baseline away.
@@ -138,11 +148,13 @@ func (r *NamespaceReconciler) establish(ctx context.Context, p *pass) (reconcile
 	if errors.Is(refused, errTerminating) {
 		return reconcile.Result{}, nil
 	}
+	p.disputes = r.disputed(p, outcomes)
 	weaknesses, unseen := r.weaknesses(ctx, p, desired, outcomes)
 	report := assemble(p, desired, outcomes, r.Clock.Now())
 	setFindings(report, weaknesses)
 	fit(report)
 	r.announce(p, outcomes)
+	r.traceRemovals(ctx, p, outcomes)
 	r.announceReport(p, report)
 	if err := errors.Join(undecided, refused, unseen, r.writeReport(ctx, p.previous, report)); err != nil {
 		return reconcile.Result{}, err
@@ -166,6 +178,9 @@ func (r *NamespaceReconciler) nextLook(p *pass, outcomes []outcome) time.Duratio
 	}
 	if r.looksAtPods(p) {
 		sooner(r.looks.until(p.namespace.Name, r.Clock.Now()))
+	}
+	for _, d := range p.disputes {
+		sooner(d.left)
 	}
 	for _, o := range outcomes {
 		sooner(o.wait)

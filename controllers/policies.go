@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/recorder"
@@ -62,6 +63,9 @@ type policing struct {
 
 	corrected []outcome // the drift that is to be recorded, of this pass and of earlier ones that no status was written of
 
+	answer   v1alpha1.Contest // to those who contest a policy
+	disputes []dispute        // the contests that there are after the corrections
+
 	cost policyCost
 	wait time.Duration // until a look at what waits or is not watched; zero for none
 
@@ -95,7 +99,7 @@ func (p *policies) establish(ctx context.Context, profile *v1alpha1.SecurityProf
 		return again, nil
 	}
 	known, established := p.inPlace[profile.Name]
-	pass := &policing{desired: declared, steady: established && known == now}
+	pass := &policing{desired: declared, steady: established && known == now, answer: profile.EffectiveContest()}
 	if err := p.giveWayMeanwhile(ctx, profile, selector, pass, now); err != nil {
 		return nil, err
 	}
@@ -110,6 +114,7 @@ func (p *policies) establish(ctx context.Context, profile *v1alpha1.SecurityProf
 	if err := p.correctAll(ctx, profile, pass); err != nil {
 		return nil, err
 	}
+	p.dispute(pass)
 	pass.corrected = p.unwritten[profile.Name]
 	pass.cost = p.costs[profile.Name].cost
 	if !pass.steady {
@@ -119,6 +124,22 @@ func (p *policies) establish(ctx context.Context, profile *v1alpha1.SecurityProf
 	}
 	p.conclude(profile.Name, pass, now, established)
 	return pass, nil
+}
+
+// dispute lists the contests over the policies of the pass, and has it come back when the first of them may be over.
+func (p *policies) dispute(pass *policing) {
+	among := func(ref v1alpha1.ObjectReference) bool {
+		return slices.ContainsFunc(pass.desired, func(o baseline.Object) bool { return baseline.Reference(o) == ref })
+	}
+	differs := func(ref v1alpha1.ObjectReference) bool {
+		return pass.came(func(o *outcome) bool { return o.Object == ref && !o.done })
+	}
+	pass.disputes = p.contests.standing("", among, differs, p.clock.Now())
+	for _, d := range pass.disputes {
+		if d.left > 0 {
+			pass.comeBack(d.left)
+		}
+	}
 }
 
 // written says that a status holds the drift that was corrected.
@@ -161,7 +182,7 @@ func (p *policies) conclude(profile string, pass *policing, now digest, establis
 			p.strangers[profile] = append(p.strangers[profile], o.Object)
 		}
 	}
-	corrected := pass.came(func(o *outcome) bool { return o.state == v1alpha1.Corrected })
+	corrected := pass.came(func(o *outcome) bool { return o.done })
 	if corrected || established && !pass.steady {
 		p.changes.note(profile, p.clock.Now())
 	}
@@ -251,7 +272,7 @@ func (p *policies) resolve(ctx context.Context, profile *v1alpha1.SecurityProfil
 		if apierrors.IsAlreadyExists(err) {
 			return p.resolveExisting(ctx, profile, pass, d.Want)
 		}
-		if interrupted(err) {
+		if interrupted(err) || isOvertaken(err) {
 			return fmt.Errorf("correcting %s %s: %w", d.Object.Kind, d.Object.Name, err)
 		}
 		p.note(profile, &o, err)
@@ -260,7 +281,9 @@ func (p *policies) resolve(ctx context.Context, profile *v1alpha1.SecurityProfil
 	case v1alpha1.Conflict:
 		pass.comeBack(p.recheck)
 	case v1alpha1.Contested:
-		pass.comeBack(o.wait)
+		if !o.done {
+			pass.comeBack(o.wait)
+		}
 	}
 	pass.outcomes = append(pass.outcomes, o)
 	p.announce(profile, &o)
@@ -289,12 +312,22 @@ func (p *policies) judge(profile *v1alpha1.SecurityProfile, d drift.Drift, stead
 		return o
 	}
 	if o.recorded && d.Change != v1alpha1.Unexpected {
-		o.wait = p.contests.wait("", &d, p.clock.Now())
+		o.wait = p.contestedWait(profile, &o)
 	}
 	if o.wait > 0 {
 		o.state = v1alpha1.Contested
 	}
 	return o
+}
+
+// contestedWait is how long a correction waits for the sake of a contest.
+func (p *policies) contestedWait(profile *v1alpha1.SecurityProfile, o *outcome) time.Duration {
+	now := p.clock.Now()
+	p.contests.found("", &o.Drift, o.by.Manager, now)
+	if profile.EffectiveContest() == v1alpha1.Correct {
+		return p.contests.take("", &o.Drift, now)
+	}
+	return p.contests.wait("", &o.Drift, now)
 }
 
 // note takes down what became of a correction. What should not exist and is gone already is corrected.
@@ -307,11 +340,15 @@ func (p *policies) note(profile *v1alpha1.SecurityProfile, o *outcome, err error
 		o.state, o.err = v1alpha1.Present, err
 		p.metrics.applyFailed(profile.Name, o.Object.Kind, err)
 	case o.recorded:
-		p.unwritten[profile.Name] = append(p.unwritten[profile.Name], *o)
-		if o.Change != v1alpha1.Unexpected {
-			p.contests.corrected("", &o.Drift, p.clock.Now())
+		corrected := *o // In the history it is, whatever becomes of a contest.
+		if o.Change != v1alpha1.Unexpected && p.contests.corrected("", &o.Drift, o.by.Manager, p.clock.Now()) {
+			o.state = v1alpha1.Contested
+		}
+		if o.state != v1alpha1.Contested || !told(profile, o) {
+			p.unwritten[profile.Name] = append(p.unwritten[profile.Name], corrected)
 		}
 	}
+	o.done = err == nil
 }
 
 // resolveExisting is for the object that was thought to be missing, since it does not bear the label by which the cache holds it.
@@ -336,11 +373,19 @@ func (p *policies) correct(ctx context.Context, d drift.Drift) error {
 		return p.remove(ctx, d.Got)
 	case d.Got == nil:
 		return p.client.Create(ctx, d.Want.DeepCopyObject().(client.Object))
+	case d.Replaces(): // It is about to go, whoever holds it.
+		if err := p.remove(ctx, d.Got); client.IgnoreNotFound(err) != nil {
+			return err
+		}
+		return p.client.Create(ctx, d.Want.DeepCopyObject().(client.Object))
 	}
-	object := d.Want.DeepCopyObject().(client.Object)
-	object.SetUID(d.Got.GetUID())
-	object.SetResourceVersion(d.Got.GetResourceVersion()) // Policies cannot be updated without.
-	return p.client.Update(ctx, object)
+	patch, err := drift.Patch(d.Want, d.Got)
+	if err != nil {
+		return err
+	}
+	object := baseline.KindOf(d.Want).New()
+	object.SetName(d.Want.GetName())
+	return p.client.Patch(ctx, object, client.RawPatch(types.JSONPatchType, patch))
 }
 
 // remove deletes exactly this object, as it was found, whatever finalizer somebody has put on it: with one more it would stay.
@@ -403,16 +448,18 @@ func (p *policies) removeAll(ctx context.Context, objects []baseline.Object) err
 	return nil
 }
 
-// announce tells events and metrics. Of what lasts, a policy tells once: the status of the profile says it from then on.
+// announce tells events and metrics. What is contested is told once, and each of its corrections counts. Of what lasts, a policy tells once: the status of the profile says it from then on.
 func (p *policies) announce(profile *v1alpha1.SecurityProfile, o *outcome) {
 	event := func(eventType, reason, action, note string) {
 		related := &corev1.ObjectReference{APIVersion: o.Object.APIVersion, Kind: o.Object.Kind, Name: o.Object.Name}
 		p.recorder.Eventf(profile, related, eventType, reason, action, "%s", cutNote(note))
 	}
 	name := o.Object.Kind + " " + o.Object.Name
-	if o.recorded && !o.Foreign && o.state == v1alpha1.Corrected {
+	if o.recorded && !o.Foreign && o.done {
 		p.metrics.driftDetected(profile.Name, o.Object.Kind, o.Change)
 		p.metrics.countCorrection(profile.Name, o.Object.Kind)
+	}
+	if o.recorded && !o.Foreign && o.state == v1alpha1.Corrected {
 		event(corev1.EventTypeWarning, v1alpha1.EventDrift, "Compare", o.sentence())
 		event(corev1.EventTypeNormal, v1alpha1.EventCorrected, "Correct", name+" is again as declared")
 	}
@@ -427,6 +474,6 @@ func (p *policies) announce(profile *v1alpha1.SecurityProfile, o *outcome) {
 	case o.state == v1alpha1.Contested:
 		p.metrics.contested(profile.Name, o.Object.Kind)
 		event(corev1.EventTypeWarning, v1alpha1.EventContested, "Wait",
-			fmt.Sprintf("%s is contested by %s: the next correction waits %s", name, managerName(o.by.Manager), o.wait))
+			name+" is "+(&dispute{change: o.Change, managers: managersOf(o.by.Manager)}).sentence(profile.EffectiveContest()))
 	}
 }

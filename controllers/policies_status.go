@@ -42,7 +42,8 @@ func (p *policing) bearOn(status *v1alpha1.SecurityProfileStatus, hold []metav1.
 // condition is AdmissionReady, and whether the profile is not ready for its sake.
 func (p *policing) condition() (condition metav1.Condition, blocks bool) {
 	condition = metav1.Condition{Type: v1alpha1.ConditionAdmission, Status: metav1.ConditionFalse}
-	var conflicts, failures, contests []string
+	contests := p.contests()
+	var conflicts, failures []string
 	for _, o := range p.outcomes {
 		name := o.Object.Kind + " " + o.Object.Name
 		switch {
@@ -50,8 +51,6 @@ func (p *policing) condition() (condition metav1.Condition, blocks bool) {
 			failures = append(failures, name+": "+cut(o.err.Error()))
 		case o.state == v1alpha1.Conflict:
 			conflicts = append(conflicts, name)
-		case o.state == v1alpha1.Contested:
-			contests = append(contests, name+" by "+managerName(o.by.Manager))
 		}
 	}
 	warnings := typeWarnings(p.found)
@@ -78,6 +77,21 @@ func (p *policing) condition() (condition metav1.Condition, blocks bool) {
 		}
 	}
 	return condition, false
+}
+
+// contests say who contests which policy.
+func (p *policing) contests() []string {
+	var contests []string
+	for _, o := range p.outcomes {
+		told := slices.ContainsFunc(p.disputes, func(d dispute) bool { return d.object == o.Object })
+		if o.state == v1alpha1.Contested && !told {
+			contests = append(contests, o.Object.Kind+" "+o.Object.Name+" by "+managerName(o.by.Manager))
+		}
+	}
+	for _, d := range p.disputes {
+		contests = append(contests, d.object.Kind+" "+d.object.Name+" is "+d.sentence(p.answer))
+	}
+	return contests
 }
 
 // maxListedPolicies bounds the policies that a condition's message names.

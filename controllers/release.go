@@ -75,19 +75,26 @@ func (r *NamespaceReconciler) release(
 		}
 	}
 	left = slices.DeleteFunc(left, func(o baseline.Object) bool { return !leaving(o.GetLabels()[v1alpha1.ProfileLabel]) })
-	return remaining, errors.Join(failure, r.releaseLabelled(ctx, report, left))
+	return remaining, errors.Join(failure, r.releaseLabelled(ctx, ns, report, left))
 }
 
-// releaseLabelled carries out on each object the deletionPolicy of the profile whose label it bears.
-func (r *NamespaceReconciler) releaseLabelled(ctx context.Context, report *v1alpha1.NamespacePosture, objects []baseline.Object) error {
+// releaseLabelled carries out on each object the deletionPolicy of the profile whose label it bears. A copy that comes back each time waits.
+func (r *NamespaceReconciler) releaseLabelled(
+	ctx context.Context, ns *corev1.Namespace, report *v1alpha1.NamespacePosture, objects []baseline.Object,
+) error {
 	var failures []error
 	for _, o := range objects {
+		if isCopy(report, o) && r.waits(ns.Name, o) {
+			continue
+		}
 		profile, err := r.readProfile(ctx, o.GetLabels()[v1alpha1.ProfileLabel])
 		if err == nil {
 			err = r.letGo(ctx, o, profile, drift.Ours(o) || sawInPlace(report, o))
 		}
 		if err != nil {
 			failures = append(failures, fmt.Errorf("releasing %s: %w", describe(o), err))
+		} else if isCopy(report, o) {
+			r.traceRelease(ctx, ns, o, profile)
 		}
 	}
 	return errors.Join(failures...)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -42,17 +43,21 @@ func assemble(p *pass, desired []baseline.Object, outcomes []outcome, now time.T
 		Enforcement:       p.profile.EffectiveEnforcement(),
 	}
 	for _, want := range desired {
-		report.Objects = append(report.Objects, p.blockedOr(managedObject(baseline.Reference(want), outcomes)))
+		report.Objects = append(report.Objects, p.contestedOr(p.blockedOr(managedObject(baseline.Reference(want), outcomes))))
 	}
 	for _, o := range outcomes {
 		if o.Change == v1alpha1.Unexpected && o.state != v1alpha1.Corrected {
-			report.Objects = append(report.Objects, managedObject(o.Object, outcomes))
+			report.Objects = append(report.Objects, p.contestedOr(managedObject(o.Object, outcomes)))
 		}
 	}
+	report.Objects = append(report.Objects, p.contestedCopies(report.Objects)...)
 	for _, o := range report.Objects {
 		count(&report.Summary, o.State)
+		report.Summary.Contested += contestedCount(o)
 	}
-	report.Ready = int(report.Summary.Compliant+report.Summary.Blocked) == len(report.Objects)
+	// What is copied again and again does not take away what is in place.
+	beyond := contestedBeyond(report.Objects[len(desired):])
+	report.Ready = int(report.Summary.Compliant+report.Summary.Blocked+beyond) == len(report.Objects)
 	report.Objects = firstOf(report, report.Objects, v1alpha1.MaxObjects)
 	report.Blocked = firstOf(report, p.blocked, v1alpha1.MaxBlocked)
 	report.InPlace = p.remember(desired, outcomes)
@@ -142,9 +147,12 @@ func managedObject(ref v1alpha1.ObjectReference, outcomes []outcome) v1alpha1.Ma
 		object.Message = "an object of this name exists that Bulwark did not make; delete or rename it, or set spec.adoption to Adopt"
 	case v1alpha1.Contested:
 		object.State = v1alpha1.ObjectDrifted
-		object.Message = "contested by " + managerName(o.by.Manager) + ": corrections wait with a growing delay"
+		object.Message = contestedBy + managerName(o.by.Manager) + ": corrections wait with a growing delay"
 	case v1alpha1.Present:
 		object.State, object.Message = v1alpha1.ObjectDrifted, string(o.Change)
+		if len(o.mutated) > 0 {
+			object.Message = mutationSentence(o.mutated)
+		}
 		if o.err != nil {
 			object.State, object.Message = v1alpha1.ObjectFailed, cut(o.err.Error())+cmp.Or(o.hint, remedy(o.Want, o.err))
 			if o.Change == v1alpha1.Unexpected {
@@ -209,11 +217,12 @@ func recordDrift(p *pass, outcomes []outcome, now time.Time) ([]v1alpha1.DriftEn
 	known := map[int]bool{}
 	for _, entry := range p.history() {
 		if entry.State != v1alpha1.Corrected {
-			i := slices.IndexFunc(outcomes, func(o outcome) bool { return o.continues(entry) })
-			if i >= 0 && !known[i] {
+			i := continuing(outcomes, known, entry)
+			switch {
+			case i >= 0:
 				known[i] = true
-				entry.State = outcomes[i].state
-			} else {
+				outcomes[i].goOn(&entry)
+			case !p.staysOpen(entry, outcomes):
 				entry.State = v1alpha1.Corrected
 			}
 		}
@@ -221,13 +230,23 @@ func recordDrift(p *pass, outcomes []outcome, now time.Time) ([]v1alpha1.DriftEn
 	}
 	var added []v1alpha1.DriftEntry
 	for i, o := range outcomes {
-		if !o.recorded || known[i] || p.lasts(o) {
+		if !o.recorded || known[i] || p.lasts(o) || o.state == v1alpha1.Contested && contestedEntries(entries, o.Object) >= maxManagers {
 			continue
 		}
 		added = append(added, o.entry(p.namespace.Name, now))
 	}
 	entries = append(added, entries...)
 	return entries[:min(len(entries), v1alpha1.MaxDrift)], len(added)
+}
+
+// continuing is the first of the outcomes that are not known yet that is the same drift as an entry; -1 if none is.
+func continuing(outcomes []outcome, known map[int]bool, entry v1alpha1.DriftEntry) int {
+	for i := range outcomes {
+		if !known[i] && outcomes[i].continues(entry) {
+			return i
+		}
+	}
+	return -1
 }
 
 // entry is the outcome as the history has it.
@@ -270,8 +289,13 @@ func (p *pass) lasts(o outcome) bool {
 
 // continues reports whether the outcome is the same drift as an open entry, still there or corrected at last.
 func (o *outcome) continues(entry v1alpha1.DriftEntry) bool {
-	return o.Object == entry.Object && o.Change == entry.Change &&
-		equality.Semantic.DeepEqual(drift.Report(o.Fields), entry.Fields)
+	if o.Object != entry.Object || o.Change != entry.Change {
+		return false
+	}
+	if o.state == v1alpha1.Contested && entry.State == v1alpha1.Contested {
+		return o.contestsAs(entry)
+	}
+	return equality.Semantic.DeepEqual(drift.Report(o.Fields), entry.Fields)
 }
 
 // writeReport writes the report if it says anything new.
@@ -283,6 +307,7 @@ func (r *NamespaceReconciler) writeReport(ctx context.Context, previous, report 
 		return nil
 	}
 	report.UID, report.ResourceVersion = previous.UID, previous.ResourceVersion
+	keepMetadata(report, previous)
 	if sameReport(previous, report) {
 		return nil
 	}
@@ -290,6 +315,16 @@ func (r *NamespaceReconciler) writeReport(ctx context.Context, previous, report 
 		return ignoreTerminating(fmt.Errorf("updating the report of namespace %s: %w", report.Namespace, err))
 	}
 	return nil
+}
+
+// keepMetadata keeps the labels and annotations that others have put on a report: to strip them would be a fight.
+func keepMetadata(report, previous *v1alpha1.NamespacePosture) {
+	labels := maps.Clone(previous.Labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	maps.Copy(labels, report.Labels)
+	report.Labels, report.Annotations = labels, previous.Annotations
 }
 
 // sameReport compares two reports in all that assemble sets.

@@ -37,6 +37,7 @@ type SecurityProfileReconciler struct {
 	// Protected are names and globs of namespaces that are never selected.
 	Protected []string
 
+	contests    *contests
 	policies    *policies
 	publication *publication // nil if reports are not published as Reports of openreports.io
 	throttle    throttle
@@ -113,7 +114,8 @@ func (r *SecurityProfileReconciler) sum(
 	if err != nil {
 		return nil, err
 	}
-	return summarize(profile, selector, namespaces.Items, reports, policing, r.Clock.Now()), nil
+	status := summarize(profile, selector, namespaces.Items, reports, policing, r.Clock.Now())
+	return status, r.addProtected(ctx, profile, selector, namespaces.Items, status)
 }
 
 // reports are the profile's reports by namespace. They are shared with the cache.
@@ -180,7 +182,10 @@ func (r *SecurityProfileReconciler) remains(ctx context.Context, profile string)
 	if err != nil {
 		return false, err
 	}
-	for namespace := range reports {
+	for namespace, report := range reports {
+		if !report.DeletionTimestamp.IsZero() {
+			continue // It goes when whoever put a finalizer on it lets it.
+		}
 		if standing, err := r.standing(ctx, namespace); err != nil || standing {
 			return true, err
 		}
@@ -213,6 +218,9 @@ func (r *SecurityProfileReconciler) remainsOf(ctx context.Context, kind *baselin
 			continue // It bears the name, as anybody can write it on what is his own, and nobody takes it away.
 		}
 		namespace := cmp.Or(o.GetNamespace(), o.GetName()) // A Namespace is in itself.
+		if r.contests.contestsRemoval(namespace, baseline.Reference(o), r.Clock.Now()) {
+			continue // It was removed, and somebody makes it again each time.
+		}
 		if standing, err := r.standing(ctx, namespace); err != nil || standing {
 			return true, err
 		}
@@ -220,8 +228,11 @@ func (r *SecurityProfileReconciler) remainsOf(ctx context.Context, kind *baselin
 	return false, nil
 }
 
-// standing reports whether the namespace exists and is not being deleted.
+// standing reports whether the namespace exists, is not being deleted, and is not one of those that are never touched.
 func (r *SecurityProfileReconciler) standing(ctx context.Context, name string) (bool, error) {
+	if selection.New(nil, r.Protected).Protects(name) {
+		return false, nil
+	}
 	var ns corev1.Namespace
 	if err := r.Client.Get(ctx, client.ObjectKey{Name: name}, &ns, client.UnsafeDisableDeepCopy); err != nil {
 		return false, client.IgnoreNotFound(err)

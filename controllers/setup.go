@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -89,6 +90,8 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		arrivals:  newArrivals(mgr.Elected()),
 		looks:     newLooks(),
 		pace:      newPace(o.Concurrency),
+		damping:   newDamping(),
+		mutations: newMutations(o.Contest),
 
 		policyChanges: &moments{},
 	}
@@ -104,7 +107,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		return fmt.Errorf("setting up the namespace controller: %w", err)
 	}
 	profiles := &SecurityProfileReconciler{
-		Client: cached, Metrics: metrics, Clock: o.Clock, Protected: o.Protected,
+		Client: cached, Metrics: metrics, Clock: o.Clock, Protected: o.Protected, contests: namespaces.contests,
 		policies: &policies{
 			client: cached, live: mgr.GetAPIReader(), recorder: namespaces.Recorder, metrics: metrics, clock: o.Clock,
 			protected: o.Protected, operator: o.Operator, contests: namespaces.contests, recheck: o.RecheckInterval,
@@ -162,7 +165,7 @@ func (r *SecurityProfileReconciler) setup(mgr manager.Manager) error {
 		Watches(&corev1.Namespace{}, r.enqueueSelecting(), builder.WithPredicates(labelsOrDeletionChanged())).
 		WithOptions(options(1))
 	for i := range baseline.Kinds[1:] {
-		b = b.Watches(baseline.Kinds[1:][i].New(), enqueueLabelled())
+		b = b.Watches(baseline.Kinds[1:][i].New(), r.enqueueLabelled())
 	}
 	for i := range baseline.AdmissionKinds {
 		b = b.Watches(baseline.AdmissionKinds[i].New(), r.enqueuePoliced())
@@ -241,11 +244,14 @@ func strip(in any) (any, error) {
 	return in, nil
 }
 
-// stripExclusive drops what is never compared of an object that is Bulwark's alone: a quota's usage, and which field Bulwark
-// manages. What others manage is there only while there is drift, and then saves the read that would attribute it.
+// stripExclusive drops what is never compared of an object that is Bulwark's alone: a quota's usage, others' labels and annotations, and
+// which field Bulwark manages. What others manage of the rest is there only while there is drift, and then saves the read that would
+// attribute it.
 func stripExclusive(in any) (any, error) {
 	if o, ok := in.(metav1.Object); ok {
-		o.SetManagedFields(drift.Others(o.GetManagedFields()))
+		o.SetManagedFields(drift.Concerning(o.GetManagedFields()))
+		o.SetAnnotations(nil)
+		maps.DeleteFunc(o.GetLabels(), func(key, _ string) bool { return key != v1alpha1.ManagedByLabel && key != v1alpha1.ProfileLabel })
 	}
 	if quota, ok := in.(*corev1.ResourceQuota); ok {
 		quota.Status = corev1.ResourceQuotaStatus{}

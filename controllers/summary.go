@@ -30,6 +30,7 @@ type tally struct {
 	failed     []string
 	blocked    []string
 	weakened   []string
+	contested  []string                        // what is told of each object that is contested, or that admission changes
 	findings   map[v1alpha1.FindingTotal]int32 // by id and severity, with no count
 	driftTotal int64
 	drift      []v1alpha1.DriftEntry
@@ -119,6 +120,9 @@ func (t *tally) add(profile *v1alpha1.SecurityProfile, namespace string, report 
 	if current && trouble != nil {
 		*trouble = append(*trouble, namespace)
 	}
+	if current {
+		t.addContested(report)
+	}
 	t.driftTotal += report.DriftTotal
 	t.drift = append(t.drift, report.Drift...)
 	if len(t.drift) > maxTallied {
@@ -128,13 +132,27 @@ func (t *tally) add(profile *v1alpha1.SecurityProfile, namespace string, report 
 
 // addWeaknesses counts what is contested and what weakens the baseline.
 func (t *tally) addWeaknesses(report *v1alpha1.NamespacePosture) {
-	if slices.ContainsFunc(report.Drift, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.Contested }) {
+	contested := func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.Contested }
+	if report.Summary.Contested > 0 || slices.ContainsFunc(report.Drift, contested) {
 		t.counts.Contested++
 	}
 	for _, f := range report.FindingTotals {
 		t.findings[v1alpha1.FindingTotal{ID: f.ID, Severity: f.Severity}] += f.Count
 	}
 }
+
+// addContested remembers who contests what, as the report says it.
+func (t *tally) addContested(report *v1alpha1.NamespacePosture) {
+	for _, o := range report.Objects {
+		if isContested(o) || o.State == v1alpha1.ObjectDrifted && strings.HasPrefix(o.Message, changedByAdmission) {
+			t.contested = append(t.contested, fmt.Sprintf("in namespace %s %s %s is %s",
+				report.Namespace, o.Kind, o.Name, v1alpha1.Cut(o.Message, maxContestedRunes)))
+		}
+	}
+}
+
+// maxContestedRunes bounds what the condition says of one object that is contested.
+const maxContestedRunes = 512
 
 // keepNewest drops all drift that no status will hold. Of one object and second, the report has the newest first.
 func (t *tally) keepNewest() {
@@ -204,6 +222,8 @@ func (t *tally) worst() string {
 		return v1alpha1.ReasonFailed
 	case len(t.conflicted) > 0:
 		return v1alpha1.ReasonConflicted
+	case len(t.drifted) > 0 && len(t.contested) > 0:
+		return v1alpha1.ReasonContestedObjects
 	case len(t.drifted) > 0:
 		return v1alpha1.ReasonDrifted
 	case len(t.blocked) > 0:
@@ -231,6 +251,10 @@ func (t *tally) troubles() string {
 			parts = append(parts, fmt.Sprintf("in %d of %d namespaces %s (%s)",
 				n, t.counts.Selected, trouble.what, names(trouble.namespaces)))
 		}
+	}
+	if len(t.contested) > 0 {
+		slices.Sort(t.contested)
+		parts = append(parts, listed(t.contested))
 	}
 	return strings.Join(parts, "; ")
 }

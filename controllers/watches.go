@@ -123,10 +123,15 @@ func enqueueReported() handler.EventHandler {
 }
 
 // enqueueLabelled is for events on managed objects, which matter to the profile that they bear the name of only when they go, or bear
-// another's: it may be waiting for that.
-func enqueueLabelled() handler.EventHandler {
+// another's, since it may be waiting for that, and when they come into a protected namespace, since it counts them there.
+func (r *SecurityProfileReconciler) enqueueLabelled() handler.EventHandler {
 	enqueue := func(o client.Object, q queue) { q.Add(requestFor(profileOf(o))) }
 	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) {
+			if selection.New(nil, r.Protected).Protects(e.Object.GetNamespace()) {
+				enqueue(e.Object, q)
+			}
+		},
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
 			goes := e.ObjectOld.GetDeletionTimestamp().IsZero() && !e.ObjectNew.GetDeletionTimestamp().IsZero()
 			if goes || profileOf(e.ObjectOld) != profileOf(e.ObjectNew) {
@@ -225,10 +230,9 @@ func specChanged() predicate.Predicate {
 	}}
 }
 
+// metadataChanged reports whether metadata changed that is compared. Others' annotations and finalizers are not.
 func metadataChanged(old, updated client.Object) bool {
 	return !maps.Equal(old.GetLabels(), updated.GetLabels()) ||
-		!maps.Equal(old.GetAnnotations(), updated.GetAnnotations()) ||
 		!equality.Semantic.DeepEqual(old.GetOwnerReferences(), updated.GetOwnerReferences()) ||
-		!equality.Semantic.DeepEqual(old.GetFinalizers(), updated.GetFinalizers()) ||
 		old.GetDeletionTimestamp().IsZero() != updated.GetDeletionTimestamp().IsZero()
 }

@@ -77,7 +77,7 @@ func TestAProfileOfTheSameNameIsAnotherOne(t *testing.T) {
 
 // A profile that was deleted waits until nothing bears its name, and what another took over does not any more.
 func TestAProfileHearsOfWhatBearsItsNameNoMore(t *testing.T) {
-	h := enqueueLabelled()
+	h := (&SecurityProfileReconciler{}).enqueueLabelled()
 	of := func(profile, app string) *corev1.LimitRange {
 		return &corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{v1alpha1.ProfileLabel: profile, "app": app}}}
 	}

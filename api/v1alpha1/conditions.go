@@ -34,6 +34,8 @@ const (
 	ReasonConflicted = "ObjectConflict"
 	// ReasonInvalid: the profile's spec cannot be carried out at all.
 	ReasonInvalid = "InvalidSpec"
+	// ReasonContestedObjects: others keep changing objects of the baseline back, or making objects that bear Bulwark's labels.
+	ReasonContestedObjects = "Contested"
 	// ReasonDrifted: an object of the baseline is missing or differs.
 	ReasonDrifted = "Drifted"
 	// ReasonBlocked: an object of the baseline waits, since it would refuse what runs in the namespace.
@@ -68,8 +70,14 @@ const (
 	EventDrift = "DriftDetected"
 	// EventCorrected: a drift was corrected.
 	EventCorrected = "DriftCorrected"
-	// EventContested: corrections wait, because another manager keeps changing the object back.
+	// EventContested: another manager keeps changing the object back, or making it again; corrections wait.
 	EventContested = "DriftContested"
+	// EventMutated: a mutating webhook or admission policy changes what Bulwark writes.
+	EventMutated = "ChangedByAdmission"
+	// EventRemoved: an object that bears Bulwark's labels and is not, or no longer, declared was removed.
+	EventRemoved = "ObjectRemoved"
+	// EventProtected: an object in a protected namespace bears Bulwark's labels; it is left alone.
+	EventProtected = "ObjectInProtectedNamespace"
 	// EventConflict: an object that Bulwark did not make bears a managed name.
 	EventConflict = "ObjectConflict"
 	// EventAdopted: an object that Bulwark did not make was taken over.

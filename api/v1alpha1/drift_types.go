@@ -41,11 +41,12 @@ const (
 type DriftState string
 
 const (
-	// Present means that the object still differs, because the profile audits only or because the API server refused the correction.
+	// Present means that the object still differs, because the profile audits only, because the API server refused the correction, or
+	// because a mutating webhook or admission policy changed what was written.
 	Present DriftState = "Present"
 	// Corrected means that the object is again as declared.
 	Corrected DriftState = "Corrected"
-	// Contested means that another manager changes the object back again and again; corrections wait with a growing delay.
+	// Contested means that another manager changes the object back again and again, or makes it again and again (see spec.contest).
 	Contested DriftState = "Contested"
 	// Conflict means that Bulwark did not make the object and leaves it alone (see spec.adoption).
 	Conflict DriftState = "Conflict"

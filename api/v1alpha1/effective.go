@@ -40,6 +40,14 @@ func (p *SecurityProfile) WaitsUntilSafe() bool {
 	return p.Spec.Rollout == WhenSafe
 }
 
+// EffectiveContest is spec.contest, by default Correct.
+func (p *SecurityProfile) EffectiveContest() Contest {
+	if p.Spec.Contest == "" {
+		return Correct
+	}
+	return p.Spec.Contest
+}
+
 // LooksFor reports whether a finding is looked for.
 func (p *SecurityProfile) LooksFor(id FindingID) bool {
 	f := p.Spec.Findings

@@ -14,7 +14,7 @@ const (
 
 // FindingID names what is looked for.
 //
-// +kubebuilder:validation:Enum=NetworkReopened;PrivilegedBinding;BroadBinding;TokenMountedByDefault;LimitDefaultsOverridden;PodSecurityExempt;PodSecurityOutdated;PodSecurityViolated
+// +kubebuilder:validation:Enum=NetworkReopened;PrivilegedBinding;BroadBinding;TokenMountedByDefault;LimitDefaultsOverridden;PodSecurityExempt;PodSecurityOutdated;PodSecurityViolated;ObjectInProtectedNamespace
 type FindingID string
 
 const (
@@ -40,6 +40,9 @@ const (
 	PodSecurityOutdated FindingID = "PodSecurityOutdated"
 	// PodSecurityViolated means that a pod that runs now violates the declared Pod Security level (CIS 5.2).
 	PodSecurityViolated FindingID = "PodSecurityViolated"
+	// ObjectInProtectedNamespace means that an object in a protected namespace bears the profile's label: somebody copies what Bulwark makes.
+	// It is left alone. It is counted in the status of the profile, and in no report.
+	ObjectInProtectedNamespace FindingID = "ObjectInProtectedNamespace"
 )
 
 // Severity is how grave a finding is.

@@ -51,6 +51,9 @@ type PostureSummary struct {
 	// failed is the number of objects that the API server refused.
 	// +optional
 	Failed int32 `json:"failed"`
+	// contested is the number of objects that others keep changing back, or making again. They are counted by their state, too.
+	// +optional
+	Contested int32 `json:"contested"`
 	// findings is the number of findings.
 	// +optional
 	Findings int32 `json:"findings"`

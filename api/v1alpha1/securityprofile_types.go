@@ -52,6 +52,18 @@ const (
 	WhenSafe Rollout = "WhenSafe"
 )
 
+// Contest says how to answer those who keep changing an object back.
+//
+// +kubebuilder:validation:Enum=Correct;BackOff
+type Contest string
+
+const (
+	// Correct goes on correcting, at a bounded rate.
+	Correct Contest = "Correct"
+	// BackOff lets each further correction wait longer than the last.
+	BackOff Contest = "BackOff"
+)
+
 // SecurityProfileSpec declares a security baseline and the namespaces that it applies to.
 // A section that is absent is not managed.
 //
@@ -104,6 +116,13 @@ type SecurityProfileSpec struct {
 	// else is put in place at once.
 	// +optional
 	Rollout Rollout `json:"rollout,omitempty"`
+
+	// contest is how to answer somebody who keeps changing an object of the baseline back. Correct, the default, goes on correcting it, what
+	// is contested in one namespace once a second at most, so that the declared value holds for most of the time. BackOff lets each further
+	// correction wait twice as long as the last, from two seconds up to five minutes, so that the other one prevails for most of the time
+	// and next to nothing is written. Either way it is reported as Contested, with the manager.
+	// +optional
+	Contest Contest `json:"contest,omitempty"`
 
 	// findings say what to look for that Bulwark does not own and that weakens the baseline. By default everything.
 	// +optional

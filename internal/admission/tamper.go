@@ -110,16 +110,14 @@ const reported = `["profile", "profileGeneration", "enforcement", "ready", "summ
 	`"podsUnseen", "truncated", "driftTotal", "drift"].exists(f, dyn(object)[?f] != dyn(oldObject)[?f]) || ` +
 	`["labels", "annotations", "ownerReferences", "finalizers"].exists(f, dyn(object).metadata[?f] != dyn(oldObject).metadata[?f])`
 
-// changed is whether an update changes what Bulwark manages of an object: of a ServiceAccount, which others have a part in, its own
-// fields, and of all else everything, the usage that a quota's status counts included. Of owners nobody may add one either: the
-// garbage collector would delete what has none but one that is gone.
-var changed = fmt.Sprintf(`request.kind.kind == %[1]q ? `+
-	`dyn(object).?automountServiceAccountToken != dyn(oldObject).?automountServiceAccountToken || `+
-	`[%[2]s, %[3]s].exists(k, dyn(object).metadata.?labels[?k] != dyn(oldObject).metadata.?labels[?k]) || `+
-	`dyn(object).metadata.?ownerReferences != dyn(oldObject).metadata.?ownerReferences : `+
-	`["spec", "status", "rules", "roleRef", "subjects"].exists(f, dyn(object)[?f] != dyn(oldObject)[?f]) || `+
-	`["labels", "annotations", "ownerReferences", "finalizers"].exists(f, dyn(object).metadata[?f] != dyn(oldObject).metadata[?f])`,
-	"ServiceAccount", quote(v1alpha1.ProfileLabel), quote(v1alpha1.ManagedByLabel))
+// changed is whether an update changes what an object enforces, the usage that a quota's status counts included, or what only Bulwark may
+// say: its labels, and who owns the object, since the garbage collector deletes what has no owner but one that is gone. Labels, annotations
+// and finalizers of others are theirs: a network plugin holds each NetworkPolicy by a finalizer before it puts it into effect.
+var changed = fmt.Sprintf(
+	`["spec", "status", "rules", "roleRef", "subjects", "automountServiceAccountToken"].exists(f, dyn(object)[?f] != dyn(oldObject)[?f]) || `+
+		`[%s, %s].exists(k, dyn(object).metadata.?labels[?k] != dyn(oldObject).metadata.?labels[?k]) || `+
+		`dyn(object).metadata.?ownerReferences != dyn(oldObject).metadata.?ownerReferences`,
+	quote(v1alpha1.ProfileLabel), quote(v1alpha1.ManagedByLabel))
 
 // tamperNamespaces guards the labels of namespaces: the one by which Bulwark knows whose they are, those of Pod Security that the
 // profile declares, and those by which it selects.

@@ -60,6 +60,22 @@ func Others(managedFields []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEnt
 	return others
 }
 
+// Concerning are those of the entries of others that own something of an exclusive object that is compared. Whoever put a finalizer or
+// a label of its own on it brings no drift about.
+func Concerning(managedFields []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
+	return slices.DeleteFunc(Others(managedFields), func(entry metav1.ManagedFieldsEntry) bool {
+		return entry.FieldsV1 != nil && !ownsAny(entry, compared)
+	})
+}
+
+// compared are the paths of what is compared of exclusive objects.
+var compared = []fieldpath.Path{
+	fieldpath.MakePathOrDie("spec"), fieldpath.MakePathOrDie("rules"),
+	fieldpath.MakePathOrDie("subjects"), fieldpath.MakePathOrDie("roleRef"),
+	fieldpath.MakePathOrDie("metadata", "labels", v1alpha1.ManagedByLabel), fieldpath.MakePathOrDie("metadata", "labels", v1alpha1.ProfileLabel),
+	fieldpath.MakePathOrDie("metadata", "ownerReferences"),
+}
+
 func ownsAny(entry metav1.ManagedFieldsEntry, moved []fieldpath.Path) bool {
 	if entry.FieldsV1 == nil {
 		return false

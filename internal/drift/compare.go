@@ -32,17 +32,25 @@ func (d *Drift) Replaces() bool {
 	if d.Change != v1alpha1.Modified {
 		return false
 	}
-	immutable := baseline.KindOf(d.Want).Immutable
+	immutable := append([]string{deletionTimestamp}, baseline.KindOf(d.Want).Immutable...)
 	return slices.ContainsFunc(d.Fields, func(f Field) bool {
 		return slices.ContainsFunc(immutable, f.within)
 	})
 }
 
+// Terminates reports whether somebody has deleted the object and a finalizer still holds it.
+func (d *Drift) Terminates() bool {
+	return slices.ContainsFunc(d.Fields, func(f Field) bool { return f.within(deletionTimestamp) })
+}
+
+// deletionTimestamp is the path of what nobody can take back.
+const deletionTimestamp = "metadata.deletionTimestamp"
+
 // Compare lists what differs between the desired objects of one namespace and those found in it, in the order of the
 // desired ones and then of the found. Ours tells whether Bulwark made an object.
 //
-// Shared objects are compared by the fields that are desired. All others are compared whole, so that whatever was added to
-// them is drift too: a rule that was appended, a label, a finalizer.
+// Shared objects are compared by the fields that are desired. Of all others what they enforce is compared whole, so that a rule
+// that was appended is drift too, and of their metadata what only Bulwark may say. Other metadata is the platform's.
 func Compare(desired, found []baseline.Object, ours func(baseline.Object) bool) []Drift {
 	remaining := map[v1alpha1.ObjectReference]baseline.Object{}
 	for _, o := range found {
@@ -55,7 +63,7 @@ func Compare(desired, found []baseline.Object, ours func(baseline.Object) bool) 
 		delete(remaining, ref)
 		if !exists && baseline.BelongsToNamespace(want) {
 			// Kubernetes makes it any moment; whether it has yet, our fields are not set.
-			fields := compareObject(want, baseline.KindOf(want).New())
+			fields := Differences(want, baseline.KindOf(want).New())
 			drifts = append(drifts, Drift{Object: ref, Change: v1alpha1.Modified, Fields: fields, Want: want})
 			continue
 		}
@@ -64,7 +72,7 @@ func Compare(desired, found []baseline.Object, ours func(baseline.Object) bool) 
 			continue
 		}
 		foreign := !baseline.BelongsToNamespace(want) && !ours(got)
-		if fields := compareObject(want, got); len(fields) > 0 || foreign {
+		if fields := Differences(want, got); len(fields) > 0 || foreign {
 			drifts = append(drifts, Drift{
 				Object: ref, Change: v1alpha1.Modified, Fields: fields, Foreign: foreign, Want: want, Got: got,
 			})
@@ -94,43 +102,42 @@ func OwnedByProfile(owner metav1.OwnerReference) bool {
 	return err == nil && gv.Group == v1alpha1.GroupVersion.Group && owner.Kind == "SecurityProfile"
 }
 
-func compareObject(want, got baseline.Object) []Field {
+// Differences are the fields in which an object is not as it is wanted, by the rules of Compare.
+func Differences(want, got baseline.Object) []Field {
 	kind := baseline.KindOf(want)
 	var fields []Field
 	wantContent, gotContent := kind.Content(want), kind.Content(got)
 	for _, root := range sortedKeys(wantContent) {
 		fields = append(fields, compareValues([]string{root}, wantContent[root], gotContent[root])...)
 	}
-	if kind.Shared {
-		return append(fields, compareSharedMetadata(want, got)...)
-	}
 	return append(fields, compareMetadata(want, got)...)
 }
 
-// compareMetadata compares all metadata that clients can set.
+// compareMetadata compares the labels that are desired, who owns an object that Bulwark makes, and whether it is about to go. Other
+// labels, annotations and finalizers say nothing of what the object enforces.
 func compareMetadata(want, got baseline.Object) []Field {
-	return slices.Concat(
-		compareValues([]string{"metadata", "labels"}, want.GetLabels(), got.GetLabels()),
-		compareValues([]string{"metadata", "annotations"}, want.GetAnnotations(), got.GetAnnotations()),
-		compareValues([]string{"metadata", "ownerReferences"}, want.GetOwnerReferences(), got.GetOwnerReferences()),
-		compareValues([]string{"metadata", "finalizers"}, want.GetFinalizers(), got.GetFinalizers()),
-	)
-}
-
-// compareSharedMetadata compares the labels that are desired and the owners that are profiles, whatever others there are.
-func compareSharedMetadata(want, got baseline.Object) []Field {
 	labels := map[string]string{}
 	for key, value := range got.GetLabels() {
 		if _, desired := want.GetLabels()[key]; desired {
 			labels[key] = value
 		}
 	}
-	owners := slices.DeleteFunc(slices.Clone(got.GetOwnerReferences()), func(owner metav1.OwnerReference) bool {
-		return !OwnedByProfile(owner)
-	})
 	fields := compareValues([]string{"metadata", "labels"}, want.GetLabels(), labels)
-	if baseline.BelongsToNamespace(want) { // Whoever owns it, it is not us.
+	if baseline.BelongsToNamespace(want) { // Whoever owns or deletes it, it is not us.
 		return fields
 	}
-	return append(fields, compareValues([]string{"metadata", "ownerReferences"}, want.GetOwnerReferences(), owners)...)
+	return slices.Concat(fields,
+		compareValues([]string{"metadata", "ownerReferences"}, want.GetOwnerReferences(), comparedOwners(got)),
+		compareValues([]string{"metadata", "deletionTimestamp"}, want.GetDeletionTimestamp(), got.GetDeletionTimestamp()))
+}
+
+// comparedOwners are all owners of an exclusive object, since the garbage collector deletes what has none but one that is gone, and of a
+// shared one those that are profiles.
+func comparedOwners(got baseline.Object) []metav1.OwnerReference {
+	if !baseline.KindOf(got).Shared {
+		return got.GetOwnerReferences()
+	}
+	return slices.DeleteFunc(slices.Clone(got.GetOwnerReferences()), func(owner metav1.OwnerReference) bool {
+		return !OwnedByProfile(owner)
+	})
 }

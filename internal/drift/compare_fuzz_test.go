@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
@@ -39,7 +41,7 @@ func FuzzCompare(f *testing.F) {
 		for _, d := range drifts {
 			checkReport(t, d.Fields)
 		}
-		corrected := Compare([]baseline.Object{want}, []baseline.Object{correct(want, got)}, Ours)
+		corrected := Compare([]baseline.Object{want}, []baseline.Object{correct(t, want, got)}, Ours)
 		if diff := cmp.Diff([]Drift(nil), corrected); diff != "" {
 			t.Errorf("after the correction (-want +got):\n%s", diff)
 		}
@@ -56,6 +58,9 @@ var patches = []string{
 	`{"metadata":{"annotations":{"a":"b","e":"` + strings.Repeat("é", 600) + `"},"finalizers":["x.y/z"],"generation":7}}`,
 	`{"metadata":{"annotations":{"e":"` + strings.Repeat("é", 256) + `"}}}`,
 	`{"metadata":{"finalizers":["x.y/z"]}}`,
+	`{"metadata":{"finalizers":["x.y/z"],"deletionTimestamp":"2030-01-01T12:00:00Z"}}`,
+	`{"metadata":{"labels":null,"annotations":{"a":"b"},"finalizers":["x.y/z"]},"spec":null,"rules":null,"subjects":null}`,
+	`{"metadata":{"labels":{"app.kubernetes.io/managed-by":"helm","a~b/c":"d"}}}`,
 	`{"metadata":{"annotations":{},"finalizers":[],"managedFields":[]}}`,
 	`{"metadata":{"ownerReferences":[{"apiVersion":"security.bulwark.dev/v2","kind":"SecurityProfile","name":"other","uid":"x"}]}}`,
 	`{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"other","uid":"x"}]}}`,
@@ -125,11 +130,13 @@ func merge(object, patch map[string]any) map[string]any {
 }
 
 // correct is the object that was found after the operator has corrected it.
-func correct(want, got baseline.Object) baseline.Object {
+func correct(t *testing.T, want, got baseline.Object) baseline.Object {
+	t.Helper()
+	if got.GetDeletionTimestamp() != nil && !baseline.BelongsToNamespace(want) {
+		return want.DeepCopyObject().(baseline.Object) // It is made anew.
+	}
 	if !baseline.KindOf(want).Shared {
-		corrected := want.DeepCopyObject().(baseline.Object)
-		corrected.SetUID(got.GetUID())
-		return corrected
+		return afterPatch(t, want, got)
 	}
 	corrected := got.DeepCopyObject().(baseline.Object)
 	labels := map[string]string{}
@@ -147,6 +154,46 @@ func correct(want, got baseline.Object) baseline.Object {
 		corrected.SetOwnerReferences(append(others, want.GetOwnerReferences()...))
 	}
 	return corrected
+}
+
+// afterPatch is the object that was found after Patch, as the API server applies it. What others have put on it is still there.
+func afterPatch(t *testing.T, want, got baseline.Object) baseline.Object {
+	t.Helper()
+	data, err := Patch(want, got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	patch, err := jsonpatch.DecodePatch(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := json.Marshal(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := patch.Apply(before)
+	if err != nil {
+		t.Fatalf("%v:\n%s\n%s", err, data, before)
+	}
+	corrected := baseline.KindOf(want).New()
+	if err := json.Unmarshal(after, corrected); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(othersOf(want, got), othersOf(want, corrected), cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("what others have put on it (-before +after):\n%s", diff)
+	}
+	return corrected
+}
+
+// othersOf is the metadata of an exclusive object that is not Bulwark's.
+func othersOf(want, o baseline.Object) []any {
+	labels := map[string]string{}
+	for key, value := range o.GetLabels() {
+		if _, ours := want.GetLabels()[key]; !ours {
+			labels[key] = value
+		}
+	}
+	return []any{labels, o.GetAnnotations(), o.GetFinalizers()}
 }
 
 // checkReport checks that the CRD's schema admits what a report says of the fields.
@@ -195,12 +242,14 @@ func looks(t *testing.T, want, o baseline.Object) string {
 			compared["owners"] = slices.DeleteFunc(owners, func(owner any) bool { return !isProfile(owner.(map[string]any)) })
 		}
 	default:
-		for _, key := range []string{"labels", "annotations", "ownerReferences", "finalizers"} {
-			compared[key] = meta[key]
-		}
+		compared["labels"] = only(meta["labels"], want.GetLabels())
+		compared["owners"] = meta["ownerReferences"]
 		for _, key := range []string{"spec", "rules", "roleRef", "subjects"} {
 			compared[key] = object[key]
 		}
+	}
+	if !baseline.BelongsToNamespace(want) {
+		compared["goes"] = meta["deletionTimestamp"]
 	}
 	out, err := json.Marshal(normal("", compared))
 	if err != nil {

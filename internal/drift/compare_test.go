@@ -129,19 +129,30 @@ func TestCompareSeesEachWayToTamper(t *testing.T) {
 				`metadata.labels[pod-security.kubernetes.io/enforce-version]: "latest" -> `,
 				`metadata.labels[security.bulwark.dev/profile]: "restricted" -> `),
 		},
-		"an exclusive object is labelled": {
-			func(o []baseline.Object) { policyOf(o).Labels["team"] = "a" },
-			modified(policy, `metadata.labels.team:  -> "a"`),
-		},
-		"an exclusive object is annotated": {
+		"an exclusive object is deleted, and a finalizer holds it": {
 			func(o []baseline.Object) {
-				policyOf(o).Annotations = map[string]string{"argocd.argoproj.io/tracking-id": "x"}
+				quotaOf(o).DeletionTimestamp, quotaOf(o).Finalizers = &metav1.Time{Time: time.Unix(1_700_000_000, 0).UTC()}, []string{"example.com/keep"}
 			},
-			modified(policy, `metadata.annotations[argocd.argoproj.io/tracking-id]:  -> "x"`),
+			modified(quota, `metadata.deletionTimestamp:  -> "2023-11-14T22:13:20Z"`),
 		},
-		"an exclusive object is given a finalizer": {
-			func(o []baseline.Object) { quotaOf(o).Finalizers = []string{"example.com/keep"} },
-			modified(quota, `metadata.finalizers:  -> ["example.com/keep"]`),
+		"a declared service account is deleted, and a finalizer holds it": {
+			func(o []baseline.Object) {
+				accountOf(o).DeletionTimestamp = &metav1.Time{Time: time.Unix(1_700_000_000, 0).UTC()}
+			},
+			modified("ServiceAccount/bulwark-app", `metadata.deletionTimestamp:  -> "2023-11-14T22:13:20Z"`),
+		},
+		"an exclusive object is given another owner": {
+			func(o []baseline.Object) {
+				roleOf(o).OwnerReferences = append(roleOf(o).OwnerReferences, owner("v1", "ConfigMap", "x"))
+			},
+			modified("Role/bulwark-developer", `metadata.ownerReferences: [{"apiVersion":"security.bulwark.dev/v1alpha1",`+
+				`"kind":"SecurityProfile","name":"restricted","uid":"uid-1","controller":true}] -> [{"apiVersion":"security.bulwark.dev/v1alpha1",`+
+				`"kind":"SecurityProfile","name":"restricted","uid":"uid-1","controller":true},{"apiVersion":"v1","kind":"ConfigMap","name":"x","uid":"uid-2","controller":true}]`),
+		},
+		"an exclusive object loses all its labels": {
+			func(o []baseline.Object) { limitsOf(o).Labels = map[string]string{"team": "a"} },
+			modified("LimitRange/bulwark-limits",
+				`metadata.labels[app.kubernetes.io/managed-by]: "bulwark" -> `, `metadata.labels[security.bulwark.dev/profile]: "restricted" -> `),
 		},
 		"an exclusive object loses its owner": {
 			func(o []baseline.Object) { roleOf(o).OwnerReferences = nil },
@@ -191,12 +202,24 @@ func TestCompareSeesNoDriftWhereNothingDiffers(t *testing.T) {
 			policyOf(o).CreationTimestamp = metav1.NewTime(time.Unix(1_700_000_000, 0))
 			policyOf(o).TypeMeta = metav1.TypeMeta{APIVersion: "networking.k8s.io/v1", Kind: "NetworkPolicy"}
 		},
+		"others' labels on an exclusive object": func(o []baseline.Object) { policyOf(o).Labels["team"] = "a" },
+		"others' annotations on an exclusive object": func(o []baseline.Object) {
+			policyOf(o).Annotations = map[string]string{"argocd.argoproj.io/tracking-id": "x"}
+		},
+		"others' finalizers on exclusive objects": func(o []baseline.Object) {
+			for _, exclusive := range []baseline.Object{policyOf(o), quotaOf(o), limitsOf(o), roleOf(o), bindingOf(o)} {
+				exclusive.SetFinalizers([]string{"networking.k8s.aws/resources", "example.com/keep"})
+			}
+		},
 		"others' metadata on the namespace": func(o []baseline.Object) {
 			namespaceOf(o).Labels["team"] = "a"
 			namespaceOf(o).Labels["pod-security.kubernetes.io/warn"] = "privileged"
 			namespaceOf(o).Annotations = map[string]string{"team": "a"}
 			namespaceOf(o).Finalizers = []string{"example.com/keep"}
 			namespaceOf(o).OwnerReferences = []metav1.OwnerReference{owner("hnc.x-k8s.io/v1", "HierarchyConfiguration", "above")}
+		},
+		"the deletion of what comes with the namespace, which is not ours to undo": func(o []baseline.Object) {
+			defaultAccountOf(o).DeletionTimestamp = &metav1.Time{Time: time.Unix(1_700_000_000, 0)}
 		},
 		"others' fields on default": func(o []baseline.Object) {
 			defaultAccountOf(o).Labels["team"] = "a"

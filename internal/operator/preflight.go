@@ -139,7 +139,7 @@ func requiredPermissions() []authorizationv1.ResourceAttributes {
 		add(kind.Group, kind.Resource, "get", "list", "watch", "create", "update", "patch", "delete")
 	}
 	for _, kind := range baseline.AdmissionKinds {
-		add(kind.Group, kind.Resource, "get", "list", "watch", "create", "update", "delete")
+		add(kind.Group, kind.Resource, "get", "list", "watch", "create", "update", "patch", "delete")
 	}
 	add(rbacv1.GroupName, "clusterroles", "list", "watch")
 	add("", "pods", "list")

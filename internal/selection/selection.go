@@ -88,6 +88,9 @@ func compile(profile *v1alpha1.SecurityProfile) (labels.Selector, error) {
 	return selector, nil
 }
 
+// Protects reports whether no profile selects the namespace of this name, whatever it says.
+func (s *Selector) Protects(name string) bool { return matchesAny(s.protected, name) }
+
 // Invalid is why the profile of this name selects nothing, or nil.
 func (s *Selector) Invalid(profile string) error {
 	return s.invalid[profile]

@@ -56,11 +56,20 @@ var protectionScenarios = []scenario{{
 		{sentence: "one that says that it is Bulwark's", object: manifest("{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: x, " +
 			"labels: {security.bulwark.dev/profile: tamper}}, spec: {podSelector: {}}}"), want: forged},
 		{sentence: "the spec of a managed one", old: "NetworkPolicy bulwark-x", change: set("b", "spec", "podSelector", "matchLabels", "a"), want: ofBaseline},
-		{sentence: "a label of a managed one", old: "NetworkPolicy bulwark-x", change: labelling("a", "b"), want: ofBaseline},
+		{sentence: "an unmanaged label of a managed one", old: "NetworkPolicy bulwark-x", change: labelling("a", "b")},
+		{sentence: "the label managed-by of a managed one", old: "NetworkPolicy bulwark-x", change: unlabelling(v1alpha1.ManagedByLabel), want: ofBaseline},
+		{sentence: "all labels of a managed one", old: "NetworkPolicy bulwark-x", change: set(map[string]any{"a": "b"}, "metadata", "labels"), want: ofBaseline},
 		{sentence: "the profile's label of a managed one", old: "NetworkPolicy bulwark-x", change: unlabelling(v1alpha1.ProfileLabel), want: ofBaseline},
 		{sentence: "another profile's label on a managed one", old: "NetworkPolicy bulwark-x", change: labelling(v1alpha1.ProfileLabel, "another"), want: ofBaseline},
-		{sentence: "an annotation of a managed one", old: "NetworkPolicy bulwark-x", change: set("b", "metadata", "annotations", "a"), want: ofBaseline},
-		{sentence: "a finalizer of a managed one", old: "NetworkPolicy bulwark-x", change: set([]any{"example.com/hold"}, "metadata", "finalizers"), want: ofBaseline},
+		{sentence: "an annotation of a managed one", old: "NetworkPolicy bulwark-x", change: set("b", "metadata", "annotations", "a")},
+		{sentence: "a finalizer of a managed one", old: "NetworkPolicy bulwark-x", change: set([]any{"example.com/hold"}, "metadata", "finalizers")},
+		{sentence: "an owner of a managed one", old: "NetworkPolicy bulwark-x", want: ofBaseline,
+			change: set([]any{map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "u"}}, "metadata", "ownerReferences")},
+		{sentence: "a finalizer and the spec of a managed one", old: "NetworkPolicy bulwark-x", want: ofBaseline,
+			change: func(t *testing.T, o *unstructured.Unstructured) {
+				set([]any{"example.com/hold"}, "metadata", "finalizers")(t, o)
+				set("b", "spec", "podSelector", "matchLabels", "a")(t, o)
+			}},
 		{sentence: "nothing of a managed one", old: "NetworkPolicy bulwark-x", change: func(*testing.T, *unstructured.Unstructured) {}},
 		{sentence: "a managed one is deleted", old: "NetworkPolicy bulwark-x", want: ofBaseline},
 		{sentence: "one of their own is changed", old: "NetworkPolicy theirs", change: set("b", "spec", "podSelector", "matchLabels", "a")},
@@ -74,9 +83,9 @@ var protectionScenarios = []scenario{{
 				unstructured.RemoveNestedField(o.Object, "automountServiceAccountToken")
 			}},
 		{sentence: "a service account is deleted", old: "ServiceAccount bulwark-x", want: ofBaseline},
-		{sentence: "Bulwark changes a managed one", old: "NetworkPolicy bulwark-x", change: labelling("a", "b"), by: operatorUser},
+		{sentence: "Bulwark changes a managed one", old: "NetworkPolicy bulwark-x", change: unlabelling(v1alpha1.ManagedByLabel), by: operatorUser},
 		{sentence: "Bulwark deletes a managed one", old: "NetworkPolicy bulwark-x", by: operatorUser},
-		{sentence: "a responder changes a managed one", old: "NetworkPolicy bulwark-x", change: labelling("a", "b"), by: responder},
+		{sentence: "a responder changes a managed one", old: "NetworkPolicy bulwark-x", change: unlabelling(v1alpha1.ManagedByLabel), by: responder},
 		{sentence: "a responder deletes a managed one", old: "NetworkPolicy bulwark-x", by: responder},
 		{sentence: "a responder makes one with a reserved name", object: manifest(networkPolicyOf("bulwark-y", "ingress: []")), by: responder},
 

@@ -40,12 +40,52 @@ func ownershipAttacks() []attack {
 			return inEveryWay(as, defaultAccount(), func(o *corev1.ServiceAccount) { o.OwnerReferences = []metav1.OwnerReference{nobody} })
 		},
 	}, {
-		name: "adds a finalizer to what is managed", as: mallory, outcome: refused, why: partOfBaseline,
+		name: "adds an unmanaged finalizer to what is managed", as: mallory, outcome: harmless,
 		do: func(as client.Client) []error {
-			return ofEach([]client.Object{defaultDeny(), limits(), quota(), role(), binding()}, func(o client.Object) []error {
-				return inEveryWay(as, o, func(o client.Object) { o.SetFinalizers([]string{"tenants.example.com/keep"}) })
+			return ofEach(exclusive(), func(o client.Object) []error {
+				return inEveryWay(as, o, func(o client.Object) { o.SetFinalizers([]string{keep}) })
 			})
 		},
+		then: func() {
+			Consistently(func(g Gomega) {
+				for _, o := range exclusive() {
+					g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(o), o)).To(Succeed())
+					g.Expect(o.GetFinalizers()).To(ConsistOf(keep), "%T", o)
+				}
+			}).Should(Succeed())
+			EventuallyEstablished(fortress, shop)
+			for _, o := range exclusive() { // To hold its deletion takes one.
+				Expect(mallory.client().Delete(ctx, o)).To(MatchError(ContainSubstring(partOfBaseline)), "%T", o)
+			}
+			takeOff(exclusive()...)
+		},
+	}, {
+		name: "holds by a finalizer what somebody else deletes", as: rescuer, outcome: undone,
+		do: func(as client.Client) []error {
+			return ofEach(exclusive(), func(o client.Object) []error {
+				return []error{
+					as.Patch(ctx, o, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":["`+keep+`"]}}`))),
+					as.Delete(ctx, o),
+				}
+			})
+		},
+		then: func() {
+			for _, o := range exclusive() {
+				Expect(admin.Get(ctx, client.ObjectKeyFromObject(o), o)).To(Succeed())
+				Expect(o.GetDeletionTimestamp()).To(BeNil(), "%T is about to go", o)
+			}
+		},
+	}, {
+		name: "writes labels and annotations of their own on what is managed", as: mallory, outcome: harmless,
+		do: func(as client.Client) []error {
+			return ofEach(exclusive(), func(o client.Object) []error {
+				return inEveryWay(as, o, func(o client.Object) {
+					o.GetLabels()["tenants.example.com/cost"] = "42"
+					o.SetAnnotations(map[string]string{"tenants.example.com/note": "mine"})
+				})
+			})
+		},
+		then: func() { EventuallyEstablished(fortress, shop) },
 	}, {
 		name: "deletes a RoleBinding and makes it anew, to another ClusterRole", as: mallory, outcome: refused,
 		do: func(as client.Client) []error {
@@ -54,6 +94,21 @@ func ownershipAttacks() []attack {
 			return []error{as.Delete(ctx, binding()), as.Create(ctx, other)}
 		},
 	}}
+}
+
+// keep is a finalizer of a tenant.
+const keep = "tenants.example.com/keep"
+
+// exclusive are an object of each managed kind that is Bulwark's alone.
+func exclusive() []client.Object {
+	return []client.Object{defaultDeny(), limits(), quota(), role(), binding()}
+}
+
+// takeOff takes all finalizers off objects.
+func takeOff(objects ...client.Object) {
+	for _, o := range objects {
+		Expect(admin.Patch(ctx, o, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`)))).To(Succeed())
+	}
 }
 
 // nameAttacks take names that a baseline has, or may have one day.

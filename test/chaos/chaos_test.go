@@ -328,7 +328,7 @@ func (w *world) cleanUp(t *testing.T) {
 	}
 	t.Logf("%d objects were retained", len(retained))
 	for name := range w.model.namespaces {
-		if err := w.delete(namespace(name, "")); err != nil {
+		if err := w.endNamespace(name); err != nil {
 			t.Fatal(err)
 		}
 	}

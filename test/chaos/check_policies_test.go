@@ -19,16 +19,19 @@ import (
 	"github.com/bulwark-dev/bulwark/test/controlplane"
 )
 
-// policyOf is what is compared of a policy or a binding: all that clients can set.
+// policyOf is what is compared of a policy or a binding: what it does, and what only Bulwark may say of it. Other metadata is others'.
 type policyOf struct {
-	Labels, Annotations map[string]string
-	Owners              []metav1.OwnerReference
-	Finalizers          []string
-	Spec                any
+	Profile, ManagedBy string
+	Owners             []metav1.OwnerReference
+	Terminates         bool
+	Spec               any
 }
 
 func contentOf(o client.Object) policyOf {
-	p := policyOf{Labels: o.GetLabels(), Annotations: o.GetAnnotations(), Owners: o.GetOwnerReferences(), Finalizers: o.GetFinalizers()}
+	p := policyOf{
+		Profile: o.GetLabels()[v1alpha1.ProfileLabel], ManagedBy: o.GetLabels()[v1alpha1.ManagedByLabel],
+		Owners: o.GetOwnerReferences(), Terminates: o.GetDeletionTimestamp() != nil,
+	}
 	switch o := o.(type) {
 	case *admissionregistrationv1.ValidatingAdmissionPolicy:
 		p.Spec = o.Spec

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
 // operation is one thing that somebody does to the cluster, legal or hostile. Skipped is true if there was nothing to do it to.
@@ -185,7 +186,29 @@ func (w *world) deleteNamespace(r *rand.Rand) (bool, error) {
 			delete(w.model.foreign, id)
 		}
 	}
-	return false, w.delete(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
+	return false, w.endNamespace(name)
+}
+
+// endNamespace deletes a namespace. Whoever holds objects in it by a finalizer then lets them go, as controllers do.
+func (w *world) endNamespace(name string) error {
+	if err := w.delete(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
+		return err
+	}
+	for i := range baseline.Kinds[1:] {
+		objects, err := w.listed(&baseline.Kinds[1:][i], client.InNamespace(name))
+		if err != nil {
+			return err
+		}
+		for _, o := range objects {
+			if len(o.GetFinalizers()) == 0 {
+				continue
+			}
+			if _, err := w.tamper(o.(client.Object), func(o client.Object) { o.SetFinalizers(nil) }); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (w *world) createForeign(r *rand.Rand) (bool, error) {

@@ -220,12 +220,17 @@ func (w *world) forge(r *rand.Rand) (bool, error) {
 
 // labelled are the objects of a kind in a namespace that bear our label.
 func (w *world) labelled(kind *baseline.Kind, namespace string) ([]baseline.Object, error) {
+	return w.listed(kind, client.InNamespace(namespace), client.HasLabels{v1alpha1.ProfileLabel})
+}
+
+// listed are the objects of a kind that the API server lists.
+func (w *world) listed(kind *baseline.Kind, options ...client.ListOption) ([]baseline.Object, error) {
 	list, err := w.admin.Scheme().New(kind.GroupVersion().WithKind(kind.Kind + "List"))
 	if err != nil {
 		return nil, err
 	}
 	err = w.insist(func() error {
-		return w.admin.List(w.ctx, list.(client.ObjectList), client.InNamespace(namespace), client.HasLabels{v1alpha1.ProfileLabel})
+		return w.admin.List(w.ctx, list.(client.ObjectList), options...)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("listing %s: %w", kind.Resource, err)

@@ -24,6 +24,8 @@ type tamper struct {
 	kind   string
 	want   v1alpha1.DriftChange
 	path   string
+	// deletes is set where the object is deleted after the change.
+	deletes bool
 	// unattributed is set where managedFields cannot tell who did it: nobody owns a field that was removed.
 	unattributed bool
 }
@@ -54,6 +56,9 @@ func (t tamper) do(namespace string) {
 	}
 	t.change(o)
 	Expect(admin.Update(ctx, o, asTenant)).To(Succeed())
+	if t.deletes {
+		Expect(admin.Delete(ctx, o)).To(Succeed())
+	}
 }
 
 var deny = named(&networkingv1.NetworkPolicy{}, "bulwark-default-deny")
@@ -158,9 +163,30 @@ var tampers = map[string]tamper{
 			o.(*networkingv1.NetworkPolicy).Spec.Ingress = []networkingv1.NetworkPolicyIngressRule{{}}
 		},
 	},
-	"adds a finalizer, to hinder its deletion": {
-		object: deny, kind: "NetworkPolicy", want: v1alpha1.Modified, path: "metadata.finalizers",
+	"deletes a policy and holds the deletion by a finalizer": {
+		object: deny, kind: "NetworkPolicy", want: v1alpha1.Modified, path: "metadata.deletionTimestamp", deletes: true, unattributed: true,
 		change: func(o client.Object) { o.SetFinalizers([]string{"example.com/stay"}) },
+	},
+	"deletes a role and holds the deletion by a finalizer": {
+		object: named(&rbacv1.Role{}, "bulwark-developer"), kind: "Role", want: v1alpha1.Modified, path: "metadata.deletionTimestamp",
+		deletes: true, unattributed: true,
+		change: func(o client.Object) { o.SetFinalizers([]string{"example.com/stay", "example.com/too"}) },
+	},
+	"deletes a service account and holds the deletion by a finalizer": {
+		object: named(&corev1.ServiceAccount{}, "bulwark-app"), kind: "ServiceAccount", want: v1alpha1.Modified, path: "metadata.deletionTimestamp",
+		deletes: true, unattributed: true,
+		change: func(o client.Object) { o.SetFinalizers([]string{"example.com/stay"}) },
+	},
+	"gives a quota to an owner who is gone": {
+		object: named(&corev1.ResourceQuota{}, "bulwark-compute"), kind: "ResourceQuota", want: v1alpha1.Modified, path: "metadata.ownerReferences",
+		change: func(o client.Object) {
+			o.SetOwnerReferences(append(o.GetOwnerReferences(), metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: "gone", UID: "gone"}))
+		},
+	},
+	"takes the label managed-by off": {
+		object: deny, kind: "NetworkPolicy", want: v1alpha1.Modified, path: "metadata.labels[app.kubernetes.io/managed-by]",
+		change:       func(o client.Object) { delete(o.GetLabels(), v1alpha1.ManagedByLabel) },
+		unattributed: true,
 	},
 }
 
@@ -311,9 +337,9 @@ var _ = Describe("Drift", func() {
 		EventuallyEstablished(profile, namespace)
 		policy := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-default-deny"}}
 		Update(policy, func(p *networkingv1.NetworkPolicy) {
-			p.Annotations = map[string]string{}
+			p.Spec.PodSelector.MatchLabels = map[string]string{}
 			for i := range 10 {
-				p.Annotations[fmt.Sprintf("example.com/%d", i)] = strings.Repeat("ö", 200)
+				p.Spec.PodSelector.MatchLabels[strings.Repeat("example.", 25)+fmt.Sprintf("com/%d", i)] = "no"
 			}
 		})
 		for kind, name := range map[string]string{"Namespace": namespace, "SecurityProfile": profile.Name} {

@@ -43,6 +43,10 @@ var _ = DescribeTable("A profile is refused for", ExpectOnlyBadRefused,
 		in: selecting(`podSecurity: {enforce: baseline}, rollout: %s`), good: "WhenSafe", bad: "Careful",
 		path: "spec.rollout", reason: `Unsupported value: "Careful": supported values: "Immediate", "WhenSafe"`,
 	}),
+	Entry("an unknown answer to a contest", refusal{
+		in: selecting(`podSecurity: {enforce: baseline}, contest: %s`), good: "BackOff", bad: "Yield",
+		path: "spec.contest", reason: `Unsupported value: "Yield": supported values: "Correct", "BackOff"`,
+	}),
 	Entry("an unknown mode of findings", refusal{
 		in: selecting(`podSecurity: {enforce: baseline}, findings: {mode: %s}`), good: `"Off"`, bad: "None",
 		path: "spec.findings.mode", reason: `Unsupported value: "None": supported values: "Report", "Off"`,

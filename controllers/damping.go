@@ -1,0 +1,149 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/drift"
+)
+
+// damping remembers how long what must still be removed from a namespace waits, until the pass over it ends.
+type damping struct {
+	mu    sync.Mutex
+	waits map[string]time.Duration
+}
+
+func newDamping() *damping { return &damping{waits: map[string]time.Duration{}} }
+
+func (d *damping) note(namespace string, wait time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if other, noted := d.waits[namespace]; !noted || wait < other {
+		d.waits[namespace] = wait
+	}
+}
+
+// soonest is the result of a pass that comes back when the first of what waits may be removed.
+func (d *damping) soonest(namespace string, result reconcile.Result) reconcile.Result {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	wait, noted := d.waits[namespace]
+	delete(d.waits, namespace)
+	if noted && (result.RequeueAfter == 0 || wait < result.RequeueAfter) {
+		result.RequeueAfter = wait
+	}
+	return result
+}
+
+// isCopy reports whether what bears a profile's label was never a part of the baseline that is released here, by the last report:
+// somebody copied it from another namespace, restored it, or wrote the label on it.
+func isCopy(report *v1alpha1.NamespacePosture, o baseline.Object) bool { return !sawInPlace(report, o) }
+
+// waits reports whether the removal of a copy must wait, since somebody makes it again each time.
+func (r *NamespaceReconciler) waits(namespace string, o baseline.Object) bool {
+	wait := r.contests.wait(namespace, asUnexpected(o), r.Clock.Now())
+	if wait > 0 {
+		r.damping.note(namespace, wait)
+	}
+	return wait > 0
+}
+
+// asUnexpected is the drift that an object is which should not be there.
+func asUnexpected(o baseline.Object) *drift.Drift {
+	return &drift.Drift{Object: baseline.Reference(o), Change: v1alpha1.Unexpected, Got: o}
+}
+
+// traceRelease says of a copy that was released, in a namespace that its profile does not govern, what has become of it and why.
+func (r *NamespaceReconciler) traceRelease(ctx context.Context, ns *corev1.Namespace, o baseline.Object, profile *v1alpha1.SecurityProfile) {
+	d, by := asUnexpected(o), drift.Attribute(o.GetManagedFields(), nil).Manager
+	done := "it was deleted"
+	switch {
+	case retains(profile):
+		done = "it was left without that label"
+	case baseline.BelongsToNamespace(o):
+		done = "that label was taken off"
+	}
+	what := fmt.Sprintf("%s %s bore the label of SecurityProfile %s, which does not govern this namespace: %s",
+		d.Object.Kind, d.Object.Name, o.GetLabels()[v1alpha1.ProfileLabel], done)
+	logf.FromContext(ctx).Info("Released what bore a profile's label", "namespace", ns.Name, "kind", d.Object.Kind, "name", d.Object.Name, "manager", by)
+	r.tell(ns, d.Object, ns.Name, corev1.EventTypeWarning, v1alpha1.EventRemoved, "Release", what)
+	if !r.contests.corrected(ns.Name, d, by, r.Clock.Now()) {
+		return
+	}
+	name := "" // Whoever copies objects chooses what label they bear, so that only the names of profiles are counted by.
+	if profile != nil {
+		name = profile.Name
+	}
+	r.Metrics.contested(name, d.Object.Kind)
+	dispute := dispute{change: v1alpha1.Unexpected, managers: managersOf(by)}
+	r.tell(ns, d.Object, ns.Name, corev1.EventTypeWarning, v1alpha1.EventContested, "Wait",
+		fmt.Sprintf("%s %s is %s", d.Object.Kind, d.Object.Name, dispute.sentence(v1alpha1.BackOff)))
+}
+
+func managersOf(by string) []string {
+	if by == "" {
+		return nil
+	}
+	return []string{by}
+}
+
+// traceRemovals logs what the pass removed, and tells an event of what no drift tells: what is declared no more.
+func (r *NamespaceReconciler) traceRemovals(ctx context.Context, p *pass, outcomes []outcome) {
+	var removed, undeclared []string
+	for _, o := range outcomes {
+		if o.Change != v1alpha1.Unexpected || !o.done {
+			continue
+		}
+		name := o.Object.Kind + " " + o.Object.Name
+		removed = append(removed, name)
+		if !o.recorded {
+			undeclared = append(undeclared, name)
+		}
+	}
+	if len(removed) > 0 {
+		logf.FromContext(ctx).Info("Removed what the baseline does not hold", "namespace", p.namespace.Name, "objects", removed)
+	}
+	if len(undeclared) > 0 {
+		r.event(p, baseline.Reference(p.namespace), corev1.EventTypeNormal, v1alpha1.EventRemoved, "Prune",
+			"SecurityProfile "+p.profile.Name+" does not declare and had removed: "+strings.Join(undeclared, ", "))
+	}
+}
+
+// leaveAlone says what bears a profile's label in a protected namespace, where nothing is ever touched. It is told on the profile, or
+// on the namespace if there is no such profile.
+func (r *NamespaceReconciler) leaveAlone(ctx context.Context, ns *corev1.Namespace) error {
+	objects, err := r.labelled(ctx, ns.Name)
+	if err != nil {
+		return err
+	}
+	if isLabelled(ns) {
+		objects = append(objects, ns)
+	}
+	for _, o := range objects {
+		label := o.GetLabels()[v1alpha1.ProfileLabel]
+		profile, err := r.readProfile(ctx, label)
+		if err != nil {
+			return err
+		}
+		ref := baseline.Reference(o)
+		logf.FromContext(ctx).Info("Left alone what bears a profile's label in a protected namespace",
+			"namespace", ns.Name, "kind", ref.Kind, "name", ref.Name, "profile", label)
+		what := fmt.Sprintf("%s %s in the protected namespace %s bears the label of SecurityProfile %s; it is left alone", ref.Kind, ref.Name, ns.Name, label)
+		var regarding runtime.Object = ns
+		if profile != nil {
+			regarding = profile
+		}
+		r.tell(regarding, ref, ns.Name, corev1.EventTypeWarning, v1alpha1.EventProtected, "Look", what)
+	}
+	return nil
+}
