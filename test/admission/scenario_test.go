@@ -309,7 +309,7 @@ func (st *stage) request(t *testing.T, tc testcase) request {
 	kind, name, _ := strings.Cut(tc.old, " ")
 	r.old = &unstructured.Unstructured{}
 	r.old.SetAPIVersion(map[string]string{
-		"Deployment": "apps/v1", "NetworkPolicy": "networking.k8s.io/v1", "CronJob": "batch/v1",
+		"Deployment": "apps/v1", "StatefulSet": "apps/v1", "NetworkPolicy": "networking.k8s.io/v1", "CronJob": "batch/v1",
 	}[kind])
 	if r.old.GetAPIVersion() == "" {
 		r.old.SetAPIVersion("v1")

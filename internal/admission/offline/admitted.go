@@ -165,6 +165,10 @@ func (e *Evaluator) mountToken(pod *unstructured.Unstructured) {
 	if said && !automount || !said && !e.automounts(pod) {
 		return
 	}
+	spec := child(pod.Object, "spec")
+	volumes, _ := spec["volumes"].([]any)
+	volume, found := tokenVolume(volumes)
+	mounted := false
 	eachContainer(pod, func(container map[string]any) {
 		mounts, _ := container["volumeMounts"].([]any)
 		for _, m := range mounts {
@@ -172,8 +176,23 @@ func (e *Evaluator) mountToken(pod *unstructured.Unstructured) {
 				return
 			}
 		}
-		container["volumeMounts"] = append(mounts, map[string]any{"name": "kube-api-access", "mountPath": bulwark.TokenPath, "readOnly": true})
+		container["volumeMounts"] = append(mounts, map[string]any{"name": volume, "mountPath": bulwark.TokenPath, "readOnly": true})
+		mounted = true
 	})
+	if mounted && !found {
+		spec["volumes"] = append(volumes, map[string]any{"name": volume, "projected": map[string]any{}})
+	}
+}
+
+// tokenVolume is the name of the volume that is mounted: of one of such a name that there is, or else of one that is made.
+func tokenVolume(volumes []any) (name string, found bool) {
+	for _, v := range volumes {
+		volume, _ := v.(map[string]any)
+		if name, _ := volume["name"].(string); strings.HasPrefix(name, bulwark.TokenVolumePrefix) {
+			return name, true
+		}
+	}
+	return bulwark.TokenVolumePrefix + "made", false
 }
 
 // automounts reports whether the pod's service account has its token mounted.
