@@ -17,7 +17,6 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
-	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
 // statusInterval is the least time between two looks at all reports of one profile, and so between two status writes: ten
@@ -77,14 +76,15 @@ func (r *SecurityProfileReconciler) report(ctx context.Context, profile *v1alpha
 		r.Metrics.renderFailed(profile.Name)
 		return 0, r.conclude(ctx, profile, summarizeInvalid(profile, why, r.Clock.Now()))
 	}
-	policing, err := r.policies.establish(ctx, profile, selector)
+	namespaces, reports, err := r.governed(ctx, profile.Name)
 	if err != nil {
 		return 0, err
 	}
-	status, err := r.sum(ctx, profile, selector, policing)
+	policing, err := r.policies.establish(ctx, profile, selector, podLooksOf(profile, selector, namespaces, reports))
 	if err != nil {
 		return 0, err
 	}
+	status := summarize(profile, selector, namespaces, reports, policing, r.Clock.Now())
 	if err := r.conclude(ctx, profile, status); err != nil {
 		return 0, err
 	}
@@ -101,19 +101,16 @@ func (r *SecurityProfileReconciler) conclude(
 	return r.writeStatus(ctx, profile, status)
 }
 
-// sum is the status of the profile by the reports that there are now.
-func (r *SecurityProfileReconciler) sum(
-	ctx context.Context, profile *v1alpha1.SecurityProfile, selector *selection.Selector, policing *policing,
-) (*v1alpha1.SecurityProfileStatus, error) {
+// governed are all namespaces, and the profile's reports by namespace, as there are now.
+func (r *SecurityProfileReconciler) governed(
+	ctx context.Context, profile string,
+) ([]corev1.Namespace, map[string]*v1alpha1.NamespacePosture, error) {
 	var namespaces corev1.NamespaceList
 	if err := r.Client.List(ctx, &namespaces, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
-		return nil, fmt.Errorf("listing namespaces: %w", err)
+		return nil, nil, fmt.Errorf("listing namespaces: %w", err)
 	}
-	reports, err := r.reports(ctx, profile.Name)
-	if err != nil {
-		return nil, err
-	}
-	return summarize(profile, selector, namespaces.Items, reports, policing, r.Clock.Now()), nil
+	reports, err := r.reports(ctx, profile)
+	return namespaces.Items, reports, err
 }
 
 // reports are the profile's reports by namespace. They are shared with the cache.

@@ -14,7 +14,7 @@ const (
 
 // FindingID names what is looked for.
 //
-// +kubebuilder:validation:Enum=NetworkReopened;PrivilegedBinding;BroadBinding;TokenMountedByDefault;LimitDefaultsOverridden;PodSecurityExempt;PodSecurityOutdated;PodSecurityViolated
+// +kubebuilder:validation:Enum=NetworkReopened;PrivilegedBinding;BroadBinding;TokenMountedByDefault;LimitDefaultsOverridden;PodSecurityExempt;PodSecurityOutdated;PodSecurityViolated;WorkloadRuleViolated
 type FindingID string
 
 const (
@@ -40,6 +40,9 @@ const (
 	PodSecurityOutdated FindingID = "PodSecurityOutdated"
 	// PodSecurityViolated means that a pod that runs now violates the declared Pod Security level (CIS 5.2).
 	PodSecurityViolated FindingID = "PodSecurityViolated"
+	// WorkloadRuleViolated means that a pod that runs now breaks a rule of spec.workloads or spec.images: where the rule denies, another
+	// like it is refused.
+	WorkloadRuleViolated FindingID = "WorkloadRuleViolated"
 )
 
 // Severity is how grave a finding is.
@@ -129,7 +132,8 @@ type ObjectContent struct {
 	// object is the object.
 	// +required
 	Object ObjectReference `json:"object"`
-	// content is its content, as JSON: the enforced Pod Security labels of a Namespace, the spec of a LimitRange or ResourceQuota.
+	// content is its content, as JSON: the enforced Pod Security labels of a Namespace, the spec of a LimitRange or ResourceQuota; of an
+	// admission policy the rules for pods that are in force in the namespace.
 	// +kubebuilder:validation:MaxLength=16384
 	// +required
 	Content string `json:"content"`

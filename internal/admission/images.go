@@ -53,14 +53,19 @@ func reference(name, at, policy, image string) string {
 }
 
 func (r *renderer) images() []Policy {
-	im := r.spec.Images
-	if im == nil {
-		return nil
-	}
-	return r.podPolicy(draft{concern: images, action: im.Action, variables: imageVariables()}, "spec.images", imageRules(im))
+	return r.sectionPolicies(&PodSection{Field: "spec.images", Label: v1alpha1.ImagesLabel, concern: images}, (*renderer).imageRules)
 }
 
-func imageRules(im *v1alpha1.Images) []podRule {
+// imageRules are the rules for pods of spec.images.
+func (r *renderer) imageRules() (draft, []podRule) {
+	im := r.spec.Images
+	if im == nil {
+		return draft{}, nil
+	}
+	return draft{concern: images, action: im.Action, variables: imageVariables()}, rulesOfImages(im)
+}
+
+func rulesOfImages(im *v1alpha1.Images) []podRule {
 	var rules []podRule
 	add := func(name, judges, holds, must string) {
 		rules = append(rules, podRule{

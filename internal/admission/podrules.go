@@ -73,12 +73,9 @@ func (r *renderer) podPolicy(d draft, section string, rules []podRule) []Policy 
 	if len(rules) == 0 {
 		return nil
 	}
-	d.rules = templates()
-	d.conditions = []admissionregistrationv1.MatchCondition{podSpecChanged()}
-	d.variables = append(podVariables(), d.variables...)
+	d.askPods(rules)
 	var messages []string
 	for _, rule := range rules {
-		d.variables = append(d.variables, admissionregistrationv1.Variable{Name: rule.name, Expression: rule.offenders})
 		messages = append(messages, rule.message())
 	}
 	d.variables = append(d.variables, admissionregistrationv1.Variable{
@@ -90,6 +87,25 @@ func (r *renderer) podPolicy(d draft, section string, rules []podRule) []Policy 
 		fmt.Sprintf(`variables.broken.join("; ") + %s`, quote(fmt.Sprintf(" (%s of SecurityProfile %s)", section, r.profile.Name))),
 	)}
 	return []Policy{r.policy(d)}
+}
+
+// eachRule is the policy that asks each of the rules by itself.
+func (r *renderer) eachRule(d draft, rules []podRule) Policy {
+	d.askPods(rules)
+	for _, rule := range rules {
+		d.validations = append(d.validations, refusal(fmt.Sprintf("variables.%s.size() == 0", rule.name), rule.name, rule.message()))
+	}
+	return r.policy(d)
+}
+
+// askPods makes a draft one about pods and templates, with a variable for each rule that lists its offenders.
+func (d *draft) askPods(rules []podRule) {
+	d.rules = templates()
+	d.conditions = []admissionregistrationv1.MatchCondition{podSpecChanged()}
+	d.variables = append(podVariables(), d.variables...)
+	for _, rule := range rules {
+		d.variables = append(d.variables, admissionregistrationv1.Variable{Name: rule.name, Expression: rule.offenders})
+	}
 }
 
 // maxOffenders bounds the offenders that a message names, so that it stays below the 5 KiB that the API server lets through.

@@ -18,14 +18,18 @@ const TokenPath = "/var/run/secrets/kubernetes.io/serviceaccount" //nolint:gosec
 const TokenVolumePrefix = "kube-api-access-" //nolint:gosec // It is a name, and no token.
 
 func (r *renderer) workloads() []Policy {
+	return r.sectionPolicies(&PodSection{Field: "spec.workloads", Label: v1alpha1.WorkloadsLabel, concern: workloads}, (*renderer).workloadRules)
+}
+
+// workloadRules are the rules for pods of spec.workloads.
+func (r *renderer) workloadRules() (draft, []podRule) {
 	w := r.spec.Workloads
 	if w == nil {
-		return nil
+		return draft{}, nil
 	}
-	rules := slices.Concat(
+	return draft{concern: workloads, action: w.Action}, slices.Concat(
 		securityContextRules(w), r.resourceRules("requireRequests", w.RequireRequests), r.resourceRules("requireLimits", w.RequireLimits),
 		probeRules(w.RequireProbes), hostRules(w), tokenRules(w))
-	return r.podPolicy(draft{concern: workloads, action: w.Action}, "spec.workloads", rules)
 }
 
 func securityContextRules(w *v1alpha1.Workloads) []podRule {

@@ -195,23 +195,35 @@ func tokenVolume(volumes []any) (name string, found bool) {
 	return bulwark.TokenVolumePrefix + "made", false
 }
 
-// automounts reports whether the pod's service account has its token mounted.
+// automounts reports whether the pod's service account has its token mounted: one that the profile does not speak of does, as is Kubernetes'
+// default.
 func (e *Evaluator) automounts(pod *unstructured.Unstructured) bool {
-	rbac := e.profile.Spec.RBAC
-	if rbac == nil {
-		return true
-	}
 	name, _, _ := unstructured.NestedString(pod.Object, "spec", "serviceAccountName")
 	if name == "" { // The field's old name, which is still read.
 		name, _, _ = unstructured.NestedString(pod.Object, "spec", "serviceAccount")
 	}
-	if (name == "" || name == "default") && rbac.DefaultServiceAccount != nil {
-		return rbac.DefaultServiceAccount.EffectiveAutomount()
+	automounts, known := e.automount(name)
+	return automounts || !known
+}
+
+// knows reports whether the profile says of a service account whether its token is mounted.
+func (e *Evaluator) knows(account string) bool {
+	_, known := e.automount(account)
+	return known
+}
+
+func (e *Evaluator) automount(account string) (automounts, known bool) {
+	rbac := e.profile.Spec.RBAC
+	if rbac == nil {
+		return false, false
+	}
+	if (account == "" || account == "default") && rbac.DefaultServiceAccount != nil {
+		return rbac.DefaultServiceAccount.EffectiveAutomount(), true
 	}
 	for i := range rbac.ServiceAccounts {
-		if name == v1alpha1.NamePrefix+string(rbac.ServiceAccounts[i].Name) {
-			return rbac.ServiceAccounts[i].EffectiveAutomount()
+		if account == v1alpha1.NamePrefix+string(rbac.ServiceAccounts[i].Name) {
+			return rbac.ServiceAccounts[i].EffectiveAutomount(), true
 		}
 	}
-	return true
+	return false, false
 }
