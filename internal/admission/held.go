@@ -200,6 +200,24 @@ func (r *renderer) sectionPolicies(s *PodSection, rulesOf func(*renderer) (draft
 	return append(append(held, r.podPolicy(waiting, s.Field, rules)...), r.podPolicy(d, s.Field, rules)...)
 }
 
+// guardHeld guards the labels of a namespace that say which sections wait there: with one of them, rules would only warn. One that comes with a
+// new namespace, as a backup restores it, holds until Bulwark has been there.
+func (r *renderer) guardHeld() []tampering {
+	var changed []string
+	for _, s := range PodSections(r.profile) {
+		changed = append(changed, fmt.Sprintf(`variables.labelsNow[?%[1]s] != variables.labelsBefore[?%[1]s]`, quote(s.Label)))
+	}
+	if len(changed) == 0 || !r.profile.WaitsUntilSafe() || r.audits() {
+		return nil
+	}
+	return []tampering{{
+		name:  "loosens",
+		holds: `oldObject != null && variables.governedNow && ` + some(changed),
+		message: fmt.Sprintf("the labels %s and %s of a namespace, by which rules for pods wait, are set by Bulwark alone",
+			v1alpha1.WorkloadsLabel, v1alpha1.ImagesLabel),
+	}}
+}
+
 // PodRules are the rules for pods of a profile, whatever their action is: of each section a policy that asks each rule by itself, in the
 // words in which it is broken.
 func PodRules(profile *v1alpha1.SecurityProfile) []Policy {
