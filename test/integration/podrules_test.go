@@ -9,10 +9,12 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
@@ -333,6 +335,107 @@ var _ = Describe("A pod that breaks rules for pods", func() {
 		ExpectCreated(profile)
 		EventuallyReported(profile, namespace)
 		Consistently(func(g Gomega) { g.Expect(ReportOn(g, namespace).Findings).To(BeEmpty()) }).WithTimeout(3 * time.Second).Should(Succeed())
+	})
+})
+
+// deploymentOf has a pod made by a Deployment.
+func deploymentOf(pod *corev1.Pod) *appsv1.Deployment {
+	labels := map[string]string{"app": pod.Name}
+	return &appsv1.Deployment{ObjectMeta: pod.ObjectMeta, Spec: appsv1.DeploymentSpec{
+		Selector: &metav1.LabelSelector{MatchLabels: labels},
+		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: pod.Spec},
+	}}
+}
+
+// eventuallyPodOf waits for the one pod that a Deployment has, which is another than this one.
+func eventuallyPodOf(deployment *appsv1.Deployment, other string) *corev1.Pod {
+	GinkgoHelper()
+	var pods corev1.PodList
+	Eventually(func(g Gomega) {
+		g.Expect(admin.List(ctx, &pods, client.InNamespace(deployment.Namespace), client.MatchingLabels(deployment.Spec.Selector.MatchLabels))).To(Succeed())
+		g.Expect(pods.Items).To(HaveLen(1))
+		g.Expect(pods.Items[0].Name).NotTo(Equal(other))
+	}).Should(Succeed())
+	return &pods.Items[0]
+}
+
+var _ = Describe("Controllers under rules for pods", func() {
+	restartedWith(looksOften)
+
+	It("replace a pod that breaks rules which wait for it", func() {
+		name := uniqueName()
+		namespace := name + "-a"
+		ExpectCreated(fixture.Namespace(namespace, name), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "run"}})
+		web := fixture.RestrictedPod(namespace, "web")
+		web.Spec.ServiceAccountName = "run"
+		deployment := deploymentOf(web)
+		ExpectCreated(deployment)
+		pod := eventuallyPodOf(deployment, "")
+		profile := fixture.Profile(name, onlyRules)
+		ExpectCreated(profile)
+		Expect(eventuallyRulesBlocked(profile, namespace, workloadsPolicy).Violators).To(ConsistOf(pod.Name))
+		Expect(eventuallyRulesBlocked(profile, namespace, imagesPolicy).Violators).To(ConsistOf(pod.Name))
+		eventuallyPolicedWith(profile)
+		eventuallyFound(namespace, "Pod", pod.Name, v1alpha1.WorkloadRuleViolated)
+		for range 3 {
+			deleteNow(pod)
+			pod = eventuallyPodOf(deployment, pod.Name)
+		}
+		eventuallyFound(namespace, "Pod", pod.Name, v1alpha1.WorkloadRuleViolated)
+	})
+
+	It("have pods with tokens of their own, where the service account mounts none", func() {
+		profile, namespace := Governed(func(p *v1alpha1.SecurityProfile) {
+			p.Spec = v1alpha1.SecurityProfileSpec{
+				NamespaceSelector: p.Spec.NamespaceSelector,
+				RBAC:              &v1alpha1.RBAC{DefaultServiceAccount: &v1alpha1.DefaultServiceAccount{}, ServiceAccounts: []v1alpha1.ServiceAccount{{Name: "app"}}},
+				Workloads:         &v1alpha1.Workloads{AutomountServiceAccountToken: v1alpha1.Forbid},
+			}
+		})
+		EventuallyPoliced(profile)
+		asking := fixture.RestrictedPod(namespace, "asking")
+		asking.Spec.AutomountServiceAccountToken = ptr.To(true)
+		EventuallyRefused(admin, asking, "automountServiceAccountToken")
+		own := fixture.RestrictedPod(namespace, "own-token")
+		own.Spec.ServiceAccountName = "bulwark-app"
+		own.Spec.Volumes = []corev1.Volume{{Name: "token", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
+			Sources: []corev1.VolumeProjection{{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token", ExpirationSeconds: ptr.To(int64(900))}}},
+		}}}}
+		own.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "token", MountPath: admission.TokenPath, ReadOnly: true}}
+		deployment := deploymentOf(own)
+		deployment.Name = "deployed"
+		EventuallyAdmitted(own)
+		ExpectCreated(deployment)
+		Eventually(func(g Gomega) {
+			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(deployment), deployment)).To(Succeed())
+			g.Expect(deployment.Status.Replicas).To(BeEquivalentTo(1))
+		}).Should(Succeed())
+		Consistently(func(g Gomega) { g.Expect(ReportOn(g, namespace).Findings).To(BeEmpty()) }).WithTimeout(3 * time.Second).Should(Succeed())
+	})
+
+	It("let a pod go that was made before the rules", func() {
+		name := uniqueName()
+		namespace := name + "-a"
+		ExpectCreated(fixture.Namespace(namespace, name))
+		gated := fixture.RestrictedPod(namespace, "gated")
+		gated.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "queue.example.com/admission"}}
+		EventuallyAdmitted(gated)
+		profile := fixture.Profile(name, onlyRules, immediately)
+		ExpectCreated(profile)
+		EventuallyRefused(admin, fixture.RestrictedPod(namespace, "another"), "readOnlyRootFilesystem")
+		Update(gated, func(p *corev1.Pod) { p.Spec.SchedulingGates = nil })
+		Update(gated, func(p *corev1.Pod) {
+			p.Spec.Tolerations = append(p.Spec.Tolerations, corev1.Toleration{Operator: corev1.TolerationOpExists})
+		})
+		debugger := fixture.HardenedPod(namespace, "").Spec.Containers[0]
+		gated.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{
+			Name: "debugger", Image: debugger.Image, SecurityContext: debugger.SecurityContext,
+		}}}
+		Expect(admin.SubResource("ephemeralcontainers").Update(ctx, gated)).To(Succeed())
+		gated.Spec.EphemeralContainers = append(gated.Spec.EphemeralContainers, corev1.EphemeralContainer{
+			EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "writable", Image: debugger.Image},
+		})
+		Expect(admin.SubResource("ephemeralcontainers").Update(ctx, gated)).To(MatchError(ContainSubstring("container writable must")))
 	})
 })
 

@@ -88,12 +88,8 @@ func (r *Rules) anew(pod *corev1.Pod) *corev1.Pod {
 	spec := &another.Spec
 	spec.NodeName, spec.Hostname, spec.EphemeralContainers = "", "", nil
 	volume := slices.IndexFunc(spec.Volumes, injected)
-	switch {
-	case spec.AutomountServiceAccountToken != nil:
-	case volume < 0 && !r.knows(spec.ServiceAccountName):
-		spec.AutomountServiceAccountToken = ptr.To(false) // Its service account says so.
-	case volume >= 0 && !r.knows(spec.ServiceAccountName):
-		return another
+	if spec.AutomountServiceAccountToken == nil && !r.knows(spec.ServiceAccountName) {
+		spec.AutomountServiceAccountToken = ptr.To(volume >= 0) // As its service account says.
 	}
 	if volume >= 0 {
 		name := spec.Volumes[volume].Name
