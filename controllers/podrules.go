@@ -92,9 +92,9 @@ func (r *NamespaceReconciler) decideRules(ctx context.Context, p *pass, undecide
 		switch {
 		case !s.refused.Empty():
 			r.looks.dirty(p.namespace.Name, s.Label)
-		case s.waited && !p.audits() && !r.looks.cleanFor(p.namespace.Name, s.Label, r.secondLook(), r.Clock.Now()):
+		case s.waited && !p.audits() && !r.looks.cleanFor(p.namespace.Name, s.Label, secondLook, r.Clock.Now()):
 			s.refused.Reasons = []string{"nothing that runs breaks " + s.Field + " any more; it is looked at once more before it denies"}
-			p.lookAgain = r.secondLook()
+			p.lookAgain = secondLook
 		default:
 			r.looks.dirty(p.namespace.Name, s.Label)
 			s.inForce = s.Content
@@ -105,11 +105,6 @@ func (r *NamespaceReconciler) decideRules(ctx context.Context, p *pass, undecide
 		})
 	}
 	return err
-}
-
-// secondLook is when to look again at what was in nothing's way.
-func (r *NamespaceReconciler) secondLook() time.Duration {
-	return min(secondLook, r.Recheck/blockedRechecks)
 }
 
 // rulesInForce are those of a section that were in force before the pass, and whether the last report says so, of whatever profile. Where
