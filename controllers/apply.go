@@ -163,6 +163,8 @@ func abandonment(got baseline.Object, made bool) (client.Object, client.Patch) {
 	labels := map[string]string{}
 	maps.Copy(labels, got.GetLabels())
 	delete(labels, v1alpha1.ProfileLabel)
+	delete(labels, v1alpha1.WorkloadsLabel)
+	delete(labels, v1alpha1.ImagesLabel)
 	if made && !baseline.BelongsToNamespace(got) {
 		labels[v1alpha1.ManagedByLabel] = v1alpha1.ManagedBy
 	}

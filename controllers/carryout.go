@@ -166,7 +166,10 @@ func (p *pass) records(d drift.Drift) bool {
 	if d.Change == v1alpha1.Unexpected { // One that is contested was recorded before, and is recorded on.
 		return !known || state == v1alpha1.ObjectDrifted
 	}
-	if _, held := p.kept[d.Object]; state == v1alpha1.ObjectBlocked && !held {
+	if p.releases(&d) {
+		return false // What waited is put in place.
+	}
+	if state == v1alpha1.ObjectBlocked && !p.holds(d.Object) {
 		return false // What waited is put in place.
 	}
 	return known && state != v1alpha1.ObjectFailed && state != v1alpha1.ObjectConflict

@@ -295,10 +295,10 @@ func (p *pass) inPlace(want baseline.Object) (before baseline.Object, remembered
 
 // remember is what is in place of the objects that may wait, after the pass.
 func (p *pass) remember(desired []baseline.Object, outcomes []outcome) []v1alpha1.ObjectContent {
+	contents := p.rememberRules(outcomes)
 	if p.audits() || !p.profile.WaitsUntilSafe() {
-		return nil
+		return contents
 	}
-	var contents []v1alpha1.ObjectContent
 	for _, o := range desired {
 		ref := baseline.Reference(o)
 		if !canWait(o) {

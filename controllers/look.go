@@ -69,9 +69,8 @@ type weakness struct {
 
 // carry adds what the last report says of pods, as far as the profile still looks for it.
 func (w *weakness) carry(p *pass) {
-	ofPods := func(id v1alpha1.FindingID) bool { return slices.Contains(podFindings, id) && p.profile.LooksFor(id) }
-	if _, declared := findings.LevelOf(p.profile); !declared {
-		return
+	ofPods := func(id v1alpha1.FindingID) bool {
+		return slices.Contains(podFindings, id) && looksForInPods(p.profile, id)
 	}
 	for _, f := range p.previous.Findings {
 		if ofPods(f.ID) {
@@ -100,7 +99,7 @@ func (r *NamespaceReconciler) look(ctx context.Context, p *pass, outcomes []outc
 		return false, err
 	}
 	facts.Pods = *pods
-	r.planLook(p, len(pods.Violations) > 0 || pods.Exempt != "")
+	r.planLook(p, len(pods.Violations)+len(pods.Rules) > 0 || pods.Exempt != "")
 	return true, nil
 }
 
@@ -109,16 +108,24 @@ func conflicts(ref v1alpha1.ObjectReference, outcomes []outcome) bool {
 }
 
 // podFindings are those for which pods are read, or the API server is asked.
-var podFindings = []v1alpha1.FindingID{v1alpha1.PodSecurityViolated, v1alpha1.PodSecurityExempt}
+var podFindings = []v1alpha1.FindingID{v1alpha1.PodSecurityViolated, v1alpha1.PodSecurityExempt, v1alpha1.WorkloadRuleViolated}
+
+// looksForInPods reports whether a profile declares what pods could violate by one of these findings, and wants to know of it.
+func looksForInPods(profile *v1alpha1.SecurityProfile, id v1alpha1.FindingID) bool {
+	declared := profile.HasPodRules()
+	if id != v1alpha1.WorkloadRuleViolated {
+		_, declared = findings.LevelOf(profile)
+	}
+	return declared && profile.LooksFor(id)
+}
 
 func hasPodFindings(report *v1alpha1.NamespacePosture) bool {
 	return slices.ContainsFunc(report.FindingTotals, func(t v1alpha1.FindingTotal) bool { return slices.Contains(podFindings, t.ID) })
 }
 
-// looksAtPods reports whether the profile declares a level that pods could violate, and wants to know of those that do.
+// looksAtPods reports whether the profile declares a level or rules that pods could violate, and wants to know of those that do.
 func (r *NamespaceReconciler) looksAtPods(p *pass) bool {
-	_, declared := findings.LevelOf(p.profile)
-	return r.foreign != nil && declared && slices.ContainsFunc(podFindings, p.profile.LooksFor)
+	return r.foreign != nil && slices.ContainsFunc(podFindings, func(id v1alpha1.FindingID) bool { return looksForInPods(p.profile, id) })
 }
 
 // wantsLook reports whether it is time to look at pods. A level that is enforced lets no violator in; so once none was there, there
@@ -134,29 +141,29 @@ func (r *NamespaceReconciler) wantsLook(p *pass, outcomes []outcome) bool {
 		})
 }
 
-// lookAtPods holds the pods of the namespace against the declared level, and asks the API server whether it does so at all. Where the API
-// server has just been told the level, it has said so already.
+// lookAtPods holds the pods of the namespace against the declared level and rules, and asks the API server whether it enforces a level there at
+// all. Where the API server has just been told the level, it has said so already.
 func (r *NamespaceReconciler) lookAtPods(ctx context.Context, p *pass) (*findings.PodFacts, error) {
 	facts := &findings.PodFacts{Violations: map[string]string{}}
-	if p.tightened && len(p.kept) == 0 && tightening.Clean(p.warned) {
+	_, leveled := findings.LevelOf(p.profile)
+	told := p.tightened && !p.waits() && tightening.Clean(p.warned)
+	if !told || looksForInPods(p.profile, v1alpha1.WorkloadRuleViolated) {
+		seen, err := r.seePods(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		facts.Violations, facts.Rules, facts.Unseen = seen.violations, seen.ruleViolations(p.profile), seen.unseen
+	}
+	if told {
 		facts.Exempt = tightening.Exempt(p.warned)
 		return facts, nil
 	}
-	level, _ := findings.LevelOf(p.profile)
+	if !leveled {
+		return facts, nil
+	}
 	var err error
-	facts.Unseen, err = r.eachPod(ctx, p.namespace.Name, func(pod *corev1.Pod) {
-		if violation, violates := level.Violation(pod); violates {
-			facts.Violations[pod.Name] = violation
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
 	facts.Exempt, err = r.exempt(ctx, p.namespace)
-	if err != nil {
-		return nil, err
-	}
-	return facts, nil
+	return facts, err
 }
 
 // planLook plans the next look: soon while something is amiss, or a level was put in place, since admission takes a moment to hear of
@@ -164,7 +171,7 @@ func (r *NamespaceReconciler) lookAtPods(ctx context.Context, p *pass) (*finding
 func (r *NamespaceReconciler) planLook(p *pass, amiss bool) {
 	wait := lookInterval/2 + r.looks.spread(p.namespace.Name, lookInterval/2)
 	switch {
-	case len(p.kept) > 0:
+	case p.waits():
 		wait = r.Recheck / blockedRechecks
 	case p.tightened:
 		wait = r.Recheck + r.looks.spread(p.namespace.Name, r.Recheck)
@@ -229,10 +236,35 @@ type looks struct {
 	began time.Time // when it was first asked; a replica that does not lead asks nothing
 	last  time.Time // when it was asked last
 	next  map[string]time.Time
+	clean map[string]map[string]time.Time // by namespace and by what waits, since when nothing is in its way
 }
 
 func newLooks() *looks {
-	return &looks{next: map[string]time.Time{}}
+	return &looks{next: map[string]time.Time{}, clean: map[string]map[string]time.Time{}}
+}
+
+// cleanFor reports whether nothing has been in the way of what waits for so long, by this look and by one before.
+func (l *looks) cleanFor(namespace, what string, least time.Duration, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	since, known := l.clean[namespace][what]
+	if !known || since.After(now) { // The clock may have been set back.
+		if l.clean[namespace] == nil {
+			l.clean[namespace] = map[string]time.Time{}
+		}
+		l.clean[namespace][what] = now
+		return false
+	}
+	return now.Sub(since) >= least
+}
+
+// dirty says that something is in the way of what waits, or that it waits no more.
+func (l *looks) dirty(namespace, what string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if delete(l.clean[namespace], what); len(l.clean[namespace]) == 0 {
+		delete(l.clean, namespace)
+	}
 }
 
 // due reports whether it is time to look.
@@ -296,4 +328,5 @@ func (l *looks) forget(namespace string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.next, namespace)
+	delete(l.clean, namespace)
 }

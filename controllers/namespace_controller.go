@@ -52,6 +52,7 @@ type NamespaceReconciler struct {
 	arrivals  *arrivals
 	looks     *looks
 	foreign   *foreign // nil if findings are switched off
+	rules     *compiledRules
 	queue     *overtaking
 	pace      *pace
 	catalogue *catalogue
@@ -75,6 +76,11 @@ type pass struct {
 	kept    map[v1alpha1.ObjectReference]baseline.Object // what is in place meanwhile; nil is nothing
 
 	disputes []dispute // the contests over its objects, after the corrections
+
+	sections  []*podSection
+	rulesWait bool          // some of them do, and the namespace says so
+	seen      *podsSeen     // nil if the pods have not been looked at
+	lookAgain time.Duration // when to look at them once more; zero for never
 
 	tightened bool     // a stricter Pod Security level was put in place
 	warned    []string // what the API server then warned of
@@ -143,6 +149,7 @@ func (r *NamespaceReconciler) establish(ctx context.Context, p *pass) (reconcile
 	if err != nil {
 		return reconcile.Result{}, err
 	}
+	untold := r.holdRules(ctx, p, desired)
 	drifts, undecided := r.hold(ctx, p, desired, drift.Compare(desired, found, p.ours))
 	outcomes, refused := r.carryOut(ctx, p, drifts)
 	if errors.Is(refused, errTerminating) {
@@ -156,7 +163,7 @@ func (r *NamespaceReconciler) establish(ctx context.Context, p *pass) (reconcile
 	r.announce(p, outcomes)
 	r.traceRemovals(ctx, p, outcomes)
 	r.announceReport(p, report)
-	if err := errors.Join(undecided, refused, unseen, r.writeReport(ctx, p.previous, report)); err != nil {
+	if err := errors.Join(untold, undecided, refused, unseen, r.writeReport(ctx, p.previous, report)); err != nil {
 		return reconcile.Result{}, err
 	}
 	return reconcile.Result{RequeueAfter: r.nextLook(p, outcomes)}, nil
@@ -173,9 +180,10 @@ func (r *NamespaceReconciler) nextLook(p *pass, outcomes []outcome) time.Duratio
 	if p.audits() {
 		sooner(r.Recheck)
 	}
-	if len(p.kept) > 0 {
+	if p.waits() {
 		sooner(r.Recheck / blockedRechecks)
 	}
+	sooner(p.lookAgain)
 	if r.looksAtPods(p) {
 		sooner(r.looks.until(p.namespace.Name, r.Clock.Now()))
 	}

@@ -49,6 +49,8 @@ type policies struct {
 	strangers map[string][]v1alpha1.ObjectReference
 	// refused is, by profile, the last pass in which the API server refused something, and when to try again.
 	refused map[string]refusedPass
+	// patience is, by profile, for how many namespaces rules for pods wait.
+	patience map[string]patience
 	// unwritten is, by profile, the drift that was corrected and that no status holds yet.
 	unwritten map[string][]outcome
 }
@@ -71,8 +73,9 @@ type policing struct {
 
 	ours   func(baseline.Object) bool
 	steady bool // what is declared is what was last put in place
-	// interim says that what is desired is not yet what is declared.
+	// interim says that what is desired is not yet what is declared, and looking for how many namespaces it waits that have yet to be looked at.
 	interim bool
+	looking int
 }
 
 func (p *policing) comeBack(after time.Duration) {
@@ -88,8 +91,10 @@ func (p *policing) came(such func(*outcome) bool) bool {
 
 // establish corrects what differs from the policies that the profile declares. What the API server refuses is an outcome, and is tried
 // again after a growing while. An error is what a look that comes soon may not meet; then there is no pass.
-func (p *policies) establish(ctx context.Context, profile *v1alpha1.SecurityProfile, selector *selection.Selector) (*policing, error) {
-	declared := p.render(profile, selector)
+func (p *policies) establish(
+	ctx context.Context, profile *v1alpha1.SecurityProfile, selector *selection.Selector, looks podLooks,
+) (*policing, error) {
+	declared := p.render(profile, selector, looks.held)
 	now, err := digestOf(declared)
 	if err != nil {
 		return nil, err
@@ -100,7 +105,10 @@ func (p *policies) establish(ctx context.Context, profile *v1alpha1.SecurityProf
 	}
 	known, established := p.inPlace[profile.Name]
 	pass := &policing{desired: declared, steady: established && known == now, answer: profile.EffectiveContest()}
-	if err := p.giveWayMeanwhile(ctx, profile, selector, pass, now); err != nil {
+	if err := p.giveWayMeanwhile(ctx, profile, selector, looks, pass, now); err != nil {
+		return nil, err
+	}
+	if err := p.lookFirst(ctx, profile, pass, looks); err != nil {
 		return nil, err
 	}
 	wereInForce := pass.steady || inForce(profile)
@@ -225,16 +233,19 @@ func (p *policies) refusedStill(profile string, now digest) *policing {
 }
 
 // render makes the policies of a profile, which give way to others also by what else its bindings may select.
-func (p *policies) render(profile *v1alpha1.SecurityProfile, selector *selection.Selector, bound ...*metav1.LabelSelector) []baseline.Object {
+func (p *policies) render(
+	profile *v1alpha1.SecurityProfile, selector *selection.Selector, held []admission.Held, bound ...*metav1.LabelSelector,
+) []baseline.Object {
 	return admission.Objects(admission.Render(profile, admission.Cluster{
 		Outranking: selector.Outranking(profile, bound...), Unreadable: selector.InvalidNames(), Protected: p.protected, Operator: p.operator,
+		Held: held,
 	}))
 }
 
 // giveWayMeanwhile makes what is desired the policies until all bindings select as declared. A policy is written before its binding: if it gave way
 // only where the profile selects now, it would judge what the binding still selects in the place of the profile that governs there.
 func (p *policies) giveWayMeanwhile(
-	ctx context.Context, profile *v1alpha1.SecurityProfile, selector *selection.Selector, pass *policing, declared digest,
+	ctx context.Context, profile *v1alpha1.SecurityProfile, selector *selection.Selector, looks podLooks, pass *policing, declared digest,
 ) error {
 	if pass.steady {
 		return nil
@@ -249,7 +260,7 @@ func (p *policies) giveWayMeanwhile(
 			bound = append(bound, b.Spec.MatchResources.NamespaceSelector)
 		}
 	}
-	pass.desired = p.render(profile, selector, bound...)
+	pass.desired = p.render(profile, selector, looks.held, bound...)
 	desired, err := digestOf(pass.desired)
 	pass.interim = desired != declared
 	return err
@@ -306,7 +317,7 @@ func (p *policies) judge(profile *v1alpha1.SecurityProfile, d drift.Drift, stead
 	if d.Got != nil {
 		o.by = drift.Attribute(d.Got.GetManagedFields(), d.Fields)
 	}
-	o.recorded = d.Foreign || steady || inForce(profile) && (d.Change == v1alpha1.Missing || o.by.Manager != "")
+	o.recorded = d.Foreign || steady || inForce(profile) && (d.Change == v1alpha1.Missing && !admission.IsHeld(profile.Name, d.Object.Name) || o.by.Manager != "")
 	if d.Foreign && !profile.Adopts() {
 		o.state = v1alpha1.Conflict
 		return o
@@ -431,6 +442,7 @@ func (p *policies) withdraw(ctx context.Context, profile *v1alpha1.SecurityProfi
 	delete(p.strangers, profile.Name)
 	delete(p.costs, profile.Name)
 	delete(p.unwritten, profile.Name)
+	delete(p.patience, profile.Name)
 	p.changes.forget(profile.Name)
 	return nil
 }

@@ -67,7 +67,8 @@ func (p *policies) unheld(profile string, labelled []baseline.Object) []baseline
 		held[baseline.Reference(o)] = true
 		p.strays.drop(o)
 	}
-	return slices.DeleteFunc(admission.Named(profile), func(o baseline.Object) bool { return held[baseline.Reference(o)] })
+	named := append(admission.Named(profile), p.strays.heldBy(profile)...)
+	return slices.DeleteFunc(named, func(o baseline.Object) bool { return held[baseline.Reference(o)] })
 }
 
 // sweep looks once for what was stripped of its profile's name, or given another's, before the cache began to watch.
@@ -116,6 +117,26 @@ func (s *strays) drop(o baseline.Object) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.refs, baseline.Reference(o))
+}
+
+// heldBy are those of a profile that the rules for pods are named after which were in force before: their names are not known otherwise.
+func (s *strays) heldBy(profile string) []baseline.Object {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var objects []baseline.Object
+	for ref := range s.refs {
+		if !admission.IsHeld(profile, ref.Name) {
+			continue
+		}
+		for i := range baseline.AdmissionKinds {
+			if kind := &baseline.AdmissionKinds[i]; kind.Kind == ref.Kind {
+				o := kind.New()
+				o.SetName(ref.Name)
+				objects = append(objects, o)
+			}
+		}
+	}
+	return objects
 }
 
 func (s *strays) has(o baseline.Object) bool {

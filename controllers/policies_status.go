@@ -23,7 +23,7 @@ func (p *policing) bearOn(status *v1alpha1.SecurityProfileStatus, hold []metav1.
 	if p == nil {
 		return hold
 	}
-	if len(p.desired) == 0 && len(p.outcomes) == 0 {
+	if len(p.desired) == 0 && len(p.outcomes) == 0 && p.looking == 0 {
 		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionAdmission)
 		return hold
 	}
@@ -66,6 +66,9 @@ func (p *policing) condition() (condition metav1.Condition, blocks bool) {
 		condition.Reason, condition.Message = v1alpha1.ReasonContested, "other managers keep changing policies back: "+listed(contests)
 	case len(warnings) > 0:
 		condition.Reason, condition.Message = v1alpha1.ReasonTypeWarnings, "kube-controller-manager warns of expressions: "+listed(warnings)
+	case p.looking > 0:
+		condition.Reason = v1alpha1.ReasonLooking
+		condition.Message = fmt.Sprintf("the rules for pods stay as they are until it is known what runs in %d namespaces that have not been looked at yet", p.looking)
 	case p.cost.err != nil:
 		condition.Reason, condition.Message = v1alpha1.ReasonTooCostly,
 			"the API server would refuse the largest pods, since it cannot judge one: "+cut(p.cost.err.Error())
@@ -161,7 +164,7 @@ func told(profile *v1alpha1.SecurityProfile, o *outcome) bool {
 func inForce(profile *v1alpha1.SecurityProfile) bool {
 	ready := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionAdmission)
 	return ready != nil && ready.ObservedGeneration == profile.Generation &&
-		ready.Reason != v1alpha1.ReasonFailed && ready.Reason != v1alpha1.ReasonConflicted
+		ready.Reason != v1alpha1.ReasonFailed && ready.Reason != v1alpha1.ReasonConflicted && ready.Reason != v1alpha1.ReasonLooking
 }
 
 // policyCost is what the costliest policy of a profile costs the API server.

@@ -124,7 +124,7 @@ func TestPoliciesThatTheCacheDoesNotHoldAreFound(t *testing.T) {
 		},
 		"what bears nothing but another profile's name, of a profile that goes": {
 			there: []baseline.Object{policyKindNamed("images", renamed)},
-			all:   true, want: []string{"images"}, reads: 2 * 8,
+			all:   true, want: []string{"images"}, reads: 2 * 10,
 		},
 		"what was stripped since, as its event tells": {
 			there:   []baseline.Object{policyKindNamed("images", stripped)},
@@ -134,7 +134,7 @@ func TestPoliciesThatTheCacheDoesNotHoldAreFound(t *testing.T) {
 		},
 		"what is stripped, of a profile that goes": {
 			there: []baseline.Object{policyKindNamed("images", stripped), policyKindNamed("workloads", ours)},
-			all:   true, want: []string{"images", "workloads"}, reads: 2*8 - 1,
+			all:   true, want: []string{"images", "workloads"}, reads: 2*10 - 1,
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -181,6 +181,7 @@ func TestEveryPolicyIsNamed(t *testing.T) {
 		Images:     &v1alpha1.Images{RequireDigest: true},
 		Protection: &v1alpha1.Protection{ReadyGate: true, Tamper: true},
 		Network:    &v1alpha1.Network{TenantPolicies: v1alpha1.DenyTenantPolicies},
+		Rollout:    v1alpha1.WhenSafe,
 	}}
 	var want, got []string
 	for _, o := range admission.Objects(admission.Render(profile, admission.Cluster{})) {
@@ -204,7 +205,7 @@ func TestDriftIsRememberedUntilAStatusHoldsIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := &policies{
-		metrics: metrics, contests: newContests(DefaultContest), clock: clocktesting.NewFakePassiveClock(noon), unwritten: map[string][]outcome{},
+		metrics: metrics, contests: newContests(DefaultContest), clock: clocktesting.NewFakePassiveClock(noon), unwritten: map[string][]outcome{}, patience: map[string]patience{},
 	}
 	remembered := func(o outcome, err error) int {
 		p.note(profile, &o, err)

@@ -126,7 +126,7 @@ func fit(report *v1alpha1.NamespacePosture) {
 
 // blockedOr is an object that waits, if it does and what is in its place is as it should be.
 func (p *pass) blockedOr(o v1alpha1.ManagedObject) v1alpha1.ManagedObject {
-	if _, waits := p.kept[o.ObjectReference]; !waits || o.State != v1alpha1.ObjectCompliant {
+	if !p.holds(o.ObjectReference) || o.State != v1alpha1.ObjectCompliant {
 		return o
 	}
 	o.State = v1alpha1.ObjectBlocked

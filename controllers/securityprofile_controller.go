@@ -78,12 +78,16 @@ func (r *SecurityProfileReconciler) report(ctx context.Context, profile *v1alpha
 		r.Metrics.renderFailed(profile.Name)
 		return 0, r.conclude(ctx, profile, summarizeInvalid(profile, why, r.Clock.Now()))
 	}
-	policing, err := r.policies.establish(ctx, profile, selector)
+	namespaces, reports, err := r.governed(ctx, profile.Name)
 	if err != nil {
 		return 0, err
 	}
-	status, err := r.sum(ctx, profile, selector, policing)
+	policing, err := r.policies.establish(ctx, profile, selector, podLooksOf(profile, selector, namespaces, reports))
 	if err != nil {
+		return 0, err
+	}
+	status := summarize(profile, selector, namespaces, reports, policing, r.Clock.Now())
+	if err := r.addProtected(ctx, profile, selector, namespaces, status); err != nil {
 		return 0, err
 	}
 	if err := r.conclude(ctx, profile, status); err != nil {
@@ -102,20 +106,16 @@ func (r *SecurityProfileReconciler) conclude(
 	return r.writeStatus(ctx, profile, status)
 }
 
-// sum is the status of the profile by the reports that there are now.
-func (r *SecurityProfileReconciler) sum(
-	ctx context.Context, profile *v1alpha1.SecurityProfile, selector *selection.Selector, policing *policing,
-) (*v1alpha1.SecurityProfileStatus, error) {
+// governed are all namespaces, and the profile's reports by namespace, as there are now.
+func (r *SecurityProfileReconciler) governed(
+	ctx context.Context, profile string,
+) ([]corev1.Namespace, map[string]*v1alpha1.NamespacePosture, error) {
 	var namespaces corev1.NamespaceList
 	if err := r.Client.List(ctx, &namespaces, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
-		return nil, fmt.Errorf("listing namespaces: %w", err)
+		return nil, nil, fmt.Errorf("listing namespaces: %w", err)
 	}
-	reports, err := r.reports(ctx, profile.Name)
-	if err != nil {
-		return nil, err
-	}
-	status := summarize(profile, selector, namespaces.Items, reports, policing, r.Clock.Now())
-	return status, r.addProtected(ctx, profile, selector, namespaces.Items, status)
+	reports, err := r.reports(ctx, profile)
+	return namespaces.Items, reports, err
 }
 
 // reports are the profile's reports by namespace. They are shared with the cache.

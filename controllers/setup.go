@@ -89,6 +89,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		contests:  newContests(o.Contest),
 		arrivals:  newArrivals(mgr.Elected()),
 		looks:     newLooks(),
+		rules:     newCompiledRules(),
 		pace:      newPace(o.Concurrency),
 		damping:   newDamping(),
 		mutations: newMutations(o.Contest),
@@ -112,7 +113,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 			client: cached, live: mgr.GetAPIReader(), recorder: namespaces.Recorder, metrics: metrics, clock: o.Clock,
 			protected: o.Protected, operator: o.Operator, contests: namespaces.contests, recheck: o.RecheckInterval,
 			changes: namespaces.policyChanges, strays: newStrays(), inPlace: map[string]digest{}, refused: map[string]refusedPass{},
-			strangers: map[string][]v1alpha1.ObjectReference{}, costs: costs{}, unwritten: map[string][]outcome{},
+			strangers: map[string][]v1alpha1.ObjectReference{}, costs: costs{}, unwritten: map[string][]outcome{}, patience: map[string]patience{},
 		},
 	}
 	if o.OpenReports {

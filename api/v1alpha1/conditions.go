@@ -47,6 +47,8 @@ const (
 
 	// ReasonInForce: the admission policies are as declared.
 	ReasonInForce = "PoliciesInForce"
+	// ReasonLooking: rules for pods wait until every namespace has been looked at (spec.rollout: WhenSafe).
+	ReasonLooking = "LookingAtPods"
 	// ReasonContested: another manager keeps changing an admission policy back.
 	ReasonContested = "PoliciesContested"
 	// ReasonTypeWarnings: kube-controller-manager warns of an expression of an admission policy.

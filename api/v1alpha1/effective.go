@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	"reflect"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -52,6 +53,18 @@ func (p *SecurityProfile) EffectiveContest() Contest {
 func (p *SecurityProfile) LooksFor(id FindingID) bool {
 	f := p.Spec.Findings
 	return f == nil || f.Mode != NoFindings && !slices.Contains(f.Ignore, id)
+}
+
+// HasPodRules reports whether there is a rule for pods, and not for Services alone.
+func (p *SecurityProfile) HasPodRules() bool {
+	if w := p.Spec.Workloads; w != nil {
+		rules := *w
+		rules.Action, rules.AllowedServiceTypes = "", nil
+		if !reflect.DeepEqual(rules, Workloads{}) {
+			return true
+		}
+	}
+	return p.Spec.Images != nil
 }
 
 // AsLabelSelector is the selector in the form that k8s.io/apimachinery works with.

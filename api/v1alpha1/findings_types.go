@@ -14,7 +14,7 @@ const (
 
 // FindingID names what is looked for.
 //
-// +kubebuilder:validation:Enum=NetworkReopened;PrivilegedBinding;BroadBinding;TokenMountedByDefault;LimitDefaultsOverridden;PodSecurityExempt;PodSecurityOutdated;PodSecurityViolated;ObjectInProtectedNamespace
+// +kubebuilder:validation:Enum=NetworkReopened;PrivilegedBinding;BroadBinding;TokenMountedByDefault;LimitDefaultsOverridden;PodSecurityExempt;PodSecurityOutdated;PodSecurityViolated;WorkloadRuleViolated;ObjectInProtectedNamespace
 type FindingID string
 
 const (
@@ -43,6 +43,9 @@ const (
 	// ObjectInProtectedNamespace means that an object in a protected namespace bears the profile's label: somebody copies what Bulwark makes.
 	// It is left alone. It is counted in the status of the profile, and in no report.
 	ObjectInProtectedNamespace FindingID = "ObjectInProtectedNamespace"
+	// WorkloadRuleViolated means that a pod that runs now breaks a rule of spec.workloads or spec.images: where the rule denies, another
+	// like it is refused.
+	WorkloadRuleViolated FindingID = "WorkloadRuleViolated"
 )
 
 // Severity is how grave a finding is.
@@ -132,7 +135,8 @@ type ObjectContent struct {
 	// object is the object.
 	// +required
 	Object ObjectReference `json:"object"`
-	// content is its content, as JSON: the enforced Pod Security labels of a Namespace, the spec of a LimitRange or ResourceQuota.
+	// content is its content, as JSON: the enforced Pod Security labels of a Namespace, the spec of a LimitRange or ResourceQuota; of an
+	// admission policy the rules for pods that are in force in the namespace.
 	// +kubebuilder:validation:MaxLength=16384
 	// +required
 	Content string `json:"content"`

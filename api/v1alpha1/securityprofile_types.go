@@ -111,9 +111,9 @@ type SecurityProfileSpec struct {
 	Adoption Adoption `json:"adoption,omitempty"`
 
 	// rollout is when a stricter baseline takes effect. Immediate, the default, puts everything in place at once. WhenSafe lets a stricter
-	// Pod Security level, LimitRange or ResourceQuota wait in each namespace in which it would refuse what runs there now; the
-	// level warns and audits meanwhile, what would break is reported (blocked), and what is in place is kept as it is. All
-	// else is put in place at once.
+	// Pod Security level, LimitRange or ResourceQuota, and stricter rules for pods of workloads or images, wait in each namespace in which
+	// they would refuse what runs there now; the level and the rules warn and audit meanwhile, what would break is reported (blocked),
+	// and what is in place is kept as it is. All else is put in place at once.
 	// +optional
 	Rollout Rollout `json:"rollout,omitempty"`
 

@@ -12,6 +12,11 @@ const (
 	// ProfileLabel names, on every managed object and on every governed namespace, the SecurityProfile that governs it.
 	// The operator caches only objects that carry it.
 	ProfileLabel = "security.bulwark.dev/profile"
+	// WorkloadsLabel says of a namespace whether the rules for pods of spec.workloads wait there (spec.rollout: WhenSafe), and ImagesLabel
+	// the same of spec.images. Bulwark writes them, and the bindings of admission policies select by them.
+	WorkloadsLabel = "security.bulwark.dev/workloads"
+	// ImagesLabel is WorkloadsLabel for spec.images.
+	ImagesLabel = "security.bulwark.dev/images"
 	// AggregateToGrantableLabel, with the value "true", adds a ClusterRole to bulwark-grantable: to what a
 	// SecurityProfile may grant.
 	AggregateToGrantableLabel = "security.bulwark.dev/aggregate-to-grantable"

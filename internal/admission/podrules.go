@@ -43,16 +43,28 @@ func podSpecChanged() admissionregistrationv1.MatchCondition {
 	}
 }
 
-// podVariables are what all rules for pods begin with.
+// podVariables are what all rules for pods begin with. A rule judges what a request changes: so each container goes along with the
+// one that was there before it, which is the one of the same name in the same list. What turns to another operating system is judged
+// as if it were new.
 func podVariables() []admissionregistrationv1.Variable {
 	return []admissionregistrationv1.Variable{
 		{Name: "podSpec", Expression: podSpec("object")},
 		{Name: "isPod", Expression: `request.kind.kind == "Pod"`},
-		{Name: "started", Expression: `variables.podSpec.?containers.orValue([]) + variables.podSpec.?initContainers.orValue([])`},
-		{Name: "containers", Expression: `variables.started + variables.podSpec.?ephemeralContainers.orValue([])`},
+		{Name: "isNew", Expression: `request.operation == "CREATE"`},
+		{Name: "podSpecFound", Expression: `variables.isNew ? dyn({}) : (` + podSpec("oldObject") + `)`},
+		{Name: "podSpecBefore", Expression: `variables.podSpec.?os.?name == variables.podSpecFound.?os.?name ? variables.podSpecFound : dyn({})`},
+		{Name: "mainContainers", Expression: withBefore("containers")},
+		{Name: "initContainers", Expression: withBefore("initContainers")},
+		{Name: "started", Expression: `variables.mainContainers + variables.initContainers`},
+		{Name: "containers", Expression: `variables.started + ` + withBefore("ephemeralContainers")},
 		{Name: "runsLinux", Expression: `variables.podSpec.?os.?name.orValue("linux") != "windows"`},
-		{Name: "podSecurity", Expression: `variables.podSpec.?securityContext.orValue({})`},
 	}
+}
+
+// withBefore is a list of a pod spec in which each element is now what it is, and before a list of what bore its name: of one or none.
+func withBefore(field string) string {
+	return fmt.Sprintf(`variables.podSpec.?%[1]s.orValue([]).map(c, `+
+		`{"now": c, "before": dyn(variables.podSpecBefore.?%[1]s.orValue([]).filter(b, b.name == c.name))})`, field)
 }
 
 // podPolicy is the policy that asks the rules of pods and templates. All that is broken is said in one message, since the API server
@@ -61,12 +73,9 @@ func (r *renderer) podPolicy(d draft, section string, rules []podRule) []Policy 
 	if len(rules) == 0 {
 		return nil
 	}
-	d.rules = templates()
-	d.conditions = []admissionregistrationv1.MatchCondition{podSpecChanged()}
-	d.variables = append(podVariables(), d.variables...)
+	d.askPods(rules)
 	var messages []string
 	for _, rule := range rules {
-		d.variables = append(d.variables, admissionregistrationv1.Variable{Name: rule.name, Expression: rule.offenders})
 		messages = append(messages, rule.message())
 	}
 	d.variables = append(d.variables, admissionregistrationv1.Variable{
@@ -78,6 +87,25 @@ func (r *renderer) podPolicy(d draft, section string, rules []podRule) []Policy 
 		fmt.Sprintf(`variables.broken.join("; ") + %s`, quote(fmt.Sprintf(" (%s of SecurityProfile %s)", section, r.profile.Name))),
 	)}
 	return []Policy{r.policy(d)}
+}
+
+// eachRule is the policy that asks each of the rules by itself.
+func (r *renderer) eachRule(d draft, rules []podRule) Policy {
+	d.askPods(rules)
+	for _, rule := range rules {
+		d.validations = append(d.validations, refusal(fmt.Sprintf("variables.%s.size() == 0", rule.name), rule.name, rule.message()))
+	}
+	return r.policy(d)
+}
+
+// askPods makes a draft one about pods and templates, with a variable for each rule that lists its offenders.
+func (d *draft) askPods(rules []podRule) {
+	d.rules = templates()
+	d.conditions = []admissionregistrationv1.MatchCondition{podSpecChanged()}
+	d.variables = append(podVariables(), d.variables...)
+	for _, rule := range rules {
+		d.variables = append(d.variables, admissionregistrationv1.Variable{Name: rule.name, Expression: rule.offenders})
+	}
 }
 
 // maxOffenders bounds the offenders that a message names, so that it stays below the 5 KiB that the API server lets through.
@@ -94,9 +122,20 @@ func (p *podRule) message() string {
 		found, quote(p.name+": "+p.what), maxOffenders, quote(" "+p.must))
 }
 
-// broken are the names of those containers of a list for which a condition on c does not hold.
-func broken(containers, holds string) string {
-	return fmt.Sprintf(`%s.filter(c, !(%s)).map(c, string(c.name))`, containers, holds)
+// judged is what a rule looks at in a container, of its own and of its pod's, as CEL for a container and a pod spec.
+type judged func(container, podSpec string) string
+
+// now is what the container c of a list has of it.
+func (j judged) now() string { return j("c.now", "variables.podSpec") }
+
+// broken are the names of those containers of a list that do not hold to a rule, but for those that had the same before of all that it
+// judges.
+func broken(containers, holds string, judges ...judged) string {
+	var same []string
+	for _, j := range judges {
+		same = append(same, j("b", "variables.podSpecBefore")+" == "+j.now())
+	}
+	return fmt.Sprintf(`%s.filter(c, !(%s) && !c.before.exists(b, %s)).map(c, string(c.now.name))`, containers, holds, all(same))
 }
 
 // onLinux asks a rule of pods that do not run on Windows.

@@ -23,6 +23,8 @@ type Cluster struct {
 	Protected []string
 	// Operator is the name of the user that the operator is.
 	Operator string
+	// Held are the rules for pods that are in force in some namespace in place of those of the profile, which wait there.
+	Held []Held
 }
 
 // Policy is one policy with the binding that puts it in force.
@@ -49,6 +51,7 @@ func Render(profile *v1alpha1.SecurityProfile, cluster Cluster) []Policy {
 // concerns are all that there may be a policy for.
 var concerns = []string{
 	tamperObjects, tamperNamespaces, waitForBaseline, waitForReport, workloads, services, images, tenantPolicies,
+	workloads + waitingSuffix, images + waitingSuffix,
 }
 
 const (
@@ -71,10 +74,11 @@ func Guards(profile, name string) bool {
 
 // IsNamed reports whether the profile of that name may declare a policy or binding of this name.
 func IsNamed(profile, name string) bool {
-	return slices.ContainsFunc(concerns, func(concern string) bool { return name == nameOf(profile, concern) })
+	return slices.ContainsFunc(concerns, func(concern string) bool { return name == nameOf(profile, concern) }) || JudgesPods(profile, name)
 }
 
-// Named are the empty objects of all policies that the profile of this name may ever have declared.
+// Named are the empty objects of all policies that the profile of this name may ever have declared, but for those whose names say what was in
+// force before.
 func Named(profile string) []baseline.Object {
 	var policies []Policy
 	for _, concern := range concerns {
@@ -125,6 +129,10 @@ type draft struct {
 	paramKind   *admissionregistrationv1.ParamKind
 	paramRef    *admissionregistrationv1.ParamRef
 	action      v1alpha1.AdmissionAction
+	// where are further requirements on the labels of the namespaces in which it is in force.
+	where []metav1.LabelSelectorRequirement
+	// warns says that it warns and audits, whatever its action is.
+	warns bool
 }
 
 // policy is a draft as the API server stores it.
@@ -142,7 +150,7 @@ func (r *renderer) policy(d draft) Policy {
 		Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
 			PolicyName:        meta.Name,
 			ParamRef:          d.paramRef,
-			ValidationActions: []admissionregistrationv1.ValidationAction{r.validationAction(d.action)},
+			ValidationActions: r.validationActions(&d),
 		},
 	}
 	matches := &metav1.LabelSelector{}
@@ -152,10 +160,12 @@ func (r *renderer) policy(d draft) Policy {
 		matches = r.namespaceSelector(true)
 	}
 	if !d.clusterScoped {
+		selector := r.namespaceSelector(d.reads)
+		selector.MatchExpressions = append(selector.MatchExpressions, d.where...)
 		d.conditions = append([]admissionregistrationv1.MatchCondition{r.where.byName()}, d.conditions...)
 		r.where.unlessOutranked(&d)
 		binding.Spec.MatchResources = &admissionregistrationv1.MatchResources{
-			NamespaceSelector: r.namespaceSelector(d.reads),
+			NamespaceSelector: selector,
 			ObjectSelector:    &metav1.LabelSelector{},
 			MatchPolicy:       ptr.To(admissionregistrationv1.Equivalent),
 		}
@@ -198,15 +208,17 @@ func (r *renderer) namespaceSelector(reads bool) *metav1.LabelSelector {
 	return selector
 }
 
-// validationAction is that of a binding. A profile that only audits refuses nothing.
-func (r *renderer) validationAction(action v1alpha1.AdmissionAction) admissionregistrationv1.ValidationAction {
+// validationActions are those of a binding. A profile that only audits refuses nothing.
+func (r *renderer) validationActions(d *draft) []admissionregistrationv1.ValidationAction {
 	switch {
-	case r.audits() || action == v1alpha1.WarnAdmission:
-		return admissionregistrationv1.Warn
-	case action == v1alpha1.AuditAdmission:
-		return admissionregistrationv1.Audit
+	case d.warns:
+		return []admissionregistrationv1.ValidationAction{admissionregistrationv1.Warn, admissionregistrationv1.Audit}
+	case r.audits() || d.action == v1alpha1.WarnAdmission:
+		return []admissionregistrationv1.ValidationAction{admissionregistrationv1.Warn}
+	case d.action == v1alpha1.AuditAdmission:
+		return []admissionregistrationv1.ValidationAction{admissionregistrationv1.Audit}
 	}
-	return admissionregistrationv1.Deny
+	return []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}
 }
 
 // on are requests for resources of one API group, in its version v1.

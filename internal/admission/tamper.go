@@ -154,6 +154,7 @@ func (r *renderer) tamperNamespaces() []Policy {
 			quote(v1alpha1.GroupVersion.Group), quote(r.profile.Name)),
 		message: "the namespace would lose its baseline by these labels; only those who may update the profile can take it out of the selection",
 	})
+	rules = append(rules, r.guardHeld()...)
 	// Whoever ends a namespace without deleting what it holds leaves a report behind that says of the next one of this name that it is ready.
 	rules = append(rules, tampering{
 		name: "finalizes",

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
@@ -13,15 +14,22 @@ import (
 // TokenPath is where Kubernetes mounts the token of a pod's service account.
 const TokenPath = "/var/run/secrets/kubernetes.io/serviceaccount" //nolint:gosec // It is a path, and no token.
 
+// TokenVolumePrefix begins the name of the volume that Kubernetes mounts there. It takes a volume of such a name that there is.
+const TokenVolumePrefix = "kube-api-access-" //nolint:gosec // It is a name, and no token.
+
 func (r *renderer) workloads() []Policy {
+	return r.sectionPolicies(&PodSection{Field: "spec.workloads", Label: v1alpha1.WorkloadsLabel, concern: workloads}, (*renderer).workloadRules)
+}
+
+// workloadRules are the rules for pods of spec.workloads.
+func (r *renderer) workloadRules() (draft, []podRule) {
 	w := r.spec.Workloads
 	if w == nil {
-		return nil
+		return draft{}, nil
 	}
-	rules := slices.Concat(
+	return draft{concern: workloads, action: w.Action}, slices.Concat(
 		securityContextRules(w), r.resourceRules("requireRequests", w.RequireRequests), r.resourceRules("requireLimits", w.RequireLimits),
 		probeRules(w.RequireProbes), hostRules(w), tokenRules(w))
-	return r.podPolicy(draft{concern: workloads, action: w.Action}, "spec.workloads", rules)
 }
 
 func securityContextRules(w *v1alpha1.Workloads) []podRule {
@@ -30,50 +38,61 @@ func securityContextRules(w *v1alpha1.Workloads) []podRule {
 		rules = append(rules, podRule{name: name, what: "container", offenders: offenders, must: must})
 	}
 	if w.ReadOnlyRootFilesystem {
+		root := own("readOnlyRootFilesystem")
 		add("readOnlyRootFilesystem",
-			onLinux(broken("variables.containers", `c.?securityContext.?readOnlyRootFilesystem.orValue(false)`)),
+			onLinux(broken("variables.containers", root.now()+".orValue(false)", root)),
 			"must set securityContext.readOnlyRootFilesystem to true")
 	}
 	if w.RunAsNonRoot {
+		nonRoot, user := inherited("runAsNonRoot"), inherited("runAsUser")
 		add("runAsNonRoot",
-			broken("variables.containers", own("runAsNonRoot", "false")+" && "+own("runAsUser", "1")+" != 0"),
+			broken("variables.containers", nonRoot.now()+".orValue(false) && "+user.now()+".orValue(1) != 0", nonRoot, user),
 			"must set securityContext.runAsNonRoot to true and runAsUser not to 0, or the pod must")
 	}
 	if w.DropAllCapabilities {
+		capabilities := own("capabilities")
 		add("dropAllCapabilities",
-			onLinux(broken("variables.containers", `"ALL" in c.?securityContext.?capabilities.?drop.orValue([]) && `+
-				`c.?securityContext.?capabilities.?add.orValue([]).all(a, a == "NET_BIND_SERVICE")`)),
+			onLinux(broken("variables.containers", `"ALL" in `+capabilities.now()+`.?drop.orValue([]) && `+
+				capabilities.now()+`.?add.orValue([]).all(a, a == "NET_BIND_SERVICE")`, capabilities)),
 			"must set securityContext.capabilities.drop to [ALL] and add none but NET_BIND_SERVICE")
 	}
 	if len(w.Seccomp) > 0 {
+		seccomp := inherited("seccompProfile").typed()
 		add("seccomp",
-			onLinux(broken("variables.containers", ownType("seccompProfile", "")+" in "+list(w.Seccomp))),
+			onLinux(broken("variables.containers", seccomp.now()+`.orValue("") in `+list(w.Seccomp), seccomp)),
 			"must set securityContext.seccompProfile.type to one of "+words(w.Seccomp)+", or the pod must")
 	}
 	if len(w.AppArmor) > 0 {
+		appArmor := inherited("appArmorProfile").typed()
 		add("appArmor",
-			onLinux(broken("variables.containers", ownType("appArmorProfile", string(corev1.AppArmorProfileTypeRuntimeDefault))+" in "+list(w.AppArmor))),
+			onLinux(broken("variables.containers",
+				appArmor.now()+".orValue("+quote(string(corev1.AppArmorProfileTypeRuntimeDefault))+") in "+list(w.AppArmor), appArmor)),
 			"must have for securityContext.appArmorProfile.type one of "+words(w.AppArmor))
 	}
 	if len(w.SELinux) > 0 {
+		seLinux := inherited("seLinuxOptions.?type")
 		add("seLinux",
-			onLinux(broken("variables.containers", fmt.Sprintf(
-				`c.?securityContext.?seLinuxOptions.?type.orValue(variables.podSecurity.?seLinuxOptions.?type.orValue("")) in %s`,
-				list(append([]string{""}, w.SELinux...))))),
+			onLinux(broken("variables.containers", seLinux.now()+`.orValue("") in `+list(append([]string{""}, w.SELinux...)), seLinux)),
 			"must have for securityContext.seLinuxOptions.type one of "+words(w.SELinux)+", or none")
 	}
 	return rules
 }
 
-// own is a field of a container's security context, or else of its pod's, or else a default.
-func own(field, otherwise string) string {
-	return fmt.Sprintf(`c.?securityContext.?%[1]s.orValue(variables.podSecurity.?%[1]s.orValue(%[2]s))`, field, otherwise)
+// own is a field of a container's security context, if it is set.
+func own(field string) judged {
+	return func(container, _ string) string { return container + ".?securityContext.?" + field }
 }
 
-// ownType is the type of a profile of a container's security context, or else of its pod's, or else a default. A profile is one thing:
-// the pod's does not show through one that the container has.
-func ownType(profile, otherwise string) string {
-	return fmt.Sprintf(`c.?securityContext.?%[1]s.orValue(variables.podSecurity.?%[1]s.orValue({})).?type.orValue(%[2]s)`, profile, quote(otherwise))
+// inherited is a field of a container's security context, or else of its pod's, if it is set.
+func inherited(field string) judged {
+	return func(container, podSpec string) string {
+		return fmt.Sprintf(`%s.?securityContext.?%[3]s.or(%[2]s.?securityContext.?%[3]s)`, container, podSpec, field)
+	}
+}
+
+// typed is the type of a profile. A profile is one thing: the pod's does not show through one that the container has.
+func (j judged) typed() judged {
+	return func(container, podSpec string) string { return j(container, podSpec) + ".?type" }
 }
 
 // resourceRules ask for requests or limits. Requests count where there are limits.
@@ -82,12 +101,13 @@ func (r *renderer) resourceRules(name string, resources []corev1.ResourceName) [
 	limits := name == "requireLimits"
 	defaulted := r.defaulted(limits)
 	for _, resource := range resources {
-		field, given := "limits", given("limits", resource)
-		if !limits {
-			field, given = "requests", requested(resource)
+		field, amount := "requests", requested(resource)
+		if limits {
+			field, amount = "limits", limited(resource)
 		}
-		holds := fmt.Sprintf(given, "c") + " || " + fmt.Sprintf(given, "variables.podSpec")
-		offenders := broken("variables.started", holds)
+		ofContainer := judged(func(container, _ string) string { return fmt.Sprintf(amount, container) })
+		ofPod := judged(func(_, podSpec string) string { return fmt.Sprintf(amount, podSpec) })
+		offenders := broken("variables.started", ofContainer.now()+positive+" || "+ofPod.now()+positive, ofContainer, ofPod)
 		if slices.Contains(defaulted, resource) {
 			offenders = fmt.Sprintf(`variables.isPod ? %s : []`, offenders)
 		}
@@ -99,16 +119,17 @@ func (r *renderer) resourceRules(name string, resources []corev1.ResourceName) [
 	return rules
 }
 
-// given is whether a resource of a list of %s is given, and not as zero: the kubelet takes a limit of zero for none.
-func given(list string, resource corev1.ResourceName) string {
-	return fmt.Sprintf(`%%[1]s.?resources.?%s[?%s]`, list, quote(string(resource))) + positive
+// limited is the limit of a resource that %s has, if any.
+func limited(resource corev1.ResourceName) string {
+	return fmt.Sprintf(`%%[1]s.?resources.?limits[?%s]`, quote(string(resource)))
 }
 
-// requested is whether %s requests a resource. Where it does not say, its limit is taken for it.
+// requested is the request for a resource that %s has, if any. Where it does not say, its limit is taken for it.
 func requested(resource corev1.ResourceName) string {
-	return fmt.Sprintf(`%%[1]s.?resources.?requests[?%[1]s].or(%%[1]s.?resources.?limits[?%[1]s])`, quote(string(resource))) + positive
+	return fmt.Sprintf(`%%[1]s.?resources.?requests[?%[1]s].or(%%[1]s.?resources.?limits[?%[1]s])`, quote(string(resource)))
 }
 
+// positive is whether an amount is given, and not as zero: the kubelet takes a limit of zero for none.
 const positive = `.optMap(q, quantity(q).isGreaterThan(quantity("0"))).orValue(false)`
 
 // identifier is a resource's name as a part of a variable's.
@@ -139,16 +160,21 @@ func probeRules(probes []v1alpha1.Probe) []podRule {
 			v1alpha1.LivenessProbe: "livenessProbe", v1alpha1.ReadinessProbe: "readinessProbe", v1alpha1.StartupProbe: "startupProbe",
 		}[probe]
 		// Of init containers only sidecars, which are restarted always, can have probes.
-		served := `(variables.podSpec.?containers.orValue([]) + ` +
-			`variables.podSpec.?initContainers.orValue([]).filter(c, c.?restartPolicy.orValue("") == "Always"))`
+		served := `(variables.mainContainers + variables.initContainers.filter(c, c.now.?restartPolicy.orValue("") == "Always"))`
+		probed := judged(func(container, _ string) string { return fmt.Sprintf(`%s.?%s.hasValue()`, container, field) })
 		rules = append(rules, podRule{
 			name: "requireProbes" + string(probe), what: "container",
 			offenders: fmt.Sprintf(`variables.podSpec.?restartPolicy.orValue("Always") == "Always" ? %s : []`,
-				broken(served, fmt.Sprintf(`c.?%s.hasValue()`, field))),
+				broken(served, probed.now(), probed, restarted)),
 			must: "must have a " + field,
 		})
 	}
 	return rules
+}
+
+// restarted is when a container is restarted, by itself and with its pod.
+func restarted(container, podSpec string) string {
+	return fmt.Sprintf(`[%s.?restartPolicy.orValue(""), %s.?restartPolicy.orValue("Always")]`, container, podSpec)
 }
 
 // hostRules are about what a pod takes of its host.
@@ -163,23 +189,28 @@ func hostRules(w *v1alpha1.Workloads) []podRule {
 			ranges = append(ranges, fmt.Sprintf(`(p >= %d && p <= %d)`, a.Min, a.Max))
 			said = append(said, fmt.Sprintf("%d-%d", a.Min, a.Max))
 		}
-		// In the host's network each port of a container is one of the host, as Kubernetes defaults it.
-		taken := `c.?ports.orValue([]).map(p, int(p.?hostPort.orValue(` +
-			`variables.podSpec.?hostNetwork.orValue(false) ? p.?containerPort.orValue(0) : 0)))`
+		taken := judged(hostPorts)
 		rules = append(rules, podRule{
 			name: "hostPort", what: "container",
-			offenders: broken("variables.containers", taken+`.all(p, `+some(append([]string{"p == 0"}, ranges...))+`)`),
+			offenders: broken("variables.containers", taken.now()+`.all(p, `+some(append([]string{"p == 0"}, ranges...))+`)`, taken),
 			must:      "must take " + noneOr("host port", said),
 		})
 	}
 	if w.HostNetwork == v1alpha1.Forbid {
 		rules = append(rules, podRule{
 			name:      "hostNetwork",
-			offenders: `variables.podSpec.?hostNetwork.orValue(false) ? ["pod"] : []`,
+			offenders: `variables.podSpec.?hostNetwork.orValue(false) && !variables.podSpecBefore.?hostNetwork.orValue(false) ? ["pod"] : []`,
 			must:      "must not set hostNetwork to true",
 		})
 	}
 	return rules
+}
+
+// hostPorts are the ports of the host that a container takes, and 0 for each that it does not. In the host's network each port of a
+// container is one of the host, as Kubernetes defaults it.
+func hostPorts(container, podSpec string) string {
+	return fmt.Sprintf(`%s.?ports.orValue([]).map(p, int(p.?hostPort.orValue(`+
+		`%s.?hostNetwork.orValue(false) ? p.?containerPort.orValue(0) : 0)))`, container, podSpec)
 }
 
 func hostPathRule(allowed []v1alpha1.AllowedHostPath) podRule {
@@ -189,18 +220,24 @@ func hostPathRule(allowed []v1alpha1.AllowedHostPath) podRule {
 		word := a.PathPrefix
 		if a.ReadOnly {
 			word += " (readOnly)"
-			below = all([]string{below, `variables.containers.all(c, c.?volumeMounts.orValue([]).all(m, m.name != v.name || m.?readOnly.orValue(false)))`})
+			below = all([]string{below, `variables.containers.all(c, c.now.?volumeMounts.orValue([]).all(m, m.name != v.name || m.?readOnly.orValue(false)))`})
 		}
 		conditions = append(conditions, below)
 		said = append(said, word)
 	}
+	holds := some(conditions) + ` && !v.hostPath.path.split("/").exists(s, s == "..")`
 	return podRule{
 		name: "hostPath", what: "volume",
-		offenders: fmt.Sprintf(`variables.podSpec.?volumes.orValue([]).filter(v, has(v.hostPath) && !(%s && !v.hostPath.path.split("/").exists(s, s == ".."))).map(v, string(v.name))`,
-			some(conditions)),
+		offenders: fmt.Sprintf(`variables.podSpec.?volumes.orValue([]).filter(v, has(v.hostPath) && !(%s) && !(%s)).map(v, string(v.name))`,
+			holds, sameHostPath),
 		must: "must be " + noneOr("hostPath", said),
 	}
 }
+
+// sameHostPath is whether the hostPath volume v was there before, and every mount of it too.
+const sameHostPath = `variables.podSpecBefore.?volumes.orValue([]).exists(b, b.name == v.name && b.?hostPath.?path == optional.of(v.hostPath.path)) && ` +
+	`variables.containers.all(c, c.now.?volumeMounts.orValue([]).all(m, m.name != v.name || ` +
+	`c.before.exists(b, b.?volumeMounts.orValue([]).exists(n, n.name == m.name && n.?readOnly.orValue(false) == m.?readOnly.orValue(false)))))`
 
 // noneOr says that there may be none of something, or only those that are allowed.
 func noneOr(what string, allowed []string) string {
@@ -211,15 +248,18 @@ func noneOr(what string, allowed []string) string {
 }
 
 // tokenRules forbid that the service account's token is mounted without being asked for. When a pod is admitted, the API server has
-// already mounted it where the service account says so.
+// already mounted it where the service account says so: at its path, from a volume of its name. A pod that projects a token itself asks
+// for it. What has a volume of that name before it is admitted has it mounted by the API server, whatever it holds.
 func tokenRules(w *v1alpha1.Workloads) []podRule {
 	if w.AutomountServiceAccountToken != v1alpha1.Forbid {
 		return nil
 	}
+	injected := fmt.Sprintf(`variables.isPod && variables.containers.exists(c, c.now.?volumeMounts.orValue([]).exists(m, `+
+		`m.mountPath == %s && m.name.startsWith(%s)))`, quote(TokenPath), quote(TokenVolumePrefix))
 	return []podRule{{
 		name: "automountServiceAccountToken",
-		offenders: fmt.Sprintf(`variables.podSpec.?automountServiceAccountToken.orValue(variables.isPod && `+
-			`variables.containers.exists(c, c.?volumeMounts.orValue([]).exists(m, m.mountPath == %s))) ? ["pod"] : []`, quote(TokenPath)),
+		offenders: fmt.Sprintf(`variables.podSpec.?automountServiceAccountToken.orValue(variables.isNew && %s) && `+
+			`(variables.isNew || variables.podSpec.?automountServiceAccountToken != variables.podSpecBefore.?automountServiceAccountToken) ? ["pod"] : []`, injected),
 		must: "must set automountServiceAccountToken to false, or its service account must",
 	}}
 }
@@ -234,9 +274,13 @@ func (r *renderer) services() []Policy {
 		words(w.AllowedServiceTypes), r.profile.Name)
 	return []Policy{r.policy(draft{
 		concern: services, action: w.Action,
-		rules:      rulesOn(on("", createOrUpdate, "services")),
-		conditions: specChanged(),
-		validations: validations(refusal(
-			`object.spec.?type.orValue("ClusterIP") in `+list(w.AllowedServiceTypes), said, "")),
+		rules: rulesOn(on("", createOrUpdate, "services")),
+		conditions: []admissionregistrationv1.MatchCondition{{
+			Name:       "type-is-new",
+			Expression: `request.operation == "CREATE" || ` + serviceType("object") + " != " + serviceType("oldObject"),
+		}},
+		validations: validations(refusal(serviceType("object")+" in "+list(w.AllowedServiceTypes), said, "")),
 	})}
 }
+
+func serviceType(object string) string { return object + `.spec.?type.orValue("ClusterIP")` }

@@ -56,6 +56,7 @@ func Judge(profile *v1alpha1.SecurityProfile, namespace string, facts *Facts) []
 	j.accounts(facts.Accounts)
 	j.limits(facts.Limits)
 	j.podSecurity(&facts.Pods)
+	j.podRules(&facts.Pods)
 	Sort(j.findings)
 	return j.findings
 }

@@ -20,6 +20,8 @@ type PodFacts struct {
 	Exempt string
 	// Violations are the pods that violate the declared level, by name, with what they violate.
 	Violations map[string]string
+	// Rules are the pods that break rules of the profile for pods, by name.
+	Rules map[string]RuleViolation
 	// Unseen is how many pods there are beyond those that are looked at.
 	Unseen int64
 }

@@ -101,6 +101,20 @@ var podScenarios = []scenario{{
 			"volumes: [{name: token, projected: {sources: [{serviceAccountToken: {path: token}}]}}]"), ""),
 		pod("it asks for a token by itself at the usual place", only("volumeMounts: [{name: token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount}]",
 			"automountServiceAccountToken: false", "volumes: [{name: token, projected: {sources: [{serviceAccountToken: {path: token}}]}}]"), ""),
+		pod("its service account mounts a token, and each container has one of its own there", only(mountedToken("token"), ownToken("token")), ""),
+		pod("its service account mounts a token, and one container of two has one of its own there",
+			"containers: ["+container("app", mountedToken("token"))+", "+container("twin", "")+"], "+ownToken("token"), "automountServiceAccountToken: the pod"),
+		pod("its service account mounts a token, of which only the init container has not its own", only(mountedToken("token"), ownToken("token"), initially("")),
+			"automountServiceAccountToken: the pod"),
+		pod("it names the volume that is mounted itself", only("", ownToken("kube-api-access-mine")), "automountServiceAccountToken: the pod"),
+		pod("it names the volume that is mounted itself, of a secret", only("", "volumes: [{name: kube-api-access-mine, secret: {secretName: token}}]"),
+			"automountServiceAccountToken: the pod"),
+		pod("it names the volume that would be mounted, and says not to", only(mountedToken("kube-api-access-mine"), ownToken("kube-api-access-mine"),
+			"automountServiceAccountToken: false"), ""),
+		pod("it says to, though it has a token of its own there", only(mountedToken("token"), ownToken("token"), "automountServiceAccountToken: true"),
+			"automountServiceAccountToken: the pod"),
+		pod("it mounts a token of its own beside, with a slash at the end", only("volumeMounts: [{name: token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount/}]",
+			ownToken("token")), "automountServiceAccountToken: the pod"),
 		testcase{sentence: "an ephemeral container of a pod without a token", old: "Pod running", change: debugging(""), subresource: "ephemeralcontainers"},
 	),
 }, {
@@ -116,5 +130,26 @@ var podScenarios = []scenario{{
 		pod("one of the profile's says to, by the field's old name", only("", "serviceAccount: bulwark-watcher"), "automountServiceAccountToken: the pod"),
 		pod("one of the profile's says to and the pod says not to", only("", "serviceAccountName: bulwark-watcher, automountServiceAccountToken: false"), ""),
 		pod("the default, by name", only("", "serviceAccountName: default"), ""),
+		pod("a token of its own, with the default", only(mountedToken("token"), ownToken("token")), ""),
+		pod("a token of its own, with one of the profile's", only(mountedToken("token"), ownToken("token"), "serviceAccountName: bulwark-app"), ""),
+		pod("a token of its own in one of two containers", "containers: ["+container("app", mountedToken("token"))+", "+container("twin", "")+"], "+ownToken("token"), ""),
+		pod("a token of its own in the init container only", only("", initially(mountedToken("token")), ownToken("token")), ""),
+		pod("a token of its own at another place", only("volumeMounts: [{name: token, mountPath: /token}]", ownToken("token")), ""),
+		pod("a token of a secret at the usual place", only(mountedToken("legacy"), "volumes: [{name: legacy, secret: {secretName: token}}]"), ""),
+		pod("nothing but its own volume at the usual place", only(mountedToken("tmp"), "volumes: [{name: tmp, emptyDir: {}}]"), ""),
+		pod("a token of its own, though the service account has one mounted", only(mountedToken("token"), ownToken("token"), "serviceAccountName: bulwark-watcher"), ""),
+		pod("a token of its own in one of two containers, though the service account has one mounted",
+			"containers: ["+container("app", mountedToken("token"))+", "+container("twin", "")+"], serviceAccountName: bulwark-watcher, "+ownToken("token"),
+			"automountServiceAccountToken: the pod"),
 	},
 }}
+
+// ownToken is a field of a pod spec with one volume, which projects a token of short life, and mountedToken a field of a container that has a
+// volume mounted where clients look for one.
+func ownToken(name string) string {
+	return "volumes: [{name: " + name + ", projected: {sources: [{serviceAccountToken: {path: token, expirationSeconds: 900}}]}}]"
+}
+
+func mountedToken(name string) string {
+	return "volumeMounts: [{name: " + name + ", mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}]"
+}

@@ -34,6 +34,8 @@ type scenario struct {
 	held []func(*testing.T) *unstructured.Unstructured
 	// postures say of namespaces whether their report says that the baseline is in place; one that is not listed has no report.
 	postures map[string]bool
+	// inForce are the rules of images that are in force where the declared ones wait.
+	inForce string
 	// based says that the LimitRange and the service accounts of the profile are in place.
 	based bool
 	cases []testcase
@@ -125,7 +127,7 @@ func scenarios() []scenario {
 			all = append(all, rules[i].scenario())
 		}
 	}
-	for _, more := range [][]scenario{podScenarios, resourceScenarios, imageScenarios, objectScenarios, whereScenarios, updateScenarios, protectionScenarios} {
+	for _, more := range [][]scenario{podScenarios, resourceScenarios, imageScenarios, objectScenarios, whereScenarios, updateScenarios, waitingScenarios, protectionScenarios} {
 		all = append(all, more...)
 	}
 	return all
@@ -238,6 +240,9 @@ func (st *stage) enforce(t *testing.T) {
 		t.Fatal(err)
 	}
 	cluster := bulwark.Cluster{Operator: controlplane.OperatorUser, Protected: protected}
+	if st.inForce != "" {
+		cluster.Held = []bulwark.Held{{Policy: "bulwark-" + st.name + "-images", Content: st.inForce}}
+	}
 	for _, text := range st.outranking {
 		outranking := &v1alpha1.SecurityProfile{}
 		read(t, text, &outranking.Spec)
@@ -309,7 +314,7 @@ func (st *stage) request(t *testing.T, tc testcase) request {
 	kind, name, _ := strings.Cut(tc.old, " ")
 	r.old = &unstructured.Unstructured{}
 	r.old.SetAPIVersion(map[string]string{
-		"Deployment": "apps/v1", "NetworkPolicy": "networking.k8s.io/v1", "CronJob": "batch/v1",
+		"Deployment": "apps/v1", "StatefulSet": "apps/v1", "NetworkPolicy": "networking.k8s.io/v1", "CronJob": "batch/v1",
 	}[kind])
 	if r.old.GetAPIVersion() == "" {
 		r.old.SetAPIVersion("v1")

@@ -89,7 +89,8 @@ func start(t *testing.T) *suite {
 		  {apiGroups: [""], resources: [pods/ephemeralcontainers, pods/resize], verbs: [update, patch]},
 		  {apiGroups: [""], resources: [namespaces], verbs: [update, patch]}]}`,
 		`{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: debuggers},
-		  roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: debuggers}, subjects: [{kind: User, name: tenant}, {kind: User, name: responder}]}`,
+		  roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: debuggers}, subjects: [{kind: User, name: tenant}, {kind: User, name: responder},
+		    {kind: User, name: "` + controlplane.OperatorUser + `"}]}`,
 	} {
 		s.create(t, object(t, manifest))
 	}

@@ -41,14 +41,15 @@ func contentOf(o client.Object) policyOf {
 	return p
 }
 
-// policiesOf are the policies and bindings that a profile must have in the cluster, by the model's own order of profiles.
-func (w *world) policiesOf(profile *v1alpha1.SecurityProfile) ([]baseline.Object, error) {
+// policiesOf are the policies and bindings that a profile must have in the cluster, by the model's own order of profiles, where other rules for
+// pods are in force in some namespaces.
+func (w *world) policiesOf(profile *v1alpha1.SecurityProfile, held ...admission.Held) ([]baseline.Object, error) {
 	protected, err := selection.Protected(v1alpha1.OperatorNamespace)
 	if err != nil {
 		return nil, err
 	}
 	return admission.Objects(admission.Render(profile, admission.Cluster{
-		Outranking: w.model.outranking(profile), Protected: protected, Operator: controlplane.OperatorUser,
+		Outranking: w.model.outranking(profile), Protected: protected, Operator: controlplane.OperatorUser, Held: held,
 	})), nil
 }
 
@@ -60,7 +61,7 @@ func (c *check) checkPolicies() error {
 		if live == nil {
 			continue // That has been said.
 		}
-		desired, err := c.w.policiesOf(live)
+		desired, err := c.w.policiesOf(live, c.heldBy(live)...)
 		if err != nil {
 			return err
 		}

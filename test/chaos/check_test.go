@@ -303,6 +303,9 @@ func (c *check) checkGoverned(ns *corev1.Namespace, profile *v1alpha1.SecurityPr
 			c.differ("%s %s in namespace %s of profile %s is %s: %v", d.Object.Kind, d.Object.Name, ns.Name, profile.Name, d.Change, d.Fields)
 		}
 	}
+	if c.rulesWait(ns, profile) {
+		states[baseline.Reference(desired[0])] = v1alpha1.ObjectBlocked
+	}
 	c.checkReport(ns, profile, states)
 }
 

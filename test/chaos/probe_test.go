@@ -131,7 +131,11 @@ func (w *world) probesOf(name, tier string, conflicted map[string]bool) ([]probe
 	if selecting := w.model.selecting(name, tier); len(selecting) > 0 {
 		profile = selecting[0]
 	}
-	probes := w.podProbes(name, profile)
+	inForce, err := w.inForce(name, profile)
+	if err != nil {
+		return nil, err
+	}
+	probes := w.podProbes(name, profile, inForce)
 	if hasGate(profile) {
 		report := &v1alpha1.NamespacePosture{}
 		err := w.insist(func() error {
@@ -167,7 +171,8 @@ func (w *world) creation(o client.Object) func(client.Client) error {
 }
 
 // podProbes create a pod that breaks what it can without breaking Pod Security, one that breaks nothing, and a Service.
-func (w *world) podProbes(name string, profile *v1alpha1.SecurityProfile) []probe {
+// In force may be other rules for pods than the profile declares.
+func (w *world) podProbes(name string, profile, inForce *v1alpha1.SecurityProfile) []probe {
 	plain, hardened := fixture.RestrictedPod(name, "probe-plain"), fixture.RestrictedPod(name, "probe-hardened")
 	plain.Spec.AutomountServiceAccountToken = ptr.To(true)
 	harden(hardened)
@@ -177,7 +182,7 @@ func (w *world) podProbes(name string, profile *v1alpha1.SecurityProfile) []prob
 	var refused []string
 	nodePort := false
 	if profile != nil {
-		refused = append(words(profile, "spec.workloads", refusesPlain(profile)), words(profile, "spec.images", refusesUnpinned(profile))...)
+		refused = append(words(profile, "spec.workloads", refusesPlain(inForce)), words(profile, "spec.images", refusesUnpinned(inForce))...)
 		nodePort = refusesNodePort(profile)
 	}
 	return []probe{

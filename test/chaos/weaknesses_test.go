@@ -63,6 +63,9 @@ func (c *check) checkFindings(ns *corev1.Namespace, profile *v1alpha1.SecurityPr
 				}
 			}
 		}
+		if profile.HasPodRules() && profile.LooksFor(v1alpha1.WorkloadRuleViolated) {
+			facts.Pods.Rules = c.ruleViolations(ns, profile)
+		}
 		want = findings.Judge(profile, ns.Name, facts)
 	}
 	got := report.Findings

@@ -165,6 +165,10 @@ func (e *Evaluator) mountToken(pod *unstructured.Unstructured) {
 	if said && !automount || !said && !e.automounts(pod) {
 		return
 	}
+	spec := child(pod.Object, "spec")
+	volumes, _ := spec["volumes"].([]any)
+	volume, found := tokenVolume(volumes)
+	mounted := false
 	eachContainer(pod, func(container map[string]any) {
 		mounts, _ := container["volumeMounts"].([]any)
 		for _, m := range mounts {
@@ -172,27 +176,54 @@ func (e *Evaluator) mountToken(pod *unstructured.Unstructured) {
 				return
 			}
 		}
-		container["volumeMounts"] = append(mounts, map[string]any{"name": "kube-api-access", "mountPath": bulwark.TokenPath, "readOnly": true})
+		container["volumeMounts"] = append(mounts, map[string]any{"name": volume, "mountPath": bulwark.TokenPath, "readOnly": true})
+		mounted = true
 	})
+	if mounted && !found {
+		spec["volumes"] = append(volumes, map[string]any{"name": volume, "projected": map[string]any{}})
+	}
 }
 
-// automounts reports whether the pod's service account has its token mounted.
-func (e *Evaluator) automounts(pod *unstructured.Unstructured) bool {
-	rbac := e.profile.Spec.RBAC
-	if rbac == nil {
-		return true
+// tokenVolume is the name of the volume that is mounted: of one of such a name that there is, or else of one that is made.
+func tokenVolume(volumes []any) (name string, found bool) {
+	for _, v := range volumes {
+		volume, _ := v.(map[string]any)
+		if name, _ := volume["name"].(string); strings.HasPrefix(name, bulwark.TokenVolumePrefix) {
+			return name, true
+		}
 	}
+	return bulwark.TokenVolumePrefix + "made", false
+}
+
+// automounts reports whether the pod's service account has its token mounted: one that the profile does not speak of does, as is Kubernetes'
+// default.
+func (e *Evaluator) automounts(pod *unstructured.Unstructured) bool {
 	name, _, _ := unstructured.NestedString(pod.Object, "spec", "serviceAccountName")
 	if name == "" { // The field's old name, which is still read.
 		name, _, _ = unstructured.NestedString(pod.Object, "spec", "serviceAccount")
 	}
-	if (name == "" || name == "default") && rbac.DefaultServiceAccount != nil {
-		return rbac.DefaultServiceAccount.EffectiveAutomount()
+	automounts, known := e.automount(name)
+	return automounts || !known
+}
+
+// knows reports whether the profile says of a service account whether its token is mounted.
+func (e *Evaluator) knows(account string) bool {
+	_, known := e.automount(account)
+	return known
+}
+
+func (e *Evaluator) automount(account string) (automounts, known bool) {
+	rbac := e.profile.Spec.RBAC
+	if rbac == nil {
+		return false, false
+	}
+	if (account == "" || account == "default") && rbac.DefaultServiceAccount != nil {
+		return rbac.DefaultServiceAccount.EffectiveAutomount(), true
 	}
 	for i := range rbac.ServiceAccounts {
-		if name == v1alpha1.NamePrefix+string(rbac.ServiceAccounts[i].Name) {
-			return rbac.ServiceAccounts[i].EffectiveAutomount()
+		if account == v1alpha1.NamePrefix+string(rbac.ServiceAccounts[i].Name) {
+			return rbac.ServiceAccounts[i].EffectiveAutomount(), true
 		}
 	}
-	return true
+	return false, false
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -63,13 +64,15 @@ func Costliest(ctx context.Context, profile *v1alpha1.SecurityProfile, policies 
 	if err != nil {
 		return 0, err
 	}
-	costs, err := e.Cost(ctx, Request{Object: HeaviestPod()})
-	if err != nil {
-		return 0, err
-	}
 	var most int64
-	for _, cost := range costs {
-		most = max(most, cost)
+	for _, request := range HeaviestRequests() {
+		costs, err := e.Cost(ctx, request)
+		if err != nil {
+			return 0, err
+		}
+		for _, cost := range costs {
+			most = max(most, cost)
+		}
 	}
 	return (100*most + celconfig.RuntimeCELCostBudget - 1) / celconfig.RuntimeCELCostBudget, nil
 }
@@ -80,6 +83,27 @@ const (
 	// heaviestContainers are the containers of the heaviest pod: far more than pods have.
 	heaviestContainers = 64
 )
+
+// HeaviestRequests are those by which the cost of policies is judged: the heaviest pod is created, and is changed in all that is judged of it,
+// so that each container is held against the one that was there before.
+func HeaviestRequests() []Request {
+	before := HeaviestPod()
+	eachContainer(before, func(container map[string]any) {
+		container["image"] = fmt.Sprint(container["image"]) + "0"
+		container["imagePullPolicy"] = "Always"
+		container["ports"] = append(slices.Clone(container["ports"].([]any)), map[string]any{"containerPort": int64(1)})
+		container["livenessProbe"], container["readinessProbe"], container["startupProbe"] = map[string]any{}, map[string]any{}, map[string]any{}
+		container["resources"] = map[string]any{
+			"requests": map[string]any{"cpu": "1", "memory": "1", "ephemeral-storage": "1"},
+			"limits":   map[string]any{"cpu": "1", "memory": "1", "ephemeral-storage": "1"},
+		}
+		container["securityContext"] = map[string]any{"capabilities": map[string]any{"drop": []any{"NET_RAW", "CHOWN", "KILL"}}}
+		for _, m := range container["volumeMounts"].([]any) {
+			m.(map[string]any)["readOnly"] = false
+		}
+	})
+	return []Request{{Object: HeaviestPod()}, {Object: HeaviestPod(), OldObject: before}}
+}
 
 // HeaviestPod is the pod by which the cost of policies is judged: 64 containers of all kinds that break every rule, each at the end of
 // what it is looked at for, so that nothing is decided early.

@@ -72,19 +72,25 @@ func TestTheHeaviestPodCostsLessThanTheAPIServerSpends(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			costs, err := e.Cost(t.Context(), Request{Object: HeaviestPod()})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, policy := range []string{"bulwark-every-rule-workloads", "bulwark-every-rule-images", "bulwark-every-rule-pods-wait-for-report"} {
-				cost, held := costs[policy]
-				t.Logf("%s: %d, %.1f%% of the budget", policy, cost, float64(cost)*100/celconfig.RuntimeCELCostBudget)
-				if !held || cost > celconfig.RuntimeCELCostBudget/2 {
-					t.Errorf("%s costs %d (%t), which is more than half of the budget of %d", policy, cost, held, celconfig.RuntimeCELCostBudget)
+			for i, request := range HeaviestRequests() {
+				want := []string{"bulwark-every-rule-workloads", "bulwark-every-rule-images", "bulwark-every-rule-pods-wait-for-report", "bulwark-every-rule-pods-wait-for-baseline"}
+				if request.OldObject != nil {
+					want = want[:2] // The gate is asked of new pods.
 				}
-			}
-			if len(costs) != 4 {
-				t.Errorf("policies that are about a pod: %v", costs)
+				costs, err := e.Cost(t.Context(), request)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, policy := range want {
+					cost, held := costs[policy]
+					t.Logf("request %d, %s: %d, %.1f%% of the budget", i, policy, cost, float64(cost)*100/celconfig.RuntimeCELCostBudget)
+					if !held || cost > celconfig.RuntimeCELCostBudget/2 {
+						t.Errorf("%s costs %d (%t), which is more than half of the budget of %d", policy, cost, held, celconfig.RuntimeCELCostBudget)
+					}
+				}
+				if len(costs) != len(want) {
+					t.Errorf("policies that are about request %d: %v", i, costs)
+				}
 			}
 		})
 	}

@@ -1,0 +1,155 @@
+package admission
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+)
+
+func waiting(change func(*v1alpha1.SecurityProfileSpec)) *v1alpha1.SecurityProfile {
+	p := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Spec: v1alpha1.SecurityProfileSpec{
+		Rollout:   v1alpha1.WhenSafe,
+		Workloads: &v1alpha1.Workloads{ReadOnlyRootFilesystem: true, AllowedServiceTypes: []corev1.ServiceType{"ClusterIP"}},
+		Images:    &v1alpha1.Images{AllowedRegistries: []string{"ghcr.io"}},
+	}}
+	change(&p.Spec)
+	return p
+}
+
+func TestWhereRulesForPodsAreInForce(t *testing.T) {
+	nothing, before := Waits("p", ""), Waits("p", `{"requireDigest":true}`)
+	held := []Held{{Policy: "bulwark-p-images", Content: `{"requireDigest":true}`}, {Policy: "bulwark-other-images", Content: `{"requireDigest":true}`}}
+	in := func(label, operator string, values ...string) string {
+		return label + " " + operator + " " + strings.Join(values, ",")
+	}
+	for sentence, tc := range map[string]struct {
+		profile *v1alpha1.SecurityProfile
+		held    []Held
+		want    map[string]string
+	}{
+		"what does not wait hangs on no label": {
+			profile: waiting(func(s *v1alpha1.SecurityProfileSpec) { s.Rollout = "" }), held: held,
+			want: map[string]string{"workloads": "Deny: ", "images": "Deny: ", "services": "Deny: "},
+		},
+		"what only audits hangs on no label": {
+			profile: waiting(func(s *v1alpha1.SecurityProfileSpec) { s.Enforcement = v1alpha1.Audit }), held: held,
+			want: map[string]string{"workloads": "Warn: ", "images": "Warn: ", "services": "Warn: "},
+		},
+		"a section that only warns has nothing to wait for": {
+			profile: waiting(func(s *v1alpha1.SecurityProfileSpec) { s.Images, s.Workloads.Action = nil, v1alpha1.WarnAdmission }),
+			want:    map[string]string{"workloads": "Warn: ", "services": "Warn: "},
+		},
+		"a section that waits somewhere": {
+			profile: waiting(func(s *v1alpha1.SecurityProfileSpec) { s.Images = nil }),
+			want: map[string]string{
+				"workloads":         "Deny: " + in(v1alpha1.WorkloadsLabel, "NotIn", nothing),
+				"workloads-waiting": "Warn,Audit: " + in(v1alpha1.WorkloadsLabel, "In", nothing), "services": "Deny: ",
+			},
+		},
+		"what was in force before is in force where it says so": {
+			profile: waiting(func(s *v1alpha1.SecurityProfileSpec) { s.Workloads = nil }), held: held,
+			want: map[string]string{
+				"images":         "Deny: " + in(v1alpha1.ImagesLabel, "NotIn", nothing, before),
+				"images-waiting": "Warn,Audit: " + in(v1alpha1.ImagesLabel, "In", nothing, before),
+				"images-was-" + strings.TrimPrefix(before, "waits-"): "Deny: " + in(v1alpha1.ImagesLabel, "In", before),
+			},
+		},
+		"what cannot be read is in force nowhere": {
+			profile: waiting(func(s *v1alpha1.SecurityProfileSpec) { s.Workloads = nil }),
+			held:    []Held{{Policy: "bulwark-p-images", Content: `{"requireDigests":true}`}, {Policy: "bulwark-p-images", Content: "{"}},
+			want: map[string]string{
+				"images": "Deny: " + in(v1alpha1.ImagesLabel, "NotIn", nothing), "images-waiting": "Warn,Audit: " + in(v1alpha1.ImagesLabel, "In", nothing),
+			},
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			got := map[string]string{}
+			for _, p := range Render(tc.profile, Cluster{Held: tc.held}) {
+				var actions, requirements []string
+				for _, a := range p.Binding.Spec.ValidationActions {
+					actions = append(actions, string(a))
+				}
+				for _, e := range p.Binding.Spec.MatchResources.NamespaceSelector.MatchExpressions {
+					requirements = append(requirements, in(e.Key, string(e.Operator), e.Values...))
+				}
+				concern := strings.TrimPrefix(p.Name, "bulwark-p-")
+				got[concern] = strings.Join(actions, ",") + ": " + strings.Join(requirements, "; ")
+				if !IsNamed("p", p.Name) || JudgesPods("p", p.Name) != (concern != "services") || IsHeld("p", p.Name) != strings.Contains(concern, "-was-") {
+					t.Errorf("%s is not known by its name", p.Name)
+				}
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("(-want +got): %s", diff)
+			}
+		})
+	}
+}
+
+func TestWhoseNamesAreNotThoseOfRulesForPods(t *testing.T) {
+	for _, name := range []string{
+		"bulwark-p-services", "bulwark-p-tamper-objects", "bulwark-p2-workloads", "bulwark-p-workloads-was-abc",
+		"bulwark-p-workloads-was-0123456789abcdeg", "bulwark-p-workloads-was-0123456789abcdef-images",
+	} {
+		if JudgesPods("p", name) || IsHeld("p", name) {
+			t.Errorf("%s counts as one of the rules for pods", name)
+		}
+	}
+	if Waits("p", "") == Waits("q", "") || Waits("p", "") == Waits("p", "{}") {
+		t.Error("what waits for different reasons bears one label")
+	}
+}
+
+func TestWhatWasInForceIsReadAgain(t *testing.T) {
+	profile := waiting(func(s *v1alpha1.SecurityProfileSpec) {
+		s.Workloads = &v1alpha1.Workloads{
+			Action: v1alpha1.DenyAdmission, SELinux: []string{"container_t"}, RequireLimits: []corev1.ResourceName{"cpu"}, RequireProbes: []v1alpha1.Probe{"Liveness"},
+			HostPath: &v1alpha1.HostPath{Allowed: []v1alpha1.AllowedHostPath{{PathPrefix: "/var/log"}}}, HostPort: &v1alpha1.HostPort{},
+		}
+		s.Images = &v1alpha1.Images{AllowedRegistries: []string{"ghcr.io/a"}, DenyTags: []string{"latest"}, PullPolicy: corev1.PullAlways}
+	})
+	sections := PodSections(profile)
+	for i, s := range sections {
+		again, err := s.Instead(waiting(func(*v1alpha1.SecurityProfileSpec) {}), s.Content)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := PodSections(again)[i]; got.Content != s.Content {
+			t.Errorf("%s is read as %s", s.Content, got.Content)
+		}
+	}
+	images := sections[1]
+	for _, content := range []string{
+		`{`, `[]`, `sha256:00`, `{"allowedRegistries":["GHCR.io"]}`, `{"denyTags":["` + strings.Repeat("x", 129) + `"]}`, `{"pullPolicy":"Sometimes"}`, `{"unknown":true}`,
+		`{"allowedRegistries":["` + strings.Join(slices.Repeat([]string{"ghcr.io"}, 65), `","`) + `"]}`,
+	} {
+		if _, err := images.Instead(profile, content); err == nil {
+			t.Errorf("%.80s is taken for rules", content)
+		}
+	}
+	workloads := sections[0]
+	for _, content := range []string{
+		`{"requireLimits":["pods"]}`, `{"requireLimits":["cpu","cpu"]}`, `{"seLinux":["a b"]}`, `{"requireProbes":["Other"]}`, `{"seccomp":["Unconfined"]}`,
+		`{"appArmor":["x"]}`, `{"hostPath":{"allowed":[{"pathPrefix":"relative"}]}}`, `{"hostPort":{"allowed":[` + strings.TrimSuffix(strings.Repeat(`{"min":1,"max":2},`, 17), ",") + `]}}`,
+	} {
+		if _, err := workloads.Instead(profile, content); err == nil {
+			t.Errorf("%.80s is taken for rules", content)
+		}
+	}
+}
+
+func TestASectionThatIsTooLargeToBeRememberedIsToldByItsDigest(t *testing.T) {
+	var registries []string
+	for range 64 {
+		registries = append(registries, "ghcr.io/"+strings.Repeat("a", 247))
+	}
+	large := PodSections(waiting(func(s *v1alpha1.SecurityProfileSpec) { s.Workloads, s.Images.AllowedRegistries = nil, registries }))[0]
+	if !strings.HasPrefix(large.Content, "sha256:") || len(large.Content) > v1alpha1.MaxContent {
+		t.Errorf("it is remembered as %.40s, of %d characters", large.Content, len(large.Content))
+	}
+}

@@ -1,0 +1,61 @@
+package admission
+
+import (
+	"regexp"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+)
+
+// What was in force is remembered in reports, which a tenant may be able to write. So it is held against what the schema of profiles asks,
+// before it is made a policy that a whole profile depends on.
+
+var (
+	validType     = regexp.MustCompile(`^[A-Za-z0-9_]{1,63}$`)
+	validPath     = regexp.MustCompile(`^(/[-A-Za-z0-9._]+){1,128}$`)
+	validRegistry = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$`)
+	validTag      = regexp.MustCompile(`^[A-Za-z0-9_][-A-Za-z0-9._]{0,127}$`)
+)
+
+func validWorkloads(w *v1alpha1.Workloads) bool {
+	if w == nil {
+		return true
+	}
+	valid := among(w.Seccomp, corev1.SeccompProfileTypeRuntimeDefault, corev1.SeccompProfileTypeLocalhost) &&
+		among(w.AppArmor, corev1.AppArmorProfileTypeRuntimeDefault, corev1.AppArmorProfileTypeLocalhost, corev1.AppArmorProfileTypeUnconfined) &&
+		among(w.RequireRequests, judgedResources...) && among(w.RequireLimits, judgedResources...) &&
+		among(w.RequireProbes, v1alpha1.LivenessProbe, v1alpha1.ReadinessProbe, v1alpha1.StartupProbe) &&
+		matching(w.SELinux, validType, 16, 63)
+	if w.HostPath != nil {
+		var paths []string
+		for _, a := range w.HostPath.Allowed {
+			paths = append(paths, a.PathPrefix)
+		}
+		valid = valid && matching(paths, validPath, 16, 256)
+	}
+	return valid && (w.HostPort == nil || len(w.HostPort.Allowed) <= 16)
+}
+
+var judgedResources = []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage}
+
+func validImages(im *v1alpha1.Images) bool {
+	return im == nil || matching(im.AllowedRegistries, validRegistry, 64, 255) && matching(im.DenyTags, validTag, 32, 128) &&
+		among([]corev1.PullPolicy{im.PullPolicy}, "", corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever)
+}
+
+// among reports whether all are of some values, and each is there once.
+func among[T comparable](all []T, values ...T) bool {
+	for i, v := range all {
+		if !slices.Contains(values, v) || slices.Contains(all[:i], v) {
+			return false
+		}
+	}
+	return true
+}
+
+// matching reports whether there are at most so many, each at most so long, and all match.
+func matching(all []string, pattern *regexp.Regexp, most, longest int) bool {
+	return len(all) <= most && !slices.ContainsFunc(all, func(s string) bool { return len(s) > longest || !pattern.MatchString(s) })
+}

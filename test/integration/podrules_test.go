@@ -1,0 +1,454 @@
+package integration
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/admission"
+	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/test/controlplane"
+	"github.com/bulwark-dev/bulwark/test/fixture"
+)
+
+// onlyRules leaves a profile nothing but rules for pods, which wait until it is safe.
+func onlyRules(p *v1alpha1.SecurityProfile) {
+	p.Spec = v1alpha1.SecurityProfileSpec{
+		NamespaceSelector: p.Spec.NamespaceSelector,
+		Rollout:           v1alpha1.WhenSafe,
+		Workloads:         &v1alpha1.Workloads{ReadOnlyRootFilesystem: true},
+		Images:            &v1alpha1.Images{RequireDigest: true},
+	}
+}
+
+func immediately(p *v1alpha1.SecurityProfile) { p.Spec.Rollout = v1alpha1.Immediate }
+
+const (
+	workloadsPolicy = "workloads"
+	imagesPolicy    = "images"
+)
+
+// eventuallyRulesBlocked waits until a section of rules for pods waits.
+func eventuallyRulesBlocked(profile *v1alpha1.SecurityProfile, namespace, section string) v1alpha1.BlockedObject {
+	GinkgoHelper()
+	var blocked v1alpha1.BlockedObject
+	Eventually(func(g Gomega) {
+		g.Expect(ReportOn(g, namespace).Blocked).To(ContainElement(And(
+			HaveField("Object.Kind", "ValidatingAdmissionPolicy"), HaveField("Object.Name", policyOf(profile, section).Name)), &blocked))
+	}).Should(Succeed())
+	return blocked
+}
+
+// eventuallyPolicedWith waits until the policies are exactly those of the profile, where other rules are in force in some namespaces.
+func eventuallyPolicedWith(profile *v1alpha1.SecurityProfile, held ...admission.Held) {
+	GinkgoHelper()
+	EventuallyCondition(profile, v1alpha1.ConditionAdmission, metav1.ConditionTrue)
+	Eventually(func(g Gomega) { g.Expect(heldDifferences(g, profile, held)).To(BeEmpty()) }).Should(Succeed())
+}
+
+// heldDifferences are what the live policies lack of those of a profile, or hold beyond them.
+func heldDifferences(g Gomega, profile *v1alpha1.SecurityProfile, held []admission.Held) []drift.Drift {
+	GinkgoHelper()
+	g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
+	desired := admission.Objects(admission.Render(profile, admission.Cluster{Protected: protected, Operator: controlplane.OperatorUser, Held: held}))
+	return drift.Compare(desired, policiesOf(g, profile.Name), drift.Ours)
+}
+
+// warningsOf are what the API server warns of a pod.
+func warningsOf(pod *corev1.Pod) []string {
+	GinkgoHelper()
+	heard := &heardWarnings{}
+	cfg := rest.CopyConfig(plane.Config)
+	cfg.WarningHandlerWithContext = heard
+	c, err := client.New(cfg, client.Options{Scheme: admin.Scheme()})
+	Expect(err).NotTo(HaveOccurred())
+	Expect(c.Create(ctx, pod.DeepCopy(), client.DryRunAll)).To(Succeed())
+	return heard.texts
+}
+
+type heardWarnings struct{ texts []string }
+
+func (w *heardWarnings) HandleWarningHeaderWithContext(_ context.Context, _ int, _, text string) {
+	w.texts = append(w.texts, text)
+}
+
+// refusedFor is what a request for a pod is refused for, as a dry run.
+func refusedFor(pod *corev1.Pod) string {
+	if err := admin.Create(ctx, pod.DeepCopy(), client.DryRunAll); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+func expectAdmittedForLong(pod *corev1.Pod) {
+	GinkgoHelper()
+	Consistently(func() string { return refusedFor(pod) }).WithTimeout(3 * time.Second).Should(BeEmpty())
+}
+
+// readOnlyPod keeps readOnlyRootFilesystem, and no rule for images.
+func readOnlyPod(namespace, name string) *corev1.Pod {
+	pod := fixture.HardenedPod(namespace, name)
+	pod.Spec.Containers[0].Image = "app:v1"
+	return pod
+}
+
+var _ = Describe("Rules for pods under the roll-out WhenSafe", func() {
+	restartedWith(looksOften)
+
+	It("wait in the namespace in which what runs breaks them, and in no other", func() {
+		name := uniqueName()
+		namespace, clean := name+"-a", name+"-b"
+		ExpectCreated(fixture.Namespace(namespace, name), fixture.Namespace(clean, name))
+		old := writablePod(namespace, "old")
+		EventuallyAdmitted(old)
+		profile := fixture.Profile(name, onlyRules)
+		ExpectCreated(profile)
+
+		blocked := eventuallyRulesBlocked(profile, namespace, workloadsPolicy)
+		Expect(blocked.Violators).To(ConsistOf("old"))
+		Expect(blocked.ViolatorsTotal).To(BeEquivalentTo(1))
+		Expect(blocked.Message).To(And(ContainSubstring("pods that run break rules of spec.workloads: readOnlyRootFilesystem"),
+			ContainSubstring("pod old: readOnlyRootFilesystem: container app must set securityContext.readOnlyRootFilesystem to true")))
+		EventuallyRefused(admin, writablePod(clean, "another"), "readOnlyRootFilesystem: container app must")
+		expectAdmittedForLong(writablePod(namespace, "another"))
+		Expect(refusedFor(readOnlyPod(namespace, "another"))).To(ContainSubstring("requireDigest"), "the images of what runs keep the rules")
+		Expect(ReportOn(Default, namespace).Ready).To(BeTrue())
+		Expect(ReportOn(Default, namespace).Summary.Blocked).To(BeEquivalentTo(1))
+		Expect(EventuallyObject(namespace, "Namespace", namespace, v1alpha1.ObjectBlocked).Message).To(ContainSubstring("waits"))
+		eventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonBlocked)
+		Expect(profile.Status.Namespaces.Blocked).To(BeEquivalentTo(1))
+		Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventBlocked))
+		eventuallyFound(namespace, "Pod", "old", v1alpha1.WorkloadRuleViolated)
+
+		By("denying at once in a namespace that comes")
+		late := name + "-c"
+		ExpectCreated(fixture.Namespace(late, name))
+		Expect(refusedFor(writablePod(late, "another"))).To(Or(ContainSubstring("readOnlyRootFilesystem"), ContainSubstring("serviceaccount")))
+		EventuallyReported(profile, late)
+		EventuallyRefused(admin, writablePod(late, "another"), "readOnlyRootFilesystem")
+
+		By("warning meanwhile")
+		Expect(warningsOf(writablePod(namespace, "another"))).To(ContainElement(ContainSubstring("readOnlyRootFilesystem: container app must")))
+
+		By("writing nothing while it waits")
+		eventuallyQuiet()
+		before := operatorWrites()
+		Consistently(func() []string { return unlike(before, operatorWrites()) }).WithTimeout(3 * time.Second).Should(BeEmpty())
+
+		By("denying once nothing breaks them")
+		deleteNow(old)
+		EventuallyRefused(admin, writablePod(namespace, "another"), "readOnlyRootFilesystem")
+		EventuallyReady(profile)
+		report := ReportOn(Default, namespace)
+		Expect(report.Blocked).To(BeEmpty())
+		Expect(report.Drift).To(BeEmpty(), "nobody tampered with anything")
+		Expect(profile.Status.PolicyDriftTotal).To(BeZero())
+	})
+
+	It("are not denied for a moment before the namespaces have been looked at", func() {
+		name := uniqueName()
+		namespace := name + "-a"
+		ExpectCreated(fixture.Namespace(namespace, name))
+		EventuallyAdmitted(fixture.RestrictedPod(namespace, "old"))
+		profile := fixture.Profile(name, onlyRules)
+		ExpectCreated(profile)
+		expectAdmittedForLong(fixture.RestrictedPod(namespace, "another"))
+		eventuallyRulesBlocked(profile, namespace, workloadsPolicy)
+		eventuallyRulesBlocked(profile, namespace, imagesPolicy)
+		eventuallyPolicedWith(profile)
+		expectAdmittedForLong(fixture.RestrictedPod(namespace, "another"))
+	})
+
+	It("let what was in force deny on while stricter ones wait, also against whom somebody let in", func() {
+		profile, namespace := Governed(onlyRules, func(p *v1alpha1.SecurityProfile) {
+			p.Spec.Images = &v1alpha1.Images{AllowedRegistries: []string{"registry.example.com", "ghcr.io"}}
+		})
+		EventuallyRefused(admin, writablePod(namespace, "bad"), "readOnlyRootFilesystem")
+		running := fixture.HardenedPod(namespace, "running")
+		running.Spec.Containers[0].Image = "ghcr.io/app:v1"
+		EventuallyAdmitted(running)
+		old := admission.PodSections(profile)[1]
+		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Images.AllowedRegistries = []string{"registry.example.com"} })
+
+		blocked := eventuallyRulesBlocked(profile, namespace, imagesPolicy)
+		Expect(blocked.Violators).To(ConsistOf("running"))
+		eventuallyPolicedWith(profile, admission.Held{Policy: policyOf(profile, imagesPolicy).Name, Content: old.Content})
+		foreign := fixture.HardenedPod(namespace, "foreign")
+		foreign.Spec.Containers[0].Image = "quay.io/app:v1"
+		EventuallyRefused(admin, foreign, "allowedRegistries: container app must have an image from registry.example.com, ghcr.io")
+		expectAdmittedForLong(fixture.HardenedPod(namespace, "another"))
+		again := running.DeepCopy()
+		again.ObjectMeta = metav1.ObjectMeta{Namespace: namespace, Name: "again"}
+		expectAdmittedForLong(again)
+		Expect(refusedFor(writablePod(namespace, "bad"))).To(ContainSubstring("readOnlyRootFilesystem"), "the other section does not wait")
+
+		deleteNow(running)
+		EventuallyRefused(admin, again, "must have an image from registry.example.com (")
+		eventuallyPolicedWith(profile)
+		Expect(profile.Status.PolicyDriftTotal).To(BeZero())
+	})
+
+	It("stay in force where a pod got in that breaks them", func() {
+		profile, namespace := Governed(onlyRules)
+		EventuallyRefused(admin, writablePod(namespace, "bad"), "readOnlyRootFilesystem")
+		slipIn(profile, writablePod(namespace, "slipped-in"), workloadsPolicy)
+		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Priority = 7 }) // A new generation, in which the rules are the same.
+		EventuallyReported(profile, namespace)
+		Expect(ReportOn(Default, namespace).Blocked).To(BeEmpty())
+		EventuallyRefused(admin, writablePod(namespace, "another"), "readOnlyRootFilesystem")
+
+		By("also when another rule comes, which it breaks too")
+		Update(profile, func(p *v1alpha1.SecurityProfile) {
+			p.Spec.Workloads.RequireLimits = []corev1.ResourceName{corev1.ResourceMemory}
+		})
+		EventuallyReported(profile, namespace)
+		Expect(ReportOn(Default, namespace).Blocked).To(BeEmpty(), "a pod that was refused already is no reason to wait")
+		limited := writablePod(namespace, "another")
+		limited.Spec.Containers[0].Resources.Limits = corev1.ResourceList{"memory": *resourceQuantity("1Mi")}
+		EventuallyRefused(admin, limited, "readOnlyRootFilesystem")
+		EventuallyRefused(admin, fixture.HardenedPod(namespace, "another"), "requireLimitsMemory")
+	})
+
+	It("stay in force when the profile waits from now on", func() {
+		profile, namespace := Governed(onlyRules, immediately)
+		EventuallyRefused(admin, writablePod(namespace, "bad"), "readOnlyRootFilesystem")
+		slipIn(profile, writablePod(namespace, "slipped-in"), workloadsPolicy)
+		Update(profile, whenSafe)
+		EventuallyReported(profile, namespace)
+		eventuallyPolicedWith(profile)
+		Expect(ReportOn(Default, namespace).Blocked).To(BeEmpty())
+		EventuallyRefused(admin, writablePod(namespace, "another"), "readOnlyRootFilesystem")
+	})
+
+	It("are not opened by who forges the label", func() {
+		profile, namespace := Governed(onlyRules)
+		EventuallyRefused(admin, writablePod(namespace, "bad"), "readOnlyRootFilesystem")
+		for _, value := range []string{admission.Waits(profile.Name, ""), "waits-0123456789abcdef", ""} {
+			Update(theNamespace(namespace), func(o client.Object) {
+				if o.GetLabels()[v1alpha1.WorkloadsLabel] = value; value == "" {
+					delete(o.GetLabels(), v1alpha1.WorkloadsLabel)
+				}
+			})
+			Eventually(func() string { return labelsOf(namespace)[v1alpha1.WorkloadsLabel] }).Should(Equal(admission.Enforced))
+		}
+		EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool {
+			return e.Object.Kind == "Namespace" && e.State == v1alpha1.Corrected && strings.Contains(e.Fields[0].Path, "workloads")
+		})
+		EventuallyRefused(admin, writablePod(namespace, "bad"), "readOnlyRootFilesystem")
+	})
+
+	It("deny at once when the profile says Immediate", func() {
+		name := uniqueName()
+		namespace := name + "-a"
+		ExpectCreated(fixture.Namespace(namespace, name))
+		EventuallyAdmitted(fixture.RestrictedPod(namespace, "old"))
+		profile := fixture.Profile(name, onlyRules)
+		ExpectCreated(profile)
+		eventuallyRulesBlocked(profile, namespace, workloadsPolicy)
+		Update(profile, immediately)
+		EventuallyPoliced(profile)
+		EventuallyRefused(admin, fixture.RestrictedPod(namespace, "another"), "of SecurityProfile "+profile.Name)
+		EventuallyReported(profile, namespace)
+		Expect(ReportOn(Default, namespace).Blocked).To(BeEmpty())
+		finding := eventuallyFound(namespace, "Pod", "old", v1alpha1.WorkloadRuleViolated)
+		Expect(finding.Severity).To(Equal(v1alpha1.High))
+	})
+
+	It("survive a restart", func() {
+		name := uniqueName()
+		namespace := name + "-a"
+		ExpectCreated(fixture.Namespace(namespace, name))
+		EventuallyAdmitted(fixture.RestrictedPod(namespace, "old"))
+		profile := fixture.Profile(name, onlyRules)
+		ExpectCreated(profile)
+		eventuallyRulesBlocked(profile, namespace, workloadsPolicy)
+		eventuallyPolicedWith(profile)
+		eventuallyQuiet()
+		before := operatorWrites()
+		bulwark.stop()
+		bulwark = startOperatorWith(operatorConf, looksOften)
+		Consistently(func() []string {
+			return slices.DeleteFunc(unlike(before, operatorWrites()), func(w string) bool { return strings.Contains(w, "leases") })
+		}).WithTimeout(4 * time.Second).Should(BeEmpty())
+		expectAdmittedForLong(fixture.RestrictedPod(namespace, "another"))
+	})
+
+	It("are previewed under Audit", func() {
+		name := uniqueName()
+		namespace := name + "-a"
+		ExpectCreated(fixture.Namespace(namespace, name))
+		EventuallyAdmitted(fixture.RestrictedPod(namespace, "old"))
+		profile := fixture.Profile(name, onlyRules, fixture.Audited)
+		ExpectCreated(profile)
+		Expect(eventuallyRulesBlocked(profile, namespace, imagesPolicy).Message).To(ContainSubstring("requireDigest: container app must name the image by its digest"))
+		Expect(eventuallyRulesBlocked(profile, namespace, workloadsPolicy).Violators).To(ConsistOf("old"))
+		Expect(ReportOn(Default, namespace).Summary.Blocked).To(BeZero(), "nothing waits, since nothing is written")
+		Expect(labelsOf(namespace)).NotTo(HaveKey(v1alpha1.WorkloadsLabel))
+		Expect(eventuallyFound(namespace, "Pod", "old", v1alpha1.WorkloadRuleViolated).Severity).To(Equal(v1alpha1.Low))
+	})
+})
+
+var _ = Describe("A pod that breaks rules for pods", func() {
+	restartedWith(looksOften)
+
+	It("is found under Immediate too, in the rules' words, and goes with them", func() {
+		name := uniqueName()
+		namespace := name + "-a"
+		ExpectCreated(fixture.Namespace(namespace, name))
+		old := fixture.RestrictedPod(namespace, "old")
+		EventuallyAdmitted(old)
+		EventuallyAdmitted(fixture.HardenedPod(namespace, "fine"))
+		profile := fixture.Profile(name, onlyRules, immediately)
+		ExpectCreated(profile)
+		finding := eventuallyFound(namespace, "Pod", "old", v1alpha1.WorkloadRuleViolated)
+		Expect(finding.Message).To(And(
+			ContainSubstring("readOnlyRootFilesystem: container app must set securityContext.readOnlyRootFilesystem to true"),
+			ContainSubstring("requireDigest: container app must name the image by its digest")))
+		Expect(ReportOn(Default, namespace).FindingTotals).To(ConsistOf(
+			v1alpha1.FindingTotal{ID: v1alpha1.WorkloadRuleViolated, Severity: v1alpha1.High, Count: 1}))
+		eventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
+		deleteNow(old)
+		Eventually(func(g Gomega) { g.Expect(ReportOn(g, namespace).Findings).To(BeEmpty()) }).Should(Succeed())
+	})
+
+	It("is not found where nobody wants to know", func() {
+		name := uniqueName()
+		namespace := name + "-a"
+		ExpectCreated(fixture.Namespace(namespace, name))
+		EventuallyAdmitted(fixture.RestrictedPod(namespace, "old"))
+		profile := fixture.Profile(name, onlyRules, immediately, func(p *v1alpha1.SecurityProfile) {
+			p.Spec.Findings = &v1alpha1.Findings{Ignore: []v1alpha1.FindingID{v1alpha1.WorkloadRuleViolated}}
+		})
+		ExpectCreated(profile)
+		EventuallyReported(profile, namespace)
+		Consistently(func(g Gomega) { g.Expect(ReportOn(g, namespace).Findings).To(BeEmpty()) }).WithTimeout(3 * time.Second).Should(Succeed())
+	})
+})
+
+// deploymentOf has a pod made by a Deployment.
+func deploymentOf(pod *corev1.Pod) *appsv1.Deployment {
+	labels := map[string]string{"app": pod.Name}
+	return &appsv1.Deployment{ObjectMeta: pod.ObjectMeta, Spec: appsv1.DeploymentSpec{
+		Selector: &metav1.LabelSelector{MatchLabels: labels},
+		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: pod.Spec},
+	}}
+}
+
+// eventuallyPodOf waits for the one pod that a Deployment has, which is another than this one.
+func eventuallyPodOf(deployment *appsv1.Deployment, other string) *corev1.Pod {
+	GinkgoHelper()
+	var pods corev1.PodList
+	Eventually(func(g Gomega) {
+		g.Expect(admin.List(ctx, &pods, client.InNamespace(deployment.Namespace), client.MatchingLabels(deployment.Spec.Selector.MatchLabels))).To(Succeed())
+		g.Expect(pods.Items).To(HaveLen(1))
+		g.Expect(pods.Items[0].Name).NotTo(Equal(other))
+	}).Should(Succeed())
+	return &pods.Items[0]
+}
+
+var _ = Describe("Controllers under rules for pods", func() {
+	restartedWith(looksOften)
+
+	It("replace a pod that breaks rules which wait for it", func() {
+		name := uniqueName()
+		namespace := name + "-a"
+		ExpectCreated(fixture.Namespace(namespace, name), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "run"}})
+		web := fixture.RestrictedPod(namespace, "web")
+		web.Spec.ServiceAccountName = "run"
+		deployment := deploymentOf(web)
+		ExpectCreated(deployment)
+		pod := eventuallyPodOf(deployment, "")
+		profile := fixture.Profile(name, onlyRules)
+		ExpectCreated(profile)
+		Expect(eventuallyRulesBlocked(profile, namespace, workloadsPolicy).Violators).To(ConsistOf(pod.Name))
+		Expect(eventuallyRulesBlocked(profile, namespace, imagesPolicy).Violators).To(ConsistOf(pod.Name))
+		eventuallyPolicedWith(profile)
+		eventuallyFound(namespace, "Pod", pod.Name, v1alpha1.WorkloadRuleViolated)
+		for range 3 {
+			deleteNow(pod)
+			pod = eventuallyPodOf(deployment, pod.Name)
+		}
+		eventuallyFound(namespace, "Pod", pod.Name, v1alpha1.WorkloadRuleViolated)
+	})
+
+	It("have pods with tokens of their own, where the service account mounts none", func() {
+		profile, namespace := Governed(func(p *v1alpha1.SecurityProfile) {
+			p.Spec = v1alpha1.SecurityProfileSpec{
+				NamespaceSelector: p.Spec.NamespaceSelector,
+				RBAC:              &v1alpha1.RBAC{DefaultServiceAccount: &v1alpha1.DefaultServiceAccount{}, ServiceAccounts: []v1alpha1.ServiceAccount{{Name: "app"}}},
+				Workloads:         &v1alpha1.Workloads{AutomountServiceAccountToken: v1alpha1.Forbid},
+			}
+		})
+		EventuallyPoliced(profile)
+		asking := fixture.RestrictedPod(namespace, "asking")
+		asking.Spec.AutomountServiceAccountToken = ptr.To(true)
+		EventuallyRefused(admin, asking, "automountServiceAccountToken")
+		own := fixture.RestrictedPod(namespace, "own-token")
+		own.Spec.ServiceAccountName = "bulwark-app"
+		own.Spec.Volumes = []corev1.Volume{{Name: "token", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
+			Sources: []corev1.VolumeProjection{{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token", ExpirationSeconds: ptr.To(int64(900))}}},
+		}}}}
+		own.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "token", MountPath: admission.TokenPath, ReadOnly: true}}
+		deployment := deploymentOf(own)
+		deployment.Name = "deployed"
+		EventuallyAdmitted(own)
+		ExpectCreated(deployment)
+		Eventually(func(g Gomega) {
+			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(deployment), deployment)).To(Succeed())
+			g.Expect(deployment.Status.Replicas).To(BeEquivalentTo(1))
+		}).Should(Succeed())
+		Consistently(func(g Gomega) { g.Expect(ReportOn(g, namespace).Findings).To(BeEmpty()) }).WithTimeout(3 * time.Second).Should(Succeed())
+	})
+
+	It("let a pod go that was made before the rules", func() {
+		name := uniqueName()
+		namespace := name + "-a"
+		ExpectCreated(fixture.Namespace(namespace, name))
+		gated := fixture.RestrictedPod(namespace, "gated")
+		gated.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "queue.example.com/admission"}}
+		EventuallyAdmitted(gated)
+		profile := fixture.Profile(name, onlyRules, immediately)
+		ExpectCreated(profile)
+		EventuallyRefused(admin, fixture.RestrictedPod(namespace, "another"), "readOnlyRootFilesystem")
+		Update(gated, func(p *corev1.Pod) { p.Spec.SchedulingGates = nil })
+		Update(gated, func(p *corev1.Pod) {
+			p.Spec.Tolerations = append(p.Spec.Tolerations, corev1.Toleration{Operator: corev1.TolerationOpExists})
+		})
+		debugger := fixture.HardenedPod(namespace, "").Spec.Containers[0]
+		gated.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{
+			Name: "debugger", Image: debugger.Image, SecurityContext: debugger.SecurityContext,
+		}}}
+		Expect(admin.SubResource("ephemeralcontainers").Update(ctx, gated)).To(Succeed())
+		gated.Spec.EphemeralContainers = append(gated.Spec.EphemeralContainers, corev1.EphemeralContainer{
+			EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "writable", Image: debugger.Image},
+		})
+		Expect(admin.SubResource("ephemeralcontainers").Update(ctx, gated)).To(MatchError(ContainSubstring("container writable must")))
+	})
+})
+
+// slipIn creates a pod that a policy of a profile refuses, while the operator is down and the policy is not there.
+func slipIn(profile *v1alpha1.SecurityProfile, pod *corev1.Pod, section string) {
+	GinkgoHelper()
+	bulwark.stop()
+	policy := policyOf(profile, section)
+	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: policy.ObjectMeta}
+	Expect(admin.Delete(ctx, binding)).To(Succeed())
+	EventuallyAdmitted(pod)
+	bulwark = startOperatorWith(operatorConf, looksOften)
+	Eventually(func() error { return admin.Get(ctx, client.ObjectKeyFromObject(binding), binding) }).Should(Succeed())
+	EventuallyCondition(profile, v1alpha1.ConditionAdmission, metav1.ConditionTrue)
+	Expect(meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionAdmission).Reason).To(Equal(v1alpha1.ReasonInForce))
+}
