@@ -30,7 +30,7 @@ func (r *NamespaceReconciler) correct(ctx context.Context, p *pass, d drift.Drif
 	case baseline.BelongsToNamespace(d.Want):
 		return r.apply(ctx, p, d)
 	case d.Got == nil:
-		return r.create(ctx, d.Want)
+		return r.create(ctx, p, d.Want)
 	case d.Replaces():
 		return r.replace(ctx, p, d)
 	case baseline.KindOf(d.Want).Shared:
@@ -40,9 +40,14 @@ func (r *NamespaceReconciler) correct(ctx context.Context, p *pass, d drift.Drif
 	}
 }
 
-func (r *NamespaceReconciler) create(ctx context.Context, want baseline.Object) (baseline.Object, error) {
-	object := want.DeepCopyObject().(baseline.Object)
-	return object, r.Client.Create(ctx, object)
+// create makes an object, and returns what it is then.
+func (r *NamespaceReconciler) create(ctx context.Context, p *pass, want baseline.Object) (baseline.Object, error) {
+	var object baseline.Object
+	err := r.withRoom(ctx, p, baseline.Reference(want), func() error {
+		object = want.DeepCopyObject().(baseline.Object)
+		return r.Client.Create(ctx, object)
+	})
+	return object, err
 }
 
 // overwrite replaces what the object enforces, whatever that is by now: it is all ours, and a lock on the version that was read would
@@ -77,7 +82,7 @@ func (r *NamespaceReconciler) replace(ctx context.Context, p *pass, d drift.Drif
 	}
 	r.event(p, d.Object, corev1.EventTypeNormal, v1alpha1.EventReplaced, "Replace",
 		fmt.Sprintf("%s %s was deleted and made anew: %s", d.Object.Kind, d.Object.Name, why))
-	return r.create(ctx, d.Want)
+	return r.create(ctx, p, d.Want)
 }
 
 // apply sets our fields of an object that comes with the namespace, by server-side apply. Others' fields stay theirs. The UID
@@ -95,7 +100,11 @@ func (r *NamespaceReconciler) apply(ctx context.Context, p *pass, d drift.Drift)
 	if err != nil {
 		return nil, fmt.Errorf("writing what is applied: %w", err)
 	}
-	answer, err := r.patch(ctx, d.Want, types.ApplyYAMLPatchType, configuration, client.ForceOwnership) // JSON is YAML.
+	var answer baseline.Object
+	err = r.withRoom(ctx, p, d.Object, func() (err error) { // It makes a ServiceAccount that is missing.
+		answer, err = r.patch(ctx, d.Want, types.ApplyYAMLPatchType, configuration, client.ForceOwnership) // JSON is YAML.
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

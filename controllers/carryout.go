@@ -40,13 +40,14 @@ type outcome struct {
 }
 
 // carryOut decides on each drift and corrects those that are to be corrected: what is missing or differs first, what should
-// not exist last, so that a handover has no gap. The error joins those of all objects; each object is tried.
+// not exist last, so that a handover has no gap. Quotas are made after all that they may count. The error joins those of all objects;
+// each object is tried.
 func (r *NamespaceReconciler) carryOut(ctx context.Context, p *pass, drifts []drift.Drift) ([]outcome, error) {
 	var outcomes []outcome
 	var failures []error
-	for _, prune := range []bool{false, true} {
+	for turn := range lastTurn + 1 {
 		for _, d := range drifts {
-			if (d.Change == v1alpha1.Unexpected) != prune {
+			if turnOf(d) != turn {
 				continue
 			}
 			o, err := r.resolve(ctx, p, d)

@@ -22,13 +22,14 @@ func (noNamespace) Get(_ context.Context, key client.ObjectKey, _ client.Object,
 
 func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 	r := &NamespaceReconciler{Client: noNamespace{}, contests: newContests(DefaultContest), arrivals: newArrivals(nil), looks: newLooks(),
-		damping: newDamping(), mutations: newMutations(DefaultContest)}
+		counts: newCountWatch(), damping: newDamping(), mutations: newMutations(DefaultContest)}
 	for _, namespace := range []string{"shop", "till"} {
 		r.contests.corrected(namespace, deleted(reference("Role", "bulwark-dev")), "", noon)
 		r.contests.corrected(namespace, deleted(reference("Role", "bulwark-ops")), "", noon)
 		r.mutations.note(mutated{namespace, reference("Role", "bulwark-dev")}, nil, noon)
 		r.looks.plan(namespace, noon)
 		r.arrivals.note(namespace, noon)
+		r.counts.observe(namespace, []quotaCount{{ref: reference("ResourceQuota", "bulwark-small"), written: true}}, noon)
 	}
 	if _, err := r.reconcileNamed(t.Context(), requestFor("shop")); err != nil {
 		t.Fatal(err)
@@ -43,6 +44,9 @@ func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]time.Time{"till": noon}, r.arrivals.at); diff != "" {
 		t.Errorf("arrivals that are remembered (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]map[string]time.Time{"till": {"bulwark-small": noon}}, r.counts.since); diff != "" {
+		t.Errorf("quotas that are remembered not to be counted (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(map[string]time.Time{"till": noon}, r.looks.next); diff != "" {
 		t.Errorf("looks that are remembered (-want +got):\n%s", diff)

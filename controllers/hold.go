@@ -89,7 +89,7 @@ func (p *pass) mayWait(drifts []drift.Drift) []*waiting {
 // heldBefore reports whether an object was in place as declared by the last report, though somebody may have changed it since.
 func (p *pass) heldBefore(ref v1alpha1.ObjectReference) bool {
 	state, _ := p.reported(ref)
-	return state == v1alpha1.ObjectCompliant || state == v1alpha1.ObjectDrifted
+	return state == v1alpha1.ObjectCompliant || state == v1alpha1.ObjectUncounted || state == v1alpha1.ObjectDrifted
 }
 
 // canWait reports whether objects of this kind can refuse what runs in a namespace.

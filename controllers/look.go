@@ -37,7 +37,9 @@ const (
 
 // weaknesses are the findings in the namespace, after the pass has done what it has. If pods could not be looked at, those on pods are
 // what they were.
-func (r *NamespaceReconciler) weaknesses(ctx context.Context, p *pass, desired []baseline.Object, outcomes []outcome) (*weakness, error) {
+func (r *NamespaceReconciler) weaknesses(
+	ctx context.Context, p *pass, desired []baseline.Object, outcomes []outcome, counts []quotaCount,
+) (*weakness, error) {
 	w := &weakness{}
 	if r.foreign == nil || p.profile.Spec.Findings != nil && p.profile.Spec.Findings.Mode == v1alpha1.NoFindings {
 		return w, nil
@@ -48,6 +50,7 @@ func (r *NamespaceReconciler) weaknesses(ctx context.Context, p *pass, desired [
 			facts.Forget(o) // It was stripped of our label for a moment, and was another maker's as long.
 		}
 	}
+	facts.Exceeded = p.exceeded(counts)
 	looked, err := r.look(ctx, p, outcomes, facts)
 	w.found = findings.Judge(p.profile, p.namespace.Name, facts)
 	w.totals = findings.Total(w.found)

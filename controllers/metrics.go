@@ -31,7 +31,7 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 	m := &Metrics{
 		namespaces: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "bulwark_namespaces",
-			Help: "Namespaces by SecurityProfile and state: selected, compliant, weakened, blocked, drifted, contested (of the drifted), conflicted, failed, overridden.",
+			Help: "Namespaces by SecurityProfile and state: selected, compliant, weakened, blocked, uncounted, drifted, contested (of the drifted), conflicted, failed, overridden.",
 		}, []string{"profile", "state"}),
 		drift: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bulwark_drift_total",
@@ -120,7 +120,7 @@ func (m *Metrics) summed(profile string, status *v1alpha1.SecurityProfileStatus)
 	counts := status.Namespaces
 	for state, n := range map[string]int32{
 		"selected": counts.Selected, "compliant": counts.Compliant, "weakened": counts.Weakened, "blocked": counts.Blocked,
-		"drifted": counts.Drifted, "contested": counts.Contested,
+		"uncounted": counts.Uncounted, "drifted": counts.Drifted, "contested": counts.Contested,
 		"conflicted": counts.Conflicted, "failed": counts.Failed, "overridden": counts.Overridden,
 	} {
 		m.namespaces.WithLabelValues(profile, state).Set(float64(n))

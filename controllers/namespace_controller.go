@@ -51,6 +51,7 @@ type NamespaceReconciler struct {
 	contests  *contests
 	arrivals  *arrivals
 	looks     *looks
+	counts    *countWatch
 	foreign   *foreign // nil if findings are switched off
 	rules     *compiledRules
 	queue     *overtaking
@@ -96,6 +97,7 @@ func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconc
 		r.mutations.forgetNamespace(request.Name)
 		r.arrivals.forget(request.Name)
 		r.looks.forget(request.Name)
+		r.counts.forget(request.Name)
 		return reconcile.Result{}, nil
 	case err != nil:
 		return reconcile.Result{}, fmt.Errorf("reading namespace %s: %w", request.Name, err)
@@ -126,6 +128,7 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 	}
 	selecting := selector.Selects(ns.Name, ns.Labels)
 	if len(selecting) == 0 {
+		r.counts.forget(ns.Name)
 		return reconcile.Result{}, r.leave(ctx, ns, previous)
 	}
 	profile := selecting[0]
@@ -155,23 +158,33 @@ func (r *NamespaceReconciler) establish(ctx context.Context, p *pass) (reconcile
 	if errors.Is(refused, errTerminating) {
 		return reconcile.Result{}, nil
 	}
+	counts := p.counted(desired, found, outcomes)
+	recount := r.awaitCounts(ctx, p, counts)
+	if errors.Join(untold, undecided, refused) == nil && p.withholds(counts, outcomes) {
+		r.traceRemovals(ctx, p, outcomes)
+		r.counts.withhold(p)
+		return reconcile.Result{RequeueAfter: recount}, nil
+	}
+	r.counts.resume(p)
 	p.disputes = r.disputed(p, outcomes)
-	weaknesses, unseen := r.weaknesses(ctx, p, desired, outcomes)
+	weaknesses, unseen := r.weaknesses(ctx, p, desired, outcomes, counts)
 	report := assemble(p, desired, outcomes, r.Clock.Now())
+	p.setUncounted(report, counts)
 	setFindings(report, weaknesses)
 	fit(report)
 	r.announce(p, outcomes)
 	r.traceRemovals(ctx, p, outcomes)
 	r.announceReport(p, report)
-	if err := errors.Join(untold, undecided, refused, unseen, r.writeReport(ctx, p.previous, report)); err != nil {
+	unwritten := r.withRoom(ctx, p, postureReference, func() error { return r.writeReport(ctx, p.previous, report) })
+	if err := errors.Join(untold, undecided, refused, unseen, unwritten); err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: r.nextLook(p, outcomes)}, nil
+	return reconcile.Result{RequeueAfter: r.nextLook(p, outcomes, recount)}, nil
 }
 
 // nextLook is when to come back though nothing has been heard; zero is never.
-func (r *NamespaceReconciler) nextLook(p *pass, outcomes []outcome) time.Duration {
-	var next time.Duration
+func (r *NamespaceReconciler) nextLook(p *pass, outcomes []outcome, recount time.Duration) time.Duration {
+	next := recount
 	sooner := func(d time.Duration) {
 		if d > 0 && (next == 0 || d < next) {
 			next = d
@@ -226,7 +239,7 @@ func wasInPlace(report *v1alpha1.NamespacePosture, o v1alpha1.ManagedObject) boo
 		return false
 	}
 	switch o.State {
-	case v1alpha1.ObjectCompliant, v1alpha1.ObjectDrifted:
+	case v1alpha1.ObjectCompliant, v1alpha1.ObjectUncounted, v1alpha1.ObjectDrifted:
 		return true
 	case v1alpha1.ObjectBlocked: // What it was before stays in place, if it was there.
 		return slices.ContainsFunc(report.InPlace, func(kept v1alpha1.ObjectContent) bool {

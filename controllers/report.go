@@ -201,6 +201,8 @@ func count(summary *v1alpha1.PostureSummary, state v1alpha1.ObjectState) {
 		summary.Compliant++
 	case v1alpha1.ObjectDrifted:
 		summary.Drifted++
+	case v1alpha1.ObjectUncounted:
+		summary.Uncounted++
 	case v1alpha1.ObjectBlocked:
 		summary.Blocked++
 	case v1alpha1.ObjectConflict:

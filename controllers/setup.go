@@ -27,6 +27,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/counting"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
@@ -90,6 +91,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		arrivals:  newArrivals(mgr.Elected()),
 		looks:     newLooks(),
 		rules:     newCompiledRules(),
+		counts:    newCountWatch(),
 		pace:      newPace(o.Concurrency),
 		damping:   newDamping(),
 		mutations: newMutations(o.Contest),
@@ -245,9 +247,9 @@ func strip(in any) (any, error) {
 	return in, nil
 }
 
-// stripExclusive drops what is never compared of an object that is Bulwark's alone: a quota's usage, others' labels and annotations, and
-// which field Bulwark manages. What others manage of the rest is there only while there is drift, and then saves the read that would
-// attribute it.
+// stripExclusive drops what is never compared of an object that is Bulwark's alone: a quota's usage but for whether it is counted and
+// above what the quota grants, others' labels and annotations, and which field Bulwark manages. What others manage of the rest is there
+// only while there is drift, and then saves the read that would attribute it.
 func stripExclusive(in any) (any, error) {
 	if o, ok := in.(metav1.Object); ok {
 		o.SetManagedFields(drift.Concerning(o.GetManagedFields()))
@@ -255,7 +257,7 @@ func stripExclusive(in any) (any, error) {
 		maps.DeleteFunc(o.GetLabels(), func(key, _ string) bool { return key != v1alpha1.ManagedByLabel && key != v1alpha1.ProfileLabel })
 	}
 	if quota, ok := in.(*corev1.ResourceQuota); ok {
-		quota.Status = corev1.ResourceQuotaStatus{}
+		counting.Digest(quota)
 	}
 	return in, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/counting"
 )
 
 // sharing lets the objects of a cache have in common what is the same in all of them. A profile puts the same object into each of its
@@ -93,6 +94,7 @@ func shareContent(o, last baseline.Object) {
 		shareValue(&o.Spec, &last.(*corev1.LimitRange).Spec)
 	case *corev1.ResourceQuota:
 		shareValue(&o.Spec, &last.(*corev1.ResourceQuota).Spec)
+		counting.Digest(o) // Of one that is counted it is the spec's map, which is shared by now.
 	case *rbacv1.Role:
 		shareValue(&o.Rules, &last.(*rbacv1.Role).Rules)
 	case *rbacv1.RoleBinding:

@@ -29,6 +29,7 @@ type tally struct {
 	conflicted []string
 	failed     []string
 	blocked    []string
+	uncounted  uncountedNamespaces
 	weakened   []string
 	contested  []string                        // what is told of each object that is contested, or that admission changes
 	findings   map[v1alpha1.FindingTotal]int32 // by id and severity, with no count
@@ -107,6 +108,12 @@ func (t *tally) add(profile *v1alpha1.SecurityProfile, namespace string, report 
 	case s.Drifted > 0:
 		t.counts.Drifted++
 		trouble = &t.drifted
+	case s.Uncounted > 0:
+		t.counts.Uncounted++
+		trouble = &t.uncounted.names
+		if current {
+			t.uncounted.add(report)
+		}
 	case s.Blocked > 0:
 		t.counts.Blocked++
 		trouble = &t.blocked
@@ -203,7 +210,7 @@ func (t *tally) conditions(profile *v1alpha1.SecurityProfile) []metav1.Condition
 	conditions := []metav1.Condition{ready, compliant}
 	switch {
 	case ready.Status == metav1.ConditionTrue:
-	case len(t.failed)+len(t.conflicted) > 0:
+	case len(t.failed)+len(t.conflicted) > 0, t.uncounted.never:
 		conditions = append(conditions, metav1.Condition{
 			Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, Reason: t.worst(), Message: t.troubles(),
 		})
@@ -226,6 +233,8 @@ func (t *tally) worst() string {
 		return v1alpha1.ReasonContestedObjects
 	case len(t.drifted) > 0:
 		return v1alpha1.ReasonDrifted
+	case len(t.uncounted.names) > 0:
+		return v1alpha1.ReasonUncounted
 	case len(t.blocked) > 0:
 		return v1alpha1.ReasonBlocked
 	case len(t.weakened) > 0 && len(t.pending) == 0:
@@ -244,6 +253,7 @@ func (t *tally) troubles() string {
 		{"the API server refused objects", t.failed},
 		{"objects of another maker are in the way", t.conflicted},
 		{"objects are missing or differ", t.drifted},
+		{t.uncounted.sentence(), t.uncounted.names},
 		{"objects wait, since they would refuse what runs there,", t.blocked},
 		{"the baseline is weakened by objects that Bulwark does not own", t.weakened},
 	} {

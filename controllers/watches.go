@@ -205,12 +205,21 @@ func enqueueAllProfiles(reader client.Reader) handler.EventHandler {
 	})
 }
 
-// contentChanged lets through the updates of a managed object that change what is compared. A quota's usage is none of them.
+// contentChanged lets through the updates of a managed object that change what is compared. A quota's usage is none of them, but
+// whether it is counted and whether it is exceeded are: the cache holds no more of its status.
 func contentChanged(kind *baseline.Kind) predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		return metadataChanged(e.ObjectOld, e.ObjectNew) ||
+		return metadataChanged(e.ObjectOld, e.ObjectNew) || countChanged(e.ObjectOld, e.ObjectNew) ||
 			!equality.Semantic.DeepEqual(kind.Content(e.ObjectOld), kind.Content(e.ObjectNew))
 	}}
+}
+
+func countChanged(old, updated client.Object) bool {
+	before, ok := old.(*corev1.ResourceQuota)
+	if !ok {
+		return false
+	}
+	return !equality.Semantic.DeepEqual(before.Status, updated.(*corev1.ResourceQuota).Status)
 }
 
 // labelsOrDeletionChanged lets through the updates of a namespace that matter.

@@ -38,6 +38,8 @@ const (
 	ReasonContestedObjects = "Contested"
 	// ReasonDrifted: an object of the baseline is missing or differs.
 	ReasonDrifted = "Drifted"
+	// ReasonUncounted: Kubernetes has not counted a ResourceQuota, so that it holds nobody.
+	ReasonUncounted = "QuotasNotCounted"
 	// ReasonBlocked: an object of the baseline waits, since it would refuse what runs in the namespace.
 	ReasonBlocked = "RolloutBlocked"
 	// ReasonWeakened: something that Bulwark does not own weakens the baseline.
@@ -92,6 +94,8 @@ const (
 	EventFinding = "BaselineWeakened"
 	// EventBlocked: an object of the baseline waits, since it would refuse what runs in the namespace.
 	EventBlocked = "RolloutBlocked"
+	// EventOpened: a ResourceQuota of the baseline was opened for a moment, since it kept another part of the baseline out.
+	EventOpened = "QuotaOpened"
 	// EventBreakGlass: somebody whom tamper protection does not hold changed what it guards.
 	EventBreakGlass = "BreakGlassUsed"
 )

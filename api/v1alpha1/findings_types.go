@@ -14,7 +14,7 @@ const (
 
 // FindingID names what is looked for.
 //
-// +kubebuilder:validation:Enum=NetworkReopened;PrivilegedBinding;BroadBinding;TokenMountedByDefault;LimitDefaultsOverridden;PodSecurityExempt;PodSecurityOutdated;PodSecurityViolated;WorkloadRuleViolated;ObjectInProtectedNamespace
+// +kubebuilder:validation:Enum=NetworkReopened;PrivilegedBinding;BroadBinding;TokenMountedByDefault;LimitDefaultsOverridden;PodSecurityExempt;PodSecurityOutdated;PodSecurityViolated;WorkloadRuleViolated;ObjectInProtectedNamespace;QuotaExceeded
 type FindingID string
 
 const (
@@ -46,6 +46,9 @@ const (
 	// WorkloadRuleViolated means that a pod that runs now breaks a rule of spec.workloads or spec.images: where the rule denies, another
 	// like it is refused.
 	WorkloadRuleViolated FindingID = "WorkloadRuleViolated"
+	// QuotaExceeded means that more is used than a ResourceQuota of the baseline grants: it was there before the quota was, or came when the
+	// quota had to make room for the baseline itself.
+	QuotaExceeded FindingID = "QuotaExceeded"
 )
 
 // Severity is how grave a finding is.

@@ -6,7 +6,7 @@ import (
 
 // ObjectState is the state of one managed object.
 //
-// +kubebuilder:validation:Enum=Compliant;Drifted;Blocked;Conflict;Failed
+// +kubebuilder:validation:Enum=Compliant;Drifted;Uncounted;Blocked;Conflict;Failed
 type ObjectState string
 
 const (
@@ -14,6 +14,8 @@ const (
 	ObjectCompliant ObjectState = "Compliant"
 	// ObjectDrifted means that the object is missing or differs, or should not exist.
 	ObjectDrifted ObjectState = "Drifted"
+	// ObjectUncounted means that a ResourceQuota is as declared and that Kubernetes has not counted what it bounds, so that it holds nobody.
+	ObjectUncounted ObjectState = "Uncounted"
 	// ObjectBlocked means that the object waits, since it would refuse what runs in the namespace (see spec.rollout).
 	ObjectBlocked ObjectState = "Blocked"
 	// ObjectConflict means that an object that Bulwark did not make bears the name.
@@ -25,7 +27,7 @@ const (
 // ManagedObject is one object of the baseline and its state.
 type ManagedObject struct {
 	ObjectReference `json:",inline"`
-	// state is Compliant, Drifted, Blocked, Conflict or Failed.
+	// state is Compliant, Drifted, Uncounted, Blocked, Conflict or Failed.
 	// +required
 	State ObjectState `json:"state"`
 	// message says why the object is not Compliant: the API server's own words where it refused it, and the remedy.
@@ -42,6 +44,9 @@ type PostureSummary struct {
 	// drifted is the number of objects that are missing, differ, or should not exist.
 	// +optional
 	Drifted int32 `json:"drifted"`
+	// uncounted is the number of ResourceQuotas that are as declared and that Kubernetes has not counted, so that they hold nobody.
+	// +optional
+	Uncounted int32 `json:"uncounted"`
 	// blocked is the number of objects that wait, since they would refuse what runs in the namespace.
 	// +optional
 	Blocked int32 `json:"blocked"`
@@ -72,6 +77,7 @@ type PostureSummary struct {
 // +kubebuilder:printcolumn:name="Conflicted",type=integer,JSONPath=`.summary.conflicted`,description="Names that an object of another maker bears"
 // +kubebuilder:printcolumn:name="Failed",type=integer,JSONPath=`.summary.failed`,description="Objects that the API server refused"
 // +kubebuilder:printcolumn:name="Blocked",type=integer,JSONPath=`.summary.blocked`,description="Objects that wait, since they would refuse what runs",priority=1
+// +kubebuilder:printcolumn:name="Uncounted",type=integer,JSONPath=`.summary.uncounted`,description="ResourceQuotas that Kubernetes has not counted",priority=1
 // +kubebuilder:printcolumn:name="Findings",type=integer,JSONPath=`.summary.findings`,description="What weakens the baseline though Bulwark does not own it",priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name == 'posture'",message="a NamespacePosture is always named posture"

@@ -254,7 +254,7 @@ type SecurityProfileStatus struct {
 	Drift []DriftEntry `json:"drift,omitempty"`
 }
 
-// NamespaceCounts counts namespaces by state. compliant, weakened, blocked, drifted, conflicted and failed add up to the
+// NamespaceCounts counts namespaces by state. compliant, weakened, blocked, uncounted, drifted, conflicted and failed add up to the
 // namespaces that have a report: each counts where it is worst off, failed being the worst. selected also counts those that wait for
 // their first one, and contested some of the drifted.
 type NamespaceCounts struct {
@@ -271,6 +271,10 @@ type NamespaceCounts struct {
 	// spec.rollout), and nothing worse.
 	// +optional
 	Blocked int32 `json:"blocked"`
+	// uncounted is the number of namespaces in which Kubernetes has not counted a ResourceQuota, so that it holds nobody, and
+	// nothing worse.
+	// +optional
+	Uncounted int32 `json:"uncounted"`
 	// drifted is the number of namespaces in which an object is missing or differs, and nothing worse.
 	// +optional
 	Drifted int32 `json:"drifted"`
@@ -301,6 +305,7 @@ type NamespaceCounts struct {
 // +kubebuilder:printcolumn:name="Drifted",type=integer,JSONPath=`.status.namespaces.drifted`,description="Namespaces that differ from what is declared"
 // +kubebuilder:printcolumn:name="Weakened",type=integer,JSONPath=`.status.namespaces.weakened`,description="Namespaces in which something else weakens what is declared",priority=1
 // +kubebuilder:printcolumn:name="Blocked",type=integer,JSONPath=`.status.namespaces.blocked`,description="Namespaces in which a stricter object waits",priority=1
+// +kubebuilder:printcolumn:name="Uncounted",type=integer,JSONPath=`.status.namespaces.uncounted`,description="Namespaces with a ResourceQuota that Kubernetes has not counted",priority=1
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Whether the baseline is in place in every selected namespace"
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="the name of a SecurityProfile is a label value on what it manages: at most 63 characters"

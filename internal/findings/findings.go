@@ -27,6 +27,8 @@ type Facts struct {
 	Limits   map[string]LimitDefaults
 	// Roles are the powers of the Roles of the namespace, ClusterRoles those of the ClusterRoles.
 	Roles, ClusterRoles map[string]Powers
+	// Exceeded are the baseline's own quotas of which more is used than they grant, with the words that say of what.
+	Exceeded map[string]string
 	// Pods is what was seen of the pods.
 	Pods PodFacts
 }
@@ -57,6 +59,7 @@ func Judge(profile *v1alpha1.SecurityProfile, namespace string, facts *Facts) []
 	j.limits(facts.Limits)
 	j.podSecurity(&facts.Pods)
 	j.podRules(&facts.Pods)
+	j.quotas(facts.Exceeded)
 	Sort(j.findings)
 	return j.findings
 }

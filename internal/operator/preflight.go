@@ -118,10 +118,19 @@ func (p *permissionCheck) review(ctx context.Context) ([]string, error) {
 			return nil, fmt.Errorf("asking whether the operator may %s %s: %w", required.Verb, required.Resource, err)
 		}
 		if !review.Status.Allowed {
-			missing = append(missing, strings.TrimSuffix(required.Verb+" "+required.Resource+"."+required.Group, "."))
+			missing = append(missing, required.Verb+" "+nameOf(required))
 		}
 	}
 	return missing, nil
+}
+
+// nameOf is a resource as ClusterRoles name it, with its group behind it.
+func nameOf(required authorizationv1.ResourceAttributes) string {
+	name := strings.TrimSuffix(required.Resource+"."+required.Group, ".")
+	if required.Subresource != "" {
+		name += "/" + required.Subresource
+	}
+	return name
 }
 
 // requiredPermissions are what the operator needs in every namespace. The markers in package controllers grant it.
@@ -143,5 +152,5 @@ func requiredPermissions() []authorizationv1.ResourceAttributes {
 	}
 	add(rbacv1.GroupName, "clusterroles", "list", "watch")
 	add("", "pods", "list")
-	return required
+	return append(required, authorizationv1.ResourceAttributes{Resource: "resourcequotas", Subresource: "status", Verb: "patch"})
 }
