@@ -19,7 +19,7 @@ import (
 const (
 	// countPatience is how long a quota may be without a count before that is told: kube-controller-manager usually takes
 	// milliseconds. It is also how long it may count nothing before it is not waited for any more.
-	countPatience = 5 * time.Second
+	countPatience = 3 * time.Second
 	// longestPatience bounds that while kube-controller-manager counts other quotas: it counts some twenty a second, and a roll-out
 	// makes thousands.
 	longestPatience = 2 * time.Minute

@@ -104,6 +104,23 @@ func (c *ControlPlane) PauseEtcd(ctx context.Context, pause time.Duration) error
 	return ctx.Err()
 }
 
+// FreezeControllerManager stops kube-controller-manager where it is, until ThawControllerManager lets it go on.
+func (c *ControlPlane) FreezeControllerManager() error {
+	return c.signalControllerManager(syscall.SIGSTOP)
+}
+
+// ThawControllerManager lets kube-controller-manager go on.
+func (c *ControlPlane) ThawControllerManager() error {
+	return c.signalControllerManager(syscall.SIGCONT)
+}
+
+func (c *ControlPlane) signalControllerManager(signal syscall.Signal) error {
+	if err := c.manager.Process.Signal(signal); err != nil {
+		return fmt.Errorf("signalling kube-controller-manager: %w", err)
+	}
+	return nil
+}
+
 // await polls until good.
 func (c *ControlPlane) await(ctx context.Context, good func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
