@@ -12,7 +12,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -51,41 +50,38 @@ var postureReference = v1alpha1.ObjectReference{
 	APIVersion: v1alpha1.GroupVersion.String(), Kind: "NamespacePosture", Name: v1alpha1.PostureName,
 }
 
-// roomBackoff spaces the attempts at a write for which a quota has been opened. The API server's cache hears of it within milliseconds; a
-// tenant who keeps filling the room is outbid well before the last attempt, some four seconds after the first.
-var roomBackoff = wait.Backoff{Duration: 5 * time.Millisecond, Factor: 1.6, Steps: 14, Cap: time.Second}
-
-// closeTimeout bounds how long it takes to close a quota again, whatever has become of the pass by then.
-const closeTimeout = 5 * time.Second
+const (
+	// roomTimeout bounds the attempts at a write for which a quota has been opened. The API server hears of an opening within
+	// milliseconds, and each attempt that a tenant was faster than opens the quota wider.
+	roomTimeout = 4 * time.Second
+	// closeTimeout bounds how long it takes to close a quota again, whatever has become of the pass by then.
+	closeTimeout = 5 * time.Second
+	// firstPause is how long the first attempt waits that is made since the API server may not have heard of an opening yet. Each further
+	// one waits longer, and after so many pauses the quota is opened again: somebody may have closed it.
+	firstPause, pauses = time.Millisecond, 8
+)
 
 // withRoom makes a write that our own quotas must not keep out: those that refuse it are opened for it.
 func (r *NamespaceReconciler) withRoom(ctx context.Context, p *pass, object v1alpha1.ObjectReference, write func() error) error {
 	err := write()
-	if !apierrors.IsForbidden(err) {
+	refusal, refused := refusalIn(err)
+	if !refused {
 		return err
 	}
-	o := openings{r: r, p: p, quotas: map[string]*opening{}}
+	o := &openings{r: r, p: p, object: object, quotas: map[string]*opening{}}
 	defer o.close(ctx)
-	backoff := roomBackoff
-	for backoff.Steps > 0 {
-		refusal, refused := refusalIn(err)
-		if !refused {
-			return err
-		}
-		switch opened, failure := o.open(ctx, object, refusal); {
-		case failure != nil:
+	trying, cancel := context.WithTimeout(ctx, roomTimeout)
+	defer cancel()
+	for refused && trying.Err() == nil {
+		opened, failure := o.open(trying, &refusal)
+		if failure != nil {
 			return errors.Join(err, failure)
-		case !opened:
+		}
+		if !opened {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(backoff.Step()):
-		}
-		if err = write(); err == nil {
-			return nil
-		}
+		err = write()
+		refusal, refused = refusalIn(err)
 	}
 	return err
 }
@@ -103,52 +99,72 @@ func refusalIn(err error) (counting.Refusal, bool) {
 type openings struct {
 	r      *NamespaceReconciler
 	p      *pass
+	object v1alpha1.ObjectReference
 	quotas map[string]*opening
 }
 
-// opening is a quota that is open, and which of its entries are.
+// opening is a quota that is open, and what its entries were opened to.
 type opening struct {
 	quota   *corev1.ResourceQuota
-	entries map[corev1.ResourceName]*resource.Quantity
-	room    int64 // for how many others beside the write; it doubles, so that whoever takes it is outbid
+	entries counting.Entries
+	room    int64 // for how many others beside the write: for one more each time that somebody else took it
+	backoff wait.Backoff
 }
 
-// open opens a quota that refuses the write, if it is ours: the one of another maker says what it is there to say. It reports whether the
-// write is worth another attempt.
-func (o *openings) open(ctx context.Context, object v1alpha1.ObjectReference, refusal counting.Refusal) (bool, error) {
+// open opens the quota that refuses the write, if it is ours, or waits for the API server to hear that it has been opened. It reports whether
+// the write is worth another attempt. A quota of another maker says what it is there to say.
+func (o *openings) open(ctx context.Context, refusal *counting.Refusal) (bool, error) {
+	opened, again := o.quotas[refusal.Quota]
+	switch {
+	case !again:
+		quota, err := o.ours(ctx, refusal.Quota)
+		if err != nil || quota == nil {
+			return false, err
+		}
+		opened = &opening{quota: quota, entries: counting.Entries{}}
+		o.quotas[refusal.Quota] = opened
+		o.tell(opened, refusal)
+	case refusal.Knows(opened.entries):
+		opened.room++
+	case opened.backoff.Steps > 0:
+		select {
+		case <-ctx.Done():
+			return false, nil
+		case <-time.After(opened.backoff.Step()):
+			return true, nil
+		}
+	}
+	opened.backoff = wait.Backoff{Duration: firstPause, Factor: 2, Steps: pauses}
+	entries := refusal.Opening(opened.room)
+	maps.Copy(opened.entries, entries)
+	if err := o.r.setHard(ctx, opened.quota, entries); client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("opening ResourceQuota %s: %w", refusal.Quota, err)
+	}
+	return true, nil // One that is gone refuses nothing, as soon as the API server's cache has heard of that.
+}
+
+// ours is the quota of that name if it is ours, whoever else may have made one of that name; or nil.
+func (o *openings) ours(ctx context.Context, name string) (*corev1.ResourceQuota, error) {
 	quota := &corev1.ResourceQuota{}
-	key := client.ObjectKey{Namespace: o.p.namespace.Name, Name: refusal.Quota}
-	switch err := o.r.Live.Get(ctx, key, quota); {
+	err := o.r.Live.Get(ctx, client.ObjectKey{Namespace: o.p.namespace.Name, Name: name}, quota)
+	switch {
 	case apierrors.IsNotFound(err):
-		return true, nil // It is gone, and only the API server's cache has not heard of it.
+		return nil, nil
 	case err != nil:
-		return false, fmt.Errorf("reading the quota that refuses %s %s: %w", object.Kind, object.Name, err)
-	case !strings.HasPrefix(quota.Name, v1alpha1.NamePrefix) || !isLabelled(quota) || !o.p.ours(quota):
-		return false, nil
+		return nil, fmt.Errorf("reading the quota that refuses %s %s: %w", o.object.Kind, o.object.Name, err)
+	case !strings.HasPrefix(name, v1alpha1.NamePrefix) || !isLabelled(quota) || !o.p.ours(quota):
+		return nil, nil
 	}
-	known, again := o.quotas[quota.Name]
-	if !again || known.quota.UID != quota.UID {
-		known = &opening{quota: quota, entries: map[corev1.ResourceName]*resource.Quantity{}}
-	}
-	hard := refusal.Opening(quota, known.room)
-	if len(hard) == 0 {
-		return true, nil
-	}
-	if err := o.r.setHard(ctx, quota, hard); err != nil {
-		return false, fmt.Errorf("opening the quota that refuses %s %s: %w", object.Kind, object.Name, err)
-	}
-	maps.Copy(known.entries, hard)
-	known.room = max(1, 2*known.room)
-	o.quotas[quota.Name] = known
-	if !again {
-		o.r.event(o.p, baseline.Reference(quota), corev1.EventTypeWarning, v1alpha1.EventOpened, "Open", fmt.Sprintf(
-			"ResourceQuota %s has no room for %s %s of the baseline, and is opened for this one write: %s", quota.Name, object.Kind, object.Name,
-			entriesOf(hard)))
-	}
-	return true, nil
+	return quota, nil
 }
 
-func entriesOf(hard map[corev1.ResourceName]*resource.Quantity) string {
+func (o *openings) tell(opened *opening, refusal *counting.Refusal) {
+	o.r.event(o.p, baseline.Reference(opened.quota), corev1.EventTypeWarning, v1alpha1.EventOpened, "Open", fmt.Sprintf(
+		"ResourceQuota %s has no room for %s %s of the baseline, and is opened for this one write: %s",
+		opened.quota.Name, o.object.Kind, o.object.Name, entriesOf(refusal.Opening(0))))
+}
+
+func entriesOf(hard counting.Entries) string {
 	var names []string
 	for _, name := range slices.Sorted(maps.Keys(hard)) {
 		names = append(names, string(name))
@@ -165,7 +181,7 @@ func (o *openings) close(ctx context.Context) {
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	for _, opened := range o.quotas {
-		if err := o.r.setHard(closing, opened.quota, counting.Closing(opened.quota, opened.entries)); client.IgnoreNotFound(err) != nil {
+		if err := o.r.setHard(closing, opened.quota, opened.entries.Closing(opened.quota)); client.IgnoreNotFound(err) != nil {
 			logf.FromContext(ctx).Error(err, "Closing a quota again", "quota", opened.quota.Name)
 		}
 	}
@@ -178,7 +194,7 @@ func (r *NamespaceReconciler) closeAgain(ctx context.Context, p *pass, q *quotaC
 	if err := r.Live.Get(ctx, client.ObjectKey{Namespace: p.namespace.Name, Name: q.ref.Name}, quota); err != nil {
 		return false // It is tried again with the next look.
 	}
-	opened := map[corev1.ResourceName]*resource.Quantity{}
+	opened := counting.Entries{}
 	loosened := counting.Of(quota).Loosened
 	for _, name := range drift.StatusEntriesOf(quota.GetManagedFields(), "hard") {
 		if slices.Contains(loosened, corev1.ResourceName(name)) {
@@ -188,7 +204,7 @@ func (r *NamespaceReconciler) closeAgain(ctx context.Context, p *pass, q *quotaC
 	if len(opened) == 0 {
 		return false
 	}
-	if err := r.setHard(ctx, quota, counting.Closing(quota, opened)); err != nil {
+	if err := r.setHard(ctx, quota, opened.Closing(quota)); err != nil {
 		logf.FromContext(ctx).Error(err, "Closing a quota that was left open", "quota", quota.Name)
 		return false
 	}
@@ -196,7 +212,7 @@ func (r *NamespaceReconciler) closeAgain(ctx context.Context, p *pass, q *quotaC
 }
 
 // setHard sets entries of status.hard of exactly this quota; what is nil goes.
-func (r *NamespaceReconciler) setHard(ctx context.Context, quota *corev1.ResourceQuota, hard map[corev1.ResourceName]*resource.Quantity) error {
+func (r *NamespaceReconciler) setHard(ctx context.Context, quota *corev1.ResourceQuota, hard counting.Entries) error {
 	patch, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"uid": quota.UID},
 		"status":   map[string]any{"hard": hard},

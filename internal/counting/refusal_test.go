@@ -17,16 +17,18 @@ func TestRefusalIn(t *testing.T) {
 		"a quota is exceeded": {
 			words: `networkpolicies.networking.k8s.io "bulwark-default-deny" is forbidden: exceeded quota: bulwark-objects, ` +
 				`requested: count/networkpolicies.networking.k8s.io=1, used: count/networkpolicies.networking.k8s.io=3, limited: count/networkpolicies.networking.k8s.io=3`,
-			want: Refusal{Quota: "bulwark-objects", Requested: list("count/networkpolicies.networking.k8s.io", "1")},
+			want: Refusal{Quota: "bulwark-objects", Requested: list("count/networkpolicies.networking.k8s.io", "1"),
+				Used: list("count/networkpolicies.networking.k8s.io", "3"), Limited: list("count/networkpolicies.networking.k8s.io", "3")},
 		},
 		"by two of its entries": {
 			words: `resourcequotas "bulwark-b" is forbidden: exceeded quota: bulwark-a, requested: count/resourcequotas=1,resourcequotas=1, ` +
 				`used: count/resourcequotas=1,resourcequotas=1, limited: count/resourcequotas=1,resourcequotas=1`,
-			want: Refusal{Quota: "bulwark-a", Requested: list("count/resourcequotas", "1", "resourcequotas", "1")},
+			want: Refusal{Quota: "bulwark-a", Requested: list("count/resourcequotas", "1", "resourcequotas", "1"),
+				Used: list("count/resourcequotas", "1", "resourcequotas", "1"), Limited: list("count/resourcequotas", "1", "resourcequotas", "1")},
 		},
 		"a quota has not been counted": {
 			words: `namespacepostures.security.bulwark.dev "posture" is forbidden: status unknown for quota: bulwark-objects, resources: count/namespacepostures.security.bulwark.dev`,
-			want:  Refusal{Quota: "bulwark-objects", Unknown: true, Requested: list("count/namespacepostures.security.bulwark.dev", "0")},
+			want:  Refusal{Quota: "bulwark-objects", Uncounted: names{"count/namespacepostures.security.bulwark.dev"}},
 		},
 		"somebody may not": {
 			words: `roles.rbac.authorization.k8s.io "bulwark-developer" is forbidden: user "bulwark" is attempting to grant RBAC permissions not currently held`, not: true,
@@ -52,37 +54,59 @@ func TestRefusalIn(t *testing.T) {
 }
 
 func TestOpening(t *testing.T) {
-	asked := Refusal{Quota: "q", Requested: list("pods", "1")}
 	for sentence, tt := range map[string]struct {
-		declared, hard, used corev1.ResourceList
-		room                 int64
-		open, closed         map[corev1.ResourceName]*resource.Quantity
+		refusal      Refusal
+		room         int64
+		declared     corev1.ResourceList
+		open, closed Entries
 	}{
-		"it is just full": {list("pods", "2"), list("pods", "2"), list("pods", "2"), 0, amounts("pods", "3"), amounts("pods", "2")},
-		"it is overfull":  {list("pods", "2"), list("pods", "2"), list("pods", "7"), 0, amounts("pods", "8"), amounts("pods", "2")},
-		"it has been filled again while it was open": {list("pods", "2"), list("pods", "3"), list("pods", "3"), 2, amounts("pods", "6"), amounts("pods", "2")},
-		"it has room, and the API server has not heard of that": {list("pods", "2"), list("pods", "3"), list("pods", "2"), 1,
-			amounts(), amounts()},
-		"it is not counted, so that its entry has to go": {list("pods", "2"), list("pods", "2"), nil, 0, amounts("pods", ""), amounts("pods", "2")},
-		"it bounds something else":                       {list("cpu", "2"), list("cpu", "2"), list("cpu", "2"), 0, amounts(), amounts()},
-		"it does not declare it any more":                {nil, list("pods", "2"), list("pods", "2"), 0, amounts("pods", "3"), amounts("pods", "")},
+		"it is just full": {Refusal{Requested: list("pods", "1"), Used: list("pods", "2")}, 0, list("pods", "2"), amounts("pods", "3"), amounts("pods", "2")},
+		"it is overfull":  {Refusal{Requested: list("pods", "1"), Used: list("pods", "7")}, 0, list("pods", "2"), amounts("pods", "8"), amounts("pods", "2")},
+		"it has been filled twice while it was open": {
+			Refusal{Requested: list("pods", "1"), Used: list("pods", "4")}, 2, list("pods", "2"), amounts("pods", "7"), amounts("pods", "2"),
+		},
+		"it is not counted": {Refusal{Uncounted: names{"pods"}}, 0, list("pods", "2"), amounts("pods", ""), amounts("pods", "2")},
+		"it does not declare it any more": {
+			Refusal{Requested: list("pods", "1"), Used: list("pods", "2")}, 0, list("cpu", "1"), amounts("pods", "3"), amounts("pods", ""),
+		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			q := quota(tt.declared, tt.hard, tt.used)
-			open := asked.Opening(q, tt.room)
+			open := tt.refusal.Opening(tt.room)
 			if diff := cmp.Diff(tt.open, open); diff != "" {
 				t.Errorf("to open it (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(tt.closed, Closing(q, open)); diff != "" {
+			if diff := cmp.Diff(tt.closed, open.Closing(quota(tt.declared, nil, nil))); diff != "" {
 				t.Errorf("to close it (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
+func TestKnows(t *testing.T) {
+	for sentence, tt := range map[string]struct {
+		refusal Refusal
+		opened  Entries
+		want    bool
+	}{
+		"it has not been opened":            {Refusal{Limited: list("pods", "2")}, amounts(), true},
+		"another entry has been":            {Refusal{Limited: list("pods", "2")}, amounts("cpu", "9"), true},
+		"it was opened, and not heard of":   {Refusal{Limited: list("pods", "2")}, amounts("pods", "3"), false},
+		"it was opened, and filled":         {Refusal{Limited: list("pods", "3")}, amounts("pods", "3"), true},
+		"it was taken out, and is there":    {Refusal{Limited: list("pods", "3")}, amounts("pods", ""), false},
+		"it is not counted, and was opened": {Refusal{Uncounted: names{"pods"}}, amounts("pods", ""), false},
+		"it is not counted, and is to be":   {Refusal{Uncounted: names{"pods"}}, amounts(), true},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			if got := tt.refusal.Knows(tt.opened); got != tt.want {
+				t.Errorf("want %t", tt.want)
+			}
+		})
+	}
+}
+
 // amounts are pairs of an entry and its amount; of an empty one, the entry goes.
-func amounts(pairs ...string) map[corev1.ResourceName]*resource.Quantity {
-	m := map[corev1.ResourceName]*resource.Quantity{}
+func amounts(pairs ...string) Entries {
+	m := Entries{}
 	for i := 0; i < len(pairs); i += 2 {
 		m[corev1.ResourceName(pairs[i])] = nil
 		if pairs[i+1] != "" {
