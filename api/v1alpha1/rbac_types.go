@@ -57,7 +57,7 @@ type Role struct {
 // +kubebuilder:validation:XValidation:rule="self.verbs.all(v, !(v in ['escalate', 'bind', 'impersonate']))",message="verbs must not hold escalate, bind or impersonate: each grants more than it names"
 // +kubebuilder:validation:XValidation:rule="self.resources.all(r, !r.contains('*'))",message="resources must not hold '*': least privilege names each resource"
 // +kubebuilder:validation:XValidation:rule="!has(self.apiGroups) || self.apiGroups.all(g, g != '*')",message="apiGroups must not hold '*': least privilege names each API group"
-// +kubebuilder:validation:XValidation:rule="self.verbs.all(v, v in ['get', 'list', 'watch']) || self.resources.all(r, !(r in ['namespaces', 'namespacepostures', 'networkpolicies', 'limitranges', 'resourcequotas', 'serviceaccounts', 'roles', 'rolebindings']))",message="a role must not permit writing what baselines consist of: namespaces, namespacepostures, networkpolicies, limitranges, resourcequotas, serviceaccounts, roles or rolebindings"
+// +kubebuilder:validation:XValidation:rule="self.verbs.all(v, v in ['get', 'list', 'watch']) || self.resources.all(r, !(r in ['namespaces', 'namespacepostures', 'networkpolicies', 'limitranges', 'resourcequotas', 'resourcequotas/status', 'serviceaccounts', 'roles', 'rolebindings']))",message="a role must not permit writing what baselines consist of: namespaces, namespacepostures, networkpolicies, limitranges, resourcequotas, serviceaccounts, roles or rolebindings"
 type PolicyRule struct {
 	// apiGroups are the API groups of the resources; "" is the core group, which is also the default.
 	// +kubebuilder:validation:MaxItems=16

@@ -66,7 +66,7 @@ func Render(posture *v1alpha1.NamespacePosture) *reportsv1alpha1.Report {
 func summary(posture *v1alpha1.NamespacePosture) reportsv1alpha1.ReportSummary {
 	s := reportsv1alpha1.ReportSummary{
 		Pass:  int(posture.Summary.Compliant),
-		Fail:  int(posture.Summary.Drifted) + int(posture.Summary.Conflicted),
+		Fail:  int(posture.Summary.Drifted) + int(posture.Summary.Conflicted) + int(posture.Summary.Uncounted),
 		Warn:  int(posture.Summary.Blocked),
 		Error: int(posture.Summary.Failed),
 	}

@@ -184,7 +184,8 @@ func (c *check) checkStatus(profile *v1alpha1.SecurityProfile) {
 func (c *check) checkConditions(profile *v1alpha1.SecurityProfile, counts v1alpha1.NamespaceCounts) {
 	compliant := counts.Compliant == counts.Selected
 	unpoliced := c.conflicted[profile.Name]
-	stalled := unpoliced || counts.Failed+counts.Conflicted > 0
+	// What is never counted is all that is left uncounted: kube-controller-manager runs when the world is looked at.
+	stalled := unpoliced || counts.Failed+counts.Conflicted+counts.Uncounted > 0
 	ready := !unpoliced && (profile.EffectiveEnforcement() == v1alpha1.Audit || !stalled && counts.Drifted+counts.Blocked == 0)
 	for condition, want := range map[string]bool{
 		v1alpha1.ConditionCompliant: compliant, v1alpha1.ConditionReady: ready,
@@ -223,6 +224,8 @@ func countByState(counts *v1alpha1.NamespaceCounts, report *v1alpha1.NamespacePo
 		counts.Conflicted++
 	case s.Drifted > 0:
 		counts.Drifted++
+	case s.Uncounted > 0:
+		counts.Uncounted++
 	case s.Blocked > 0:
 		counts.Blocked++
 	case len(report.FindingTotals) > 0:
@@ -292,6 +295,12 @@ func (c *check) checkGoverned(ns *corev1.Namespace, profile *v1alpha1.SecurityPr
 	states := map[v1alpha1.ObjectReference]v1alpha1.ObjectState{}
 	for _, want := range desired {
 		states[baseline.Reference(want)] = v1alpha1.ObjectCompliant
+	}
+	for _, o := range found {
+		ref := baseline.Reference(o)
+		if quota, ok := o.(*corev1.ResourceQuota); ok && states[ref] != "" && !counted(quota) {
+			states[ref] = v1alpha1.ObjectUncounted
+		}
 	}
 	for _, d := range drift.Compare(desired, found, drift.Ours) {
 		if c.mayWait(ns, profile, d) {
@@ -368,7 +377,7 @@ func (c *check) checkOpenDrift(report *v1alpha1.NamespacePosture, want map[v1alp
 	for _, entry := range report.Drift {
 		state, listed := want[entry.Object]
 		open := entry.State == v1alpha1.Present || entry.State == v1alpha1.Contested
-		if open && (!listed || state == v1alpha1.ObjectCompliant || state == v1alpha1.ObjectBlocked) {
+		if open && (!listed || slices.Contains([]v1alpha1.ObjectState{v1alpha1.ObjectCompliant, v1alpha1.ObjectUncounted, v1alpha1.ObjectBlocked}, state)) {
 			c.differ("the report of namespace %s holds a drift of %s %s as %s", report.Namespace, entry.Object.Kind, entry.Object.Name, entry.State)
 		}
 	}

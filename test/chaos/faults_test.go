@@ -120,6 +120,7 @@ var faults = []fault{
 	{"restart the API server", 2, func(_ context.Context, w *world, _ *rand.Rand) error { return w.plane.RestartAPIServer(w.ctx) }},
 	{"stop etcd for 10 s", 1, func(_ context.Context, w *world, _ *rand.Rand) error { return w.plane.PauseEtcd(w.ctx, 10*time.Second) }},
 	{"revoke the permissions", 2, revokePermissions},
+	{"nothing is counted", 3, freezeCounting},
 	{"the clock jumps", 4, func(_ context.Context, w *world, r *rand.Rand) error {
 		return os.WriteFile(w.clockFile, []byte(time.Duration(r.Int64N(int64(4*time.Hour))-int64(2*time.Hour)).String()), 0o600)
 	}},
@@ -169,6 +170,15 @@ func revokePermissions(ctx context.Context, w *world, r *rand.Rand) error {
 	binding.UID, binding.ResourceVersion = "", ""
 	_, err := w.create(binding, func() {})
 	return errors.Join(interrupted, err)
+}
+
+// freezeCounting lets kube-controller-manager stand still for a while: quotas that are made meanwhile hold nobody.
+func freezeCounting(ctx context.Context, w *world, r *rand.Rand) error {
+	standstill := time.Duration(1000+r.IntN(7000)) * time.Millisecond
+	if err := w.plane.FreezeControllerManager(); err != nil {
+		return err
+	}
+	return errors.Join(pause(ctx, standstill), w.plane.ThawControllerManager())
 }
 
 // strikeUntil strikes again and again until the context ends, and then ends every fault. It counts them by name.

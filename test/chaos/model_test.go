@@ -202,6 +202,9 @@ func randomSpec(r *rand.Rand, name string) v1alpha1.SecurityProfileSpec {
 	}
 	for i := range r.IntN(3) {
 		quota := corev1.ResourceQuotaSpec{Hard: amount("pods", 2+r.IntN(9))}
+		if maybe(r, 0.1) { // Nobody knows such a resource, so that it is never counted.
+			quota.Hard["count/widgets.example.com"] = resource.MustParse("1")
+		}
 		if maybe(r, 0.4) {
 			quota.Scopes = []corev1.ResourceQuotaScope{oneOf(r, corev1.ResourceQuotaScopeNotBestEffort, corev1.ResourceQuotaScopeTerminating)}
 		}

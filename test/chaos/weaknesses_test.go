@@ -13,6 +13,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/counting"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/findings"
 	"github.com/bulwark-dev/bulwark/internal/tightening"
@@ -24,6 +25,7 @@ func (c *check) facts(namespace string) *findings.Facts {
 		Policies: map[string]findings.Policy{}, Bindings: map[string]findings.Binding{}, Accounts: map[string]findings.MountedToken{},
 		Limits: map[string]findings.LimitDefaults{}, Roles: map[string]findings.Powers{}, ClusterRoles: c.clusterRoles,
 	}
+	f.Exceeded = map[string]string{}
 	for _, o := range c.objects[namespace] {
 		if _, ours := o.GetLabels()[v1alpha1.ProfileLabel]; ours {
 			continue
@@ -50,11 +52,41 @@ func draw[O client.Object, F any](into map[string]F, o O, fact func(O) (F, bool)
 	}
 }
 
+// counted reports whether Kubernetes holds requests against all that a quota declares.
+func counted(quota *corev1.ResourceQuota) bool {
+	for name, declared := range quota.Spec.Hard {
+		hard, inForce := quota.Status.Hard[name]
+		if _, counted := quota.Status.Used[name]; !inForce || !counted || hard.Cmp(declared) != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// addExceeded adds the quotas of the baseline of which more is used than they grant. Of what waits nothing is said.
+func (c *check) addExceeded(f *findings.Facts, ns *corev1.Namespace, profile *v1alpha1.SecurityProfile, report *v1alpha1.NamespacePosture) {
+	for _, want := range baseline.Render(profile, ns.Name) {
+		for _, o := range c.objects[ns.Name] {
+			quota, ok := o.(*corev1.ResourceQuota)
+			if !ok || baseline.Reference(want) != baseline.Reference(quota) {
+				continue
+			}
+			asDeclared := slices.ContainsFunc(report.Objects, func(o v1alpha1.ManagedObject) bool {
+				return o.ObjectReference == baseline.Reference(quota) && (o.State == v1alpha1.ObjectCompliant || o.State == v1alpha1.ObjectUncounted)
+			})
+			if counts := counting.Of(quota); asDeclared && len(counts.Exceeded) > 0 {
+				f.Exceeded[quota.Name] = counts.ExceededSentence()
+			}
+		}
+	}
+}
+
 // checkFindings holds that the report finds what weakens the baseline, and nothing else.
 func (c *check) checkFindings(ns *corev1.Namespace, profile *v1alpha1.SecurityProfile, report *v1alpha1.NamespacePosture) {
 	var want []v1alpha1.Finding
 	if profile.Spec.Findings == nil || profile.Spec.Findings.Mode != v1alpha1.NoFindings {
 		facts := c.facts(ns.Name)
+		c.addExceeded(facts, ns, profile, report)
 		if level, declared := findings.LevelOf(profile); declared && profile.LooksFor(v1alpha1.PodSecurityViolated) {
 			facts.Pods.Violations = map[string]string{}
 			for _, pod := range c.pods[ns.Name] {

@@ -137,6 +137,11 @@ var _ = DescribeTable("What would undo the baseline is refused for", ExpectOnlyB
 		good: "list", bad: "delete",
 		path: "spec.rbac.roles[0].rules[0]", reason: "a role must not permit writing what baselines consist of",
 	}),
+	Entry("a role that writes what quotas hold", refusal{
+		in:   selecting(`rbac: {roles: [{name: a, rules: [{resources: [resourcequotas/status], verbs: [%s]}]}]}`),
+		good: "get", bad: "patch",
+		path: "spec.rbac.roles[0].rules[0]", reason: "a role must not permit writing what baselines consist of",
+	}),
 	Entry("a role that relabels namespaces", refusal{
 		in:   selecting(`rbac: {roles: [{name: a, rules: [{resources: [pods, %s], verbs: [patch]}]}]}`),
 		good: "services", bad: "namespaces",
