@@ -17,11 +17,12 @@ import (
 )
 
 const (
-	// countPatience is how long a quota may be without a count before that is told: kube-controller-manager usually takes
-	// milliseconds. It is also how long it may count nothing before it is not waited for any more.
+	// countPatience is how long a quota may be without a count before that is told:
+	// kube-controller-manager usually takes milliseconds. It is also how long it may count nothing
+	// before it is not waited for any more.
 	countPatience = 3 * time.Second
-	// longestPatience bounds that while kube-controller-manager counts other quotas: it counts some twenty a second, and a roll-out
-	// makes thousands.
+	// longestPatience bounds that while kube-controller-manager counts other quotas: it counts some
+	// twenty a second, and a roll-out makes thousands.
 	longestPatience = 2 * time.Minute
 )
 
@@ -37,8 +38,8 @@ type quotaCount struct {
 
 func (q *quotaCount) complete() bool { return !q.written && q.Complete() }
 
-// counted is what Kubernetes has made of the quotas that are as declared after a pass. What still differs, and what waits, is not
-// among them: the report says worse of it.
+// counted is what Kubernetes has made of the quotas that are as declared after a pass. What still
+// differs, and what waits, is not among them: the report says worse of it.
 func (p *pass) counted(desired, found []baseline.Object, outcomes []outcome) []quotaCount {
 	var counts []quotaCount
 	for _, o := range desired {
@@ -64,8 +65,9 @@ func (p *pass) counted(desired, found []baseline.Object, outcomes []outcome) []q
 	return counts
 }
 
-// awaitCounts says of which quotas it is too early to tell that they are not counted. It returns when to look again, though nothing
-// was heard; zero is never. What Bulwark opened and did not close, since the operator died in between, it closes once that time is over.
+// awaitCounts says of which quotas it is too early to tell that they are not counted. It returns
+// when to look again, though nothing was heard; zero is never. What Bulwark opened and did not
+// close, since the operator died in between, it closes once that time is over.
 func (r *NamespaceReconciler) awaitCounts(ctx context.Context, p *pass, counts []quotaCount) time.Duration {
 	now := r.Clock.Now()
 	r.counts.observe(p.namespace.Name, counts, now)
@@ -76,7 +78,7 @@ func (r *NamespaceReconciler) awaitCounts(ctx context.Context, p *pass, counts [
 			continue
 		}
 		wait := r.counts.patience(p.namespace.Name, q, now)
-		if wait == 0 && len(q.Loosened) > 0 && r.closeAgain(ctx, p, q) {
+		if wait == 0 && len(q.Loosened) > 0 && !p.audits() && r.closeAgain(ctx, p, q) {
 			wait = r.counts.restart(p.namespace.Name, q.ref.Name, now)
 		}
 		q.fresh = wait > 0
@@ -87,8 +89,9 @@ func (r *NamespaceReconciler) awaitCounts(ctx context.Context, p *pass, counts [
 	return next
 }
 
-// withholds reports whether the report of a pass is better written a moment later: it would say nothing but that a quota, which was made
-// just now, is not counted yet, and be written again when it is.
+// withholds reports whether the report of a pass is better written a moment later: it would say
+// nothing but that a quota, which was made just now, is not counted yet, and be written again when
+// it is.
 func (p *pass) withholds(counts []quotaCount, outcomes []outcome) bool {
 	if slices.ContainsFunc(outcomes, func(o outcome) bool { return o.recorded || o.state != v1alpha1.Corrected }) {
 		return false
@@ -99,7 +102,8 @@ func (p *pass) withholds(counts []quotaCount, outcomes []outcome) bool {
 	})
 }
 
-// reportedNow is the state of an object in the last report, if that speaks of the profile as it is now.
+// reportedNow is the state of an object in the last report, if that speaks of the profile as it is
+// now.
 func (p *pass) reportedNow(ref v1alpha1.ObjectReference) v1alpha1.ObjectState {
 	if !p.current() {
 		return ""
@@ -108,8 +112,9 @@ func (p *pass) reportedNow(ref v1alpha1.ObjectReference) v1alpha1.ObjectState {
 	return state
 }
 
-// setUncounted makes a report say which quotas do not hold anybody, since Kubernetes has not counted them. One that was in place and
-// has just been corrected stays so until it is known better: the namespace would not be ready for a moment each time.
+// setUncounted makes a report say which quotas do not hold anybody, since Kubernetes has not
+// counted them. One that was in place and has just been corrected stays so until it is known
+// better: the namespace would not be ready for a moment each time.
 func (p *pass) setUncounted(report *v1alpha1.NamespacePosture, counts []quotaCount) {
 	for _, q := range counts {
 		if q.complete() || q.fresh && p.reportedNow(q.ref) == v1alpha1.ObjectCompliant {
@@ -129,8 +134,8 @@ func (p *pass) setUncounted(report *v1alpha1.NamespacePosture, counts []quotaCou
 	}
 }
 
-// uncountedMessage is what there is to say of a quota that is not counted. Of one that was written just now it is what was said last: the
-// next pass knows.
+// uncountedMessage is what there is to say of a quota that is not counted. Of one that was written
+// just now it is what was said last: the next pass knows.
 func (p *pass) uncountedMessage(q quotaCount) string {
 	if !q.written {
 		return q.Sentence()
@@ -145,8 +150,8 @@ func (p *pass) uncountedMessage(q quotaCount) string {
 	return "Kubernetes has not counted it yet"
 }
 
-// countWatch remembers since when each quota is known not to be counted, and what a pass found whose report was withheld. It is kept in
-// memory: a restart forgets it, and waits once more.
+// countWatch remembers since when each quota is known not to be counted, and what a pass found
+// whose report was withheld. It is kept in memory: a restart forgets it, and waits once more.
 type countWatch struct {
 	mu          sync.Mutex
 	since       map[string]map[string]time.Time // by namespace and quota
@@ -154,7 +159,8 @@ type countWatch struct {
 	warnings    map[string]levelWarnings        // by namespace
 }
 
-// levelWarnings are what the API server warned of when a pass put a stricter Pod Security level in place.
+// levelWarnings are what the API server warned of when a pass put a stricter Pod Security level in
+// place.
 type levelWarnings struct {
 	profile    string
 	generation int64
@@ -165,7 +171,8 @@ func newCountWatch() *countWatch {
 	return &countWatch{since: map[string]map[string]time.Time{}, warnings: map[string]levelWarnings{}}
 }
 
-// observe notes which quotas of a namespace are counted by now and which are not. There are no others.
+// observe notes which quotas of a namespace are counted by now and which are not. There are no
+// others.
 func (w *countWatch) observe(namespace string, counts []quotaCount, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -190,8 +197,9 @@ func (w *countWatch) observe(namespace string, counts []quotaCount, now time.Tim
 	w.since[namespace] = since
 }
 
-// patience is how long a quota that is not counted is still waited for. While kube-controller-manager counts others, it may only not
-// have come to one of which it has counted nothing; then each look is as far from the last one as that was from the first.
+// patience is how long a quota that is not counted is still waited for. While
+// kube-controller-manager counts others, it may only not have come to one of which it has counted
+// nothing; then each look is as far from the last one as that was from the first.
 func (w *countWatch) patience(namespace string, q *quotaCount, now time.Time) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -213,7 +221,8 @@ func (w *countWatch) restart(namespace, quota string, now time.Time) time.Durati
 	return countPatience
 }
 
-// withhold keeps what the pass learned of a stricter Pod Security level for the pass that will report.
+// withhold keeps what the pass learned of a stricter Pod Security level for the pass that will
+// report.
 func (w *countWatch) withhold(p *pass) {
 	if !p.tightened {
 		return
@@ -242,8 +251,8 @@ func (w *countWatch) forget(namespace string) {
 	delete(w.warnings, namespace)
 }
 
-// exceeded are the quotas of which more is used than they grant, with the words that say of what. Of one that is not counted just now
-// it is what the last report says.
+// exceeded are the quotas of which more is used than they grant, with the words that say of what.
+// Of one that is not counted just now it is what the last report says.
 func (p *pass) exceeded(counts []quotaCount) map[string]string {
 	exceeded := map[string]string{}
 	for _, q := range counts {
@@ -278,7 +287,8 @@ type uncountedNamespaces struct {
 	never bool // some of it never will be, before somebody changes the profile
 }
 
-// maxSaid bounds what a condition quotes of the reports. They say the same wherever the profile and the cause are.
+// maxSaid bounds what a condition quotes of the reports. They say the same wherever the profile and
+// the cause are.
 const maxSaid = 3
 
 func (u *uncountedNamespaces) add(report *v1alpha1.NamespacePosture) {

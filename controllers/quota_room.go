@@ -23,12 +23,14 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
-// The quotas of a baseline also count what the baseline itself is made of, and a tenant may have filled them. Then a quota is opened for
-// the one write that it refuses: what the API server holds requests against, which is status.hard and not the spec, is raised by what the
-// write needs and set back at once. What the profile declares is never touched, so that neither drift nor anybody's tampering comes of it,
-// and kube-controller-manager need not run.
+// The quotas of a baseline also count what the baseline itself is made of, and a tenant may have
+// filled them. Then a quota is opened for the one write that it refuses: what the API server holds
+// requests against, which is status.hard and not the spec, is raised by what the write needs and
+// set back at once. What the profile declares is never touched, so that neither drift nor anybody's
+// tampering comes of it, and kube-controller-manager need not run.
 
-// The turns in which drifts are corrected: quotas are made when all is there that they may count, and nothing is taken away before.
+// The turns in which drifts are corrected: quotas are made when all is there that they may count,
+// and nothing is taken away before.
 const (
 	firstTurn = iota
 	quotasTurn
@@ -51,18 +53,24 @@ var postureReference = v1alpha1.ObjectReference{
 }
 
 const (
-	// roomTimeout bounds the attempts at a write for which a quota has been opened. The API server hears of an opening within
-	// milliseconds, and each attempt that a tenant was faster than opens the quota wider.
+	// roomTimeout bounds the attempts at a write for which a quota has been opened. The API server
+	// hears of an opening within milliseconds, and each attempt that a tenant was faster than opens
+	// the quota wider.
 	roomTimeout = 4 * time.Second
-	// closeTimeout bounds how long it takes to close a quota again, whatever has become of the pass by then.
+	// closeTimeout bounds how long it takes to close a quota again, whatever has become of the pass
+	// by then.
 	closeTimeout = 5 * time.Second
-	// firstPause is how long the first attempt waits that is made since the API server may not have heard of an opening yet. Each further
-	// one waits longer, and after so many pauses the quota is opened again: somebody may have closed it.
+	// firstPause is how long the first attempt waits that is made since the API server may not have
+	// heard of an opening yet. Each further one waits longer, and after so many pauses the quota is
+	// opened again: somebody may have closed it.
 	firstPause, pauses = time.Millisecond, 8
 )
 
-// withRoom makes a write that our own quotas must not keep out: those that refuse it are opened for it.
-func (r *NamespaceReconciler) withRoom(ctx context.Context, p *pass, object v1alpha1.ObjectReference, write func() error) error {
+// withRoom makes a write that our own quotas must not keep out: those that refuse it are opened for
+// it.
+func (r *NamespaceReconciler) withRoom(
+	ctx context.Context, p *pass, object v1alpha1.ObjectReference, write func() error,
+) error {
 	err := write()
 	refusal, refused := refusalIn(err)
 	if !refused {
@@ -111,8 +119,9 @@ type opening struct {
 	backoff wait.Backoff
 }
 
-// open opens the quota that refuses the write, if it is ours, or waits for the API server to hear that it has been opened. It reports whether
-// the write is worth another attempt. A quota of another maker says what it is there to say.
+// open opens the quota that refuses the write, if it is ours, or waits for the API server to hear
+// that it has been opened. It reports whether the write is worth another attempt. A quota of
+// another maker says what it is there to say.
 func (o *openings) open(ctx context.Context, refusal *counting.Refusal) (bool, error) {
 	opened, again := o.quotas[refusal.Quota]
 	switch {
@@ -143,7 +152,8 @@ func (o *openings) open(ctx context.Context, refusal *counting.Refusal) (bool, e
 	return true, nil // One that is gone refuses nothing, as soon as the API server's cache has heard of that.
 }
 
-// ours is the quota of that name if it is ours, whoever else may have made one of that name; or nil.
+// ours is the quota of that name if it is ours, whoever else may have made one of that name; or
+// nil.
 func (o *openings) ours(ctx context.Context, name string) (*corev1.ResourceQuota, error) {
 	quota := &corev1.ResourceQuota{}
 	err := o.r.Live.Get(ctx, client.ObjectKey{Namespace: o.p.namespace.Name, Name: name}, quota)
@@ -172,8 +182,8 @@ func entriesOf(hard counting.Entries) string {
 	return strings.Join(names, ", ")
 }
 
-// close sets what was opened back to what the quotas declare. If it fails, a later pass does it (closeAgain), and kube-controller-manager
-// does when it counts the quota next.
+// close sets what was opened back to what the quotas declare. If it fails, a later pass does it
+// (closeAgain), and kube-controller-manager does when it counts the quota next.
 func (o *openings) close(ctx context.Context) {
 	if len(o.quotas) == 0 {
 		return
@@ -181,14 +191,16 @@ func (o *openings) close(ctx context.Context) {
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	for _, opened := range o.quotas {
-		if err := o.r.setHard(closing, opened.quota, opened.entries.Closing(opened.quota)); client.IgnoreNotFound(err) != nil {
+		err := o.r.setHard(closing, opened.quota, opened.entries.Closing(opened.quota))
+		if client.IgnoreNotFound(err) != nil {
 			logf.FromContext(ctx).Error(err, "Closing a quota again", "quota", opened.quota.Name)
 		}
 	}
 }
 
-// closeAgain closes a quota that was opened by an operator that died before it could close it, and reports whether there was anything to
-// close: the API server remembers who set an entry last. What somebody else raised is kube-controller-manager's to set back.
+// closeAgain closes a quota that was opened by an operator that died before it could close it, and
+// reports whether there was anything to close: the API server remembers who set an entry last. What
+// somebody else raised is kube-controller-manager's to set back.
 func (r *NamespaceReconciler) closeAgain(ctx context.Context, p *pass, q *quotaCount) bool {
 	quota := &corev1.ResourceQuota{}
 	if err := r.Live.Get(ctx, client.ObjectKey{Namespace: p.namespace.Name, Name: q.ref.Name}, quota); err != nil {

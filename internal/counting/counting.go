@@ -1,5 +1,6 @@
-// Package counting knows what Kubernetes makes of a ResourceQuota: which of its entries are counted and so hold, which are
-// exceeded, and which request was refused by it. It imports Kubernetes' API packages only, and must never talk to a cluster.
+// Package counting knows what Kubernetes makes of a ResourceQuota: which of its entries are counted
+// and so hold, which are exceeded, and which request was refused by it. It imports Kubernetes' API
+// packages only, and must never talk to a cluster.
 package counting
 
 import (
@@ -10,14 +11,17 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// Counting is how far Kubernetes has counted a quota, entry by entry. The API server holds requests against the status of a
-// quota, never against its spec: an entry holds once status.hard is its equal and status.used knows a usage.
+// Counting is how far Kubernetes has counted a quota, entry by entry. The API server holds requests
+// against the status of a quota, never against its spec: an entry holds once status.hard is its
+// equal and status.used knows a usage.
 type Counting struct {
-	// Waiting are the entries that kube-controller-manager has not taken over from the spec as they are there.
+	// Waiting are the entries that kube-controller-manager has not taken over from the spec as they
+	// are there.
 	Waiting []corev1.ResourceName
 	// Loosened are those of Waiting of which a larger amount is in force.
 	Loosened []corev1.ResourceName
-	// Never are the entries that it has taken over without counting anything, or never would count by their name.
+	// Never are the entries that it has taken over without counting anything, or never would count
+	// by their name.
 	Never []corev1.ResourceName
 	// Exceeded are the counted entries of which more is used than the quota grants.
 	Exceeded []corev1.ResourceName
@@ -50,8 +54,9 @@ func Of(quota *corev1.ResourceQuota) Counting {
 // Complete reports whether every entry holds.
 func (c *Counting) Complete() bool { return len(c.Waiting)+len(c.Never) == 0 }
 
-// Digest makes the status of a quota the least that tells the same Counting, so that it differs only where the Counting does:
-// usage that comes and goes below what the quota grants leaves it as it is. Where all is well it is the spec's own map.
+// Digest makes the status of a quota the least that tells the same Counting, so that it differs
+// only where the Counting does: usage that comes and goes below what the quota grants leaves it as
+// it is. Where all is well it is the spec's own map.
 func Digest(quota *corev1.ResourceQuota) {
 	c := Of(quota)
 	if c.Complete() && len(c.Exceeded) == 0 {

@@ -8,24 +8,28 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// Refusal is the API server's word that a quota refuses a request, each list by the entries that have no room for it.
+// Refusal is the API server's word that a quota refuses a request, each list by the entries that
+// have no room for it.
 type Refusal struct {
 	// Quota is the quota's name.
 	Quota string
-	// Requested is what the request would add, Used what is used, and Limited what may be used, as that API server knows it.
+	// Requested is what the request would add, Used what is used, and Limited what may be used, as
+	// that API server knows it.
 	Requested, Used, Limited corev1.ResourceList
-	// Uncounted are entries of which the API server knows no usage, and so has no room for anything.
+	// Uncounted are entries of which the API server knows no usage, and so has no room for
+	// anything.
 	Uncounted []corev1.ResourceName
 }
 
-// What the API server's quota admission says (k8s.io/apiserver/pkg/admission/plugin/resourcequota). It names one quota, the first that
-// refuses, and neither names nor quantities hold spaces.
+// What the API server's quota admission says (k8s.io/apiserver/pkg/admission/plugin/resourcequota).
+// It names one quota, the first that refuses, and neither names nor quantities hold spaces.
 var (
 	exceeded = regexp.MustCompile(` is forbidden: exceeded quota: (\S+), requested: (\S+), used: (\S+), limited: (\S+)$`)
 	unknown  = regexp.MustCompile(` is forbidden: status unknown for quota: (\S+), resources: (\S+)$`)
 )
 
-// RefusalIn reads the API server's words on a request that is forbidden; false if it was not refused by a quota.
+// RefusalIn reads the API server's words on a request that is forbidden; false if it was not
+// refused by a quota.
 func RefusalIn(words string) (Refusal, bool) {
 	if m := unknown.FindStringSubmatch(words); m != nil {
 		r := Refusal{Quota: m[1]}
@@ -65,7 +69,8 @@ func readList(words string) (corev1.ResourceList, bool) {
 // Entries are entries of status.hard as they have to become; what is nil has to go.
 type Entries map[corev1.ResourceName]*resource.Quantity
 
-// Opening is what status.hard has to become for a moment, so that what was refused fits, with room for so many more beside it.
+// Opening is what status.hard has to become for a moment, so that what was refused fits, with room
+// for so many more beside it.
 func (r *Refusal) Opening(room int64) Entries {
 	opening := Entries{}
 	for name, requested := range r.Requested {
@@ -96,7 +101,8 @@ func (r *Refusal) Knows(opened Entries) bool {
 	return true
 }
 
-// Closing is what the opened entries of a quota have to become again: what its spec declares, and nothing where it declares nothing.
+// Closing is what the opened entries of a quota have to become again: what its spec declares, and
+// nothing where it declares nothing.
 func (e Entries) Closing(quota *corev1.ResourceQuota) Entries {
 	closing := Entries{}
 	for name := range e {

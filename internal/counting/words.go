@@ -13,7 +13,8 @@ const NotCounted = "Kubernetes does not count "
 // maxListed bounds the entries that a sentence names.
 const maxListed = 8
 
-// Sentence says which entries of a quota do not hold, and why; empty if all do. No amount is in it, since usage moves.
+// Sentence says which entries of a quota do not hold, and why; empty if all do. No amount is in it,
+// since usage moves.
 func (c *Counting) Sentence() string {
 	var parts []string
 	if len(c.Never) > 0 {
@@ -72,7 +73,8 @@ func neverCounted(name corev1.ResourceName) bool {
 	return isCount && (uncountable[counted] || clusterScoped[counted] || groups[counted] != "")
 }
 
-// uncountable are resources that Kubernetes counts in no quota: they are not stored, or come and go by themselves.
+// uncountable are resources that Kubernetes counts in no quota: they are not stored, or come and go
+// by themselves.
 var uncountable = map[string]bool{
 	"bindings": true, "componentstatuses": true, "events": true, "events.events.k8s.io": true,
 	"localsubjectaccessreviews.authorization.k8s.io": true,

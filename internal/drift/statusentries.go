@@ -7,8 +7,9 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// StatusEntriesOf are the entries of a map in an object's status that Bulwark was the last to set. Whoever calls himself Bulwark seems to
-// have been it, so that nothing may be done about an entry but what is right whoever set it.
+// StatusEntriesOf are the entries of a map in an object's status that Bulwark was the last to set.
+// Whoever calls himself Bulwark seems to have been it, so that nothing may be done about an entry
+// but what is right whoever set it.
 func StatusEntriesOf(managedFields []metav1.ManagedFieldsEntry, name string) []string {
 	var entries []string
 	for _, entry := range managedFields {
@@ -19,7 +20,10 @@ func StatusEntriesOf(managedFields []metav1.ManagedFieldsEntry, name string) []s
 		if err := owned.FromJSON(entry.FieldsV1.GetRawReader()); err != nil {
 			continue // Nothing can be read from it, so it says nothing.
 		}
-		within := owned.WithPrefix(fieldpath.PathElement{FieldName: new("status")}).WithPrefix(fieldpath.PathElement{FieldName: &name})
+		within := &owned
+		for _, field := range []string{"status", name} {
+			within = within.WithPrefix(fieldpath.PathElement{FieldName: &field})
+		}
 		for element := range within.Members.All() {
 			if element.FieldName != nil {
 				entries = append(entries, *element.FieldName)

@@ -13,7 +13,8 @@ func (j *judge) quotas(exceeded map[string]string) {
 		j.add(v1alpha1.Finding{
 			ID: v1alpha1.QuotaExceeded, Severity: v1alpha1.Medium, Object: reference("ResourceQuota", name),
 			Message: exceeded[name],
-			Remedy:  "end what is not needed, or let the profile grant more: until less is used than it grants, nothing more of it is admitted",
+			Remedy: "end what is not needed, or let the profile grant more: " +
+				"until less is used than it grants, nothing more of it is admitted",
 		})
 	}
 }

@@ -19,7 +19,8 @@ import (
 
 const aQuota = "bulwark-compute"
 
-// whileNothingIsCounted freezes kube-controller-manager until the function that it returns, or the spec, ends.
+// whileNothingIsCounted freezes kube-controller-manager until the function that it returns, or the
+// spec, ends.
 func whileNothingIsCounted() (thaw func()) {
 	GinkgoHelper()
 	Expect(plane.FreezeControllerManager()).To(Succeed())
@@ -28,8 +29,8 @@ func whileNothingIsCounted() (thaw func()) {
 	return thaw
 }
 
-// gated lets pods wait until the baseline is in place, and leaves the profile a quota of two pods and what a pod needs to be admitted
-// though no controller makes the service account default.
+// gated lets pods wait until the baseline is in place, and leaves the profile a quota of two pods
+// and what a pod needs to be admitted though no controller makes the service account default.
 func gated(profile *v1alpha1.SecurityProfile) {
 	fixture.OnlyNetwork(profile)
 	profile.Spec.Quotas = quotaOf("compute", "pods", "2")
@@ -54,7 +55,8 @@ func appPod(namespace, name string) *corev1.Pod {
 	return pod
 }
 
-// eventuallyUncounted waits until the report says that a quota holds nobody, and the profile that it is not ready for that.
+// eventuallyUncounted waits until the report says that a quota holds nobody, and the profile that
+// it is not ready for that.
 func eventuallyUncounted(profile *v1alpha1.SecurityProfile, namespace, says string) {
 	GinkgoHelper()
 	object := EventuallyObject(namespace, "ResourceQuota", aQuota, v1alpha1.ObjectUncounted)

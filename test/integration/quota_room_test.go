@@ -22,7 +22,8 @@ const (
 	objectsQuota  = "bulwark-objects"
 )
 
-// countingPolicies bounds how many NetworkPolicies there are, as docs/security.md advises, with room for the baseline's two and more.
+// countingPolicies bounds how many NetworkPolicies there are, as docs/security.md advises, with
+// room for the baseline's two and more.
 func countingPolicies(most string) func(*v1alpha1.SecurityProfile) {
 	return func(profile *v1alpha1.SecurityProfile) {
 		profile.Spec.Quotas = quotaOf("objects", countPolicies, most)
@@ -57,8 +58,9 @@ func fill(make func(i int) client.Object) {
 	Fail("the quota refuses nothing")
 }
 
-// fillWhileGone deletes an object of ours while the operator does not run, and lets a tenant take its place. All else is taken already, so
-// that the place is free only when kube-controller-manager has counted that the object is gone.
+// fillWhileGone deletes an object of ours while the operator does not run, and lets a tenant take
+// its place. All else is taken already, so that the place is free only when kube-controller-manager
+// has counted that the object is gone.
 func fillWhileGone(ours client.Object, make func(i int) client.Object) {
 	GinkgoHelper()
 	bulwark.stop()
@@ -88,8 +90,8 @@ func expectNoTampering(namespace string) {
 	}
 }
 
-// eventuallyCounted waits until kube-controller-manager counts a kind: it looks for new ones every 30 s, and does not look again at
-// quotas that were there before.
+// eventuallyCounted waits until kube-controller-manager counts a kind: it looks for new ones every
+// 30 s, and does not look again at quotas that were there before.
 func eventuallyCounted(entry string) {
 	GinkgoHelper()
 	const name = "probe"
