@@ -291,9 +291,10 @@ type uncountedNamespaces struct {
 // the cause are.
 const maxSaid = 3
 
-func (u *uncountedNamespaces) add(report *v1alpha1.NamespacePosture) {
+// add notes what a report says. One of another generation says nothing of this one.
+func (u *uncountedNamespaces) add(report *v1alpha1.NamespacePosture, current bool) {
 	for _, o := range report.Objects {
-		if o.State != v1alpha1.ObjectUncounted {
+		if o.State != v1alpha1.ObjectUncounted || !current {
 			continue
 		}
 		u.never = u.never || strings.HasPrefix(o.Message, counting.NotCounted)

@@ -111,9 +111,7 @@ func (t *tally) add(profile *v1alpha1.SecurityProfile, namespace string, report 
 	case s.Uncounted > 0:
 		t.counts.Uncounted++
 		trouble = &t.uncounted.names
-		if current {
-			t.uncounted.add(report)
-		}
+		t.uncounted.add(report, current)
 	case s.Blocked > 0:
 		t.counts.Blocked++
 		trouble = &t.blocked

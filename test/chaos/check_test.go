@@ -292,16 +292,7 @@ func (c *check) checkGoverned(ns *corev1.Namespace, profile *v1alpha1.SecurityPr
 			c.differ("%s is a profile's, and namespace %s is to have no such object", key(o.(client.Object)), ns.Name)
 		}
 	}
-	states := map[v1alpha1.ObjectReference]v1alpha1.ObjectState{}
-	for _, want := range desired {
-		states[baseline.Reference(want)] = v1alpha1.ObjectCompliant
-	}
-	for _, o := range found {
-		ref := baseline.Reference(o)
-		if quota, ok := o.(*corev1.ResourceQuota); ok && states[ref] != "" && !counted(quota) {
-			states[ref] = v1alpha1.ObjectUncounted
-		}
-	}
+	states := statesAsDeclared(desired, found)
 	for _, d := range drift.Compare(desired, found, drift.Ours) {
 		if c.mayWait(ns, profile, d) {
 			states[d.Object] = v1alpha1.ObjectBlocked
@@ -316,6 +307,21 @@ func (c *check) checkGoverned(ns *corev1.Namespace, profile *v1alpha1.SecurityPr
 		states[baseline.Reference(desired[0])] = v1alpha1.ObjectBlocked
 	}
 	c.checkReport(ns, profile, states)
+}
+
+// statesAsDeclared are what the report must say of objects that are as declared.
+func statesAsDeclared(desired, found []baseline.Object) map[v1alpha1.ObjectReference]v1alpha1.ObjectState {
+	states := map[v1alpha1.ObjectReference]v1alpha1.ObjectState{}
+	for _, want := range desired {
+		states[baseline.Reference(want)] = v1alpha1.ObjectCompliant
+	}
+	for _, o := range found {
+		ref := baseline.Reference(o)
+		if quota, ok := o.(*corev1.ResourceQuota); ok && states[ref] != "" && !counted(quota) {
+			states[ref] = v1alpha1.ObjectUncounted
+		}
+	}
+	return states
 }
 
 // stateOf is what the report must say of an object that differs.
