@@ -36,6 +36,8 @@ const (
 	ReasonInvalid = "InvalidSpec"
 	// ReasonContestedObjects: others keep changing objects of the baseline back, or making objects that bear Bulwark's labels.
 	ReasonContestedObjects = "Contested"
+	// ReasonPermissionsLost: the profile is being deleted, and the operator has lost the permissions to end that.
+	ReasonPermissionsLost = "PermissionsLost"
 	// ReasonDrifted: an object of the baseline is missing or differs.
 	ReasonDrifted = "Drifted"
 	// ReasonBlocked: an object of the baseline waits, since it would refuse what runs in the namespace.

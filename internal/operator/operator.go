@@ -142,14 +142,14 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	if err != nil {
 		return err
 	}
+	permissions := newPermissionCheck(direct, o.Logger.WithName("permissions"))
 	if err := controllers.Setup(ctx, mgr, controllers.Options{
 		Concurrency: o.Concurrency, Protected: protected, Registry: o.Registry,
 		Clock: o.Clock, Contest: o.Contest, RecheckInterval: o.RecheckInterval, Findings: !o.NoFindings,
-		Operator: user, OpenReports: o.OpenReports,
+		Operator: user, OpenReports: o.OpenReports, MissingPermissions: permissions.review,
 	}); err != nil {
 		return err
 	}
-	permissions := newPermissionCheck(direct, o.Logger.WithName("permissions"))
 	if err := addHealth(mgr, permissions); err != nil {
 		return err
 	}
