@@ -69,6 +69,25 @@ func everyFolderIsApplied() {
 	}
 }
 
+// healthChecksAreAdded builds Argo CD's own ConfigMap with the component of config/argocd.
+func healthChecksAreAdded() {
+	dir := GinkgoT().TempDir()
+	Expect(os.CopyFS(filepath.Join(dir, "argocd"), os.DirFS(filepath.Join(controlplane.Root(), "config", "argocd")))).To(Succeed())
+	for name, content := range map[string]string{
+		"cm.yaml":            "{apiVersion: v1, kind: ConfigMap, metadata: {name: argocd-cm}, data: {url: https://argocd.example.com}}",
+		"kustomization.yaml": "{namespace: gitops, resources: [cm.yaml], components: [argocd]}",
+	} {
+		Expect(os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600)).To(Succeed())
+	}
+	built := kustomized(dir)
+	Expect(built).To(HaveLen(1))
+	Expect(built[0].GetNamespace()).To(Equal("gitops"))
+	data, _, err := unstructured.NestedStringMap(built[0].Object, "data")
+	Expect(err).NotTo(HaveOccurred())
+	Expect(data).To(And(HaveLen(3), HaveKey("url"),
+		HaveKeyWithValue("resource.customizations.health.security.bulwark.dev_SecurityProfile", ContainSubstring("RolloutBlocked"))))
+}
+
 // kustomized are the manifests that a folder of config comes to.
 func kustomized(path string) []*unstructured.Unstructured {
 	GinkgoHelper()

@@ -184,6 +184,8 @@ var _ = Describe("The operator as a process", Ordered, func() {
 
 	It("is shipped in folders that are all applied by that", everyFolderIsApplied)
 
+	It("adds its health checks to Argo CD's ConfigMap and keeps what that holds", healthChecksAreAdded)
+
 	It("is served at the priority level bulwark with config/flowcontrol", func() {
 		installed()
 		out, err := plane.Kubectl(ctx, "apply", "--server-side", "-k", "config/flowcontrol").CombinedOutput()
