@@ -43,6 +43,15 @@ func (l *lost) forget(profile string) {
 	delete(l.told, profile)
 }
 
+// holdsFor is how long the last answer for a profile's deletion still holds.
+func (l *lost) holdsFor(profile string, now time.Time) time.Duration {
+	asked, ever := l.asked.of(profile)
+	if !ever || now.Before(asked) { // The clock has been set back.
+		return 0
+	}
+	return max(0, asked.Add(permissionsRecheck).Sub(now))
+}
+
 // whyStill says of a profile that is deleted and still there which permissions the operator lacks, if it does: in the profile's condition,
 // in a metric and, since it may not even write the condition, in the log. It returns when to look again.
 func (r *SecurityProfileReconciler) whyStill(ctx context.Context, profile *v1alpha1.SecurityProfile, refusal error) (time.Duration, error) {
@@ -50,8 +59,11 @@ func (r *SecurityProfileReconciler) whyStill(ctx context.Context, profile *v1alp
 	if refusal == nil && now.Sub(profile.DeletionTimestamp.Time) < deletionPatience {
 		return deletionPatience, nil
 	}
-	if asked, ever := r.lost.asked.of(profile.Name); ever && now.Sub(asked) < permissionsRecheck && !now.Before(asked) {
-		return asked.Add(permissionsRecheck).Sub(now), nil
+	if wait := r.lost.holdsFor(profile.Name, now); wait > 0 {
+		if r.lost.told[profile.Name] == "" {
+			return wait, refusal // It was not for want of permissions.
+		}
+		return wait, nil
 	}
 	r.lost.asked.note(profile.Name, now)
 	missing, err := r.lost.missing(ctx)
@@ -65,10 +77,15 @@ func (r *SecurityProfileReconciler) whyStill(ctx context.Context, profile *v1alp
 		r.Metrics.deletionStalled(profile.Name, false)
 		return retryMax, r.retractStall(ctx, profile)
 	}
+	return permissionsRecheck, r.tellStalled(ctx, profile, missing, refusal)
+}
+
+// tellStalled says which permissions are missing, and what of the profile is left.
+func (r *SecurityProfileReconciler) tellStalled(ctx context.Context, profile *v1alpha1.SecurityProfile, missing []string, refusal error) error {
 	slices.SortStableFunc(missing, deletesFirst)
 	left, err := r.left(ctx, profile.Name)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	message := fmt.Sprintf("the profile is being deleted and the operator cannot end that. Left are %s. It may not: %s. Give it its permissions back "+
 		"(kubectl apply --server-side -k config/rbac), or take the finalizer %s off, upon which Kubernetes deletes what the profile owns "+
@@ -84,11 +101,13 @@ func (r *SecurityProfileReconciler) whyStill(ctx context.Context, profile *v1alp
 		{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonPermissionsLost, Message: message},
 		{Type: v1alpha1.ConditionCompliant, Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonPermissionsLost, Message: message},
 		{Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonPermissionsLost, Message: message},
-	}, now)
-	if err := r.writeStatus(ctx, profile, status); err != nil && !apierrors.IsForbidden(err) {
-		return 0, err
+	}, r.Clock.Now())
+	err = r.writeStatus(ctx, profile, status)
+	if err == nil || apierrors.IsForbidden(err) {
+		return nil
 	}
-	return permissionsRecheck, nil
+	r.lost.asked.forget(profile.Name) // A conflict, say: it is to be told all the same.
+	return err
 }
 
 // retractStall takes back what whyStill said, once it is so no more.
