@@ -41,6 +41,7 @@ test: controlplane build ## Run every test, the suites on a real control plane i
 	@echo "running the tests; the suites on a control plane take about 10 minutes"
 	go test ./... -count=1 -timeout 20m
 	cd test/oracle && go test ./... -count=1
+	cd test/argocd && go test ./... -count=1
 
 FUZZTIME ?= 30s
 
@@ -76,6 +77,7 @@ verify: generate ## Check that what is generated and the module files are up to 
 	cd hack/tools && go mod tidy -diff
 	cd hack/promtool && go mod tidy -diff
 	cd test/oracle && go mod tidy -diff
+	cd test/argocd && go mod tidy -diff
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "not formatted: run gofmt -w"; exit 1; }
 	@git diff --exit-code -- api config || { echo "generated files were not up to date: commit what make generate made"; exit 1; }
 

@@ -84,8 +84,13 @@ func (r *NamespaceReconciler) announceBreakGlass(p *pass, o outcome) {
 	}
 	r.Metrics.brokeGlass(p.profile.Name, o.Object.Kind)
 	r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventBreakGlass, "Compare", fmt.Sprintf(
-		"%s %s was changed by somebody whom tamper protection does not hold: a member of a break-glass group (%s), or a part of Kubernetes",
-		o.Object.Kind, o.Object.Name, cmp.Or(strings.Join(guard.BreakGlassGroups, ", "), "none is declared")))
+		"%s %s was changed by somebody whom tamper protection does not hold: a member of a break-glass group (%s), a break-glass user (%s), "+
+			"or a part of Kubernetes",
+		o.Object.Kind, o.Object.Name, declaredOrNone(guard.BreakGlassGroups), declaredOrNone(guard.BreakGlassUsers)))
+}
+
+func declaredOrNone(names []string) string {
+	return cmp.Or(strings.Join(names, ", "), "none is declared")
 }
 
 // announceReport tells events what newly weakens the baseline, and what newly waits.

@@ -24,6 +24,7 @@ type Metrics struct {
 	findings       *prometheus.GaugeVec
 	breakGlass     *prometheus.CounterVec
 	admission      *prometheus.GaugeVec
+	stalled        *prometheus.GaugeVec
 }
 
 // NewMetrics makes the metrics and registers them.
@@ -70,9 +71,14 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 			Name: "bulwark_admission_ready",
 			Help: "Whether the admission policies of a SecurityProfile are in force and sound: 1 or 0. Without policies there is no series.",
 		}, []string{"profile"}),
+		stalled: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "bulwark_deletion_stalled",
+			Help: "1 while a SecurityProfile is being deleted and the operator has lost the permissions to end that. Otherwise there is no series.",
+		}, []string{"profile"}),
 	}
 	for _, c := range []prometheus.Collector{
 		m.namespaces, m.drift, m.corrections, m.correctionTime, m.renderErrors, m.applyErrors, m.contests, m.findings, m.breakGlass, m.admission,
+		m.stalled,
 	} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("registering metrics: %w", err)
@@ -135,11 +141,19 @@ func (m *Metrics) summed(profile string, status *v1alpha1.SecurityProfileStatus)
 	}
 }
 
+func (m *Metrics) deletionStalled(profile string, stalled bool) {
+	if !stalled {
+		m.stalled.DeleteLabelValues(profile)
+		return
+	}
+	m.stalled.WithLabelValues(profile).Set(1)
+}
+
 // forget drops what is said of a profile that is gone.
 func (m *Metrics) forget(profile string) {
 	for _, vec := range []interface {
 		DeletePartialMatch(prometheus.Labels) int
-	}{m.namespaces, m.drift, m.corrections, m.renderErrors, m.applyErrors, m.contests, m.findings, m.breakGlass, m.admission} {
+	}{m.namespaces, m.drift, m.corrections, m.renderErrors, m.applyErrors, m.contests, m.findings, m.breakGlass, m.admission, m.stalled} {
 		vec.DeletePartialMatch(prometheus.Labels{"profile": profile})
 	}
 }

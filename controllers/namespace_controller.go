@@ -264,10 +264,11 @@ func (p *pass) reported(ref v1alpha1.ObjectReference) (v1alpha1.ObjectState, boo
 	return "", false
 }
 
-// current reports whether the last report speaks of the same profile, generation and enforcement as this pass. If it does not,
+// current reports whether the last report speaks of the same namespace, profile, generation and enforcement as this pass. If it does not,
 // what differs is the roll-out of a change and not drift.
 func (p *pass) current() bool {
 	return p.previous != nil &&
+		p.previous.NamespaceUID == p.namespace.UID &&
 		p.previous.Profile == p.profile.Name &&
 		p.previous.ProfileGeneration == p.profile.Generation &&
 		p.previous.Enforcement == p.profile.EffectiveEnforcement()

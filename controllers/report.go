@@ -39,6 +39,7 @@ func assemble(p *pass, desired []baseline.Object, outcomes []outcome, now time.T
 			OwnerReferences: baseline.Owner(p.profile),
 		},
 		Profile:           p.profile.Name,
+		NamespaceUID:      p.namespace.UID,
 		ProfileGeneration: p.profile.Generation,
 		Enforcement:       p.profile.EffectiveEnforcement(),
 	}

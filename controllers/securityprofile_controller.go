@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -40,6 +41,7 @@ type SecurityProfileReconciler struct {
 	contests    *contests
 	policies    *policies
 	publication *publication // nil if reports are not published as Reports of openreports.io
+	lost        *lost
 	throttle    throttle
 }
 
@@ -153,27 +155,32 @@ func (r *SecurityProfileReconciler) finalize(ctx context.Context, profile *v1alp
 	if !isHeld(profile) {
 		return 0, nil
 	}
-	if err := r.policies.relax(ctx, profile); err != nil {
-		return 0, err
-	}
-	remains, err := r.remains(ctx, profile.Name)
-	switch {
+	switch released, err := r.release(ctx, profile); {
+	case apierrors.IsForbidden(err), err == nil && !released:
+		return r.whyStill(ctx, profile, err)
 	case err != nil:
 		return 0, err
-	case remains:
-		return retryMax, nil
-	}
-	if err := r.policies.withdraw(ctx, profile); err != nil {
-		return 0, err
-	}
-	before := profile.DeepCopy()
-	controllerutil.RemoveFinalizer(profile, v1alpha1.Finalizer)
-	if err := r.writeFinalizers(ctx, before, profile); err != nil {
-		return 0, client.IgnoreNotFound(err)
 	}
 	r.Metrics.forget(profile.Name)
 	r.throttle.forget(profile.Name)
+	r.lost.forget(profile.Name)
 	return 0, nil
+}
+
+// release takes what guards and judges for the profile away, each in its time, and at last the finalizer. It reports whether it came to that.
+func (r *SecurityProfileReconciler) release(ctx context.Context, profile *v1alpha1.SecurityProfile) (bool, error) {
+	if err := r.policies.relax(ctx, profile); err != nil {
+		return false, err
+	}
+	if remains, err := r.remains(ctx, profile.Name); err != nil || remains {
+		return false, err
+	}
+	if err := r.policies.withdraw(ctx, profile); err != nil {
+		return false, err
+	}
+	before := profile.DeepCopy()
+	controllerutil.RemoveFinalizer(profile, v1alpha1.Finalizer)
+	return true, client.IgnoreNotFound(r.writeFinalizers(ctx, before, profile))
 }
 
 // remains reports whether anything outside of terminating namespaces still bears the profile's name.

@@ -64,6 +64,8 @@ type Options struct {
 	Operator string
 	// OpenReports says to write reports as Reports of openreports.io too, where the cluster knows these.
 	OpenReports bool
+	// MissingPermissions lists what the operator must be allowed and is not, by asking the API server.
+	MissingPermissions func(context.Context) ([]string, error)
 }
 
 // Setup adds both controllers to the manager.
@@ -111,6 +113,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 	}
 	profiles := &SecurityProfileReconciler{
 		Client: cached, Metrics: metrics, Clock: o.Clock, Protected: o.Protected, contests: namespaces.contests,
+		lost: newLost(o.MissingPermissions),
 		policies: &policies{
 			client: cached, live: mgr.GetAPIReader(), recorder: namespaces.Recorder, metrics: metrics, clock: o.Clock,
 			protected: o.Protected, operator: o.Operator, contests: namespaces.contests, recheck: o.RecheckInterval,

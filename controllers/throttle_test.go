@@ -84,7 +84,8 @@ func TestReportsAreListedOnceASecond(t *testing.T) {
 			{time.Second, 2, 0, false}, {time.Second, 2, time.Second, false},
 		}},
 		"of a profile that is deleted and not gone yet": {change: deleted, steps: []looked{
-			{0, 1, retryMax, false}, {400 * time.Millisecond, 1, 600 * time.Millisecond, false}, {time.Second, 2, retryMax, false},
+			{0, 1, deletionPatience, false}, {400 * time.Millisecond, 1, 600 * time.Millisecond, false}, {time.Second, 2, deletionPatience, false},
+			{deletionPatience, 3, retryMax, false}, {deletionPatience + 30*time.Second, 4, retryMax - 30*time.Second, false},
 		}},
 		"but a failure is an error each time, so that it backs off": {err: errors.New("refused"), steps: []looked{
 			{0, 1, 0, true}, {100 * time.Millisecond, 2, 0, true},
@@ -102,6 +103,7 @@ func TestReportsAreListedOnceASecond(t *testing.T) {
 			}
 			r := &SecurityProfileReconciler{
 				Client: cluster, Metrics: metrics, Clock: now, policies: &policies{contests: newContests(DefaultContest), clock: now, client: cluster, swept: true, strays: newStrays(), inPlace: map[string]digest{}},
+				lost: newLost(func(context.Context) ([]string, error) { return nil, nil }),
 			}
 			for i, s := range tt.steps {
 				now.SetTime(noon.Add(s.after))

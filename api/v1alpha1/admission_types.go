@@ -220,15 +220,17 @@ type Images struct {
 // Protection lets the API server itself guard the baseline, also while the operator is down.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.breakGlassGroups) || self.?tamper.orValue(false)",message="breakGlassGroups needs tamper"
+// +kubebuilder:validation:XValidation:rule="!has(self.breakGlassUsers) || self.?tamper.orValue(false)",message="breakGlassUsers needs tamper"
 type Protection struct {
 	// readyGate refuses new pods until the namespace's NamespacePosture says that the baseline of this profile is in place. Whoever may
 	// write NamespacePostures could open it: tamper keeps them from it. Without effect under enforcement Audit.
 	// +optional
 	ReadyGate bool `json:"readyGate,omitempty"`
-	// tamper refuses changes of what Bulwark manages to everybody but Bulwark, the controllers of Kubernetes that must, and
-	// breakGlassGroups: of its objects, of NamespacePostures, of the label by which it knows a namespace and of the Pod Security
-	// labels that the profile declares. It reserves the names that begin with bulwark-, and lets only those who may update the profile
-	// take a namespace out of its selection.
+	// tamper refuses changes of what Bulwark manages to everybody but Bulwark, the controllers of Kubernetes that must,
+	// breakGlassGroups and breakGlassUsers: of its objects, of NamespacePostures, of the label by which it knows a namespace and of the
+	// Pod Security labels that the profile declares. It reserves the names that begin with bulwark-, and lets only those who may update
+	// the profile take a namespace out of its selection. A namespace that is restored with the label of the profile that governs it is
+	// admitted.
 	// +optional
 	Tamper bool `json:"tamper,omitempty"`
 	// breakGlassGroups are groups of users whom tamper does not hold. What they change is still drift and is corrected while
@@ -237,11 +239,24 @@ type Protection struct {
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=256
-	// +kubebuilder:validation:items:Pattern=`^[^\x00-\x1f"\\]+$`
+	// +kubebuilder:validation:items:Pattern=`^[^\x00-\x1f\x7f]+$`
 	// +kubebuilder:validation:XValidation:rule="!self.exists(g, g in ['system:authenticated', 'system:unauthenticated', 'system:nodes'] || g.startsWith('system:serviceaccounts'))",message="breakGlassGroups must not name a group that everybody, all nodes or all service accounts are in"
 	// +listType=set
 	// +optional
 	BreakGlassGroups []string `json:"breakGlassGroups,omitempty"`
+	// breakGlassUsers are users whom tamper does not hold either, each by exactly the name by which the API server knows them. For a
+	// service account, such as that of a backup tool, it is system:serviceaccount:NAMESPACE:NAME.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=256
+	// +kubebuilder:validation:items:Pattern=`^[^\x00-\x1f\x7f]+$`
+	// +kubebuilder:validation:XValidation:rule="!self.exists(u, u == 'system:anonymous')",message="breakGlassUsers must not name system:anonymous, which is everybody who does not say who they are"
+	// +kubebuilder:validation:XValidation:rule="!self.exists(u, u in ['system:authenticated', 'system:unauthenticated', 'system:masters', 'system:nodes'] || u.startsWith('system:serviceaccounts'))",message="breakGlassUsers names users, and this is a group: see breakGlassGroups"
+	// +kubebuilder:validation:XValidation:rule="self.all(u, !u.startsWith('system:serviceaccount:') || u.matches('^system:serviceaccount:[a-z0-9]([-a-z0-9]*[a-z0-9])?:[a-z0-9]([-.a-z0-9]*[a-z0-9])?$'))",message="a service account's name is exactly system:serviceaccount:NAMESPACE:NAME"
+	// +listType=set
+	// +optional
+	BreakGlassUsers []string `json:"breakGlassUsers,omitempty"`
 }
 
 // TenantPolicies says which NetworkPolicies tenants may add.

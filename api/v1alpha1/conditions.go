@@ -36,6 +36,8 @@ const (
 	ReasonInvalid = "InvalidSpec"
 	// ReasonContestedObjects: others keep changing objects of the baseline back, or making objects that bear Bulwark's labels.
 	ReasonContestedObjects = "Contested"
+	// ReasonPermissionsLost: the profile is being deleted, and the operator has lost the permissions to end that.
+	ReasonPermissionsLost = "PermissionsLost"
 	// ReasonDrifted: an object of the baseline is missing or differs.
 	ReasonDrifted = "Drifted"
 	// ReasonUncounted: Kubernetes has not counted a ResourceQuota, so that it holds nobody.

@@ -2,6 +2,7 @@ package v1alpha1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // ObjectState is the state of one managed object.
@@ -90,6 +91,10 @@ type NamespacePosture struct {
 	// +kubebuilder:validation:MaxLength=63
 	// +required
 	Profile string `json:"profile"`
+	// namespaceUID is the uid of the namespace that this report speaks of. A report that outlives its namespace, or is restored from a
+	// backup, says nothing of the next namespace of this name.
+	// +optional
+	NamespaceUID types.UID `json:"namespaceUID,omitempty"`
 	// profileGeneration is the generation of the profile's spec that this report speaks of.
 	// +required
 	ProfileGeneration int64 `json:"profileGeneration"`

@@ -16,8 +16,8 @@ import (
 // that name the policy. Where a name is excluded or protected there never is one: so the policy that reads it does not match these names, or,
 // where one is a glob, is about labelled namespaces only. The API server looks at a namespace anew for each policy, and in no order: where the
 // label comes between two looks neither policy may hold, and one of some hundred thousand pods that are tried in that moment gets in.
-// A report that outlived its namespace, as one does that is finalized by hand, says nothing of the next one of this name: that one bears
-// the profile's label only when Bulwark has been there.
+// A report that outlived its namespace, as one does that is finalized by hand, or that was restored with it, says nothing of the next one
+// of this name: it names the namespace's uid. The label does not tell, since a namespace may be restored with it.
 func (r *renderer) readyGate() []Policy {
 	p := r.spec.Protection
 	if p == nil || !p.ReadyGate || r.audits() {
@@ -29,6 +29,8 @@ func (r *renderer) readyGate() []Policy {
 			" wait until the baseline of SecurityProfile %s is in place there: %s", r.profile.Name, why)))
 	}
 	labelled := fmt.Sprintf(`namespaceObject.metadata.?labels[?%s].orValue("") == %s`, quote(v1alpha1.ProfileLabel), quote(r.profile.Name))
+	// The API server declares the field as UID, and has it as uid.
+	const ofThisNamespace = `params.?namespaceUID.orValue("") == dyn(namespaceObject).metadata.?uid.orValue("")`
 	return []Policy{r.policy(draft{
 		concern:     waitForBaseline,
 		rules:       rulesOn(on("", create, "pods")),
@@ -42,8 +44,8 @@ func (r *renderer) readyGate() []Policy {
 			Name: v1alpha1.PostureName, ParameterNotFoundAction: ptr.To(admissionregistrationv1.DenyAction),
 		},
 		validations: validations(refusal(
-			fmt.Sprintf(`(params.profile == %s && params.enforcement == %s && params.ready && %s)`,
-				quote(r.profile.Name), quote(string(v1alpha1.Enforce)), labelled),
+			fmt.Sprintf(`(params.profile == %s && params.enforcement == %s && params.ready && %s && %s)`,
+				quote(r.profile.Name), quote(string(v1alpha1.Enforce)), ofThisNamespace, labelled),
 			message, words("its NamespacePosture posture is not ready"),
 		)),
 	})}

@@ -34,8 +34,7 @@ func (r *renderer) guards() bool {
 
 // tamperings is a policy of which each rule is a variable, that holds for a request that tampers.
 func (r *renderer) tamperings(d draft, rules ...tampering) Policy {
-	d.variables = append(d.variables, admissionregistrationv1.Variable{Name: "breaksGlass", Expression: fmt.Sprintf(
-		`request.userInfo.?groups.orValue([]).exists(g, g in %s)`, list(r.spec.Protection.BreakGlassGroups))})
+	d.variables = append(d.variables, admissionregistrationv1.Variable{Name: "breaksGlass", Expression: breaksGlass(r.spec.Protection)})
 	var tampers []string
 	for _, rule := range rules {
 		d.variables = append(d.variables, admissionregistrationv1.Variable{Name: rule.name, Expression: rule.holds})
@@ -53,6 +52,18 @@ func (r *renderer) tamperings(d draft, rules ...tampering) Policy {
 		ValueExpression: fmt.Sprintf(`variables.breaksGlass && %s ? request.userInfo.username : ""`, some(tampers)),
 	}}
 	return r.policy(d)
+}
+
+// breaksGlass is whether tamper protection does not hold the user.
+func breaksGlass(p *v1alpha1.Protection) string {
+	var conditions []string
+	if len(p.BreakGlassUsers) > 0 {
+		conditions = append(conditions, fmt.Sprintf(`request.userInfo.?username.orValue("") in %s`, list(p.BreakGlassUsers)))
+	}
+	if len(p.BreakGlassGroups) > 0 {
+		conditions = append(conditions, fmt.Sprintf(`request.userInfo.?groups.orValue([]).exists(g, g in %s)`, list(p.BreakGlassGroups)))
+	}
+	return some(conditions)
 }
 
 // tampering is a rule of tamper protection.
@@ -106,7 +117,7 @@ func label(object, key string) string {
 }
 
 // reported is whether an update of a report changes anything, as writing it again in another version of the API does not.
-const reported = `["profile", "profileGeneration", "enforcement", "ready", "summary", "objects", "blocked", "inPlace", "findings", "findingTotals", ` +
+const reported = `["profile", "namespaceUID", "profileGeneration", "enforcement", "ready", "summary", "objects", "blocked", "inPlace", "findings", "findingTotals", ` +
 	`"podsUnseen", "truncated", "driftTotal", "drift"].exists(f, dyn(object)[?f] != dyn(oldObject)[?f]) || ` +
 	`["labels", "annotations", "ownerReferences", "finalizers"].exists(f, dyn(object).metadata[?f] != dyn(oldObject).metadata[?f])`
 
@@ -119,6 +130,10 @@ var changed = fmt.Sprintf(
 		`dyn(object).metadata.?ownerReferences != dyn(oldObject).metadata.?ownerReferences`,
 	quote(v1alpha1.ProfileLabel), quote(v1alpha1.ManagedByLabel))
 
+// restores is whether a new namespace bears the label that Bulwark would give it, as one does that comes from a backup. Nothing is gained
+// by that label alone: the baseline is put in place as without it, and readyGate asks for a report of this very namespace.
+const restores = `oldObject == null && variables.profileNow == %s && variables.governedNow`
+
 // tamperNamespaces guards the labels of namespaces: the one by which Bulwark knows whose they are, those of Pod Security that the
 // profile declares, and those by which it selects.
 func (r *renderer) tamperNamespaces() []Policy {
@@ -130,7 +145,7 @@ func (r *renderer) tamperNamespaces() []Policy {
 		quote(r.profile.Name))
 	rules := []tampering{{
 		name:    "forges",
-		holds:   fmt.Sprintf(`variables.profileNow != variables.profileBefore && (%s)`, mine),
+		holds:   fmt.Sprintf(`variables.profileNow != variables.profileBefore && (%s) && !variables.restores`, mine),
 		message: fmt.Sprintf("the label %s of a namespace is set by Bulwark alone", v1alpha1.ProfileLabel),
 	}}
 	declared := map[string]string{}
@@ -178,6 +193,7 @@ func (r *renderer) tamperNamespaces() []Policy {
 			{Name: "profileBefore", Expression: fmt.Sprintf(`variables.labelsBefore[?%s].orValue("")`, quote(v1alpha1.ProfileLabel))},
 		},
 			r.where.governs("governedNow", "true", "variables.labelsNow", name),
-			r.where.governs("governedBefore", "oldObject != null", "variables.labelsBefore", name)),
+			r.where.governs("governedBefore", "oldObject != null", "variables.labelsBefore", name),
+			[]admissionregistrationv1.Variable{{Name: "restores", Expression: fmt.Sprintf(restores, quote(r.profile.Name))}}),
 	}, rules...)}
 }

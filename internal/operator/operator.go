@@ -142,18 +142,22 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	if err != nil {
 		return err
 	}
+	permissions := newPermissionCheck(direct, o.Logger.WithName("permissions"))
 	if err := controllers.Setup(ctx, mgr, controllers.Options{
 		Concurrency: o.Concurrency, Protected: protected, Registry: o.Registry,
 		Clock: o.Clock, Contest: o.Contest, RecheckInterval: o.RecheckInterval, Findings: !o.NoFindings,
-		Operator: user, OpenReports: o.OpenReports,
+		Operator: user, OpenReports: o.OpenReports, MissingPermissions: permissions.review,
 	}); err != nil {
 		return err
 	}
-	permissions := newPermissionCheck(direct, o.Logger.WithName("permissions"))
 	if err := addHealth(mgr, permissions); err != nil {
 		return err
 	}
-	if err := mgr.Add(releaseMemory{mgr.GetCache()}); err != nil {
+	rewind, err := newRewindWatch(ctx, mgr.GetCache(), mgr.GetAPIReader())
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(mgr.Add(releaseMemory{mgr.GetCache()}), mgr.Add(rewind)); err != nil {
 		return fmt.Errorf("adding to the manager: %w", err)
 	}
 	// The check does not run in the manager, which starts nothing until the caches have synced: without permissions they

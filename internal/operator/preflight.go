@@ -118,19 +118,19 @@ func (p *permissionCheck) review(ctx context.Context) ([]string, error) {
 			return nil, fmt.Errorf("asking whether the operator may %s %s: %w", required.Verb, required.Resource, err)
 		}
 		if !review.Status.Allowed {
-			missing = append(missing, required.Verb+" "+nameOf(required))
+			missing = append(missing, named(required))
 		}
 	}
 	return missing, nil
 }
 
-// nameOf is a resource as ClusterRoles name it, with its group behind it.
-func nameOf(required authorizationv1.ResourceAttributes) string {
-	name := strings.TrimSuffix(required.Resource+"."+required.Group, ".")
-	if required.Subresource != "" {
-		name += "/" + required.Subresource
+// named is a permission as kubectl auth can-i takes it, for example update securityprofiles.security.bulwark.dev/status.
+func named(p authorizationv1.ResourceAttributes) string {
+	resource := strings.TrimSuffix(p.Resource+"."+p.Group, ".")
+	if p.Subresource != "" {
+		resource += "/" + p.Subresource
 	}
-	return name
+	return p.Verb + " " + resource
 }
 
 // requiredPermissions are what the operator needs in every namespace. The markers in package controllers grant it.
@@ -142,6 +142,9 @@ func requiredPermissions() []authorizationv1.ResourceAttributes {
 		}
 	}
 	add(v1alpha1.GroupVersion.Group, "securityprofiles", "get", "list", "watch", "patch")
+	required = append(required, authorizationv1.ResourceAttributes{
+		Group: v1alpha1.GroupVersion.Group, Resource: "securityprofiles", Subresource: "status", Verb: "update",
+	})
 	add(v1alpha1.GroupVersion.Group, "namespacepostures", "get", "list", "watch", "create", "update", "delete")
 	add("", baseline.Kinds[0].Resource, "get", "list", "watch", "patch")
 	for _, kind := range baseline.Kinds[1:] {

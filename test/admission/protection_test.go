@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -27,6 +28,12 @@ const (
 	noReport   = "failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction"
 )
 
+// namespaceWith is a manifest of a Namespace with labels, as YAML.
+func namespaceWith(name string, labels ...string) string {
+	return "{apiVersion: v1, kind: Namespace, metadata: {name: " + name + ", labels: {kubernetes.io/metadata.name: " + name + ", " +
+		strings.Join(labels, ", ") + "}}}"
+}
+
 func labelling(key, value string) func(*testing.T, *unstructured.Unstructured) {
 	return set(value, "metadata", "labels", key)
 }
@@ -41,7 +48,7 @@ func unlabelling(key string) func(*testing.T, *unstructured.Unstructured) {
 // protectionScenarios are about what guards the baseline.
 var protectionScenarios = []scenario{{
 	name: "tamper",
-	spec: "podSecurity: {enforce: baseline}, network: {defaultDeny: [Ingress]}, rbac: {defaultServiceAccount: {}}, " +
+	spec: "excludeNamespaces: [tamper-excluded], podSecurity: {enforce: baseline}, network: {defaultDeny: [Ingress]}, rbac: {defaultServiceAccount: {}}, " +
 		"protection: {tamper: true, breakGlassGroups: [" + responders + "]}",
 	outranking: []string{"enforcement: Audit, namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: tamper-left}}"},
 	others:     map[string]string{"tamper-left": governedBy + "tamper"},
@@ -97,6 +104,20 @@ var protectionScenarios = []scenario{{
 		{sentence: "the namespace is put into another selection", old: "Namespace tamper", change: labelling("suite", "another"), want: shed},
 		{sentence: "the namespace is said to be governed", old: "Namespace tamper", change: labelling(v1alpha1.ProfileLabel, "tamper"), want: forgedOn},
 		{sentence: "the namespace is said to be governed by another", old: "Namespace tamper", change: labelling(v1alpha1.ProfileLabel, "another"), want: forgedOn},
+		{sentence: "a namespace is restored with the label of the profile that governs it",
+			object: manifest(namespaceWith("restored", "suite: tamper", "security.bulwark.dev/profile: tamper"))},
+		{sentence: "a namespace is restored as it was saved", object: manifest(namespaceWith("restored", "suite: tamper",
+			"security.bulwark.dev/profile: tamper", "pod-security.kubernetes.io/enforce: baseline", "pod-security.kubernetes.io/enforce-version: latest"))},
+		{sentence: "a namespace is restored with a lower Pod Security level", want: declared, object: manifest(namespaceWith("restored", "suite: tamper",
+			"security.bulwark.dev/profile: tamper", "pod-security.kubernetes.io/enforce: privileged"))},
+		{sentence: "a namespace is restored with the label of a profile that does not govern it",
+			object: manifest(namespaceWith("restored", "suite: tamper", "security.bulwark.dev/profile: another")), want: forgedOn},
+		{sentence: "a namespace is made with the label of the profile, which does not select it",
+			object: manifest(namespaceWith("restored", "security.bulwark.dev/profile: tamper")), want: forgedOn},
+		{sentence: "a namespace is made with the label of the profile, which another outranks there",
+			object: manifest(namespaceWith("tamper-left", "suite: tamper", "security.bulwark.dev/profile: tamper")), want: forgedOn},
+		{sentence: "a namespace is made with the label of the profile, which excludes it",
+			object: manifest(namespaceWith("tamper-excluded", "suite: tamper", "security.bulwark.dev/profile: tamper")), want: forgedOn},
 		{sentence: "a responder takes the namespace out of the selection", old: "Namespace tamper", change: unlabelling("suite"), by: responder},
 		{sentence: "a namespace of another profile", old: "Namespace updates", change: unlabelling("suite")},
 		{sentence: "a namespace of another profile is said to be governed by this one", old: "Namespace updates",
@@ -112,9 +133,10 @@ var protectionScenarios = []scenario{{
 	protected:  []string{"gate-protected"},
 	others: map[string]string{
 		"gate-waiting": governedBy + "gate", "gate-ready": governedBy + "gate", "gate-stale": "", "gate-of-another": governedBy + "another",
-		"gate-without-report": governedBy + "gate", "gate-excluded": "", "gate-excluded-late": governedBy + "gate", "gate-protected": "", "gate-prod": "tier=prod",
+		"gate-without-report": governedBy + "gate", "gate-outlived": governedBy + "gate", "gate-excluded": "", "gate-excluded-late": governedBy + "gate", "gate-protected": "", "gate-prod": "tier=prod",
 	},
-	postures: map[string]bool{"gate-waiting": false, "gate-ready": true, "gate-stale": true, "gate-of-another": true, "gate-excluded-late": false},
+	postures: map[string]bool{"gate-waiting": false, "gate-ready": true, "gate-stale": true, "gate-of-another": true, "gate-excluded-late": false, "gate-outlived": true},
+	outlived: []string{"gate-outlived"},
 	held:     heldPods(only("")),
 	cases: []testcase{
 		hostPod("Bulwark has not been there", "", notThere),
@@ -122,6 +144,7 @@ var protectionScenarios = []scenario{{
 		hostPod("the report says that it is not in place", "gate-waiting", notReady),
 		hostPod("the report says that it is in place", "gate-ready", ""),
 		hostPod("the report is of a namespace before this one", "gate-stale", notThere),
+		hostPod("the report is of a namespace before this one, which was made with the profile's label", "gate-outlived", notReady),
 		hostPod("the namespace is still another profile's", "gate-of-another", notThere),
 		hostPod("the namespace is excluded", "gate-excluded", ""),
 		hostPod("the namespace is excluded since", "gate-excluded-late", ""),

@@ -3,6 +3,7 @@ package admission
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,6 +37,8 @@ type scenario struct {
 	postures map[string]bool
 	// inForce are the rules of images that are in force where the declared ones wait.
 	inForce string
+	// outlived are those of them whose report speaks of an earlier namespace of that name.
+	outlived []string
 	// based says that the LimitRange and the service accounts of the profile are in place.
 	based bool
 	cases []testcase
@@ -204,9 +207,13 @@ func (st *stage) furnish(t *testing.T) {
 			st.create(t, o)
 		}
 		if ready, reported := st.postures[name]; reported {
+			uid := st.namespaces[name].UID
+			if slices.Contains(st.outlived, name) {
+				uid = "of-another"
+			}
 			st.create(t, &v1alpha1.NamespacePosture{
 				ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: v1alpha1.PostureName},
-				Profile:    st.name, Enforcement: v1alpha1.Enforce, Ready: ready,
+				Profile:    st.name, NamespaceUID: uid, Enforcement: v1alpha1.Enforce, Ready: ready,
 			})
 		}
 	}
@@ -308,6 +315,10 @@ func (st *stage) request(t *testing.T, tc testcase) request {
 	}
 	if tc.object != nil {
 		r.object = tc.object(t)
+		if r.object.GetKind() == "Namespace" {
+			r.namespace = nil // It is in none.
+			return r
+		}
 		r.object.SetNamespace(namespace)
 		return r
 	}

@@ -48,6 +48,7 @@ func TestAdmission(t *testing.T) {
 	t.Run("what is rendered type-checks", s.testTypeChecking)
 	t.Run("what is rendered is what is stored", s.testFixpoint)
 	t.Run("the API server and the evaluator agree", s.testAgreement)
+	t.Run("any name can break glass", s.testBreakGlassNames)
 }
 
 // suite is a control plane without the operator.
@@ -87,7 +88,7 @@ func start(t *testing.T) *suite {
 		// What the ClusterRole admin lacks.
 		`{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: debuggers}, rules: [
 		  {apiGroups: [""], resources: [pods/ephemeralcontainers, pods/resize], verbs: [update, patch]},
-		  {apiGroups: [""], resources: [namespaces], verbs: [update, patch]}]}`,
+		  {apiGroups: [""], resources: [namespaces], verbs: [create, update, patch]}]}`,
 		`{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: debuggers},
 		  roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: debuggers}, subjects: [{kind: User, name: tenant}, {kind: User, name: responder},
 		    {kind: User, name: "` + controlplane.OperatorUser + `"}]}`,

@@ -4,6 +4,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -25,11 +26,42 @@ func namespaceOf(name string) *corev1.Namespace {
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 }
 
-// forgedNamespace is a new one that pretends to have its baseline.
+// forgedNamespace is a new one that pretends to have the baseline of a profile that does not select it.
 func forgedNamespace() *corev1.Namespace {
-	ns := selected("forged")
+	ns := unselected("forged")
 	ns.Labels[v1alpha1.ProfileLabel] = "fortress"
 	return ns
+}
+
+// restoredNamespace is a new one that the profile selects and that bears its label already, as one from a backup does.
+func restoredNamespace(name string) *corev1.Namespace {
+	ns := selected(name)
+	ns.Labels[v1alpha1.ProfileLabel] = "fortress"
+	return ns
+}
+
+// expectNoPrivilegedPod lets somebody try as often as it takes to meet every moment between the namespace's creation and its baseline.
+func expectNoPrivilegedPod(as tenant, namespace string) {
+	GinkgoHelper()
+	attacker := as.client()
+	for range 50 {
+		pod := fixture.PrivilegedPod(namespace, "privileged")
+		selfSufficient(&pod.Spec) // Else the LimitRange may be faster with its own refusal.
+		Expect(attacker.Create(ctx, pod)).To(MatchError(Or(
+			ContainSubstring("bulwark-fortress-pods-wait-for-"), ContainSubstring("violates PodSecurity"))))
+	}
+}
+
+// leftBehind ends an unselected namespace by hand, so that a forged report outlives it, and makes it anew as if from a backup.
+func leftBehind(as client.Client, name string) []error {
+	ns, report := unselected(name), forgedReport(name)
+	answers := []error{as.Create(ctx, ns)}
+	report.NamespaceUID = ns.UID
+	answers = append(answers, as.Create(ctx, report))
+	ns.Spec.Finalizers = nil
+	return append(answers, as.SubResource("finalize").Update(ctx, ns),
+		as.Delete(ctx, namespaceOf(name)), as.Delete(ctx, namespaceOf(name)), // The second ends what the first marks.
+		as.Create(ctx, restoredNamespace(name)))
 }
 
 // relabelled writes other labels of shop in every way that there is, and by the subresources too. finalize knows only PUT.
@@ -134,9 +166,45 @@ func selectionAttacks() []attack {
 	}, {
 		name: "makes a namespace that has that label already", as: creator, outcome: refused, why: labelIsSet,
 		do: func(as client.Client) []error {
-			forged := unselected("forged")
-			forged.Labels[v1alpha1.ProfileLabel] = "fortress"
+			forged := restoredNamespace("forged")
+			forged.Labels[v1alpha1.ProfileLabel] = "another"
 			return []error{as.Create(ctx, forged), as.Create(ctx, forgedNamespace())}
+		},
+	}, {
+		name: "makes a namespace in the selection that has that label already, as a restore does, and starts a privileged pod at once", as: creator,
+		outcome: harmless,
+		do:      func(as client.Client) []error { return []error{as.Create(ctx, restoredNamespace("restored"))} },
+		then: func() {
+			expectNoPrivilegedPod(creator, "restored")
+			EventuallyEstablished(fortress, "restored")
+		},
+	}, {
+		name: "does so with a lower Pod Security level", as: creator, outcome: refused, why: declaresPodSecurity,
+		do: func(as client.Client) []error {
+			low, old := restoredNamespace("restored-low"), restoredNamespace("restored-low")
+			low.Labels[enforceLabel], old.Labels[versionLabel] = "privileged", "v1.0"
+			return []error{as.Create(ctx, low), as.Create(ctx, old)}
+		},
+	}, {
+		name: "does so and takes the names of the baseline before it is there", as: creator, outcome: harmless,
+		do: func(as client.Client) []error { return []error{as.Create(ctx, restoredNamespace("restored-squatted"))} },
+		then: func() {
+			open := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "restored-squatted", Name: "bulwark-default-deny"}}
+			open.Spec.PodSelector.MatchLabels = map[string]string{"no": "pod"}
+			attacker := creator.client()
+			for range 20 {
+				Expect(attacker.Create(ctx, open.DeepCopy())).To(MatchError(Or(
+					ContainSubstring("names that begin with bulwark- are reserved"), ContainSubstring("already exists"))))
+			}
+			EventuallyEstablished(fortress, "restored-squatted")
+		},
+	}, {
+		name: "has a forged NamespacePosture outlive a namespace that no profile selects, and makes that namespace anew with both labels", as: creator,
+		outcome: harmless,
+		do:      func(as client.Client) []error { return leftBehind(as, "left-behind") },
+		then: func() {
+			expectNoPrivilegedPod(creator, "left-behind")
+			EventuallyEstablished(fortress, "left-behind")
 		},
 	}, {
 		name: "puts that label on a namespace that no profile selects", as: creator, outcome: refused, why: labelIsSet,

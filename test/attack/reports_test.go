@@ -88,6 +88,19 @@ func attacksOnADownOperator() []attack {
 			Expect(asCreator.Create(ctx, fixture.PrivilegedPod("forged-while-down", "privileged"))).NotTo(Succeed())
 		},
 	}, {
+		name: "has a forged NamespacePosture outlive a namespace that no profile selects, and makes that namespace anew with both labels", as: creator,
+		outcome: harmless,
+		do:      func(as client.Client) []error { return leftBehind(as, "left-behind-while-down") },
+		then: func() {
+			Expect(Get(&v1alpha1.NamespacePosture{}, "left-behind-while-down", v1alpha1.PostureName).Ready).To(BeTrue())
+			pod := compliantPod("left-behind-while-down", "app", selfSufficient)
+			asCreator := creator.client()
+			Eventually(func() error { return asCreator.Create(ctx, pod.DeepCopy()) }).
+				Should(MatchError(ContainSubstring("its NamespacePosture posture is not ready")))
+			Consistently(func() error { return asCreator.Create(ctx, pod.DeepCopy()) }).WithTimeout(second).
+				Should(MatchError(ContainSubstring("bulwark-fortress-pods-wait-for-")))
+		},
+	}, {
 		name: "makes a namespace, which gets no baseline, and a pod in it", as: creator, outcome: harmless,
 		do: func(as client.Client) []error { return []error{as.Create(ctx, selected("made-while-down"))} },
 		then: func() {

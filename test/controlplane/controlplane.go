@@ -69,6 +69,7 @@ type ControlPlane struct {
 	dir       string
 	env       *envtest.Environment
 	apiServer *exec.Cmd // since its first restart; before, it is the environment's
+	etcd      *exec.Cmd // likewise
 	manager   *exec.Cmd
 }
 
@@ -130,7 +131,7 @@ func (c *ControlPlane) startAPIServer() error {
 		ControlPlaneStopTimeout:  time.Minute,
 	}
 	// A service account of each namespace is there, since kube-controller-manager runs: so admission may want it.
-	c.env.ControlPlane.Etcd = &envtest.Etcd{DataDir: filepath.Join(c.dir, "etcd")}
+	c.env.ControlPlane.Etcd = &envtest.Etcd{DataDir: c.etcdDir()}
 	if err := os.Mkdir(c.env.ControlPlane.Etcd.DataDir, 0o700); err != nil {
 		return err
 	}
@@ -209,6 +210,10 @@ func (c *ControlPlane) Stop() error {
 	if c.apiServer != nil {
 		failures = append(failures, c.apiServer.Process.Signal(syscall.SIGTERM))
 		_ = c.apiServer.Wait()
+	}
+	if c.etcd != nil {
+		failures = append(failures, c.etcd.Process.Signal(syscall.SIGTERM))
+		_ = c.etcd.Wait()
 	}
 	if c.env != nil {
 		failures = append(failures, c.env.Stop())

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"syscall"
@@ -17,52 +16,28 @@ import (
 
 // RestartAPIServer kills kube-apiserver at once, starts it again with the same arguments, and waits until it is ready.
 func (c *ControlPlane) RestartAPIServer(ctx context.Context) error {
-	pid, err := c.PID("kube-apiserver")
+	args, err := c.arguments("kube-apiserver")
 	if err != nil {
 		return err
 	}
-	cmdline, err := os.ReadFile(procFile(pid, "cmdline"))
-	if err != nil {
+	if err := c.kill(ctx, "kube-apiserver"); err != nil {
 		return err
 	}
-	args := bytes.Split(bytes.TrimRight(cmdline, "\x00"), []byte{0})
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		return fmt.Errorf("killing kube-apiserver: %w", err)
-	}
-	if c.apiServer != nil {
-		_ = c.apiServer.Wait() // It was killed: how it ended says nothing.
-	}
-	if err := c.await(ctx, func() bool { _, err := c.PID("kube-apiserver"); return err != nil }); err != nil {
-		return fmt.Errorf("waiting for kube-apiserver to end: %w", err)
-	}
+	return c.startAPIServerUntilReady(ctx, args)
+}
+
+func (c *ControlPlane) startAPIServerUntilReady(ctx context.Context, args [][]byte) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for ready := false; !ready; {
 		// While nobody listens, any connection of this machine may be given its port: then it ends, and is started once more.
-		if err := c.startAPIServerAgain(args); err != nil {
-			return err
+		var err error
+		if c.apiServer, err = c.startAgain(args); err != nil {
+			return fmt.Errorf("starting kube-apiserver: %w", err)
 		}
 		if ready, err = c.apiServerReady(ctx); err != nil {
 			return fmt.Errorf("waiting for kube-apiserver to be ready: %w", err)
 		}
-	}
-	return nil
-}
-
-func (c *ControlPlane) startAPIServerAgain(args [][]byte) error {
-	c.apiServer = exec.Command(string(args[0]))
-	for _, arg := range args[1:] {
-		c.apiServer.Args = append(c.apiServer.Args, string(arg))
-	}
-	log, err := os.OpenFile(filepath.Join(c.dir, "kube-apiserver.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	c.apiServer.Stderr = log
-	c.apiServer.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
-	if err := c.apiServer.Start(); err != nil {
-		return fmt.Errorf("starting kube-apiserver: %w", err)
 	}
 	return nil
 }

@@ -180,6 +180,12 @@ var _ = Describe("The operator as a process", Ordered, func() {
 		}).Should(Succeed())
 	})
 
+	It("is shipped with every value that the API server would default, so that nothing differs from git", everyDefaultIsShipped)
+
+	It("is shipped in folders that are all applied by that", everyFolderIsApplied)
+
+	It("adds its health checks to Argo CD's ConfigMap and keeps what that holds", healthChecksAreAdded)
+
 	It("is served at the priority level bulwark with config/flowcontrol", func() {
 		installed()
 		out, err := plane.Kubectl(ctx, "apply", "--server-side", "-k", "config/flowcontrol").CombinedOutput()

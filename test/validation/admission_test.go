@@ -114,8 +114,44 @@ var _ = DescribeTable("Protection is refused for", ExpectOnlyBadRefused,
 		path: "spec.protection.breakGlassGroups", reason: "all service accounts are in",
 	}),
 	Entry("a break-glass group that is no name", refusal{
-		in: selecting(`podSecurity: {enforce: baseline}, protection: {tamper: true, breakGlassGroups: ["%s"]}`), good: "ops (night)", bad: `ops\"`,
+		in: selecting(`podSecurity: {enforce: baseline}, protection: {tamper: true, breakGlassGroups: ["%s"]}`), good: `CORP\\sre \"on call\" (夜)`, bad: `ops\u0007`,
 		path: "spec.protection.breakGlassGroups[0]", reason: "should match",
+	}),
+	Entry("break-glass users without tamper protection", refusal{
+		in: selecting(`podSecurity: {enforce: baseline}, protection: {tamper: %s, breakGlassUsers: [ada]}`), good: "true", bad: "false",
+		path: "spec.protection", reason: "breakGlassUsers needs tamper",
+	}),
+	Entry("a break-glass user who is nobody known", refusal{
+		in: selecting(`podSecurity: {enforce: baseline}, protection: {tamper: true, breakGlassUsers: ["%s"]}`), good: "ada", bad: "system:anonymous",
+		path: "spec.protection.breakGlassUsers", reason: "must not name system:anonymous",
+	}),
+	Entry("a break-glass user that is the group of the service accounts of a namespace", refusal{
+		in:   selecting(`podSecurity: {enforce: baseline}, protection: {tamper: true, breakGlassUsers: ["%s"]}`),
+		good: "system:serviceaccount:velero:velero", bad: "system:serviceaccounts:velero",
+		path: "spec.protection.breakGlassUsers", reason: "this is a group",
+	}),
+	Entry("a break-glass user that is the group of administrators", refusal{
+		in: selecting(`podSecurity: {enforce: baseline}, protection: {tamper: true, breakGlassUsers: ["%s"]}`), good: "kubernetes-admin", bad: "system:masters",
+		path: "spec.protection.breakGlassUsers", reason: "this is a group",
+	}),
+	Entry("a break-glass user that is a service account without its name", refusal{
+		in:   selecting(`podSecurity: {enforce: baseline}, protection: {tamper: true, breakGlassUsers: ["%s"]}`),
+		good: "system:serviceaccount:backup:velero.server", bad: "system:serviceaccount:velero",
+		path: "spec.protection.breakGlassUsers", reason: "exactly system:serviceaccount:NAMESPACE:NAME",
+	}),
+	Entry("a break-glass user that is each service account of a namespace", refusal{
+		in:   selecting(`podSecurity: {enforce: baseline}, protection: {tamper: true, breakGlassUsers: ["%s"]}`),
+		good: "system:serviceaccount:velero:velero", bad: "system:serviceaccount:velero:*",
+		path: "spec.protection.breakGlassUsers", reason: "exactly system:serviceaccount:NAMESPACE:NAME",
+	}),
+	Entry("a break-glass user that is no name", refusal{
+		in: selecting(`podSecurity: {enforce: baseline}, protection: {tamper: true, breakGlassUsers: ["%s"]}`), good: `CORP\\ada o'b \"x\"`, bad: `a\tb`,
+		path: "spec.protection.breakGlassUsers[0]", reason: "should match",
+	}),
+	Entry("more break-glass users than eight", refusal{
+		in:   selecting(`podSecurity: {enforce: baseline}, protection: {tamper: true, breakGlassUsers: [%s]}`),
+		good: "a, b, c, d, e, f, g, h", bad: "a, b, c, d, e, f, g, h, i",
+		path: "spec.protection.breakGlassUsers", reason: "Too many",
 	}),
 	Entry("protection of nothing", refusal{
 		in: selecting(`protection: {tamper: true}%s`), good: ", rbac: {defaultServiceAccount: {}}", bad: "",

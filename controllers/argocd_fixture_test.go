@@ -1,0 +1,101 @@
+package controllers
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+)
+
+var update = flag.Bool("update", false, "write test/argocd/testdata instead of comparing it")
+
+// TestWhatArgoCDIsShown holds that the profiles which test/argocd judges are what this package writes: one for each way that a profile
+// can be.
+func TestWhatArgoCDIsShown(t *testing.T) {
+	_, policies := aPolicedProfile()
+	policed := &policing{desired: policies}
+	contestedPolicies := &policing{desired: policies, outcomes: []outcome{policyOutcome(v1alpha1.Contested, nil)}}
+	for name, tt := range map[string]struct {
+		states   []string
+		change   func(*v1alpha1.SecurityProfile)
+		policing *policing
+		contests bool
+		status   func(*v1alpha1.SecurityProfile) *v1alpha1.SecurityProfileStatus
+	}{
+		"new": {status: func(*v1alpha1.SecurityProfile) *v1alpha1.SecurityProfileStatus {
+			return &v1alpha1.SecurityProfileStatus{}
+		}},
+		"in-place":           {states: []string{compliant, compliant}},
+		"weakened":           {states: []string{compliant, weakened}},
+		"audited":            {states: []string{drifted}, change: func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.Audit }},
+		"rolling-out":        {states: []string{compliant, stale, unseen}},
+		"rolling-out-beside": {states: []string{compliant, unseen, drifted}, contests: true},
+		"blocked":            {states: []string{compliant, blocked}},
+		"drifted":            {states: []string{compliant, drifted}},
+		"contested":          {states: []string{compliant, drifted}, contests: true},
+		"contested-in-place": {states: []string{compliant, compliant}, contests: true},
+		"conflicted":         {states: []string{compliant, conflict}},
+		"refused":            {states: []string{compliant, refused, unseen}},
+		"policies-in-force":  {states: []string{compliant}, policing: policed},
+		"policies-contested": {states: []string{compliant}, policing: contestedPolicies},
+		"invalid": {status: func(p *v1alpha1.SecurityProfile) *v1alpha1.SecurityProfileStatus {
+			return summarizeInvalid(p, errors.New("spec.namespaceSelector: a word is missing"), noon)
+		}},
+		"outdated": {change: func(p *v1alpha1.SecurityProfile) { p.Generation = 5 }, status: func(p *v1alpha1.SecurityProfile) *v1alpha1.SecurityProfileStatus {
+			earlier := p.DeepCopy()
+			earlier.Generation = 4
+			namespaces, reports := cluster(compliant)
+			return summarize(earlier, selectorOf(earlier), namespaces, reports, nil, noon)
+		}},
+	} {
+		profile := &v1alpha1.SecurityProfile{
+			TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "SecurityProfile"},
+			ObjectMeta: metav1.ObjectMeta{Name: "strict", Generation: 4},
+		}
+		if tt.change != nil {
+			tt.change(profile)
+		}
+		namespaces, reports := cluster(tt.states...)
+		if tt.contests {
+			reports[namespaces[len(namespaces)-1].Name].Drift[0].State = v1alpha1.Contested
+		}
+		if tt.status != nil {
+			profile.Status = *tt.status(profile)
+		} else {
+			profile.Status = *summarize(profile, selectorOf(profile), namespaces, reports, tt.policing, noon)
+		}
+		compareShown(t, name, profile)
+	}
+}
+
+func compareShown(t *testing.T, name string, profile *v1alpha1.SecurityProfile) {
+	t.Helper()
+	profile.Spec = v1alpha1.SecurityProfileSpec{} // It is not asked for health.
+	path := filepath.Join("..", "test", "argocd", "testdata", name+".json")
+	now, err := json.MarshalIndent(profile, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now = append(now, '\n')
+	if *update {
+		if err := os.WriteFile(path, now, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	written, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(written, now) {
+		t.Errorf("%s is not what is written by now: run go test ./controllers -run ArgoCD -update\n%s", path, cmp.Diff(string(written), string(now)))
+	}
+}
