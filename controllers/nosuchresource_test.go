@@ -34,7 +34,7 @@ func (d *discovered) ServerGroupsAndResourcesWithContext(context.Context) ([]*me
 	return nil, []*metav1.APIResourceList{{GroupVersion: "v1", APIResources: d.resources}}, d.err
 }
 
-var refusedRole = apierrors.NewForbidden(schema.GroupResource{Group: rbacv1.GroupName, Resource: "roles"}, "bulwark-dev", errors.New("escalation"))
+var errEscalation = apierrors.NewForbidden(schema.GroupResource{Group: rbacv1.GroupName, Resource: "roles"}, "bulwark-dev", errors.New("escalation"))
 
 func roleOf(resources ...string) *rbacv1.Role {
 	return &rbacv1.Role{Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: resources, Verbs: []string{"get"}}}}
@@ -50,14 +50,14 @@ func TestHintNamesWhatARefusedRoleHasNot(t *testing.T) {
 		asked int
 	}{
 		"a resource in the singular": {
-			api: discovered{resources: pods}, want: roleOf("pod"), err: refusedRole, asked: 1,
+			api: discovered{resources: pods}, want: roleOf("pod"), err: errEscalation, asked: 1,
 			hint: "; no such resource: there is no resource pod in the core group; pods?",
 		},
-		"nothing of a role of what there is": {api: discovered{resources: pods}, want: roleOf("pods"), err: refusedRole, asked: 1},
-		"nothing of another object":          {want: &corev1.LimitRange{}, err: refusedRole},
+		"nothing of a role of what there is": {api: discovered{resources: pods}, want: roleOf("pods"), err: errEscalation, asked: 1},
+		"nothing of another object":          {want: &corev1.LimitRange{}, err: errEscalation},
 		"nothing of another failure":         {want: roleOf("pod"), err: errors.New("timeout")},
 		"nothing if the API server does not tell": {
-			api: discovered{err: errors.New("timeout")}, want: roleOf("pod"), err: refusedRole, asked: 1,
+			api: discovered{err: errors.New("timeout")}, want: roleOf("pod"), err: errEscalation, asked: 1,
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestCatalogueIsAskedForOnceInAWhile(t *testing.T) {
 	api := &discovered{}
 	c := &catalogue{discovery: api, clock: now}
 	for range 100 {
-		if c.hint(t.Context(), roleOf("widgets"), refusedRole) == "" {
+		if c.hint(t.Context(), roleOf("widgets"), errEscalation) == "" {
 			t.Fatal("want a hint while there are no widgets")
 		}
 	}
@@ -86,14 +86,14 @@ func TestCatalogueIsAskedForOnceInAWhile(t *testing.T) {
 	}
 	api.resources = []metav1.APIResource{{Name: "widgets"}} // A CustomResourceDefinition was installed.
 	now.SetTime(now.Now().Add(catalogueTTL))
-	if hint := c.hint(t.Context(), roleOf("widgets"), refusedRole); hint != "" {
+	if hint := c.hint(t.Context(), roleOf("widgets"), errEscalation); hint != "" {
 		t.Errorf("want no hint when there are widgets, got %q", hint)
 	}
 }
 
 func TestLongHintFitsTheReport(t *testing.T) {
 	c := &catalogue{discovery: &discovered{}, clock: clocktesting.NewFakePassiveClock(time.Now())}
-	hint := c.hint(t.Context(), roleOf(strings.Repeat("é", 250), strings.Repeat("ö", 250)), refusedRole)
+	hint := c.hint(t.Context(), roleOf(strings.Repeat("é", 250), strings.Repeat("ö", 250)), errEscalation)
 	if n := utf8.RuneCountInString(hint); n < maxHintRunes || !utf8.ValidString(hint) {
 		t.Errorf("want %d whole characters and what tells that it is cut, got %d", maxHintRunes, n)
 	}

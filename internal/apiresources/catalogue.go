@@ -99,50 +99,46 @@ func suggested(names []string) string {
 	return "; " + strings.Join(names[:min(len(names), maxSuggestions)], " or ") + "?"
 }
 
-// meant are the resources that a name may stand for, the likeliest kind of mistake first:
+// meant are the resources that a name may stand for, by the likeliest kind of mistake that explains it:
 //
 //  1. another name of a resource of these groups: its singular, its kind, a short name,
 //  2. a resource of another group, by its name or another one,
 //  3. a resource of these groups whose name differs in few letters.
 func (c *Catalogue) meant(groups []string, name string) []string {
 	name = strings.ToLower(name)
+	var here, elsewhere, similarly []string
+	for _, group := range groups {
+		here = append(here, c.called(group, name)...)
+		for _, resource := range slices.Sorted(maps.Keys(c.groups[group])) {
+			if similar(resource, name) {
+				similarly = append(similarly, resource)
+			}
+		}
+	}
+	for _, group := range slices.Sorted(maps.Keys(c.groups)) {
+		for _, resource := range c.called(group, name) {
+			elsewhere = append(elsewhere, fmt.Sprintf("%s in %s", resource, inWords([]string{group})))
+		}
+	}
+	for _, found := range [][]string{here, elsewhere} {
+		if len(found) > 0 {
+			return found
+		}
+	}
+	return similarly
+}
+
+// called are the resources of a group that go by a name, a short one included, each with the subresource that the name ends with.
+func (c *Catalogue) called(group, name string) []string {
 	plain, sub, _ := strings.Cut(name, "/")
 	if sub != "" {
 		sub = "/" + sub
 	}
-	matches := func(group string, same func(resource string, others []string) bool) []string {
-		var found []string
-		for _, resource := range slices.Sorted(maps.Keys(c.groups[group])) {
-			parent, below, _ := strings.Cut(resource, "/")
-			if below == "" && same(resource, c.groups[group][resource]) && (sub == "" || c.has(group, parent+sub)) {
-				found = append(found, parent+sub)
-			}
-		}
-		return found
-	}
-	called := func(resource string, others []string) bool {
-		return resource == plain || slices.Contains(others, plain)
-	}
 	var found []string
-	for _, group := range groups {
-		found = append(found, matches(group, called)...)
-	}
-	if len(found) > 0 {
-		return found
-	}
-	for _, group := range slices.Sorted(maps.Keys(c.groups)) {
-		for _, resource := range matches(group, called) {
-			found = append(found, fmt.Sprintf("%s in %s", resource, inWords([]string{group})))
-		}
-	}
-	if len(found) > 0 {
-		return found
-	}
-	for _, group := range groups {
-		for _, resource := range slices.Sorted(maps.Keys(c.groups[group])) {
-			if similar(resource, name) {
-				found = append(found, resource)
-			}
+	for _, resource := range slices.Sorted(maps.Keys(c.groups[group])) {
+		named := resource == plain || slices.Contains(c.groups[group][resource], plain)
+		if named && c.has(group, resource+sub) {
+			found = append(found, resource+sub)
 		}
 	}
 	return found

@@ -37,7 +37,7 @@ func TestMissingNamesWhatTheAPIServerHasNotAndWhatWasMeant(t *testing.T) {
 		rules []rbacv1.PolicyRule
 		want  []string
 	}{
-		"what there is is not missing": {rules: []rbacv1.PolicyRule{
+		"what the API server has is not missing": {rules: []rbacv1.PolicyRule{
 			rule(core, []string{"pods", "pods/log"}), rule([]string{"apps"}, []string{"deployments/scale"}),
 		}},
 		"what any group of the rule has is not missing": {rules: []rbacv1.PolicyRule{rule([]string{"", "apps"}, []string{"pods", "deployments"})}},
