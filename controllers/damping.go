@@ -120,7 +120,8 @@ func (r *NamespaceReconciler) traceRemovals(ctx context.Context, p *pass, outcom
 }
 
 // leaveAlone says what bears a profile's label in a protected namespace, where nothing is ever touched. It is told on the profile, or
-// on the namespace if there is no such profile.
+// on the namespace if there is no such profile. The first look at everything after a start tells no event, since an earlier one did: then
+// the log and the profile's status say it.
 func (r *NamespaceReconciler) leaveAlone(ctx context.Context, ns *corev1.Namespace) error {
 	objects, err := r.labelled(ctx, ns.Name)
 	if err != nil {
@@ -138,6 +139,9 @@ func (r *NamespaceReconciler) leaveAlone(ctx context.Context, ns *corev1.Namespa
 		ref := baseline.Reference(o)
 		logf.FromContext(ctx).Info("Left alone what bears a profile's label in a protected namespace",
 			"namespace", ns.Name, "kind", ref.Kind, "name", ref.Name, "profile", label)
+		if r.queue.isOvertakable(requestFor(ns.Name)) {
+			continue
+		}
 		what := fmt.Sprintf("%s %s in the protected namespace %s bears the label of SecurityProfile %s; it is left alone", ref.Kind, ref.Name, ns.Name, label)
 		var regarding runtime.Object = ns
 		if profile != nil {

@@ -179,9 +179,12 @@ var _ = Describe("Who copies what Bulwark makes", func() {
 		Expect(admin.Create(ctx, nobodys)).To(Succeed())
 		Eventually(func() []string { return eventReasons("Namespace", protected) }).Should(ContainElement(v1alpha1.EventProtected))
 
+		eventuallyQuiet()
+		before := operatorWrites()
 		bulwark.stop()
 		bulwark = startOperator()
 		eventuallySynced(profile.Name)
+		Consistently(func() []string { return unlike(before, operatorWrites()) }).Should(BeEmpty())
 		Expect(admin.Delete(ctx, profile)).To(Succeed())
 		EventuallyGone(profile)
 		for _, o := range []client.Object{copied, policy, nobodys} {
