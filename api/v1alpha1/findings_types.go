@@ -14,7 +14,7 @@ const (
 
 // FindingID names what is looked for.
 //
-// +kubebuilder:validation:Enum=NetworkReopened;PrivilegedBinding;BroadBinding;TokenMountedByDefault;LimitDefaultsOverridden;PodSecurityExempt;PodSecurityOutdated;PodSecurityViolated;WorkloadRuleViolated;ObjectInProtectedNamespace
+// +kubebuilder:validation:Enum=NetworkReopened;PrivilegedBinding;BroadBinding;TokenMountedByDefault;LimitDefaultsOverridden;PodSecurityExempt;PodSecurityOutdated;PodSecurityViolated;WorkloadRuleViolated;ObjectInProtectedNamespace;PodSecurityLabelSync;WebhookUnreachable;WorkloadNotAdmitted
 type FindingID string
 
 const (
@@ -46,6 +46,14 @@ const (
 	// WorkloadRuleViolated means that a pod that runs now breaks a rule of spec.workloads or spec.images: where the rule denies, another
 	// like it is refused.
 	WorkloadRuleViolated FindingID = "WorkloadRuleViolated"
+	// PodSecurityLabelSync means that OpenShift's label syncer sets the namespace's Pod Security labels beside the profile: the namespace asks
+	// it to, or it was seen to change them.
+	PodSecurityLabelSync FindingID = "PodSecurityLabelSync"
+	// WebhookUnreachable means that the API server calls a Service of the namespace, for a webhook or an aggregated API, and that the baseline
+	// closes ingress to it.
+	WebhookUnreachable FindingID = "WebhookUnreachable"
+	// WorkloadNotAdmitted means that pods of a workload do not come, since a part of the baseline refuses them.
+	WorkloadNotAdmitted FindingID = "WorkloadNotAdmitted"
 )
 
 // Severity is how grave a finding is.

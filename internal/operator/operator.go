@@ -145,7 +145,8 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	if err := controllers.Setup(ctx, mgr, controllers.Options{
 		Concurrency: o.Concurrency, Protected: protected, Registry: o.Registry,
 		Clock: o.Clock, Contest: o.Contest, RecheckInterval: o.RecheckInterval, Findings: !o.NoFindings,
-		Operator: user, OpenReports: o.OpenReports,
+		ServerVersion: serverVersion(ctx, cfg, o.Logger),
+		Operator:      user, OpenReports: o.OpenReports,
 	}); err != nil {
 		return err
 	}
