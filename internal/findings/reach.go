@@ -343,10 +343,10 @@ func (j *judge) allowance(b *backend, c *Call) string {
 
 // allowanceName is one that the schema of a profile takes.
 func allowanceName(service string) string {
-	if name := "webhook-" + service; len(name) <= maxAllowanceName {
+	if name := "apiserver-to-" + service; len(name) <= maxAllowanceName {
 		return name
 	}
-	return "webhook"
+	return "apiserver-to-webhook"
 }
 
 const maxAllowanceName = 55

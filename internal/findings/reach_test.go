@@ -169,16 +169,16 @@ func TestTheRemedyOfAnUnreachableWebhookIsAnAllowance(t *testing.T) {
 		api     *v1alpha1.AllowAPIServer
 		want    string
 	}{
-		"of a Service that is known": {service: hook, want: `add to spec.network.policies: {"name":"webhook-hook","spec":{"podSelector":{"matchLabels":{"app":"hook"}},` +
+		"of a Service that is known": {service: hook, want: `add to spec.network.policies: {"name":"apiserver-to-hook","spec":{"podSelector":{"matchLabels":{"app":"hook"}},` +
 			`"ingress":[{"ports":[{"port":"https"}]}],"policyTypes":["Ingress"]}}; narrow it by a from with the ipBlock of the control plane`},
 		"where the profile says where the API server is": {service: hook, api: &v1alpha1.AllowAPIServer{CIDRs: []string{"192.0.2.1/32"}},
-			want: `add to spec.network.policies: {"name":"webhook-hook","spec":{"podSelector":{"matchLabels":{"app":"hook"}},` +
+			want: `add to spec.network.policies: {"name":"apiserver-to-hook","spec":{"podSelector":{"matchLabels":{"app":"hook"}},` +
 				`"ingress":[{"ports":[{"port":"https"}],"from":[{"ipBlock":{"cidr":"192.0.2.1/32"}}]}],"policyTypes":["Ingress"]}}`},
-		"of a Service that is not known": {want: `add to spec.network.policies: {"name":"webhook-hook","spec":{"podSelector":{},` +
+		"of a Service that is not known": {want: `add to spec.network.policies: {"name":"apiserver-to-hook","spec":{"podSelector":{},` +
 			`"ingress":[{"ports":[{"port":443}]}],"policyTypes":["Ingress"]}}; put in the labels and the port of the pods behind Service hook`},
 		"of pods with long labels": {
 			service: &corev1.ServiceSpec{Selector: map[string]string{strings.Repeat("x", 253) + "/a": "b", strings.Repeat("y", 253) + "/a": "b"}, Ports: hook.Ports},
-			want: `add to spec.network.policies: {"name":"webhook-hook","spec":{"podSelector":{},"ingress":[{"ports":[{"port":"https"}]}],` +
+			want: `add to spec.network.policies: {"name":"apiserver-to-hook","spec":{"podSelector":{},"ingress":[{"ports":[{"port":"https"}]}],` +
 				`"policyTypes":["Ingress"]}}; put in the labels of the pods behind the Service, and whom to let in`,
 		},
 	} {
@@ -194,7 +194,7 @@ func TestTheRemedyOfAnUnreachableWebhookIsAnAllowance(t *testing.T) {
 			t.Errorf("%s: %v", sentence, err)
 		}
 	}
-	if name := allowanceName(strings.Repeat("x", 63)); name != "webhook" {
+	if name := allowanceName(strings.Repeat("x", 63)); name != "apiserver-to-webhook" {
 		t.Errorf("of a long name: %s", name)
 	}
 }
