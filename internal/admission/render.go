@@ -72,11 +72,6 @@ func Guards(profile, name string) bool {
 	return name == nameOf(profile, tamperObjects) || name == nameOf(profile, tamperNamespaces)
 }
 
-// JudgesPods reports whether the policy of this name asks the rules of the profile of that name of pods.
-func JudgesPods(profile, name string) bool {
-	return name == nameOf(profile, workloads) || name == nameOf(profile, images)
-}
-
 // IsNamed reports whether the profile of that name may declare a policy or binding of this name.
 func IsNamed(profile, name string) bool {
 	return slices.ContainsFunc(concerns, func(concern string) bool { return name == nameOf(profile, concern) }) || JudgesPods(profile, name)
