@@ -34,12 +34,18 @@ import (
 type foreign struct {
 	watches []foreignWatch
 
-	policies     *factStore[findings.Policy]
+	policies     *factStore[policyFacts]
 	bindings     *factStore[findings.Binding]
 	accounts     *factStore[findings.MountedToken]
 	limits       *factStore[findings.LimitDefaults]
 	roles        *factStore[findings.Powers]
 	clusterRoles *factStore[findings.Powers]
+
+	calls     []callStore
+	shortages []*factStore[findings.Shortage]
+	attempts  *factStore[findings.Attempt]
+
+	getOpensStreams bool
 }
 
 var _ source.TypedSyncingSource[reconcile.Request] = (*foreign)(nil)
@@ -59,20 +65,27 @@ func newForeign(c client.WithWatch) (*foreign, error) {
 	}
 	f := &foreign{}
 	w := &foreignWatcher{foreign: f, client: c, selector: labels.NewSelector().Add(*notOurs)}
-	f.policies = watchFacts(w, &networkingv1.NetworkPolicyList{}, findings.PolicyOf)
+	f.policies = watchFacts(w, &networkingv1.NetworkPolicyList{}, policyFactsOf)
 	f.bindings = watchFacts(w, &rbacv1.RoleBindingList{}, findings.BindingOf)
 	f.accounts = watchFacts(w, &corev1.ServiceAccountList{}, findings.AccountOf)
 	f.limits = watchFacts(w, &corev1.LimitRangeList{}, findings.LimitsOf)
 	f.roles = watchFacts(w, &rbacv1.RoleList{}, findings.RoleOf)
 	f.clusterRoles = watchFacts(w, &rbacv1.ClusterRoleList{}, findings.ClusterRoleOf)
+	f.clusterRoles.concerns = func(_, role string, _, _ *findings.Powers) []string { return f.namespacesBinding(role) }
+	f.watchCalls(w)
+	f.watchShortages(w)
 	return f, nil
 }
 
 // of are the facts on a namespace.
 func (f *foreign) of(namespace string) *findings.Facts {
+	policies, gates := splitPolicyFacts(f.policies.of(namespace))
 	return &findings.Facts{
-		Policies: f.policies.of(namespace), Bindings: f.bindings.of(namespace), Accounts: f.accounts.of(namespace),
+		Policies: policies, Bindings: f.bindings.of(namespace), Accounts: f.accounts.of(namespace),
 		Limits: f.limits.of(namespace), Roles: f.roles.of(namespace), ClusterRoles: f.clusterRoles.of(""),
+		Gates: gates, Callers: f.callersInto(namespace),
+		Shortages: f.shortagesOf(namespace), Attempts: f.attempts.of(namespace),
+		GetOpensStreams: f.getOpensStreams,
 	}
 }
 
@@ -120,6 +133,7 @@ type foreignWatcher struct {
 	foreign  *foreign
 	client   client.WithWatch
 	selector labels.Selector
+	only     client.MatchingFields // nil is all
 }
 
 // watchFacts adds a watch of one kind, of which the facts are drawn from each object.
@@ -131,8 +145,13 @@ func watchFacts[O any, P interface {
 		facts: map[string]map[string]F{}, synced: make(chan struct{}),
 		draw: func(o any) (F, bool) { return draw(o.(P)) },
 	}
+	selector, only := w.selector, w.only
 	options := func(o metav1.ListOptions) *client.ListOptions {
-		return &client.ListOptions{LabelSelector: w.selector, Raw: &o}
+		options := &client.ListOptions{LabelSelector: selector, Raw: &o}
+		if only != nil {
+			only.ApplyToList(options)
+		}
+		return options
 	}
 	reflector := toolscache.NewReflectorWithOptions(&toolscache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
@@ -147,15 +166,7 @@ func watchFacts[O any, P interface {
 	w.foreign.watches = append(w.foreign.watches, foreignWatch{
 		reflector: reflector, synced: store.synced,
 		tell: func(enqueue func(namespace string)) {
-			store.changed = func(namespace, name string) {
-				if namespace != "" {
-					enqueue(namespace)
-					return
-				}
-				for _, namespace := range w.foreign.namespacesBinding(name) {
-					enqueue(namespace)
-				}
-			}
+			store.changed = func(namespace, _ string) { enqueue(namespace) }
 		},
 	})
 	return store
@@ -165,6 +176,9 @@ func watchFacts[O any, P interface {
 type factStore[F any] struct {
 	draw    func(any) (F, bool)
 	changed func(namespace, name string)
+	// concerns are the namespaces that a changed fact concerns, which was nil before or is nil now where there is none; nil is the one
+	// that the object is in.
+	concerns func(namespace, name string, was, is *F) []string
 
 	mu     sync.RWMutex
 	facts  map[string]map[string]F // by namespace and name; "" is the namespace of what has none
@@ -218,8 +232,8 @@ func (s *factStore[F]) Update(o any) error {
 	if err != nil {
 		return err
 	}
-	if s.set(d) {
-		s.changed(d.namespace, d.name)
+	if was, news := s.set(d); news {
+		s.tell(d.namespace, d.name, was, d.fact)
 	}
 	return nil
 }
@@ -231,32 +245,51 @@ func (s *factStore[F]) Delete(o any) error {
 		return fmt.Errorf("forgetting an object: %w", err)
 	}
 	gone := &drawn[F]{namespace: object.GetNamespace(), name: object.GetName()}
-	if s.set(gone) {
-		s.changed(gone.namespace, gone.name)
+	if was, news := s.set(gone); news {
+		s.tell(gone.namespace, gone.name, was, nil)
 	}
 	return nil
 }
 
-// set remembers or forgets a fact, and reports whether that is news.
-func (s *factStore[F]) set(d *drawn[F]) bool {
+// tell tells of the namespaces that a change concerns, and reports whether there are any.
+func (s *factStore[F]) tell(namespace, name string, was, is *F) bool {
+	concerned := []string{namespace}
+	if s.concerns != nil {
+		concerned = s.concerns(namespace, name, was, is)
+	}
+	for _, namespace := range concerned {
+		s.changed(namespace, name)
+	}
+	return len(concerned) > 0
+}
+
+// set remembers or forgets a fact. It reports what was known before, and whether the fact is news.
+func (s *factStore[F]) set(d *drawn[F]) (was *F, news bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before, known := s.facts[d.namespace][d.name]
-	if !known && d.fact == nil || known && d.fact != nil && reflect.DeepEqual(before, *d.fact) {
-		return false
+	if before, known := s.facts[d.namespace][d.name]; known {
+		was = &before
 	}
 	if d.fact == nil {
 		delete(s.facts[d.namespace], d.name)
 		if len(s.facts[d.namespace]) == 0 {
 			delete(s.facts, d.namespace)
 		}
-		return true
+		return was, was != nil
 	}
 	if s.facts[d.namespace] == nil {
 		s.facts[d.namespace] = map[string]F{}
 	}
 	s.facts[d.namespace][d.name] = *d.fact
-	return true
+	return was, !alike(was, d.fact)
+}
+
+// alike reports whether two facts say the same.
+func alike[F any](a, b *F) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return reflect.DeepEqual(*a, *b)
 }
 
 // Replace is all objects that there are.
@@ -292,17 +325,20 @@ func (s *factStore[F]) Replace(objects []any, _ string) error {
 func (s *factStore[F]) tellDifferences(namespace string, before, now map[string]F) {
 	for _, facts := range []map[string]F{before, now} {
 		for name := range facts {
-			was, known := before[name]
-			is, still := now[name]
-			if known == still && reflect.DeepEqual(was, is) {
-				continue
-			}
-			s.changed(namespace, name)
-			if namespace != "" {
+			was, is := in(before, name), in(now, name)
+			if !alike(was, is) && s.tell(namespace, name, was, is) && namespace != "" {
 				return
 			}
 		}
 	}
+}
+
+// in is the fact of that name; nil if there is none.
+func in[F any](facts map[string]F, name string) *F {
+	if f, known := facts[name]; known {
+		return &f
+	}
+	return nil
 }
 
 // Resync is of no meaning here.

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -51,6 +52,8 @@ func (r *NamespaceReconciler) weaknesses(
 		}
 	}
 	facts.Exceeded = p.exceeded(counts)
+	facts.LabelSync = findings.LabelSyncOf(p.namespace.Labels, p.movers(outcomes))
+	unasked := r.askServices(ctx, p, facts)
 	looked, err := r.look(ctx, p, outcomes, facts)
 	w.found = findings.Judge(p.profile, p.namespace.Name, facts)
 	w.totals = findings.Total(w.found)
@@ -59,7 +62,23 @@ func (r *NamespaceReconciler) weaknesses(
 		w.carry(p)
 		w.podsUnseen = w.podsUnseen || r.looksAtPods(p) && p.previous.PodsUnseen
 	}
-	return w, err
+	return w, errors.Join(unasked, err)
+}
+
+// movers are the field managers that are known to have changed the namespace's labels.
+func (p *pass) movers(outcomes []outcome) []string {
+	var managers []string
+	for _, o := range outcomes {
+		if o.Object.Kind == "Namespace" {
+			managers = append(managers, o.by.Manager)
+		}
+	}
+	for _, entry := range p.history() {
+		if entry.Object.Kind == "Namespace" {
+			managers = append(managers, entry.Manager)
+		}
+	}
+	return managers
 }
 
 // weakness is what is found in a namespace, and how much there is of it beyond what is known in words.

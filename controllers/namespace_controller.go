@@ -85,6 +85,8 @@ type pass struct {
 
 	tightened bool     // a stricter Pod Security level was put in place
 	warned    []string // what the API server then warned of
+
+	asksServices bool // what is found hangs on Services, which are not watched
 }
 
 // reconcileNamed reconciles the namespace of a request. Every event on it and on what it holds leads here, the last ones after it
@@ -197,6 +199,9 @@ func (r *NamespaceReconciler) nextLook(p *pass, outcomes []outcome, recount time
 		sooner(r.Recheck / blockedRechecks)
 	}
 	sooner(p.lookAgain)
+	if p.asksServices {
+		sooner(r.Recheck)
+	}
 	if r.looksAtPods(p) {
 		sooner(r.looks.until(p.namespace.Name, r.Clock.Now()))
 	}

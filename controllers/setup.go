@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apimachinery/pkg/version"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
@@ -29,6 +30,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/counting"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/findings"
 )
 
 const (
@@ -60,6 +62,8 @@ type Options struct {
 	RecheckInterval time.Duration
 	// Findings says to look for what weakens baselines though Bulwark does not own it.
 	Findings bool
+	// ServerVersion is that of the API server; nil if it is not known.
+	ServerVersion *version.Info
 	// Operator is the name of the user that the operator is, as the API server knows it: admission policies let it pass.
 	Operator string
 	// OpenReports says to write reports as Reports of openreports.io too, where the cluster knows these.
@@ -104,7 +108,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		return err
 	}
 	if o.Findings {
-		if err := namespaces.watchForeign(mgr); err != nil {
+		if err := namespaces.watchForeign(mgr, findings.GetOpensStreams(o.ServerVersion)); err != nil {
 			return err
 		}
 	}
@@ -151,15 +155,22 @@ func (r *NamespaceReconciler) setup(mgr manager.Manager, concurrency int) error 
 }
 
 // watchForeign lets the controller look for what weakens baselines.
-func (r *NamespaceReconciler) watchForeign(mgr manager.Manager) error {
+func (r *NamespaceReconciler) watchForeign(mgr manager.Manager, getOpensStreams bool) error {
+	scheme, err := foreignScheme()
+	if err != nil {
+		return err
+	}
 	watching, err := client.NewWithWatch(mgr.GetConfig(), client.Options{
-		Scheme: mgr.GetScheme(), HTTPClient: mgr.GetHTTPClient(), Mapper: mgr.GetRESTMapper(),
+		Scheme: scheme, HTTPClient: mgr.GetHTTPClient(), Mapper: mgr.GetRESTMapper(),
 	})
 	if err != nil {
 		return fmt.Errorf("making a client that watches: %w", err)
 	}
-	r.foreign, err = newForeign(watching)
-	return err
+	if r.foreign, err = newForeign(watching); err != nil {
+		return err
+	}
+	r.foreign.getOpensStreams = getOpensStreams
+	return nil
 }
 
 func (r *SecurityProfileReconciler) setup(mgr manager.Manager) error {

@@ -14,7 +14,7 @@ const (
 
 // FindingID names what is looked for.
 //
-// +kubebuilder:validation:Enum=NetworkReopened;PrivilegedBinding;BroadBinding;TokenMountedByDefault;LimitDefaultsOverridden;PodSecurityExempt;PodSecurityOutdated;PodSecurityViolated;WorkloadRuleViolated;ObjectInProtectedNamespace;QuotaExceeded
+// +kubebuilder:validation:Enum=NetworkReopened;PrivilegedBinding;BroadBinding;TokenMountedByDefault;LimitDefaultsOverridden;PodSecurityExempt;PodSecurityOutdated;PodSecurityViolated;WorkloadRuleViolated;ObjectInProtectedNamespace;PodSecurityLabelSync;WebhookUnreachable;WorkloadNotAdmitted;QuotaExceeded
 type FindingID string
 
 const (
@@ -49,6 +49,14 @@ const (
 	// QuotaExceeded means that more is used than a ResourceQuota of the baseline grants: it was there before the quota was, or came when the
 	// quota had to make room for the baseline itself.
 	QuotaExceeded FindingID = "QuotaExceeded"
+	// PodSecurityLabelSync means that OpenShift's label syncer sets the namespace's Pod Security labels beside the profile: the namespace asks
+	// it to, or it was seen to change them.
+	PodSecurityLabelSync FindingID = "PodSecurityLabelSync"
+	// WebhookUnreachable means that the API server calls a Service of the namespace, for a webhook or an aggregated API, and that the baseline
+	// closes ingress to it.
+	WebhookUnreachable FindingID = "WebhookUnreachable"
+	// WorkloadNotAdmitted means that pods of a workload do not come, since a part of the baseline refuses them.
+	WorkloadNotAdmitted FindingID = "WorkloadNotAdmitted"
 )
 
 // Severity is how grave a finding is.

@@ -31,6 +31,19 @@ type Facts struct {
 	Exceeded map[string]string
 	// Pods is what was seen of the pods.
 	Pods PodFacts
+
+	// Callers have the API server call Services of the namespace, Gates are what policies of other makers let in that is no pod, and
+	// Services are what those that are called say, nil where it is not known.
+	Callers  []Caller
+	Gates    map[string]Gate
+	Services map[string]*corev1.ServiceSpec
+	// Shortages are workloads that lack pods, and Attempts the events that tell why.
+	Shortages map[string]Shortage
+	Attempts  map[string]Attempt
+	// LabelSync is what is known of OpenShift's label syncer.
+	LabelSync LabelSync
+	// GetOpensStreams says that the API server lets whoever may `get` pods/exec and pods/attach use them.
+	GetOpensStreams bool
 }
 
 // Forget drops what is known of an object.
@@ -38,6 +51,7 @@ func (f *Facts) Forget(o baseline.Object) {
 	switch o.(type) {
 	case *networkingv1.NetworkPolicy:
 		delete(f.Policies, o.GetName())
+		delete(f.Gates, o.GetName())
 	case *corev1.LimitRange:
 		delete(f.Limits, o.GetName())
 	case *corev1.ServiceAccount:
@@ -51,8 +65,7 @@ func (f *Facts) Forget(o baseline.Object) {
 
 // Judge lists what weakens the baseline that the profile declares for a namespace, the gravest first.
 func Judge(profile *v1alpha1.SecurityProfile, namespace string, facts *Facts) []v1alpha1.Finding {
-	j := &judge{profile: profile, namespace: namespace}
-	j.desired = sync.OnceValue(func() []baseline.Object { return baseline.Render(profile, namespace) })
+	j := newJudge(profile, namespace)
 	j.policies(facts.Policies)
 	j.bindings(facts)
 	j.accounts(facts.Accounts)
@@ -60,6 +73,9 @@ func Judge(profile *v1alpha1.SecurityProfile, namespace string, facts *Facts) []
 	j.podSecurity(&facts.Pods)
 	j.podRules(&facts.Pods)
 	j.quotas(facts.Exceeded)
+	j.labelSync(&facts.LabelSync)
+	j.unreachable(facts)
+	j.refused(facts)
 	Sort(j.findings)
 	return j.findings
 }
@@ -73,6 +89,12 @@ type judge struct {
 	namespace string
 	desired   func() []baseline.Object // rendered if anything hangs on it, and once
 	findings  []v1alpha1.Finding
+}
+
+func newJudge(profile *v1alpha1.SecurityProfile, namespace string) *judge {
+	return &judge{profile: profile, namespace: namespace, desired: sync.OnceValue(func() []baseline.Object {
+		return baseline.Render(profile, namespace)
+	})}
 }
 
 func (j *judge) add(f v1alpha1.Finding) {

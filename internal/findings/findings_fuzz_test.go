@@ -4,14 +4,17 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
@@ -85,6 +88,7 @@ func checkTotal(t *testing.T, found []v1alpha1.Finding) {
 var ids = []v1alpha1.FindingID{
 	"NetworkReopened", "PrivilegedBinding", "BroadBinding", "TokenMountedByDefault",
 	"LimitDefaultsOverridden", "PodSecurityExempt", "PodSecurityOutdated", "PodSecurityViolated",
+	"PodSecurityLabelSync", "WebhookUnreachable", "WorkloadNotAdmitted",
 }
 
 func someSpec(c *choose.Source) v1alpha1.SecurityProfileSpec {
@@ -138,13 +142,28 @@ func someFacts(t *testing.T, c *choose.Source) *Facts {
 	facts := &Facts{
 		Policies: map[string]Policy{}, Bindings: map[string]Binding{}, Accounts: map[string]MountedToken{}, Limits: map[string]LimitDefaults{},
 		Roles: map[string]Powers{}, ClusterRoles: map[string]Powers{},
+		Gates: map[string]Gate{}, Services: map[string]*corev1.ServiceSpec{"hook": someService(c)},
+		Callers: []Caller{{
+			v1alpha1.ObjectReference{Kind: "APIService", Name: "v1.example.com"},
+			CallOf(choose.Of(c, "team-a", "other"), choose.Of(c, "hook", strings.Repeat("x", 63)), choose.Of(c, nil, ptr.To[int32](80)), c.Bool()),
+		}},
+		Shortages: map[string]Shortage{}, Attempts: map[string]Attempt{},
+		LabelSync:       LabelSyncOf(map[string]string{syncLabel: choose.Of(c, "", "true", "false")}, choose.Some(c, 2, "kubectl", "cluster-policy-controller")),
+		GetOpensStreams: c.Bool(),
 		Pods: PodFacts{
 			Exempt: choose.Of(c, "", "it is exempt", "\xff"), Unseen: int64(c.Below(3)),
 			Violations: choose.Of(c, nil, map[string]string{"web-0": "privileged", "web-1": ""}),
 		},
 	}
 	for _, name := range choose.Some(c, 3, "a", "b", "default") {
-		keep(facts.Policies, name, someNetworkPolicy(c), PolicyOf)
+		np := someNetworkPolicy(c)
+		keep(facts.Policies, name, np, PolicyOf)
+		keep(facts.Gates, name, np, GateOf)
+		keep(facts.Shortages, name, &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Name: name}}, StatefulSetShortage)
+		keep(facts.Attempts, name, &corev1.Event{
+			InvolvedObject: corev1.ObjectReference{Kind: choose.Of(c, "StatefulSet", "CronJob", "Pod"), Name: name}, Reason: FailedCreate,
+			Message: choose.Of(c, byRule, byQuota, byLevel, byLimit, "violates PodSecurity \"\xff\": \xff", "no"),
+		}, AttemptOf)
 		keep(facts.Bindings, name, &rbacv1.RoleBinding{
 			RoleRef:  rbacv1.RoleRef{Kind: choose.Of(c, "Role", "ClusterRole"), Name: choose.Of(c, "edit", "admin", "reader", "bulwark-developer", "missing")},
 			Subjects: choose.Some(c, 3, subjects...),
@@ -163,6 +182,13 @@ func someFacts(t *testing.T, c *choose.Source) *Facts {
 		keep(facts.ClusterRoles, name, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: rules}, ClusterRoleOf)
 	}
 	return facts
+}
+
+func someService(c *choose.Source) *corev1.ServiceSpec {
+	return choose.Of(c, nil, &corev1.ServiceSpec{}, &corev1.ServiceSpec{
+		Selector: map[string]string{"app": choose.Of(c, "web", "", strings.Repeat("x", 63)), strings.Repeat("p", 253) + "/name": "web"},
+		Ports:    []corev1.ServicePort{{Port: choose.Of[int32](c, 443, 80), TargetPort: choose.Of(c, intstr.FromInt32(0), intstr.FromInt32(443), intstr.FromString("https"))}},
+	})
 }
 
 // keep keeps what is drawn from an object, unless it is harmless.

@@ -67,6 +67,10 @@ func weakening() Facts {
 		Accounts:     map[string]MountedToken{"ci": {}},
 		Limits:       map[string]LimitDefaults{"mine": {Limits: quantities("cpu", "2")}},
 		Pods:         PodFacts{Exempt: "it is exempt", Violations: map[string]string{"b": "privileged", "a": "host namespaces"}, Unseen: 3},
+		LabelSync:    LabelSync{Asked: true},
+		Callers:      []Caller{{v1alpha1.ObjectReference{APIVersion: "v1", Kind: "APIService", Name: "v1.example.com"}, CallOf("team-a", "api", nil, true)}},
+		Shortages:    map[string]Shortage{"Job/sum": {Workload: "Job/sum", Object: v1alpha1.ObjectReference{Kind: "Job", Name: "sum"}}},
+		Attempts:     map[string]Attempt{"e": {Workload: "Job/sum", Refusal: Refusal{By: ByPodSecurity, Name: "restricted:v1.20", Words: "privileged"}}},
 	}
 }
 
@@ -80,10 +84,13 @@ func TestTheGravestFindingComesFirst(t *testing.T) {
 		"High PodSecurityViolated Pod/a",
 		"High PodSecurityViolated Pod/b",
 		"High PrivilegedBinding RoleBinding/everyone",
+		"High WebhookUnreachable APIService/v1.example.com",
 		"Medium LimitDefaultsOverridden LimitRange/mine",
 		"Medium NetworkReopened NetworkPolicy/a",
 		"Medium NetworkReopened NetworkPolicy/z",
+		"Medium PodSecurityLabelSync Namespace/team-a",
 		"Medium PrivilegedBinding RoleBinding/readers",
+		"Medium WorkloadNotAdmitted Job/sum",
 		"Low PodSecurityOutdated Namespace/team-a",
 		"Low PodSecurityViolated Namespace/team-a",
 		"Low TokenMountedByDefault ServiceAccount/ci",
@@ -99,9 +106,12 @@ func TestTheGravestFindingComesFirst(t *testing.T) {
 		{ID: "NetworkReopened", Severity: "High", Count: 2},
 		{ID: "PodSecurityViolated", Severity: "High", Count: 2},
 		{ID: "PrivilegedBinding", Severity: "High", Count: 1},
+		{ID: "WebhookUnreachable", Severity: "High", Count: 1},
 		{ID: "LimitDefaultsOverridden", Severity: "Medium", Count: 1},
 		{ID: "NetworkReopened", Severity: "Medium", Count: 2},
+		{ID: "PodSecurityLabelSync", Severity: "Medium", Count: 1},
 		{ID: "PrivilegedBinding", Severity: "Medium", Count: 1},
+		{ID: "WorkloadNotAdmitted", Severity: "Medium", Count: 1},
 		{ID: "PodSecurityOutdated", Severity: "Low", Count: 1},
 		{ID: "PodSecurityViolated", Severity: "Low", Count: 1},
 		{ID: "TokenMountedByDefault", Severity: "Low", Count: 1},
@@ -130,6 +140,9 @@ func TestTheProfileSaysWhatIsLookedFor(t *testing.T) {
 		"of Pod Security each is ignored by itself": ignoring("PodSecurityViolated"),
 		"an exemption can be ignored":               ignoring("PodSecurityExempt"),
 		"an outdated version can be ignored":        ignoring("PodSecurityOutdated"),
+		"a label syncer can be ignored":             ignoring("PodSecurityLabelSync"),
+		"what the API server calls can be ignored":  ignoring("WebhookUnreachable"),
+		"workloads without pods can be ignored":     ignoring("WorkloadNotAdmitted"),
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			spec := everything()

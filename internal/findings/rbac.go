@@ -49,6 +49,8 @@ type Powers struct {
 	Total bool
 	// Names says what it gives.
 	Names []string
+	// ByGet says what it gives too where `get` opens streams to pods, by Facts.GetOpensStreams.
+	ByGet []string
 }
 
 // RoleOf is the powers of a Role; false if it has none.
@@ -70,33 +72,48 @@ type power struct {
 	name  string
 	total bool
 	given func(*rbacv1.PolicyRule) bool
+	byGet func(*rbacv1.PolicyRule) bool // where `get` opens streams to pods; nil of what is none
 }
 
 var powers = []power{
-	{"wildcards", true, func(r *rbacv1.PolicyRule) bool {
+	{name: "wildcards", total: true, given: func(r *rbacv1.PolicyRule) bool {
 		return slices.Contains(r.Verbs, "*") || slices.Contains(r.Resources, "*") || slices.Contains(r.APIGroups, "*")
 	}},
-	{"escalate", true, verb("escalate")},
-	{"bind", true, verb("bind")},
-	{"impersonate", true, func(r *rbacv1.PolicyRule) bool {
+	{name: "escalate", total: true, given: verb("escalate")},
+	{name: "bind", total: true, given: verb("bind")},
+	{name: "impersonate", total: true, given: func(r *rbacv1.PolicyRule) bool {
 		return slices.ContainsFunc(r.Verbs, func(v string) bool { return v == "impersonate" || strings.HasPrefix(v, "impersonate:") })
 	}},
-	{"tokens of ServiceAccounts", true, access("serviceaccounts/token", "create")},
-	{"access to Secrets", false, access("secrets", "get", "list", "watch", "update", "patch")},
-	{"exec into Pods", false, access("pods/exec", "get", "create")},
-	{"attach to Pods", false, access("pods/attach", "get", "create")},
-	{"containers added to Pods", false, access("pods/ephemeralcontainers", "update", "patch")},
+	{name: "tokens of ServiceAccounts", total: true, given: access("serviceaccounts/token", "create")},
+	{name: "access to Secrets", given: access("secrets", "get", "list", "watch", "update", "patch")},
+	{name: "exec into Pods", given: access("pods/exec", "create"), byGet: access("pods/exec", "get")},
+	{name: "attach to Pods", given: access("pods/attach", "create"), byGet: access("pods/attach", "get")},
+	{name: "containers added to Pods", given: access("pods/ephemeralcontainers", "update", "patch")},
 }
 
 func powersOf(rules []rbacv1.PolicyRule) (Powers, bool) {
 	var p Powers
+	gives := func(given func(*rbacv1.PolicyRule) bool) bool {
+		return given != nil && slices.ContainsFunc(rules, func(r rbacv1.PolicyRule) bool { return given(&r) })
+	}
 	for _, power := range powers {
-		if slices.ContainsFunc(rules, func(r rbacv1.PolicyRule) bool { return power.given(&r) }) {
+		switch {
+		case gives(power.given):
 			p.Names = append(p.Names, power.name)
 			p.Total = p.Total || power.total
+		case gives(power.byGet):
+			p.ByGet = append(p.ByGet, power.name)
 		}
 	}
-	return p, len(p.Names) > 0
+	return p, len(p.Names)+len(p.ByGet) > 0
+}
+
+// of are the names of what the powers give, at an API server of which it is known whether `get` opens streams to pods.
+func (p *Powers) of(getOpensStreams bool) []string {
+	if getOpensStreams {
+		return slices.Concat(p.Names, p.ByGet)
+	}
+	return p.Names
 }
 
 func verb(name string) func(*rbacv1.PolicyRule) bool {
@@ -128,7 +145,12 @@ func (j *judge) bindings(facts *Facts) {
 			}
 		}
 		j.broad(name, &b)
-		j.privileged(name, &b, outside, roles, facts.ClusterRoles)
+		given := roles[b.Role]
+		if b.RoleKind == "ClusterRole" {
+			given = facts.ClusterRoles[b.Role]
+		}
+		given.Names = given.of(facts.GetOpensStreams)
+		j.privileged(name, &b, outside, &given)
 	}
 }
 
@@ -213,15 +235,8 @@ func breadth(s rbacv1.Subject, namespace string) v1alpha1.Severity {
 
 // privileged finds subjects that have powers in the namespace that the profile does not give them. Its own ServiceAccounts are
 // less grave: who may run a pod in the namespace has them.
-func (j *judge) privileged(name string, b *Binding, outside []rbacv1.Subject, roles, clusterRoles map[string]Powers) {
-	if len(outside)+b.More == 0 || !j.profile.LooksFor(v1alpha1.PrivilegedBinding) {
-		return
-	}
-	if b.RoleKind == "ClusterRole" {
-		roles = clusterRoles
-	}
-	given, powerful := roles[b.Role]
-	if !powerful {
+func (j *judge) privileged(name string, b *Binding, outside []rbacv1.Subject, given *Powers) {
+	if len(outside)+b.More == 0 || len(given.Names) == 0 || !j.profile.LooksFor(v1alpha1.PrivilegedBinding) {
 		return
 	}
 	severity := v1alpha1.High

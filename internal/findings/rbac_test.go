@@ -46,10 +46,10 @@ func TestPowersOfARole(t *testing.T) {
 		"one rule of several is enough":                  {[]rbacv1.PolicyRule{allowing("pods", "get"), allowing("secrets", "get")}, some("access to Secrets")},
 		"verbs and resources of two rules are not added": {rules: []rbacv1.PolicyRule{allowing("pods", "get"), allowing("secrets", "create")}},
 		"exec by creating":                               {[]rbacv1.PolicyRule{allowing("pods/exec", "create")}, some("exec into Pods")},
-		"exec by getting, as websockets do":              {[]rbacv1.PolicyRule{allowing("pods/exec", "get")}, some("exec into Pods")},
+		"exec by getting, as websockets did":             {[]rbacv1.PolicyRule{allowing("pods/exec", "get")}, Powers{ByGet: list{"exec into Pods"}}},
 		"exec of any resource":                           {[]rbacv1.PolicyRule{allowing("*/exec", "create")}, some("exec into Pods")},
 		"attach by creating":                             {[]rbacv1.PolicyRule{allowing("pods/attach", "create")}, some("attach to Pods")},
-		"attach by getting":                              {[]rbacv1.PolicyRule{allowing("pods/attach", "get")}, some("attach to Pods")},
+		"attach by getting":                              {[]rbacv1.PolicyRule{allowing("pods/attach", "get")}, Powers{ByGet: list{"attach to Pods"}}},
 		"ephemeral containers by patching":               {[]rbacv1.PolicyRule{allowing("pods/ephemeralcontainers", "patch")}, some("containers added to Pods")},
 		"ephemeral containers by updating":               {[]rbacv1.PolicyRule{allowing("pods/ephemeralcontainers", "update")}, some("containers added to Pods")},
 		"to see ephemeral containers adds none":          {rules: []rbacv1.PolicyRule{allowing("pods/ephemeralcontainers", "get")}},
@@ -61,11 +61,11 @@ func TestPowersOfARole(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			got, found := RoleOf(&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: "cluster-admin"}, Rules: tc.rules})
-			if diff := cmp.Diff(tc.want, got); diff != "" || found != (len(tc.want.Names) > 0) {
+			if diff := cmp.Diff(tc.want, got); diff != "" || found != (len(tc.want.Names)+len(tc.want.ByGet) > 0) {
 				t.Errorf("found %t (-want +got):\n%s", found, diff)
 			}
 			clusterWide, found := ClusterRoleOf(&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "view"}, Rules: tc.rules})
-			if diff := cmp.Diff(tc.want, clusterWide); diff != "" || found != (len(tc.want.Names) > 0) {
+			if diff := cmp.Diff(tc.want, clusterWide); diff != "" || found != (len(tc.want.Names)+len(tc.want.ByGet) > 0) {
 				t.Errorf("of a ClusterRole: found %t (-want +got):\n%s", found, diff)
 			}
 		})

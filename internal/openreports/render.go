@@ -3,6 +3,7 @@ package openreports
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	reportsv1alpha1 "github.com/openreports/reports-api/apis/openreports.io/v1alpha1"
@@ -168,10 +169,15 @@ func findingResult(posture *v1alpha1.NamespacePosture, finding *v1alpha1.Finding
 	}
 }
 
-// subject is an object of the namespace, or the namespace itself.
+// clusterScoped are the kinds of a report's objects that no namespace holds.
+var clusterScoped = []string{
+	"Namespace", "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "APIService", "CustomResourceDefinition",
+}
+
+// subject is an object of the namespace, the namespace itself, or what concerns it.
 func subject(posture *v1alpha1.NamespacePosture, object v1alpha1.ObjectReference) []corev1.ObjectReference {
 	reference := corev1.ObjectReference{APIVersion: object.APIVersion, Kind: object.Kind, Name: object.Name}
-	if object.Kind != "Namespace" {
+	if !slices.Contains(clusterScoped, object.Kind) {
 		reference.Namespace = posture.Namespace
 	}
 	return []corev1.ObjectReference{reference}

@@ -183,6 +183,23 @@ func TestRenderResults(t *testing.T) {
 				Description: "lets everybody in", Properties: map[string]string{"remedy": "delete it"},
 			}},
 		},
+		"a finding on what no namespace holds says so": {
+			changes: []func(*v1alpha1.NamespacePosture){func(p *v1alpha1.NamespacePosture) {
+				p.Findings = []v1alpha1.Finding{{
+					ID: v1alpha1.WebhookUnreachable, Severity: v1alpha1.High,
+					Object:  reference("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "certs"),
+					Message: "is cut off", Remedy: "let it in",
+				}}
+			}},
+			want: []reportsv1alpha1.ReportResult{{
+				Source: "bulwark", Policy: "WebhookUnreachable", Rule: "ValidatingWebhookConfiguration/certs", Category: "Finding",
+				Severity: "high", Result: fail, Scored: true,
+				Subjects: []corev1.ObjectReference{{
+					APIVersion: "admissionregistration.k8s.io/v1", Kind: "ValidatingWebhookConfiguration", Name: "certs",
+				}},
+				Description: "is cut off", Properties: map[string]string{"remedy": "let it in"},
+			}},
+		},
 		"what the lists leave out is skipped": {
 			changes: []func(*v1alpha1.NamespacePosture){func(p *v1alpha1.NamespacePosture) { p.Truncated = 7 }},
 			want: []reportsv1alpha1.ReportResult{{

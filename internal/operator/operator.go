@@ -147,6 +147,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 		Concurrency: o.Concurrency, Protected: protected, Registry: o.Registry,
 		Clock: o.Clock, Contest: o.Contest, RecheckInterval: o.RecheckInterval, Findings: !o.NoFindings,
 		Operator: user, OpenReports: o.OpenReports, MissingPermissions: permissions.review,
+		ServerVersion: serverVersion(ctx, cfg, o.Logger),
 	}); err != nil {
 		return err
 	}

@@ -11,10 +11,16 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/version"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
@@ -44,6 +50,19 @@ func whoAmI(ctx context.Context, c client.Client) (string, error) {
 		return "", fmt.Errorf("asking the API server who the operator is: %w", err)
 	}
 	return review.Status.UserInfo.Username, nil
+}
+
+// serverVersion is that of the API server; nil if it does not tell, which costs no more than a finding too many.
+func serverVersion(ctx context.Context, cfg *rest.Config, log logr.Logger) *version.Info {
+	c, err := discovery.NewDiscoveryClientForConfig(cfg)
+	if err == nil {
+		var info *version.Info
+		if info, err = c.ServerVersionWithContext(ctx); err == nil {
+			return info
+		}
+	}
+	log.Error(err, "Could not read the API server's version: findings take it for an old one")
+	return nil
 }
 
 // recheckPermissions is how often missing permissions are looked for again.
@@ -155,5 +174,15 @@ func requiredPermissions() []authorizationv1.ResourceAttributes {
 	}
 	add(rbacv1.GroupName, "clusterroles", "list", "watch")
 	add("", "pods", "list")
+	add("", "services", "get")
+	for _, watched := range []struct{ group, resource string }{
+		{"", "events"}, {"", "replicationcontrollers"}, {appsv1.GroupName, "replicasets"}, {appsv1.GroupName, "statefulsets"},
+		{appsv1.GroupName, "daemonsets"}, {batchv1.GroupName, "jobs"},
+		{admissionregistrationv1.GroupName, "validatingwebhookconfigurations"},
+		{admissionregistrationv1.GroupName, "mutatingwebhookconfigurations"},
+		{"apiregistration.k8s.io", "apiservices"}, {"apiextensions.k8s.io", "customresourcedefinitions"},
+	} {
+		add(watched.group, watched.resource, "list", "watch")
+	}
 	return append(required, authorizationv1.ResourceAttributes{Resource: "resourcequotas", Subresource: "status", Verb: "patch"})
 }

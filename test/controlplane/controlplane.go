@@ -29,9 +29,9 @@ import (
 const Version = "v1.37.2"
 
 // controllers are those of kube-controller-manager that Bulwark works beside.
-const controllers = "clusterrole-aggregation-controller,deployment-controller,garbage-collector-controller," +
-	"namespace-controller,replicaset-controller,resourcequota-controller,serviceaccount-controller," +
-	"validatingadmissionpolicy-status-controller"
+const controllers = "clusterrole-aggregation-controller,daemonset-controller,deployment-controller," +
+	"garbage-collector-controller,job-controller,namespace-controller,replicaset-controller,replicationcontroller-controller," +
+	"resourcequota-controller,serviceaccount-controller,statefulset-controller,validatingadmissionpolicy-status-controller"
 
 // auditPolicy logs each write, once it is answered.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
