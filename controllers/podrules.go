@@ -204,43 +204,57 @@ func (r *NamespaceReconciler) seePods(ctx context.Context, p *pass) (*podsSeen, 
 	}
 	seen := &podsSeen{violations: map[string]string{}, broken: map[string]offline.Broken{}, admitted: map[string][]*podSection{}}
 	level, leveled := findings.LevelOf(p.profile)
-	asked, before := rules.In(p.namespace), map[*podSection]*offline.Asked{}
-	for _, s := range p.sections {
-		if s.before != nil {
-			before[s] = s.before.In(p.namespace)
-		}
-	}
-	var failures []error
+	asked := p.ask(rules)
+	var failure error
 	seen.unseen, err = r.eachPod(ctx, p.namespace.Name, func(pod *corev1.Pod) {
 		if violation, violates := findViolation(level, leveled, pod); violates {
 			seen.violations[pod.Name] = violation
 		}
-		if len(failures) > 0 || isOverdue(pod, r.Clock.Now()) {
-			return
-		}
-		broken, err := asked.Of(ctx, pod)
-		if err != nil {
-			failures = append(failures, err)
-		}
-		if len(broken) == 0 {
-			return
-		}
-		seen.broken[pod.Name] = broken
-		for s, asked := range before {
-			was, err := asked.Of(ctx, pod)
-			if err != nil {
-				failures = append(failures, err)
-			}
-			if len(was[s.Policy(p.profile.Name).Name]) == 0 {
-				seen.admitted[pod.Name] = append(seen.admitted[pod.Name], s)
-			}
+		if failure == nil && !isOverdue(pod, r.Clock.Now()) {
+			failure = seen.hold(ctx, asked, pod)
 		}
 	})
-	if err := errors.Join(append(failures, err)...); err != nil {
+	if err := errors.Join(failure, err); err != nil {
 		return nil, fmt.Errorf("looking at the pods of namespace %s: %w", p.namespace.Name, err)
 	}
 	p.seen = seen
 	return seen, nil
+}
+
+// askedRules are the rules that pods are held against: those that are declared, and, by the policies of their sections, those of before.
+type askedRules struct {
+	declared *offline.Asked
+	before   map[*podSection]*offline.Asked
+	policies map[*podSection]string
+}
+
+func (p *pass) ask(declared *offline.Rules) *askedRules {
+	asked := &askedRules{declared: declared.In(p.namespace), before: map[*podSection]*offline.Asked{}, policies: map[*podSection]string{}}
+	for _, s := range p.sections {
+		if s.before != nil {
+			asked.before[s], asked.policies[s] = s.before.In(p.namespace), s.Policy(p.profile.Name).Name
+		}
+	}
+	return asked
+}
+
+// hold takes down what a pod breaks, and which rules of before it keeps.
+func (seen *podsSeen) hold(ctx context.Context, asked *askedRules, pod *corev1.Pod) error {
+	broken, err := asked.declared.Of(ctx, pod)
+	if err != nil || len(broken) == 0 {
+		return err
+	}
+	seen.broken[pod.Name] = broken
+	for s, before := range asked.before {
+		was, err := before.Of(ctx, pod)
+		if err != nil {
+			return err
+		}
+		if len(was[asked.policies[s]]) == 0 {
+			seen.admitted[pod.Name] = append(seen.admitted[pod.Name], s)
+		}
+	}
+	return nil
 }
 
 func findViolation(level *findings.Level, declared bool, pod *corev1.Pod) (string, bool) {

@@ -105,10 +105,7 @@ func (p *policies) establish(
 	}
 	known, established := p.inPlace[profile.Name]
 	pass := &policing{desired: declared, steady: established && known == now, answer: profile.EffectiveContest()}
-	if err := p.giveWayMeanwhile(ctx, profile, selector, looks, pass, now); err != nil {
-		return nil, err
-	}
-	if err := p.lookFirst(ctx, profile, pass, looks); err != nil {
+	if err := p.meanwhile(ctx, profile, selector, looks, pass, now); err != nil {
 		return nil, err
 	}
 	wereInForce := pass.steady || inForce(profile)
@@ -240,6 +237,16 @@ func (p *policies) render(
 		Outranking: selector.Outranking(profile, bound...), Unreadable: selector.InvalidNames(), Protected: p.protected, Operator: p.operator,
 		Held: held,
 	}))
+}
+
+// meanwhile makes what is desired what there is to be for the time being, if what is declared must wait.
+func (p *policies) meanwhile(
+	ctx context.Context, profile *v1alpha1.SecurityProfile, selector *selection.Selector, looks podLooks, pass *policing, declared digest,
+) error {
+	if err := p.giveWayMeanwhile(ctx, profile, selector, looks, pass, declared); err != nil {
+		return err
+	}
+	return p.lookFirst(ctx, profile, pass, looks)
 }
 
 // giveWayMeanwhile makes what is desired the policies until all bindings select as declared. A policy is written before its binding: if it gave way

@@ -44,33 +44,47 @@ func podLooksOf(
 	for i := range sections {
 		declared[sections[i].Policy(profile.Name)] = sections[i].Content
 	}
-	counts := map[string]int{}
 	for i := range namespaces {
 		ns := &namespaces[i]
-		if _, governs := selector.Standing(profile.Name, ns.Name, ns.Labels); !governs || !ns.DeletionTimestamp.IsZero() {
-			continue
-		}
-		report := reports[ns.Name]
-		if report == nil || report.ProfileGeneration != profile.Generation || report.Enforcement != v1alpha1.Enforce {
-			looks.missing++
-		}
-		if report == nil {
-			continue
-		}
-		for _, in := range report.InPlace {
-			held := admission.Held{Policy: in.Object.Name, Content: in.Content}
-			content, is := declared[in.Object]
-			if !is || in.Content == "" || in.Content == content || counts[held.Policy] == maxHeld || slices.Contains(looks.held, held) {
-				continue
-			}
-			counts[held.Policy]++
-			looks.held = append(looks.held, held)
+		if _, governs := selector.Standing(profile.Name, ns.Name, ns.Labels); governs && ns.DeletionTimestamp.IsZero() {
+			looks.add(profile, declared, reports[ns.Name])
 		}
 	}
 	slices.SortFunc(looks.held, func(a, b admission.Held) int {
 		return cmp.Or(cmp.Compare(a.Policy, b.Policy), cmp.Compare(a.Content, b.Content))
 	})
 	return looks
+}
+
+// add adds what the report on one namespace says, if there is one.
+func (l *podLooks) add(profile *v1alpha1.SecurityProfile, declared map[v1alpha1.ObjectReference]string, report *v1alpha1.NamespacePosture) {
+	if report == nil || report.ProfileGeneration != profile.Generation || report.Enforcement != v1alpha1.Enforce {
+		l.missing++
+	}
+	if report == nil {
+		return
+	}
+	for _, in := range report.InPlace {
+		if content, is := declared[in.Object]; is && in.Content != "" && in.Content != content {
+			l.hold(admission.Held{Policy: in.Object.Name, Content: in.Content})
+		}
+	}
+}
+
+// hold adds rules that are in force somewhere, up to a bound for each section.
+func (l *podLooks) hold(held admission.Held) {
+	of := 0
+	for _, other := range l.held {
+		if other == held {
+			return
+		}
+		if other.Policy == held.Policy {
+			of++
+		}
+	}
+	if of < maxHeld {
+		l.held = append(l.held, held)
+	}
 }
 
 // patience is how many namespaces are waited for, and since when it is as many.

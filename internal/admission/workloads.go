@@ -15,7 +15,7 @@ import (
 const TokenPath = "/var/run/secrets/kubernetes.io/serviceaccount" //nolint:gosec // It is a path, and no token.
 
 // TokenVolumePrefix begins the name of the volume that Kubernetes mounts there. It takes a volume of such a name that there is.
-const TokenVolumePrefix = "kube-api-access-" //nolint:gosec // It is a name, and no token.
+const TokenVolumePrefix = "kube-api-access-"
 
 func (r *renderer) workloads() []Policy {
 	return r.sectionPolicies(&PodSection{Field: "spec.workloads", Label: v1alpha1.WorkloadsLabel, concern: workloads}, (*renderer).workloadRules)

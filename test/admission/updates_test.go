@@ -105,7 +105,7 @@ var updateScenarios = []scenario{{
 	},
 	cases: []testcase{
 		pod("a new one", only(""), "requireLimitsMemory: container app must"),
-		{sentence: "the limit that there is is raised", old: "Pod limited", subresource: "resize", change: first("resources",
+		{sentence: "a limit that there was is raised", old: "Pod limited", subresource: "resize", change: first("resources",
 			map[string]any{"requests": map[string]any{"cpu": "10m", "memory": "1Mi"}, "limits": map[string]any{"cpu": "30m"}})},
 		{sentence: "the request for what has no limit is changed", old: "Pod limited", subresource: "resize", change: first("resources",
 			map[string]any{"requests": map[string]any{"cpu": "10m", "memory": "2Mi"}, "limits": map[string]any{"cpu": "20m"}})},
