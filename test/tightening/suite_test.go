@@ -26,7 +26,7 @@ func cases(t *testing.T) int {
 	t.Helper()
 	text := os.Getenv("TIGHTENING_CASES")
 	if text == "" {
-		return 250
+		return 200
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil {
