@@ -56,8 +56,8 @@ func saved(namespace string) (*corev1.Namespace, []client.Object) {
 	return ns, objects
 }
 
-// lost deletes a namespace, and waits until it is gone with all that it held.
-func lost(namespace string) {
+// disaster deletes a namespace, and waits until it is gone with all that it held.
+func disaster(namespace string) {
 	GinkgoHelper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
 	Expect(admin.Delete(ctx, ns)).To(Succeed())
@@ -101,7 +101,7 @@ var _ = Describe("A backup that is restored", func() {
 		profile, namespace := guarded(func(*v1alpha1.Protection) {})
 		ns, objects := saved(namespace)
 		Expect(ns.Labels).To(HaveKeyWithValue(v1alpha1.ProfileLabel, profile.Name))
-		lost(namespace)
+		disaster(namespace)
 		tool := backupToolClient()
 		Expect(tool.Create(ctx, ns)).To(Succeed())
 		for _, o := range objects {
@@ -119,7 +119,7 @@ var _ = Describe("A backup that is restored", func() {
 	It("is taken as it was saved from a tool that breaks glass by name, and what is the operator's becomes so again", func() {
 		profile, namespace := guarded(func(p *v1alpha1.Protection) { p.BreakGlassUsers = []string{backupTool} })
 		ns, objects := saved(namespace)
-		lost(namespace)
+		disaster(namespace)
 		Expect(admin.Delete(ctx, profile)).To(Succeed())
 		EventuallyGone(profile)
 		again := profile.DeepCopy() // From git: the owner of what is restored is gone.
