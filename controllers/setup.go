@@ -28,6 +28,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/takeover"
 )
 
 const (
@@ -57,6 +58,10 @@ type Options struct {
 	Contest Contest
 	// RecheckInterval is how often a namespace is looked at again when its state hangs on objects that are not watched.
 	RecheckInterval time.Duration
+	// RemovalDelay is how long the two looks are apart before a baseline is taken away.
+	RemovalDelay time.Duration
+	// JoinGrace is how long a namespace that joins may take to become ready before that takes the profile's Ready away.
+	JoinGrace time.Duration
 	// Findings says to look for what weakens baselines though Bulwark does not own it.
 	Findings bool
 	// Operator is the name of the user that the operator is, as the API server knows it: admission policies let it pass.
@@ -94,6 +99,8 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		damping:   newDamping(),
 		mutations: newMutations(o.Contest),
 
+		departures: newDepartures(o.RemovalDelay),
+
 		policyChanges: &moments{},
 	}
 	if namespaces.catalogue, err = newCatalogue(mgr, o.Clock); err != nil {
@@ -108,7 +115,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		return fmt.Errorf("setting up the namespace controller: %w", err)
 	}
 	profiles := &SecurityProfileReconciler{
-		Client: cached, Metrics: metrics, Clock: o.Clock, Protected: o.Protected, contests: namespaces.contests,
+		Client: cached, Metrics: metrics, Clock: o.Clock, Protected: o.Protected, contests: namespaces.contests, joins: newJoins(o.JoinGrace),
 		policies: &policies{
 			client: cached, live: mgr.GetAPIReader(), recorder: namespaces.Recorder, metrics: metrics, clock: o.Clock,
 			protected: o.Protected, operator: o.Operator, contests: namespaces.contests, recheck: o.RecheckInterval,
@@ -260,11 +267,11 @@ func stripExclusive(in any) (any, error) {
 	return in, nil
 }
 
-// stripNamespace keeps of a namespace its labels and whether it is being deleted.
+// stripNamespace keeps of a namespace its labels, what it remembers for Bulwark, and whether it is being deleted.
 func stripNamespace(in any) (any, error) {
 	if ns, ok := in.(*corev1.Namespace); ok {
 		ns.SetManagedFields(nil)
-		ns.SetAnnotations(nil)
+		ns.SetAnnotations(takeover.Annotations(takeover.Remembered(ns.Annotations)))
 		ns.Spec, ns.Status = corev1.NamespaceSpec{}, corev1.NamespaceStatus{}
 	}
 	return in, nil

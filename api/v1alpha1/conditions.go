@@ -92,6 +92,10 @@ const (
 	EventFinding = "BaselineWeakened"
 	// EventBlocked: an object of the baseline waits, since it would refuse what runs in the namespace.
 	EventBlocked = "RolloutBlocked"
+	// EventBaselineRemoved: a baseline was taken away, since its profile no longer applies to the namespace.
+	EventBaselineRemoved = "BaselineRemoved"
+	// EventBaselineRetained: a baseline was left behind, unmanaged, since its profile no longer applies to the namespace.
+	EventBaselineRetained = "BaselineRetained"
 	// EventBreakGlass: somebody whom tamper protection does not hold changed what it guards.
 	EventBreakGlass = "BreakGlassUsed"
 )

@@ -259,13 +259,16 @@ type SecurityProfileStatus struct {
 	Drift []DriftEntry `json:"drift,omitempty"`
 }
 
-// NamespaceCounts counts namespaces by state. compliant, weakened, blocked, drifted, conflicted and failed add up to the
-// namespaces that have a report: each counts where it is worst off, failed being the worst. selected also counts those that wait for
-// their first one, and contested some of the drifted.
+// NamespaceCounts counts namespaces by state. pending, compliant, weakened, blocked, drifted, conflicted and failed add up to
+// selected: each namespace counts where it is worst off, failed being the worst. contested counts some of the drifted.
 type NamespaceCounts struct {
-	// selected is the number of namespaces that the profile governs.
+	// selected is the number of namespaces that the profile governs. One that is selected no more counts until its baseline has
+	// been taken away.
 	// +optional
 	Selected int32 `json:"selected"`
+	// pending is the number of namespaces that have no report yet, or joined a moment ago and are not ready yet.
+	// +optional
+	Pending int32 `json:"pending"`
 	// compliant is the number of namespaces that hold exactly what the profile declares, and in which nothing weakens it.
 	// +optional
 	Compliant int32 `json:"compliant"`

@@ -19,6 +19,12 @@ const (
 	WorkloadsLabel = "security.bulwark.dev/workloads"
 	// ImagesLabel is WorkloadsLabel for spec.images.
 	ImagesLabel = "security.bulwark.dev/images"
+	// PodSecurityBeforeAnnotation holds, on a governed namespace, the Pod Security labels that it bore before Bulwark set its own,
+	// as a JSON object of label and value.
+	PodSecurityBeforeAnnotation = "security.bulwark.dev/pod-security-before"
+	// ReturningFieldManager is the field manager of the labels that are given back to a namespace: what Bulwark gives up as
+	// FieldManager stays then.
+	ReturningFieldManager = "bulwark-returned"
 	// LabelPrefix starts every label and annotation that is Bulwark's own.
 	LabelPrefix = "security.bulwark.dev/"
 	// PodSecurityPrefix starts the labels of Pod Security Admission (KEP-2579), which Bulwark writes on namespaces.

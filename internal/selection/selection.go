@@ -40,7 +40,7 @@ type Selector struct {
 	invalid   map[string]error
 
 	leavingInvalid []*v1alpha1.SecurityProfile // those that are being deleted, and selected nothing before
-	awaitedInvalid []string
+	awaitedInvalid []*v1alpha1.SecurityProfile
 }
 
 type candidate struct {
@@ -78,14 +78,20 @@ func New(profiles []v1alpha1.SecurityProfile, protected []string) *Selector {
 // which the function says so: their own release goes before the rewriting of what gives way to them.
 func (s *Selector) Awaiting(still func(*v1alpha1.SecurityProfile) bool) *Selector {
 	awaiting := *s
-	awaiting.awaitedInvalid = nil
 	awaiting.awaited = slices.DeleteFunc(slices.Clone(s.leaving), func(c candidate) bool { return !still(c.profile) })
-	for _, p := range s.leavingInvalid {
-		if still(p) {
-			awaiting.awaitedInvalid = append(awaiting.awaitedInvalid, p.Name)
+	awaiting.awaitedInvalid = slices.DeleteFunc(slices.Clone(s.leavingInvalid), func(p *v1alpha1.SecurityProfile) bool { return !still(p) })
+	return &awaiting
+}
+
+// Awaited are the profiles that are being deleted and to which the profile gives way all the same.
+func (s *Selector) Awaited(profile *v1alpha1.SecurityProfile) []*v1alpha1.SecurityProfile {
+	awaited := slices.Clone(s.awaitedInvalid)
+	for _, p := range s.Outranking(profile) {
+		if !p.DeletionTimestamp.IsZero() {
+			awaited = append(awaited, p)
 		}
 	}
-	return &awaiting
+	return awaited
 }
 
 func candidatesByRank(a, b candidate) int { return byRank(a.profile, b.profile) }
@@ -139,7 +145,12 @@ func (s *Selector) Invalid(profile string) error {
 
 // InvalidNames are the names of the profiles that select nothing for a reason that Invalid tells.
 func (s *Selector) InvalidNames() []string {
-	return slices.Sorted(slices.Values(slices.Concat(slices.Collect(maps.Keys(s.invalid)), s.awaitedInvalid)))
+	invalid := slices.Collect(maps.Keys(s.invalid))
+	for _, p := range s.awaitedInvalid {
+		invalid = append(invalid, p.Name)
+	}
+	slices.Sort(invalid)
+	return invalid
 }
 
 // Outranking lists the profiles that govern a namespace before this one does, if they select it. Those are left out that need not be asked: of

@@ -276,17 +276,23 @@ func TestOutrankingOfWhatIsAwaited(t *testing.T) {
 	every := func(*v1alpha1.SecurityProfile) bool { return true }
 	none := func(*v1alpha1.SecurityProfile) bool { return false }
 	for sentence, tc := range map[string]struct {
-		selector *Selector
-		want     []string
+		selector      *Selector
+		want, awaited []string
 	}{
 		"nobody asked for it":                      {selector: s, want: []string{"a", "c"}},
 		"none is awaited":                          {selector: s.Awaiting(none), want: []string{"a", "c"}},
-		"one is awaited, by its rank":              {selector: s.Awaiting(every), want: []string{"a", "b", "c"}},
+		"one is awaited, by its rank":              {selector: s.Awaiting(every), want: []string{"a", "b", "c"}, awaited: []string{"broken", "b"}},
 		"whether it is awaited is asked each time": {selector: s.Awaiting(every).Awaiting(none), want: []string{"a", "c"}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			if diff := cmp.Diff(tc.want, names(tc.selector.Outranking(&own))); diff != "" {
 				t.Errorf("outranking (-want +got):\n%s", diff)
+			}
+			if got := tc.selector.InvalidNames(); len(got) != len(tc.awaited)/2 {
+				t.Errorf("names of invalid profiles: %v", got)
+			}
+			if diff := cmp.Diff(tc.awaited, names(tc.selector.Awaited(&own))); diff != "" {
+				t.Errorf("awaited (-want +got):\n%s", diff)
 			}
 			if got := names(tc.selector.Selects("team-a", nil)); !cmp.Equal(got, []string{"a", "c", "own"}) {
 				t.Errorf("what is awaited selects: %v", got)
