@@ -18,6 +18,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/takeover"
 	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
 
@@ -95,6 +96,11 @@ func (r *NamespaceReconciler) apply(ctx context.Context, p *pass, d drift.Drift)
 	if d.Got != nil {
 		uid, before = d.Got.GetUID(), d.Got.GetLabels()
 	}
+	if _, ok := d.Want.(*corev1.Namespace); ok { // What the profile of before declared and this one does not is as it was again.
+		if err := r.giveBack(ctx, p.namespace, takeover.Beyond(p.remembered(), takeover.Remembered(d.Want.GetAnnotations()))); err != nil {
+			return nil, err
+		}
+	}
 	ctx, warnings := collectWarnings(ctx)
 	configuration, err := json.Marshal(applyConfiguration(d.Want, uid))
 	if err != nil {
@@ -136,6 +142,11 @@ func (r *NamespaceReconciler) remove(ctx context.Context, got baseline.Object) e
 	if !baseline.BelongsToNamespace(got) {
 		return r.deleteObject(ctx, got)
 	}
+	if _, ok := got.(*corev1.Namespace); ok {
+		if err := r.giveBack(ctx, got, takeover.Remembered(got.GetAnnotations())); err != nil {
+			return err
+		}
+	}
 	err := r.Client.Apply(ctx, emptyApplyConfiguration(got), client.ForceOwnership, client.DisableReadYourWritesConsistency)
 	if err != nil {
 		return err
@@ -153,6 +164,12 @@ func (r *NamespaceReconciler) abandon(ctx context.Context, got baseline.Object, 
 		return nil
 	}
 	abandoned, patch := abandonment(got, made)
+	if ns, ok := got.(*corev1.Namespace); ok {
+		var err error
+		if patch, err = namespaceAbandonment(ns); err != nil {
+			return err
+		}
+	}
 	return r.Client.Patch(ctx, abandoned, patch, client.DisableReadYourWritesConsistency)
 }
 
@@ -222,7 +239,7 @@ func (r *NamespaceReconciler) deleteObject(ctx context.Context, got baseline.Obj
 // applyConfiguration is what Bulwark sets on an object that comes with the namespace.
 func applyConfiguration(want baseline.Object, uid types.UID) runtime.ApplyConfiguration {
 	if o, ok := want.(*corev1.Namespace); ok {
-		return corev1ac.Namespace(o.Name).WithUID(uid).WithLabels(o.Labels)
+		return corev1ac.Namespace(o.Name).WithUID(uid).WithLabels(o.Labels).WithAnnotations(o.Annotations)
 	}
 	account := corev1ac.ServiceAccount(want.GetName(), want.GetNamespace()).WithLabels(want.GetLabels())
 	account.AutomountServiceAccountToken = want.(*corev1.ServiceAccount).AutomountServiceAccountToken

@@ -53,7 +53,7 @@ func TestWhatArgoCDIsShown(t *testing.T) {
 			earlier := p.DeepCopy()
 			earlier.Generation = 4
 			namespaces, reports := cluster(compliant)
-			return summarize(earlier, selectorOf(earlier), namespaces, reports, nil, noon)
+			return summarize(earlier, selectorOf(earlier), namespaces, reports, nil, nil, noon)
 		}},
 	} {
 		profile := &v1alpha1.SecurityProfile{
@@ -70,7 +70,7 @@ func TestWhatArgoCDIsShown(t *testing.T) {
 		if tt.status != nil {
 			profile.Status = *tt.status(profile)
 		} else {
-			profile.Status = *summarize(profile, selectorOf(profile), namespaces, reports, tt.policing, noon)
+			profile.Status = *summarize(profile, selectorOf(profile), namespaces, reports, nil, tt.policing, noon)
 		}
 		compareShown(t, name, profile)
 	}

@@ -45,21 +45,16 @@ type outcome struct {
 func (r *NamespaceReconciler) carryOut(ctx context.Context, p *pass, drifts []drift.Drift) ([]outcome, error) {
 	var outcomes []outcome
 	var failures []error
-	for turn := range lastTurn + 1 {
-		for _, d := range drifts {
-			if turnOf(d) != turn {
-				continue
-			}
-			o, err := r.resolve(ctx, p, d)
-			if isTerminating(err) {
-				return nil, errTerminating
-			}
-			if err != nil {
-				failures = append(failures, err)
-			}
-			if o != nil {
-				outcomes = append(outcomes, *o)
-			}
+	for _, d := range inOrder(drifts) {
+		o, err := r.resolve(ctx, p, d)
+		if isTerminating(err) {
+			return nil, errTerminating
+		}
+		if err != nil {
+			failures = append(failures, err)
+		}
+		if o != nil {
+			outcomes = append(outcomes, *o)
 		}
 	}
 	return outcomes, errors.Join(failures...)

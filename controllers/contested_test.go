@@ -101,7 +101,7 @@ func TestTheConditionNamesWhoContestsWhat(t *testing.T) {
 		ObjectReference: reference("Namespace", "ns-1"), State: v1alpha1.ObjectDrifted, Message: "contested by the field manager argocd: labels; …",
 	}}
 	reports["ns-1"].Summary.Contested = 1
-	status := summarize(profile, selectorOf(profile), append([]corev1.Namespace{}, namespaces...), reports, nil, noon)
+	status := summarize(profile, selectorOf(profile), append([]corev1.Namespace{}, namespaces...), reports, nil, nil, noon)
 	ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady)
 	const want = "in namespace ns-1 Namespace ns-1 is contested by the field manager argocd: labels"
 	if ready.Status != metav1.ConditionFalse || ready.Reason != v1alpha1.ReasonContestedObjects || !strings.Contains(ready.Message, want) {

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -22,7 +23,7 @@ func (noNamespace) Get(_ context.Context, key client.ObjectKey, _ client.Object,
 
 func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 	r := &NamespaceReconciler{Client: noNamespace{}, contests: newContests(DefaultContest), arrivals: newArrivals(nil), looks: newLooks(),
-		counts: newCountWatch(), damping: newDamping(), mutations: newMutations(DefaultContest)}
+		counts: newCountWatch(), damping: newDamping(), mutations: newMutations(DefaultContest), departures: newDepartures(DefaultRemovalDelay)}
 	for _, namespace := range []string{"shop", "till"} {
 		r.contests.corrected(namespace, deleted(reference("Role", "bulwark-dev")), "", noon)
 		r.contests.corrected(namespace, deleted(reference("Role", "bulwark-ops")), "", noon)
@@ -30,6 +31,7 @@ func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 		r.looks.plan(namespace, noon)
 		r.arrivals.note(namespace, noon)
 		r.counts.observe(namespace, []quotaCount{{ref: reference("ResourceQuota", "bulwark-small"), written: true}}, noon)
+		r.departures.wait(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, noon)
 	}
 	if _, err := r.reconcileNamed(t.Context(), requestFor("shop")); err != nil {
 		t.Fatal(err)
@@ -50,6 +52,9 @@ func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]time.Time{"till": noon}, r.looks.next); diff != "" {
 		t.Errorf("looks that are remembered (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]departure{"till": {at: noon}}, r.departures.since, cmp.AllowUnexported(departure{})); diff != "" {
+		t.Errorf("departures that are remembered (-want +got):\n%s", diff)
 	}
 }
 

@@ -32,7 +32,7 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 	m := &Metrics{
 		namespaces: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "bulwark_namespaces",
-			Help: "Namespaces by SecurityProfile and state: selected, compliant, weakened, blocked, uncounted, drifted, contested (of the drifted), conflicted, failed, overridden.",
+			Help: "Namespaces by SecurityProfile and state: selected, pending, compliant, weakened, blocked, uncounted, drifted, contested (of the drifted), conflicted, failed, overridden.",
 		}, []string{"profile", "state"}),
 		drift: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bulwark_drift_total",
@@ -125,7 +125,7 @@ func (m *Metrics) contested(profile, kind string) {
 func (m *Metrics) summed(profile string, status *v1alpha1.SecurityProfileStatus) {
 	counts := status.Namespaces
 	for state, n := range map[string]int32{
-		"selected": counts.Selected, "compliant": counts.Compliant, "weakened": counts.Weakened, "blocked": counts.Blocked,
+		"selected": counts.Selected, "pending": counts.Pending, "compliant": counts.Compliant, "weakened": counts.Weakened, "blocked": counts.Blocked,
 		"uncounted": counts.Uncounted, "drifted": counts.Drifted, "contested": counts.Contested,
 		"conflicted": counts.Conflicted, "failed": counts.Failed, "overridden": counts.Overridden,
 	} {

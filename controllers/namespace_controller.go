@@ -61,6 +61,8 @@ type NamespaceReconciler struct {
 	damping   *damping
 	mutations *mutations
 
+	departures *departures
+
 	policyChanges *moments // when the admission policies of each profile last changed
 }
 
@@ -100,6 +102,7 @@ func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconc
 		r.arrivals.forget(request.Name)
 		r.looks.forget(request.Name)
 		r.counts.forget(request.Name)
+		r.departures.end(request.Name)
 		return reconcile.Result{}, nil
 	case err != nil:
 		return reconcile.Result{}, fmt.Errorf("reading namespace %s: %w", request.Name, err)
@@ -131,18 +134,19 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 	selecting := selector.Selects(ns.Name, ns.Labels)
 	if len(selecting) == 0 {
 		r.counts.forget(ns.Name)
-		return reconcile.Result{}, r.leave(ctx, ns, previous)
+		return r.leave(ctx, ns, previous)
 	}
 	profile := selecting[0]
 	if !isHeld(profile) {
 		return reconcile.Result{}, nil // Its own reconciler sets it, and that comes back here.
 	}
 	p := &pass{profile: profile, namespace: ns, previous: previous, since: since, overtakable: r.queue.isOvertakable(requestFor(ns.Name))}
-	if profile.EffectiveEnforcement() == v1alpha1.Audit {
-		// What another profile left behind goes as that one's deletionPolicy says: this one writes nothing.
-		if p.previous, err = r.release(ctx, ns, previous, profilesOtherThan(selecting)); err != nil {
-			return reconcile.Result{}, err
-		}
+	if p.audits() {
+		return r.audit(ctx, p, selecting)
+	}
+	r.departures.end(ns.Name)
+	if err := r.missFormer(ctx, p); err != nil {
+		return reconcile.Result{}, err
 	}
 	return r.establish(ctx, p)
 }
@@ -150,6 +154,9 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 // establish compares the namespace with its baseline, corrects what differs, looks for what weakens it, and reports.
 func (r *NamespaceReconciler) establish(ctx context.Context, p *pass) (reconcile.Result, error) {
 	desired := baseline.Render(p.profile, p.namespace.Name)
+	if err := r.remember(ctx, p, desired[0]); err != nil {
+		return reconcile.Result{}, err
+	}
 	found, err := r.gather(ctx, p, desired)
 	if err != nil {
 		return reconcile.Result{}, err

@@ -147,6 +147,14 @@ func (p *policies) dispute(pass *policing) {
 	}
 }
 
+// unsettled reports whether policies that are in force as the profile's spec declares them differ from what is declared now: other
+// profiles have come or gone.
+func (p *policies) unsettled(profile *v1alpha1.SecurityProfile, selector *selection.Selector, looks podLooks) (bool, error) {
+	now, err := digestOf(p.render(profile, selector, looks.held))
+	known, established := p.inPlace[profile.Name]
+	return established && known != now && inForce(profile), err
+}
+
 // written says that a status holds the drift that was corrected.
 func (p *policies) written(profile string) { delete(p.unwritten, profile) }
 

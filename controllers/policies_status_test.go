@@ -85,7 +85,7 @@ func TestAdmissionReady(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			status := summarize(profile, selectorOf(profile), nil, nil, tt.policing, noon)
+			status := summarize(profile, selectorOf(profile), nil, nil, nil, tt.policing, noon)
 			got := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionAdmission)
 			if tt.reason == "" {
 				if got != nil {
@@ -112,12 +112,12 @@ func TestAdmissionReadyDoesNotMoveByItself(t *testing.T) {
 	profile, desired := aPolicedProfile()
 	for _, state := range []v1alpha1.DriftState{v1alpha1.Conflict, v1alpha1.Contested} {
 		pass := &policing{desired: desired, outcomes: []outcome{policyOutcome(state, nil)}}
-		profile.Status = *summarize(profile, selectorOf(profile), nil, nil, pass, noon)
-		again := summarize(profile, selectorOf(profile), nil, nil, pass, noon.Add(time.Hour))
+		profile.Status = *summarize(profile, selectorOf(profile), nil, nil, nil, pass, noon)
+		again := summarize(profile, selectorOf(profile), nil, nil, nil, pass, noon.Add(time.Hour))
 		if diff := cmp.Diff(&profile.Status, again); diff != "" {
 			t.Errorf("an hour later, %s (-before +after):\n%s", state, diff)
 		}
-		without := summarize(profile, selectorOf(profile), nil, nil, nil, noon.Add(time.Hour))
+		without := summarize(profile, selectorOf(profile), nil, nil, nil, nil, noon.Add(time.Hour))
 		before := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionAdmission)
 		if diff := cmp.Diff(before, meta.FindStatusCondition(without.Conditions, v1alpha1.ConditionAdmission)); diff != "" {
 			t.Errorf("a sum without a pass changed the condition (-before +after):\n%s", diff)
@@ -134,7 +134,7 @@ func TestDriftOfPoliciesIsKeptAndCounted(t *testing.T) {
 	reports := map[string]*v1alpha1.NamespacePosture{"shop": report}
 	sum := func(at time.Time, outcomes ...outcome) {
 		t.Helper()
-		profile.Status = *summarize(profile, selectorOf(profile), []corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}, reports, &policing{desired: desired, corrected: outcomes}, at)
+		profile.Status = *summarize(profile, selectorOf(profile), []corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}, reports, nil, &policing{desired: desired, corrected: outcomes}, at)
 	}
 	sum(noon, policyOutcome(v1alpha1.Corrected, nil))
 	for range 40 {

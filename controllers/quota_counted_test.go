@@ -179,7 +179,7 @@ func TestProfilesSayWhatIsNotCounted(t *testing.T) {
 				reports[name] = uncounted(tt.message)
 				reports[name].Namespace, reports[name].ProfileGeneration = name, profile.Generation
 			}
-			status := summarize(profile, selectorOf(profile), namespaces, reports, &policing{}, noon)
+			status := summarize(profile, selectorOf(profile), namespaces, reports, nil, &policing{}, noon)
 			if want := (v1alpha1.NamespaceCounts{Selected: 2, Uncounted: 2}); status.Namespaces != want {
 				t.Errorf("counts %+v", status.Namespaces)
 			}
@@ -238,12 +238,13 @@ func TestQuotasAreMadeAfterWhatTheyMayCount(t *testing.T) {
 		of   drift.Drift
 		want int
 	}{
-		"a quota that is missing":           {drift.Drift{Object: small, Change: v1alpha1.Missing}, quotasTurn},
-		"a quota that differs":              {drift.Drift{Object: small, Change: v1alpha1.Modified}, firstTurn},
-		"a quota that should not exist":     {drift.Drift{Object: small, Change: v1alpha1.Unexpected}, lastTurn},
-		"a role that is missing":            {drift.Drift{Object: reference("Role", "bulwark-dev"), Change: v1alpha1.Missing}, firstTurn},
-		"a role that should not exist":      {drift.Drift{Object: reference("Role", "bulwark-dev"), Change: v1alpha1.Unexpected}, lastTurn},
-		"the labels of a namespace changed": {drift.Drift{Object: reference("Namespace", "shop"), Change: v1alpha1.Modified}, firstTurn},
+		"a quota that is missing":                 {drift.Drift{Object: small, Change: v1alpha1.Missing}, quotasTurn},
+		"a quota that differs":                    {drift.Drift{Object: small, Change: v1alpha1.Modified}, firstTurn},
+		"a quota that should not exist":           {drift.Drift{Object: small, Change: v1alpha1.Unexpected}, removalsTurn},
+		"a service account that should not exist": {drift.Drift{Object: reference("ServiceAccount", "bulwark-app"), Change: v1alpha1.Unexpected}, lastTurn},
+		"a role that is missing":                  {drift.Drift{Object: reference("Role", "bulwark-dev"), Change: v1alpha1.Missing}, firstTurn},
+		"a role that should not exist":            {drift.Drift{Object: reference("Role", "bulwark-dev"), Change: v1alpha1.Unexpected}, removalsTurn},
+		"the labels of a namespace changed":       {drift.Drift{Object: reference("Namespace", "shop"), Change: v1alpha1.Modified}, firstTurn},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			if got := turnOf(tt.of); got != tt.want {

@@ -29,24 +29,6 @@ import (
 // set back at once. What the profile declares is never touched, so that neither drift nor anybody's
 // tampering comes of it, and kube-controller-manager need not run.
 
-// The turns in which drifts are corrected: quotas are made when all is there that they may count,
-// and nothing is taken away before.
-const (
-	firstTurn = iota
-	quotasTurn
-	lastTurn
-)
-
-func turnOf(d drift.Drift) int {
-	switch {
-	case d.Change == v1alpha1.Unexpected:
-		return lastTurn
-	case d.Change == v1alpha1.Missing && d.Object.Kind == "ResourceQuota":
-		return quotasTurn
-	}
-	return firstTurn
-}
-
 // postureReference names the report of a namespace.
 var postureReference = v1alpha1.ObjectReference{
 	APIVersion: v1alpha1.GroupVersion.String(), Kind: "NamespacePosture", Name: v1alpha1.PostureName,

@@ -18,29 +18,6 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
-// everyProfile names every profile, also those that are gone.
-func everyProfile(string) bool { return true }
-
-// leave takes away what is left of a baseline in a namespace that no profile governs. The report goes last: as long as it is
-// there, somebody remembers.
-func (r *NamespaceReconciler) leave(ctx context.Context, ns *corev1.Namespace, report *v1alpha1.NamespacePosture) error {
-	if _, err := r.release(ctx, ns, report, everyProfile); err != nil || report == nil {
-		return err
-	}
-	uid := report.UID
-	if err := r.Client.Delete(ctx, report, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("deleting the report of namespace %s: %w", ns.Name, err)
-	}
-	return nil
-}
-
-// profilesOtherThan names every profile but these.
-func profilesOtherThan(profiles []*v1alpha1.SecurityProfile) func(string) bool {
-	return func(name string) bool {
-		return !slices.ContainsFunc(profiles, func(p *v1alpha1.SecurityProfile) bool { return p.Name == name })
-	}
-}
-
 // release carries out the deletionPolicy of the profiles that no longer apply to the namespace, on what they left in it, and returns
 // what the report has become by that. It does nothing where nothing is left.
 //
@@ -56,26 +33,31 @@ func (r *NamespaceReconciler) release(
 	}
 	left = slices.DeleteFunc(append(left, ns), func(o baseline.Object) bool { return !isLabelled(o) })
 	remaining := report
-	var failure error
+	var before *v1alpha1.SecurityProfile
+	var stripped, accounts []baseline.Object // What is stripped, and those of it that go last.
+	var failures []error
 	if report != nil && leaving(report.Profile) {
-		before, err := r.readProfile(ctx, report.Profile)
-		if err != nil {
+		if before, err = r.readProfile(ctx, report.Profile); err != nil {
 			return report, err
 		}
-		err = r.releaseStripped(ctx, report, before, left)
-		switch {
-		case !retains(before):
-			failure = err
-		case err != nil:
+		stripped, err = r.strippedOf(ctx, report, left)
+		failures = append(failures, err)
+		if !retains(before) {
+			stripped, accounts = withoutAccounts(stripped)
+		}
+		failures = append(failures, r.releaseStripped(ctx, before, stripped))
+	}
+	if retains(before) {
+		if err := errors.Join(failures...); err != nil {
 			return report, err
-		default:
-			if remaining, err = r.forget(ctx, report); err != nil {
-				return report, err
-			}
+		}
+		if remaining, err = r.forget(ctx, report); err != nil {
+			return report, err
 		}
 	}
 	left = slices.DeleteFunc(left, func(o baseline.Object) bool { return !leaving(o.GetLabels()[v1alpha1.ProfileLabel]) })
-	return remaining, errors.Join(failure, r.releaseLabelled(ctx, ns, report, left))
+	failures = append(failures, r.releaseLabelled(ctx, ns, report, accountsLast(left)), r.releaseStripped(ctx, before, accounts))
+	return remaining, errors.Join(failures...)
 }
 
 // releaseLabelled carries out on each object the deletionPolicy of the profile whose label it bears. A copy that comes back each time waits.
@@ -100,18 +82,19 @@ func (r *NamespaceReconciler) releaseLabelled(
 	return errors.Join(failures...)
 }
 
-// releaseStripped carries the deletionPolicy out on what was in place by the last report and bears our label no more.
-func (r *NamespaceReconciler) releaseStripped(
-	ctx context.Context, report *v1alpha1.NamespacePosture, profile *v1alpha1.SecurityProfile, labelled []baseline.Object,
-) error {
+// strippedOf is what was in place by the last report and bears our label no more.
+func (r *NamespaceReconciler) strippedOf(
+	ctx context.Context, report *v1alpha1.NamespacePosture, labelled []baseline.Object,
+) ([]baseline.Object, error) {
 	held := map[v1alpha1.ObjectReference]bool{}
 	for _, o := range labelled {
 		held[baseline.Reference(o)] = true
 	}
-	objects, err := r.stripped(ctx, report, held)
-	if err != nil {
-		return err
-	}
+	return r.stripped(ctx, report, held)
+}
+
+// releaseStripped carries the deletionPolicy of a profile out on what bears our label no more.
+func (r *NamespaceReconciler) releaseStripped(ctx context.Context, profile *v1alpha1.SecurityProfile, objects []baseline.Object) error {
 	var failures []error
 	for _, o := range objects {
 		if err := r.letGo(ctx, o, profile, true); err != nil {

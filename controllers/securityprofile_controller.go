@@ -40,6 +40,7 @@ type SecurityProfileReconciler struct {
 
 	contests    *contests
 	policies    *policies
+	joins       *joins
 	publication *publication // nil if reports are not published as Reports of openreports.io
 	lost        *lost
 	throttle    throttle
@@ -84,19 +85,71 @@ func (r *SecurityProfileReconciler) report(ctx context.Context, profile *v1alpha
 	if err != nil {
 		return 0, err
 	}
-	policing, err := r.policies.establish(ctx, profile, selector, podLooksOf(profile, selector, namespaces, reports))
+	awaiting, next := r.await(profile, selector)
+	policing, err := r.police(ctx, profile, awaiting, podLooksOf(profile, selector, namespaces, reports), next > 0)
 	if err != nil {
 		return 0, err
 	}
-	status := summarize(profile, selector, namespaces, reports, policing, r.Clock.Now())
+	lately, concluded := r.joins.sum(profile, r.Clock.Now())
+	status := summarize(profile, selector, namespaces, reports, lately, policing, r.Clock.Now())
+	next = sooner(next, concluded())
 	if err := r.addProtected(ctx, profile, selector, namespaces, status); err != nil {
 		return 0, err
 	}
 	if err := r.conclude(ctx, profile, status); err != nil {
 		return 0, err
 	}
-	r.policies.written(profile.Name)
-	return policing.wait, nil
+	if policing != nil {
+		r.policies.written(profile.Name)
+		next = sooner(next, policing.wait)
+	}
+	return next, nil
+}
+
+// police puts the profile's policies in force. There is no pass over them while the release of another profile is awaited and one
+// before it has changed what is declared: several that go together lead to one rewriting.
+func (r *SecurityProfileReconciler) police(
+	ctx context.Context, profile *v1alpha1.SecurityProfile, selector *selection.Selector, looks podLooks, awaits bool,
+) (*policing, error) {
+	if awaits {
+		if unsettled, err := r.policies.unsettled(profile, selector, looks); err != nil || unsettled {
+			return nil, err
+		}
+	}
+	return r.policies.establish(ctx, profile, selector, looks)
+}
+
+// releaseFirst is how long the policies that give way to a profile that is being deleted are left as they are. Its own release needs
+// the one worker that there is, and nobody waits for the rewriting of theirs.
+//
+// Meanwhile what they refuse is not refused in namespaces that the profile hands over. So it is bounded: a release can be stuck.
+const releaseFirst = 10 * time.Second
+
+// await is the selection to which a profile's policies give way, and how long they await the release of another profile at most;
+// zero if they await none. A clock that is far off awaits none.
+func (r *SecurityProfileReconciler) await(
+	profile *v1alpha1.SecurityProfile, selector *selection.Selector,
+) (awaiting *selection.Selector, most time.Duration) {
+	left := func(p *v1alpha1.SecurityProfile) time.Duration {
+		since := r.Clock.Since(p.DeletionTimestamp.Time)
+		if !isHeld(p) || since <= -releaseFirst {
+			return 0
+		}
+		return max(0, releaseFirst-since)
+	}
+	awaiting = selector.Awaiting(func(p *v1alpha1.SecurityProfile) bool { return left(p) > 0 })
+	for _, p := range awaiting.Awaited(profile) {
+		most = max(most, left(p))
+	}
+	return awaiting, most
+}
+
+// sooner is the shorter of two waits, of which zero is none.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // conclude tells the metrics and writes the status.
@@ -164,6 +217,7 @@ func (r *SecurityProfileReconciler) finalize(ctx context.Context, profile *v1alp
 	r.Metrics.forget(profile.Name)
 	r.throttle.forget(profile.Name)
 	r.lost.forget(profile.Name)
+	r.joins.forget(profile.Name)
 	return 0, nil
 }
 

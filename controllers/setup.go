@@ -31,6 +31,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/counting"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/findings"
+	"github.com/bulwark-dev/bulwark/internal/takeover"
 )
 
 const (
@@ -60,6 +61,10 @@ type Options struct {
 	Contest Contest
 	// RecheckInterval is how often a namespace is looked at again when its state hangs on objects that are not watched.
 	RecheckInterval time.Duration
+	// RemovalDelay is how long the two looks are apart before a baseline is taken away.
+	RemovalDelay time.Duration
+	// JoinGrace is how long a namespace that joins may take to become ready before that takes the profile's Ready away.
+	JoinGrace time.Duration
 	// Findings says to look for what weakens baselines though Bulwark does not own it.
 	Findings bool
 	// ServerVersion is that of the API server; nil if it is not known.
@@ -102,6 +107,8 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		damping:   newDamping(),
 		mutations: newMutations(o.Contest),
 
+		departures: newDepartures(o.RemovalDelay),
+
 		policyChanges: &moments{},
 	}
 	if namespaces.catalogue, err = newCatalogue(mgr, o.Clock); err != nil {
@@ -116,7 +123,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		return fmt.Errorf("setting up the namespace controller: %w", err)
 	}
 	profiles := &SecurityProfileReconciler{
-		Client: cached, Metrics: metrics, Clock: o.Clock, Protected: o.Protected, contests: namespaces.contests,
+		Client: cached, Metrics: metrics, Clock: o.Clock, Protected: o.Protected, contests: namespaces.contests, joins: newJoins(o.JoinGrace),
 		lost: newLost(o.MissingPermissions),
 		policies: &policies{
 			client: cached, live: mgr.GetAPIReader(), recorder: namespaces.Recorder, metrics: metrics, clock: o.Clock,
@@ -276,11 +283,11 @@ func stripExclusive(in any) (any, error) {
 	return in, nil
 }
 
-// stripNamespace keeps of a namespace its labels and whether it is being deleted.
+// stripNamespace keeps of a namespace its labels, what it remembers for Bulwark, and whether it is being deleted.
 func stripNamespace(in any) (any, error) {
 	if ns, ok := in.(*corev1.Namespace); ok {
 		ns.SetManagedFields(nil)
-		ns.SetAnnotations(nil)
+		ns.SetAnnotations(takeover.Annotations(takeover.Remembered(ns.Annotations)))
 		ns.Spec, ns.Status = corev1.NamespaceSpec{}, corev1.NamespaceStatus{}
 	}
 	return in, nil

@@ -34,19 +34,20 @@ func FuzzSummarize(f *testing.F) {
 		profile.Spec.Enforcement = choose.Of(c, "", v1alpha1.Enforce, v1alpha1.Audit)
 		namespaces, reports := someCluster(c)
 		selector := selection.New([]v1alpha1.SecurityProfile{*profile, overriding}, nil)
-		status := summarize(profile, selector, namespaces, reports, nil, noon)
+		late := choose.Of(c, nil, func(namespace string, _ bool) bool { return len(namespace)%2 == 0 })
+		status := summarize(profile, selector, namespaces, reports, late, nil, noon)
 		if said, err := refusals(admitted.Properties["status"], status); err != nil || len(said) > 0 {
 			t.Fatalf("the API server refuses the status: %v %v", err, said)
 		}
 		checkCounts(t, status)
 		checkConditions(t, status)
 
-		shuffled := summarize(profile, selector, choose.Order(c, namespaces), reports, nil, noon)
+		shuffled := summarize(profile, selector, choose.Order(c, namespaces), reports, late, nil, noon)
 		if diff := cmp.Diff(status, shuffled); diff != "" {
 			t.Errorf("with the namespaces in another order (-first +second):\n%s", diff)
 		}
 		profile.Status = stored(t, status)
-		again := summarize(profile, selector, namespaces, reports, nil, noon.Add(time.Hour))
+		again := summarize(profile, selector, namespaces, reports, late, nil, noon.Add(time.Hour))
 		if !equality.Semantic.DeepEqual(&profile.Status, again) {
 			t.Errorf("a status that says nothing new is written (-before +after):\n%s", cmp.Diff(&profile.Status, again))
 		}
@@ -81,8 +82,8 @@ func stored(t *testing.T, status *v1alpha1.SecurityProfileStatus) v1alpha1.Secur
 
 func checkCounts(t *testing.T, status *v1alpha1.SecurityProfileStatus) {
 	n := status.Namespaces
-	if n.Compliant+n.Drifted+n.Conflicted+n.Failed > n.Selected {
-		t.Errorf("more namespaces than are selected: %+v", n)
+	if n.Pending+n.Compliant+n.Weakened+n.Blocked+n.Drifted+n.Conflicted+n.Failed != n.Selected {
+		t.Errorf("more or fewer namespaces than are selected: %+v", n)
 	}
 	if status.DriftTotal < int64(len(status.Drift)) {
 		t.Errorf("a total of %d, with %d held", status.DriftTotal, len(status.Drift))
@@ -104,7 +105,7 @@ func checkConditions(t *testing.T, status *v1alpha1.SecurityProfileStatus) {
 	if is("Ready") == (is("Reconciling") || is("Stalled")) || is("Reconciling") && is("Stalled") {
 		t.Errorf("conditions that contradict each other: %v", status.Conditions)
 	}
-	if n := status.Namespaces; is("Compliant") && n.Compliant != n.Selected {
+	if n := status.Namespaces; is("Compliant") && n.Compliant+n.Pending != n.Selected {
 		t.Errorf("compliant, with %+v: %v", n, status.Conditions)
 	}
 }

@@ -24,6 +24,7 @@ const maxTallied = 32 * v1alpha1.MaxDrift
 // tally is what the reports of a profile come to.
 type tally struct {
 	counts     v1alpha1.NamespaceCounts
+	joined     int32    // not ready yet, and joined so lately that nobody is worried
 	pending    []string // no report of this generation yet; those below have one
 	drifted    []string
 	conflicted []string
@@ -35,15 +36,18 @@ type tally struct {
 	findings   map[v1alpha1.FindingTotal]int32 // by id and severity, with no count
 	driftTotal int64
 	drift      []v1alpha1.DriftEntry
+
+	lately lately
 }
 
 // summarize is the status of a profile by the reports of the namespaces that it governs, and by the pass over its policies if there was
-// one. It is a pure function; the time is that of conditions that change.
+// one. It is a pure function; the time is that of conditions that change. Lately tells whether a namespace joined so lately that it
+// need not be ready yet.
 func summarize(
 	profile *v1alpha1.SecurityProfile, selector *selection.Selector, namespaces []corev1.Namespace,
-	reports map[string]*v1alpha1.NamespacePosture, policing *policing, now time.Time,
+	reports map[string]*v1alpha1.NamespacePosture, lately lately, policing *policing, now time.Time,
 ) *v1alpha1.SecurityProfileStatus {
-	t := &tally{findings: map[v1alpha1.FindingTotal]int32{}}
+	t := &tally{findings: map[v1alpha1.FindingTotal]int32{}, lately: lately}
 	for i := range namespaces {
 		ns := &namespaces[i]
 		if !ns.DeletionTimestamp.IsZero() {
@@ -54,6 +58,8 @@ func summarize(
 			t.add(profile, ns.Name, reports[ns.Name])
 		case selects:
 			t.counts.Overridden++
+		case reports[ns.Name] != nil && !selector.Protects(ns.Name) && selector.Governing(ns.Name, ns.Labels) == nil:
+			t.add(profile, ns.Name, reports[ns.Name]) // Its baseline stays until a second look has found that it is to go.
 		}
 	}
 	t.keepNewest()
@@ -89,7 +95,14 @@ func summarizeInvalid(profile *v1alpha1.SecurityProfile, why error, now time.Tim
 // add counts one governed namespace by its report, if there is one.
 func (t *tally) add(profile *v1alpha1.SecurityProfile, namespace string, report *v1alpha1.NamespacePosture) {
 	t.counts.Selected++
+	if t.settles(profile, namespace, report) {
+		t.counts.Pending++
+		t.joined++
+		t.addReport(report)
+		return
+	}
 	if report == nil {
+		t.counts.Pending++
 		t.pending = append(t.pending, namespace)
 		return
 	}
@@ -121,13 +134,32 @@ func (t *tally) add(profile *v1alpha1.SecurityProfile, namespace string, report 
 	default:
 		t.counts.Compliant++
 	}
-	t.addWeaknesses(report)
 	if current && trouble != nil {
 		*trouble = append(*trouble, namespace)
 	}
 	if current {
 		t.addContested(report)
 	}
+	t.addReport(report)
+}
+
+// settles reports whether a namespace joined lately and has yet to become ready. What needs somebody's help is told at once.
+func (t *tally) settles(profile *v1alpha1.SecurityProfile, namespace string, report *v1alpha1.NamespacePosture) bool {
+	if report == nil {
+		return t.lately.joined(namespace, false)
+	}
+	if s := report.Summary; report.Ready || s.Failed+s.Conflicted+s.Contested > 0 || report.ProfileGeneration != profile.Generation {
+		return false
+	}
+	return profile.EffectiveEnforcement() == v1alpha1.Enforce && t.lately.joined(namespace, true)
+}
+
+// addReport adds what a report tells beside the state of its namespace, if there is one.
+func (t *tally) addReport(report *v1alpha1.NamespacePosture) {
+	if report == nil {
+		return
+	}
+	t.addWeaknesses(report)
 	t.driftTotal += report.DriftTotal
 	t.drift = append(t.drift, report.Drift...)
 	if len(t.drift) > maxTallied {
@@ -182,7 +214,7 @@ func (t *tally) findingTotals() []v1alpha1.FindingTotal {
 func (t *tally) conditions(profile *v1alpha1.SecurityProfile) []metav1.Condition {
 	compliant := metav1.Condition{
 		Type: v1alpha1.ConditionCompliant, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonCompliant,
-		Message: fmt.Sprintf("all %d selected namespaces hold what is declared", t.counts.Selected),
+		Message: fmt.Sprintf("all %d selected namespaces hold what is declared%s", t.counts.Selected, t.butJoined()),
 	}
 	if ungood := t.troubles(); ungood != "" || len(t.pending) > 0 {
 		compliant.Status, compliant.Reason, compliant.Message = metav1.ConditionFalse, t.worst(), ungood
@@ -192,12 +224,12 @@ func (t *tally) conditions(profile *v1alpha1.SecurityProfile) []metav1.Condition
 	}
 	ready := metav1.Condition{
 		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonInPlace,
-		Message: fmt.Sprintf("the baseline is in place in all %d selected namespaces", t.counts.Selected),
+		Message: fmt.Sprintf("the baseline is in place in all %d selected namespaces%s", t.counts.Selected, t.butJoined()),
 	}
 	audits := profile.EffectiveEnforcement() == v1alpha1.Audit
 	if audits {
 		ready.Reason = v1alpha1.ReasonAudited
-		ready.Message = fmt.Sprintf("all %d selected namespaces are audited; nothing is enforced", t.counts.Selected)
+		ready.Message = fmt.Sprintf("all %d selected namespaces are audited%s; nothing is enforced", t.counts.Selected, t.butJoined())
 	}
 	switch {
 	case len(t.pending) > 0:
@@ -270,6 +302,14 @@ func (t *tally) troubles() string {
 // waiting says for how many namespaces the roll-out waits. It names none: which are first changes with every run.
 func (t *tally) waiting() string {
 	return fmt.Sprintf("%d of %d selected namespaces have no report on this generation yet", len(t.pending), t.counts.Selected)
+}
+
+// butJoined says how many namespaces have joined lately and are not ready yet, or nothing.
+func (t *tally) butJoined() string {
+	if t.joined == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" but %d that joined just now", t.joined)
 }
 
 func names(namespaces []string) string {

@@ -83,7 +83,7 @@ func TestSummarize(t *testing.T) {
 		},
 		"a namespace without a report is waited for": {
 			states: []string{compliant, unseen},
-			counts: v1alpha1.NamespaceCounts{Selected: 2, Compliant: 1},
+			counts: v1alpha1.NamespaceCounts{Selected: 2, Pending: 1, Compliant: 1},
 			conditions: []string{
 				"Ready=False Progressing: 1 of 2 selected namespaces have no report on this generation yet",
 				"Compliant=False Progressing: 1 of 2 selected namespaces have no report on this generation yet",
@@ -128,7 +128,7 @@ func TestSummarize(t *testing.T) {
 		},
 		"a refusal stalls, though other namespaces are still waited for": {
 			states: []string{refused, unseen},
-			counts: v1alpha1.NamespaceCounts{Selected: 2, Failed: 1},
+			counts: v1alpha1.NamespaceCounts{Selected: 2, Pending: 1, Failed: 1},
 			conditions: []string{
 				"Ready=False Progressing: 1 of 2 selected namespaces have no report on this generation yet",
 				"Compliant=False ApplyFailed: in 1 of 2 namespaces the API server refused objects (ns-0)",
@@ -145,7 +145,7 @@ func TestSummarize(t *testing.T) {
 		},
 		"an audit waits for every namespace": {
 			states: []string{unseen}, change: audit,
-			counts: v1alpha1.NamespaceCounts{Selected: 1},
+			counts: v1alpha1.NamespaceCounts{Selected: 1, Pending: 1},
 			conditions: []string{
 				"Ready=False Progressing: 1 of 1 selected namespaces have no report on this generation yet",
 				"Compliant=False Progressing: 1 of 1 selected namespaces have no report on this generation yet",
@@ -192,7 +192,7 @@ func TestSummarize(t *testing.T) {
 				tt.change(profile)
 			}
 			namespaces, reports := cluster(tt.states...)
-			status := summarize(profile, selectorOf(profile), namespaces, reports, nil, noon)
+			status := summarize(profile, selectorOf(profile), namespaces, reports, nil, nil, noon)
 			if diff := cmp.Diff(tt.counts, status.Namespaces); diff != "" {
 				t.Errorf("counts (-want +got):\n%s", diff)
 			}
@@ -243,7 +243,7 @@ func TestSummarizeCountsWhatTheProfileGoverns(t *testing.T) {
 		reports[ns.Name] = report(ns.Name, compliant)
 	}
 
-	status := summarize(profile, selector, namespaces, reports, nil, noon)
+	status := summarize(profile, selector, namespaces, reports, nil, nil, noon)
 	want := v1alpha1.NamespaceCounts{Selected: 1, Compliant: 1, Overridden: 1}
 	if diff := cmp.Diff(want, status.Namespaces); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)
@@ -266,7 +266,7 @@ func TestSummarizeDriftIsNewestFirst(t *testing.T) {
 	}
 	reports["ns-1"].Drift = []v1alpha1.DriftEntry{entry("ns-1", "Role", "a", 9), entry("ns-1", "Role", "a", 5)}
 	profile := aPass().profile
-	status := summarize(profile, selectorOf(profile), namespaces, reports, nil, noon)
+	status := summarize(profile, selectorOf(profile), namespaces, reports, nil, nil, noon)
 	want := []v1alpha1.DriftEntry{
 		entry("ns-1", "Role", "a", 9),
 		entry("ns-0", "LimitRange", "z", 5), entry("ns-0", "Role", "a", 5), entry("ns-0", "Role", "b", 5), entry("ns-1", "Role", "a", 5),
@@ -284,7 +284,7 @@ func TestSummarizeSharesNothingWithTheReports(t *testing.T) {
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "restricted"}}
 	report := &v1alpha1.NamespacePosture{Drift: []v1alpha1.DriftEntry{{Fields: []v1alpha1.FieldDrift{{Path: "spec"}}}}}
 	status := summarize(profile, selection.New([]v1alpha1.SecurityProfile{*profile}, nil),
-		[]corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}, map[string]*v1alpha1.NamespacePosture{"shop": report}, nil, noon)
+		[]corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}, map[string]*v1alpha1.NamespacePosture{"shop": report}, nil, nil, noon)
 	status.Drift[0].Fields[0].Path = "what the API server answered"
 	if got := report.Drift[0].Fields[0].Path; got != "spec" {
 		t.Errorf("the report of the cache was written to: %q", got)
@@ -301,7 +301,7 @@ func TestSummarizeIsTheSameInAnyOrder(t *testing.T) {
 		r.Drift = []v1alpha1.DriftEntry{driftOf(name, "second"), driftOf(name, "first")}
 	}
 	profile := aPass().profile
-	want := summarize(profile, selectorOf(profile), namespaces, reports, nil, noon)
+	want := summarize(profile, selectorOf(profile), namespaces, reports, nil, nil, noon)
 	if len(want.Drift) != v1alpha1.MaxDrift {
 		t.Errorf("want %d drifts, got %d", v1alpha1.MaxDrift, len(want.Drift))
 	}
@@ -309,7 +309,7 @@ func TestSummarizeIsTheSameInAnyOrder(t *testing.T) {
 		rand.New(rand.NewSource(seed)).Shuffle(len(namespaces), func(i, j int) {
 			namespaces[i], namespaces[j] = namespaces[j], namespaces[i]
 		})
-		if diff := cmp.Diff(want, summarize(profile, selectorOf(profile), namespaces, reports, nil, noon)); diff != "" {
+		if diff := cmp.Diff(want, summarize(profile, selectorOf(profile), namespaces, reports, nil, nil, noon)); diff != "" {
 			t.Fatalf("status after shuffling the namespaces (-want +got):\n%s", diff)
 		}
 	}
@@ -336,10 +336,10 @@ func TestTransitionTimes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			profile := aPass().profile
 			namespaces, reports := cluster(tt.before)
-			profile.Status = *summarize(profile, selectorOf(profile), namespaces, reports, nil, noon.Add(300*time.Millisecond))
+			profile.Status = *summarize(profile, selectorOf(profile), namespaces, reports, nil, nil, noon.Add(300*time.Millisecond))
 			before := profile.DeepCopy()
 			namespaces, reports = cluster(tt.after)
-			status := summarize(profile, selectorOf(profile), namespaces, reports, nil, later.Add(300*time.Millisecond))
+			status := summarize(profile, selectorOf(profile), namespaces, reports, nil, nil, later.Add(300*time.Millisecond))
 			got := map[string]time.Time{}
 			for _, c := range status.Conditions {
 				got[c.Type] = c.LastTransitionTime.Time
@@ -358,7 +358,7 @@ func TestSummarizeInvalid(t *testing.T) {
 	const message = "the profile cannot be carried out: spec.excludeNamespaces: bad; what it established before stays as it is"
 	profile := aPass().profile
 	namespaces, reports := cluster(compliant, unseen)
-	profile.Status = *summarize(profile, selectorOf(profile), namespaces, reports, nil, noon)
+	profile.Status = *summarize(profile, selectorOf(profile), namespaces, reports, nil, nil, noon)
 	profile.Generation = 5
 	before := profile.DeepCopy()
 
@@ -393,7 +393,7 @@ func TestSummarizeCountsFindingsAndContests(t *testing.T) {
 		{ID: v1alpha1.BroadBinding, Severity: v1alpha1.Critical, Count: 1}, {ID: v1alpha1.NetworkReopened, Severity: v1alpha1.High, Count: 3},
 	}
 	reports["ns-3"].Drift[0].State = v1alpha1.Contested
-	status := summarize(profile, selectorOf(profile), namespaces, reports, nil, noon)
+	status := summarize(profile, selectorOf(profile), namespaces, reports, nil, nil, noon)
 	want := []v1alpha1.FindingTotal{
 		{ID: v1alpha1.BroadBinding, Severity: v1alpha1.Critical, Count: 1}, {ID: v1alpha1.BroadBinding, Severity: v1alpha1.High, Count: 4},
 		{ID: v1alpha1.NetworkReopened, Severity: v1alpha1.High, Count: 3},

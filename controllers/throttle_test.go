@@ -102,7 +102,7 @@ func TestReportsAreListedOnceASecond(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := &SecurityProfileReconciler{
-				Client: cluster, Metrics: metrics, Clock: now, policies: &policies{contests: newContests(DefaultContest), clock: now, client: cluster, swept: true, strays: newStrays(), inPlace: map[string]digest{}},
+				Client: cluster, Metrics: metrics, Clock: now, joins: newJoins(DefaultJoinGrace), policies: &policies{contests: newContests(DefaultContest), clock: now, client: cluster, swept: true, strays: newStrays(), inPlace: map[string]digest{}},
 				lost: newLost(func(context.Context) ([]string, error) { return nil, nil }),
 			}
 			for i, s := range tt.steps {

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"maps"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -189,20 +190,31 @@ func (r *SecurityProfileReconciler) enqueueSelecting() handler.EventHandler {
 	}
 }
 
-// enqueueAllProfiles is for events that may change which profile governs what.
+// enqueueAllProfiles is for events that may change which profile governs what. They are of no concern to anybody who waits: each
+// profile's own events go before. Those of a deletion wait a moment, so that several at once lead to one pass.
 func enqueueAllProfiles(reader client.Reader) handler.EventHandler {
-	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, _ client.Object) []reconcile.Request {
+	enqueue := func(ctx context.Context, q queue, after time.Duration) {
 		var profiles v1alpha1.SecurityProfileList
 		if err := reader.List(ctx, &profiles, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
 			logf.FromContext(ctx).Error(err, "Listing SecurityProfiles")
-			return nil
+			return
 		}
-		var requests []reconcile.Request
+		priority := rolloutPriority
 		for i := range profiles.Items {
-			requests = append(requests, requestFor(profiles.Items[i].Name))
+			request := requestFor(profiles.Items[i].Name)
+			if pq, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
+				pq.AddWithOpts(priorityqueue.AddOpts{Priority: &priority, After: after}, request)
+			} else {
+				q.AddAfter(request, after)
+			}
 		}
-		return requests
-	})
+	}
+	return handler.Funcs{
+		CreateFunc:  func(ctx context.Context, _ event.CreateEvent, q queue) { enqueue(ctx, q, 0) },
+		UpdateFunc:  func(ctx context.Context, _ event.UpdateEvent, q queue) { enqueue(ctx, q, 0) },
+		DeleteFunc:  func(ctx context.Context, _ event.DeleteEvent, q queue) { enqueue(ctx, q, statusInterval) },
+		GenericFunc: func(ctx context.Context, _ event.GenericEvent, q queue) { enqueue(ctx, q, 0) },
+	}
 }
 
 // contentChanged lets through the updates of a managed object that change what is compared. A quota's usage is none of them, but

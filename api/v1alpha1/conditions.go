@@ -98,6 +98,10 @@ const (
 	EventBlocked = "RolloutBlocked"
 	// EventOpened: a ResourceQuota of the baseline was opened for a moment, since it kept another part of the baseline out.
 	EventOpened = "QuotaOpened"
+	// EventBaselineRemoved: a baseline was taken away, since its profile no longer applies to the namespace.
+	EventBaselineRemoved = "BaselineRemoved"
+	// EventBaselineRetained: a baseline was left behind, unmanaged, since its profile no longer applies to the namespace.
+	EventBaselineRetained = "BaselineRetained"
 	// EventBreakGlass: somebody whom tamper protection does not hold changed what it guards.
 	EventBreakGlass = "BreakGlassUsed"
 )

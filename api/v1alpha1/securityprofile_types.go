@@ -177,13 +177,17 @@ type SecurityProfileSpec struct {
 }
 
 // NamespaceSelector selects namespaces by their labels. It reads as a metav1.LabelSelector, with bounds and with
-// operators that the API server checks when the profile is applied.
+// operators that the API server checks when the profile is applied. It names no label that Bulwark itself writes on
+// namespaces: what a profile selects must not hang on what the profile does.
 type NamespaceSelector struct {
-	// matchLabels are labels that a namespace must bear, all of them.
+	// matchLabels are labels that a namespace must bear, all of them. None is one that Bulwark writes on namespaces:
+	// pod-security.kubernetes.io/* and security.bulwark.dev/*.
 	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('pod-security.kubernetes.io/') && !k.startsWith('security.bulwark.dev/'))",message="a profile must not select by a label that Bulwark writes on namespaces (pod-security.kubernetes.io/*, security.bulwark.dev/*): select by a label of your own",messageExpression="'a profile must not select by the label ' + self.filter(k, k.startsWith('pod-security.kubernetes.io/') || k.startsWith('security.bulwark.dev/'))[0] + ', which Bulwark writes on namespaces: select by a label of your own'"
 	// +optional
 	MatchLabels map[string]string `json:"matchLabels,omitempty"`
-	// matchExpressions are requirements that a namespace must meet, all of them.
+	// matchExpressions are requirements that a namespace must meet, all of them. None is on a label that Bulwark writes on
+	// namespaces.
 	// +kubebuilder:validation:MaxItems=32
 	// +listType=atomic
 	// +optional
@@ -197,6 +201,7 @@ type LabelRequirement struct {
 	// key is the label's key.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=317
+	// +kubebuilder:validation:XValidation:rule="!self.startsWith('pod-security.kubernetes.io/') && !self.startsWith('security.bulwark.dev/')",message="a profile must not select by a label that Bulwark writes on namespaces (pod-security.kubernetes.io/*, security.bulwark.dev/*): select by a label of your own",messageExpression="'a profile must not select by the label ' + self + ', which Bulwark writes on namespaces: select by a label of your own'"
 	// +required
 	Key string `json:"key"`
 	// operator is In, NotIn, Exists or DoesNotExist.
@@ -254,13 +259,16 @@ type SecurityProfileStatus struct {
 	Drift []DriftEntry `json:"drift,omitempty"`
 }
 
-// NamespaceCounts counts namespaces by state. compliant, weakened, blocked, uncounted, drifted, conflicted and failed add up to the
-// namespaces that have a report: each counts where it is worst off, failed being the worst. selected also counts those that wait for
-// their first one, and contested some of the drifted.
+// NamespaceCounts counts namespaces by state. pending, compliant, weakened, blocked, uncounted, drifted, conflicted and
+// failed add up to selected: each namespace counts where it is worst off, failed being the worst. contested counts some of the drifted.
 type NamespaceCounts struct {
-	// selected is the number of namespaces that the profile governs.
+	// selected is the number of namespaces that the profile governs. One that is selected no more counts until its baseline has
+	// been taken away.
 	// +optional
 	Selected int32 `json:"selected"`
+	// pending is the number of namespaces that have no report yet, or joined a moment ago and are not ready yet.
+	// +optional
+	Pending int32 `json:"pending"`
 	// compliant is the number of namespaces that hold exactly what the profile declares, and in which nothing weakens it.
 	// +optional
 	Compliant int32 `json:"compliant"`

@@ -1,5 +1,7 @@
 package v1alpha1
 
+import "strings"
+
 // The names by which Bulwark is known to the API server. Every label key, prefix and fixed name stands here and nowhere else.
 const (
 	// ManagedByLabel is Kubernetes' recommended label for the tool that manages an object.
@@ -17,6 +19,16 @@ const (
 	WorkloadsLabel = "security.bulwark.dev/workloads"
 	// ImagesLabel is WorkloadsLabel for spec.images.
 	ImagesLabel = "security.bulwark.dev/images"
+	// PodSecurityBeforeAnnotation holds, on a governed namespace, the Pod Security labels that it bore before Bulwark set its own,
+	// as a JSON object of label and value.
+	PodSecurityBeforeAnnotation = "security.bulwark.dev/pod-security-before"
+	// ReturningFieldManager is the field manager of the labels that are given back to a namespace: what Bulwark gives up as
+	// FieldManager stays then.
+	ReturningFieldManager = "bulwark-returned"
+	// LabelPrefix starts every label and annotation that is Bulwark's own.
+	LabelPrefix = "security.bulwark.dev/"
+	// PodSecurityPrefix starts the labels of Pod Security Admission (KEP-2579), which Bulwark writes on namespaces.
+	PodSecurityPrefix = "pod-security.kubernetes.io/"
 	// AggregateToGrantableLabel, with the value "true", adds a ClusterRole to bulwark-grantable: to what a
 	// SecurityProfile may grant.
 	AggregateToGrantableLabel = "security.bulwark.dev/aggregate-to-grantable"
@@ -51,3 +63,8 @@ const (
 	// MaxViolators bounds the pods that an entry of it names.
 	MaxViolators = 16
 )
+
+// WrittenOnNamespaces reports whether a label is one that Bulwark writes on namespaces, or may. No profile selects by it.
+func WrittenOnNamespaces(label string) bool {
+	return strings.HasPrefix(label, PodSecurityPrefix) || strings.HasPrefix(label, LabelPrefix)
+}

@@ -63,6 +63,10 @@ func parse(args []string, stderr io.Writer) (operator.Options, error) {
 	flags.DurationVar(&o.Contest.Window, "contest-window", o.Contest.Window, "how long a correction counts")
 	flags.DurationVar(&o.Contest.MinDelay, "contest-min-delay", o.Contest.MinDelay, "how long the first contested correction waits; each further one waits twice as long")
 	flags.DurationVar(&o.Contest.MaxDelay, "contest-max-delay", o.Contest.MaxDelay, "how long a contested correction waits at most")
+	flags.DurationVar(&o.RemovalDelay, "removal-delay", controllers.DefaultRemovalDelay,
+		"how long a namespace must have been selected by no profile before its baseline is taken away; the deletion of a profile does not wait")
+	flags.DurationVar(&o.JoinGrace, "join-grace", controllers.DefaultJoinGrace,
+		"how long a namespace that joins a profile may take to become ready before the profile is not Ready for it")
 	logFormat := flags.String("log-format", "json", "json or text")
 	logLevel := flags.String("log-level", "info", "debug, info or error")
 	if err := flags.Parse(args); err != nil {
@@ -76,6 +80,12 @@ func parse(args []string, stderr io.Writer) (operator.Options, error) {
 	}
 	if err := o.Contest.Validate(); err != nil {
 		return o, err
+	}
+	if o.JoinGrace <= 0 {
+		return o, fmt.Errorf("--join-grace must be longer than 0, not %s", o.JoinGrace)
+	}
+	if o.RemovalDelay <= 0 {
+		return o, fmt.Errorf("--removal-delay must be longer than 0, not %s", o.RemovalDelay)
 	}
 	o.NoFindings = !*findings
 	o.ProtectedNamespaces = strings.FieldsFunc(*protected, func(r rune) bool { return r == ',' || r == ' ' })

@@ -148,6 +148,13 @@ func (r *renderer) tamperNamespaces() []Policy {
 		holds:   fmt.Sprintf(`variables.profileNow != variables.profileBefore && (%s) && !variables.restores`, mine),
 		message: fmt.Sprintf("the label %s of a namespace is set by Bulwark alone", v1alpha1.ProfileLabel),
 	}}
+	// What it bore before is given back to it. A namespace that is made may bear what a backup of it bore.
+	rules = append(rules, tampering{
+		name: "rewrites",
+		holds: fmt.Sprintf(`(variables.governedBefore || variables.governedNow) && oldObject != null && `+
+			`object.metadata.?annotations[?%[1]s] != oldObject.metadata.?annotations[?%[1]s]`, quote(v1alpha1.PodSecurityBeforeAnnotation)),
+		message: fmt.Sprintf("the annotation %s of a namespace is set by Bulwark alone", v1alpha1.PodSecurityBeforeAnnotation),
+	})
 	declared := map[string]string{}
 	baseline.PodSecurityLabels(r.spec.PodSecurity, declared)
 	if len(declared) > 0 {

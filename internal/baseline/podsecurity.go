@@ -4,8 +4,8 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// PodSecurityPrefix starts the labels of Pod Security Admission (KEP-2579).
-const PodSecurityPrefix = "pod-security.kubernetes.io/"
+// PodSecurityPrefix starts the labels of Pod Security Admission.
+const PodSecurityPrefix = v1alpha1.PodSecurityPrefix
 
 // PodSecurityLabels adds the labels of each mode that the profile sets. A version is always set beside its level: without
 // one, a tenant's own version label would decide what the level means.

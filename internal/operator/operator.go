@@ -62,6 +62,11 @@ type Options struct {
 	Contest controllers.Contest
 	// RecheckInterval is how often what is not watched is looked at; by default controllers.DefaultRecheckInterval.
 	RecheckInterval time.Duration
+	// RemovalDelay is how long the two looks are apart before a baseline is taken away; by default controllers.DefaultRemovalDelay.
+	RemovalDelay time.Duration
+	// JoinGrace is how long a namespace that joins may take to become ready before that takes the profile's Ready away; by default
+	// controllers.DefaultJoinGrace.
+	JoinGrace time.Duration
 	// NoFindings switches findings off, whatever profiles say.
 	NoFindings bool
 	// OpenReports says to write reports as Reports of openreports.io too, where the cluster knows these.
@@ -93,6 +98,12 @@ func (o *Options) setDefaults() {
 	}
 	if o.RecheckInterval == 0 {
 		o.RecheckInterval = controllers.DefaultRecheckInterval
+	}
+	if o.RemovalDelay == 0 {
+		o.RemovalDelay = controllers.DefaultRemovalDelay
+	}
+	if o.JoinGrace == 0 {
+		o.JoinGrace = controllers.DefaultJoinGrace
 	}
 	if o.Election == (Election{}) {
 		o.Election = DefaultElection
@@ -148,6 +159,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 		Clock: o.Clock, Contest: o.Contest, RecheckInterval: o.RecheckInterval, Findings: !o.NoFindings,
 		Operator: user, OpenReports: o.OpenReports, MissingPermissions: permissions.review,
 		ServerVersion: serverVersion(ctx, cfg, o.Logger),
+		RemovalDelay:  o.RemovalDelay, JoinGrace: o.JoinGrace,
 	}); err != nil {
 		return err
 	}

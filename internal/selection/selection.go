@@ -35,7 +35,12 @@ func Protected(more ...string) ([]string, error) {
 type Selector struct {
 	protected []string
 	profiles  []candidate
+	leaving   []candidate // those that are being deleted, and select nothing
+	awaited   []candidate // those of them to which others still give way
 	invalid   map[string]error
+
+	leavingInvalid []*v1alpha1.SecurityProfile // those that are being deleted, and selected nothing before
+	awaitedInvalid []*v1alpha1.SecurityProfile
 }
 
 type candidate struct {
@@ -53,19 +58,43 @@ func New(profiles []v1alpha1.SecurityProfile, protected []string) *Selector {
 	s := &Selector{protected: protected, invalid: map[string]error{}}
 	for i := range profiles {
 		profile := &profiles[i]
-		if !profile.DeletionTimestamp.IsZero() {
-			continue
-		}
 		selector, err := compile(profile)
-		if err != nil {
+		switch leaving := !profile.DeletionTimestamp.IsZero(); {
+		case leaving && err == nil:
+			s.leaving = append(s.leaving, candidate{profile: profile, selector: selector})
+		case leaving:
+			s.leavingInvalid = append(s.leavingInvalid, profile)
+		case err != nil:
 			s.invalid[profile.Name] = err
-			continue
+		default:
+			s.profiles = append(s.profiles, candidate{profile: profile, selector: selector})
 		}
-		s.profiles = append(s.profiles, candidate{profile: profile, selector: selector})
 	}
-	slices.SortFunc(s.profiles, func(a, b candidate) int { return byRank(a.profile, b.profile) })
+	slices.SortFunc(s.profiles, candidatesByRank)
 	return s
 }
+
+// Awaiting is the same selection, but that Outranking and InvalidNames still count the profiles that are being deleted and of
+// which the function says so: their own release goes before the rewriting of what gives way to them.
+func (s *Selector) Awaiting(still func(*v1alpha1.SecurityProfile) bool) *Selector {
+	awaiting := *s
+	awaiting.awaited = slices.DeleteFunc(slices.Clone(s.leaving), func(c candidate) bool { return !still(c.profile) })
+	awaiting.awaitedInvalid = slices.DeleteFunc(slices.Clone(s.leavingInvalid), func(p *v1alpha1.SecurityProfile) bool { return !still(p) })
+	return &awaiting
+}
+
+// Awaited are the profiles that are being deleted and to which the profile gives way all the same.
+func (s *Selector) Awaited(profile *v1alpha1.SecurityProfile) []*v1alpha1.SecurityProfile {
+	awaited := slices.Clone(s.awaitedInvalid)
+	for _, p := range s.Outranking(profile) {
+		if !p.DeletionTimestamp.IsZero() {
+			awaited = append(awaited, p)
+		}
+	}
+	return awaited
+}
+
+func candidatesByRank(a, b candidate) int { return byRank(a.profile, b.profile) }
 
 // byRank puts profiles in the order in which they govern what several select.
 func byRank(a, b *v1alpha1.SecurityProfile) int {
@@ -81,6 +110,9 @@ func compile(profile *v1alpha1.SecurityProfile) (labels.Selector, error) {
 			return nil, fmt.Errorf("spec.excludeNamespaces: %q: %w", pattern, err)
 		}
 	}
+	if key, circular := writtenLabel(profile.Spec.NamespaceSelector); circular {
+		return nil, fmt.Errorf("spec.namespaceSelector: Bulwark writes the label %s on namespaces: select by a label of your own", key)
+	}
 	selector, err := metav1.LabelSelectorAsSelector(profile.Spec.NamespaceSelector.AsLabelSelector())
 	if err != nil {
 		return nil, fmt.Errorf("spec.namespaceSelector: %w", err)
@@ -91,6 +123,21 @@ func compile(profile *v1alpha1.SecurityProfile) (labels.Selector, error) {
 // Protects reports whether no profile selects the namespace of this name, whatever it says.
 func (s *Selector) Protects(name string) bool { return matchesAny(s.protected, name) }
 
+// writtenLabel is the first label of a selector that Bulwark writes on namespaces, if there is one. Such a profile would change
+// by its own work what it selects. The CRD refuses it; one that was stored before the CRD did is invalid.
+func writtenLabel(selector v1alpha1.NamespaceSelector) (key string, found bool) {
+	keys := slices.Collect(maps.Keys(selector.MatchLabels))
+	for _, e := range selector.MatchExpressions {
+		keys = append(keys, e.Key)
+	}
+	slices.Sort(keys)
+	i := slices.IndexFunc(keys, v1alpha1.WrittenOnNamespaces)
+	if i < 0 {
+		return "", false
+	}
+	return keys[i], true
+}
+
 // Invalid is why the profile of this name selects nothing, or nil.
 func (s *Selector) Invalid(profile string) error {
 	return s.invalid[profile]
@@ -98,7 +145,12 @@ func (s *Selector) Invalid(profile string) error {
 
 // InvalidNames are the names of the profiles that select nothing for a reason that Invalid tells.
 func (s *Selector) InvalidNames() []string {
-	return slices.Sorted(maps.Keys(s.invalid))
+	invalid := slices.Collect(maps.Keys(s.invalid))
+	for _, p := range s.awaitedInvalid {
+		invalid = append(invalid, p.Name)
+	}
+	slices.Sort(invalid)
+	return invalid
 }
 
 // Outranking lists the profiles that govern a namespace before this one does, if they select it. Those are left out that need not be asked: of
@@ -112,8 +164,12 @@ func (s *Selector) Outranking(profile *v1alpha1.SecurityProfile, further ...*met
 		}
 		own = append(own, compiled)
 	}
+	candidates := s.profiles
+	if len(s.awaited) > 0 {
+		candidates = slices.SortedFunc(slices.Values(slices.Concat(s.profiles, s.awaited)), candidatesByRank)
+	}
 	var outranking []*v1alpha1.SecurityProfile
-	for _, c := range s.profiles {
+	for _, c := range candidates {
 		if c.profile.Name != profile.Name && byRank(c.profile, profile) < 0 && slices.ContainsFunc(own, c.mayShare) {
 			outranking = append(outranking, c.profile)
 		}

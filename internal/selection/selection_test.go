@@ -266,6 +266,41 @@ func TestOutrankingOfAnotherMoment(t *testing.T) {
 	}
 }
 
+// What gives way to a profile that is being deleted goes on to, as long as that is awaited, and at the same place.
+func TestOutrankingOfWhatIsAwaited(t *testing.T) {
+	s := New([]v1alpha1.SecurityProfile{
+		profile("own"), profile("a", priority(3)), profile("b", priority(2), deleted), profile("c", priority(1)),
+		profile("apart", priority(9), deleted, labelled("tier", "a")), profile("broken", priority(9), deleted, requiring("tier", "Near")),
+	}, nil)
+	own := profile("own", labelled("tier", "b"))
+	every := func(*v1alpha1.SecurityProfile) bool { return true }
+	none := func(*v1alpha1.SecurityProfile) bool { return false }
+	for sentence, tc := range map[string]struct {
+		selector      *Selector
+		want, awaited []string
+	}{
+		"nobody asked for it":                      {selector: s, want: []string{"a", "c"}},
+		"none is awaited":                          {selector: s.Awaiting(none), want: []string{"a", "c"}},
+		"one is awaited, by its rank":              {selector: s.Awaiting(every), want: []string{"a", "b", "c"}, awaited: []string{"broken", "b"}},
+		"whether it is awaited is asked each time": {selector: s.Awaiting(every).Awaiting(none), want: []string{"a", "c"}},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, names(tc.selector.Outranking(&own))); diff != "" {
+				t.Errorf("outranking (-want +got):\n%s", diff)
+			}
+			if got := tc.selector.InvalidNames(); len(got) != len(tc.awaited)/2 {
+				t.Errorf("names of invalid profiles: %v", got)
+			}
+			if diff := cmp.Diff(tc.awaited, names(tc.selector.Awaited(&own))); diff != "" {
+				t.Errorf("awaited (-want +got):\n%s", diff)
+			}
+			if got := names(tc.selector.Selects("team-a", nil)); !cmp.Equal(got, []string{"a", "c", "own"}) {
+				t.Errorf("what is awaited selects: %v", got)
+			}
+		})
+	}
+}
+
 func all(changes ...change) change {
 	return func(p *v1alpha1.SecurityProfile) {
 		for _, c := range changes {
@@ -301,6 +336,21 @@ func TestInvalid(t *testing.T) {
 		"a label value must be one": {
 			profile: profile("p", labelled("tier", "not a value")),
 			want:    `Invalid value: "not a value"`,
+		},
+		"a label that says a Pod Security level is named": {
+			profile: profile("p", labelled("tier", "prod"), requiring("pod-security.kubernetes.io/enforce", metav1.LabelSelectorOpDoesNotExist)),
+			want:    "spec.namespaceSelector: Bulwark writes the label pod-security.kubernetes.io/enforce on namespaces: select by a label of your own",
+		},
+		"so is one that says its version": {
+			profile: profile("p", labelled("pod-security.kubernetes.io/warn-version", "latest")),
+			want:    "Bulwark writes the label pod-security.kubernetes.io/warn-version on namespaces",
+		},
+		"so is Bulwark's own": {
+			profile: profile("p", requiring("security.bulwark.dev/profile", metav1.LabelSelectorOpNotIn, "other")),
+			want:    "Bulwark writes the label security.bulwark.dev/profile on namespaces",
+		},
+		"a label of another group, or that only begins alike, may be selected by": {
+			profile: profile("p", labelled("x.pod-security.kubernetes.io/enforce", "x"), requiring("security.bulwark.dev.example.com/a", metav1.LabelSelectorOpExists)),
 		},
 		"a malformed glob is named": {
 			profile: profile("p", excluding("sound", "a[")),

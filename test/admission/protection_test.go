@@ -22,6 +22,7 @@ const (
 	declared   = "the profile declares the Pod Security labels of the namespace: pod-security.kubernetes.io/enforce"
 	shed       = "the namespace would lose its baseline by these labels"
 	forgedOn   = "the label security.bulwark.dev/profile of a namespace is set by Bulwark alone"
+	rewritten  = "the annotation security.bulwark.dev/pod-security-before of a namespace is set by Bulwark alone"
 	governedBy = v1alpha1.ProfileLabel + "="
 	notThere   = "wait until the baseline of SecurityProfile gate is in place there: Bulwark has not been there"
 	notReady   = "wait until the baseline of SecurityProfile gate is in place there: its NamespacePosture posture is not ready"
@@ -37,6 +38,8 @@ func namespaceWith(name string, labels ...string) string {
 func labelling(key, value string) func(*testing.T, *unstructured.Unstructured) {
 	return set(value, "metadata", "labels", key)
 }
+
+var rewriting = set(`{"pod-security.kubernetes.io/enforce":"privileged"}`, "metadata", "annotations", v1alpha1.PodSecurityBeforeAnnotation)
 
 // unlabelling is a change that takes a label away.
 func unlabelling(key string) func(*testing.T, *unstructured.Unstructured) {
@@ -118,6 +121,10 @@ var protectionScenarios = []scenario{{
 			object: manifest(namespaceWith("tamper-left", "suite: tamper", "security.bulwark.dev/profile: tamper")), want: forgedOn},
 		{sentence: "a namespace is made with the label of the profile, which excludes it",
 			object: manifest(namespaceWith("tamper-excluded", "suite: tamper", "security.bulwark.dev/profile: tamper")), want: forgedOn},
+		{sentence: "what the namespace remembers of before is rewritten", old: "Namespace tamper", change: rewriting, want: rewritten},
+		{sentence: "another annotation of the namespace is written", old: "Namespace tamper", change: set("b", "metadata", "annotations", "a")},
+		{sentence: "a responder rewrites what the namespace remembers", old: "Namespace tamper", change: rewriting, by: responder},
+		{sentence: "a namespace of another profile says that it remembers something", old: "Namespace updates", change: rewriting},
 		{sentence: "a responder takes the namespace out of the selection", old: "Namespace tamper", change: unlabelling("suite"), by: responder},
 		{sentence: "a namespace of another profile", old: "Namespace updates", change: unlabelling("suite")},
 		{sentence: "a namespace of another profile is said to be governed by this one", old: "Namespace updates",

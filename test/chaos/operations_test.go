@@ -32,6 +32,7 @@ var operations = []operation{
 	{"create an occupied namespace", 2, (*world).createOccupied},
 	{"create an inhabited namespace", 3, (*world).createInhabited},
 	{"label a namespace", 9, (*world).labelNamespace},
+	{"flap the label of a namespace", 4, (*world).flapLabel},
 	{"delete a namespace", 2, (*world).deleteNamespace},
 	{"create a foreign object", 6, (*world).createForeign},
 	{"fill the quota of reports", 2, (*world).fillReportQuota},
@@ -172,6 +173,22 @@ func (w *world) labelNamespace(r *rand.Rand) (bool, error) {
 		return false, err
 	}
 	w.model.namespaces[name] = tier
+	return false, nil
+}
+
+// flapLabel gives a namespace another tier, or none, and the one that it had back at once.
+func (w *world) flapLabel(r *rand.Rand) (bool, error) {
+	name, found := pick(r, w.model.namespaces)
+	away := oneOf(r, "none", "none", "a", "b")
+	if !found {
+		return true, nil
+	}
+	for _, tier := range []string{away, w.model.namespaces[name]} {
+		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		if err := w.update(ns, func() { w.model.labelled(ns.UID, tier); ns.Labels[tierLabel] = tier }); err != nil {
+			return false, err
+		}
+	}
 	return false, nil
 }
 

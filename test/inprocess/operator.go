@@ -4,6 +4,7 @@ package inprocess
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/rest"
@@ -34,6 +35,7 @@ func Start(ctx context.Context, cfg *rest.Config, changes ...func(*operator.Opti
 		Registry:            o.Metrics,
 		Logger:              logf.Log,
 		SeveralInOneProcess: true,
+		RemovalDelay:        300 * time.Millisecond, // Specs that are not about it need not wait for it.
 	}
 	for _, change := range changes {
 		change(&options)

@@ -92,7 +92,7 @@ func expectNoTampering(namespace string) {
 
 // eventuallyCounted waits until kube-controller-manager counts a kind: it looks for new ones every
 // 30 s, and does not look again at quotas that were there before.
-func eventuallyCounted(entry string) {
+func EventuallyQuotasCount(entry string) {
 	GinkgoHelper()
 	const name = "probe"
 	Eventually(func(g Gomega) {
@@ -236,7 +236,7 @@ var _ = Describe("A quota of the baseline that a tenant has filled", func() {
 
 	It("does not keep the report out", func() {
 		const countReports = "count/namespacepostures.security.bulwark.dev"
-		eventuallyCounted(countReports)
+		EventuallyQuotasCount(countReports)
 		profile, namespace := Governed(func(p *v1alpha1.SecurityProfile) {
 			p.Spec.Quotas = quotaOf("objects", countReports, "1")
 		})

@@ -74,6 +74,8 @@ var _ = Describe("The operator as a process", Ordered, func() {
 			"--concurrency=0":               "--concurrency must be at least 1",
 			"--protected-namespaces=a,[b":   "syntax error in pattern",
 			"--contest-threshold=0":         "a threshold of at least 1",
+			"--removal-delay=0s":            "--removal-delay must be longer than 0",
+			"--join-grace=-1s":              "--join-grace must be longer than 0",
 			"--no-such-flag":                "flag provided but not defined",
 			"--metrics-bind-address=nobody": "nobody",
 		} {

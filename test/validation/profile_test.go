@@ -119,6 +119,33 @@ var _ = DescribeTable("A selection is refused for", ExpectOnlyBadRefused,
 	}),
 )
 
+const writtenRule = ", which Bulwark writes on namespaces: select by a label of your own"
+
+var _ = DescribeTable("A selection by a label that Bulwark writes on namespaces is refused", ExpectOnlyBadRefused,
+	Entry("among the labels", refusal{
+		in: `namespaceSelector: {matchLabels: {team: a, "%s": restricted}}, podSecurity: {enforce: baseline}`, good: "tier", bad: "pod-security.kubernetes.io/enforce",
+		path: "spec.namespaceSelector.matchLabels", reason: "by the label pod-security.kubernetes.io/enforce" + writtenRule,
+	}),
+	Entry("among the labels, as a version", refusal{
+		in: `namespaceSelector: {matchLabels: {"%s": latest}}, network: {defaultDeny: [Ingress]}`, good: "tier", bad: "pod-security.kubernetes.io/audit-version",
+		path: "spec.namespaceSelector.matchLabels", reason: "by the label pod-security.kubernetes.io/audit-version" + writtenRule,
+	}),
+	Entry("among the labels, as the one that names the profile", refusal{
+		in: `namespaceSelector: {matchLabels: {"%s": other}}, podSecurity: {enforce: baseline}`, good: "example.com/profile", bad: "security.bulwark.dev/profile",
+		path: "spec.namespaceSelector.matchLabels", reason: "by the label security.bulwark.dev/profile" + writtenRule,
+	}),
+	Entry("among the expressions, though it is to be absent", refusal{
+		in:   `namespaceSelector: {matchLabels: {team: a}, matchExpressions: [{key: tier, operator: Exists}, {key: "%s", operator: DoesNotExist}]}, podSecurity: {enforce: baseline}`,
+		good: "pod-security.example.com/enforce", bad: "pod-security.kubernetes.io/enforce",
+		path: "spec.namespaceSelector.matchExpressions[1].key", reason: "by the label pod-security.kubernetes.io/enforce" + writtenRule,
+	}),
+	Entry("among the expressions, whatever its name is", refusal{
+		in:   `namespaceSelector: {matchExpressions: [{key: "%s", operator: NotIn, values: [x]}]}, podSecurity: {enforce: baseline}`,
+		good: "bulwark.dev/anything", bad: "security.bulwark.dev/anything",
+		path: "spec.namespaceSelector.matchExpressions[0].key", reason: "by the label security.bulwark.dev/anything" + writtenRule,
+	}),
+)
+
 var _ = Describe("The name", func() {
 	It("of a SecurityProfile may have 63 characters, and not 64", func() {
 		spec := selecting("podSecurity: {enforce: baseline}")

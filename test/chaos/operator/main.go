@@ -49,6 +49,7 @@ func run(ctx context.Context) error {
 	go jumping.follow(ctx)
 	o.Clock = jumping
 	o.RecheckInterval = 5 * time.Second
+	o.RemovalDelay, o.JoinGrace = 2*time.Second, 2*time.Second
 	o.Contest = controllers.Contest{Threshold: 3, Window: 20 * time.Second, MinDelay: time.Second, MaxDelay: 5 * time.Second}
 	o.Election = operator.Election{LeaseDuration: 4 * time.Second, RenewDeadline: 3 * time.Second, RetryPeriod: 500 * time.Millisecond}
 

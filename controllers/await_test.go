@@ -1,0 +1,63 @@
+package controllers
+
+import (
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clocktesting "k8s.io/utils/clock/testing"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/selection"
+)
+
+// A profile is being deleted since noon, and another one of lower priority gave way to it.
+func TestTheReleaseOfAProfileIsAwaited(t *testing.T) {
+	for sentence, tc := range map[string]struct {
+		after   time.Duration
+		change  func(going *v1alpha1.SecurityProfile)
+		want    time.Duration
+		ignored bool
+	}{
+		"at first":                              {want: releaseFirst},
+		"and then for the rest of the time":     {after: 4 * time.Second, want: releaseFirst - 4*time.Second},
+		"not for ever":                          {after: releaseFirst, ignored: true},
+		"not by a clock that is far ahead":      {after: 2 * time.Hour, ignored: true},
+		"not by a clock that is far behind":     {after: -2 * time.Hour, ignored: true},
+		"by one that is a second behind, too":   {after: -time.Second, want: releaseFirst + time.Second},
+		"not once it has been let go":           {change: func(p *v1alpha1.SecurityProfile) { p.Finalizers = []string{"example.com/stay"} }, ignored: true},
+		"not if no namespace can be both's":     {change: selectsTier("b"), ignored: true},
+		"not if it never went before":           {change: func(p *v1alpha1.SecurityProfile) { p.Spec.Priority = 0 }, ignored: true},
+		"also if it could not be carried out":   {change: func(p *v1alpha1.SecurityProfile) { p.Spec.Undecodable = "why" }, want: releaseFirst},
+		"a profile that stays is never awaited": {change: func(p *v1alpha1.SecurityProfile) { p.DeletionTimestamp = nil }},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			going := v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{
+				Name: "going", DeletionTimestamp: &metav1.Time{Time: noon}, Finalizers: []string{v1alpha1.Finalizer},
+			}}
+			going.Spec.Priority = 9
+			selectsTier("a")(&going)
+			if tc.change != nil {
+				tc.change(&going)
+			}
+			own := v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "own"}}
+			own.Spec.Priority = 1
+			selectsTier("a")(&own)
+			r := &SecurityProfileReconciler{Clock: clocktesting.NewFakePassiveClock(noon.Add(tc.after))}
+			awaiting, most := r.await(&own, selection.New([]v1alpha1.SecurityProfile{going, own}, nil))
+			if most != tc.want {
+				t.Errorf("awaited for %s, want %s", most, tc.want)
+			}
+			counted := len(awaiting.Outranking(&own))+len(awaiting.InvalidNames()) > 0
+			if counted == tc.ignored {
+				t.Errorf("the policies give way to it: %t", counted)
+			}
+		})
+	}
+}
+
+func selectsTier(tier string) func(*v1alpha1.SecurityProfile) {
+	return func(p *v1alpha1.SecurityProfile) {
+		p.Spec.NamespaceSelector.MatchLabels = map[string]string{"tier": tier}
+	}
+}

@@ -1,0 +1,109 @@
+package controllers
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/drift"
+)
+
+// Each step of a departure asks at a time after noon how long there is to wait, or ends it.
+func TestDepartures(t *testing.T) {
+	type step struct {
+		at   time.Duration
+		uid  types.UID
+		ends bool
+		want time.Duration
+	}
+	for sentence, steps := range map[string][]step{
+		"it begins with the first look":             {{want: 10 * time.Second}},
+		"a look in between does not begin anew":     {{want: 10 * time.Second}, {at: 4 * time.Second, want: 6 * time.Second}},
+		"it is over when the delay is":              {{want: 10 * time.Second}, {at: 10 * time.Second}},
+		"and stays so":                              {{want: 10 * time.Second}, {at: time.Minute}, {at: 2 * time.Minute}},
+		"once it has ended, the next one waits":     {{want: 10 * time.Second}, {at: 5 * time.Second, ends: true}, {at: 6 * time.Second, want: 10 * time.Second}},
+		"another namespace of the name waits":       {{want: 10 * time.Second}, {at: time.Minute, uid: "another", want: 10 * time.Second}},
+		"a clock that is set back begins it anew":   {{want: 10 * time.Second}, {at: -time.Hour, want: 10 * time.Second}, {at: 10*time.Second - time.Hour}},
+		"a clock that jumps forward brings its end": {{want: 10 * time.Second}, {at: time.Hour}},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			d := newDepartures(10 * time.Second)
+			for i, s := range steps {
+				if s.ends {
+					d.end("shop")
+					continue
+				}
+				ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", UID: s.uid}}
+				if got := d.wait(ns, noon.Add(s.at)); got != s.want {
+					t.Errorf("step %d: wait %s, want %s", i, got, s.want)
+				}
+			}
+		})
+	}
+}
+
+func TestServiceAccountsGoLast(t *testing.T) {
+	account := func(name string) baseline.Object {
+		return &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name}}
+	}
+	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "bulwark-a"}}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}
+	var released []string
+	for _, o := range accountsLast([]baseline.Object{account("bulwark-app"), quota, account("default"), account("bulwark-job"), namespace}) {
+		released = append(released, o.GetName())
+	}
+	if diff := cmp.Diff([]string{"bulwark-a", "default", "shop", "bulwark-app", "bulwark-job"}, released); diff != "" {
+		t.Errorf("released (-want +got):\n%s", diff)
+	}
+	var corrected []string
+	for _, d := range inOrder([]drift.Drift{
+		{Object: reference("ServiceAccount", "stale"), Change: v1alpha1.Unexpected},
+		{Object: reference("Role", "stale"), Change: v1alpha1.Unexpected},
+		{Object: reference("ServiceAccount", "missing"), Change: v1alpha1.Missing},
+		{Object: reference("Role", "differs"), Change: v1alpha1.Modified},
+	}) {
+		corrected = append(corrected, d.Object.Kind+" "+d.Object.Name)
+	}
+	if diff := cmp.Diff([]string{"ServiceAccount missing", "Role differs", "Role stale", "ServiceAccount stale"}, corrected); diff != "" {
+		t.Errorf("corrected (-want +got):\n%s", diff)
+	}
+}
+
+// The cache holds none of a namespace's annotations but Bulwark's own: to write the difference would take all others away.
+func TestANamespaceIsAbandonedWithTheAnnotationsOfOthers(t *testing.T) {
+	owner := metav1.OwnerReference{APIVersion: "example.com/v1", Kind: "Team", Name: "a", UID: "u-2"}
+	profile := metav1.OwnerReference{APIVersion: v1alpha1.GroupVersion.String(), Kind: "SecurityProfile", Name: "p", UID: "u-3", Controller: ptr.To(true)}
+	meta := metav1.ObjectMeta{Name: "shop", ResourceVersion: "7", Labels: map[string]string{v1alpha1.ProfileLabel: "p", "team": "a"}}
+	owned := *meta.DeepCopy()
+	owned.OwnerReferences = []metav1.OwnerReference{owner, profile}
+	unowned := *meta.DeepCopy()
+	unowned.OwnerReferences = []metav1.OwnerReference{owner}
+	const begins = `{"metadata":{"annotations":{"security.bulwark.dev/pod-security-before":null},"labels":{"security.bulwark.dev/profile":null},`
+	for sentence, tc := range map[string]struct {
+		meta metav1.ObjectMeta
+		want string
+	}{
+		"its owner stays": {unowned, begins + `"resourceVersion":"7"}}`},
+		"a profile is no owner of it": {owned, begins +
+			`"ownerReferences":[{"apiVersion":"example.com/v1","kind":"Team","name":"a","uid":"u-2"}],"resourceVersion":"7"}}`},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			ns := &corev1.Namespace{ObjectMeta: tc.meta}
+			patch, err := namespaceAbandonment(ns)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := patch.Data(ns)
+			if diff := cmp.Diff(tc.want, string(got)); err != nil || diff != "" {
+				t.Errorf("%v, the patch (-want +got):\n%s", err, diff)
+			}
+		})
+	}
+}
