@@ -118,7 +118,12 @@ var faults = []fault{
 	{"calls fail", 10, misbehave},
 	{"split the network", 4, splitNetwork},
 	{"restart the API server", 2, func(_ context.Context, w *world, _ *rand.Rand) error { return w.plane.RestartAPIServer(w.ctx) }},
-	{"stop etcd for 10 s", 1, func(_ context.Context, w *world, _ *rand.Rand) error { return w.plane.PauseEtcd(w.ctx, 10*time.Second) }},
+	{"stop etcd for 10 s", 1, func(_ context.Context, w *world, _ *rand.Rand) error {
+		return w.plane.Pause(w.ctx, "etcd", 10*time.Second)
+	}},
+	{"stop kube-controller-manager", 3, func(_ context.Context, w *world, r *rand.Rand) error {
+		return w.plane.Pause(w.ctx, "kube-controller-manager", time.Duration(1+r.IntN(6))*time.Second)
+	}},
 	{"revoke the permissions", 2, revokePermissions},
 	{"the clock jumps", 4, func(_ context.Context, w *world, r *rand.Rand) error {
 		return os.WriteFile(w.clockFile, []byte(time.Duration(r.Int64N(int64(4*time.Hour))-int64(2*time.Hour)).String()), 0o600)

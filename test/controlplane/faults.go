@@ -85,21 +85,21 @@ func (c *ControlPlane) apiServerReady(ctx context.Context) (ready bool, err erro
 	return err == nil && !ended, err
 }
 
-// PauseEtcd stops etcd for a while, as a full disk or a frozen machine would: its connections stay open and nothing answers.
-func (c *ControlPlane) PauseEtcd(ctx context.Context, pause time.Duration) error {
-	pid, err := c.PID("etcd")
+// Pause stops a binary for a while, as a full disk or a frozen machine would: its connections stay open and nothing answers.
+func (c *ControlPlane) Pause(ctx context.Context, name string, pause time.Duration) error {
+	pid, err := c.PID(name)
 	if err != nil {
 		return err
 	}
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		return fmt.Errorf("stopping etcd: %w", err)
+		return fmt.Errorf("stopping %s: %w", name, err)
 	}
 	select {
 	case <-ctx.Done():
 	case <-time.After(pause):
 	}
 	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
-		return fmt.Errorf("continuing etcd: %w", err)
+		return fmt.Errorf("continuing %s: %w", name, err)
 	}
 	return ctx.Err()
 }
