@@ -244,6 +244,7 @@ func (c *check) checkNamespaces() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.namespaces)) {
 		ns := c.namespaces[name]
+		c.checkDecorated(name)
 		var selecting []*v1alpha1.SecurityProfile
 		if tier, ours := c.w.model.namespaces[name]; ours {
 			if ns.Labels[tierLabel] != tier {

@@ -118,7 +118,9 @@ var faults = []fault{
 	{"calls fail", 10, misbehave},
 	{"split the network", 4, splitNetwork},
 	{"restart the API server", 2, func(_ context.Context, w *world, _ *rand.Rand) error { return w.plane.RestartAPIServer(w.ctx) }},
-	{"stop etcd for 10 s", 1, func(_ context.Context, w *world, _ *rand.Rand) error { return w.plane.PauseEtcd(w.ctx, 10*time.Second) }},
+	{"stop etcd for 10 s", 1, func(_ context.Context, w *world, _ *rand.Rand) error {
+		return w.plane.PauseEtcd(w.ctx, 10*time.Second)
+	}},
 	{"revoke the permissions", 2, revokePermissions},
 	{"nothing is counted", 3, freezeCounting},
 	{"the clock jumps", 4, func(_ context.Context, w *world, r *rand.Rand) error {

@@ -35,6 +35,8 @@ type model struct {
 	foreign map[string]foreignObject
 	// audited are the tiers that a profile that audits has ever selected.
 	audited map[string]bool
+	// decorated are the managed objects, by UID, on which a platform has put metadata of its own.
+	decorated map[types.UID]string
 	// stripped are the objects of which somebody took away what says that they are ours, by their namespaces' UID; true for those
 	// that no report remembered then.
 	stripped map[types.UID]map[string]bool
@@ -58,7 +60,7 @@ func newModel(prefix string) *model {
 	return &model{
 		prefix: prefix, profiles: map[string]*v1alpha1.SecurityProfile{}, namespaces: map[string]string{},
 		tiers: map[types.UID]map[string]bool{}, adopted: map[string]bool{}, foreign: map[string]foreignObject{},
-		audited: map[string]bool{}, stripped: map[types.UID]map[string]bool{},
+		audited: map[string]bool{}, decorated: map[types.UID]string{}, stripped: map[types.UID]map[string]bool{},
 		strippedPolicies: map[string]bool{}, forgedPolicies: map[string]bool{}, policyDrifts: map[types.UID]int64{},
 	}
 }

@@ -47,7 +47,7 @@ var operations = []operation{
 }
 
 // everyOperation is what is drawn from.
-var everyOperation = slices.Concat(operations, policyOperations)
+var everyOperation = slices.Concat(operations, policyOperations, platformOperations)
 
 func (o operation) chance() int { return o.weight }
 
@@ -197,13 +197,18 @@ func (w *world) deleteNamespace(r *rand.Rand) (bool, error) {
 	if !found {
 		return true, nil
 	}
+	w.forgetNamespace(name)
+	return false, w.endNamespace(name)
+}
+
+// forgetNamespace tells the model that a namespace goes, with all that is in it.
+func (w *world) forgetNamespace(name string) {
 	delete(w.model.namespaces, name)
 	for id, o := range w.model.foreign {
 		if o.GetNamespace() == name {
 			delete(w.model.foreign, id)
 		}
 	}
-	return false, w.endNamespace(name)
 }
 
 // endNamespace deletes a namespace. Whoever holds objects in it by a finalizer then lets them go, as controllers do.
