@@ -98,7 +98,10 @@ func TestWithholds(t *testing.T) {
 		"something was refused":                                  {nil, refused, fresh(waitingCount()), false},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			p := &pass{profile: &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "a"}}, previous: tt.previous}
+			p := &pass{
+				profile:   &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "a"}},
+				namespace: &corev1.Namespace{}, previous: tt.previous,
+			}
 			if got := p.withholds(tt.counts, tt.outcomes); got != tt.want {
 				t.Errorf("want %t", tt.want)
 			}
