@@ -46,9 +46,9 @@ func TestWithoutFinalizersIsOfOneObjectOnly(t *testing.T) {
 }
 
 func TestWhatTerminatesIsReplaced(t *testing.T) {
-	going := account("app", false)
+	going := binding()
 	going.DeletionTimestamp = &metav1.Time{Time: time.Unix(1_700_000_000, 0)}
-	d := Compare([]baseline.Object{account("app", false)}, []baseline.Object{going}, Ours)
+	d := Compare([]baseline.Object{binding()}, []baseline.Object{going}, Ours)
 	if len(d) != 1 || !d[0].Replaces() || !d[0].Terminates() {
 		t.Errorf("want one drift that is replaced, got %v", differences(d))
 	}
