@@ -99,12 +99,15 @@ type trimmedList[Spec any] struct {
 
 // DeepCopyObject shares the spec, which nobody changes.
 func (t *trimmed[Spec]) DeepCopyObject() runtime.Object {
-	return &trimmed[Spec]{TypeMeta: t.TypeMeta, ObjectMeta: *t.ObjectMeta.DeepCopy(), Spec: t.Spec}
+	copied := &trimmed[Spec]{TypeMeta: t.TypeMeta, Spec: t.Spec}
+	t.DeepCopyInto(&copied.ObjectMeta)
+	return copied
 }
 
 // DeepCopyObject shares the specs, which nobody changes.
 func (l *trimmedList[Spec]) DeepCopyObject() runtime.Object {
-	list := &trimmedList[Spec]{TypeMeta: l.TypeMeta, ListMeta: *l.ListMeta.DeepCopy()}
+	list := &trimmedList[Spec]{TypeMeta: l.TypeMeta}
+	l.DeepCopyInto(&list.ListMeta)
 	for i := range l.Items {
 		list.Items = append(list.Items, *l.Items[i].DeepCopyObject().(*trimmed[Spec]))
 	}

@@ -13,10 +13,10 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/findings"
 )
 
-func attemptOf(name, workload, message string, second int) *corev1.Event {
+func attemptOf(name, message string, second int) *corev1.Event {
 	return &corev1.Event{
 		ObjectMeta:     metav1.ObjectMeta{Namespace: "shop", Name: name},
-		InvolvedObject: corev1.ObjectReference{Kind: "StatefulSet", Name: workload}, Reason: findings.FailedCreate,
+		InvolvedObject: corev1.ObjectReference{Kind: "StatefulSet", Name: "db"}, Reason: findings.FailedCreate,
 		Message: message, LastTimestamp: metav1.NewTime(time.Unix(int64(second), 0)),
 	}
 }
@@ -44,16 +44,16 @@ func TestWorkloadsConcernTheirNamespaceOnceTheyAreRefused(t *testing.T) {
 			return jobs.Add(&batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "sum"}})
 		}, nil},
 		{"the pod is lost", func() error { return sets.Update(set("db", 0)) }, nil},
-		{"the next fails for another reason", func() error { return f.attempts.Add(attemptOf("a", "db", "no", 1)) }, nil},
-		{"the next is refused", func() error { return f.attempts.Add(attemptOf("b", "db", refusal, 2)) }, []string{"shop"}},
-		{"it is again, with the same words", func() error { return f.attempts.Update(attemptOf("b", "db", refusal, 3)) }, nil},
+		{"the next fails for another reason", func() error { return f.attempts.Add(attemptOf("a", "no", 1)) }, nil},
+		{"the next is refused", func() error { return f.attempts.Add(attemptOf("b", refusal, 2)) }, []string{"shop"}},
+		{"it is again, with the same words", func() error { return f.attempts.Update(attemptOf("b", refusal, 3)) }, nil},
 		{"another workload is made", func() error { return sets.Add(set("other", 0)) }, nil},
-		{"it is again, in another event", func() error { return f.attempts.Add(attemptOf("c", "db", refusal, 4)) }, nil},
-		{"then it fails for another reason again", func() error { return f.attempts.Update(attemptOf("a", "db", "no", 5)) }, []string{"shop"}},
-		{"then it is refused again", func() error { return f.attempts.Update(attemptOf("c", "db", refusal, 6)) }, []string{"shop"}},
+		{"it is again, in another event", func() error { return f.attempts.Add(attemptOf("c", refusal, 4)) }, nil},
+		{"then it fails for another reason again", func() error { return f.attempts.Update(attemptOf("a", "no", 5)) }, []string{"shop"}},
+		{"then it is refused again", func() error { return f.attempts.Update(attemptOf("c", refusal, 6)) }, []string{"shop"}},
 		{"it comes", func() error { return sets.Update(set("db", 1)) }, []string{"shop"}},
-		{"an old event goes", func() error { return f.attempts.Delete(attemptOf("b", "db", refusal, 3)) }, nil},
-		{"the last event goes", func() error { return f.attempts.Delete(attemptOf("c", "db", refusal, 6)) }, []string{"shop"}},
+		{"an old event goes", func() error { return f.attempts.Delete(attemptOf("b", refusal, 3)) }, nil},
+		{"the last event goes", func() error { return f.attempts.Delete(attemptOf("c", refusal, 6)) }, []string{"shop"}},
 		{"all is read anew", func() error { return sets.Replace([]any{set("db", 0), set("other", 0)}, "1") }, nil},
 		{"a ReplicaSet says that it is refused", func() error { return replicaSets.Add(replicaSet) }, []string{"shop"}},
 		{"it goes", func() error { return replicaSets.Delete(replicaSet) }, []string{"shop"}},
