@@ -3,8 +3,8 @@
 #
 # A pod that requests memory for all of its containers together (spec.resources, KEP-2837) and has an overhead (spec.overhead) is
 # charged the sum of both. PodRequests takes the quantities of spec.resources as they are and adds the overhead to them. For a
-# small quantity that changes nothing of the pod. One that needs more than a 64-bit count of its smallest unit is held by a pointer
-# (inf.Dec), which the copy shares: so the overhead is added to the pod itself, and once more with each further call.
+# small quantity that changes nothing of the pod. A large one, such as 12Pi, is held by a pointer to a decimal (inf.Dec), which the
+# copy shares: so the overhead is added to the pod itself, and once more with each further call.
 #
 # Who holds pods in a cache, as a controller that sums usage does, sees the pod grow each time it asks. Copy the pod first.
 #
