@@ -124,6 +124,10 @@ func TestSummarizeWhatJoinsAndWhatLeaves(t *testing.T) {
 	ready := report(func(*v1alpha1.NamespacePosture) {})
 	unready := report(func(r *v1alpha1.NamespacePosture) { r.Ready, r.Summary.Drifted, r.DriftTotal = false, 1, 3 })
 	failed := report(func(r *v1alpha1.NamespacePosture) { r.Ready, r.Summary.Failed = false, 1 })
+	uncounted := report(func(r *v1alpha1.NamespacePosture) {
+		r.Ready, r.Summary.Uncounted = false, 1
+		r.Objects = []v1alpha1.ManagedObject{{ObjectReference: small, State: v1alpha1.ObjectUncounted, Message: "not yet"}}
+	})
 	all := func(string, bool) bool { return true }
 	type reports = map[string]*v1alpha1.NamespacePosture
 	for sentence, tc := range map[string]struct {
@@ -150,6 +154,10 @@ func TestSummarizeWhatJoinsAndWhatLeaves(t *testing.T) {
 		"so does one in which the API server refuses an object, at once": {
 			reports: reports{"a": ready, "b": failed}, lately: all, counts: v1alpha1.NamespaceCounts{Selected: 2, Compliant: 1, Failed: 1},
 			ready: "False ApplyFailed: in 1 of 2 namespaces the API server refused objects (b)", compliant: metav1.ConditionFalse,
+		},
+		"so does one in which a quota is not counted: that has been waited for": {
+			reports: reports{"a": ready, "b": uncounted}, lately: all, counts: v1alpha1.NamespaceCounts{Selected: 2, Compliant: 1, Uncounted: 1},
+			ready: "False QuotasNotCounted: in 1 of 2 namespaces quotas hold nobody (bulwark-small: not yet) (b)", compliant: metav1.ConditionFalse,
 		},
 		"what an audit finds is told at once": {
 			reports: reports{"a": ready, "b": unready}, lately: all, audits: true,

@@ -131,7 +131,7 @@ func TestReportsSayWhatIsNotCounted(t *testing.T) {
 		"what is in its place is kept":                 {nil, blocked, waitingCount(), v1alpha1.ObjectBlocked, "waits"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			p := &pass{profile: &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "a"}}, namespace: &corev1.Namespace{}}
+			p := &pass{namespace: &corev1.Namespace{}, profile: &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "a"}}}
 			if tt.before != nil {
 				p.previous = &v1alpha1.NamespacePosture{Profile: "a", Enforcement: v1alpha1.Enforce, Objects: []v1alpha1.ManagedObject{*tt.before}}
 			}

@@ -143,12 +143,13 @@ func (t *tally) add(profile *v1alpha1.SecurityProfile, namespace string, report 
 	t.addReport(report)
 }
 
-// settles reports whether a namespace joined lately and has yet to become ready. What needs somebody's help is told at once.
+// settles reports whether a namespace joined lately and has yet to become ready. What needs somebody's help is told at once, and so is
+// that quotas are not counted: that has been waited for already.
 func (t *tally) settles(profile *v1alpha1.SecurityProfile, namespace string, report *v1alpha1.NamespacePosture) bool {
 	if report == nil {
 		return t.lately.joined(namespace, false)
 	}
-	if s := report.Summary; report.Ready || s.Failed+s.Conflicted+s.Contested > 0 || report.ProfileGeneration != profile.Generation {
+	if s := report.Summary; report.Ready || s.Failed+s.Conflicted+s.Contested+s.Uncounted > 0 || report.ProfileGeneration != profile.Generation {
 		return false
 	}
 	return profile.EffectiveEnforcement() == v1alpha1.Enforce && t.lately.joined(namespace, true)
