@@ -54,7 +54,8 @@ func TestHealthOfProfiles(t *testing.T) {
 		"rolling-out-beside": {progressing, "1 of 3 selected namespaces have no report on this generation yet"},
 		"blocked":            {degraded, "in 1 of 2 namespaces objects wait, since they would refuse what runs there, (ns-1)"},
 		"drifted":            {degraded, "in 1 of 2 namespaces objects are missing or differ (ns-1)"},
-		"contested":          {degraded, "another manager keeps changing objects back in 1 namespaces: in 1 of 2 namespaces objects are missing or differ (ns-1)"},
+		"contested": {degraded, "in 1 of 2 namespaces objects are missing or differ (ns-1); " +
+			"in namespace ns-1 Role bulwark-dev is contested by the field manager argocd: rules"},
 		"contested-in-place": {degraded, "another manager keeps changing objects back in 1 namespaces"},
 		"conflicted":         {degraded, "in 1 of 2 namespaces objects of another maker are in the way (ns-1)"},
 		"refused":            {degraded, "in 1 of 3 namespaces the API server refused objects (ns-1)"},

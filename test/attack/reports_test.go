@@ -88,7 +88,7 @@ func attacksOnADownOperator() []attack {
 			Expect(asCreator.Create(ctx, fixture.PrivilegedPod("forged-while-down", "privileged"))).NotTo(Succeed())
 		},
 	}, {
-		name: "has a forged NamespacePosture outlive a namespace that no profile selects, and makes that namespace anew with both labels", as: creator,
+		name: "has a forged NamespacePosture outlive a namespace that no profile selects, makes that namespace anew with both labels, and starts a pod", as: creator,
 		outcome: harmless,
 		do:      func(as client.Client) []error { return leftBehind(as, "left-behind-while-down") },
 		then: func() {
