@@ -3,11 +3,13 @@ package controllers
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -130,17 +132,19 @@ func TestADeletionSaysForWantOfWhatItDoesNotEnd(t *testing.T) {
 			if diff := cmp.Diff(tt.written, cluster.written); diff != "" {
 				t.Errorf("written (-want +got):\n%s", diff)
 			}
-			families, err := registry.Gather()
-			if err != nil {
-				t.Fatal(err)
-			}
-			stalled := false
-			for _, family := range families {
-				stalled = stalled || family.GetName() == "bulwark_deletion_stalled"
-			}
-			if stalled != tt.stalled {
+			if stalled := isGathered(t, registry, "bulwark_deletion_stalled"); stalled != tt.stalled {
 				t.Errorf("the metric says %t", stalled)
 			}
 		})
 	}
+}
+
+// isGathered reports whether a registry has a metric of this name.
+func isGathered(t *testing.T, registry *prometheus.Registry, name string) bool {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == name })
 }

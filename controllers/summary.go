@@ -110,30 +110,7 @@ func (t *tally) add(profile *v1alpha1.SecurityProfile, namespace string, report 
 	if !current { // It still counts, but says nothing on whether this generation can be carried out.
 		t.pending = append(t.pending, namespace)
 	}
-	var trouble *[]string
-	switch s := report.Summary; {
-	case s.Failed > 0:
-		t.counts.Failed++
-		trouble = &t.failed
-	case s.Conflicted > 0:
-		t.counts.Conflicted++
-		trouble = &t.conflicted
-	case s.Drifted > 0:
-		t.counts.Drifted++
-		trouble = &t.drifted
-	case s.Uncounted > 0:
-		t.counts.Uncounted++
-		trouble = &t.uncounted.names
-		t.uncounted.add(report, current)
-	case s.Blocked > 0:
-		t.counts.Blocked++
-		trouble = &t.blocked
-	case len(report.FindingTotals) > 0:
-		t.counts.Weakened++
-		trouble = &t.weakened
-	default:
-		t.counts.Compliant++
-	}
+	trouble := t.countWorst(report, current)
 	if current && trouble != nil {
 		*trouble = append(*trouble, namespace)
 	}
@@ -141,6 +118,33 @@ func (t *tally) add(profile *v1alpha1.SecurityProfile, namespace string, report 
 		t.addContested(report)
 	}
 	t.addReport(report)
+}
+
+// countWorst counts a namespace where it is worst off, and returns the list that names such namespaces, if there is one.
+func (t *tally) countWorst(report *v1alpha1.NamespacePosture, current bool) *[]string {
+	switch s := report.Summary; {
+	case s.Failed > 0:
+		t.counts.Failed++
+		return &t.failed
+	case s.Conflicted > 0:
+		t.counts.Conflicted++
+		return &t.conflicted
+	case s.Drifted > 0:
+		t.counts.Drifted++
+		return &t.drifted
+	case s.Uncounted > 0:
+		t.counts.Uncounted++
+		t.uncounted.add(report, current)
+		return &t.uncounted.names
+	case s.Blocked > 0:
+		t.counts.Blocked++
+		return &t.blocked
+	case len(report.FindingTotals) > 0:
+		t.counts.Weakened++
+		return &t.weakened
+	}
+	t.counts.Compliant++
+	return nil
 }
 
 // settles reports whether a namespace joined lately and has yet to become ready. What needs somebody's help is told at once, and so is

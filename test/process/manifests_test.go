@@ -2,6 +2,7 @@ package process
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -98,7 +99,7 @@ func kustomized(path string) []*unstructured.Unstructured {
 	for {
 		o := &unstructured.Unstructured{}
 		err := decoder.Decode(o)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return objects
 		}
 		Expect(err).NotTo(HaveOccurred())
