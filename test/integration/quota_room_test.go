@@ -66,6 +66,9 @@ func fillWhileGone(ours client.Object, make func(i int) client.Object) {
 	bulwark.stop()
 	defer func() { bulwark = startOperator() }()
 	fill(make)
+	// kube-controller-manager would keep a usage that it believes to be right by a status that it has not heard of yet. Once it counts
+	// a quota that was made since, it has.
+	EventuallyQuotasCount("services")
 	Expect(admin.Delete(ctx, ours)).To(Succeed())
 	Eventually(func() error { return admin.Create(ctx, make(1000)) }).Should(Succeed(), "nobody counts what is gone")
 }
