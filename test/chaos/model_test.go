@@ -204,10 +204,10 @@ func randomSpec(r *rand.Rand, name string) v1alpha1.SecurityProfileSpec {
 	}
 	for i := range r.IntN(3) {
 		quota := corev1.ResourceQuotaSpec{Hard: amount("pods", 2+r.IntN(9))}
-		if maybe(r, 0.1) { // Nobody knows such a resource, so that it is never counted.
+		switch n := r.IntN(10); {
+		case n == 0: // Nobody knows such a resource, so that it is never counted.
 			quota.Hard["count/widgets.example.com"] = resource.MustParse("1")
-		}
-		if maybe(r, 0.4) {
+		case n < 5:
 			quota.Scopes = []corev1.ResourceQuotaScope{oneOf(r, corev1.ResourceQuotaScopeNotBestEffort, corev1.ResourceQuotaScopeTerminating)}
 		}
 		spec.Quotas = append(spec.Quotas, v1alpha1.Quota{Name: v1alpha1.ObjectName(fmt.Sprintf("quota-%d", i)), Spec: quota})
