@@ -39,7 +39,7 @@ build: ## Build the operator into bin/.
 .PHONY: test
 test: controlplane build ## Run every test, the suites on a real control plane included (about 10 minutes).
 	@echo "running the tests; the suites on a control plane take about 10 minutes"
-	go test ./... -count=1 -timeout 20m
+	go test ./... -count=1 -timeout 60m
 	cd test/oracle && go test ./... -count=1
 	cd test/argocd && go test ./... -count=1
 
@@ -48,7 +48,7 @@ FUZZTIME ?= 30s
 .PHONY: race
 race: controlplane build ## Run every test with the race detector, also in the operator of the chaos suite (about 20 minutes).
 	@echo "running the tests with the race detector; its own build takes 3 minutes the first time"
-	CHAOS_RACE=1 go test -race ./... -count=1 -timeout 40m
+	CHAOS_RACE=1 go test -race ./... -count=1 -timeout 90m
 
 .PHONY: fuzz
 fuzz: ## Fuzz every fuzz target, one after the other, each for FUZZTIME (30s).

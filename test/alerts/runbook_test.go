@@ -84,13 +84,13 @@ func posture() *v1alpha1.NamespacePosture {
 	report := &v1alpha1.NamespacePosture{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "team-a", Name: "posture"},
 		Profile:    "restricted", Enforcement: v1alpha1.Enforce,
-		Summary:       v1alpha1.PostureSummary{Compliant: 1, Drifted: 1, Blocked: 1, Conflicted: 1, Failed: 1},
+		Summary:       v1alpha1.PostureSummary{Compliant: 1, Drifted: 1, Uncounted: 1, Blocked: 1, Conflicted: 1, Failed: 1},
 		Blocked:       []v1alpha1.BlockedObject{{Object: role, Message: "because", Violators: []string{"web-0"}, ViolatorsTotal: 1}},
 		FindingTotals: []v1alpha1.FindingTotal{{ID: v1alpha1.PrivilegedBinding, Severity: v1alpha1.Critical, Count: 1}},
 		DriftTotal:    1,
 	}
 	for _, state := range []v1alpha1.ObjectState{
-		v1alpha1.ObjectCompliant, v1alpha1.ObjectDrifted, v1alpha1.ObjectBlocked, v1alpha1.ObjectConflict, v1alpha1.ObjectFailed,
+		v1alpha1.ObjectCompliant, v1alpha1.ObjectDrifted, v1alpha1.ObjectUncounted, v1alpha1.ObjectBlocked, v1alpha1.ObjectConflict, v1alpha1.ObjectFailed,
 	} {
 		report.Objects = append(report.Objects, v1alpha1.ManagedObject{ObjectReference: role, State: state, Message: "because"})
 	}
@@ -113,7 +113,7 @@ func posture() *v1alpha1.NamespacePosture {
 func profile() *v1alpha1.SecurityProfile {
 	p := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "restricted"}}
 	p.Spec.Enforcement = v1alpha1.Enforce
-	p.Spec.Protection = &v1alpha1.Protection{BreakGlassGroups: []string{"break-glass"}}
+	p.Spec.Protection = &v1alpha1.Protection{BreakGlassGroups: []string{"break-glass"}, BreakGlassUsers: []string{"responder"}}
 	for _, condition := range []string{
 		v1alpha1.ConditionReady, v1alpha1.ConditionCompliant, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled,
 		v1alpha1.ConditionAdmission,
@@ -123,7 +123,7 @@ func profile() *v1alpha1.SecurityProfile {
 		})
 	}
 	report := posture()
-	p.Status.Namespaces = v1alpha1.NamespaceCounts{Selected: 6, Compliant: 1, Weakened: 1, Blocked: 1, Drifted: 1, Contested: 1, Conflicted: 1, Failed: 1, Overridden: 1}
+	p.Status.Namespaces = v1alpha1.NamespaceCounts{Selected: 8, Pending: 1, Compliant: 1, Weakened: 1, Uncounted: 1, Blocked: 1, Drifted: 1, Contested: 1, Conflicted: 1, Failed: 1, Overridden: 1}
 	p.Status.Findings, p.Status.Drift, p.Status.DriftTotal = report.FindingTotals, report.Drift, report.DriftTotal
 	return p
 }

@@ -286,7 +286,7 @@ var _ = Describe("Findings on pods", func() {
 		for i := range pods {
 			EventuallyAdmitted(fixture.PrivilegedPod(namespace, fmt.Sprintf("old-%03d", i)))
 		}
-		ExpectCreated(fixture.Profile(name))
+		ExpectCreated(fixture.Profile(name, func(p *v1alpha1.SecurityProfile) { p.Spec.Quotas = nil })) // They would be exceeded.
 		eventuallyFound(namespace, "Pod", "old-000", v1alpha1.PodSecurityViolated)
 		report := ReportOn(Default, namespace)
 		Expect(report.Findings).To(HaveLen(v1alpha1.MaxFindings))

@@ -102,7 +102,13 @@ var _ = Describe("A profile whose permissions go first", func() {
 		profile, namespace := Governed(fixture.Guarded)
 		EventuallyEstablished(profile, namespace)
 		bulwark.stop()
-		DeferCleanup(func() { bulwark = startOperator() })
+		DeferCleanup(func() { // Its ServiceAccount is another one by then, so that its token is of no use any more.
+			givesPermissionsBack()
+			var err error
+			operatorConf, err = plane.OperatorConfig(ctx)
+			Expect(err).NotTo(HaveOccurred())
+			bulwark = startOperator()
+		})
 		kubectl("delete", "-k", "config/rbac", "--wait=false")
 		kubectl("delete", "securityprofile", profile.Name, "--wait=false")
 
