@@ -20,6 +20,9 @@ const (
 	quietFactor = 3
 	// maxManagers bounds the field managers that are named of one object. Whoever keeps changing names is told by the first of them.
 	maxManagers = 4
+	// askInterval is how long an object that waits for its turn may not have asked for it until others no longer wait for it. One whose
+	// correction backs off, is refused or is not to be made at all does not ask.
+	askInterval = 3 * turnInterval
 )
 
 // fight is an object that is contested.
@@ -38,6 +41,7 @@ type fight struct {
 	heldSince time.Time
 	pauses    []time.Duration // the last ones between a correction and the next change
 	tried     time.Time       // when its correction last had its turn
+	asked     time.Time       // when its correction last asked for its turn
 }
 
 // dispute is what there is to tell of a fight.
@@ -125,6 +129,10 @@ func (c *contests) take(namespace string, d *drift.Drift, now time.Time) time.Du
 	if !c.isContested(namespace, d, now) {
 		return 0
 	}
+	mine := c.fights[namespace][d.Object]
+	if mine != nil {
+		mine.asked = now
+	}
 	next := c.turns[namespace]
 	if next.Before(now) || next.After(now.Add(2*turnInterval)) { // The clock may have been set back.
 		next = now
@@ -132,7 +140,7 @@ func (c *contests) take(namespace string, d *drift.Drift, now time.Time) time.Du
 	if wait := next.Add(-turnInterval).Sub(now); wait > 0 {
 		return wait
 	}
-	if mine := c.fights[namespace][d.Object]; mine != nil {
+	if mine != nil {
 		if c.goesBefore(namespace, mine, now) {
 			return turnInterval
 		}
@@ -142,13 +150,15 @@ func (c *contests) take(namespace string, d *drift.Drift, now time.Time) time.Du
 	return 0
 }
 
-// goesBefore reports whether another object waits for its turn that has had none for longer.
+// goesBefore reports whether another object that has had no turn for longer asks for it, too.
 func (c *contests) goesBefore(namespace string, mine *fight, now time.Time) bool {
 	if mine.tried.After(now) { // The clock has been set back.
 		mine.tried = now
 	}
 	for _, other := range c.fights[namespace] {
-		if other.lost && other.change != v1alpha1.Unexpected && other.tried.Before(mine.tried) {
+		since := now.Sub(other.asked)
+		asks := since >= 0 && since < askInterval // The clock may have been set back.
+		if asks && other.lost && other.change != v1alpha1.Unexpected && other.tried.Before(mine.tried) {
 			return true
 		}
 	}

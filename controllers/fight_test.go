@@ -193,6 +193,20 @@ func TestWhatIsContestedIsCorrectedOnceASecond(t *testing.T) {
 	}
 }
 
+// The policies of all profiles take turns, also those of a profile that backs off, is refused or goes.
+func TestATurnIsNotLeftToWhatDoesNotAskForIt(t *testing.T) {
+	c := &corrector{contests: newContests(DefaultContest)}
+	idle := changed(reference("Role", "idle"), "rules")
+	for range 3 {
+		c.corrected("shop", idle, "rival", noon)
+	}
+	c.found("shop", idle, "rival", noon)
+	shares := simulate(c, noon, map[string]time.Duration{"a": time.Second})
+	if shares["a"] < 0.9 {
+		t.Errorf("it was as declared for %.2f of the minute", shares["a"])
+	}
+}
+
 func TestATurnIsNotWaitedForWhenTheClockIsSetBack(t *testing.T) {
 	c := &corrector{contests: newContests(DefaultContest)}
 	a, b := changed(reference("Role", "a"), "rules"), changed(reference("Role", "b"), "rules")
