@@ -151,8 +151,9 @@ func (r *NamespaceReconciler) remove(ctx context.Context, got baseline.Object) e
 	if err != nil {
 		return err
 	}
-	// A label that somebody else set too, by forging it or by copying the object, is not ours alone to give up.
-	return r.patchMetadata(ctx, got, `{"metadata":{"labels":{"`+v1alpha1.ProfileLabel+`":null}}}`)
+	// What somebody else set too, by forging it or by restoring the object, is not ours alone to give up.
+	return r.patchMetadata(ctx, got, fmt.Sprintf(`{"metadata":{"labels":{%q:null,%q:null,%q:null},"annotations":{%q:null}}}`,
+		v1alpha1.ProfileLabel, v1alpha1.WorkloadsLabel, v1alpha1.ImagesLabel, v1alpha1.PodSecurityBeforeAnnotation))
 }
 
 // abandon leaves an object as it is, and nobody's: without the label by which it is ours and the owner with whom it would
@@ -189,8 +190,6 @@ func abandonment(got baseline.Object, made bool) (client.Object, client.Patch) {
 	labels := map[string]string{}
 	maps.Copy(labels, got.GetLabels())
 	delete(labels, v1alpha1.ProfileLabel)
-	delete(labels, v1alpha1.WorkloadsLabel)
-	delete(labels, v1alpha1.ImagesLabel)
 	if made && !baseline.BelongsToNamespace(got) {
 		labels[v1alpha1.ManagedByLabel] = v1alpha1.ManagedBy
 	}

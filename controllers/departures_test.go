@@ -85,7 +85,7 @@ func TestANamespaceIsAbandonedWithTheAnnotationsOfOthers(t *testing.T) {
 	owned.OwnerReferences = []metav1.OwnerReference{owner, profile}
 	unowned := *meta.DeepCopy()
 	unowned.OwnerReferences = []metav1.OwnerReference{owner}
-	const begins = `{"metadata":{"annotations":{"security.bulwark.dev/pod-security-before":null},"labels":{"security.bulwark.dev/profile":null},`
+	const begins = `{"metadata":{"annotations":{"security.bulwark.dev/pod-security-before":null},"labels":{"security.bulwark.dev/images":null,"security.bulwark.dev/profile":null,"security.bulwark.dev/workloads":null},`
 	for sentence, tc := range map[string]struct {
 		meta metav1.ObjectMeta
 		want string

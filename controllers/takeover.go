@@ -95,7 +95,7 @@ func (r *NamespaceReconciler) giveBack(ctx context.Context, ns baseline.Object, 
 func namespaceAbandonment(ns *corev1.Namespace) (client.Patch, error) {
 	metadata := map[string]any{
 		"resourceVersion": ns.ResourceVersion,
-		"labels":          map[string]any{v1alpha1.ProfileLabel: nil},
+		"labels":          map[string]any{v1alpha1.ProfileLabel: nil, v1alpha1.WorkloadsLabel: nil, v1alpha1.ImagesLabel: nil},
 		"annotations":     map[string]any{v1alpha1.PodSecurityBeforeAnnotation: nil},
 	}
 	if owners := ns.OwnerReferences; slices.ContainsFunc(owners, drift.OwnedByProfile) {

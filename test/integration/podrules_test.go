@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -249,6 +250,25 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", func() {
 		})
 		EventuallyRefused(admin, writablePod(namespace, "bad"), "readOnlyRootFilesystem")
 	})
+
+	DescribeTable("leave no label on a namespace that their profile leaves", func(leave func(*v1alpha1.SecurityProfile, string), changes ...func(*v1alpha1.SecurityProfile)) {
+		profile, namespace := Governed(append([]func(*v1alpha1.SecurityProfile){onlyRules}, changes...)...)
+		Eventually(func() string { return labelsOf(namespace)[v1alpha1.ImagesLabel] }).Should(Equal(admission.Enforced))
+		leave(profile, namespace)
+		EventuallyUnreported(namespace)
+		Expect(labelsOf(namespace)).To(And(Not(HaveKey(v1alpha1.ProfileLabel)), Not(HaveKey(v1alpha1.WorkloadsLabel)), Not(HaveKey(v1alpha1.ImagesLabel))))
+	},
+		Entry("when it goes", func(p *v1alpha1.SecurityProfile, _ string) { deleteProfile(p) }),
+		Entry("when it goes, and whoever restored the namespace has set them too", func(p *v1alpha1.SecurityProfile, ns string) {
+			restored := corev1ac.Namespace(ns).WithLabels(map[string]string{
+				v1alpha1.ProfileLabel: p.Name, v1alpha1.WorkloadsLabel: admission.Enforced, v1alpha1.ImagesLabel: admission.Enforced,
+			})
+			Expect(admin.Apply(ctx, restored, client.FieldOwner("restorer"))).To(Succeed())
+			deleteProfile(p)
+		}),
+		Entry("when it goes and retains", func(p *v1alpha1.SecurityProfile, _ string) { deleteProfile(p) }, fixture.Retained),
+		Entry("when it selects the namespace no more and retains", func(_ *v1alpha1.SecurityProfile, ns string) { deselect(ns) }, fixture.Retained),
+	)
 
 	It("deny at once when the profile says Immediate", func() {
 		name := uniqueName()
