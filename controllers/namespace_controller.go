@@ -169,7 +169,7 @@ func (r *NamespaceReconciler) establish(ctx context.Context, p *pass) (reconcile
 	}
 	counts := p.counted(desired, found, outcomes)
 	recount := r.awaitCounts(ctx, p, counts)
-	if errors.Join(untold, undecided, refused) == nil && p.withholds(counts, outcomes) {
+	if errors.Join(untold, undecided, refused) == nil && p.withholds(counts, outcomes, r.counts.withholdsAgain(p)) {
 		r.traceRemovals(ctx, p, outcomes)
 		r.counts.withhold(p)
 		return reconcile.Result{RequeueAfter: recount}, nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
@@ -91,8 +92,12 @@ func (r *NamespaceReconciler) awaitCounts(ctx context.Context, p *pass, counts [
 
 // withholds reports whether the report of a pass is better written a moment later: it would say
 // nothing but that a quota, which was made just now, is not counted yet, and be written again when
-// it is.
-func (p *pass) withholds(counts []quotaCount, outcomes []outcome) bool {
+// it is. Only one that corrects nothing is withheld again: what differs by then, somebody has changed, and
+// whoever goes on would keep the report away for ever.
+func (p *pass) withholds(counts []quotaCount, outcomes []outcome, again bool) bool {
+	if again && len(outcomes) > 0 {
+		return false
+	}
 	if slices.ContainsFunc(outcomes, func(o outcome) bool { return o.recorded || o.state != v1alpha1.Corrected }) {
 		return false
 	}
@@ -156,19 +161,27 @@ type countWatch struct {
 	mu          sync.Mutex
 	since       map[string]map[string]time.Time // by namespace and quota
 	lastCounted time.Time                       // when a quota was last seen to be counted
-	warnings    map[string]levelWarnings        // by namespace
+	withheld    map[string]withheld             // by namespace
 }
 
-// levelWarnings are what the API server warned of when a pass put a stricter Pod Security level in
-// place.
-type levelWarnings struct {
-	profile    string
+// withheld is what a pass learned whose report was withheld: what the API server warned of, if it put a stricter
+// Pod Security level in place.
+type withheld struct {
+	profile    types.UID
 	generation int64
-	texts      []string
+	namespace  types.UID
+
+	tightened bool
+	warned    []string
+}
+
+// of reports whether it was a pass over the same namespace for the same profile as it is now.
+func (w *withheld) of(p *pass) bool {
+	return w.profile == p.profile.UID && w.generation == p.profile.Generation && w.namespace == p.namespace.UID
 }
 
 func newCountWatch() *countWatch {
-	return &countWatch{since: map[string]map[string]time.Time{}, warnings: map[string]levelWarnings{}}
+	return &countWatch{since: map[string]map[string]time.Time{}, withheld: map[string]withheld{}}
 }
 
 // observe notes which quotas of a namespace are counted by now and which are not. There are no
@@ -221,25 +234,36 @@ func (w *countWatch) restart(namespace, quota string, now time.Time) time.Durati
 	return countPatience
 }
 
+// withholdsAgain reports whether the report of an earlier pass has been withheld since the last one was written.
+func (w *countWatch) withholdsAgain(p *pass) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	kept, ok := w.withheld[p.namespace.Name]
+	return ok && kept.of(p)
+}
+
 // withhold keeps what the pass learned of a stricter Pod Security level for the pass that will
 // report.
 func (w *countWatch) withhold(p *pass) {
-	if !p.tightened {
-		return
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.warnings[p.namespace.Name] = levelWarnings{p.profile.Name, p.profile.Generation, p.warned}
+	kept, ok := w.withheld[p.namespace.Name]
+	if ok && kept.of(p) && !p.tightened {
+		return
+	}
+	w.withheld[p.namespace.Name] = withheld{
+		profile: p.profile.UID, generation: p.profile.Generation, namespace: p.namespace.UID, tightened: p.tightened, warned: p.warned,
+	}
 }
 
 // resume gives a pass that reports what the one learned of which the report was withheld.
 func (w *countWatch) resume(p *pass) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	kept, withheld := w.warnings[p.namespace.Name]
-	delete(w.warnings, p.namespace.Name)
-	if withheld && !p.tightened && kept.profile == p.profile.Name && kept.generation == p.profile.Generation {
-		p.tightened, p.warned = true, kept.texts
+	kept, ok := w.withheld[p.namespace.Name]
+	delete(w.withheld, p.namespace.Name)
+	if ok && kept.of(p) && kept.tightened && !p.tightened {
+		p.tightened, p.warned = true, kept.warned
 	}
 }
 
@@ -248,7 +272,7 @@ func (w *countWatch) forget(namespace string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.since, namespace)
-	delete(w.warnings, namespace)
+	delete(w.withheld, namespace)
 }
 
 // exceeded are the quotas of which more is used than they grant, with the words that say of what.

@@ -85,24 +85,28 @@ func TestWithholds(t *testing.T) {
 		outcomes []outcome
 		counts   []quotaCount
 		want     bool
+		again    bool
 	}{
-		"the first report, with a quota that was made just now":  {nil, made, fresh(quotaCount{ref: small, written: true}), true},
-		"the first report, with a quota that is not counted yet": {nil, nil, fresh(waitingCount()), true},
-		"a report on another generation":                         {older, made, fresh(waitingCount()), true},
-		"a quota that is put in place at last":                   {says(v1alpha1.ObjectBlocked), made, fresh(waitingCount()), true},
-		"all is counted":                                         {nil, made, []quotaCount{{ref: small}}, false},
-		"it has lasted":                                          {nil, nil, []quotaCount{waitingCount()}, false},
-		"it was in place, and goes on being so":                  {says(v1alpha1.ObjectCompliant), nil, fresh(waitingCount()), false},
-		"it was said before":                                     {says(v1alpha1.ObjectUncounted), nil, fresh(waitingCount()), false},
-		"there is something to record":                           {nil, recorded, fresh(waitingCount()), false},
-		"something was refused":                                  {nil, refused, fresh(waitingCount()), false},
+		"a report that was withheld before, of nothing new": {outcomes: nil, counts: fresh(waitingCount()), want: true, again: true},
+		"a report that was withheld before, while somebody changes what it is of": {
+			outcomes: made, counts: fresh(quotaCount{ref: small, written: true}), again: true},
+		"the first report, with a quota that was made just now":  {previous: nil, outcomes: made, counts: fresh(quotaCount{ref: small, written: true}), want: true},
+		"the first report, with a quota that is not counted yet": {previous: nil, outcomes: nil, counts: fresh(waitingCount()), want: true},
+		"a report on another generation":                         {previous: older, outcomes: made, counts: fresh(waitingCount()), want: true},
+		"a quota that is put in place at last":                   {previous: says(v1alpha1.ObjectBlocked), outcomes: made, counts: fresh(waitingCount()), want: true},
+		"all is counted":                                         {previous: nil, outcomes: made, counts: []quotaCount{{ref: small}}, want: false},
+		"it has lasted":                                          {previous: nil, outcomes: nil, counts: []quotaCount{waitingCount()}, want: false},
+		"it was in place, and goes on being so":                  {previous: says(v1alpha1.ObjectCompliant), outcomes: nil, counts: fresh(waitingCount()), want: false},
+		"it was said before":                                     {previous: says(v1alpha1.ObjectUncounted), outcomes: nil, counts: fresh(waitingCount()), want: false},
+		"there is something to record":                           {previous: nil, outcomes: recorded, counts: fresh(waitingCount()), want: false},
+		"something was refused":                                  {previous: nil, outcomes: refused, counts: fresh(waitingCount()), want: false},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			p := &pass{
 				profile:   &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "a"}},
 				namespace: &corev1.Namespace{}, previous: tt.previous,
 			}
-			if got := p.withholds(tt.counts, tt.outcomes); got != tt.want {
+			if got := p.withholds(tt.counts, tt.outcomes, tt.again); got != tt.want {
 				t.Errorf("want %t", tt.want)
 			}
 		})

@@ -115,6 +115,23 @@ var _ = Describe("A quota that Kubernetes has not counted", func() {
 		Expect(admin.Create(ctx, appPod(namespace, "third"))).To(MatchError(ContainSubstring("exceeded quota: " + aQuota)))
 	})
 
+	It("does not keep secret who changes it back from the first moment on", func() {
+		whileNothingIsCounted()
+		profile := fixture.Profile(uniqueName(), gated)
+		namespace := profile.Name + "-a"
+		ExpectCreated(fixture.Namespace(namespace, profile.Name), profile)
+		report := &v1alpha1.NamespacePosture{}
+		Eventually(func(g Gomega) {
+			quota := liveQuota(g, namespace, aQuota)
+			if quota.Spec.Hard.Pods().Value() == 2 {
+				quota.Spec.Hard = corev1.ResourceList{"pods": *resourceQuantity("99")}
+				g.Expect(admin.Update(ctx, quota, client.FieldOwner("rival"))).To(Succeed())
+			}
+			g.Expect(admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: v1alpha1.PostureName}, report)).To(Succeed())
+			g.Expect(report.Drift).To(ContainElement(And(HaveField("Manager", "rival"), HaveField("State", v1alpha1.Contested))))
+		}).WithPolling(200 * time.Millisecond).WithTimeout(12 * time.Second).Should(Succeed())
+	})
+
 	DescribeTable("is also one that was in place, when its declaration changes",
 		func(change func(*v1alpha1.SecurityProfile), says string) {
 			profile, namespace := Governed(gated)
