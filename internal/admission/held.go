@@ -200,19 +200,20 @@ func (r *renderer) sectionPolicies(s *PodSection, rulesOf func(*renderer) (draft
 	return append(append(held, r.podPolicy(waiting, s.Field, rules)...), r.podPolicy(d, s.Field, rules)...)
 }
 
-// guardHeld guards the labels of a namespace that say which sections wait there: with one of them, rules would only warn. One that comes with a
-// new namespace, as a backup restores it, holds until Bulwark has been there.
+// guardHeld guards the labels of a namespace that say which sections wait there: with one of them, rules would only warn. A new namespace, as a
+// backup restores it, may say that they deny, and not that they wait: what then ran before Bulwark has been there would have them wait on.
 func (r *renderer) guardHeld() []tampering {
 	var changed []string
 	for _, s := range PodSections(r.profile) {
-		changed = append(changed, fmt.Sprintf(`variables.labelsNow[?%[1]s] != variables.labelsBefore[?%[1]s]`, quote(s.Label)))
+		changed = append(changed, fmt.Sprintf(`variables.labelsNow[?%[1]s] != variables.labelsBefore[?%[1]s] && `+
+			`(oldObject != null || variables.labelsNow[?%[1]s] != optional.of(%[2]s))`, quote(s.Label), quote(Enforced)))
 	}
 	if len(changed) == 0 || !r.profile.WaitsUntilSafe() || r.audits() {
 		return nil
 	}
 	return []tampering{{
 		name:  "loosens",
-		holds: `oldObject != null && variables.governedNow && ` + some(changed),
+		holds: `variables.governedNow && ` + some(changed),
 		message: fmt.Sprintf("the labels %s and %s of a namespace, by which rules for pods wait, are set by Bulwark alone",
 			v1alpha1.WorkloadsLabel, v1alpha1.ImagesLabel),
 	}}

@@ -251,6 +251,20 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", func() {
 		EventuallyRefused(admin, writablePod(namespace, "bad"), "readOnlyRootFilesystem")
 	})
 
+	It("are not kept from denying by who makes a namespace that says they wait there", func() {
+		profile, _ := Governed(onlyRules, func(p *v1alpha1.SecurityProfile) { p.Spec.Protection = &v1alpha1.Protection{Tamper: true} })
+		EventuallyPoliced(profile)
+		bulwark.stop()
+		DeferCleanup(func() { bulwark = startOperatorWith(operatorConf, looksOften) })
+		forged := fixture.Namespace(profile.Name+"-forged", profile.Name)
+		forged.Labels[v1alpha1.WorkloadsLabel] = admission.Waits(profile.Name, "")
+		Expect(admin.Create(ctx, forged)).To(MatchError(ContainSubstring("are set by Bulwark alone")))
+		restored := fixture.Namespace(profile.Name+"-restored", profile.Name)
+		restored.Labels[v1alpha1.ProfileLabel], restored.Labels[v1alpha1.WorkloadsLabel] = profile.Name, admission.Enforced
+		ExpectCreated(restored)
+		EventuallyRefused(admin, writablePod(restored.Name, "bad"), "readOnlyRootFilesystem")
+	})
+
 	DescribeTable("leave no label on a namespace that their profile leaves", func(leave func(*v1alpha1.SecurityProfile, string), changes ...func(*v1alpha1.SecurityProfile)) {
 		profile, namespace := Governed(append([]func(*v1alpha1.SecurityProfile){onlyRules}, changes...)...)
 		Eventually(func() string { return labelsOf(namespace)[v1alpha1.ImagesLabel] }).Should(Equal(admission.Enforced))
