@@ -91,7 +91,7 @@ func (r *NamespaceReconciler) resolve(ctx context.Context, p *pass, d drift.Drif
 func (r *NamespaceReconciler) conclude(p *pass, o *outcome, answer baseline.Object) {
 	o.done = true
 	now, key := r.Clock.Now(), mutated{p.namespace.Name, o.Object}
-	if answer != nil {
+	if answer != nil && answer.GetDeletionTimestamp().IsZero() { // Else somebody has deleted it meanwhile, which is no admission's doing.
 		o.mutated = drift.Differences(o.Want, answer)
 	}
 	if len(o.mutated) > 0 {

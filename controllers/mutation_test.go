@@ -4,8 +4,14 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	testingclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
@@ -42,6 +48,28 @@ func TestMutationsAreTriedEverMoreSeldom(t *testing.T) {
 	m.forget(key)
 	if _, known := m.wait(key, fields, now); known || len(m.of) > 0 {
 		t.Error("it is forgotten")
+	}
+}
+
+func TestWhatSomebodyDeletesMeanwhileIsNotChangedByAdmission(t *testing.T) {
+	want := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "bulwark-dev"}}
+	for sentence, tc := range map[string]struct {
+		answer func(*rbacv1.Role)
+		state  v1alpha1.DriftState
+	}{
+		"it is as it was written":       {func(*rbacv1.Role) {}, v1alpha1.Corrected},
+		"a finalizer holds a deletion":  {func(o *rbacv1.Role) { o.DeletionTimestamp = &metav1.Time{Time: noon} }, v1alpha1.Corrected},
+		"admission has changed a field": {func(o *rbacv1.Role) { o.Rules = []rbacv1.PolicyRule{{Verbs: []string{"get"}}} }, v1alpha1.Present},
+	} {
+		r := &NamespaceReconciler{Clock: testingclock.NewFakePassiveClock(noon), contests: newContests(DefaultContest), mutations: newMutations(DefaultContest)}
+		o := &outcome{Drift: *changed(baseline.Reference(want), "rules"), state: v1alpha1.Corrected, recorded: true}
+		o.Want = want
+		answer := want.DeepCopy()
+		tc.answer(answer)
+		r.conclude(&pass{namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}, o, answer)
+		if o.state != tc.state || len(o.mutated) > 0 != (tc.state == v1alpha1.Present) {
+			t.Errorf("%s: got %s, changed by admission: %v", sentence, o.state, o.mutated)
+		}
 	}
 }
 
