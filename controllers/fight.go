@@ -210,6 +210,13 @@ func (c *contests) contestsRemoval(namespace string, object v1alpha1.ObjectRefer
 	return len(c.recent(contested{namespace, object, removal}, now)) >= c.Threshold
 }
 
+// contestsKind reports whether somebody makes so many objects of a kind that were removed that the removal of further ones waits.
+func (c *contests) contestsKind(namespace string, object v1alpha1.ObjectReference, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.recent(ofKind(namespace, &drift.Drift{Object: object}), now)) >= objectFactor*c.Threshold
+}
+
 // sweepFights drops the fights and the turns that nobody will ask for again.
 func (c *contests) sweepFights(now time.Time) {
 	for namespace, fights := range c.fights {

@@ -252,14 +252,16 @@ func (r *SecurityProfileReconciler) remains(ctx context.Context, profile string)
 		}
 	}
 	for i := range baseline.Kinds {
-		if remains, err := r.remainsOf(ctx, &baseline.Kinds[i], profile); err != nil || remains {
+		if remains, err := r.remainsOf(ctx, &baseline.Kinds[i], profile, reports); err != nil || remains {
 			return true, err
 		}
 	}
 	return false, nil
 }
 
-func (r *SecurityProfileReconciler) remainsOf(ctx context.Context, kind *baseline.Kind, profile string) (bool, error) {
+func (r *SecurityProfileReconciler) remainsOf(
+	ctx context.Context, kind *baseline.Kind, profile string, reports map[string]*v1alpha1.NamespacePosture,
+) (bool, error) {
 	list, err := newList(r.Client.Scheme(), kind)
 	if err != nil {
 		return false, err
@@ -279,14 +281,36 @@ func (r *SecurityProfileReconciler) remainsOf(ctx context.Context, kind *baselin
 			continue // It bears the name, as anybody can write it on what is his own, and nobody takes it away.
 		}
 		namespace := cmp.Or(o.GetNamespace(), o.GetName()) // A Namespace is in itself.
-		if r.contests.contestsRemoval(namespace, baseline.Reference(o), r.Clock.Now()) {
-			continue // It was removed, and somebody makes it again each time.
+		switch again, err := r.isMadeAgain(ctx, namespace, o, reports[namespace]); {
+		case err != nil:
+			return false, err
+		case again:
+			continue
 		}
 		if standing, err := r.standing(ctx, namespace); err != nil || standing {
 			return true, err
 		}
 	}
 	return false, nil
+}
+
+// isMadeAgain reports whether somebody makes an object again each time it is removed, or ever new ones under other names. Of the latter
+// only where neither a report nor the namespace says that there is a baseline: they are removed one by one, and nobody waits for the last.
+func (r *SecurityProfileReconciler) isMadeAgain(
+	ctx context.Context, namespace string, o baseline.Object, report *v1alpha1.NamespacePosture,
+) (bool, error) {
+	now, ref := r.Clock.Now(), baseline.Reference(o)
+	if r.contests.contestsRemoval(namespace, ref, now) {
+		return true, nil
+	}
+	if report != nil || !r.contests.contestsKind(namespace, ref, now) {
+		return false, nil
+	}
+	var ns corev1.Namespace
+	if err := r.Client.Get(ctx, client.ObjectKey{Name: namespace}, &ns, client.UnsafeDisableDeepCopy); err != nil {
+		return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
+	}
+	return profileOf(&ns) != profileOf(o), nil
 }
 
 // standing reports whether the namespace exists, is not being deleted, and is not one of those that are never touched.

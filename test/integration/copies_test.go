@@ -86,6 +86,33 @@ var _ = Describe("Who copies what Bulwark makes", func() {
 		EventuallyReady(profile)
 	})
 
+	It("under ever new names cannot keep a profile that goes", func() {
+		profile, governed := Governed(fixture.OnlyNetwork)
+		namespace := unselectedNamespace()
+		flood, stop := context.WithCancel(ctx)
+		made, done := atomic.Int64{}, make(chan struct{})
+		go func() {
+			defer close(done)
+			for flood.Err() == nil {
+				o := aCopy(namespace, profile.Name)
+				o.Name = fmt.Sprint("copied-", made.Add(1))
+				_ = admin.Create(flood, o) // It ends with the spec.
+				select {
+				case <-flood.Done():
+				case <-time.After(100 * time.Millisecond):
+				}
+			}
+		}()
+		defer func() {
+			stop()
+			<-done
+			Expect(admin.DeleteAllOf(ctx, &corev1.LimitRange{}, client.InNamespace(namespace))).To(Succeed())
+		}()
+		Eventually(made.Load).WithTimeout(15 * time.Second).Should(BeNumerically(">", 40))
+		deleteProfile(profile)
+		EventuallyUnreported(governed)
+	})
+
 	DescribeTable("into a namespace that nobody governs is damped and told there", func(change func(*v1alpha1.SecurityProfile), exists bool) {
 		profile, _ := Governed(fixture.OnlyNetwork, change)
 		namespace, label := unselectedNamespace(), profile.Name
