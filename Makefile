@@ -36,10 +36,15 @@ build: ## Build the operator into bin/.
 	@echo "building bin/manager (a minute the first time)"
 	@CGO_ENABLED=0 go build -trimpath -o bin/manager ./cmd/manager
 
+# In how many processes the specs of test/integration run. They wait more than they compute.
+INTEGRATION_PROCS ?= 3
+
 .PHONY: test
-test: controlplane build ## Run every test, the suites on a real control plane included (about 10 minutes).
-	@echo "running the tests; the suites on a control plane take about 10 minutes"
-	go test ./... -count=1 -timeout 60m
+test: controlplane build ## Run every test, the suites on a real control plane included (about 20 minutes).
+	@echo "running the tests but for test/integration (about 8 minutes)"
+	go test $$(go list ./... | grep -v /test/integration$$) -count=1 -timeout 20m
+	@echo "running test/integration, in $(INTEGRATION_PROCS) processes with a control plane each (about 12 minutes; a dot a spec)"
+	go tool ginkgo --procs=$(INTEGRATION_PROCS) --timeout=40m --no-color ./test/integration
 	cd test/oracle && go test ./... -count=1
 	cd test/argocd && go test ./... -count=1
 
