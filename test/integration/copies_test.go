@@ -42,9 +42,13 @@ func startCopier(copied *corev1.LimitRange) (stop func()) {
 	})
 }
 
-// expectSource creates what a copier hears of first, so that it is there when the operator hears of the copy.
+// expectSource creates what a copier hears of first, so that it is there when the operator hears of the copy. When the spec has ended,
+// it leaves no copy that waits for its removal: an operator that is started by a later spec would remove it at once.
 func expectSource(namespace string) {
 	GinkgoHelper()
+	DeferCleanup(func() {
+		Expect(admin.DeleteAllOf(ctx, &corev1.LimitRange{}, client.InNamespace(namespace), client.HasLabels{v1alpha1.ProfileLabel})).To(Succeed())
+	})
 	ExpectCreated(&corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "source"}})
 }
 
