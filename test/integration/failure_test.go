@@ -38,14 +38,16 @@ func EventuallyObject(namespace, kind, name string, state v1alpha1.ObjectState) 
 	return found
 }
 
-// expectAllElseInPlace checks that every object but the given one is as declared.
+// expectAllElseInPlace waits until every object but the given one is as declared: a quota is when it has been counted.
 func expectAllElseInPlace(namespace, name string) {
 	GinkgoHelper()
-	for _, o := range ReportOn(Default, namespace).Objects {
-		if o.Name != name {
-			Expect(o.State).To(Equal(v1alpha1.ObjectCompliant), "%v", o)
+	Eventually(func(g Gomega) {
+		for _, o := range ReportOn(g, namespace).Objects {
+			if o.Name != name {
+				g.Expect(o.State).To(Equal(v1alpha1.ObjectCompliant), "%v", o)
+			}
 		}
-	}
+	}).Should(Succeed())
 }
 
 // forbidObjectsOf has the API server refuse policies and quotas of a name, as another's policy may, and is the name of that policy.
