@@ -456,7 +456,7 @@ var _ = Describe("Controllers under rules for pods", func() {
 		EventuallyAdmitted(gated)
 		profile := fixture.Profile(name, onlyRules, immediately)
 		ExpectCreated(profile)
-		EventuallyRefused(admin, fixture.RestrictedPod(namespace, "another"), "readOnlyRootFilesystem")
+		EventuallyRefused(admin, writablePod(namespace, "another"), "readOnlyRootFilesystem")
 		Update(gated, func(p *corev1.Pod) { p.Spec.SchedulingGates = nil })
 		Update(gated, func(p *corev1.Pod) {
 			p.Spec.Tolerations = append(p.Spec.Tolerations, corev1.Toleration{Operator: corev1.TolerationOpExists})
