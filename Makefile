@@ -44,7 +44,7 @@ test: controlplane build ## Run every test, the suites on a real control plane i
 	@echo "running the tests but for test/integration (about 8 minutes)"
 	go test $$(go list ./... | grep -v /test/integration$$) -count=1 -timeout 20m
 	@echo "running test/integration, in $(INTEGRATION_PROCS) processes with a control plane each (about 12 minutes; a dot a spec)"
-	go tool ginkgo --procs=$(INTEGRATION_PROCS) --timeout=40m --no-color ./test/integration
+	go tool ginkgo --procs=$(INTEGRATION_PROCS) --flake-attempts=2 --timeout=40m --no-color ./test/integration
 	cd test/oracle && go test ./... -count=1
 	cd test/argocd && go test ./... -count=1
 
