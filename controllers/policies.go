@@ -277,7 +277,9 @@ func (p *policies) giveWayMeanwhile(
 	}
 	pass.desired = p.render(profile, selector, looks.held, bound...)
 	desired, err := digestOf(pass.desired)
-	pass.interim = desired != declared
+	if pass.interim = desired != declared; pass.interim { // The bindings may have been written before: then no event tells.
+		pass.comeBack(statusInterval)
+	}
 	return err
 }
 
