@@ -34,9 +34,8 @@ func (r *NamespaceReconciler) leave(
 	if report == nil {
 		return resultAfter(wait, nil)
 	}
-	uid := report.UID
-	if err := r.Client.Delete(ctx, report, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
-		return reconcile.Result{}, fmt.Errorf("deleting the report of namespace %s: %w", ns.Name, err)
+	if err := r.deleteReport(ctx, report); err != nil {
+		return reconcile.Result{}, err
 	}
 	r.announceDeparture(ctx, ns, report, "no profile selects the namespace")
 	return resultAfter(wait, nil)
@@ -170,7 +169,7 @@ func (r *NamespaceReconciler) isGoing(ctx context.Context, name string) bool {
 }
 
 // lookAgain is the second look: it asks the API server whether any of the profiles that left something selects the namespace,
-// or governs it though its spec cannot be carried out, or another takes it over. If so, the cache is behind, and the next look is
+// or may have governed it by a spec that nobody knows any more, or another takes it over. If so, the cache is behind, and the next look is
 // as far away as the first one was.
 func (r *NamespaceReconciler) lookAgain(
 	ctx context.Context, ns *corev1.Namespace, left, staying map[string]bool,
@@ -189,8 +188,9 @@ func (r *NamespaceReconciler) lookAgain(
 	}
 	for profile := range left {
 		selects, _ := selector.Standing(profile, live.Name, live.Labels)
-		stays = stays || selects || selector.Invalid(profile) != nil
+		stays = stays || selects
 	}
+	stays = stays || selector.Unremembered(profileOf(&live)) != nil
 	if !stays {
 		return 0, nil
 	}

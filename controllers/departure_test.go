@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
 // profilesOn is a cluster, or a cache of one, with some profiles and one namespace.
@@ -61,6 +62,9 @@ func TestTheSecondLook(t *testing.T) {
 	circular := func(p *v1alpha1.SecurityProfile) {
 		p.Spec.NamespaceSelector.MatchLabels = map[string]string{v1alpha1.ProfileLabel: "x"}
 	}
+	remembers := func(p *v1alpha1.SecurityProfile) { p.Status.Selection = selection.Remember(p) }
+	counts := func(p *v1alpha1.SecurityProfile) { p.Status.Namespaces.Selected = 1 }
+	named := map[string]string{v1alpha1.ProfileLabel: "left"}
 	deleted := func(p *v1alpha1.SecurityProfile) { p.DeletionTimestamp = &metav1.Time{Time: noon} }
 	for sentence, tc := range map[string]struct {
 		profiles []v1alpha1.SecurityProfile
@@ -73,7 +77,10 @@ func TestTheSecondLook(t *testing.T) {
 		"the profile is gone":                           {labels: map[string]string{"left": "yes"}},
 		"the profile is being deleted":                  {profiles: []v1alpha1.SecurityProfile{profileOn("left", deleted)}, labels: map[string]string{"left": "yes"}},
 		"the label is back":                             {profiles: []v1alpha1.SecurityProfile{profileOn("left")}, labels: map[string]string{"left": "yes"}, stays: true},
-		"the profile cannot be read":                    {profiles: []v1alpha1.SecurityProfile{profileOn("left", circular)}, stays: true},
+		"the profile never could be carried out":        {profiles: []v1alpha1.SecurityProfile{profileOn("left", circular)}, labels: named},
+		"the profile is broken, and did select it":      {profiles: []v1alpha1.SecurityProfile{profileOn("left", remembers, circular)}, labels: map[string]string{"left": "yes"}, stays: true},
+		"the profile is broken, and did not select it":  {profiles: []v1alpha1.SecurityProfile{profileOn("left", remembers, circular)}, labels: named},
+		"nobody knows what the broken profile selected": {profiles: []v1alpha1.SecurityProfile{profileOn("left", counts, circular)}, labels: named, stays: true},
 		"another profile takes over":                    {profiles: []v1alpha1.SecurityProfile{profileOn("left"), profileOn("other")}, labels: map[string]string{"other": "yes"}, stays: true},
 		"the namespace is being deleted":                {change: func(ns *corev1.Namespace) { ns.DeletionTimestamp = &metav1.Time{Time: noon} }, stays: true},
 		"it is another namespace of the name":           {change: func(ns *corev1.Namespace) { ns.UID = "another" }, stays: true},

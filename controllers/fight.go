@@ -203,6 +203,14 @@ func (c *contests) standing(namespace string, among, differs func(v1alpha1.Objec
 	return disputes
 }
 
+// removed notes a removal of which nobody is told as of a contest.
+func (c *contests) removed(namespace string, object v1alpha1.ObjectReference, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	key := contested{namespace, object, removal}
+	c.corrections[key] = append(c.recent(key, now), now)
+}
+
 // contestsRemoval reports whether somebody makes an object again and again that was removed each time.
 func (c *contests) contestsRemoval(namespace string, object v1alpha1.ObjectReference, now time.Time) bool {
 	c.mu.Lock()

@@ -73,6 +73,7 @@ type pass struct {
 	previous  *v1alpha1.NamespacePosture // nil before the first report
 	since     time.Time                  // when the change was seen that led to this pass
 
+	forged      bool // the namespace bears the label of a profile that has not governed it
 	overtakable bool // it is of a roll-out, or of the first look at everything after a start
 
 	blocked []v1alpha1.BlockedObject
@@ -115,7 +116,7 @@ func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconc
 func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespace) (reconcile.Result, error) {
 	since := r.arrivals.take(ns.Name, r.Clock.Now())
 	if !ns.DeletionTimestamp.IsZero() {
-		return reconcile.Result{}, nil
+		return reconcile.Result{}, r.endReportIn(ctx, ns)
 	}
 	previous, err := r.readReport(ctx, ns.Name)
 	if err != nil {
@@ -128,19 +129,25 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 	if selector.Protects(ns.Name) {
 		return reconcile.Result{}, r.leaveAlone(ctx, ns)
 	}
-	if selector.Invalid(ns.Labels[v1alpha1.ProfileLabel]) != nil || previous != nil && selector.Invalid(previous.Profile) != nil {
-		return reconcile.Result{}, nil // A broken edit of a profile must not take its baseline away.
+	if err := r.endReport(ctx, previous); err != nil {
+		return reconcile.Result{}, err
 	}
 	selecting := selector.Selects(ns.Name, ns.Labels)
+	if broken, why := brokenGoverning(selector, selecting, ns, previous); why != nil {
+		return reconcile.Result{}, r.suspend(ctx, ns, previous, broken, why)
+	}
 	if len(selecting) == 0 {
 		r.counts.forget(ns.Name)
 		return r.leave(ctx, ns, previous)
 	}
 	profile := selecting[0]
-	if !isHeld(profile) {
-		return reconcile.Result{}, nil // Its own reconciler sets it, and that comes back here.
+	if !isHeld(profile) || !selection.Remembers(profile, ns.Name, ns.Labels) {
+		return reconcile.Result{}, nil // Its own reconciler writes both, and that comes back here.
 	}
-	p := &pass{profile: profile, namespace: ns, previous: previous, since: since, overtakable: r.queue.isOvertakable(requestFor(ns.Name))}
+	p := &pass{
+		profile: profile, namespace: ns, previous: previous, since: since,
+		forged: forgedMark(selector, profile, ns, previous), overtakable: r.queue.isOvertakable(requestFor(ns.Name)),
+	}
 	if p.audits() {
 		return r.audit(ctx, p, selecting)
 	}
@@ -167,6 +174,7 @@ func (r *NamespaceReconciler) establish(ctx context.Context, p *pass) (reconcile
 	if errors.Is(refused, errTerminating) {
 		return reconcile.Result{}, nil
 	}
+	r.tellMark(p, outcomes)
 	counts := p.counted(desired, found, outcomes)
 	recount := r.awaitCounts(ctx, p, counts)
 	if errors.Join(untold, undecided, refused) == nil && p.withholds(counts, outcomes, r.counts.withholdsAgain(p)) {
@@ -279,7 +287,7 @@ func (p *pass) reported(ref v1alpha1.ObjectReference) (v1alpha1.ObjectState, boo
 // current reports whether the last report speaks of the same namespace, profile, generation and enforcement as this pass. If it does not,
 // what differs is the roll-out of a change and not drift.
 func (p *pass) current() bool {
-	return p.previous != nil &&
+	return p.previous != nil && p.previous.Stalled == "" &&
 		p.previous.NamespaceUID == p.namespace.UID &&
 		p.previous.Profile == p.profile.Name &&
 		p.previous.ProfileGeneration == p.profile.Generation &&

@@ -242,7 +242,7 @@ func (p *policies) render(
 	profile *v1alpha1.SecurityProfile, selector *selection.Selector, held []admission.Held, bound ...*metav1.LabelSelector,
 ) []baseline.Object {
 	return admission.Objects(admission.Render(profile, admission.Cluster{
-		Outranking: selector.Outranking(profile, bound...), Unreadable: selector.InvalidNames(), Protected: p.protected, Operator: p.operator,
+		Outranking: selector.Outranking(profile, bound...), Protected: p.protected, Operator: p.operator,
 		Held: held,
 	}))
 }

@@ -303,7 +303,7 @@ func (o *outcome) continues(entry v1alpha1.DriftEntry) bool {
 
 // writeReport writes the report if it says anything new.
 func (r *NamespaceReconciler) writeReport(ctx context.Context, previous, report *v1alpha1.NamespacePosture) error {
-	if previous == nil {
+	if previous == nil || isEnding(previous) { // What it remembers is in the report.
 		if err := r.Client.Create(ctx, report); err != nil {
 			return ignoreTerminating(fmt.Errorf("creating the report of namespace %s: %w", report.Namespace, err))
 		}

@@ -44,11 +44,17 @@ type SecurityProfileReconciler struct {
 	publication *publication // nil if reports are not published as Reports of openreports.io
 	lost        *lost
 	throttle    throttle
+	remembered  throttle // when the status was written that remembers what the profile selects
 }
 
 // Reconcile keeps the finalizer and the status of one profile.
 func (r *SecurityProfileReconciler) Reconcile(ctx context.Context, profile *v1alpha1.SecurityProfile) (reconcile.Result, error) {
 	deleted := !profile.DeletionTimestamp.IsZero()
+	if !deleted {
+		if err := r.remember(ctx, profile); err != nil {
+			return reconcile.Result{}, err
+		}
+	}
 	before := profile.DeepCopy()
 	if !deleted && controllerutil.AddFinalizer(profile, v1alpha1.Finalizer) {
 		return reconcile.Result{}, r.writeFinalizers(ctx, before, profile) // What this write leads to goes on from here.
@@ -95,6 +101,9 @@ func (r *SecurityProfileReconciler) report(ctx context.Context, profile *v1alpha
 	next = sooner(next, concluded())
 	if err := r.addProtected(ctx, profile, selector, namespaces, status); err != nil {
 		return 0, err
+	}
+	if wait := r.remembered.wait(profile.Name, r.Clock.Now()); wait > 0 {
+		return sooner(next, wait), nil // The status was written a moment ago.
 	}
 	if err := r.conclude(ctx, profile, status); err != nil {
 		return 0, err
@@ -216,6 +225,7 @@ func (r *SecurityProfileReconciler) finalize(ctx context.Context, profile *v1alp
 	}
 	r.Metrics.forget(profile.Name)
 	r.throttle.forget(profile.Name)
+	r.remembered.forget(profile.Name)
 	r.lost.forget(profile.Name)
 	r.joins.forget(profile.Name)
 	return 0, nil
@@ -244,8 +254,8 @@ func (r *SecurityProfileReconciler) remains(ctx context.Context, profile string)
 		return false, err
 	}
 	for namespace, report := range reports {
-		if !report.DeletionTimestamp.IsZero() {
-			continue // It goes when whoever put a finalizer on it lets it.
+		if isEnding(report) || r.contests.contestsRemoval(namespace, postureReference, r.Clock.Now()) {
+			continue // It goes by itself, or somebody makes it anew each time.
 		}
 		if standing, err := r.standing(ctx, namespace); err != nil || standing {
 			return true, err

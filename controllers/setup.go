@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
@@ -147,7 +148,8 @@ func (r *NamespaceReconciler) setup(mgr manager.Manager, concurrency int) error 
 	b := builder.ControllerManagedBy(mgr).
 		Named("namespace").
 		For(&corev1.Namespace{}, builder.WithPredicates(labelsOrDeletionChanged())).
-		Watches(&v1alpha1.SecurityProfile{}, r.enqueueGoverned(), builder.WithPredicates(specChanged())).
+		Watches(&v1alpha1.SecurityProfile{}, r.enqueueGoverned(),
+			builder.WithPredicates(predicate.Or(specChanged(), selectionRemembered()))).
 		Watches(&v1alpha1.NamespacePosture{}, handler.WithLowPriorityWhenUnchanged(r.enqueueNamespace())).
 		WithOptions(r.overtakingOptions(concurrency))
 	for i := range baseline.Kinds[1:] {

@@ -69,6 +69,7 @@ func summarize(
 	status := &v1alpha1.SecurityProfileStatus{
 		ObservedGeneration: profile.Generation,
 		Conditions:         slices.Clone(profile.Status.Conditions),
+		Selection:          profile.Status.Selection,
 		Namespaces:         t.counts,
 		Findings:           t.findingTotals(),
 		DriftTotal:         t.driftTotal,
@@ -83,13 +84,21 @@ func summarize(
 func summarizeInvalid(profile *v1alpha1.SecurityProfile, why error, now time.Time) *v1alpha1.SecurityProfileStatus {
 	status := profile.Status.DeepCopy()
 	status.ObservedGeneration = profile.Generation
-	message := "the profile cannot be carried out: " + cut(why.Error()) + "; what it established before stays as it is"
+	message := "the profile cannot be carried out: " + cut(why.Error()) + "; " + whatStays(status)
 	setConditions(status, []metav1.Condition{
 		{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonInvalid, Message: message},
 		{Type: v1alpha1.ConditionCompliant, Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonInvalid, Message: message},
 		{Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonInvalid, Message: message},
 	}, now)
 	return status
+}
+
+// whatStays says what becomes of what a profile governed that cannot be carried out, by its status.
+func whatStays(status *v1alpha1.SecurityProfileStatus) string {
+	if status.Selection == nil && status.Namespaces.Selected == 0 {
+		return "it never could be, and governs nothing"
+	}
+	return "what it established before stays as it is"
 }
 
 // add counts one governed namespace by its report, if there is one.

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
 func TestTheThrottleSpacesSums(t *testing.T) {
@@ -101,13 +102,16 @@ func TestReportsAreListedOnceASecond(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			contests := newContests(DefaultContest)
 			r := &SecurityProfileReconciler{
-				Client: cluster, Metrics: metrics, Clock: now, joins: newJoins(DefaultJoinGrace), policies: &policies{contests: newContests(DefaultContest), clock: now, client: cluster, swept: true, strays: newStrays(), inPlace: map[string]digest{}},
+				Client: cluster, Metrics: metrics, Clock: now, contests: contests,
+				joins: newJoins(DefaultJoinGrace), policies: &policies{contests: contests, clock: now, client: cluster, swept: true, strays: newStrays(), inPlace: map[string]digest{}},
 				lost: newLost(func(context.Context) ([]string, error) { return nil, nil }),
 			}
 			for i, s := range tt.steps {
 				now.SetTime(noon.Add(s.after))
 				profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "restricted", Finalizers: []string{v1alpha1.Finalizer}}}
+				profile.Status.Selection = selection.Remember(profile)
 				if tt.change != nil {
 					tt.change(profile)
 				}

@@ -49,16 +49,18 @@ func (r *NamespaceReconciler) enqueueNamespace() handler.EventHandler {
 
 // enqueueGoverned is for events on a profile: a pass over every namespace that it selects now, and over every one that it governs.
 func (r *NamespaceReconciler) enqueueGoverned() handler.EventHandler {
-	enqueue := func(ctx context.Context, o client.Object, q queue) {
-		profile := o.(*v1alpha1.SecurityProfile)
+	enqueueAll := func(namespaces []string, q queue) {
 		priority := rolloutPriority
-		for _, namespace := range r.touchedBy(ctx, profile) {
+		for _, namespace := range namespaces {
 			if pq, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
 				pq.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, requestFor(namespace))
 			} else {
 				q.Add(requestFor(namespace))
 			}
 		}
+	}
+	enqueue := func(ctx context.Context, o client.Object, q queue) {
+		enqueueAll(r.touchedBy(ctx, o.(*v1alpha1.SecurityProfile)), q)
 	}
 	unlessUnheld := func(ctx context.Context, o client.Object, q queue) {
 		if isHeld(o) || !o.GetDeletionTimestamp().IsZero() {
@@ -68,6 +70,10 @@ func (r *NamespaceReconciler) enqueueGoverned() handler.EventHandler {
 	return handler.Funcs{
 		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { unlessUnheld(ctx, e.Object, q) },
 		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
+			if isHeld(e.ObjectNew) && !profileChanged(e) {
+				enqueueAll(r.awaitedMemory(ctx, e), q)
+				return
+			}
 			if !isHeld(e.ObjectOld) { // Those that it selected have waited for it. It may not select them any more, nor go before another.
 				enqueue(ctx, e.ObjectOld, q)
 			}
@@ -98,6 +104,9 @@ func (r *NamespaceReconciler) touchedBy(ctx context.Context, profile *v1alpha1.S
 	reported := map[string]bool{}
 	for i := range reports.Items {
 		reported[reports.Items[i].Namespace] = true
+	}
+	if !profile.DeletionTimestamp.IsZero() {
+		r.addHolders(ctx, profile.Name, reported)
 	}
 	selector := selection.New([]v1alpha1.SecurityProfile{*profile}, r.Protected)
 	var touched []string
@@ -243,12 +252,12 @@ func labelsOrDeletionChanged() predicate.Predicate {
 }
 
 // specChanged lets through the updates of a profile that change what is to be done, not those of its status.
-func specChanged() predicate.Predicate {
-	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() || // One of the same name was made while nobody watched.
-			e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() || isHeld(e.ObjectOld) != isHeld(e.ObjectNew) ||
-			e.ObjectOld.GetDeletionTimestamp().IsZero() != e.ObjectNew.GetDeletionTimestamp().IsZero()
-	}}
+func specChanged() predicate.Predicate { return predicate.Funcs{UpdateFunc: profileChanged} }
+
+func profileChanged(e event.UpdateEvent) bool {
+	return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() || // One of the same name was made while nobody watched.
+		e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() || isHeld(e.ObjectOld) != isHeld(e.ObjectNew) ||
+		e.ObjectOld.GetDeletionTimestamp().IsZero() != e.ObjectNew.GetDeletionTimestamp().IsZero()
 }
 
 // metadataChanged reports whether metadata changed that is compared. Others' annotations and finalizers are not.

@@ -104,6 +104,12 @@ type NamespacePosture struct {
 	// ready says whether every object of the baseline is in place, but for those that wait (blocked).
 	// +required
 	Ready bool `json:"ready"`
+	// stalled says why the profile that governs the namespace cannot be carried out. Then ready is
+	// false, what is in place stays as it is, drift is not corrected, and summary, objects and findings
+	// say how it was before. It is absent otherwise.
+	// +kubebuilder:validation:MaxLength=1400
+	// +optional
+	Stalled string `json:"stalled,omitempty"`
 	// summary counts the managed objects by state.
 	// +required
 	Summary PostureSummary `json:"summary"`

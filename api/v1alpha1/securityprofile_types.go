@@ -231,6 +231,12 @@ type SecurityProfileStatus struct {
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
+	// selection is what the last spec that could be carried out selects. While the present one cannot
+	// be (Stalled, InvalidSpec), the profile goes on governing that; one that never could be governs
+	// nothing.
+	// +optional
+	Selection *RememberedSelection `json:"selection,omitempty"`
+
 	// namespaces counts the namespaces by state.
 	// +optional
 	Namespaces NamespaceCounts `json:"namespaces"`
@@ -257,6 +263,46 @@ type SecurityProfileStatus struct {
 	// +listType=atomic
 	// +optional
 	Drift []DriftEntry `json:"drift,omitempty"`
+}
+
+// RememberedSelection is which namespaces a profile selects, and before which other profiles, as its
+// spec said it. It is as long as that. It has no rules of its own, so that whatever was valid can be
+// remembered.
+type RememberedSelection struct {
+	// generation is that of the spec in which it was first so.
+	// +optional
+	Generation int64 `json:"generation,omitempty"`
+	// enforcement is spec.enforcement.
+	// +optional
+	Enforcement Enforcement `json:"enforcement,omitempty"`
+	// priority is spec.priority.
+	// +optional
+	Priority int32 `json:"priority,omitempty"`
+	// matchLabels are spec.namespaceSelector.matchLabels.
+	// +optional
+	MatchLabels map[string]string `json:"matchLabels,omitempty"`
+	// matchExpressions are spec.namespaceSelector.matchExpressions.
+	// +listType=atomic
+	// +optional
+	MatchExpressions []RememberedRequirement `json:"matchExpressions,omitempty"`
+	// excludeNamespaces are spec.excludeNamespaces.
+	// +listType=atomic
+	// +optional
+	ExcludeNamespaces []string `json:"excludeNamespaces,omitempty"`
+}
+
+// RememberedRequirement is a requirement on one label, as the spec said it.
+type RememberedRequirement struct {
+	// key is the label's key.
+	// +required
+	Key string `json:"key"`
+	// operator is In, NotIn, Exists or DoesNotExist.
+	// +required
+	Operator metav1.LabelSelectorOperator `json:"operator"`
+	// values are the label values that In and NotIn compare with.
+	// +listType=atomic
+	// +optional
+	Values []string `json:"values,omitempty"`
 }
 
 // NamespaceCounts counts namespaces by state. pending, compliant, weakened, blocked, uncounted, drifted, conflicted and

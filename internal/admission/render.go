@@ -17,8 +17,6 @@ import (
 type Cluster struct {
 	// Outranking are the profiles that govern a namespace before this one does, if they select it. One that never selects the same may be left out.
 	Outranking []*v1alpha1.SecurityProfile
-	// Unreadable are the names of profiles that are invalid: namespaces that bear one keep what that profile established.
-	Unreadable []string
 	// Protected are names and globs of namespaces that no profile selects.
 	Protected []string
 	// Operator is the name of the user that the operator is.
@@ -41,7 +39,7 @@ func Render(profile *v1alpha1.SecurityProfile, cluster Cluster) []Policy {
 		spec:    &profile.Spec,
 		cluster: cluster,
 		where: governance{
-			profile: profile, outranking: cluster.Outranking, unreadable: cluster.Unreadable, protected: cluster.Protected,
+			profile: profile, outranking: cluster.Outranking, protected: cluster.Protected,
 		},
 	}
 	return slices.Concat(

@@ -23,7 +23,6 @@ import (
 type governance struct {
 	profile    *v1alpha1.SecurityProfile
 	outranking []*v1alpha1.SecurityProfile
-	unreadable []string // the names of profiles of which it is not known what they select
 	protected  []string
 }
 
@@ -37,7 +36,7 @@ func (g *governance) byName() admissionregistrationv1.MatchCondition {
 
 // unlessOutranked lets everything pass where another profile governs, and says nothing of it.
 func (g *governance) unlessOutranked(d *draft) {
-	if len(g.outranking)+len(g.unreadable) == 0 {
+	if len(g.outranking) == 0 {
 		return
 	}
 	own := []admissionregistrationv1.Variable{{Name: "namespaceLabels", Expression: "namespaceObject.metadata.?labels.orValue({})"}}
@@ -69,9 +68,6 @@ func (g *governance) outranked(variable, labels, name string) []admissionregistr
 		variables = append(variables, admissionregistrationv1.Variable{Name: by, Expression: selects(p, labels, name)})
 		selecting = append(selecting, "variables."+by)
 	}
-	if len(g.unreadable) > 0 { // What a broken edit has not taken away is still that profile's.
-		selecting = append(selecting, isIn(labels, v1alpha1.ProfileLabel, g.unreadable))
-	}
 	return append(variables, admissionregistrationv1.Variable{Name: variable, Expression: some(selecting)})
 }
 
@@ -91,9 +87,6 @@ func (g *governance) leftOut() ([]metav1.LabelSelectorRequirement, bool) {
 	}
 	if len(names) > 0 {
 		requirements = append(requirements, requirement(corev1.LabelMetadataName, metav1.LabelSelectorOpNotIn, names...))
-	}
-	if len(g.unreadable) > 0 {
-		requirements = append(requirements, requirement(v1alpha1.ProfileLabel, metav1.LabelSelectorOpNotIn, g.unreadable...))
 	}
 	for _, p := range g.outranking {
 		opposite, ok := opposite(p.Spec.NamespaceSelector)

@@ -29,10 +29,6 @@ func TestWhatALabelSelectorCanLeaveOut(t *testing.T) {
 			want:  []metav1.LabelSelectorRequirement{requirement("kubernetes.io/metadata.name", "NotIn", "kube-system")},
 		},
 		"no glob": {where: governance{protected: []string{"kube-*"}}, not: true},
-		"what a profile that cannot be read has": {
-			where: governance{unreadable: []string{"broken"}},
-			want:  []metav1.LabelSelectorRequirement{requirement(v1alpha1.ProfileLabel, "NotIn", "broken")},
-		},
 		"what others select by one requirement": {
 			where: governance{outranking: []*v1alpha1.SecurityProfile{
 				outranking(one), outranking(expression("In", "a", "b")), outranking(expression("NotIn", "a")),

@@ -117,7 +117,7 @@ func label(object, key string) string {
 }
 
 // reported is whether an update of a report changes anything, as writing it again in another version of the API does not.
-const reported = `["profile", "namespaceUID", "profileGeneration", "enforcement", "ready", "summary", "objects", "blocked", "inPlace", "findings", "findingTotals", ` +
+const reported = `["profile", "namespaceUID", "profileGeneration", "enforcement", "ready", "stalled", "summary", "objects", "blocked", "inPlace", "findings", "findingTotals", ` +
 	`"podsUnseen", "truncated", "driftTotal", "drift"].exists(f, dyn(object)[?f] != dyn(oldObject)[?f]) || ` +
 	`["labels", "annotations", "ownerReferences", "finalizers"].exists(f, dyn(object).metadata[?f] != dyn(oldObject).metadata[?f])`
 

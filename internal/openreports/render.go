@@ -47,6 +47,12 @@ func Render(posture *v1alpha1.NamespacePosture) *reportsv1alpha1.Report {
 		},
 		Summary: summary(posture),
 	}
+	if posture.Stalled != "" {
+		report.Results = append(report.Results, reportsv1alpha1.ReportResult{
+			Source: v1alpha1.ManagedBy, Policy: "report/stalled", Category: categoryReport,
+			Result: failure, Scored: true, Description: posture.Stalled,
+		})
+	}
 	for i := range posture.Objects {
 		report.Results = append(report.Results, objectResult(posture, &posture.Objects[i]))
 	}
@@ -76,6 +82,9 @@ func summary(posture *v1alpha1.NamespacePosture) reportsv1alpha1.ReportSummary {
 	}
 	if posture.Truncated > 0 {
 		s.Skip = 1
+	}
+	if posture.Stalled != "" {
+		s.Error++
 	}
 	return s
 }

@@ -200,6 +200,12 @@ func TestRenderResults(t *testing.T) {
 				Description: "is cut off", Properties: map[string]string{"remedy": "let it in"},
 			}},
 		},
+		"a profile that cannot be carried out is an error": {
+			changes: []func(*v1alpha1.NamespacePosture){func(p *v1alpha1.NamespacePosture) { p.Stalled = "why" }},
+			want: []reportsv1alpha1.ReportResult{{
+				Source: "bulwark", Policy: "report/stalled", Category: "Report", Result: failure, Scored: true, Description: "why",
+			}},
+		},
 		"what the lists leave out is skipped": {
 			changes: []func(*v1alpha1.NamespacePosture){func(p *v1alpha1.NamespacePosture) { p.Truncated = 7 }},
 			want: []reportsv1alpha1.ReportResult{{
@@ -239,6 +245,12 @@ func TestRenderSummary(t *testing.T) {
 				p.Truncated = 39
 			},
 			reportsv1alpha1.ReportSummary{Fail: 103, Skip: 1},
+		},
+		"and that the profile cannot be carried out": {
+			func(p *v1alpha1.NamespacePosture) {
+				p.Stalled, p.Summary = "why", v1alpha1.PostureSummary{Compliant: 2, Failed: 1}
+			},
+			reportsv1alpha1.ReportSummary{Pass: 2, Error: 2},
 		},
 	}
 	for name, test := range tests {

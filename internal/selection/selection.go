@@ -39,8 +39,7 @@ type Selector struct {
 	awaited   []candidate // those of them to which others still give way
 	invalid   map[string]error
 
-	leavingInvalid []*v1alpha1.SecurityProfile // those that are being deleted, and selected nothing before
-	awaitedInvalid []*v1alpha1.SecurityProfile
+	unremembered map[string]*v1alpha1.SecurityProfile // those of them of which no status says what they govern
 }
 
 type candidate struct {
@@ -52,40 +51,55 @@ func (c *candidate) selects(name string, namespaceLabels map[string]string) bool
 	return c.selector.Matches(labels.Set(namespaceLabels)) && !matchesAny(c.profile.Spec.ExcludeNamespaces, name)
 }
 
-// New compiles the profiles' selectors. A profile that is being deleted selects nothing; neither does one whose selector
-// cannot be compiled, about which Invalid tells.
+// New compiles the profiles' selectors. A profile that is being deleted selects nothing. One whose
+// spec cannot be carried out, about which Invalid tells, selects what its status remembers: it is
+// listed with that in the place of its spec.
 func New(profiles []v1alpha1.SecurityProfile, protected []string) *Selector {
-	s := &Selector{protected: protected, invalid: map[string]error{}}
+	s := &Selector{
+		protected: protected, invalid: map[string]error{}, unremembered: map[string]*v1alpha1.SecurityProfile{},
+	}
 	for i := range profiles {
-		profile := &profiles[i]
-		selector, err := compile(profile)
-		switch leaving := !profile.DeletionTimestamp.IsZero(); {
-		case leaving && err == nil:
-			s.leaving = append(s.leaving, candidate{profile: profile, selector: selector})
-		case leaving:
-			s.leavingInvalid = append(s.leavingInvalid, profile)
-		case err != nil:
-			s.invalid[profile.Name] = err
-		default:
-			s.profiles = append(s.profiles, candidate{profile: profile, selector: selector})
-		}
+		s.add(&profiles[i])
 	}
 	slices.SortFunc(s.profiles, candidatesByRank)
 	return s
 }
 
-// Awaiting is the same selection, but that Outranking and InvalidNames still count the profiles that are being deleted and of
-// which the function says so: their own release goes before the rewriting of what gives way to them.
+func (s *Selector) add(profile *v1alpha1.SecurityProfile) {
+	leaving := !profile.DeletionTimestamp.IsZero()
+	c := candidate{profile: profile}
+	var err error
+	if c.selector, err = compile(profile); err != nil {
+		var known bool
+		if c, known = remembered(profile); !leaving {
+			s.invalid[profile.Name] = err
+			if !known && profile.Status.Namespaces.Selected > 0 {
+				s.unremembered[profile.Name] = profile
+			}
+		}
+		if !known {
+			return
+		}
+	}
+	if leaving {
+		s.leaving = append(s.leaving, c)
+	} else {
+		s.profiles = append(s.profiles, c)
+	}
+}
+
+// Awaiting is the same selection, but that Outranking still counts the profiles that are being deleted
+// and of which the function says so: their own release goes before the rewriting of what gives way to
+// them.
 func (s *Selector) Awaiting(still func(*v1alpha1.SecurityProfile) bool) *Selector {
 	awaiting := *s
 	awaiting.awaited = slices.DeleteFunc(slices.Clone(s.leaving), func(c candidate) bool { return !still(c.profile) })
-	awaiting.awaitedInvalid = slices.DeleteFunc(slices.Clone(s.leavingInvalid), func(p *v1alpha1.SecurityProfile) bool { return !still(p) })
 	return &awaiting
 }
 
 // Awaited are the profiles that are being deleted and to which the profile gives way all the same.
 func (s *Selector) Awaited(profile *v1alpha1.SecurityProfile) []*v1alpha1.SecurityProfile {
-	awaited := slices.Clone(s.awaitedInvalid)
+	var awaited []*v1alpha1.SecurityProfile
 	for _, p := range s.Outranking(profile) {
 		if !p.DeletionTimestamp.IsZero() {
 			awaited = append(awaited, p)
@@ -138,19 +152,9 @@ func writtenLabel(selector v1alpha1.NamespaceSelector) (key string, found bool) 
 	return keys[i], true
 }
 
-// Invalid is why the profile of this name selects nothing, or nil.
+// Invalid is why the profile of this name cannot be carried out, or nil.
 func (s *Selector) Invalid(profile string) error {
 	return s.invalid[profile]
-}
-
-// InvalidNames are the names of the profiles that select nothing for a reason that Invalid tells.
-func (s *Selector) InvalidNames() []string {
-	invalid := slices.Collect(maps.Keys(s.invalid))
-	for _, p := range s.awaitedInvalid {
-		invalid = append(invalid, p.Name)
-	}
-	slices.Sort(invalid)
-	return invalid
 }
 
 // Outranking lists the profiles that govern a namespace before this one does, if they select it. Those are left out that need not be asked: of

@@ -39,8 +39,8 @@ type attack struct {
 // attacks are all of them, in the order of the documentation.
 func attacks() []attack {
 	return slices.Concat(
-		objectAttacks(), ownershipAttacks(), nameAttacks(), labelAttacks(), reportAttacks(),
-		namespaceAttacks(), selectionAttacks(), endAttacks(), podAttacks(), templateAttacks(), imageAttacks(), runningPodAttacks(),
+		objectAttacks(), ownershipAttacks(), nameAttacks(), labelAttacks(), reportAttacks(), heldReportAttacks(),
+		namespaceAttacks(), selectionAttacks(), brokenProfileAttacks(), endAttacks(), podAttacks(), templateAttacks(), imageAttacks(), runningPodAttacks(),
 		networkAttacks(), serviceAttacks(), quotaAttacks(), permissionAttacks(), raceAttacks(), breakGlassAttacks())
 }
 

@@ -77,6 +77,7 @@ var _ = BeforeSuite(func() {
 	for _, namespace := range []string{shop, annex} {
 		EventuallyEstablished(fortress, namespace)
 	}
+	breakProfiles()
 	EventuallyInForce(fortress)
 	Expect(admin.Create(ctx, compliantPod(shop, standing))).To(Succeed())
 })

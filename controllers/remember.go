@@ -1,0 +1,75 @@
+package controllers
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/selection"
+)
+
+// remember has the status of a profile hold what its spec selects. It is written before the profile
+// is held, and so before anything is done for it: no crash comes between a baseline and the
+// knowledge of whose it is.
+func (r *SecurityProfileReconciler) remember(ctx context.Context, profile *v1alpha1.SecurityProfile) error {
+	known := selection.Remember(profile)
+	if equality.Semantic.DeepEqual(known, profile.Status.Selection) {
+		return nil
+	}
+	status := profile.Status.DeepCopy()
+	if len(status.Conditions) == 0 {
+		status = summarizeNew(profile, r.Clock.Now())
+	}
+	status.Selection = known
+	if err := r.writeStatus(ctx, profile, status); err != nil {
+		return err
+	}
+	r.remembered.note(profile.Name, r.Clock.Now())
+	return nil
+}
+
+// summarizeNew is the status of a profile for which nothing has been done yet.
+func summarizeNew(profile *v1alpha1.SecurityProfile, now time.Time) *v1alpha1.SecurityProfileStatus {
+	status := &v1alpha1.SecurityProfileStatus{ObservedGeneration: profile.Generation}
+	progressing := func(conditionType string, holds metav1.ConditionStatus) metav1.Condition {
+		return metav1.Condition{
+			Type: conditionType, Status: holds, Reason: v1alpha1.ReasonProgressing,
+			Message: "the profile is new: its namespaces have yet to be looked at",
+		}
+	}
+	setConditions(status, []metav1.Condition{
+		progressing(v1alpha1.ConditionReady, metav1.ConditionFalse),
+		progressing(v1alpha1.ConditionCompliant, metav1.ConditionFalse),
+		progressing(v1alpha1.ConditionReconciling, metav1.ConditionTrue),
+	}, now)
+	return status
+}
+
+// selectionRemembered lets through the updates of a profile by which its status remembers another
+// selection.
+func selectionRemembered() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, after := e.ObjectOld.(*v1alpha1.SecurityProfile), e.ObjectNew.(*v1alpha1.SecurityProfile)
+		return !equality.Semantic.DeepEqual(before.Status.Selection, after.Status.Selection)
+	}}
+}
+
+// awaitedMemory are the namespaces that an update of a profile's status lets it govern: those that
+// it selects and did not remember before.
+func (r *NamespaceReconciler) awaitedMemory(ctx context.Context, e event.UpdateEvent) []string {
+	before, after := e.ObjectOld.(*v1alpha1.SecurityProfile), e.ObjectNew.(*v1alpha1.SecurityProfile)
+	return slices.DeleteFunc(r.touchedBy(ctx, after), func(name string) bool {
+		var ns corev1.Namespace
+		err := r.Client.Get(ctx, client.ObjectKey{Name: name}, &ns,
+			client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
+		return err == nil && selection.Remembers(before, name, ns.Labels)
+	})
+}
