@@ -32,7 +32,9 @@ func (r *SecurityProfileReconciler) remember(ctx context.Context, profile *v1alp
 	if err := r.writeStatus(ctx, profile, status); err != nil {
 		return err
 	}
-	r.remembered.note(profile.Name, r.Clock.Now())
+	if profile.Status.Selection != nil { // A CRD of an older release drops it.
+		r.remembered.note(profile.Name, r.Clock.Now())
+	}
 	return nil
 }
 

@@ -26,7 +26,7 @@ func Remember(profile *v1alpha1.SecurityProfile) *v1alpha1.RememberedSelection {
 	if _, err := compile(profile); err != nil || IsRemembered(profile) {
 		return profile.Status.Selection
 	}
-	selection := selectionOf(&profile.Spec)
+	selection := selectionOf(&profile.Spec).DeepCopy()
 	selection.Generation = profile.Generation
 	return selection
 }
@@ -51,7 +51,8 @@ func Remembers(profile *v1alpha1.SecurityProfile, name string, namespaceLabels m
 	return found && c.selects(name, namespaceLabels)
 }
 
-// selectionOf is what a spec selects, in the form in which a status holds it.
+// selectionOf is what a spec selects, in the form in which a status holds it. It shares the spec's
+// labels and lists.
 func selectionOf(spec *v1alpha1.SecurityProfileSpec) *v1alpha1.RememberedSelection {
 	selection := &v1alpha1.RememberedSelection{
 		Enforcement: spec.Enforcement, Priority: spec.Priority,
@@ -62,7 +63,7 @@ func selectionOf(spec *v1alpha1.SecurityProfileSpec) *v1alpha1.RememberedSelecti
 			Key: r.Key, Operator: r.Operator, Values: r.Values,
 		})
 	}
-	return selection.DeepCopy()
+	return selection
 }
 
 // remembered is a profile with the selection that its status remembers in the place of its spec;
