@@ -58,7 +58,7 @@ func summarize(
 			t.add(profile, ns.Name, reports[ns.Name])
 		case selects:
 			t.counts.Overridden++
-		case reports[ns.Name] != nil && !selector.Protects(ns.Name) && selector.Governing(ns.Name, ns.Labels) == nil:
+		case isLeft(selector, ns, reports[ns.Name]):
 			t.add(profile, ns.Name, reports[ns.Name]) // Its baseline stays until a second look has found that it is to go.
 		}
 	}
@@ -80,25 +80,9 @@ func summarize(
 	return status
 }
 
-// summarizeInvalid is the status of a profile that cannot be carried out. What it last established stays as it is, and so do the counts.
-func summarizeInvalid(profile *v1alpha1.SecurityProfile, why error, now time.Time) *v1alpha1.SecurityProfileStatus {
-	status := profile.Status.DeepCopy()
-	status.ObservedGeneration = profile.Generation
-	message := "the profile cannot be carried out: " + cut(why.Error()) + "; " + whatStays(status)
-	setConditions(status, []metav1.Condition{
-		{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonInvalid, Message: message},
-		{Type: v1alpha1.ConditionCompliant, Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonInvalid, Message: message},
-		{Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonInvalid, Message: message},
-	}, now)
-	return status
-}
-
-// whatStays says what becomes of what a profile governed that cannot be carried out, by its status.
-func whatStays(status *v1alpha1.SecurityProfileStatus) string {
-	if status.Selection == nil && status.Namespaces.Selected == 0 {
-		return "it never could be, and governs nothing"
-	}
-	return "what it established before stays as it is"
+// isLeft reports whether a namespace that nobody governs still has a report.
+func isLeft(selector *selection.Selector, ns *corev1.Namespace, report *v1alpha1.NamespacePosture) bool {
+	return report != nil && !isEnding(report) && !selector.Protects(ns.Name) && selector.Governing(ns.Name, ns.Labels) == nil
 }
 
 // add counts one governed namespace by its report, if there is one.

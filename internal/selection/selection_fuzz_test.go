@@ -153,6 +153,11 @@ func someProfiles(c *choose.Source) []v1alpha1.SecurityProfile {
 		if c.Below(8) == 7 {
 			deleted(&p)
 		}
+		if c.Below(4) == 3 { // An edit after the status was written.
+			remembering(&p)
+			p.Spec.Priority = choose.Of[int32](c, 0, 1, 2)
+			requiring(choose.Of(c, keys...), choose.Of(c, operators...), choose.Some(c, 1, values...)...)(&p)
+		}
 		if c.Below(8) == 7 {
 			p.Spec.Undecodable = "why"
 		}
@@ -188,9 +193,29 @@ func checkOrder(t *testing.T, profiles []*v1alpha1.SecurityProfile) {
 	}
 }
 
+// governing is the profile, or what its status remembers of it if it is broken; nil if that is nothing.
+func governing(p *v1alpha1.SecurityProfile) *v1alpha1.SecurityProfile {
+	if !broken(p) {
+		return p
+	}
+	s := p.Status.Selection
+	if s == nil {
+		return nil
+	}
+	before := profile(p.Name, priority(s.Priority), excluding(s.ExcludeNamespaces...))
+	before.Spec.NamespaceSelector.MatchLabels = s.MatchLabels
+	for _, r := range s.MatchExpressions {
+		requiring(r.Key, r.Operator, r.Values...)(&before)
+	}
+	return &before
+}
+
 // selects is what a profile's fields say.
 func selects(p *v1alpha1.SecurityProfile, protected []string, namespace string, labels map[string]string) bool {
-	if p.DeletionTimestamp != nil || broken(p) {
+	if p.DeletionTimestamp != nil {
+		return false
+	}
+	if p = governing(p); p == nil {
 		return false
 	}
 	for _, pattern := range slices.Concat(protected, p.Spec.ExcludeNamespaces) {

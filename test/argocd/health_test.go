@@ -61,7 +61,7 @@ func TestHealthOfProfiles(t *testing.T) {
 		"refused":            {degraded, "in 1 of 3 namespaces the API server refused objects (ns-1)"},
 		"policies-contested": {degraded, "other managers keep changing policies back: ValidatingAdmissionPolicy bulwark-restricted-workloads by the field manager kubectl-edit"},
 		"invalid": {degraded, "the profile cannot be carried out: spec.namespaceSelector: a word is missing; " +
-			"what it established before stays as it is"},
+			"it never could be, and governs nothing"},
 	}
 	files, err := filepath.Glob(filepath.Join("testdata", "*.json"))
 	if err != nil {
