@@ -15,7 +15,7 @@ import (
 //	the spec    the status remembers   the profile governs
 //	is valid    anything               what its spec selects
 //	is broken   a selection            what that selects; nothing is corrected there
-//	is broken   nothing                nothing
+//	is broken   no selection           nothing
 //
 // A status that was written before there was this memory may hold none and still count namespaces
 // that the profile governs. What these are is not known any more: see Unremembered.
@@ -59,9 +59,7 @@ func selectionOf(spec *v1alpha1.SecurityProfileSpec) *v1alpha1.RememberedSelecti
 		MatchLabels: spec.NamespaceSelector.MatchLabels, ExcludeNamespaces: spec.ExcludeNamespaces,
 	}
 	for _, r := range spec.NamespaceSelector.MatchExpressions {
-		selection.MatchExpressions = append(selection.MatchExpressions, v1alpha1.RememberedRequirement{
-			Key: r.Key, Operator: r.Operator, Values: r.Values,
-		})
+		selection.MatchExpressions = append(selection.MatchExpressions, v1alpha1.RememberedRequirement(r))
 	}
 	return selection
 }
@@ -80,8 +78,8 @@ func remembered(profile *v1alpha1.SecurityProfile) (candidate, bool) {
 		ExcludeNamespaces: selection.ExcludeNamespaces,
 	}
 	for _, r := range selection.MatchExpressions {
-		standIn.Spec.NamespaceSelector.MatchExpressions = append(standIn.Spec.NamespaceSelector.MatchExpressions,
-			v1alpha1.LabelRequirement{Key: r.Key, Operator: r.Operator, Values: r.Values})
+		standIn.Spec.NamespaceSelector.MatchExpressions = append(
+			standIn.Spec.NamespaceSelector.MatchExpressions, v1alpha1.LabelRequirement(r))
 	}
 	selector, err := compile(&standIn)
 	return candidate{profile: &standIn, selector: selector}, err == nil
