@@ -90,8 +90,9 @@ type Workloads struct {
 	// +listType=set
 	// +optional
 	RequireLimits []corev1.ResourceName `json:"requireLimits,omitempty"`
-	// requireProbes are the probes that each container and sidecar must have, of pods that are restarted always: Liveness,
-	// Readiness, Startup. Pods that run to an end need none.
+	// requireProbes are the probes that each container must have that the kubelet restarts whenever it ends: Liveness, Readiness,
+	// Startup. It is judged container by container: by its own restartPolicy and restartPolicyRules, or else by the pod's
+	// restartPolicy; a sidecar is restarted always, in a Job too. What runs to an end needs none, be it restarted on failure or never.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=3
 	// +listType=set

@@ -27,7 +27,11 @@ func (r *renderer) workloadRules() (draft, []podRule) {
 	if w == nil {
 		return draft{}, nil
 	}
-	return draft{concern: workloads, action: w.Action}, slices.Concat(
+	d := draft{concern: workloads, action: w.Action}
+	if len(w.RequireProbes) > 0 {
+		d.variables = probeVariables()
+	}
+	return d, slices.Concat(
 		securityContextRules(w), r.resourceRules("requireRequests", w.RequireRequests), r.resourceRules("requireLimits", w.RequireLimits),
 		probeRules(w.RequireProbes), hostRules(w), tokenRules(w))
 }
@@ -151,30 +155,6 @@ func (r *renderer) defaulted(limits bool) []corev1.ResourceName {
 		resources = append(resources, resource)
 	}
 	return resources
-}
-
-func probeRules(probes []v1alpha1.Probe) []podRule {
-	var rules []podRule
-	for _, probe := range probes {
-		field := map[v1alpha1.Probe]string{
-			v1alpha1.LivenessProbe: "livenessProbe", v1alpha1.ReadinessProbe: "readinessProbe", v1alpha1.StartupProbe: "startupProbe",
-		}[probe]
-		// Of init containers only sidecars, which are restarted always, can have probes.
-		served := `(variables.mainContainers + variables.initContainers.filter(c, c.now.?restartPolicy.orValue("") == "Always"))`
-		probed := judged(func(container, _ string) string { return fmt.Sprintf(`%s.?%s.hasValue()`, container, field) })
-		rules = append(rules, podRule{
-			name: "requireProbes" + string(probe), what: "container",
-			offenders: fmt.Sprintf(`variables.podSpec.?restartPolicy.orValue("Always") == "Always" ? %s : []`,
-				broken(served, probed.now(), probed, restarted)),
-			must: "must have a " + field,
-		})
-	}
-	return rules
-}
-
-// restarted is when a container is restarted, by itself and with its pod.
-func restarted(container, podSpec string) string {
-	return fmt.Sprintf(`[%s.?restartPolicy.orValue(""), %s.?restartPolicy.orValue("Always")]`, container, podSpec)
 }
 
 // hostRules are about what a pod takes of its host.

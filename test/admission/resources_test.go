@@ -62,23 +62,24 @@ var resourceScenarios = []scenario{{
 }, {
 	name: "probes", spec: "workloads: {requireProbes: [Liveness, Readiness]}",
 	held: heldPods(only(probes)),
-	cases: append(ofEveryKind([]testcase{
+	cases: append(append(ofEveryKind([]testcase{ // A sidecar is restarted always, also that of a Job.
+		pod("a sidecar without", only(probes, initially("restartPolicy: Always")), "requireProbesLiveness: container setup"),
+		pod("a sidecar with one", only(probes, initially("restartPolicy: Always, "+liveness)), "requireProbesReadiness: container setup"),
+	}), ofEveryKind([]testcase{
 		pod("both", only(probes), ""),
 		pod("neither", only(""), "requireProbesLiveness: container app must have a livenessProbe; requireProbesReadiness: container app must"),
 		pod("liveness only", only(liveness), "requireProbesReadiness: container app must have a readinessProbe"),
 		pod("readiness only", only(readiness), "requireProbesLiveness: container app"),
-		pod("a sidecar without", only(probes, initially("restartPolicy: Always")), "requireProbesLiveness: container setup"),
-		pod("a sidecar with one", only(probes, initially("restartPolicy: Always, "+liveness)), "requireProbesReadiness: container setup"),
 		pod("a sidecar with both", only(probes, initially("restartPolicy: Always, "+probes)), ""),
 		pod("an init container runs to its end", only(probes, initially("")), ""),
-	}, "Job", "CronJob"),
+	}, "Job", "CronJob")...),
 		pod("a pod that is never restarted", only("", "restartPolicy: Never"), ""),
 		pod("a pod that is restarted on failure", only("", "restartPolicy: OnFailure"), ""),
 		pod("a pod that is restarted always, said", only("", "restartPolicy: Always"), "requireProbesLiveness: container app"),
 		creating("a Job that is restarted on failure", "Job", only("", "restartPolicy: OnFailure"), ""),
 		testcase{sentence: "an ephemeral container can have none", old: "Pod running", change: debugging(""), subresource: "ephemeralcontainers"},
 	),
-}, {
+}, restartScenario, {
 	name: "startup", spec: "workloads: {requireProbes: [Startup]}",
 	cases: ofEveryKind([]testcase{
 		pod("without", only(probes), "requireProbesStartup: container app must have a startupProbe"),
