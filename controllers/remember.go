@@ -24,6 +24,13 @@ func (r *SecurityProfileReconciler) remember(ctx context.Context, profile *v1alp
 	if equality.Semantic.DeepEqual(known, profile.Status.Selection) {
 		return nil
 	}
+	selector, err := readSelector(ctx, r.Client, r.Protected)
+	if err != nil {
+		return err
+	}
+	if selector.Invalid(profile.Name) != nil { // Beside others it weighs too much.
+		return nil
+	}
 	status := profile.Status.DeepCopy()
 	if len(status.Conditions) == 0 {
 		status = summarizeNew(profile, r.Clock.Now())

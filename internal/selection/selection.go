@@ -52,8 +52,8 @@ func (c *candidate) selects(name string, namespaceLabels map[string]string) bool
 }
 
 // New compiles the profiles' selectors. A profile that is being deleted selects nothing. One whose
-// spec cannot be carried out, about which Invalid tells, selects what its status remembers: it is
-// listed with that in the place of its spec.
+// spec cannot be carried out or weighs too much, about which Invalid tells, selects what its status
+// remembers: it is listed with that in the place of its spec.
 func New(profiles []v1alpha1.SecurityProfile, protected []string) *Selector {
 	s := &Selector{
 		protected: protected, invalid: map[string]error{}, unremembered: map[string]*v1alpha1.SecurityProfile{},
@@ -61,6 +61,7 @@ func New(profiles []v1alpha1.SecurityProfile, protected []string) *Selector {
 	for i := range profiles {
 		s.add(&profiles[i])
 	}
+	s.weigh()
 	slices.SortFunc(s.profiles, candidatesByRank)
 	return s
 }
@@ -118,6 +119,9 @@ func byRank(a, b *v1alpha1.SecurityProfile) int {
 func compile(profile *v1alpha1.SecurityProfile) (labels.Selector, error) {
 	if why := profile.Spec.Undecodable; why != "" {
 		return nil, fmt.Errorf("spec: %s", why)
+	}
+	if err := tooHeavy(profile); err != nil {
+		return nil, err
 	}
 	for _, pattern := range profile.Spec.ExcludeNamespaces {
 		if _, err := path.Match(pattern, ""); err != nil {

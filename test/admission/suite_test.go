@@ -49,6 +49,7 @@ func TestAdmission(t *testing.T) {
 	t.Run("what is rendered is what is stored", s.testFixpoint)
 	t.Run("the API server and the evaluator agree", s.testAgreement)
 	t.Run("any name can break glass", s.testBreakGlassNames)
+	t.Run("at the bounds of the CRD", s.testBounds)
 }
 
 // suite is a control plane without the operator.
