@@ -31,7 +31,7 @@ const Forbid Forbidding = "Forbid"
 // one is told at once. A rule that is absent is not asked. The API server asks them of what is created and of each change of a pod
 // spec: what runs already goes on.
 //
-// +kubebuilder:validation:XValidation:rule="self.?readOnlyRootFilesystem.orValue(false) || self.?runAsNonRoot.orValue(false) || self.?dropAllCapabilities.orValue(false) || has(self.seccomp) || has(self.appArmor) || has(self.seLinux) || has(self.requireRequests) || has(self.requireLimits) || has(self.requireProbes) || has(self.hostPath) || has(self.hostPort) || has(self.hostNetwork) || has(self.automountServiceAccountToken) || has(self.allowedServiceTypes)",message="workloads must set at least one rule"
+// +kubebuilder:validation:XValidation:rule="self.?readOnlyRootFilesystem.orValue(false) || self.?runAsNonRoot.orValue(false) || self.?dropAllCapabilities.orValue(false) || has(self.seccomp) || has(self.appArmor) || has(self.seLinux) || has(self.requireRequests) || has(self.requireLimits) || has(self.requireProbes) || has(self.hostPath) || has(self.hostPort) || has(self.hostNetwork) || has(self.automountServiceAccountToken) || has(self.nodeName) || has(self.tolerations) || has(self.priorityClasses) || has(self.allowedServiceTypes)",message="workloads must set at least one rule"
 type Workloads struct {
 	// action is what becomes of a request that breaks a rule: Deny, the default, Warn or Audit. With enforcement Audit it is Warn.
 	// +optional
@@ -111,6 +111,19 @@ type Workloads struct {
 	// they ask for it or because their service account does (CIS 5.1.6). A volume that projects a token is not automatic.
 	// +optional
 	AutomountServiceAccountToken Forbidding `json:"automountServiceAccountToken,omitempty"`
+	// nodeName: Forbid forbids pods that name their node (spec.nodeName): such a pod passes the scheduler by, and with it each taint of
+	// the node but NoExecute.
+	// +optional
+	NodeName Forbidding `json:"nodeName,omitempty"`
+	// tolerations says which taints of nodes a pod may tolerate; {} is none. Those that tell a node's condition, node.kubernetes.io/*,
+	// always may be, since Kubernetes itself has each pod tolerate some.
+	// +optional
+	Tolerations *Tolerations `json:"tolerations,omitempty"`
+	// priorityClasses says which PriorityClasses a pod may name; {} is none. A pod of a higher priority puts others out of a full
+	// node, and anybody may name system-cluster-critical. Kubernetes has a pod that names none name the cluster's default class, if
+	// there is one: allow that.
+	// +optional
+	PriorityClasses *PriorityClasses `json:"priorityClasses,omitempty"`
 	// allowedServiceTypes are the types that a Service may have.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=4

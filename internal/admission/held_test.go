@@ -110,6 +110,8 @@ func TestWhatWasInForceIsReadAgain(t *testing.T) {
 		s.Workloads = &v1alpha1.Workloads{
 			Action: v1alpha1.DenyAdmission, SELinux: []string{"container_t"}, RequireLimits: []corev1.ResourceName{"cpu"}, RequireProbes: []v1alpha1.Probe{"Liveness"},
 			HostPath: &v1alpha1.HostPath{Allowed: []v1alpha1.AllowedHostPath{{PathPrefix: "/var/log"}}}, HostPort: &v1alpha1.HostPort{},
+			NodeName: v1alpha1.Forbid, PriorityClasses: &v1alpha1.PriorityClasses{},
+			Tolerations: &v1alpha1.Tolerations{Allowed: []v1alpha1.AllowedToleration{{Key: "example.com/dedicated", Values: []string{"a", ""}}, {Key: "gpu"}}},
 		}
 		s.Images = &v1alpha1.Images{AllowedRegistries: []string{"ghcr.io/a"}, DenyTags: []string{"latest"}, PullPolicy: corev1.PullAlways}
 	})
@@ -135,6 +137,7 @@ func TestWhatWasInForceIsReadAgain(t *testing.T) {
 	workloads := sections[0]
 	for _, content := range []string{
 		`{"requireLimits":["pods"]}`, `{"requireLimits":["cpu","cpu"]}`, `{"seLinux":["a b"]}`, `{"requireProbes":["Other"]}`, `{"seccomp":["Unconfined"]}`,
+		`{"tolerations":{"allowed":[{"key":"a*"}]}}`, `{"tolerations":{"allowed":[{"key":"a","values":["a b"]}]}}`, `{"priorityClasses":{"allowed":["A"]}}`,
 		`{"appArmor":["x"]}`, `{"hostPath":{"allowed":[{"pathPrefix":"relative"}]}}`, `{"hostPort":{"allowed":[` + strings.TrimSuffix(strings.Repeat(`{"min":1,"max":2},`, 17), ",") + `]}}`,
 	} {
 		if _, err := workloads.Instead(profile, content); err == nil {

@@ -16,6 +16,9 @@ var (
 	validType     = regexp.MustCompile(`^[A-Za-z0-9_]{1,63}$`)
 	validPath     = regexp.MustCompile(`^(/[-A-Za-z0-9._]+){1,128}$`)
 	validRegistry = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$`)
+	validKey      = regexp.MustCompile(`^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`)
+	validValue    = regexp.MustCompile(`^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$`)
+	validClass    = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
 	validTag      = regexp.MustCompile(`^[A-Za-z0-9_][-A-Za-z0-9._]{0,127}$`)
 )
 
@@ -35,7 +38,24 @@ func validWorkloads(w *v1alpha1.Workloads) bool {
 		}
 		valid = valid && matching(paths, validPath, 16, 256)
 	}
-	return valid && (w.HostPort == nil || len(w.HostPort.Allowed) <= 16)
+	return valid && validScheduling(w) && (w.HostPort == nil || len(w.HostPort.Allowed) <= 16)
+}
+
+func validScheduling(w *v1alpha1.Workloads) bool {
+	if w.PriorityClasses != nil && !matching(w.PriorityClasses.Allowed, validClass, 16, 253) {
+		return false
+	}
+	if w.Tolerations == nil {
+		return true
+	}
+	var keys []string
+	for _, a := range w.Tolerations.Allowed {
+		if !matching(a.Values, validValue, 16, 63) {
+			return false
+		}
+		keys = append(keys, a.Key)
+	}
+	return matching(keys, validKey, 16, 317)
 }
 
 var judgedResources = []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage}

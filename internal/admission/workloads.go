@@ -33,7 +33,7 @@ func (r *renderer) workloadRules() (draft, []podRule) {
 	}
 	return d, slices.Concat(
 		securityContextRules(w), r.resourceRules("requireRequests", w.RequireRequests), r.resourceRules("requireLimits", w.RequireLimits),
-		probeRules(w.RequireProbes), hostRules(w), tokenRules(w))
+		probeRules(w.RequireProbes), hostRules(w), tokenRules(w), schedulingRules(w))
 }
 
 func securityContextRules(w *v1alpha1.Workloads) []podRule {

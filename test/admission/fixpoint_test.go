@@ -30,7 +30,8 @@ const everything = `namespaceSelector: {matchLabels: {no: namespace}, matchExpre
 	workloads: {readOnlyRootFilesystem: true, runAsNonRoot: true, dropAllCapabilities: true, seccomp: [RuntimeDefault], appArmor: [RuntimeDefault], seLinux: [container_t],
 	  requireRequests: [cpu, memory, ephemeral-storage], requireLimits: [cpu, memory, ephemeral-storage], requireProbes: [Liveness, Readiness, Startup],
 	  hostPath: {allowed: [{pathPrefix: /var/log, readOnly: true}, {pathPrefix: /data}]}, hostPort: {allowed: [{min: 1, max: 2}]}, hostNetwork: Forbid,
-	  automountServiceAccountToken: Forbid, allowedServiceTypes: [ClusterIP, ExternalName]},
+	  automountServiceAccountToken: Forbid, allowedServiceTypes: [ClusterIP, ExternalName], nodeName: Forbid, priorityClasses: {allowed: [batch]},
+	  tolerations: {allowed: [{key: example.com/dedicated, values: [team-a, '']}, {key: gpu}]}},
 	images: {allowedRegistries: [ghcr.io, 'localhost:5000/x'], requireDigest: true, denyTags: [latest, dev], pullPolicy: Always},
 	protection: {readyGate: true, tamper: true, breakGlassGroups: ['sre-on-call', 'oidc:it''s']}`
 

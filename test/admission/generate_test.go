@@ -92,6 +92,13 @@ func workloads(t *rapid.T) *v1alpha1.Workloads {
 		HostPort: optional(t, "hostPort", func(t *rapid.T) *v1alpha1.HostPort {
 			return pick(t, "ports", &v1alpha1.HostPort{}, &v1alpha1.HostPort{Allowed: []v1alpha1.PortRange{{Min: 1, Max: 1}, {Min: 2, Max: 65535}}})
 		}),
+		NodeName: forbidding("nodeName"),
+		Tolerations: optional(t, "tolerations", func(t *rapid.T) *v1alpha1.Tolerations {
+			return pick(t, "taints", &v1alpha1.Tolerations{}, &v1alpha1.Tolerations{Allowed: []v1alpha1.AllowedToleration{{Key: "a.b/C_d"}, {Key: "e", Values: []string{"", "F.g"}}}})
+		}),
+		PriorityClasses: optional(t, "priorityClasses", func(t *rapid.T) *v1alpha1.PriorityClasses {
+			return &v1alpha1.PriorityClasses{Allowed: some(t, "classes", 0, "batch", "a.b-c")}
+		}),
 		HostNetwork: forbidding("hostNetwork"), AutomountServiceAccountToken: forbidding("automount"),
 		AllowedServiceTypes: some(t, "serviceTypes", 0, corev1.ServiceTypeClusterIP, corev1.ServiceTypeNodePort, corev1.ServiceTypeExternalName),
 	}

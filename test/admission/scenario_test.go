@@ -130,7 +130,7 @@ func scenarios() []scenario {
 			all = append(all, rules[i].scenario())
 		}
 	}
-	for _, more := range [][]scenario{podScenarios, resourceScenarios, imageScenarios, objectScenarios, whereScenarios, updateScenarios, waitingScenarios, protectionScenarios} {
+	for _, more := range [][]scenario{podScenarios, resourceScenarios, imageScenarios, objectScenarios, whereScenarios, updateScenarios, waitingScenarios, protectionScenarios, schedulingScenarios} {
 		all = append(all, more...)
 	}
 	return all

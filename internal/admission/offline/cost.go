@@ -144,7 +144,7 @@ func HeaviestPod() *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"name": name("pod", 0), "namespace": name("namespace", 0)},
 		"spec": map[string]any{
-			"hostNetwork": true, "volumes": volumes,
+			"hostNetwork": true, "volumes": volumes, "tolerations": heaviestTolerations(), "nodeName": name("node", 0), "priorityClassName": name("priority", 0),
 			"containers": byKind["containers"], "initContainers": byKind["initContainers"], "ephemeralContainers": byKind["ephemeralContainers"],
 		},
 	}}
@@ -165,6 +165,14 @@ func heaviestVolumes() (volumes, mounts []any) {
 		volumes = append(volumes, map[string]any{"name": name("artifact", n), "image": map[string]any{"reference": heaviestImage(n), "pullPolicy": "Never"}})
 	}
 	return volumes, mounts
+}
+
+func heaviestTolerations() []any {
+	var tolerations []any
+	for n := range 16 {
+		tolerations = append(tolerations, map[string]any{"key": name("taint", n), "operator": "Equal", "value": name("value", n), "effect": "NoSchedule"})
+	}
+	return tolerations
 }
 
 // name is a name that is as long as it may be, and differs from others of its kind at its end.

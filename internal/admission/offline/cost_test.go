@@ -26,9 +26,16 @@ func everyRule() *v1alpha1.SecurityProfile {
 		RequireProbes:   []v1alpha1.Probe{v1alpha1.LivenessProbe, v1alpha1.ReadinessProbe, v1alpha1.StartupProbe},
 		HostPath:        &v1alpha1.HostPath{}, HostPort: &v1alpha1.HostPort{}, HostNetwork: v1alpha1.Forbid,
 		AutomountServiceAccountToken: v1alpha1.Forbid,
+		NodeName:                     v1alpha1.Forbid, Tolerations: &v1alpha1.Tolerations{}, PriorityClasses: &v1alpha1.PriorityClasses{},
 	}
 	images := &v1alpha1.Images{RequireDigest: true, PullPolicy: corev1.PullAlways}
 	for n := range 16 {
+		workloads.PriorityClasses.Allowed = append(workloads.PriorityClasses.Allowed, name("class", n))
+		allowed := v1alpha1.AllowedToleration{Key: name("key", n)}
+		for v := range 16 {
+			allowed.Values = append(allowed.Values, name("value", v))
+		}
+		workloads.Tolerations.Allowed = append(workloads.Tolerations.Allowed, allowed)
 		workloads.SELinux = append(workloads.SELinux, name("type", n))
 		workloads.HostPort.Allowed = append(workloads.HostPort.Allowed, v1alpha1.PortRange{Min: int32(1000 * n), Max: int32(1000*n + 10)})
 		workloads.HostPath.Allowed = append(workloads.HostPath.Allowed, v1alpha1.AllowedHostPath{
