@@ -177,6 +177,7 @@ func (r *renderer) tamperNamespaces() []Policy {
 		message: "the namespace would lose its baseline by these labels; only those who may update the profile can take it out of the selection",
 	})
 	rules = append(rules, r.guardHeld()...)
+	rules = append(rules, r.guardAdminAccess())
 	// Whoever ends a namespace without deleting what it holds leaves a report behind that says of the next one of this name that it is ready.
 	rules = append(rules, tampering{
 		name: "finalizes",

@@ -40,7 +40,7 @@ type attack struct {
 func attacks() []attack {
 	return slices.Concat(
 		objectAttacks(), ownershipAttacks(), nameAttacks(), labelAttacks(), reportAttacks(), heldReportAttacks(),
-		namespaceAttacks(), selectionAttacks(), brokenProfileAttacks(), endAttacks(), podAttacks(), templateAttacks(), imageAttacks(), runningPodAttacks(),
+		namespaceAttacks(), selectionAttacks(), brokenProfileAttacks(), endAttacks(), podAttacks(), templateAttacks(), schedulingAttacks(), imageAttacks(), runningPodAttacks(),
 		networkAttacks(), serviceAttacks(), quotaAttacks(), permissionAttacks(), raceAttacks(), breakGlassAttacks())
 }
 

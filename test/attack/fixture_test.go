@@ -8,6 +8,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
@@ -30,7 +31,9 @@ func everything() *v1alpha1.SecurityProfile {
 			RequireLimits: []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory},
 			HostPath:      &v1alpha1.HostPath{}, HostPort: &v1alpha1.HostPort{}, HostNetwork: v1alpha1.Forbid,
 			AutomountServiceAccountToken: v1alpha1.Forbid,
-			AllowedServiceTypes:          []corev1.ServiceType{corev1.ServiceTypeClusterIP},
+			RequireProbes:                []v1alpha1.Probe{v1alpha1.LivenessProbe},
+			NodeName:                     v1alpha1.Forbid, Tolerations: &v1alpha1.Tolerations{}, PriorityClasses: &v1alpha1.PriorityClasses{},
+			AllowedServiceTypes: []corev1.ServiceType{corev1.ServiceTypeClusterIP},
 		}
 		p.Spec.Images = &v1alpha1.Images{AllowedRegistries: []string{registry}, DenyTags: []string{"latest"}}
 		p.Spec.Protection = &v1alpha1.Protection{ReadyGate: true, Tamper: true, BreakGlassGroups: []string{breakGlass}}
@@ -59,6 +62,7 @@ func compliantPod(namespace, name string, changes ...func(*corev1.PodSpec)) *cor
 	pod := fixture.RestrictedPod(namespace, name)
 	pod.Spec.Containers[0].Image = registry + "/app:v1"
 	pod.Spec.Containers[0].SecurityContext.ReadOnlyRootFilesystem = ptr.To(true)
+	pod.Spec.Containers[0].LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(8080)}}}
 	for _, change := range changes {
 		change(&pod.Spec)
 	}

@@ -46,7 +46,7 @@ func unconfined(spec *corev1.PodSpec) {
 // inASecondContainer breaks rules in an init container, where a check of the first container would not look.
 func inASecondContainer(spec *corev1.PodSpec) {
 	second := *spec.Containers[0].DeepCopy()
-	second.Name, second.Image = "second", "evil.example.com/app:v1"
+	second.Name, second.Image, second.LivenessProbe = "second", "evil.example.com/app:v1", nil
 	spec.InitContainers = append(spec.InitContainers, second)
 }
 
