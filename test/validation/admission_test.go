@@ -63,6 +63,30 @@ var _ = DescribeTable("Rules for workloads are refused for", ExpectOnlyBadRefuse
 		in: selecting(`workloads: {hostNetwork: %s}`), good: "Forbid", bad: "Allow",
 		path: "spec.workloads.hostNetwork", reason: `Unsupported value: "Allow": supported values: "Forbid"`,
 	}),
+	Entry("a node name that is allowed in so many words", refusal{
+		in: selecting(`workloads: {nodeName: %s}`), good: "Forbid", bad: "Allow",
+		path: "spec.workloads.nodeName", reason: `Unsupported value: "Allow": supported values: "Forbid"`,
+	}),
+	Entry("a taint's key that is a pattern", refusal{
+		in: selecting(`workloads: {tolerations: {allowed: [{key: %s}]}}`), good: "example.com/dedicated", bad: "'example.com/*'",
+		path: "spec.workloads.tolerations.allowed[0].key", reason: "should match",
+	}),
+	Entry("a taint's value that it cannot have", refusal{
+		in: selecting(`workloads: {tolerations: {allowed: [{key: dedicated, values: [%s]}]}}`), good: "team-a", bad: "'team a'",
+		path: "spec.workloads.tolerations.allowed[0].values[0]", reason: "should match",
+	}),
+	Entry("values of a taint that are none", refusal{
+		in: selecting(`workloads: {tolerations: {allowed: [{key: dedicated, values: %s}]}}`), good: "['']", bad: "[]",
+		path: "spec.workloads.tolerations.allowed[0].values", reason: "should have at least 1 items",
+	}),
+	Entry("a taint's key given twice", refusal{
+		in: selecting(`workloads: {tolerations: {allowed: [{key: a}, {key: %s}]}}`), good: "b", bad: "a",
+		path: "spec.workloads.tolerations.allowed[1]", reason: "Duplicate value",
+	}),
+	Entry("a PriorityClass that there cannot be", refusal{
+		in: selecting(`workloads: {priorityClasses: {allowed: [%s]}}`), good: "system-node-critical", bad: "Batch",
+		path: "spec.workloads.priorityClasses.allowed[0]", reason: "should match",
+	}),
 	Entry("an unknown type of Service", refusal{
 		in: selecting(`workloads: {allowedServiceTypes: [%s]}`), good: "ExternalName", bad: "Headless",
 		path: "spec.workloads.allowedServiceTypes[0]", reason: `Unsupported value: "Headless"`,

@@ -56,6 +56,21 @@ func TestWhatAPodBreaksIfItWereMadeAnew(t *testing.T) {
 			spec: v1alpha1.SecurityProfileSpec{Workloads: &v1alpha1.Workloads{Action: v1alpha1.WarnAdmission, ReadOnlyRootFilesystem: true}},
 			pod:  running(), want: []string{"readOnlyRootFilesystem"},
 		},
+		"its node is where the scheduler has put it, and Kubernetes has it tolerate what befalls that": {
+			spec: v1alpha1.SecurityProfileSpec{Workloads: &v1alpha1.Workloads{
+				NodeName: v1alpha1.Forbid, Tolerations: &v1alpha1.Tolerations{}, PriorityClasses: &v1alpha1.PriorityClasses{},
+			}},
+			pod: running(func(pod *corev1.Pod) {
+				pod.Spec.Tolerations = []corev1.Toleration{{Key: corev1.TaintNodeNotReady, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute}}
+			}),
+		},
+		"it tolerates and is of a priority what it may not": {
+			spec: v1alpha1.SecurityProfileSpec{Workloads: &v1alpha1.Workloads{Tolerations: &v1alpha1.Tolerations{}, PriorityClasses: &v1alpha1.PriorityClasses{}}},
+			pod: running(func(pod *corev1.Pod) {
+				pod.Spec.Tolerations, pod.Spec.PriorityClassName = []corev1.Toleration{{Operator: corev1.TolerationOpExists}}, "system-node-critical"
+			}),
+			want: []string{"tolerations: toleration of every taint must", "priorityClasses: the pod must"},
+		},
 		"what has ended breaks nothing": {
 			spec: v1alpha1.SecurityProfileSpec{Images: &v1alpha1.Images{RequireDigest: true}},
 			pod:  running(func(pod *corev1.Pod) { pod.Status.Phase = corev1.PodSucceeded }),
