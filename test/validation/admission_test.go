@@ -79,10 +79,6 @@ var _ = DescribeTable("Rules for workloads are refused for", ExpectOnlyBadRefuse
 		in: selecting(`workloads: {tolerations: {allowed: [{key: dedicated, values: %s}]}}`), good: "['']", bad: "[]",
 		path: "spec.workloads.tolerations.allowed[0].values", reason: "should have at least 1 items",
 	}),
-	Entry("a taint's key given twice", refusal{
-		in: selecting(`workloads: {tolerations: {allowed: [{key: a}, {key: %s}]}}`), good: "b", bad: "a",
-		path: "spec.workloads.tolerations.allowed[1]", reason: "Duplicate value",
-	}),
 	Entry("a PriorityClass that there cannot be", refusal{
 		in: selecting(`workloads: {priorityClasses: {allowed: [%s]}}`), good: "system-node-critical", bad: "Batch",
 		path: "spec.workloads.priorityClasses.allowed[0]", reason: "should match",
