@@ -38,10 +38,14 @@ func validWorkloads(w *v1alpha1.Workloads) bool {
 		}
 		valid = valid && matching(paths, validPath, 16, 256)
 	}
-	return valid && validScheduling(w) && (w.HostPort == nil || len(w.HostPort.Allowed) <= 16)
+	return valid && validScheduling(w)
 }
 
+// validScheduling judges what a pod takes of hosts, and of which.
 func validScheduling(w *v1alpha1.Workloads) bool {
+	if w.HostPort != nil && len(w.HostPort.Allowed) > 16 {
+		return false
+	}
 	if w.PriorityClasses != nil && !matching(w.PriorityClasses.Allowed, validClass, 16, 253) {
 		return false
 	}
