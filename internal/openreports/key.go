@@ -11,8 +11,9 @@ import (
 // key is what readers tell the results of one report apart by.
 type key struct{ policy, rule string }
 
-// tellApart gives results that would share a key rules of their own, by their descriptions: one webhook configuration can call two
-// Services of a namespace. A result whose key is its own keeps it.
+// tellApart gives results that would share a key rules of their own, by their descriptions: one
+// webhook configuration can call two Services of a namespace. A result whose key is its own keeps
+// it.
 func tellApart(results []reportsv1alpha1.ReportResult) {
 	sharing := map[key]int{}
 	for i := range results {

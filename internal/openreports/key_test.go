@@ -28,6 +28,9 @@ func TestReadersCanTellTheResultsOfAReportApart(t *testing.T) {
 		certsB = certs + "#883b733e"
 		certsC = certs + "#9c7f579a"
 		mesh   = "WebhookUnreachable ValidatingWebhookConfiguration/mesh"
+
+		mutating = "WebhookUnreachable MutatingWebhookConfiguration/certs"
+		reopened = "NetworkReopened ValidatingWebhookConfiguration/certs"
 	)
 	for name, test := range map[string]struct {
 		findings []v1alpha1.Finding
@@ -39,8 +42,8 @@ func TestReadersCanTellTheResultsOfAReportApart(t *testing.T) {
 		"three of them":                                   {[]v1alpha1.Finding{first, second, samePort}, []string{certsA, certsB, certsC}},
 		"in another order each has the same rule":         {[]v1alpha1.Finding{second, first}, []string{certsB, certsA}},
 		"others beside them keep their rules":             {[]v1alpha1.Finding{first, alone, second}, []string{certsA, mesh, certsB}},
-		"another kind of the same name is another":        {[]v1alpha1.Finding{first, otherKind}, []string{certs, "WebhookUnreachable MutatingWebhookConfiguration/certs"}},
-		"another finding on the same object is another":   {[]v1alpha1.Finding{first, otherID}, []string{certs, "NetworkReopened ValidatingWebhookConfiguration/certs"}},
+		"another kind of the same name is another":        {[]v1alpha1.Finding{first, otherKind}, []string{certs, mutating}},
+		"another finding on the same object is another":   {[]v1alpha1.Finding{first, otherID}, []string{certs, reopened}},
 		"the same words twice":                            {[]v1alpha1.Finding{first, first}, []string{certsA, certsA + "-2"}},
 		"a rule that is taken is not given a second time": {[]v1alpha1.Finding{taken, first, first}, nil},
 	} {

@@ -36,8 +36,9 @@ const (
 // errUnknownToken is that the API server was asked for a token and does not know it.
 var errUnknownToken = errors.New("the API server does not know the token")
 
-// metricsAccess serves metrics to whom the API server authenticates by a bearer token and authorizes. controller-runtime's own
-// filter answers 500 to a token that is not valid, as if the operator had failed; here that is 401.
+// metricsAccess serves metrics to whom the API server authenticates by a bearer token and
+// authorizes. controller-runtime's own filter answers 500 to a token that is not valid, as if the
+// operator had failed; here that is 401.
 func metricsAccess(config *rest.Config, httpClient *http.Client) (metricsserver.Filter, error) {
 	reviews, err := authenticationv1.NewForConfigAndClient(config, httpClient)
 	if err != nil {
@@ -59,8 +60,8 @@ func metricsAccess(config *rest.Config, httpClient *http.Client) (metricsserver.
 	return accessFilter(tokenReviews(reviews.TokenReviews()), permits), nil
 }
 
-// accessFilter answers 401 to whom the tokens do not tell, 403 to whom the authorizer does not permit the request, and 500 if
-// either cannot be asked.
+// accessFilter answers 401 to whom the tokens do not tell, 403 to whom the authorizer does not
+// permit the request, and 500 if either cannot be asked.
 func accessFilter(tokens authenticator.Token, permits authorizer.Authorizer) metricsserver.Filter {
 	who := bearertoken.New(knownTokens(tokens))
 	return func(log logr.Logger, next http.Handler) (http.Handler, error) {
@@ -93,7 +94,8 @@ func accessFilter(tokens authenticator.Token, permits authorizer.Authorizer) met
 	}
 }
 
-// knownTokens remembers answers for a while, also that a token is not known, and makes that an error that can be told from others.
+// knownTokens remembers answers for a while, also that a token is not known, and makes that an
+// error that can be told from others.
 func knownTokens(tokens authenticator.Token) authenticator.Token {
 	remembered := cache.New(tokens, false, knownTokenTTL, unknownTokenTTL)
 	return authenticator.TokenFunc(func(ctx context.Context, token string) (*authenticator.Response, bool, error) {
@@ -105,12 +107,14 @@ func knownTokens(tokens authenticator.Token) authenticator.Token {
 	})
 }
 
-// tokenReviews asks the API server whose a token is. What it says against a token that it does not authenticate is no failure.
+// tokenReviews asks the API server whose a token is. What it says against a token that it does not
+// authenticate is no failure.
 func tokenReviews(reviews authenticationv1.TokenReviewInterface) authenticator.Token {
 	return authenticator.TokenFunc(func(ctx context.Context, token string) (*authenticator.Response, bool, error) {
 		ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
 		defer cancel()
-		review, err := reviews.Create(ctx, &reviewv1.TokenReview{Spec: reviewv1.TokenReviewSpec{Token: token}}, metav1.CreateOptions{})
+		question := &reviewv1.TokenReview{Spec: reviewv1.TokenReviewSpec{Token: token}}
+		review, err := reviews.Create(ctx, question, metav1.CreateOptions{})
 		if err != nil {
 			return nil, false, fmt.Errorf("asking the API server whose a token is: %w", err)
 		}

@@ -17,8 +17,9 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// answering is a cluster that answers TokenReviews as a cluster does: "prometheus" is known, "unreviewable" cannot be asked for, and
-// against every other token there is something to say. It counts what it is asked.
+// answering is a cluster that answers TokenReviews as a cluster does: "prometheus" is known,
+// "unreviewable" cannot be asked for, and against every other token there is something to say. It
+// counts what it is asked.
 func answering(t *testing.T, asked *int) *fake.Clientset {
 	t.Helper()
 	clients := fake.NewClientset()
@@ -97,7 +98,8 @@ func TestMetricsAreServedToWhomTheAPIServerKnowsAndPermits(t *testing.T) {
 			got[time] = response.Code
 		}
 		got["asked"] = asked
-		if diff := cmp.Diff(map[string]int{"first": test.want, "second": test.want, "asked": test.asks}, got); diff != "" {
+		want := map[string]int{"first": test.want, "second": test.want, "asked": test.asks}
+		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}

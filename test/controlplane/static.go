@@ -10,8 +10,9 @@ import (
 // Option changes how a control plane is started.
 type Option func(*ControlPlane)
 
-// WithStaticPolicies has kube-apiserver load the ValidatingAdmissionPolicies in a folder. kube-controller-manager is then the user
-// that it is in a cluster, since such policies hold the administrator too.
+// WithStaticPolicies has kube-apiserver load the ValidatingAdmissionPolicies in a folder.
+// kube-controller-manager is then the user that it is in a cluster, since such policies hold the
+// administrator too.
 func WithStaticPolicies(folder string) Option {
 	return func(c *ControlPlane) { c.static = folder }
 }
@@ -44,7 +45,8 @@ func (c *ControlPlane) managerKubeconfig() (string, error) {
 	return path, WriteKubeconfig(path, cfg)
 }
 
-// UserConfig is the configuration of a client that is that user, a member of these groups, by a certificate.
+// UserConfig is the configuration of a client that is that user, a member of these groups, by a
+// certificate.
 func (c *ControlPlane) UserConfig(name string, groups ...string) (*rest.Config, error) {
 	user, err := c.env.AddUser(envtest.User{Name: name, Groups: groups}, nil)
 	if err != nil {

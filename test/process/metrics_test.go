@@ -86,7 +86,8 @@ func status(url, header string) func() int {
 	}
 }
 
-// againFrom is the token of a service account with another time of expiry, signed with the API server's own key.
+// againFrom is the token of a service account with another time of expiry, signed with the API
+// server's own key.
 func againFrom(token string, expires time.Time) string {
 	GinkgoHelper()
 	parts := strings.Split(token, ".")

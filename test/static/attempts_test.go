@@ -2,6 +2,7 @@ package static
 
 import (
 	"fmt"
+	"slices"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -34,8 +35,9 @@ type attempt struct {
 }
 
 const (
-	ownerIsGone = `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"nobody","uid":"00000000-0000-0000-0000-000000000000"}]}}`
-	held        = `{"metadata":{"finalizers":["example.com/keep"]}}`
+	ownerIsGone = `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"nobody",` +
+		`"uid":"00000000-0000-0000-0000-000000000000"}]}}`
+	held = `{"metadata":{"finalizers":["example.com/keep"]}}`
 )
 
 func attempts() []attempt {
@@ -49,12 +51,13 @@ func attempts() []attempt {
 				errs = append(errs, as.Delete(ctx, &b))
 			}
 			return append(errs, as.DeleteAllOf(ctx, &admissionregistrationv1.ValidatingAdmissionPolicyBinding{}),
-				as.DeleteAllOf(ctx, &admissionregistrationv1.ValidatingAdmissionPolicy{}, client.MatchingLabels{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy}))
+				as.DeleteAllOf(ctx, &admissionregistrationv1.ValidatingAdmissionPolicy{},
+					client.MatchingLabels{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy}))
 		}},
 		{"empties or ends a policy by an update", func(as who) []error {
 			p := &policies()[0]
-			return ofPatches(as, p, `{"spec":{"failurePolicy":"Ignore"}}`, `{"spec":{"validations":[{"expression":"true"}]}}`, ownerIsGone, held,
-				`{"metadata":{"labels":{"security.bulwark.dev/profile":null,"app.kubernetes.io/managed-by":null}}}`)
+			return ofPatches(as, p, `{"spec":{"failurePolicy":"Ignore"}}`, `{"spec":{"validations":[{"expression":"true"}]}}`,
+				ownerIsGone, held, `{"metadata":{"labels":{"security.bulwark.dev/profile":null,"app.kubernetes.io/managed-by":null}}}`)
 		}},
 		{"has a binding only audit, or bind elsewhere", func(as who) []error {
 			b := &bindings()[0]
@@ -63,7 +66,7 @@ func attempts() []attempt {
 		}},
 		{"has a policy say that it type-checks", func(as who) []error {
 			p := &policies()[0]
-			return []error{as.Status().Patch(ctx, p, client.RawPatch(types.MergePatchType, []byte(`{"status":{"typeChecking":{"expressionWarnings":[]},"observedGeneration":99}}`)))}
+			return []error{as.Status().Patch(ctx, p, merging(`{"status":{"typeChecking":{"expressionWarnings":[]},"observedGeneration":99}}`))}
 		}},
 		{"takes a name of Bulwark's policies, also a generated one, and its labels", func(as who) []error {
 			named, generated, labelled := ownPolicy("bulwark-mine"), ownPolicy(""), ownPolicy("mine")
@@ -78,10 +81,11 @@ func attempts() []attempt {
 		{"weakens the profile, or lets it go", func(as who) []error {
 			return append(ofPatches(as, fortress.DeepCopy(), `{"spec":{"enforcement":"Audit"}}`, `{"spec":{"protection":null}}`,
 				`{"metadata":{"finalizers":null}}`, ownerIsGone, held),
-				as.Status().Patch(ctx, fortress.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"status":{"driftTotal":99}}`))))
+				as.Status().Patch(ctx, fortress.DeepCopy(), merging(`{"status":{"driftTotal":99}}`)))
 		}},
 		{"makes a profile that governs before it", func(as who) []error {
-			return []error{as.Create(ctx, fixture.Profile("usurper", fixture.OnlyNetwork, fixture.Selecting("fortress"), fixture.WithPriority(1000)))}
+			return []error{as.Create(ctx,
+				fixture.Profile("usurper", fixture.OnlyNetwork, fixture.Selecting("fortress"), fixture.WithPriority(1000)))}
 		}},
 		{"deletes what config/default consists of", func(as who) []error {
 			var errs []error
@@ -100,19 +104,23 @@ func attempts() []attempt {
 		{"changes the CRD", func(as who) []error {
 			crd := object("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "securityprofiles.security.bulwark.dev")
 			return append(ofPatches(as, crd, `{"spec":{"names":{"shortNames":["sp"]}}}`, held),
-				as.Status().Patch(ctx, crd, client.RawPatch(types.MergePatchType, []byte(`{"status":{"conditions":[]}}`))))
+				as.Status().Patch(ctx, crd, merging(`{"status":{"conditions":[]}}`)))
 		}},
 		{"has another server serve profiles", func(as who) []error {
 			api := object("apiregistration.k8s.io/v1", "APIService", "", "v1alpha1.security.bulwark.dev")
-			return append(ofPatches(as, api, `{"spec":{"service":{"namespace":"shop","name":"mine"},"insecureSkipTLSVerify":true}}`), as.Delete(ctx, api))
+			return append(ofPatches(as, api, `{"spec":{"service":{"namespace":"shop","name":"mine"},"insecureSkipTLSVerify":true}}`),
+				as.Delete(ctx, api))
 		}},
 		{"takes the operator's permissions, or widens what profiles may grant", func(as who) []error {
 			grants := object("rbac.authorization.k8s.io/v1", "ClusterRole", "", "mine")
 			grants.SetLabels(map[string]string{v1alpha1.AggregateToGrantableLabel: "true"})
-			grants.Object["rules"] = []any{map[string]any{"apiGroups": []any{""}, "resources": []any{"secrets"}, "verbs": []any{"get"}}}
-			return append(ofPatches(as, object("rbac.authorization.k8s.io/v1", "ClusterRole", "", "bulwark-manager"), `{"rules":[]}`),
-				append(ofPatches(as, object("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "", "bulwark-manager"), `{"subjects":[]}`),
-					as.Create(ctx, grants))...)
+			grants.Object["rules"] = []any{
+				map[string]any{"apiGroups": []any{""}, "resources": []any{"secrets"}, "verbs": []any{"get"}},
+			}
+			role := object("rbac.authorization.k8s.io/v1", "ClusterRole", "", "bulwark-manager")
+			binding := object("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "", "bulwark-manager")
+			return slices.Concat(ofPatches(as, role, `{"rules":[]}`), ofPatches(as, binding, `{"subjects":[]}`),
+				[]error{as.Create(ctx, grants)})
 		}},
 		{"lowers the Pod Security level of the operator's namespace, or ends it unemptied", func(as who) []error {
 			namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.OperatorNamespace}}
@@ -128,24 +136,28 @@ func attempts() []attempt {
 			quota.Object["spec"] = map[string]any{"hard": map[string]any{"pods": "0"}}
 			return append(ofPatches(as, deployment, `{"spec":{"replicas":0}}`,
 				`{"spec":{"template":{"spec":{"containers":[{"name":"manager","image":"evil"}]}}}}`, `{"metadata":{"labels":{"mine":"yes"}}}`),
-				as.SubResource("scale").Patch(ctx, deployment, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"replicas":0}}`))),
+				as.SubResource("scale").Patch(ctx, deployment, merging(`{"spec":{"replicas":0}}`)),
 				as.Create(ctx, quota))
 		}},
 		{"takes the operator's Lease", func(as who) []error {
 			lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.OperatorNamespace, Name: "squatted"}}
-			return []error{as.Create(ctx, lease), as.DeleteAllOf(ctx, replicaSets(), client.InNamespace(v1alpha1.OperatorNamespace))}
+			return []error{as.Create(ctx, lease),
+				as.DeleteAllOf(ctx, replicaSets(), client.InNamespace(v1alpha1.OperatorNamespace))}
 		}},
 		{"changes a pod of the operator, or enters it", func(as who) []error {
 			pod := operatorPod()
-			debug := client.RawPatch(types.StrategicMergePatchType, []byte(`{"spec":{"ephemeralContainers":[{"name":"debug","image":"busybox",`+
-				`"securityContext":{"allowPrivilegeEscalation":false,"capabilities":{"drop":["ALL"]}}}]}}`))
-			return append(ofPatches(as, pod, `{"metadata":{"labels":{"app.kubernetes.io/name":null}}}`, `{"spec":{"activeDeadlineSeconds":1}}`),
+			debug := client.RawPatch(types.StrategicMergePatchType, []byte(
+				`{"spec":{"ephemeralContainers":[{"name":"debug","image":"busybox",`+
+					`"securityContext":{"allowPrivilegeEscalation":false,"capabilities":{"drop":["ALL"]}}}]}}`))
+			return append(ofPatches(as, pod, `{"metadata":{"labels":{"app.kubernetes.io/name":null}}}`,
+				`{"spec":{"activeDeadlineSeconds":1}}`),
 				as.SubResource("ephemeralcontainers").Patch(ctx, pod, debug), entered(as, pod, "exec"), entered(as, pod, "attach"),
 				entered(as, pod, "portforward"))
 		}},
 		{"gets a token of the operator, or of a controller that passes", func(as who) []error {
-			return []error{tokenOf(as, v1alpha1.OperatorNamespace, "bulwark-manager"), tokenOf(as, "kube-system", "generic-garbage-collector"),
-				tokenOf(as, "kube-system", "namespace-controller"), as.Create(ctx, tokenSecret(v1alpha1.OperatorNamespace, "bulwark-manager")),
+			return []error{tokenOf(as, v1alpha1.OperatorNamespace, "bulwark-manager"),
+				tokenOf(as, "kube-system", "generic-garbage-collector"), tokenOf(as, "kube-system", "namespace-controller"),
+				as.Create(ctx, tokenSecret(v1alpha1.OperatorNamespace, "bulwark-manager")),
 				as.Create(ctx, tokenSecret("kube-system", "generic-garbage-collector"))}
 		}},
 		{"runs a pod as the operator, or as a controller that passes", func(as who) []error {
@@ -176,10 +188,12 @@ func attempts() []attempt {
 func ofPatches(as client.Client, o client.Object, patches ...string) []error {
 	errs := make([]error, 0, len(patches))
 	for _, patch := range patches {
-		errs = append(errs, as.Patch(ctx, o.DeepCopyObject().(client.Object), client.RawPatch(types.MergePatchType, []byte(patch))))
+		errs = append(errs, as.Patch(ctx, o.DeepCopyObject().(client.Object), merging(patch)))
 	}
 	return errs
 }
+
+func merging(patch string) client.Patch { return client.RawPatch(types.MergePatchType, []byte(patch)) }
 
 func object(apiVersion, kind, namespace, name string) *unstructured.Unstructured {
 	o := &unstructured.Unstructured{}
@@ -214,7 +228,8 @@ func entered(as who, pod *corev1.Pod, subresource string) error {
 	GinkgoHelper()
 	clients, err := kubernetes.NewForConfig(as.conf)
 	Expect(err).NotTo(HaveOccurred())
-	return clients.CoreV1().RESTClient().Post().Namespace(pod.Namespace).Resource("pods").Name(pod.Name).SubResource(subresource).
+	return clients.CoreV1().RESTClient().Post().
+		Namespace(pod.Namespace).Resource("pods").Name(pod.Name).SubResource(subresource).
 		Param("command", "sh").Param("stdout", "true").Do(ctx).Error()
 }
 
@@ -222,7 +237,8 @@ func tokenOf(as who, namespace, account string) error {
 	GinkgoHelper()
 	clients, err := kubernetes.NewForConfig(as.conf)
 	Expect(err).NotTo(HaveOccurred())
-	_, err = clients.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, account, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	_, err = clients.CoreV1().ServiceAccounts(namespace).
+		CreateToken(ctx, account, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
 	return err
 }
 

@@ -1,5 +1,5 @@
-// Package static holds admission by manifest (config/static-admission) against an API server that is started with it: whom it refuses,
-// whom it lets pass, and how it is lifted.
+// Package static holds admission by manifest (config/static-admission) against an API server that
+// is started with it: whom it refuses, whom it lets pass, and how it is lifted.
 package static
 
 import (
@@ -38,7 +38,8 @@ var (
 	manifests string
 	shipped   []byte
 
-	// admin is a member of system:masters, whom nothing but manifests holds. rescuer and author are as mighty, and in a group that passes.
+	// admin is a member of system:masters, whom nothing but manifests holds. rescuer and author are
+	// as mighty, and in a group that passes.
 	admin, rescuer, author client.Client
 	adminConf, rescuerConf *rest.Config
 	rescuerKubeconfig      string

@@ -76,7 +76,8 @@ func TestStaticPoliciesAreSound(t *testing.T) {
 		if p.Binding.Name != name || p.Binding.Spec.PolicyName != name {
 			t.Errorf("%s: its binding is %s, of %s", name, p.Binding.Name, p.Binding.Spec.PolicyName)
 		}
-		if diff := cmp.Diff([]admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}, p.Binding.Spec.ValidationActions); diff != "" {
+		denies := []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}
+		if diff := cmp.Diff(denies, p.Binding.Spec.ValidationActions); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
 		if p.Spec.FailurePolicy == nil || *p.Spec.FailurePolicy != admissionregistrationv1.Fail {
@@ -104,7 +105,8 @@ func TestStaticPoliciesSayWhatTheCodeSays(t *testing.T) {
 	}
 	for name, words := range map[string][]string{
 		"bulwark-admission-policies.static.k8s.io": {
-			`"system:serviceaccount:` + v1alpha1.OperatorNamespace + `:bulwark-manager"`, `startsWith("` + v1alpha1.NamePrefix + `")`,
+			`"system:serviceaccount:` + v1alpha1.OperatorNamespace + `:bulwark-manager"`,
+			`startsWith("` + v1alpha1.NamePrefix + `")`,
 			`"` + v1alpha1.ProfileLabel + `"`, `"` + v1alpha1.ManagedByLabel + `"`, `== "` + v1alpha1.ManagedBy + `"`,
 		},
 		"bulwark-installation.static.k8s.io": {
@@ -120,8 +122,9 @@ func TestStaticPoliciesSayWhatTheCodeSays(t *testing.T) {
 			}
 		}
 	}
-	if group := policies["bulwark-profiles.static.k8s.io"].Spec.MatchConstraints.ResourceRules[0].APIGroups; group[0] != v1alpha1.GroupVersion.Group {
-		t.Errorf("the profiles' policy is about %v", group)
+	groups := policies["bulwark-profiles.static.k8s.io"].Spec.MatchConstraints.ResourceRules[0].APIGroups
+	if diff := cmp.Diff([]string{v1alpha1.GroupVersion.Group}, groups); diff != "" {
+		t.Errorf("what the profiles' policy is about: %s", diff)
 	}
 }
 
@@ -140,8 +143,9 @@ func TestNobodyElseActsAsThoseWhoPassStaticPolicies(t *testing.T) {
 		}
 	}
 	identities := conditions(policies["bulwark-identities.static.k8s.io"])["is-to-act-as-one-who-passes"]
-	list, _, found := strings.Cut(identities[strings.Index(identities, `["bulwark-manager"] : [`)+len(`["bulwark-manager"] : [`):], "]")
-	if !found {
+	_, list, found := strings.Cut(identities, `["bulwark-manager"] : [`)
+	list, _, closed := strings.Cut(list, "]")
+	if !found || !closed {
 		t.Fatal("there is no list")
 	}
 	guarded := map[string]bool{}
