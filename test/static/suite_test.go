@@ -129,19 +129,19 @@ func kubectl(kubeconfig string, args ...string) error {
 	cmd.Env = append(cmd.Env, "KUBECONFIG="+kubeconfig)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return &refusedCommand{string(out), err}
+		return &kubectlError{string(out), err}
 	}
 	return nil
 }
 
-// refusedCommand is a command that failed, with what it said.
-type refusedCommand struct {
+// kubectlError is that kubectl failed, with what it said.
+type kubectlError struct {
 	said string
 	err  error
 }
 
-func (r *refusedCommand) Error() string { return r.err.Error() + ": " + r.said }
-func (r *refusedCommand) Unwrap() error { return r.err }
+func (e *kubectlError) Error() string { return e.err.Error() + ": " + e.said }
+func (e *kubectlError) Unwrap() error { return e.err }
 
 // kustomize is what a folder of config comes to.
 func kustomize(path string) ([]byte, error) {
