@@ -57,7 +57,8 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 		}, []string{"profile", "kind", "reason"}),
 		contests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bulwark_contests_total",
-			Help: "Times that a correction began to wait because another manager keeps changing the same field back, by SecurityProfile and kind of object.",
+			Help: "Times that an object became contested because another manager keeps changing the same field back or making what was removed, " +
+				"and removals of contested copies where no profile governs, by SecurityProfile and kind of object.",
 		}, []string{"profile", "kind"}),
 		findings: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "bulwark_findings",

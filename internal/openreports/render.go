@@ -59,6 +59,7 @@ func Render(posture *v1alpha1.NamespacePosture) *reportsv1alpha1.Report {
 	for i := range posture.Findings {
 		report.Results = append(report.Results, findingResult(posture, &posture.Findings[i]))
 	}
+	tellApart(report.Results)
 	if posture.Truncated > 0 {
 		report.Results = append(report.Results, reportsv1alpha1.ReportResult{
 			Source: v1alpha1.ManagedBy, Policy: "report/truncated", Category: categoryReport, Result: skip,

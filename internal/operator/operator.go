@@ -23,7 +23,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
-	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
@@ -206,7 +205,7 @@ func newManager(cfg *rest.Config, scheme *runtime.Scheme, o Options) (manager.Ma
 		Metrics: metricsserver.Options{
 			BindAddress:    o.MetricsAddress,
 			SecureServing:  true,
-			FilterProvider: filters.WithAuthenticationAndAuthorization,
+			FilterProvider: metricsAccess,
 		},
 		HealthProbeBindAddress: o.HealthAddress,
 		PprofBindAddress:       o.PprofAddress,

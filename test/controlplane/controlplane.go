@@ -67,6 +67,7 @@ type ControlPlane struct {
 
 	assets    string
 	dir       string
+	static    string // the folder of admission policies by manifest; empty is none
 	env       *envtest.Environment
 	apiServer *exec.Cmd // since its first restart; before, it is the environment's
 	etcd      *exec.Cmd // likewise
@@ -88,7 +89,7 @@ func Assets() string {
 }
 
 // Start starts the control plane. The caller stops it.
-func Start(ctx context.Context) (*ControlPlane, error) {
+func Start(ctx context.Context, options ...Option) (*ControlPlane, error) {
 	assets := Assets()
 	if _, err := os.Stat(filepath.Join(assets, "kube-apiserver")); err != nil {
 		return nil, fmt.Errorf("no control plane in %s: run make controlplane, or set KUBEBUILDER_ASSETS: %w", assets, err)
@@ -98,6 +99,9 @@ func Start(ctx context.Context) (*ControlPlane, error) {
 		return nil, err
 	}
 	c := &ControlPlane{assets: assets, dir: dir}
+	for _, option := range options {
+		option(c)
+	}
 	if err := c.start(ctx); err != nil {
 		return nil, errors.Join(err, c.Stop())
 	}
@@ -120,7 +124,7 @@ func (c *ControlPlane) start(ctx context.Context) error {
 
 func (c *ControlPlane) startAPIServer() error {
 	policy, admission := filepath.Join(c.dir, "audit-policy.yaml"), filepath.Join(c.dir, "admission.yaml")
-	for file, content := range map[string]string{policy: auditPolicy, admission: admissionConfig} {
+	for file, content := range map[string]string{policy: auditPolicy, admission: admissionConfig + c.staticPlugin()} {
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			return err
 		}
@@ -161,8 +165,12 @@ func (c *ControlPlane) startControllerManager() error {
 	}
 	defer log.Close()
 	certs := c.env.ControlPlane.GetAPIServer().CertDir
+	kubeconfig, err := c.managerKubeconfig()
+	if err != nil {
+		return err
+	}
 	c.manager = exec.Command(filepath.Join(c.assets, "kube-controller-manager"),
-		"--kubeconfig="+c.Kubeconfig,
+		"--kubeconfig="+kubeconfig,
 		"--bind-address=127.0.0.1",
 		"--secure-port="+strconv.Itoa(port),
 		"--cert-dir="+c.dir,
@@ -251,7 +259,12 @@ const tokenLifetime = 12 * time.Hour
 // ServiceAccountConfig is the configuration of a client that is that ServiceAccount, by a token of its own that lasts for
 // tokenLifetime.
 func (c *ControlPlane) ServiceAccountConfig(ctx context.Context, namespace, name string) (*rest.Config, error) {
-	clients, err := kubernetes.NewForConfig(c.Config)
+	return c.ServiceAccountConfigBy(ctx, c.Config, namespace, name)
+}
+
+// ServiceAccountConfigBy is the same, where somebody else than the administrator requests the token.
+func (c *ControlPlane) ServiceAccountConfigBy(ctx context.Context, requester *rest.Config, namespace, name string) (*rest.Config, error) {
+	clients, err := kubernetes.NewForConfig(requester)
 	if err != nil {
 		return nil, err
 	}

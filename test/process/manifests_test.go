@@ -20,8 +20,9 @@ import (
 
 // notApplied are folders of config that this cluster cannot hold, each with the reason.
 var notApplied = map[string]string{
-	"prometheus": "its kinds are those of prometheus-operator, which is not installed here",
-	"argocd":     "it is a part of Argo CD's own ConfigMap",
+	"prometheus":       "its kinds are those of prometheus-operator, which is not installed here",
+	"argocd":           "it is a part of Argo CD's own ConfigMap",
+	"static-admission": "it is for the disks of the control plane, and test/static starts an API server with it",
 }
 
 // ofTheCluster are fields that the API server or a controller fills in and that nobody can ship, by kind.

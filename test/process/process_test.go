@@ -24,6 +24,9 @@ import (
 	"github.com/bulwark-dev/bulwark/test/fixture"
 )
 
+// insecure believes any certificate: the operator's is its own.
+var insecure = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+
 // get is the status and the body of an answer.
 func get(url, token string) (int, string) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -31,7 +34,6 @@ func get(url, token string) (int, string) {
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
-	insecure := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	response, err := insecure.Do(request)
 	if err != nil {
 		return 0, err.Error()
