@@ -13,13 +13,14 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/breakglass"
 )
 
-// announceGuarded tells of a change that tamper protection refuses to everybody but those whom it does not hold, and what that proves of who it
-// was. Only the audit log has the name.
+// announceGuarded tells of a change that tamper protection refuses to everybody but those whom it
+// does not hold, and what that proves of who it was. Only the audit log has the name.
 func (r *NamespaceReconciler) announceGuarded(p *pass, o *outcome) {
 	if p.audits() || !inForce(p.profile) {
 		return
 	}
-	inForce := meta.FindStatusCondition(p.profile.Status.Conditions, v1alpha1.ConditionAdmission).LastTransitionTime.Time
+	ready := meta.FindStatusCondition(p.profile.Status.Conditions, v1alpha1.ConditionAdmission)
+	inForce := ready.LastTransitionTime.Time
 	if changed, known := r.policyChanges.of(p.profile.Name); known {
 		inForce = changed
 	}
@@ -30,12 +31,13 @@ func (r *NamespaceReconciler) announceGuarded(p *pass, o *outcome) {
 	case breakglass.Used:
 		r.Metrics.brokeGlass(p.profile.Name, o.Object.Kind)
 		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventBreakGlass, "Compare", fmt.Sprintf(
-			"%s was changed by somebody whom tamper protection does not hold: a member of a break-glass group (%s), a break-glass user (%s), "+
-				"or a part of Kubernetes", name, declaredOrNone(guard.BreakGlassGroups), declaredOrNone(guard.BreakGlassUsers)))
+			"%s was changed by somebody whom tamper protection does not hold: a member of a break-glass group (%s), "+
+				"a break-glass user (%s), or a part of Kubernetes",
+			name, declaredOrNone(guard.BreakGlassGroups), declaredOrNone(guard.BreakGlassUsers)))
 	case breakglass.Unproven:
 		r.Metrics.guardedChanged(p.profile.Name, o.Object.Kind)
-		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventGuardedChanged, "Compare",
-			fmt.Sprintf("%s is guarded by tamper protection and was changed all the same; it is not known by whom: %s", name, why))
+		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventGuardedChanged, "Compare", fmt.Sprintf(
+			"%s is guarded by tamper protection and was changed all the same; it is not known by whom: %s", name, why))
 	case breakglass.Unguarded:
 	}
 }
@@ -44,7 +46,8 @@ func declaredOrNone(names []string) string {
 	return cmp.Or(strings.Join(names, ", "), "none is declared")
 }
 
-// watched are the namespaces that this process has looked at, and of which it hears whatever changes from then on.
+// watched are the namespaces that this process has looked at, and of which it hears whatever
+// changes from then on.
 type watched struct {
 	mu    sync.Mutex
 	names map[string]bool

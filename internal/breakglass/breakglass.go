@@ -1,5 +1,6 @@
-// Package breakglass knows what it says of its author that what tamper protection guards was changed. It imports no client and asks no
-// clock, and must never take the name of a field manager, which each client chooses for itself, for that of a person.
+// Package breakglass knows what it says of its author that what tamper protection guards was
+// changed. It imports no client and asks no clock, and must never take the name of a field manager,
+// which each client chooses for itself, for that of a person.
 package breakglass
 
 import (
@@ -16,7 +17,8 @@ const (
 	Unguarded Verdict = iota
 	// Unproven is one that it should have refused, and nothing tells who made it.
 	Unproven
-	// Used is one that it admits from nobody but those who may break glass, and from parts of Kubernetes.
+	// Used is one that it admits from nobody but those who may break glass, and from parts of
+	// Kubernetes.
 	Used
 )
 
@@ -29,8 +31,8 @@ type Change struct {
 	Heard time.Time
 	// InForce is since when the policies that guard it have been as they are.
 	InForce time.Time
-	// Watched says that the operator had looked at the namespace before, so that the change came while it ran. What changed
-	// before may have come while somebody had taken the policies away.
+	// Watched says that the operator had looked at the namespace before, so that the change came
+	// while it ran. What changed before may have come while somebody had taken the policies away.
 	Watched bool
 }
 
@@ -48,7 +50,8 @@ func (c Change) Judge(p *v1alpha1.Protection) (Verdict, string) {
 	case len(p.BreakGlassGroups)+len(p.BreakGlassUsers) == 0:
 		return Unproven, "the profile names nobody who may break glass"
 	case !c.Watched:
-		return Unproven, "it came before the operator had looked at the namespace, and may have come while the policies were not in force"
+		return Unproven, "it came before the operator had looked at the namespace, " +
+			"and may have come while the policies were not in force"
 	}
 	return Used, ""
 }

@@ -12,20 +12,23 @@ func TestWhatAChangeProves(t *testing.T) {
 	old, young := now.Add(-ForceDelay), now.Add(-ForceDelay+1)
 	groups := &v1alpha1.Protection{Tamper: true, BreakGlassGroups: []string{"on-call"}}
 	users := &v1alpha1.Protection{Tamper: true, BreakGlassUsers: []string{"ada"}}
+	watched := Change{Heard: now, InForce: old, Watched: true}
+	nobody := &v1alpha1.Protection{Tamper: true}
+	gate := &v1alpha1.Protection{ReadyGate: true, BreakGlassGroups: []string{"on-call"}}
 	for name, tt := range map[string]struct {
 		protection *v1alpha1.Protection
 		change     Change
 		want       Verdict
 	}{
-		"it was a member of a group":                     {groups, Change{Heard: now, InForce: old, Watched: true}, Used},
-		"it was a user of break-glass":                   {users, Change{Heard: now, InForce: old, Watched: true}, Used},
-		"nobody may break glass":                         {&v1alpha1.Protection{Tamper: true}, Change{Heard: now, InForce: old, Watched: true}, Unproven},
+		"it was a member of a group":                     {groups, watched, Used},
+		"it was a user of break-glass":                   {users, watched, Used},
+		"nobody may break glass":                         {nobody, watched, Unproven},
 		"it came while the operator was down":            {groups, Change{Heard: now, InForce: old}, Unproven},
 		"policies are too young to have held everybody":  {groups, Change{Heard: now, InForce: young, Watched: true}, Unguarded},
 		"policies came after it":                         {groups, Change{Heard: old, InForce: now, Watched: true}, Unguarded},
-		"nothing is guarded":                             {&v1alpha1.Protection{ReadyGate: true, BreakGlassGroups: []string{"on-call"}}, Change{Heard: now, InForce: old, Watched: true}, Unguarded},
-		"nothing is protected":                           {nil, Change{Heard: now, InForce: old, Watched: true}, Unguarded},
-		"nobody may break glass, and policies are young": {&v1alpha1.Protection{Tamper: true}, Change{Heard: now, InForce: young}, Unguarded},
+		"nothing is guarded":                             {gate, watched, Unguarded},
+		"nothing is protected":                           {nil, watched, Unguarded},
+		"nobody may break glass, and policies are young": {nobody, Change{Heard: now, InForce: young}, Unguarded},
 	} {
 		got, why := tt.change.Judge(tt.protection)
 		if got != tt.want {

@@ -1,4 +1,5 @@
-// Package events knows how many events of one namespace are told. It imports no client and asks no clock, and must never tell an event.
+// Package events knows how many events of one namespace are told. It imports no client and asks no
+// clock, and must never tell an event.
 package events
 
 import (
@@ -36,11 +37,12 @@ const (
 )
 
 // Note says that more objects are concerned than are told of.
-var Note = fmt.Sprintf("more than %d objects of the namespace within %s: further ones are counted by the metrics and the report, and not told one by one",
-	Most, Window)
+var Note = fmt.Sprintf("more than %d objects of the namespace within %s: "+
+	"further ones are counted by the metrics and the report, and not told one by one", Most, Window)
 
-// Budget bounds the events of each namespace, since whoever makes a thousand objects there would else have the operator tell a thousand
-// events. Repeated events on one object are a series, which costs nothing.
+// Budget bounds the events of each namespace, since whoever makes a thousand objects there would
+// else have the operator tell a thousand events. Repeated events on one object are a series, which
+// costs nothing.
 //
 //	objects told of, within a window   event on one of them   event on another one
 //	none                               -                      told; the window begins

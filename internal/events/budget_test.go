@@ -12,6 +12,9 @@ import (
 
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
+// many are more objects than a budget is for.
+const many = 250
+
 func object(n int) v1alpha1.ObjectReference {
 	return v1alpha1.ObjectReference{APIVersion: "v1", Kind: "ServiceAccount", Name: fmt.Sprint("object-", n)}
 }
@@ -27,6 +30,8 @@ func took(b *Budget, from Source, objects int, now time.Time) map[Answer]int {
 
 func TestABudget(t *testing.T) {
 	drift := Source{Regarding: "Namespace", Namespace: "shop", Reason: "DriftDetected"}
+	spent := func(at time.Time) func(*Budget) { return func(b *Budget) { took(b, drift, many, at) } }
+	spentOnce := map[Answer]int{Tell: Most, TellOfMore: 1, Silent: many - Most - 1}
 	for name, tt := range map[string]struct {
 		before func(*Budget)
 		from   Source
@@ -34,19 +39,48 @@ func TestABudget(t *testing.T) {
 		at     time.Time
 		want   map[Answer]int
 	}{
-		"few objects are told of one by one":       {from: drift, events: 3, want: map[Answer]int{Tell: 3}},
-		"as many as the budget is, too":            {from: drift, events: Most, want: map[Answer]int{Tell: Most}},
-		"one more is told of as more":              {from: drift, events: Most + 1, want: map[Answer]int{Tell: Most, TellOfMore: 1}},
-		"of hundreds, all others are not told":     {from: drift, events: 250, want: map[Answer]int{Tell: Most, TellOfMore: 1, Silent: 250 - Most - 1}},
-		"one object may be told of again":          {before: func(b *Budget) { took(b, drift, 250, start) }, from: drift, events: Most, want: map[Answer]int{Tell: Most}},
-		"another namespace has one of its own":     {before: func(b *Budget) { took(b, drift, 250, start) }, from: Source{drift.Regarding, "annex", drift.Reason}, events: 2, want: map[Answer]int{Tell: 2}},
-		"another reason has, too":                  {before: func(b *Budget) { took(b, drift, 250, start) }, from: Source{drift.Regarding, drift.Namespace, "BreakGlassUsed"}, events: 2, want: map[Answer]int{Tell: 2}},
-		"the profile is told as its namespace is":  {before: func(b *Budget) { took(b, drift, 250, start) }, from: Source{"SecurityProfile", drift.Namespace, drift.Reason}, events: 2, want: map[Answer]int{Tell: 2}},
-		"it is whole again after a window":         {before: func(b *Budget) { took(b, drift, 250, start) }, from: drift, events: 250, at: start.Add(Window), want: map[Answer]int{Tell: Most, TellOfMore: 1, Silent: 250 - Most - 1}},
-		"and not just before":                      {before: func(b *Budget) { took(b, drift, 250, start.Add(1)) }, from: drift, events: 250, at: start.Add(Window), want: map[Answer]int{Tell: Most, Silent: 250 - Most}},
-		"and when the clock was set back":          {before: func(b *Budget) { took(b, drift, 250, start.Add(time.Hour)) }, from: drift, events: 1, want: map[Answer]int{Tell: 1}},
-		"an object that was not told of stays so":  {before: func(b *Budget) { took(b, drift, 300, start) }, from: drift, events: 300, want: map[Answer]int{Tell: Most, Silent: 300 - Most}},
-		"a namespace that was forgotten is whole":  {before: func(b *Budget) { took(b, drift, 250, start); took(b, Source{}, 1, start.Add(2*Window)) }, from: drift, events: 1, at: start.Add(2 * Window), want: map[Answer]int{Tell: 1}},
+		"few objects are told of one by one": {from: drift, events: 3, want: map[Answer]int{Tell: 3}},
+		"as many as the budget is, too":      {from: drift, events: Most, want: map[Answer]int{Tell: Most}},
+		"one more is told of as more": {
+			from: drift, events: Most + 1, want: map[Answer]int{Tell: Most, TellOfMore: 1},
+		},
+		"of hundreds, all others are not told": {from: drift, events: many, want: spentOnce},
+		"one object may be told of again": {
+			before: spent(start),
+			from:   drift, events: Most, want: map[Answer]int{Tell: Most},
+		},
+		"another namespace has one of its own": {
+			before: spent(start),
+			from:   Source{drift.Regarding, "annex", drift.Reason}, events: 2, want: map[Answer]int{Tell: 2},
+		},
+		"another reason has, too": {
+			before: spent(start),
+			from:   Source{drift.Regarding, drift.Namespace, "BreakGlassUsed"}, events: 2, want: map[Answer]int{Tell: 2},
+		},
+		"the profile is told as its namespace is": {
+			before: spent(start),
+			from:   Source{"SecurityProfile", drift.Namespace, drift.Reason}, events: 2, want: map[Answer]int{Tell: 2},
+		},
+		"it is whole again after a window": {
+			before: spent(start),
+			from:   drift, events: many, at: start.Add(Window), want: spentOnce,
+		},
+		"and not just before": {
+			before: spent(start.Add(1)),
+			from:   drift, events: many, at: start.Add(Window), want: map[Answer]int{Tell: Most, Silent: many - Most},
+		},
+		"and when the clock was set back": {
+			before: spent(start.Add(time.Hour)),
+			from:   drift, events: 1, want: map[Answer]int{Tell: 1},
+		},
+		"an object that was not told of stays so": {
+			before: spent(start),
+			from:   drift, events: many, want: map[Answer]int{Tell: Most, Silent: many - Most},
+		},
+		"a namespace that was forgotten is whole": {
+			before: func(b *Budget) { spent(start)(b); took(b, Source{}, 1, start.Add(2*Window)) },
+			from:   drift, events: 1, at: start.Add(2 * Window), want: map[Answer]int{Tell: 1},
+		},
 		"an event without an object counts as one": {from: Source{}, events: 1, want: map[Answer]int{Tell: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -35,9 +35,10 @@ func whoAmI(ctx context.Context, c client.Client) (identity, error) {
 // identityInterval is how often the API server is asked again.
 const identityInterval = time.Minute
 
-// identityWatch ends the operator when the API server takes it for somebody else than at its start, as it does once the service account was
-// made anew and the token is of the new one. Policies would refuse it what they let the former do; an operator that is started anew writes
-// them anew, which no policy can refuse.
+// identityWatch ends the operator when the API server takes it for somebody else than at its start,
+// as it does once the service account was made anew and the token is of the new one. Policies would
+// refuse it what they let the former do; an operator that is started anew writes them anew, which
+// no policy can refuse.
 type identityWatch struct {
 	ask func(context.Context) (identity, error)
 	was identity
@@ -68,8 +69,9 @@ func (w identityWatch) Start(ctx context.Context) error {
 		case err != nil: // Who the operator is now is not known. It goes on as who it was.
 			w.log.Error(err, "Could not find out who the operator is")
 		case now != w.was:
-			return fmt.Errorf("the API server takes the operator for the user %q of uid %q, and took it for %q of uid %q when it started. "+
-				"The operator ends, to be started anew and to have its admission policies know it", now.name, now.proof.UID, w.was.name, w.was.proof.UID)
+			return fmt.Errorf("the API server takes the operator for the user %q of uid %q, "+
+				"and took it for %q of uid %q when it started. The operator ends, to be started anew "+
+				"and to have its admission policies know it", now.name, now.proof.UID, w.was.name, w.was.proof.UID)
 		}
 	}
 }

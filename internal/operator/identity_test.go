@@ -13,9 +13,12 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/admission"
 )
 
-// TestTheOperatorEndsWhenItIsSomebodyElse lets the API server answer in turn, and looks at when the watch ends.
+// TestTheOperatorEndsWhenItIsSomebodyElse lets the API server answer in turn, and looks at when the
+// watch ends.
 func TestTheOperatorEndsWhenItIsSomebodyElse(t *testing.T) {
 	was := identity{name: "bulwark", proof: admission.Proof{UID: "1", Credential: true}}
+	anew := identity{name: "bulwark", proof: admission.Proof{UID: "2", Credential: true}}
+	unnamed := identity{name: "bulwark", proof: admission.Proof{UID: "1"}}
 	byName := identity{name: "bulwark"}
 	down := errors.New("connection refused")
 	for name, tt := range map[string]struct {
@@ -25,9 +28,9 @@ func TestTheOperatorEndsWhenItIsSomebodyElse(t *testing.T) {
 		"it goes on as who it was":                             {answers: []any{was}},
 		"it goes on while the API server does not answer":      {answers: []any{down, down, was}},
 		"it goes on while the API server does not know it":     {answers: []any{errors.New("Unauthorized")}},
-		"it ends when its service account was made anew":       {answers: []any{was, identity{name: "bulwark", proof: admission.Proof{UID: "2", Credential: true}}}, ends: 2 * identityInterval},
+		"it ends when its service account was made anew":       {answers: []any{was, anew}, ends: 2 * identityInterval},
 		"it ends when it has another name":                     {answers: []any{identity{name: "other", proof: was.proof}}, ends: identityInterval},
-		"it ends when its credential is not named any more":    {answers: []any{down, identity{name: "bulwark", proof: admission.Proof{UID: "1"}}}, ends: 2 * identityInterval},
+		"it ends when its credential is not named any more":    {answers: []any{down, unnamed}, ends: 2 * identityInterval},
 		"it ends when it is known by its name alone from then": {answers: []any{byName}, ends: identityInterval},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -76,7 +76,8 @@ func ends(as client.Client) []error {
 	return []error{w.put(as)}
 }
 
-// impersonationAttacks take the names of those whom policies let pass. A token or a certificate of theirs has what the names lack.
+// impersonationAttacks take the names of those whom policies let pass. A token or a certificate of
+// theirs has what the names lack.
 func impersonationAttacks() []attack {
 	asOperator := func(uid func() string, extra map[string][]string) func(client.Client) []error {
 		return func(client.Client) []error {

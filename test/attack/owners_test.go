@@ -13,7 +13,8 @@ import (
 
 const endsWithOwners = "the namespace and its baseline would be deleted with its owners"
 
-// goneOwner is a cluster-scoped owner that is not there: a namespace that has no other, the garbage collector deletes.
+// goneOwner is a cluster-scoped owner that is not there: a namespace that has no other, the garbage
+// collector deletes.
 var goneOwner = metav1.OwnerReference{
 	APIVersion: "rbac.authorization.k8s.io/v1", Kind: "ClusterRole", Name: "gone", UID: types.UID("00000000-0000-0000-0000-000000000000"),
 }
@@ -64,14 +65,14 @@ func ownerAttacks() []attack {
 		name: "leaves a namespace of two owners to one of them, exchanges one, or has one hold the other", as: labeller,
 		outcome: refused, why: endsWithOwners,
 		do: func(as client.Client) []error {
-			one, other := liveOwner(), liveOwner()
-			ns := ownedNamespace(one, other)
+			owners := Get(&corev1.Namespace{}, "", inherited).OwnerReferences
+			one, other := owners[0], owners[1]
 			exchanged, holding := other, other
 			exchanged.UID, holding.BlockOwnerDeletion = goneOwner.UID, ptr.To(true)
-			answers := rewritten(as, ns.Name, setsOwners(other), true)
-			answers = append(answers, rewritten(as, ns.Name, setsOwners(exchanged), true)...)
-			answers = append(answers, rewritten(as, ns.Name, setsOwners(one, holding), true)...)
-			Expect(Get(&corev1.Namespace{}, "", ns.Name).OwnerReferences).To(Equal([]metav1.OwnerReference{one, other}))
+			answers := rewritten(as, inherited, setsOwners(other), true)
+			answers = append(answers, rewritten(as, inherited, setsOwners(exchanged), true)...)
+			answers = append(answers, rewritten(as, inherited, setsOwners(one, holding), true)...)
+			Expect(Get(&corev1.Namespace{}, "", inherited).OwnerReferences).To(Equal(owners))
 			return answers
 		},
 	}}

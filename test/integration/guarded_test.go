@@ -28,7 +28,8 @@ var _ = Describe("A change of what tamper protection guards", func() {
 	quota := func(namespace string) *corev1.ResourceQuota {
 		return &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-compute"}}
 	}
-	// eventuallyCounted repeats a change until policies have been in force long enough for it to be told of.
+	// eventuallyCounted repeats a change until policies have been in force long enough for it to be
+	// told of.
 	eventuallyCounted := func(counter string, profile *v1alpha1.SecurityProfile, change func() error) {
 		GinkgoHelper()
 		Eventually(func(g Gomega) {
