@@ -38,11 +38,12 @@ type Change struct {
 
 // Judge says what a change proves, and in words why it does not prove more.
 //
-//	in force for ForceDelay   somebody may break glass   watched   verdict
-//	no                        any                        any       Unguarded
-//	yes                       no                         any       Unproven
-//	yes                       yes                        no        Unproven
-//	yes                       yes                        yes       Used
+//	in force for ForceDelay | somebody may break glass | watched | verdict
+//	------------------------|--------------------------|---------|----------
+//	no                      | either                   | either  | Unguarded
+//	yes                     | no                       | either  | Unproven
+//	yes                     | yes                      | no      | Unproven
+//	yes                     | yes                      | yes     | Used
 func (c Change) Judge(p *v1alpha1.Protection) (Verdict, string) {
 	switch {
 	case p == nil || !p.Tamper || c.Heard.Sub(c.InForce) < ForceDelay:

@@ -44,10 +44,11 @@ var Note = fmt.Sprintf("more than %d objects of the namespace within %s: "+
 // else have the operator tell a thousand events. Repeated events on one object are a series, which
 // costs nothing.
 //
-//	objects told of, within a window   event on one of them   event on another one
-//	none                               -                      told; the window begins
-//	fewer than Most                    told                   told
-//	Most                               told                   told of more, then silent
+//	objects told of within a window | event on one of them | event on another one
+//	--------------------------------|----------------------|--------------------------
+//	none                            |                      | told; the window begins
+//	fewer than Most                 | told                 | told
+//	Most                            | told                 | told of more, then silent
 //
 // Its zero value is a whole budget.
 type Budget struct {

@@ -69,8 +69,8 @@ func onItsNamespace(as client.Client) []error {
 	return append(relabelled(as, sets(enforceLabel, "privileged"), false), relabelled(as, removes(v1alpha1.ProfileLabel), true)...)
 }
 
-// ends ends shop without having it emptied.
-func ends(as client.Client) []error {
+// endsShop ends the namespace without having it emptied.
+func endsShop(as client.Client) []error {
 	w := writing(namespaceOf(shop), func(ns *corev1.Namespace) { ns.Spec.Finalizers = nil })
 	w.subresource = "finalize"
 	return []error{w.put(as)}
@@ -111,7 +111,7 @@ func impersonationAttacks() []attack {
 			name: "impersonates " + part.words + " by its name",
 			do: func(client.Client) []error {
 				as := impersonating(rest.ImpersonationConfig{UserName: part.name})
-				return append(append(onShop(as), onItsNamespace(as)...), ends(as)...)
+				return append(append(onShop(as), onItsNamespace(as)...), endsShop(as)...)
 			},
 		})
 		if !strings.HasPrefix(part.name, "system:serviceaccount:") {
@@ -122,7 +122,7 @@ func impersonationAttacks() []attack {
 			do: func(client.Client) []error {
 				as := impersonating(rest.ImpersonationConfig{UserName: part.name, UID: string(nobody.UID)})
 				too := impersonating(rest.ImpersonationConfig{UserName: part.name, Extra: credential()})
-				return append(append(onShop(as), ends(as)...), append(onShop(too), ends(too)...)...)
+				return append(append(onShop(as), endsShop(as)...), append(onShop(too), endsShop(too)...)...)
 			},
 		})
 	}
