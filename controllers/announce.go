@@ -1,18 +1,16 @@
 package controllers
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/events"
 )
 
 // announce tells events and metrics what the pass found and did. What the last report already said is not said again, so
@@ -31,11 +29,11 @@ func (r *NamespaceReconciler) announce(p *pass, outcomes []outcome) {
 	}
 }
 
-// count counts an outcome, and each use of break-glass is told. Each correction of what is contested counts, though it is told once.
+// count counts an outcome, and tells of each change of what tamper protection guards. Each correction of what is contested counts, though it is told once.
 func (r *NamespaceReconciler) count(p *pass, o *outcome, told bool) {
 	if o.recorded && !o.Foreign && (o.done || !told) {
 		r.Metrics.driftDetected(p.profile.Name, o.Object.Kind, o.Change)
-		r.announceBreakGlass(p, *o)
+		r.announceGuarded(p, o)
 	}
 	if o.recorded && !o.Foreign && o.done && len(o.mutated) == 0 {
 		r.Metrics.corrected(p.profile.Name, o.Object.Kind, r.Clock.Since(p.since))
@@ -63,34 +61,6 @@ func (r *NamespaceReconciler) announceState(p *pass, o *outcome) {
 	case o.state == v1alpha1.Corrected && o.recorded:
 		r.event(p, o.Object, corev1.EventTypeNormal, v1alpha1.EventCorrected, "Correct", name+" is again as declared")
 	}
-}
-
-// forceDelay is how long it may take until every API server has heard of a policy.
-const forceDelay = 10 * time.Second
-
-// announceBreakGlass tells of a change that tamper protection refuses to everybody but those whom it does not hold. Who it was, the audit
-// log has.
-func (r *NamespaceReconciler) announceBreakGlass(p *pass, o outcome) {
-	guard := p.profile.Spec.Protection
-	if guard == nil || !guard.Tamper || p.audits() || !inForce(p.profile) {
-		return
-	}
-	since := meta.FindStatusCondition(p.profile.Status.Conditions, v1alpha1.ConditionAdmission).LastTransitionTime.Time
-	if changed, known := r.policyChanges.of(p.profile.Name); known {
-		since = changed
-	}
-	if r.Clock.Since(since) < forceDelay {
-		return
-	}
-	r.Metrics.brokeGlass(p.profile.Name, o.Object.Kind)
-	r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventBreakGlass, "Compare", fmt.Sprintf(
-		"%s %s was changed by somebody whom tamper protection does not hold: a member of a break-glass group (%s), a break-glass user (%s), "+
-			"or a part of Kubernetes",
-		o.Object.Kind, o.Object.Name, declaredOrNone(guard.BreakGlassGroups), declaredOrNone(guard.BreakGlassUsers)))
-}
-
-func declaredOrNone(names []string) string {
-	return cmp.Or(strings.Join(names, ", "), "none is declared")
 }
 
 // announceReport tells events what newly weakens the baseline, and what newly waits.
@@ -176,13 +146,37 @@ func (r *NamespaceReconciler) event(p *pass, object v1alpha1.ObjectReference, ev
 	}
 }
 
-// tell tells one object of another, which is in a namespace, or is the namespace.
+// tell tells one object of another, which is in a namespace, or is the namespace. Of many objects of one namespace it tells the first, and
+// that there are more.
 func (r *NamespaceReconciler) tell(regarding runtime.Object, object v1alpha1.ObjectReference, namespace, eventType, reason, action, note string) {
+	switch r.events.Take(events.Source{Regarding: kindOf(regarding), Namespace: namespace, Reason: reason}, object, r.Clock.Now()) {
+	case events.TellOfMore:
+		object, note = v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: namespace}, moreNote(regarding, namespace)
+	case events.Silent:
+		return
+	case events.Tell:
+	}
 	related := &corev1.ObjectReference{APIVersion: object.APIVersion, Kind: object.Kind, Namespace: namespace, Name: object.Name}
 	if object.Kind == "Namespace" {
 		related.Namespace = ""
 	}
 	r.Recorder.Eventf(regarding, related, eventType, reason, action, "%s", cutNote(note))
+}
+
+// kindOf tells events on a profile from those on its namespaces.
+func kindOf(regarding runtime.Object) string {
+	if _, profile := regarding.(*v1alpha1.SecurityProfile); profile {
+		return "SecurityProfile"
+	}
+	return "Namespace"
+}
+
+// moreNote says of which namespace not everything is told.
+func moreNote(regarding runtime.Object, namespace string) string {
+	if kindOf(regarding) == "Namespace" {
+		return events.Note
+	}
+	return "namespace " + namespace + ": " + events.Note
 }
 
 // maxNoteBytes is the longest note of an event that the API server takes. It refuses the whole event for a longer one.

@@ -23,6 +23,7 @@ type Metrics struct {
 	contests       *prometheus.CounterVec
 	findings       *prometheus.GaugeVec
 	breakGlass     *prometheus.CounterVec
+	guarded        *prometheus.CounterVec
 	admission      *prometheus.GaugeVec
 	stalled        *prometheus.GaugeVec
 }
@@ -68,6 +69,10 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 			Name: "bulwark_break_glass_total",
 			Help: "Changes of what tamper protection guards by somebody whom it does not hold, by SecurityProfile and kind of object.",
 		}, []string{"profile", "kind"}),
+		guarded: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "bulwark_guarded_changes_total",
+			Help: "Changes of what tamper protection guards of which it is not known who made them, by SecurityProfile and kind of object.",
+		}, []string{"profile", "kind"}),
 		admission: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "bulwark_admission_ready",
 			Help: "Whether the admission policies of a SecurityProfile are in force and sound: 1 or 0. Without policies there is no series.",
@@ -78,7 +83,7 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 		}, []string{"profile"}),
 	}
 	for _, c := range []prometheus.Collector{
-		m.namespaces, m.drift, m.corrections, m.correctionTime, m.renderErrors, m.applyErrors, m.contests, m.findings, m.breakGlass, m.admission,
+		m.namespaces, m.drift, m.corrections, m.correctionTime, m.renderErrors, m.applyErrors, m.contests, m.findings, m.breakGlass, m.guarded, m.admission,
 		m.stalled,
 	} {
 		if err := registry.Register(c); err != nil {
@@ -104,6 +109,10 @@ func (m *Metrics) countCorrection(profile, kind string) {
 
 func (m *Metrics) brokeGlass(profile, kind string) {
 	m.breakGlass.WithLabelValues(profile, kind).Inc()
+}
+
+func (m *Metrics) guardedChanged(profile, kind string) {
+	m.guarded.WithLabelValues(profile, kind).Inc()
 }
 
 func (m *Metrics) renderFailed(profile string) {
@@ -154,7 +163,7 @@ func (m *Metrics) deletionStalled(profile string, stalled bool) {
 func (m *Metrics) forget(profile string) {
 	for _, vec := range []interface {
 		DeletePartialMatch(prometheus.Labels) int
-	}{m.namespaces, m.drift, m.corrections, m.renderErrors, m.applyErrors, m.contests, m.findings, m.breakGlass, m.admission, m.stalled} {
+	}{m.namespaces, m.drift, m.corrections, m.renderErrors, m.applyErrors, m.contests, m.findings, m.breakGlass, m.guarded, m.admission, m.stalled} {
 		vec.DeletePartialMatch(prometheus.Labels{"profile": profile})
 	}
 }

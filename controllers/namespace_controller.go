@@ -20,6 +20,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/events"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -63,6 +64,9 @@ type NamespaceReconciler struct {
 
 	departures *departures
 
+	events  events.Budget
+	watched watched
+
 	policyChanges *moments // when the admission policies of each profile last changed
 }
 
@@ -104,6 +108,7 @@ func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconc
 		r.looks.forget(request.Name)
 		r.counts.forget(request.Name)
 		r.departures.end(request.Name)
+		r.watched.forget(request.Name)
 		return reconcile.Result{}, nil
 	case err != nil:
 		return reconcile.Result{}, fmt.Errorf("reading namespace %s: %w", request.Name, err)
@@ -190,6 +195,7 @@ func (r *NamespaceReconciler) establish(ctx context.Context, p *pass) (reconcile
 	setFindings(report, weaknesses)
 	fit(report)
 	r.announce(p, outcomes)
+	r.watched.add(p.namespace.Name)
 	r.traceRemovals(ctx, p, outcomes)
 	r.announceReport(p, report)
 	unwritten := r.withRoom(ctx, p, postureReference, func() error { return r.writeReport(ctx, p.previous, report) })

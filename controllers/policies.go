@@ -36,6 +36,7 @@ type policies struct {
 	clock     clock.PassiveClock
 	protected []string
 	operator  string // the name of the user that the operator is
+	proof     admission.Proof
 	contests  *contests
 	changes   *moments // when the policies of each profile last changed: until every API server has heard of it, they may not hold
 	strays    *strays
@@ -123,7 +124,7 @@ func (p *policies) establish(
 	pass.corrected = p.unwritten[profile.Name]
 	pass.cost = p.costs[profile.Name].cost
 	if !pass.steady {
-		if pass.cost, err = p.costs.of(ctx, profile, admission.Cluster{Protected: p.protected, Operator: p.operator}); err != nil {
+		if pass.cost, err = p.costs.of(ctx, profile, admission.Cluster{Protected: p.protected, Operator: p.operator, Proof: p.proof}); err != nil {
 			return nil, err
 		}
 	}
@@ -243,7 +244,7 @@ func (p *policies) render(
 ) []baseline.Object {
 	return admission.Objects(admission.Render(profile, admission.Cluster{
 		Outranking: selector.Outranking(profile, bound...), Protected: p.protected, Operator: p.operator,
-		Held: held,
+		Proof: p.proof, Held: held,
 	}))
 }
 

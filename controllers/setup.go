@@ -28,6 +28,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/counting"
 	"github.com/bulwark-dev/bulwark/internal/drift"
@@ -72,6 +73,8 @@ type Options struct {
 	ServerVersion *version.Info
 	// Operator is the name of the user that the operator is, as the API server knows it: admission policies let it pass.
 	Operator string
+	// Proof is what the API server says of the operator beside the name.
+	Proof admission.Proof
 	// OpenReports says to write reports as Reports of openreports.io too, where the cluster knows these.
 	OpenReports bool
 	// MissingPermissions lists what the operator must be allowed and is not, by asking the API server.
@@ -128,7 +131,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		lost: newLost(o.MissingPermissions),
 		policies: &policies{
 			client: cached, live: mgr.GetAPIReader(), recorder: namespaces.Recorder, metrics: metrics, clock: o.Clock,
-			protected: o.Protected, operator: o.Operator, contests: namespaces.contests, recheck: o.RecheckInterval,
+			protected: o.Protected, operator: o.Operator, proof: o.Proof, contests: namespaces.contests, recheck: o.RecheckInterval,
 			changes: namespaces.policyChanges, strays: newStrays(), inPlace: map[string]digest{}, refused: map[string]refusedPass{},
 			strangers: map[string][]v1alpha1.ObjectReference{}, costs: costs{}, unwritten: map[string][]outcome{}, patience: map[string]patience{},
 		},

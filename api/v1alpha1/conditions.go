@@ -104,4 +104,6 @@ const (
 	EventBaselineRetained = "BaselineRetained"
 	// EventBreakGlass: somebody whom tamper protection does not hold changed what it guards.
 	EventBreakGlass = "BreakGlassUsed"
+	// EventGuardedChanged: what tamper protection guards was changed, and it is not known by whom.
+	EventGuardedChanged = "GuardedObjectChanged"
 )

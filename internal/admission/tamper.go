@@ -11,20 +11,6 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
-// kubernetes are the users that the parts of Kubernetes are which must write what Bulwark manages: the API server, which counts usage
-// into quotas, and the controllers that count it, delete what a namespace holds, and collect what has no owner.
-// kube-controller-manager is one user where it does not use a service account for each controller.
-var kubernetes = []string{
-	"system:apiserver",
-	"system:kube-controller-manager",
-	"system:serviceaccount:kube-system:resourcequota-controller",
-	"system:serviceaccount:kube-system:namespace-controller",
-	"system:serviceaccount:kube-system:generic-garbage-collector",
-}
-
-// enders are those of them that end namespaces.
-var enders = []string{"system:kube-controller-manager", "system:serviceaccount:kube-system:namespace-controller"}
-
 // BreakGlassAnnotation is the key of the annotation of the audit event, behind the policy's name and a slash, that says who used break-glass.
 const BreakGlassAnnotation = "break-glass"
 
@@ -87,10 +73,9 @@ func (r *renderer) tamperObjects() []Policy {
 	return []Policy{r.tamperings(draft{
 		concern:    tamperObjects,
 		rules:      rules,
-		conditions: []admissionregistrationv1.MatchCondition{r.notBy("is-not-by-bulwark-or-kubernetes", append([]string{r.cluster.Operator}, kubernetes...)...)},
+		conditions: []admissionregistrationv1.MatchCondition{r.notByOperatorOrKubernetes()},
 		variables: []admissionregistrationv1.Variable{
 			{Name: "profileBefore", Expression: label("oldObject", v1alpha1.ProfileLabel)},
-			{Name: "profileNow", Expression: label("object", v1alpha1.ProfileLabel)},
 		},
 	}, tampering{
 		name:    "reports",
@@ -102,7 +87,7 @@ func (r *renderer) tamperObjects() []Policy {
 		message: "the object is a part of the namespace's baseline and is changed by Bulwark alone; change the SecurityProfile instead",
 	}, tampering{
 		name:    "forges",
-		holds:   `request.operation != "DELETE" && variables.profileNow != "" && variables.profileNow != variables.profileBefore`,
+		holds:   fmt.Sprintf(forged, quote(v1alpha1.ProfileLabel)),
 		message: fmt.Sprintf("the label %s is set by Bulwark alone", v1alpha1.ProfileLabel),
 	}, tampering{
 		name:    "squats",
@@ -115,6 +100,11 @@ func (r *renderer) tamperObjects() []Policy {
 func label(object, key string) string {
 	return fmt.Sprintf(`%[1]s == null ? "" : string(dyn(%[1]s).metadata.?labels[?%[2]s].orValue(""))`, object, quote(key))
 }
+
+// forged is whether a request puts a label on an object, or changes it there. That it is there counts, whatever its value is: Bulwark takes
+// what bears it for a part of a baseline, also if it is empty.
+const forged = `request.operation != "DELETE" && dyn(object).metadata.?labels[?%[1]s].hasValue() && ` +
+	`(oldObject == null || dyn(object).metadata.?labels[?%[1]s] != dyn(oldObject).metadata.?labels[?%[1]s])`
 
 // reported is whether an update of a report changes anything, as writing it again in another version of the API does not.
 const reported = `["profile", "namespaceUID", "profileGeneration", "enforcement", "ready", "stalled", "summary", "objects", "blocked", "inPlace", "findings", "findingTotals", ` +
@@ -144,8 +134,9 @@ func (r *renderer) tamperNamespaces() []Policy {
 	mine := fmt.Sprintf(`[variables.profileBefore, variables.profileNow].exists(p, p == %s) || variables.governedBefore || variables.governedNow`,
 		quote(r.profile.Name))
 	rules := []tampering{{
-		name:    "forges",
-		holds:   fmt.Sprintf(`variables.profileNow != variables.profileBefore && (%s) && !variables.restores`, mine),
+		name: "forges",
+		holds: fmt.Sprintf(`variables.labelsNow[?%[1]s] != variables.labelsBefore[?%[1]s] && (%[2]s) && !variables.restores`,
+			quote(v1alpha1.ProfileLabel), mine),
 		message: fmt.Sprintf("the label %s of a namespace is set by Bulwark alone", v1alpha1.ProfileLabel),
 	}}
 	// What it bore before is given back to it. A namespace that is made may bear what a backup of it bore.
@@ -178,11 +169,12 @@ func (r *renderer) tamperNamespaces() []Policy {
 	})
 	rules = append(rules, r.guardHeld()...)
 	rules = append(rules, r.guardAdminAccess())
+	rules = append(rules, guardOwners())
 	// Whoever ends a namespace without deleting what it holds leaves a report behind that says of the next one of this name that it is ready.
 	rules = append(rules, tampering{
 		name: "finalizes",
 		holds: fmt.Sprintf(`variables.governedBefore && %[1]q in oldObject.spec.?finalizers.orValue([]) && !(%[1]q in object.spec.?finalizers.orValue([])) && `+
-			`!(request.userInfo.username in %[2]s)`, corev1.FinalizerKubernetes, list(enders)),
+			`!%[2]s`, corev1.FinalizerKubernetes, r.isPart(enders)),
 		message: "the namespace is emptied and ended by Kubernetes alone, so that nothing of its baseline outlives it",
 	})
 	before := `oldObject == null ? {} : oldObject.metadata.?labels.orValue({})`
@@ -192,7 +184,7 @@ func (r *renderer) tamperNamespaces() []Policy {
 		rules:         rulesOn(on("", createOrUpdate, "namespaces", "namespaces/status", "namespaces/finalize")),
 		conditions: []admissionregistrationv1.MatchCondition{
 			{Name: "namespace-is-not-protected", Expression: "!" + matchesGlobs(name, r.cluster.Protected)},
-			r.notBy("is-not-by-bulwark", r.cluster.Operator),
+			r.notByOperator(),
 		},
 		variables: slices.Concat([]admissionregistrationv1.Variable{
 			{Name: "labelsNow", Expression: `object.metadata.?labels.orValue({})`},

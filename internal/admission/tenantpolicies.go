@@ -19,7 +19,7 @@ func (r *renderer) tenantPolicies() []Policy {
 	d := draft{
 		concern:    tenantPolicies,
 		rules:      rulesOn(on("networking.k8s.io", createOrUpdate, "networkpolicies")),
-		conditions: append(specChanged(), r.notBy("is-not-by-bulwark", r.cluster.Operator)),
+		conditions: append(specChanged(), r.notByOperator()),
 	}
 	where := fmt.Sprintf("(spec.network.tenantPolicies of SecurityProfile %s)", r.profile.Name)
 	if n.TenantPolicies == v1alpha1.DenyTenantPolicies {
@@ -38,11 +38,6 @@ func (r *renderer) tenantPolicies() []Policy {
 				"name the peers by namespace and pod labels or by narrow address blocks %s", direction, way, where), ""))
 	}
 	return []Policy{r.policy(d)}
-}
-
-// notBy matches what is not by one of the users of these names.
-func (r *renderer) notBy(name string, users ...string) admissionregistrationv1.MatchCondition {
-	return admissionregistrationv1.MatchCondition{Name: name, Expression: fmt.Sprintf("!(request.userInfo.username in %s)", list(users))}
 }
 
 // openingVariables tell which directions a NetworkPolicy opens to everybody, as package findings tells it of those that are there

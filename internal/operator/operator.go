@@ -140,7 +140,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	if err := requireCRDs(direct.RESTMapper()); err != nil {
 		return err
 	}
-	user, err := whoAmI(ctx, direct)
+	self, err := whoAmI(ctx, direct)
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	if err := controllers.Setup(ctx, mgr, controllers.Options{
 		Concurrency: o.Concurrency, Protected: protected, Registry: o.Registry,
 		Clock: o.Clock, Contest: o.Contest, RecheckInterval: o.RecheckInterval, Findings: !o.NoFindings,
-		Operator: user, OpenReports: o.OpenReports, MissingPermissions: permissions.review,
+		Operator: self.name, Proof: self.proof, OpenReports: o.OpenReports, MissingPermissions: permissions.review,
 		ServerVersion: serverVersion(ctx, cfg, o.Logger),
 		RemovalDelay:  o.RemovalDelay, JoinGrace: o.JoinGrace,
 	}); err != nil {
@@ -169,7 +169,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(mgr.Add(releaseMemory{mgr.GetCache()}), mgr.Add(rewind)); err != nil {
+	if err := errors.Join(mgr.Add(releaseMemory{mgr.GetCache()}), mgr.Add(rewind), mgr.Add(newIdentityWatch(direct, self, o.Logger))); err != nil {
 		return fmt.Errorf("adding to the manager: %w", err)
 	}
 	// The check does not run in the manager, which starts nothing until the caches have synced: without permissions they

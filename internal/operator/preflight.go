@@ -13,7 +13,6 @@ import (
 	"github.com/go-logr/logr"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
-	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -41,15 +40,6 @@ func requireCRDs(mapper meta.RESTMapper) error {
 		}
 	}
 	return nil
-}
-
-// whoAmI is the name of the user that the API server takes the operator for.
-func whoAmI(ctx context.Context, c client.Client) (string, error) {
-	var review authenticationv1.SelfSubjectReview
-	if err := c.Create(ctx, &review); err != nil {
-		return "", fmt.Errorf("asking the API server who the operator is: %w", err)
-	}
-	return review.Status.UserInfo.Username, nil
 }
 
 // serverVersion is that of the API server; nil if it does not tell, which costs no more than a finding too many.

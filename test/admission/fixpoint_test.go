@@ -43,6 +43,7 @@ func cluster(t *testing.T) bulwark.Cluster {
 	read(t, `namespaceSelector: {matchExpressions: [{key: a, operator: Exists}, {key: b, operator: DoesNotExist}, {key: c, operator: In, values: [d, '']}]}`, &second.Spec)
 	return bulwark.Cluster{
 		Operator: controlplane.OperatorUser, Protected: []string{"kube-system", "[a-c]*", `d\-?`}, Outranking: []*v1alpha1.SecurityProfile{first, second},
+		Proof: bulwark.Proof{UID: "00000000-0000-0000-0000-000000000001", Credential: true},
 	}
 }
 

@@ -123,6 +123,7 @@ func clusters() *rapid.Generator[bulwark.Cluster] {
 	return rapid.Custom(func(t *rapid.T) bulwark.Cluster {
 		c := bulwark.Cluster{
 			Operator:  "system:serviceaccount:bulwark-system:bulwark-manager",
+			Proof:     bulwark.Proof{UID: pick(t, "uid", "", "1"), Credential: rapid.Bool().Draw(t, "credential")},
 			Protected: some(t, "protected", 0, "kube-system", "kube-*", "[a-c]?", `x\-[^d]`, "[é-ü]*"),
 		}
 		for i := range rapid.IntRange(0, 3).Draw(t, "outranking") {

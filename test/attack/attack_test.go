@@ -40,8 +40,9 @@ type attack struct {
 func attacks() []attack {
 	return slices.Concat(
 		objectAttacks(), ownershipAttacks(), nameAttacks(), labelAttacks(), reportAttacks(), heldReportAttacks(),
-		namespaceAttacks(), selectionAttacks(), brokenProfileAttacks(), endAttacks(), podAttacks(), templateAttacks(), schedulingAttacks(), imageAttacks(), runningPodAttacks(),
-		networkAttacks(), serviceAttacks(), quotaAttacks(), permissionAttacks(), raceAttacks(), breakGlassAttacks())
+		namespaceAttacks(), selectionAttacks(), brokenProfileAttacks(), endAttacks(), ownerAttacks(), podAttacks(), templateAttacks(),
+		schedulingAttacks(), imageAttacks(), runningPodAttacks(), networkAttacks(), serviceAttacks(), quotaAttacks(), permissionAttacks(),
+		impersonationAttacks(), raceAttacks(), breakGlassAttacks())
 }
 
 // run carries the attack out and checks what came of it.
@@ -82,6 +83,8 @@ var _ = Describe("With everything switched on,", func() {
 	})
 	Describe("while the operator is down, a tenant who", Ordered, whileTheOperatorIsDown)
 	Describe("what is legitimate still works:", legitimate)
+	Describe("a namespace's owners:", namespaceOwners)
+	Describe("the operator", Ordered, operatorIdentity)
 	Describe("for every namespace,", restart)
 })
 

@@ -113,15 +113,6 @@ func takeOff(objects ...client.Object) {
 
 // nameAttacks take names that a baseline has, or may have one day.
 func nameAttacks() []attack {
-	named := func(meta metav1.ObjectMeta) []client.Object {
-		meta.Namespace = shop
-		return []client.Object{
-			&networkingv1.NetworkPolicy{ObjectMeta: meta, Spec: ingressFrom(networkingv1.NetworkPolicyPeer{PodSelector: &metav1.LabelSelector{}})},
-			&corev1.LimitRange{ObjectMeta: meta}, &corev1.ResourceQuota{ObjectMeta: meta}, &corev1.ServiceAccount{ObjectMeta: meta},
-			&rbacv1.Role{ObjectMeta: meta},
-			&rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"}},
-		}
-	}
 	return []attack{{
 		name: "takes a name that begins with bulwark-, of each managed kind", as: mallory, outcome: refused, why: nameIsReserved,
 		do: func(as client.Client) []error {
@@ -172,6 +163,17 @@ func nameAttacks() []attack {
 		},
 		then: func() { EventuallyEstablished(fortress, "squatted-labels") },
 	}}
+}
+
+// named are new objects of a tenant in shop, one of each managed kind.
+func named(meta metav1.ObjectMeta) []client.Object {
+	meta.Namespace = shop
+	return []client.Object{
+		&networkingv1.NetworkPolicy{ObjectMeta: meta, Spec: ingressFrom(networkingv1.NetworkPolicyPeer{PodSelector: &metav1.LabelSelector{}})},
+		&corev1.LimitRange{ObjectMeta: meta}, &corev1.ResourceQuota{ObjectMeta: meta}, &corev1.ServiceAccount{ObjectMeta: meta},
+		&rbacv1.Role{ObjectMeta: meta},
+		&rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"}},
+	}
 }
 
 // squatted fills a namespace that no profile governs with what the profile would put there, and then has it governed.
@@ -228,6 +230,26 @@ func labelAttacks() []attack {
 			forged.SetLabels(map[string]string{v1alpha1.ProfileLabel: "fortress"})
 			other.SetLabels(map[string]string{v1alpha1.ProfileLabel: "another"})
 			return []error{as.Create(ctx, forged), as.Create(ctx, other)}
+		},
+	}, {
+		name: "makes an object of each managed kind with that label, and empty", as: mallory, outcome: refused, why: labelIsSet,
+		do: func(as client.Client) []error {
+			return ofEach(named(metav1.ObjectMeta{Name: "own", Labels: map[string]string{v1alpha1.ProfileLabel: ""}}),
+				func(o client.Object) []error { return []error{as.Create(ctx, o)} })
+		},
+	}, {
+		name: "puts that label, and empty, on an object of their own later", as: robot, outcome: refused, why: labelIsSet,
+		do: func(as client.Client) []error {
+			return inEveryWay(as, &corev1.ServiceAccount{ObjectMeta: inShop("ci")}, func(o *corev1.ServiceAccount) {
+				o.Labels = map[string]string{v1alpha1.ProfileLabel: ""}
+			})
+		},
+	}, {
+		name: "has the label of an object of each managed kind empty", as: mallory, outcome: refused, why: partOfBaseline,
+		do: func(as client.Client) []error {
+			return ofEach(append(owned(), defaultAccount()), func(o client.Object) []error {
+				return inEveryWay(as, o, func(o client.Object) { o.GetLabels()[v1alpha1.ProfileLabel] = "" })
+			})
 		},
 	}, {
 		name: "puts the label of the profile on an object of their own later", as: robot, outcome: refused, why: labelIsSet,

@@ -64,10 +64,16 @@ func leftBehind(as client.Client, name string) []error {
 		as.Create(ctx, restoredNamespace(name)))
 }
 
-// relabelled writes other labels of shop in every way that there is, and by the subresources too. finalize knows only PUT.
+// relabelled writes other labels of shop in every way.
 func relabelled(as client.Client, change func(labels map[string]string), removes bool) []error {
 	GinkgoHelper()
-	w := writing(namespaceOf(shop), func(ns *corev1.Namespace) { change(ns.Labels) })
+	return rewritten(as, shop, func(ns *corev1.Namespace) { change(ns.Labels) }, removes)
+}
+
+// rewritten writes a namespace in every way that there is, and by the subresources too. finalize knows only PUT.
+func rewritten(as client.Client, name string, change func(*corev1.Namespace), removes bool) []error {
+	GinkgoHelper()
+	w := writing(namespaceOf(name), change)
 	answers := w.withoutApply(as)
 	if !removes {
 		answers = append(answers, w.applied(as))
@@ -206,6 +212,16 @@ func selectionAttacks() []attack {
 			expectNoPrivilegedPod(creator, "left-behind")
 			EventuallyEstablished(fortress, "left-behind")
 		},
+	}, {
+		name: "makes a namespace in the selection that has that label, and empty", as: creator, outcome: refused, why: labelIsSet,
+		do: func(as client.Client) []error {
+			empty := restoredNamespace("restored-empty")
+			empty.Labels[v1alpha1.ProfileLabel] = ""
+			return []error{as.Create(ctx, empty)}
+		},
+	}, {
+		name: "has the label by which Bulwark knows the namespace empty", as: creator, outcome: refused, why: labelIsSet,
+		do: func(as client.Client) []error { return relabelled(as, sets(v1alpha1.ProfileLabel, ""), false) },
 	}, {
 		name: "puts that label on a namespace that no profile selects", as: creator, outcome: refused, why: labelIsSet,
 		do: func(as client.Client) []error {

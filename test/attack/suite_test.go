@@ -9,6 +9,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
@@ -36,6 +37,8 @@ const (
 	annex = "annex"
 	// outside is a namespace that no profile selects.
 	outside = "outside"
+	// inherited is a governed namespace that has two owners.
+	inherited = "inherited"
 )
 
 func TestAttack(t *testing.T) {
@@ -73,8 +76,11 @@ var _ = BeforeSuite(func() {
 		Expect(admin.Create(ctx, selected(namespace))).To(Succeed())
 	}
 	Expect(admin.Create(ctx, unselected(outside))).To(Succeed())
+	ownedBySome := selected(inherited)
+	ownedBySome.OwnerReferences = []metav1.OwnerReference{liveOwner(), liveOwner()}
+	Expect(admin.Create(ctx, ownedBySome)).To(Succeed())
 	grantTooMuch()
-	for _, namespace := range []string{shop, annex} {
+	for _, namespace := range []string{shop, annex, inherited} {
 		EventuallyEstablished(fortress, namespace)
 	}
 	breakProfiles()

@@ -31,6 +31,8 @@ var (
 	creator = tenant{title: "a creator of namespaces", user: "creator"}
 	// rescuer is a cluster administrator of a break-glass group.
 	rescuer = tenant{title: "a member of a break-glass group", user: "rescuer", groups: []string{breakGlass}}
+	// labeller may do to namespaces whatever there is to do but delete them.
+	labeller = tenant{title: "who may change namespaces and not delete them", user: "labeller"}
 	// owner may write SecurityProfiles and namespaces.
 	owner = tenant{title: "the profile's owner", user: "owner"}
 )
@@ -90,9 +92,14 @@ func grantTooMuch() {
 		clusterRole("namespaces", rbacv1.PolicyRule{
 			APIGroups: []string{""}, Verbs: everyVerb, Resources: []string{"namespaces", "namespaces/status", "namespaces/finalize"},
 		}),
+		clusterRole("namespaces-but-delete", rbacv1.PolicyRule{
+			APIGroups: []string{""}, Verbs: []string{"get", "list", "watch", "create", "update", "patch"},
+			Resources: []string{"namespaces", "namespaces/status", "namespaces/finalize"},
+		}),
 		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: shop, Name: "ci"}},
 		bound(dev, shop, "edit"), bound(robot, shop, "edit"),
 		everywhere(creator, "namespaces"), everywhere(creator, "admin"), everywhere(creator, "too-much"),
+		everywhere(labeller, "namespaces-but-delete"),
 		everywhere(rescuer, "cluster-admin"),
 		everywhere(owner, "namespaces"), everywhere(owner, "bulwark-profile-editor"),
 	}

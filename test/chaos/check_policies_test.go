@@ -48,8 +48,12 @@ func (w *world) policiesOf(profile *v1alpha1.SecurityProfile, held ...admission.
 	if err != nil {
 		return nil, err
 	}
+	proof, err := w.plane.OperatorProof(w.ctx)
+	if err != nil {
+		return nil, err
+	}
 	return admission.Objects(admission.Render(profile, admission.Cluster{
-		Outranking: w.model.outranking(profile), Protected: protected, Operator: controlplane.OperatorUser, Held: held,
+		Outranking: w.model.outranking(profile), Protected: protected, Operator: controlplane.OperatorUser, Proof: proof, Held: held,
 	})), nil
 }
 

@@ -15,20 +15,39 @@ import (
 	"syscall"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/admission"
 )
 
 // OperatorUser is who the operator is to the API server.
 const OperatorUser = "system:serviceaccount:" + v1alpha1.OperatorNamespace + ":bulwark-manager"
 
+// operatorAccount is the name of its ServiceAccount.
+const operatorAccount = "bulwark-manager"
+
 // OperatorBinary is what `make build` builds.
 func OperatorBinary() string { return filepath.Join(Root(), "bin", "manager") }
 
+// OperatorProof is what the API server says of the operator beside its name.
+func (c *ControlPlane) OperatorProof(ctx context.Context) (admission.Proof, error) {
+	clients, err := kubernetes.NewForConfig(c.Config)
+	if err != nil {
+		return admission.Proof{}, err
+	}
+	account, err := clients.CoreV1().ServiceAccounts(v1alpha1.OperatorNamespace).Get(ctx, operatorAccount, metav1.GetOptions{})
+	if err != nil {
+		return admission.Proof{}, fmt.Errorf("reading the operator's ServiceAccount: %w", err)
+	}
+	return admission.Proof{UID: string(account.UID), Credential: true}, nil
+}
+
 // OperatorConfig is the configuration of a client that is the operator.
 func (c *ControlPlane) OperatorConfig(ctx context.Context) (*rest.Config, error) {
-	return c.ServiceAccountConfig(ctx, v1alpha1.OperatorNamespace, "bulwark-manager")
+	return c.ServiceAccountConfig(ctx, v1alpha1.OperatorNamespace, operatorAccount)
 }
 
 // Operator is an operator that runs as a process of its own.

@@ -58,9 +58,17 @@ func policyDifferences(g Gomega, profile *v1alpha1.SecurityProfile, outranking .
 	GinkgoHelper()
 	g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
 	desired := admission.Objects(admission.Render(profile, admission.Cluster{
-		Outranking: outranking, Protected: protected, Operator: controlplane.OperatorUser,
+		Outranking: outranking, Protected: protected, Operator: controlplane.OperatorUser, Proof: operatorProof(),
 	}))
 	return drift.Compare(desired, policiesOf(g, profile.Name), drift.Ours)
+}
+
+// operatorProof is by what policies know the operator beside its name.
+func operatorProof() admission.Proof {
+	GinkgoHelper()
+	proof, err := plane.OperatorProof(ctx)
+	Expect(err).NotTo(HaveOccurred())
+	return proof
 }
 
 // EventuallyRefused waits until the API server refuses an object in these words: it hears of policies about a second after they

@@ -64,7 +64,9 @@ func eventuallyPolicedWith(profile *v1alpha1.SecurityProfile, held ...admission.
 func heldDifferences(g Gomega, profile *v1alpha1.SecurityProfile, held []admission.Held) []drift.Drift {
 	GinkgoHelper()
 	g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
-	desired := admission.Objects(admission.Render(profile, admission.Cluster{Protected: protected, Operator: controlplane.OperatorUser, Held: held}))
+	desired := admission.Objects(admission.Render(profile, admission.Cluster{
+		Protected: protected, Operator: controlplane.OperatorUser, Proof: operatorProof(), Held: held,
+	}))
 	return drift.Compare(desired, policiesOf(g, profile.Name), drift.Ours)
 }
 
