@@ -13,6 +13,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 // announce tells events and metrics what the pass found and did. What the last report already said is not said again, so
@@ -90,7 +91,7 @@ func (r *NamespaceReconciler) announceBreakGlass(p *pass, o outcome) {
 }
 
 func declaredOrNone(names []string) string {
-	return cmp.Or(strings.Join(names, ", "), "none is declared")
+	return cmp.Or(strings.Join(printable.Names(names), ", "), "none is declared")
 }
 
 // announceReport tells events what newly weakens the baseline, and what newly waits.
@@ -188,7 +189,9 @@ func (r *NamespaceReconciler) tell(regarding runtime.Object, object v1alpha1.Obj
 // maxNoteBytes is the longest note of an event that the API server takes. It refuses the whole event for a longer one.
 const maxNoteBytes = 1024
 
+// cutNote is a note as an event can hold it, and a person read it.
 func cutNote(note string) string {
+	note = printable.Line(note)
 	if len(note) <= maxNoteBytes {
 		return note
 	}

@@ -53,6 +53,7 @@ type NamespaceReconciler struct {
 	looks     *looks
 	counts    *countWatch
 	foreign   *foreign // nil if findings are switched off
+	grants    *grantedBinds
 	rules     *compiledRules
 	queue     *overtaking
 	pace      *pace
@@ -62,6 +63,8 @@ type NamespaceReconciler struct {
 	mutations *mutations
 
 	departures *departures
+
+	clusterRoles *foreign // those that profiles can bind
 
 	policyChanges *moments // when the admission policies of each profile last changed
 }
