@@ -70,7 +70,7 @@ var _ = Describe("A ClusterRole that a profile binds", func() {
 			role := clusterRole("bound-"+name, nil, harmless, rule)
 			profile, namespace := Governed(bindsTo(role.Name))
 			expectRefused(namespace, says)
-			EventuallyCondition(profile, v1alpha1.ConditionReady, metav1.ConditionFalse)
+			EventuallyCondition(profile, v1alpha1.ConditionStalled, metav1.ConditionTrue)
 			Expect(meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionReady).Reason).To(Equal(v1alpha1.ReasonFailed))
 			Expect(profile.Status.Namespaces.Failed).To(BeEquivalentTo(1))
 			expectAllElseInPlace(namespace, "bulwark-bound")
@@ -195,8 +195,8 @@ var _ = Describe("A ClusterRole that a profile binds", func() {
 			Update(boundIn(namespace), func(b *rbacv1.RoleBinding) {
 				b.Subjects = append(b.Subjects, rbacv1.Subject{Kind: "User", APIGroup: rbacv1.GroupName, Name: "trudy"})
 			})
-			Eventually(subjectsOf).WithArguments(namespace).Should(ConsistOf(mallory))
-			Consistently(subjectsOf).WithArguments(namespace).WithTimeout(2 * time.Second).Should(ConsistOf(mallory))
+			Eventually(subjectsOf).WithContext(ctx).WithArguments(namespace).Should(ConsistOf(mallory))
+			Consistently(subjectsOf).WithContext(ctx).WithArguments(namespace).WithTimeout(2 * time.Second).Should(ConsistOf(mallory))
 			Expect(found().Severity).To(Equal(v1alpha1.High))
 		})
 
