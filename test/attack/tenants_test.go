@@ -94,6 +94,7 @@ func grantTooMuch() {
 		bound(dev, shop, "edit"), bound(robot, shop, "edit"),
 		everywhere(creator, "namespaces"), everywhere(creator, "admin"), everywhere(creator, "too-much"),
 		everywhere(rescuer, "cluster-admin"),
+		everywhere(author, "bulwark-profile-editor"),
 		everywhere(owner, "namespaces"), everywhere(owner, "bulwark-profile-editor"),
 	}
 	for _, namespace := range []string{shop, annex} {
