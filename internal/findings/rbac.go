@@ -189,6 +189,15 @@ func subjectName(s rbacv1.Subject, namespace string) string {
 	return rbacv1.UserKind + " " + serviceaccount.MakeUsername(namespace, s.Name)
 }
 
+// subjectWords are who a subject is, as a sentence has it.
+func subjectWords(s rbacv1.Subject, namespace string) string {
+	kind, name, _ := strings.Cut(subjectName(s, namespace), " ")
+	if kind == rbacv1.UserKind {
+		return printable.Name(name)
+	}
+	return kind + " " + printable.Name(name)
+}
+
 // broad finds subjects that mean everybody.
 func (j *judge) broad(name string, b *Binding) {
 	if !j.profile.LooksFor(v1alpha1.BroadBinding) {
@@ -248,7 +257,7 @@ func (j *judge) privileged(name string, b *Binding, outside []rbacv1.Subject, gi
 	var who []string
 	for _, s := range outside {
 		local = local && s.Kind == rbacv1.ServiceAccountKind && (s.Namespace == "" || s.Namespace == j.namespace)
-		who = append(who, printable.Name(strings.TrimPrefix(subjectName(s, j.namespace), rbacv1.UserKind+" ")))
+		who = append(who, subjectWords(s, j.namespace))
 	}
 	if b.More > 0 {
 		who = append(who, fmt.Sprintf("%d others", b.More))

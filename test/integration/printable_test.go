@@ -136,7 +136,7 @@ var _ = Describe("What others have written", func() {
 	}
 
 	It("is quoted if it is the API server's words, or those of whoever refuses there", func() {
-		text := "no\u202eeson\x1b[2J\u009b31m\u2028"
+		text := "no\u202eeson\x1b[2J\u009b31m\u2028."
 		refuseRolesSaying(text)
 		profile, namespace := Governed(func(p *v1alpha1.SecurityProfile) {
 			refused := p.Spec.RBAC.Roles[0].DeepCopy()
@@ -144,7 +144,7 @@ var _ = Describe("What others have written", func() {
 			p.Spec.RBAC.Roles = append(p.Spec.RBAC.Roles, *refused)
 		})
 		failed := EventuallyObject(namespace, "Role", "bulwark-refused", v1alpha1.ObjectFailed)
-		Expect(failed.Message).To(ContainSubstring(`no\u202eeson\u001b[2J\u009b31m\u2028`))
+		Expect(failed.Message).To(ContainSubstring(`no\u202eeson\u001b[2J\u009b31m\u2028.`))
 		EventuallyCondition(profile, v1alpha1.ConditionStalled, metav1.ConditionTrue)
 		expectAllPrintable(profile, namespace, v1alpha1.EventFailed, `no\u202eeson`)
 		Expect(lines(namespace, documentedObjects)).To(HaveEach(MatchRegexp("^Role(Binding)? bulwark-refused: ")))
