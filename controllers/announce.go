@@ -11,6 +11,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/events"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 // announce tells events and metrics what the pass found and did. What the last report already said is not said again, so
@@ -182,7 +183,9 @@ func moreNote(regarding runtime.Object, namespace string) string {
 // maxNoteBytes is the longest note of an event that the API server takes. It refuses the whole event for a longer one.
 const maxNoteBytes = 1024
 
+// cutNote is a note as an event can hold it, and a person read it.
 func cutNote(note string) string {
+	note = printable.Line(note)
 	if len(note) <= maxNoteBytes {
 		return note
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -25,6 +26,14 @@ import (
 // correct makes the one write, or for an immutable field the two, that end a drift, and returns what the API server has made of it, if
 // the object is to exist. The objects of a drift may be shared with the cache, so that what is written is a copy.
 func (r *NamespaceReconciler) correct(ctx context.Context, p *pass, d drift.Drift) (baseline.Object, error) {
+	if _, ok := d.Want.(*rbacv1.RoleBinding); ok {
+		return r.bind(ctx, p, d)
+	}
+	return r.write(ctx, p, d)
+}
+
+// write makes the write, whatever it grants.
+func (r *NamespaceReconciler) write(ctx context.Context, p *pass, d drift.Drift) (baseline.Object, error) {
 	switch {
 	case d.Want == nil:
 		return nil, r.remove(ctx, d.Got)

@@ -39,7 +39,7 @@ type foreign struct {
 	accounts     *factStore[findings.MountedToken]
 	limits       *factStore[findings.LimitDefaults]
 	roles        *factStore[findings.Powers]
-	clusterRoles *factStore[findings.Powers]
+	clusterRoles *factStore[clusterRole]
 
 	calls     []callStore
 	shortages []*factStore[findings.Shortage]
@@ -57,21 +57,19 @@ type foreignWatch struct {
 	tell      func(func(namespace string))
 }
 
-// newForeign watches with the client; nothing happens before the controller starts it.
-func newForeign(c client.WithWatch) (*foreign, error) {
+// newForeign watches with the client; nothing happens before the controller starts it. The ClusterRoles are watched already.
+func newForeign(c client.WithWatch, clusterRoles *foreign) (*foreign, error) {
 	notOurs, err := labels.NewRequirement(v1alpha1.ProfileLabel, selection.DoesNotExist, nil)
 	if err != nil {
 		return nil, fmt.Errorf("selecting what is not ours: %w", err)
 	}
-	f := &foreign{}
+	f := &foreign{clusterRoles: clusterRoles.clusterRoles}
 	w := &foreignWatcher{foreign: f, client: c, selector: labels.NewSelector().Add(*notOurs)}
 	f.policies = watchFacts(w, &networkingv1.NetworkPolicyList{}, policyFactsOf)
 	f.bindings = watchFacts(w, &rbacv1.RoleBindingList{}, findings.BindingOf)
 	f.accounts = watchFacts(w, &corev1.ServiceAccountList{}, findings.AccountOf)
 	f.limits = watchFacts(w, &corev1.LimitRangeList{}, findings.LimitsOf)
 	f.roles = watchFacts(w, &rbacv1.RoleList{}, findings.RoleOf)
-	f.clusterRoles = watchFacts(w, &rbacv1.ClusterRoleList{}, findings.ClusterRoleOf)
-	f.clusterRoles.concerns = func(_, role string, _, _ *findings.Powers) []string { return f.namespacesBinding(role) }
 	f.watchCalls(w)
 	f.watchShortages(w)
 	return f, nil
@@ -82,7 +80,7 @@ func (f *foreign) of(namespace string) *findings.Facts {
 	policies, gates := splitPolicyFacts(f.policies.of(namespace))
 	return &findings.Facts{
 		Policies: policies, Bindings: f.bindings.of(namespace), Accounts: f.accounts.of(namespace),
-		Limits: f.limits.of(namespace), Roles: f.roles.of(namespace), ClusterRoles: f.clusterRoles.of(""),
+		Limits: f.limits.of(namespace), Roles: f.roles.of(namespace), ClusterRoles: f.powerfulClusterRoles(),
 		Gates: gates, Callers: f.callersInto(namespace),
 		Shortages: f.shortagesOf(namespace), Attempts: f.attempts.of(namespace),
 		GetOpensStreams: f.getOpensStreams,
@@ -179,6 +177,8 @@ type factStore[F any] struct {
 	// concerns are the namespaces that a changed fact concerns, which was nil before or is nil now where there is none; nil is the one
 	// that the object is in.
 	concerns func(namespace, name string, was, is *F) []string
+	// quietStart says not to tell of what is there at first: every namespace has a pass then.
+	quietStart bool
 
 	mu     sync.RWMutex
 	facts  map[string]map[string]F // by namespace and name; "" is the namespace of what has none
@@ -312,7 +312,11 @@ func (s *factStore[F]) Replace(objects []any, _ string) error {
 	before := s.facts
 	s.facts = facts
 	s.mu.Unlock()
-	s.once.Do(func() { close(s.synced) })
+	first := false
+	s.once.Do(func() { first = true; close(s.synced) })
+	if first && s.quietStart {
+		return nil
+	}
 	for _, namespaces := range []map[string]map[string]F{before, facts} {
 		for namespace := range namespaces {
 			s.tellDifferences(namespace, before[namespace], facts[namespace])
@@ -348,6 +352,13 @@ func (s *factStore[F]) of(namespace string) map[string]F {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return maps.Clone(s.facts[namespace])
+}
+
+// one is the fact of that name; nil if there is none.
+func (s *factStore[F]) one(namespace, name string) *F {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return in(s.facts[namespace], name)
 }
 
 func (s *factStore[F]) namespacesWith(fact func(F) bool) []string {

@@ -121,11 +121,14 @@ func TestFactsAreDrawnAsObjectsArrive(t *testing.T) {
 // unwatched is fed by hand, and adds the namespaces of which it tells to a list.
 func unwatched(t *testing.T, told *[]string) *foreign {
 	t.Helper()
-	f, err := newForeign(nil)
+	roles := newClusterRoles(nil)
+	f, err := newForeign(nil, roles)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, w := range f.watches {
+	r := &NamespaceReconciler{Client: &profilesOn{}, foreign: f}
+	roles.clusterRoles.concerns = func(_, role string, _, _ *clusterRole) []string { return r.namespacesUsing(role) }
+	for _, w := range slices.Concat(f.watches, roles.watches) {
 		w.tell(func(namespace string) { *told = append(*told, namespace) })
 	}
 	return f

@@ -11,6 +11,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/breakglass"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 // announceGuarded tells of a change that tamper protection refuses to everybody but those whom it
@@ -43,7 +44,7 @@ func (r *NamespaceReconciler) announceGuarded(p *pass, o *outcome) {
 }
 
 func declaredOrNone(names []string) string {
-	return cmp.Or(strings.Join(names, ", "), "none is declared")
+	return cmp.Or(strings.Join(printable.Names(names), ", "), "none is declared")
 }
 
 // watched are the namespaces that this process has looked at, and of which it hears whatever

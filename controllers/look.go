@@ -52,6 +52,7 @@ func (r *NamespaceReconciler) weaknesses(
 		}
 	}
 	facts.Exceeded = p.exceeded(counts)
+	facts.Bound = r.boundRoles(desired, outcomes)
 	facts.LabelSync = findings.LabelSyncOf(p.namespace.Labels, p.movers(outcomes))
 	unasked := r.askServices(ctx, p, facts)
 	looked, err := r.look(ctx, p, outcomes, facts)
@@ -96,7 +97,7 @@ func (w *weakness) carry(p *pass) {
 	}
 	for _, f := range p.previous.Findings {
 		if ofPods(f.ID) {
-			w.found = append(w.found, f)
+			w.found = append(w.found, findings.Printable(f))
 		}
 	}
 	for _, t := range p.previous.FindingTotals {

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -120,11 +121,26 @@ func (m *Metrics) renderFailed(profile string) {
 }
 
 func (m *Metrics) applyFailed(profile, kind string, err error) {
-	reason := string(apierrors.ReasonForError(err))
-	if reason == "" {
-		reason = "Unreachable"
+	m.applyErrors.WithLabelValues(profile, kind, reasonOf(err)).Inc()
+}
+
+// reasonOf is the API server's reason for an error, of a bounded number of words: an admission webhook answers with any that it likes.
+func reasonOf(err error) string {
+	switch reason := apierrors.ReasonForError(err); {
+	case reason == "":
+		return "Unreachable"
+	case slices.Contains(knownReasons, reason):
+		return string(reason)
 	}
-	m.applyErrors.WithLabelValues(profile, kind, reason).Inc()
+	return "Other"
+}
+
+var knownReasons = []metav1.StatusReason{
+	metav1.StatusReasonUnauthorized, metav1.StatusReasonForbidden, metav1.StatusReasonNotFound, metav1.StatusReasonAlreadyExists,
+	metav1.StatusReasonConflict, metav1.StatusReasonGone, metav1.StatusReasonInvalid, metav1.StatusReasonServerTimeout,
+	metav1.StatusReasonStoreReadError, metav1.StatusReasonTimeout, metav1.StatusReasonTooManyRequests, metav1.StatusReasonBadRequest,
+	metav1.StatusReasonMethodNotAllowed, metav1.StatusReasonNotAcceptable, metav1.StatusReasonRequestEntityTooLarge,
+	metav1.StatusReasonUnsupportedMediaType, metav1.StatusReasonInternalError, metav1.StatusReasonExpired, metav1.StatusReasonServiceUnavailable,
 }
 
 func (m *Metrics) contested(profile, kind string) {

@@ -1,10 +1,14 @@
 package controllers
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 func TestACorrectionTakesNoNegativeTime(t *testing.T) {
@@ -27,5 +31,25 @@ func TestACorrectionTakesNoNegativeTime(t *testing.T) {
 		if histogram.GetSampleCount() != 2 || histogram.GetSampleSum() != 2 {
 			t.Errorf("want 2 corrections in 2 seconds, got %d in %v", histogram.GetSampleCount(), histogram.GetSampleSum())
 		}
+	}
+}
+
+func TestTheReasonOfAnErrorIsOneOfAFew(t *testing.T) {
+	answered := func(reason metav1.StatusReason) error {
+		return &apierrors.StatusError{ErrStatus: metav1.Status{Reason: reason}}
+	}
+	for it, test := range map[string]struct {
+		err  error
+		want string
+	}{
+		"Kubernetes' own stays":                  {apierrors.NewForbidden(rbacv1.Resource("roles"), "x", nil), "Forbidden"},
+		"a webhook's own is another":             {answered("Because\nI say so 17"), "Other"},
+		"an error that nobody answered has none": {errors.New("connection refused"), "Unreachable"},
+	} {
+		t.Run(it, func(t *testing.T) {
+			if got := reasonOf(test.err); got != test.want {
+				t.Errorf("want %s, got %s", test.want, got)
+			}
+		})
 	}
 }

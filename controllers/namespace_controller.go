@@ -54,6 +54,7 @@ type NamespaceReconciler struct {
 	looks     *looks
 	counts    *countWatch
 	foreign   *foreign // nil if findings are switched off
+	grants    *grantedBinds
 	rules     *compiledRules
 	queue     *overtaking
 	pace      *pace
@@ -66,6 +67,8 @@ type NamespaceReconciler struct {
 
 	events  events.Budget
 	watched watched
+
+	clusterRoles *foreign // those that profiles can bind
 
 	policyChanges *moments // when the admission policies of each profile last changed
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 // undeleted begins the message on an object that should not be there, and that the API server refuses to delete: it is in place.
@@ -194,7 +195,7 @@ func managerName(manager string) string {
 }
 
 // cut is a message as a report can hold it.
-func cut(message string) string { return v1alpha1.Cut(message, maxMessageRunes) }
+func cut(message string) string { return v1alpha1.Cut(printable.Line(message), maxMessageRunes) }
 
 func count(summary *v1alpha1.PostureSummary, state v1alpha1.ObjectState) {
 	switch state {
@@ -272,7 +273,7 @@ func (p *pass) history() []v1alpha1.DriftEntry {
 	if p.previous == nil {
 		return nil
 	}
-	return p.previous.Drift
+	return printableHistory(p.previous.Drift)
 }
 
 // lasts reports whether a drift that is still there was recorded before, in an entry that the bound on the history has cut off

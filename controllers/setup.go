@@ -79,6 +79,8 @@ type Options struct {
 	OpenReports bool
 	// MissingPermissions lists what the operator must be allowed and is not, by asking the API server.
 	MissingPermissions func(context.Context) ([]string, error)
+	// MayBind asks the API server whether the operator may bind a ClusterRole by its name, in a namespace or, if that is empty, in all.
+	MayBind func(ctx context.Context, namespace, clusterRole string) (bool, error)
 }
 
 // Setup adds both controllers to the manager.
@@ -110,6 +112,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		pace:      newPace(o.Concurrency),
 		damping:   newDamping(),
 		mutations: newMutations(o.Contest),
+		grants:    newGrantedBinds(o.MayBind),
 
 		departures: newDepartures(o.RemovalDelay),
 
@@ -118,10 +121,8 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 	if namespaces.catalogue, err = newCatalogue(mgr, o.Clock); err != nil {
 		return err
 	}
-	if o.Findings {
-		if err := namespaces.watchForeign(mgr, findings.GetOpensStreams(o.ServerVersion)); err != nil {
-			return err
-		}
+	if err := namespaces.watchUnmanaged(mgr, o); err != nil {
+		return err
 	}
 	if err := namespaces.setup(mgr, o.Concurrency); err != nil {
 		return fmt.Errorf("setting up the namespace controller: %w", err)
@@ -160,14 +161,15 @@ func (r *NamespaceReconciler) setup(mgr manager.Manager, concurrency int) error 
 		b = b.Watches(kind.New(), handler.WithLowPriorityWhenUnchanged(r.enqueueNamespace()),
 			builder.WithPredicates(contentChanged(kind)))
 	}
+	b = b.WatchesRawSource(r.clusterRoles)
 	if r.foreign != nil {
 		b = b.WatchesRawSource(r.foreign)
 	}
 	return b.Complete(untilCaughtUp(reconcile.Func(r.reconcileNamed)))
 }
 
-// watchForeign lets the controller look for what weakens baselines.
-func (r *NamespaceReconciler) watchForeign(mgr manager.Manager, getOpensStreams bool) error {
+// watchUnmanaged lets the controller judge the ClusterRoles that profiles bind, and look for what weakens baselines.
+func (r *NamespaceReconciler) watchUnmanaged(mgr manager.Manager, o Options) error {
 	scheme, err := foreignScheme()
 	if err != nil {
 		return err
@@ -178,10 +180,15 @@ func (r *NamespaceReconciler) watchForeign(mgr manager.Manager, getOpensStreams 
 	if err != nil {
 		return fmt.Errorf("making a client that watches: %w", err)
 	}
-	if r.foreign, err = newForeign(watching); err != nil {
+	r.clusterRoles = newClusterRoles(watching)
+	r.clusterRoles.clusterRoles.concerns = func(_, role string, _, _ *clusterRole) []string { return r.namespacesUsing(role) }
+	if !o.Findings {
+		return nil
+	}
+	if r.foreign, err = newForeign(watching, r.clusterRoles); err != nil {
 		return err
 	}
-	r.foreign.getOpensStreams = getOpensStreams
+	r.foreign.getOpensStreams = findings.GetOpensStreams(o.ServerVersion)
 	return nil
 }
 

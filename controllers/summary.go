@@ -159,7 +159,7 @@ func (t *tally) addReport(report *v1alpha1.NamespacePosture) {
 	}
 	t.addWeaknesses(report)
 	t.driftTotal += report.DriftTotal
-	t.drift = append(t.drift, report.Drift...)
+	t.drift = append(t.drift, printableHistory(report.Drift)...)
 	if len(t.drift) > maxTallied {
 		t.keepNewest()
 	}
@@ -346,5 +346,5 @@ func setConditions(status *v1alpha1.SecurityProfileStatus, hold []metav1.Conditi
 func setCondition(status *v1alpha1.SecurityProfileStatus, condition metav1.Condition, now time.Time) {
 	condition.ObservedGeneration = status.ObservedGeneration
 	condition.LastTransitionTime = metav1.NewTime(now).Rfc3339Copy()
-	meta.SetStatusCondition(&status.Conditions, condition)
+	meta.SetStatusCondition(&status.Conditions, printableCondition(condition))
 }

@@ -14,7 +14,7 @@ const (
 
 // FindingID names what is looked for.
 //
-// +kubebuilder:validation:Enum=NetworkReopened;PrivilegedBinding;BroadBinding;TokenMountedByDefault;LimitDefaultsOverridden;PodSecurityExempt;PodSecurityOutdated;PodSecurityViolated;WorkloadRuleViolated;ObjectInProtectedNamespace;PodSecurityLabelSync;WebhookUnreachable;WorkloadNotAdmitted;QuotaExceeded
+// +kubebuilder:validation:Enum=NetworkReopened;PrivilegedBinding;BroadBinding;TokenMountedByDefault;LimitDefaultsOverridden;PodSecurityExempt;PodSecurityOutdated;PodSecurityViolated;WorkloadRuleViolated;ObjectInProtectedNamespace;PodSecurityLabelSync;WebhookUnreachable;WorkloadNotAdmitted;QuotaExceeded;ForbiddenRulesBound
 type FindingID string
 
 const (
@@ -57,6 +57,9 @@ const (
 	WebhookUnreachable FindingID = "WebhookUnreachable"
 	// WorkloadNotAdmitted means that pods of a workload do not come, since a part of the baseline refuses them.
 	WorkloadNotAdmitted FindingID = "WorkloadNotAdmitted"
+	// ForbiddenRulesBound means that a ClusterRole that the profile binds permits what a profile must not grant: it was widened since, or
+	// an administrator lets profiles bind it.
+	ForbiddenRulesBound FindingID = "ForbiddenRulesBound"
 )
 
 // Severity is how grave a finding is.

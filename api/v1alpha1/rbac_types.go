@@ -13,7 +13,7 @@ type RBAC struct {
 	// +optional
 	Roles []Role `json:"roles,omitempty"`
 	// bindings are RoleBindings, each named bulwark-<name>, to ClusterRoles that exist. The operator must hold the verb
-	// bind on the ClusterRole, or all that it grants.
+	// bind on the ClusterRole, or all that it grants; then its rules must keep to what those of roles must.
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=map
 	// +listMapKey=name

@@ -105,7 +105,7 @@ func newLogger(format, level string, to io.Writer) ([]zap.Opts, error) {
 	if !known { // Beyond error, the operator would be silent on whatever goes wrong.
 		return nil, fmt.Errorf("--log-level must be debug, info or error, not %q", level)
 	}
-	options := []zap.Opts{zap.WriteTo(to), zap.Level(parsed), zap.StacktraceLevel(zapcore.PanicLevel)}
+	options := []zap.Opts{zap.WriteTo(printableLines{to}), zap.Level(parsed), zap.StacktraceLevel(zapcore.PanicLevel)}
 	switch format {
 	case "json":
 		return append(options, zap.JSONEncoder()), nil

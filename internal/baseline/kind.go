@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 // Object is any Kubernetes object.
@@ -117,7 +118,7 @@ func KindOf(o Object) *Kind {
 // Reference names an object as reports do.
 func Reference(o Object) v1alpha1.ObjectReference {
 	apiVersion, kind := KindOf(o).ToAPIVersionAndKind()
-	return v1alpha1.ObjectReference{APIVersion: apiVersion, Kind: kind, Name: bounded(o.GetName())}
+	return v1alpha1.ObjectReference{APIVersion: apiVersion, Kind: kind, Name: PrintableName(o.GetName())}
 }
 
 // Named is the empty object of a namespace's baseline that a reference names; nil if no baseline holds one of that kind and name.
@@ -146,14 +147,14 @@ func Named(ref v1alpha1.ObjectReference, namespace string) Object {
 // digestLength is how many hexadecimal digits of its SHA-256 stand for what a long name lost.
 const digestLength = 32
 
-// bounded is a name as a report can hold it: Kubernetes bounds the name of a Role or RoleBinding in no way, and a client that does not
-// write JSON can give it bytes that JSON has none for. What stands for such a name still tells objects apart, and no object can
-// bear it as its own, since names hold no slash.
-func bounded(name string) string {
-	runes := []rune(name)
-	if len(runes) <= v1alpha1.MaxName && utf8.ValidString(name) {
+// PrintableName is a name as a report can hold it, and a person read it: Kubernetes bounds the name of a Role or RoleBinding in no way,
+// neither its length nor its characters. What stands for such a name still tells objects apart, and no object can bear it as its own,
+// since names hold no slash.
+func PrintableName(name string) string {
+	if printable.Plain(name) && utf8.RuneCountInString(name) <= v1alpha1.MaxName {
 		return name
 	}
+	printed := []rune(printable.Line(name))
 	digest := fmt.Sprintf("…/%x", sha256.Sum256([]byte(name)))[:len("…/")+digestLength]
-	return string(runes[:min(len(runes), v1alpha1.MaxName-utf8.RuneCountInString(digest))]) + digest
+	return string(printed[:min(len(printed), v1alpha1.MaxName-utf8.RuneCountInString(digest))]) + digest
 }

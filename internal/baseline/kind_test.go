@@ -145,6 +145,9 @@ func TestReferenceBoundsNames(t *testing.T) {
 		"a longer one is its beginning and a digest": {
 			strings.Repeat("ö", 254), strings.Repeat("ö", 219) + "…/873c6f8f68e0c33a6cd9fb582c7a33e1",
 		},
+		"one that steers a terminal or begins a line is quoted, with a digest": {
+			"a\x1b[2J\nb\u202e", `a\u001b[2J\nb\u202e` + "…/624928b0aace93f7ba958b7a69366160",
+		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			got := Reference(&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: tc.name}}).Name
@@ -154,10 +157,10 @@ func TestReferenceBoundsNames(t *testing.T) {
 		})
 	}
 	names := map[string]bool{}
-	for _, name := range []string{"\xff", "\xfe", "�", long, long + "ö", long + "a", Reference(&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: long}}).Name} {
+	for _, name := range []string{"\xff", "\xfe", "�", "a\nb", `a\nb`, long, long + "ö", long + "a", Reference(&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: long}}).Name} {
 		names[Reference(&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: name}}).Name] = true
 	}
-	if len(names) != 6 { // The last is bounded already.
-		t.Errorf("want six references of six names, got %d", len(names))
+	if len(names) != 8 { // The last is bounded already.
+		t.Errorf("want eight references of eight names, got %d", len(names))
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/value"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 // Attribution is who brought a drift about, how and when, as far as an object's managedFields tell.
@@ -39,7 +40,7 @@ func Attribute(managedFields []metav1.ManagedFieldsEntry, fields []Field) Attrib
 	for _, entry := range others {
 		if len(fields) == 0 || ownsAny(entry, moved) {
 			return Attribution{
-				Manager:   strings.ToValidUTF8(entry.Manager, "�"), // The API server holds any bytes of a client that does not write JSON.
+				Manager:   printable.Name(entry.Manager), // The API server holds any bytes of a client that does not write JSON.
 				Operation: entry.Operation,
 				Time:      entry.Time,
 			}

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 // FuzzAttribute attributes a field by what two entries of managedFields hold, beside that of Bulwark itself.
@@ -29,7 +30,7 @@ func FuzzAttribute(f *testing.F) {
 		}
 		written := []string{"", "other", "nothing"} // By whom, as far as managedFields tell.
 		if subresource == "" && manager != v1alpha1.FieldManager {
-			written = append(written, strings.ToValidUTF8(manager, "�"))
+			written = append(written, printable.Name(manager))
 		}
 		for _, fields := range [][]Field{nil, {{Path: strings.Split(path, ".")}}} {
 			got := Attribute(managedFields, fields).Manager

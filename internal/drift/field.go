@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 const (
@@ -53,11 +54,18 @@ func (f Field) within(path string) bool {
 func Report(fields []Field) []v1alpha1.FieldDrift {
 	var out []v1alpha1.FieldDrift
 	for _, f := range fields[:min(len(fields), maxFields)] {
-		out = append(out, v1alpha1.FieldDrift{
-			Path: v1alpha1.Cut(f.String(), maxPathRunes), Want: v1alpha1.Cut(f.Want, maxValueRunes), Got: v1alpha1.Cut(f.Got, maxValueRunes),
-		})
+		out = append(out, Printable(v1alpha1.FieldDrift{Path: f.String(), Want: f.Want, Got: f.Got}))
 	}
 	return out
+}
+
+// Printable is a field as a report holds it: each of its texts on one line, and cut. Of one that is as a report holds it, it is the same.
+func Printable(f v1alpha1.FieldDrift) v1alpha1.FieldDrift {
+	return v1alpha1.FieldDrift{
+		Path: v1alpha1.Cut(printable.Line(f.Path), maxPathRunes),
+		Want: v1alpha1.Cut(printable.Line(f.Want), maxValueRunes),
+		Got:  v1alpha1.Cut(printable.Line(f.Got), maxValueRunes),
+	}
 }
 
 // compareValues lists the fields below path in which two values of the same type differ, as deep as the structs and maps

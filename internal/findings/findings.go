@@ -16,6 +16,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 // Facts are what a namespace holds of other makers and what may weaken a baseline, each by the name of its object. Harmless
@@ -27,6 +28,8 @@ type Facts struct {
 	Limits   map[string]LimitDefaults
 	// Roles are the powers of the Roles of the namespace, ClusterRoles those of the ClusterRoles.
 	Roles, ClusterRoles map[string]Powers
+	// Bound are the ClusterRoles that bindings of the profile give, and that permit what a profile must not grant.
+	Bound map[string]BoundRole
 	// Exceeded are the baseline's own quotas of which more is used than they grant, with the words that say of what.
 	Exceeded map[string]string
 	// Pods is what was seen of the pods.
@@ -68,6 +71,7 @@ func Judge(profile *v1alpha1.SecurityProfile, namespace string, facts *Facts) []
 	j := newJudge(profile, namespace)
 	j.policies(facts.Policies)
 	j.bindings(facts)
+	j.boundRoles(facts.Bound)
 	j.accounts(facts.Accounts)
 	j.limits(facts.Limits)
 	j.podSecurity(&facts.Pods)
@@ -98,11 +102,34 @@ func newJudge(profile *v1alpha1.SecurityProfile, namespace string) *judge {
 }
 
 func (j *judge) add(f v1alpha1.Finding) {
-	f.Message = v1alpha1.Cut(f.Message, maxMessage)
-	j.findings = append(j.findings, f)
+	j.findings = append(j.findings, Printable(f))
 }
 
-const maxMessage = 1024
+// Printable is a finding as a report holds it, and a person reads it. Of one that is as a report holds it, it is the same.
+func Printable(f v1alpha1.Finding) v1alpha1.Finding {
+	f.Object = printableReference(f.Object)
+	f.Message = v1alpha1.Cut(printable.Line(f.Message), maxMessage)
+	if !printable.Plain(f.Remedy) {
+		f.Remedy = v1alpha1.Cut(printable.Line(f.Remedy), maxRemedy-1)
+	}
+	return f
+}
+
+const (
+	maxMessage    = 1024
+	maxAPIVersion = 316
+	maxKind       = 62
+)
+
+// printableReference is a reference as a report can hold it. Whom an object names as its owner, and what an event is about, is no more than
+// what somebody wrote there.
+func printableReference(o v1alpha1.ObjectReference) v1alpha1.ObjectReference {
+	return v1alpha1.ObjectReference{
+		APIVersion: v1alpha1.Cut(printable.Line(o.APIVersion), maxAPIVersion),
+		Kind:       v1alpha1.Cut(printable.Line(o.Kind), maxKind),
+		Name:       baseline.PrintableName(o.Name),
+	}
+}
 
 var severities = []v1alpha1.Severity{v1alpha1.Critical, v1alpha1.High, v1alpha1.Medium, v1alpha1.Low}
 

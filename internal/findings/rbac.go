@@ -11,6 +11,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 // Binding is a RoleBinding: whom it gives what.
@@ -188,6 +189,15 @@ func subjectName(s rbacv1.Subject, namespace string) string {
 	return rbacv1.UserKind + " " + serviceaccount.MakeUsername(namespace, s.Name)
 }
 
+// subjectWords are who a subject is, as a sentence has it.
+func subjectWords(s rbacv1.Subject, namespace string) string {
+	kind, name, _ := strings.Cut(subjectName(s, namespace), " ")
+	if kind == rbacv1.UserKind {
+		return printable.Name(name)
+	}
+	return kind + " " + printable.Name(name)
+}
+
 // broad finds subjects that mean everybody.
 func (j *judge) broad(name string, b *Binding) {
 	if !j.profile.LooksFor(v1alpha1.BroadBinding) {
@@ -200,7 +210,7 @@ func (j *judge) broad(name string, b *Binding) {
 		if severity == "" {
 			continue
 		}
-		everybody = append(everybody, s.Name)
+		everybody = append(everybody, printable.Name(s.Name))
 		if worst == "" || slices.Index(severities, severity) < slices.Index(severities, v1alpha1.Severity(worst)) {
 			worst = string(severity)
 		}
@@ -210,7 +220,7 @@ func (j *judge) broad(name string, b *Binding) {
 	}
 	j.add(v1alpha1.Finding{
 		ID: v1alpha1.BroadBinding, Severity: v1alpha1.Severity(worst), Object: reference("RoleBinding", name),
-		Message: fmt.Sprintf("%s %s is given to %s", b.RoleKind, b.Role, listed(everybody, maxListed)),
+		Message: fmt.Sprintf("%s %s is given to %s", b.RoleKind, printable.Name(b.Role), listed(everybody, maxListed)),
 		Remedy:  "bind the role to the users, groups or ServiceAccounts that need it, or delete the binding",
 	})
 }
@@ -247,7 +257,7 @@ func (j *judge) privileged(name string, b *Binding, outside []rbacv1.Subject, gi
 	var who []string
 	for _, s := range outside {
 		local = local && s.Kind == rbacv1.ServiceAccountKind && (s.Namespace == "" || s.Namespace == j.namespace)
-		who = append(who, strings.TrimPrefix(subjectName(s, j.namespace), rbacv1.UserKind+" "))
+		who = append(who, subjectWords(s, j.namespace))
 	}
 	if b.More > 0 {
 		who = append(who, fmt.Sprintf("%d others", b.More))
@@ -258,7 +268,7 @@ func (j *judge) privileged(name string, b *Binding, outside []rbacv1.Subject, gi
 	j.add(v1alpha1.Finding{
 		ID: v1alpha1.PrivilegedBinding, Severity: severity, Object: reference("RoleBinding", name),
 		Message: fmt.Sprintf("%s %s (%s) is given to %s, and not by the profile",
-			b.RoleKind, b.Role, listed(given.Names, maxListed), listed(who, maxListed)),
+			b.RoleKind, printable.Name(b.Role), listed(given.Names, maxListed), listed(who, maxListed)),
 		Remedy: "bind a role that gives no more than is needed, or delete the binding; declare who is to have it under spec.rbac",
 	})
 }

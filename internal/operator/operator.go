@@ -157,6 +157,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 		Concurrency: o.Concurrency, Protected: protected, Registry: o.Registry,
 		Clock: o.Clock, Contest: o.Contest, RecheckInterval: o.RecheckInterval, Findings: !o.NoFindings,
 		Operator: self.name, Proof: self.proof, OpenReports: o.OpenReports, MissingPermissions: permissions.review,
+		MayBind:       mayBind(direct),
 		ServerVersion: serverVersion(ctx, cfg, o.Logger),
 		RemovalDelay:  o.RemovalDelay, JoinGrace: o.JoinGrace,
 	}); err != nil {

@@ -13,6 +13,7 @@ import (
 	podsecurity "k8s.io/pod-security-admission/api"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 // Refused is what an object would refuse. It is empty if the object may be put in place.
@@ -48,7 +49,9 @@ func (r *Refused) AddPod(pod, why string) {
 }
 
 // Message is the reasons as a report holds them.
-func (r *Refused) Message() string { return v1alpha1.Cut(strings.Join(r.Reasons, "; "), maxMessage) }
+func (r *Refused) Message() string {
+	return v1alpha1.Cut(printable.Line(strings.Join(r.Reasons, "; ")), maxMessage)
+}
 
 const maxMessage = 1024
 

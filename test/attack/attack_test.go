@@ -42,7 +42,7 @@ func attacks() []attack {
 		objectAttacks(), ownershipAttacks(), nameAttacks(), labelAttacks(), reportAttacks(), heldReportAttacks(),
 		namespaceAttacks(), selectionAttacks(), brokenProfileAttacks(), endAttacks(), ownerAttacks(), podAttacks(), templateAttacks(),
 		schedulingAttacks(), imageAttacks(), runningPodAttacks(), networkAttacks(), serviceAttacks(), quotaAttacks(), permissionAttacks(),
-		impersonationAttacks(), raceAttacks(), breakGlassAttacks())
+		impersonationAttacks(), authorAttacks(), textAttacks(), raceAttacks(), breakGlassAttacks())
 }
 
 // run carries the attack out and checks what came of it.

@@ -101,6 +101,7 @@ func grantTooMuch() {
 		everywhere(creator, "namespaces"), everywhere(creator, "admin"), everywhere(creator, "too-much"),
 		everywhere(labeller, "namespaces-but-delete"),
 		everywhere(rescuer, "cluster-admin"),
+		everywhere(author, "bulwark-profile-editor"),
 		everywhere(owner, "namespaces"), everywhere(owner, "bulwark-profile-editor"),
 	}
 	for _, namespace := range []string{shop, annex} {

@@ -1,0 +1,39 @@
+package controllers
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/printable"
+)
+
+// printableHistory is the history of a report as people can read it. Without tamper protection a tenant can have written it.
+func printableHistory(entries []v1alpha1.DriftEntry) []v1alpha1.DriftEntry {
+	history := make([]v1alpha1.DriftEntry, 0, len(entries))
+	for _, e := range entries {
+		history = append(history, printableEntry(e))
+	}
+	return history
+}
+
+func printableEntry(e v1alpha1.DriftEntry) v1alpha1.DriftEntry {
+	e.Object = v1alpha1.ObjectReference{
+		APIVersion: printable.Line(e.Object.APIVersion), Kind: printable.Line(e.Object.Kind), Name: baseline.PrintableName(e.Object.Name),
+	}
+	e.Namespace = printable.Line(e.Namespace)
+	e.Manager = v1alpha1.Cut(printable.Name(e.Manager), maxManagerRunes)
+	var fields []v1alpha1.FieldDrift
+	for _, f := range e.Fields {
+		fields = append(fields, drift.Printable(f))
+	}
+	e.Fields = fields
+	return e
+}
+
+// printableCondition is a condition as people can read it: messages hold the words of the API server and of webhooks.
+func printableCondition(c metav1.Condition) metav1.Condition {
+	c.Message = printable.Line(c.Message)
+	return c
+}
