@@ -62,6 +62,7 @@ type NamespaceReconciler struct {
 	mutations *mutations
 
 	departures *departures
+	reports    *ReportMemory
 
 	policyChanges *moments // when the admission policies of each profile last changed
 }
@@ -104,6 +105,7 @@ func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconc
 		r.looks.forget(request.Name)
 		r.counts.forget(request.Name)
 		r.departures.end(request.Name)
+		r.reports.forget(request.Name)
 		return reconcile.Result{}, nil
 	case err != nil:
 		return reconcile.Result{}, fmt.Errorf("reading namespace %s: %w", request.Name, err)
@@ -160,6 +162,9 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 
 // establish compares the namespace with its baseline, corrects what differs, looks for what weakens it, and reports.
 func (r *NamespaceReconciler) establish(ctx context.Context, p *pass) (reconcile.Result, error) {
+	if err := r.regain(ctx, p); err != nil {
+		return reconcile.Result{}, err
+	}
 	desired := baseline.Render(p.profile, p.namespace.Name)
 	if err := r.remember(ctx, p, desired[0]); err != nil {
 		return reconcile.Result{}, err

@@ -111,6 +111,7 @@ func (r *NamespaceReconciler) forget(ctx context.Context, report *v1alpha1.Names
 	}
 	forgotten := report.DeepCopy()
 	forgotten.Objects, forgotten.InPlace = nil, nil
+	r.reports.seal(forgotten)
 	if err := r.Client.Update(ctx, forgotten); err != nil {
 		return report, fmt.Errorf("taking what is retained out of the report of namespace %s: %w", report.Namespace, err)
 	}

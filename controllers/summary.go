@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -91,7 +92,7 @@ func (t *tally) add(profile *v1alpha1.SecurityProfile, namespace string, report 
 	if t.settles(profile, namespace, report) {
 		t.counts.Pending++
 		t.joined++
-		t.addReport(report)
+		t.addReport(namespace, report)
 		return
 	}
 	if report == nil {
@@ -110,7 +111,7 @@ func (t *tally) add(profile *v1alpha1.SecurityProfile, namespace string, report 
 	if current {
 		t.addContested(report)
 	}
-	t.addReport(report)
+	t.addReport(namespace, report)
 }
 
 // countWorst counts a namespace where it is worst off, and returns the list that names such namespaces, if there is one.
@@ -153,13 +154,17 @@ func (t *tally) settles(profile *v1alpha1.SecurityProfile, namespace string, rep
 }
 
 // addReport adds what a report tells beside the state of its namespace, if there is one.
-func (t *tally) addReport(report *v1alpha1.NamespacePosture) {
+func (t *tally) addReport(namespace string, report *v1alpha1.NamespacePosture) {
 	if report == nil {
 		return
 	}
 	t.addWeaknesses(report)
-	t.driftTotal += report.DriftTotal
-	t.drift = append(t.drift, report.Drift...)
+	t.driftTotal = posture.Add(t.driftTotal, report.DriftTotal)
+	for _, entry := range report.Drift {
+		if entry.Namespace == namespace { // A report speaks of its own namespace only.
+			t.drift = append(t.drift, entry)
+		}
+	}
 	if len(t.drift) > maxTallied {
 		t.keepNewest()
 	}
@@ -172,7 +177,8 @@ func (t *tally) addWeaknesses(report *v1alpha1.NamespacePosture) {
 		t.counts.Contested++
 	}
 	for _, f := range report.FindingTotals {
-		t.findings[v1alpha1.FindingTotal{ID: f.ID, Severity: f.Severity}] += f.Count
+		id := v1alpha1.FindingTotal{ID: f.ID, Severity: f.Severity}
+		t.findings[id] = posture.AddCount(t.findings[id], f.Count)
 	}
 }
 
