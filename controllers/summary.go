@@ -92,12 +92,13 @@ func (t *tally) add(profile *v1alpha1.SecurityProfile, namespace string, report 
 	if t.settles(profile, namespace, report) {
 		t.counts.Pending++
 		t.joined++
-		t.addReport(namespace, report)
+		t.addReport(profile, namespace, report)
 		return
 	}
 	if report == nil {
 		t.counts.Pending++
 		t.pending = append(t.pending, namespace)
+		t.addReport(profile, namespace, nil)
 		return
 	}
 	current := report.ProfileGeneration == profile.Generation
@@ -111,7 +112,7 @@ func (t *tally) add(profile *v1alpha1.SecurityProfile, namespace string, report 
 	if current {
 		t.addContested(report)
 	}
-	t.addReport(namespace, report)
+	t.addReport(profile, namespace, report)
 }
 
 // countWorst counts a namespace where it is worst off, and returns the list that names such namespaces, if there is one.
@@ -153,15 +154,20 @@ func (t *tally) settles(profile *v1alpha1.SecurityProfile, namespace string, rep
 	return profile.EffectiveEnforcement() == v1alpha1.Enforce && t.lately.joined(namespace, true)
 }
 
-// addReport adds what a report tells beside the state of its namespace, if there is one.
-func (t *tally) addReport(namespace string, report *v1alpha1.NamespacePosture) {
+// addReport adds what a report tells beside the state of its namespace. Where there is none, or none that is believed, the history stays
+// what the profile's status says of it: the next report goes on from there.
+func (t *tally) addReport(profile *v1alpha1.SecurityProfile, namespace string, report *v1alpha1.NamespacePosture) {
 	if report == nil {
+		recalled := posture.Recalled(&profile.Status, namespace)
+		t.driftTotal = posture.Add(t.driftTotal, int64(len(recalled)))
+		t.drift = append(t.drift, recalled...)
 		return
 	}
 	t.addWeaknesses(report)
 	t.driftTotal = posture.Add(t.driftTotal, report.DriftTotal)
 	for _, entry := range report.Drift {
-		if entry.Namespace == namespace { // A report speaks of its own namespace only.
+		if entry.Namespace == namespace || entry.Namespace == "" { // A report speaks of its own namespace only.
+			entry.Namespace = namespace
 			t.drift = append(t.drift, entry)
 		}
 	}

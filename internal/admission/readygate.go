@@ -51,21 +51,22 @@ func (r *renderer) readyGate() []Policy {
 	})}
 }
 
-// gateReports keeps others from writing the reports that the gate believes, where no tamper protection does.
+// gateReports keeps others from writing the reports that the gate believes, where there is no tamper protection. It has the name of the
+// policy by which that does so.
 func (r *renderer) gateReports() []Policy {
 	p := r.spec.Protection
-	if p == nil || !p.ReadyGate || p.Tamper || r.audits() {
+	if p == nil || !p.ReadyGate || r.audits() {
 		return nil
 	}
 	return []Policy{r.policy(draft{
-		concern: gateReports,
+		concern: tamperObjects,
 		rules: rulesOn(onVersion(
 			v1alpha1.GroupVersion.Group, v1alpha1.GroupVersion.Version, everyWrite, "namespacepostures")),
 		conditions: []admissionregistrationv1.MatchCondition{
 			r.notBy("is-not-by-bulwark-or-kubernetes", append([]string{r.cluster.Operator}, kubernetes...)...),
 		},
 		validations: validations(refusal(
-			fmt.Sprintf(`!(request.operation != "UPDATE" || %s) || %s`, reported, breaksGlass(p)),
+			fmt.Sprintf(`!%s || %s`, writesReport, breaksGlass(p)),
 			fmt.Sprintf("%s (spec.protection.readyGate of SecurityProfile %s)", writtenByBulwark, r.profile.Name), "",
 		)),
 	})}

@@ -43,12 +43,12 @@ func Render(profile *v1alpha1.SecurityProfile, cluster Cluster) []Policy {
 		},
 	}
 	return slices.Concat(
-		r.tamperObjects(), r.tamperNamespaces(), r.readyGate(), r.gateReports(), r.workloads(), r.services(), r.images(), r.tenantPolicies())
+		r.tamperObjects(), r.tamperNamespaces(), r.readyGate(), r.workloads(), r.services(), r.images(), r.tenantPolicies())
 }
 
 // concerns are all that there may be a policy for.
 var concerns = []string{
-	tamperObjects, tamperNamespaces, waitForBaseline, waitForReport, gateReports, workloads, services, images, tenantPolicies,
+	tamperObjects, tamperNamespaces, waitForBaseline, waitForReport, workloads, services, images, tenantPolicies,
 	workloads + waitingSuffix, images + waitingSuffix,
 }
 
@@ -57,7 +57,6 @@ const (
 	tamperNamespaces = "tamper-namespaces"
 	waitForBaseline  = "pods-wait-for-baseline"
 	waitForReport    = "pods-wait-for-report"
-	gateReports      = "gate-reports"
 	workloads        = "workloads"
 	services         = "services"
 	images           = "images"

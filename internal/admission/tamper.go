@@ -77,7 +77,7 @@ type tampering struct {
 // tamperObjects guards what Bulwark manages in a namespace.
 func (r *renderer) tamperObjects() []Policy {
 	if !r.guards() {
-		return nil
+		return r.gateReports()
 	}
 	rules := rulesOn(onVersion(v1alpha1.GroupVersion.Group, v1alpha1.GroupVersion.Version, everyWrite, "namespacepostures"))
 	for _, kind := range baseline.Kinds[1:] {
@@ -94,7 +94,7 @@ func (r *renderer) tamperObjects() []Policy {
 		},
 	}, tampering{
 		name:    "reports",
-		holds:   `request.kind.kind == "NamespacePosture" && (request.operation != "UPDATE" || ` + reported + `)`,
+		holds:   `request.kind.kind == "NamespacePosture" && ` + writesReport,
 		message: writtenByBulwark,
 	}, tampering{
 		name:    "changes",
@@ -110,6 +110,9 @@ func (r *renderer) tamperObjects() []Policy {
 		message: fmt.Sprintf("names that begin with %s are reserved for the namespace's baseline", v1alpha1.NamePrefix),
 	})}
 }
+
+// writesReport is whether a request on a report changes what anybody reads in it.
+const writesReport = `(request.operation != "UPDATE" || ` + reported + `)`
 
 const writtenByBulwark = "a NamespacePosture is written by Bulwark alone"
 
