@@ -32,7 +32,7 @@ type catalogue struct {
 	clock     clock.PassiveClock
 
 	mu    sync.Mutex
-	last  *apiresources.Catalogue
+	last  *apiresources.Catalogue // nil if the API server did not tell
 	until time.Time
 }
 
@@ -61,18 +61,23 @@ func (c *catalogue) hint(ctx context.Context, want baseline.Object, err error) s
 	return v1alpha1.Cut("; no such resource: "+strings.Join(missing, ", and "), maxHintRunes)
 }
 
-// read is the catalogue; nil if the API server does not tell.
+// discoveryTimeout bounds how long passes wait for discovery. It asks every aggregated API, of which one may hang.
+const discoveryTimeout = 5 * time.Second
+
+// read is the catalogue; nil if the API server does not tell. That it does not is believed as long as what it tells.
 func (c *catalogue) read(ctx context.Context) *apiresources.Catalogue {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.last != nil && c.clock.Now().Before(c.until) {
+	if c.clock.Now().Before(c.until) {
 		return c.last
 	}
+	ctx, cancel := context.WithTimeout(ctx, discoveryTimeout)
+	defer cancel()
 	_, lists, err := c.discovery.ServerGroupsAndResourcesWithContext(ctx)
 	failed, partly := discovery.GroupDiscoveryFailedErrorGroups(err)
-	if err != nil && !partly {
-		return nil
+	c.last, c.until = nil, c.clock.Now().Add(catalogueTTL)
+	if err == nil || partly {
+		c.last = apiresources.New(lists, failed)
 	}
-	c.last, c.until = apiresources.New(lists, failed), c.clock.Now().Add(catalogueTTL)
 	return c.last
 }

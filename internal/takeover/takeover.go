@@ -8,8 +8,11 @@ package takeover
 import (
 	"encoding/json"
 	"maps"
+	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	podsecurity "k8s.io/pod-security-admission/api"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
@@ -60,6 +63,31 @@ func Beyond(before, others map[string]string) map[string]string {
 	beyond := maps.Clone(before)
 	maps.DeleteFunc(beyond, func(key, _ string) bool { _, kept := others[key]; return kept })
 	return beyond
+}
+
+// OfOurs are those of some labels that Bulwark itself has given another value, as managedFields tell: one that it never set replaced none.
+func OfOurs(before map[string]string, managedFields []metav1.ManagedFieldsEntry) map[string]string {
+	ours := maps.Clone(before)
+	maps.DeleteFunc(ours, func(key, _ string) bool {
+		return !SetByBulwark(managedFields, key)
+	})
+	return ours
+}
+
+// SetByBulwark reports whether Bulwark itself has set a label, as managedFields tell. Whoever calls himself Bulwark seems to have been it.
+func SetByBulwark(managedFields []metav1.ManagedFieldsEntry, key string) bool {
+	return slices.ContainsFunc(managedFields, func(entry metav1.ManagedFieldsEntry) bool { return setsLabel(entry, key) })
+}
+
+func setsLabel(entry metav1.ManagedFieldsEntry, key string) bool {
+	if entry.Manager != v1alpha1.FieldManager || entry.Subresource != "" || entry.FieldsV1 == nil {
+		return false
+	}
+	var owned fieldpath.Set
+	if err := owned.FromJSON(entry.FieldsV1.GetRawReader()); err != nil {
+		return false // Nothing can be read from it, so it says nothing.
+	}
+	return owned.Has(fieldpath.MakePathOrDie("metadata", "labels", key))
 }
 
 // valid reports whether a label is one of Pod Security, with a value that the API server takes.

@@ -165,24 +165,29 @@ var _ = Describe("A report that somebody else writes", func() {
 	})
 
 	It("opens the gate to no pod though it was there before", func() {
-		name := uniqueName()
-		namespace := fixture.Namespace(name+"-a", name)
+		profile, shut := Governed(gated, func(p *v1alpha1.SecurityProfile) {
+			p.Spec.RBAC.Bindings = []v1alpha1.ClusterRoleBinding{{
+				Name: "missing", ClusterRole: "not-there", Subjects: []v1alpha1.Subject{{Kind: "User", Name: "alice"}},
+			}} // The baseline is never in place, so that the gate stays shut.
+		})
+		EventuallyRefused(admin, appPod(shut, "app"), "its NamespacePosture posture is not ready")
+
+		namespace := fixture.Namespace(shut+"-forged", profile.Name)
+		selected := namespace.Labels
 		namespace.Labels = nil
 		ExpectCreated(namespace)
-		profile := fixture.Profile(name, gated)
-		conflicts := theDeny(namespace.Name) // It keeps the baseline out, so that the gate stays shut.
-		ExpectCreated(conflicts, &v1alpha1.NamespacePosture{
+		ExpectCreated(&v1alpha1.NamespacePosture{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: v1alpha1.PostureName},
-			Profile:    name, NamespaceUID: namespace.UID, ProfileGeneration: 1, Enforcement: v1alpha1.Enforce, Ready: true,
+			Profile:    profile.Name, NamespaceUID: namespace.UID, ProfileGeneration: 1, Enforcement: v1alpha1.Enforce, Ready: true,
 			DriftTotal: math.MaxInt64, Drift: []v1alpha1.DriftEntry{blames(namespace.Name, "Namespace", namespace.Name, time.Now())},
-		}, profile)
-		EventuallyPoliced(profile)
-		Update(namespace, func(ns *corev1.Namespace) { ns.Labels = fixture.Namespace(namespace.Name, name).Labels })
+		})
+		Update(namespace, func(ns *corev1.Namespace) { ns.Labels = selected })
 		early := func() error { return admin.Create(ctx, appPod(namespace.Name, "early"), client.DryRunAll) }
-		Eventually(early).WithPolling(time.Millisecond).ShouldNot(Succeed(), "each API server hears of the namespace's label in its time")
-		Consistently(early).WithPolling(10 * time.Millisecond).ShouldNot(Succeed())
+		Eventually(early).WithPolling(time.Millisecond).ShouldNot(Succeed(), "the API server hears of the namespace's label in its time")
+		Consistently(early).WithPolling(5 * time.Millisecond).ShouldNot(Succeed())
 		report := EventuallyReported(profile, namespace.Name)
 		Expect(report.Ready).To(BeFalse())
-		Expect(report.DriftTotal).To(BeNumerically("<", 5))
+		Expect(report.DriftTotal).To(BeZero())
+		Eventually(func() []string { return eventReasons("Namespace", namespace.Name) }).Should(ContainElement(v1alpha1.EventReportForged))
 	})
 })
