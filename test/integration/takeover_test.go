@@ -19,6 +19,7 @@ import (
 const (
 	enforceVersion = "pod-security.kubernetes.io/enforce-version"
 	warnVersion    = "pod-security.kubernetes.io/warn-version"
+	auditVersion   = "pod-security.kubernetes.io/audit-version"
 )
 
 // governedWithLevels is a profile, and a namespace that it selects and that bore labels before.
