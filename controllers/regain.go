@@ -20,10 +20,7 @@ func (r *NamespaceReconciler) regain(ctx context.Context, p *pass) error {
 		r.event(p, postureReference, corev1.EventTypeWarning, v1alpha1.EventReportForged, "Read",
 			"NamespacePosture posture is not as Bulwark wrote it: what it says is not believed, and it is written again")
 	}
-	if p.previous.Profile == "" { // Nothing of it is believed.
-		p.previous.Drift = posture.Recalled(&p.profile.Status, p.namespace.Name)
-		p.previous.DriftTotal = int64(len(p.previous.Drift))
-	}
+	recall(p.profile, p.previous)
 	if guard := p.profile.Spec.Protection; p.audits() || guard == nil || !guard.ReadyGate {
 		return nil
 	}
@@ -37,4 +34,13 @@ func (r *NamespaceReconciler) regain(ctx context.Context, p *pass) error {
 	}
 	p.previous.ResourceVersion = shut.ResourceVersion
 	return nil
+}
+
+// recall has a report of which nothing is believed remember what the status of the profile does.
+func recall(profile *v1alpha1.SecurityProfile, report *v1alpha1.NamespacePosture) {
+	if report == nil || report.Profile != "" {
+		return
+	}
+	report.Drift = posture.Recalled(&profile.Status, report.Namespace)
+	report.DriftTotal = int64(len(report.Drift))
 }
