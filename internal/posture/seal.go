@@ -58,6 +58,7 @@ type statement struct {
 	Findings          []v1alpha1.Finding       `json:"findings,omitempty"`
 	FindingTotals     []v1alpha1.FindingTotal  `json:"findingTotals,omitempty"`
 	PodsUnseen        bool                     `json:"podsUnseen,omitempty"`
+	Stalled           string                   `json:"stalled,omitempty"`
 	Truncated         int64                    `json:"truncated,omitempty"`
 	DriftTotal        int64                    `json:"driftTotal,omitempty"`
 	Drift             []v1alpha1.DriftEntry    `json:"drift,omitempty"`

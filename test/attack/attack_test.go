@@ -39,7 +39,7 @@ type attack struct {
 // attacks are all of them, in the order of the documentation.
 func attacks() []attack {
 	return slices.Concat(
-		objectAttacks(), ownershipAttacks(), nameAttacks(), labelAttacks(), reportAttacks(), historyAttacks(), heldReportAttacks(),
+		objectAttacks(), ownershipAttacks(), nameAttacks(), labelAttacks(), reportAttacks(), heldReportAttacks(), historyAttacks(),
 		namespaceAttacks(), selectionAttacks(), brokenProfileAttacks(), endAttacks(), podAttacks(), templateAttacks(), imageAttacks(), runningPodAttacks(),
 		networkAttacks(), serviceAttacks(), quotaAttacks(), permissionAttacks(), raceAttacks(), breakGlassAttacks())
 }
