@@ -21,7 +21,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/takeover"
 )
 
-// damping remembers how long what must still be removed from a namespace waits, until the pass over it ends.
+// damping remembers how long what must still be removed from a namespace waits, until the pass over
+// it ends.
 type damping struct {
 	mu    sync.Mutex
 	waits map[string]time.Duration
@@ -49,15 +50,17 @@ func (d *damping) soonest(namespace string, result reconcile.Result) reconcile.R
 	return result
 }
 
-// isCopy reports whether what bears a profile's label was never a part of the baseline that is released here, by the last report:
-// somebody copied it from another namespace, restored it, or wrote the label on it. Of the profile that has made a baseline without a
-// report yet, nothing is a copy.
+// isCopy reports whether what bears a profile's label was never a part of the baseline that is
+// released here, by the last report: somebody copied it from another namespace, restored it, or
+// wrote the label on it. Of the profile that has made a baseline without a report yet, nothing is a
+// copy.
 func isCopy(report *v1alpha1.NamespacePosture, o baseline.Object, unreported string) bool {
 	return !sawInPlace(report, o) && (unreported == "" || profileOf(o) != unreported)
 }
 
-// unreported is the profile of which a namespace holds a baseline, or the beginnings of one, that no report speaks of yet; empty if there is
-// none. By its label alone it would be whichever profile somebody writes there: Bulwark must have set it.
+// unreported is the profile of which a namespace holds a baseline, or the beginnings of one, that
+// no report speaks of yet; empty if there is none. By its label alone it would be whichever profile
+// somebody writes there: Bulwark must have set it.
 func (r *NamespaceReconciler) unreported(
 	ctx context.Context, ns *corev1.Namespace, report *v1alpha1.NamespacePosture,
 ) (string, error) {
@@ -85,7 +88,8 @@ func asUnexpected(o baseline.Object) *drift.Drift {
 	return &drift.Drift{Object: baseline.Reference(o), Change: v1alpha1.Unexpected, Got: o}
 }
 
-// traceRelease says of a copy that was released, in a namespace that its profile does not govern, what has become of it and why.
+// traceRelease says of a copy that was released, in a namespace that its profile does not govern,
+// what has become of it and why.
 func (r *NamespaceReconciler) traceRelease(ctx context.Context, ns *corev1.Namespace, o baseline.Object, profile *v1alpha1.SecurityProfile) {
 	d, by := asUnexpected(o), drift.Attribute(o.GetManagedFields(), nil).Manager
 	done := "it was deleted"
@@ -119,7 +123,8 @@ func managersOf(by string) []string {
 	return []string{by}
 }
 
-// traceRemovals logs what the pass removed, and tells an event of what no drift tells: what is declared no more.
+// traceRemovals logs what the pass removed, and tells an event of what no drift tells: what is
+// declared no more.
 func (r *NamespaceReconciler) traceRemovals(ctx context.Context, p *pass, outcomes []outcome) {
 	var removed, undeclared []string
 	for _, o := range outcomes {
@@ -152,9 +157,10 @@ func goesWith(o baseline.Object, profile *v1alpha1.SecurityProfile) string {
 	return ", also its owner reference, by which Kubernetes deletes it when that profile is deleted"
 }
 
-// leaveAlone says what bears a profile's label in a protected namespace, where nothing is ever touched. It is told on the profile, or
-// on the namespace if there is no such profile. The first look at everything after a start tells no event, since an earlier one did: then
-// the log and the profile's status say it.
+// leaveAlone says what bears a profile's label in a protected namespace, where nothing is ever
+// touched. It is told on the profile, or on the namespace if there is no such profile. The first
+// look at everything after a start tells no event, since an earlier one did: then the log and the
+// profile's status say it.
 func (r *NamespaceReconciler) leaveAlone(ctx context.Context, ns *corev1.Namespace) error {
 	objects, err := r.labelled(ctx, ns.Name)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/posture"
 )
 
-// regain tells of a report that somebody else wrote, and regains what the pass may know of before. Where the report opens the gate for
-// pods, it is shut at once and not only when the pass ends.
+// regain tells of a report that somebody else wrote, and regains what the pass may know of before.
+// Where the report opens the gate for pods, it is shut at once and not only when the pass ends.
 func (r *NamespaceReconciler) regain(ctx context.Context, p *pass) error {
 	if p.previous == nil || r.reports.wrote(p.previous) {
 		return nil

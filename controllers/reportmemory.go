@@ -12,7 +12,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/posture"
 )
 
-// ReportMemory tells the reports that Bulwark wrote from what anybody else did, by their seals. The cache holds what it makes of each:
+// ReportMemory tells the reports that Bulwark wrote from what anybody else did, by their seals. The
+// cache holds what it makes of each:
 //
 //	the report                                             what is believed
 //	is sealed, and is no earlier one written once more     all of it
@@ -21,8 +22,8 @@ import (
 //	no key
 //	is not                                                 nothing
 //
-// What is not sealed bears no seal in the cache, so that it is written again. It is kept in memory: a replica that begins to lead
-// has read the reports, too.
+// What is not sealed bears no seal in the cache, so that it is written again. It is kept in memory: a
+// replica that begins to lead has read the reports, too.
 type ReportMemory struct {
 	key   posture.Key
 	since time.Time // when the key was made, if this process made it
@@ -32,8 +33,8 @@ type ReportMemory struct {
 	last map[string]*v1alpha1.NamespacePosture // by namespace, the last one that was sealed, as the cache holds it
 }
 
-// NewReportMemory seals with the key; without one it seals nothing. Since is when the key was made if reports may be older than it,
-// and else zero.
+// NewReportMemory seals with the key; without one it seals nothing. Since is when the key was made
+// if reports may be older than it, and else zero.
 func NewReportMemory(key posture.Key, since time.Time, clock clock.PassiveClock) *ReportMemory {
 	return &ReportMemory{key: key, since: since, clock: clock, last: map[string]*v1alpha1.NamespacePosture{}}
 }
@@ -67,7 +68,8 @@ func (m *ReportMemory) believe(report *v1alpha1.NamespacePosture) *v1alpha1.Name
 	return believed
 }
 
-// strip makes of a report what the cache holds: without who manages which field, and what is believed of it.
+// strip makes of a report what the cache holds: without who manages which field, and what is
+// believed of it.
 func (m *ReportMemory) strip(in any) (any, error) {
 	out, err := strip(in)
 	if report, ok := out.(*v1alpha1.NamespacePosture); ok && err == nil {
@@ -109,7 +111,9 @@ type believing struct {
 	memory *ReportMemory
 }
 
-func (b believing) Get(ctx context.Context, key client.ObjectKey, into client.Object, options ...client.GetOption) error {
+func (b believing) Get(
+	ctx context.Context, key client.ObjectKey, into client.Object, options ...client.GetOption,
+) error {
 	err := b.Reader.Get(ctx, key, into, options...)
 	if report, ok := into.(*v1alpha1.NamespacePosture); ok && err == nil {
 		*report = *b.memory.believe(report.DeepCopy())

@@ -8,8 +8,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
-// The turns in which drifts are corrected. Quotas are made when all is there that they may count, and nothing
-// is taken away before. ServiceAccounts go last: their tokens die with their uid.
+// The turns in which drifts are corrected. Quotas are made when all is there that they may count,
+// and nothing is taken away before. ServiceAccounts go last: their tokens die with their uid.
 const (
 	firstTurn = iota
 	quotasTurn
@@ -36,11 +36,12 @@ func inOrder(drifts []drift.Drift) []drift.Drift {
 	})
 }
 
-// barrierTurns is how many contested corrections of a namespace in a row may be of barriers while others wait: whoever fights over many
-// objects delays those by a second at most.
+// barrierTurns is how many contested corrections of a namespace in a row may be of barriers while
+// others wait: whoever fights over many objects delays those by a second at most.
 const barrierTurns = 2
 
-// isBarrier reports whether an object is what all else only makes holes in: the default-deny, or the Namespace with its Pod Security level.
+// isBarrier reports whether an object is what all else only makes holes in: the default-deny, or
+// the Namespace with its Pod Security level.
 func isBarrier(ref v1alpha1.ObjectReference) bool {
 	return ref.Kind == "Namespace" || ref.Kind == "NetworkPolicy" && ref.Name == v1alpha1.NamePrefix+"default-deny"
 }

@@ -19,16 +19,21 @@ import (
 )
 
 const (
-	// keyRetry is how soon the key is asked for again if the API server does not answer, and keyTimeout for how long.
+	// keyRetry is how soon the key is asked for again if the API server does not answer, and
+	// keyTimeout for how long.
 	keyRetry   = 500 * time.Millisecond
 	keyTimeout = 20 * time.Second
 )
 
-// sealKey is the key by which the operator seals its reports. All replicas and all later ones have the same, from a Secret in the
-// operator's namespace, which the first one makes. Made is when this one made it, and else zero.
+// sealKey is the key by which the operator seals its reports. All replicas and all later ones have
+// the same, from a Secret in the operator's namespace, which the first one makes. Made is when this
+// one made it, and else zero.
 //
-// Where the operator may not read it there is no key: reports are believed as far as they can be true, and readiness says what is missing.
-func sealKey(ctx context.Context, c client.Client, namespace string, log logr.Logger) (key posture.Key, made time.Time, err error) {
+// Where the operator may not read it there is no key: reports are believed as far as they can be
+// true, and readiness says what is missing.
+func sealKey(
+	ctx context.Context, c client.Client, namespace string, log logr.Logger,
+) (key posture.Key, made time.Time, err error) {
 	var last error
 	err = wait.PollUntilContextTimeout(ctx, keyRetry, keyTimeout, true, func(ctx context.Context) (bool, error) {
 		key, made, last = readOrMakeKey(ctx, c, namespace)
@@ -49,7 +54,8 @@ func sealKey(ctx context.Context, c client.Client, namespace string, log logr.Lo
 	return key, made, nil
 }
 
-// readOrMakeKey reads the Secret, or makes it if there is none. Of several who make it at once, the others read it.
+// readOrMakeKey reads the Secret, or makes it if there is none. Of several who make it at once, the
+// others read it.
 func readOrMakeKey(ctx context.Context, c client.Client, namespace string) (posture.Key, time.Time, error) {
 	secret := &corev1.Secret{}
 	err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: v1alpha1.SealSecret}, secret)

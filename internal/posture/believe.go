@@ -14,12 +14,14 @@ import (
 const (
 	// clockSkew is how far ahead of now a time may be: that of another replica's clock.
 	clockSkew = time.Minute
-	// mostUnsealed bounds the drift that an unsealed report is believed to have counted: one a second for a year.
+	// mostUnsealed bounds the drift that an unsealed report is believed to have counted: one a
+	// second for a year.
 	mostUnsealed = 365 * 24 * 60 * 60
 )
 
-// Believed is what of an unsealed report can be true: entries on objects that a baseline of this namespace can hold, at a time that has
-// come, counts that are none too large, and ready only as far as its own objects say so. It shares nothing that it changes.
+// Believed is what of an unsealed report can be true: entries on objects that a baseline of this
+// namespace can hold, at a time that has come, counts that are none too large, and ready only as
+// far as its own objects say so. It shares nothing that it changes.
 func Believed(report *v1alpha1.NamespacePosture, now time.Time) *v1alpha1.NamespacePosture {
 	believed := *report
 	possible := func(ref v1alpha1.ObjectReference) bool { return baseline.Named(ref, report.Namespace) != nil }
@@ -47,7 +49,8 @@ func Believed(report *v1alpha1.NamespacePosture, now time.Time) *v1alpha1.Namesp
 	return &believed
 }
 
-// Disbelieved is a report of which nothing is believed, not even of which profile and namespace it speaks.
+// Disbelieved is a report of which nothing is believed, not even of which profile and namespace it
+// speaks.
 func Disbelieved(report *v1alpha1.NamespacePosture) *v1alpha1.NamespacePosture {
 	return &v1alpha1.NamespacePosture{TypeMeta: report.TypeMeta, ObjectMeta: report.ObjectMeta}
 }
@@ -84,7 +87,8 @@ func hasCome(e v1alpha1.DriftEntry, now time.Time) bool {
 	return !e.ObservedAt.IsZero() && !latest.Before(&e.ObservedAt) && (e.ManagedAt == nil || !latest.Before(e.ManagedAt))
 }
 
-// isManagedKind reports whether an object is of a kind that baselines hold. One that should not be there may bear any name.
+// isManagedKind reports whether an object is of a kind that baselines hold. One that should not be
+// there may bear any name.
 func isManagedKind(ref v1alpha1.ObjectReference) bool { return isOf(baseline.Kinds, ref) }
 
 func isAdmissionKind(ref v1alpha1.ObjectReference) bool { return isOf(baseline.AdmissionKinds, ref) }
@@ -128,7 +132,8 @@ func Count(summary *v1alpha1.PostureSummary, state v1alpha1.ObjectState) {
 	}
 }
 
-// Recalled is what the status of a profile still knows of the drift of a namespace, where its report is not believed. Tenants cannot write it.
+// Recalled is what the status of a profile still knows of the drift of a namespace, where its
+// report is not believed. Tenants cannot write it.
 func Recalled(status *v1alpha1.SecurityProfileStatus, namespace string) []v1alpha1.DriftEntry {
 	var entries []v1alpha1.DriftEntry
 	for i := range status.Drift {

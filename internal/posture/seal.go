@@ -21,7 +21,8 @@ type Key []byte
 // Usable reports whether the key can seal.
 func (k Key) Usable() bool { return len(k) >= KeyLength }
 
-// Seal is the seal of all that a report says. Its labels and annotations are others', too, and not covered.
+// Seal is the seal of all that a report says. Its labels and annotations are others', too, and not
+// covered.
 func (k Key) Seal(report *v1alpha1.NamespacePosture) string {
 	if !k.Usable() {
 		return ""
@@ -42,8 +43,9 @@ func (k Key) Sealed(report *v1alpha1.NamespacePosture) bool {
 	return report.Seal != "" && k.Usable() && hmac.Equal([]byte(report.Seal), []byte(k.Seal(report)))
 }
 
-// statement is what a seal covers, in an order of its own: reports that an earlier version sealed must stay sealed, so that what is
-// added here, and to the types of the fields, is left out where it is empty.
+// statement is what a seal covers, in an order of its own: reports that an earlier version sealed
+// must stay sealed, so that what is added here, and to the types of the fields, is left out where
+// it is empty.
 type statement struct {
 	Namespace         string                   `json:"namespace"`
 	NamespaceUID      types.UID                `json:"namespaceUID"`
@@ -67,8 +69,8 @@ type statement struct {
 func statementOf(r *v1alpha1.NamespacePosture) *statement {
 	return &statement{
 		Namespace: r.Namespace, NamespaceUID: r.NamespaceUID, Profile: r.Profile, ProfileGeneration: r.ProfileGeneration,
-		Enforcement: r.Enforcement, Ready: r.Ready, Summary: r.Summary, Objects: r.Objects, Blocked: r.Blocked, InPlace: r.InPlace,
-		Findings: r.Findings, FindingTotals: r.FindingTotals, PodsUnseen: r.PodsUnseen, Stalled: r.Stalled, Truncated: r.Truncated,
-		DriftTotal: r.DriftTotal, Drift: r.Drift,
+		Enforcement: r.Enforcement, Ready: r.Ready, Summary: r.Summary, Objects: r.Objects,
+		Blocked: r.Blocked, InPlace: r.InPlace, Findings: r.Findings, FindingTotals: r.FindingTotals, PodsUnseen: r.PodsUnseen, Stalled: r.Stalled,
+		Truncated: r.Truncated, DriftTotal: r.DriftTotal, Drift: r.Drift,
 	}
 }

@@ -50,7 +50,8 @@ func forgeHistory(as client.Client, namespace string) []error {
 	return answers
 }
 
-// eventuallyUnforged waits until nothing of the forgeries is left, in the report and in the status of the profile.
+// eventuallyUnforged waits until nothing of the forgeries is left, in the report and in the status
+// of the profile.
 func eventuallyUnforged(profile *v1alpha1.SecurityProfile, namespace string, most int64) {
 	GinkgoHelper()
 	honest := func(g Gomega) {

@@ -14,7 +14,8 @@ import (
 	"github.com/bulwark-dev/bulwark/test/fixture"
 )
 
-// withHistory is a governed namespace of which the default-deny was deleted once, and the report that tells it.
+// withHistory is a governed namespace of which the default-deny was deleted once, and the report
+// that tells it.
 func withHistory(changes ...func(*v1alpha1.SecurityProfile)) (*v1alpha1.SecurityProfile, *v1alpha1.NamespacePosture) {
 	GinkgoHelper()
 	profile, namespace := Governed(changes...)
