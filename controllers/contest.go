@@ -48,6 +48,7 @@ type contests struct {
 	corrections map[contested][]time.Time
 	fights      map[string]map[v1alpha1.ObjectReference]*fight // by namespace
 	turns       map[string]time.Time                           // when the next contested correction is due, by namespace
+	barriers    map[string]int                                 // how many turns in a row barriers have had, by namespace
 	swept       time.Time
 }
 
@@ -87,6 +88,7 @@ func newContests(c Contest) *contests {
 	return &contests{
 		Contest: c, corrections: map[contested][]time.Time{},
 		fights: map[string]map[v1alpha1.ObjectReference]*fight{}, turns: map[string]time.Time{},
+		barriers: map[string]int{},
 	}
 }
 
@@ -140,6 +142,7 @@ func (c *contests) forget(namespace string) {
 	maps.DeleteFunc(c.corrections, func(key contested, _ []time.Time) bool { return key.namespace == namespace })
 	delete(c.fights, namespace)
 	delete(c.turns, namespace)
+	delete(c.barriers, namespace)
 }
 
 // wait is how long the next correction is to be held back; zero if it is not. A field that nobody fights for waits for none that

@@ -3,21 +3,26 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/takeover"
 )
 
-// damping remembers how long what must still be removed from a namespace waits, until the pass over it ends.
+// damping remembers how long what must still be removed from a namespace waits, until the pass over
+// it ends.
 type damping struct {
 	mu    sync.Mutex
 	waits map[string]time.Duration
@@ -45,9 +50,29 @@ func (d *damping) soonest(namespace string, result reconcile.Result) reconcile.R
 	return result
 }
 
-// isCopy reports whether what bears a profile's label was never a part of the baseline that is released here, by the last report:
-// somebody copied it from another namespace, restored it, or wrote the label on it.
-func isCopy(report *v1alpha1.NamespacePosture, o baseline.Object) bool { return !sawInPlace(report, o) }
+// isCopy reports whether what bears a profile's label was never a part of the baseline that is
+// released here, by the last report: somebody copied it from another namespace, restored it, or
+// wrote the label on it. Of the profile that has made a baseline without a report yet, nothing is a
+// copy.
+func isCopy(report *v1alpha1.NamespacePosture, o baseline.Object, unreported string) bool {
+	return !sawInPlace(report, o) && (unreported == "" || profileOf(o) != unreported)
+}
+
+// unreported is the profile of which a namespace holds a baseline, or the beginnings of one, that
+// no report speaks of yet; empty if there is none. By its label alone it would be whichever profile
+// somebody writes there: Bulwark must have set it.
+func (r *NamespaceReconciler) unreported(
+	ctx context.Context, ns *corev1.Namespace, report *v1alpha1.NamespacePosture,
+) (string, error) {
+	if report != nil || !isLabelled(ns) {
+		return "", nil
+	}
+	managedFields, err := r.managedFields(ctx, ns)
+	if err != nil || !takeover.SetByBulwark(managedFields, v1alpha1.ProfileLabel) {
+		return "", client.IgnoreNotFound(err)
+	}
+	return profileOf(ns), nil
+}
 
 // waits reports whether the removal of a copy must wait, since somebody makes it again each time.
 func (r *NamespaceReconciler) waits(namespace string, o baseline.Object) bool {
@@ -63,7 +88,8 @@ func asUnexpected(o baseline.Object) *drift.Drift {
 	return &drift.Drift{Object: baseline.Reference(o), Change: v1alpha1.Unexpected, Got: o}
 }
 
-// traceRelease says of a copy that was released, in a namespace that its profile does not govern, what has become of it and why.
+// traceRelease says of a copy that was released, in a namespace that its profile does not govern,
+// what has become of it and why.
 func (r *NamespaceReconciler) traceRelease(ctx context.Context, ns *corev1.Namespace, o baseline.Object, profile *v1alpha1.SecurityProfile) {
 	d, by := asUnexpected(o), drift.Attribute(o.GetManagedFields(), nil).Manager
 	done := "it was deleted"
@@ -97,7 +123,8 @@ func managersOf(by string) []string {
 	return []string{by}
 }
 
-// traceRemovals logs what the pass removed, and tells an event of what no drift tells: what is declared no more.
+// traceRemovals logs what the pass removed, and tells an event of what no drift tells: what is
+// declared no more.
 func (r *NamespaceReconciler) traceRemovals(ctx context.Context, p *pass, outcomes []outcome) {
 	var removed, undeclared []string
 	for _, o := range outcomes {
@@ -119,9 +146,21 @@ func (r *NamespaceReconciler) traceRemovals(ctx context.Context, p *pass, outcom
 	}
 }
 
-// leaveAlone says what bears a profile's label in a protected namespace, where nothing is ever touched. It is told on the profile, or
-// on the namespace if there is no such profile. The first look at everything after a start tells no event, since an earlier one did: then
-// the log and the profile's status say it.
+// goesWith says that Kubernetes deletes an object with the profile that owns it, or nothing.
+func goesWith(o baseline.Object, profile *v1alpha1.SecurityProfile) string {
+	owned := profile != nil && slices.ContainsFunc(o.GetOwnerReferences(), func(owner metav1.OwnerReference) bool {
+		return owner.UID == profile.UID
+	})
+	if !owned {
+		return ""
+	}
+	return ", also its owner reference, by which Kubernetes deletes it when that profile is deleted"
+}
+
+// leaveAlone says what bears a profile's label in a protected namespace, where nothing is ever
+// touched. It is told on the profile, or on the namespace if there is no such profile. The first
+// look at everything after a start tells no event, since an earlier one did: then the log and the
+// profile's status say it.
 func (r *NamespaceReconciler) leaveAlone(ctx context.Context, ns *corev1.Namespace) error {
 	objects, err := r.labelled(ctx, ns.Name)
 	if err != nil {
@@ -142,7 +181,8 @@ func (r *NamespaceReconciler) leaveAlone(ctx context.Context, ns *corev1.Namespa
 		if r.queue.isOvertakable(requestFor(ns.Name)) {
 			continue
 		}
-		what := fmt.Sprintf("%s %s in the protected namespace %s bears the label of SecurityProfile %s; it is left alone", ref.Kind, ref.Name, ns.Name, label)
+		what := fmt.Sprintf("%s %s in the protected namespace %s bears the label of SecurityProfile %s; it is left alone%s",
+			ref.Kind, ref.Name, ns.Name, label, goesWith(o, profile))
 		var regarding runtime.Object = ns
 		if profile != nil {
 			regarding = profile

@@ -65,7 +65,7 @@ func (r *NamespaceReconciler) audit(ctx context.Context, p *pass, selecting []*v
 // missFormer finds out whether the profile from which this one takes the namespace over is only missing from the cache. If it is,
 // there is no handover yet, and what the former declares must not go.
 func (r *NamespaceReconciler) missFormer(ctx context.Context, p *pass) error {
-	if p.previous == nil || p.previous.Profile == p.profile.Name {
+	if p.previous == nil || p.previous.Profile == "" || p.previous.Profile == p.profile.Name {
 		return nil
 	}
 	former, err := r.readProfile(ctx, p.previous.Profile)

@@ -121,8 +121,8 @@ func (c *contests) found(namespace string, d *drift.Drift, by string, now time.T
 	}
 }
 
-// take is how long a contested correction must wait for its turn in the namespace; zero if it has it. Of several objects the one has it
-// that has had none for the longest time.
+// take is how long a contested correction must wait for its turn in the namespace; zero if it has it. Of several objects a barrier has
+// it, two times of three, and else the one that has had none for the longest time.
 func (c *contests) take(namespace string, d *drift.Drift, now time.Time) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -145,12 +145,13 @@ func (c *contests) take(namespace string, d *drift.Drift, now time.Time) time.Du
 			return turnInterval
 		}
 		mine.tried = now
+		c.noteTurn(namespace, mine.object)
 	}
 	c.turns[namespace] = next.Add(turnInterval)
 	return 0
 }
 
-// goesBefore reports whether another object that has had no turn for longer asks for it, too.
+// goesBefore reports whether another object that precedes this one asks for the turn, too.
 func (c *contests) goesBefore(namespace string, mine *fight, now time.Time) bool {
 	if mine.tried.After(now) { // The clock has been set back.
 		mine.tried = now
@@ -158,7 +159,7 @@ func (c *contests) goesBefore(namespace string, mine *fight, now time.Time) bool
 	for _, other := range c.fights[namespace] {
 		since := now.Sub(other.asked)
 		asks := since >= 0 && since < askInterval // The clock may have been set back.
-		if asks && other.lost && other.change != v1alpha1.Unexpected && other.tried.Before(mine.tried) {
+		if asks && other.lost && other.change != v1alpha1.Unexpected && c.precedes(namespace, other, mine) {
 			return true
 		}
 	}
@@ -234,6 +235,7 @@ func (c *contests) sweepFights(now time.Time) {
 		}
 	}
 	maps.DeleteFunc(c.turns, func(_ string, next time.Time) bool { return next.Before(now) })
+	maps.DeleteFunc(c.barriers, func(namespace string, _ int) bool { _, turns := c.turns[namespace]; return !turns })
 }
 
 // sentence says who contests what, and how that is answered. It says the same for as long as the fight lasts.

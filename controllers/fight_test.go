@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -190,6 +191,64 @@ func TestWhatIsContestedIsCorrectedOnceASecond(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// simulateAll is simulate for whatever objects.
+func simulateAll(c *corrector, period time.Duration, refs ...v1alpha1.ObjectReference) map[v1alpha1.ObjectReference][]time.Duration {
+	const tick = 50 * time.Millisecond
+	corrected, broken := map[v1alpha1.ObjectReference][]time.Duration{}, map[v1alpha1.ObjectReference]bool{}
+	for at := time.Duration(0); at < time.Minute; at += tick {
+		for i := range refs {
+			ref := refs[(i+int(at/tick))%len(refs)] // In whatever order the namespace is looked at.
+			broken[ref] = broken[ref] || at%period == 0
+			if broken[ref] && c.correct(changed(ref, "spec"), noon.Add(at)) {
+				broken[ref] = false
+				corrected[ref] = append(corrected[ref], at)
+			}
+		}
+	}
+	return corrected
+}
+
+func TestWhoFightsOverManyObjectsDoesNotDelayABarrier(t *testing.T) {
+	deny, namespace := reference("NetworkPolicy", "bulwark-default-deny"), reference("Namespace", "shop")
+	for sentence, tc := range map[string]struct {
+		barriers []v1alpha1.ObjectReference
+		longest  time.Duration
+	}{
+		"of the default-deny":                        {[]v1alpha1.ObjectReference{deny}, 2 * time.Second},
+		"of the Namespace":                           {[]v1alpha1.ObjectReference{namespace}, 2 * time.Second},
+		"of both, which take turns with each other":  {[]v1alpha1.ObjectReference{deny, namespace}, 3 * time.Second},
+		"of neither, though each still has its turn": {},
+	} {
+		for _, many := range []int{1, 5, 30} {
+			t.Run(fmt.Sprint(sentence, ", beside ", many), func(t *testing.T) {
+				refs := slices.Clone(tc.barriers)
+				for i := range many {
+					refs = append(refs, reference("NetworkPolicy", fmt.Sprintf("bulwark-harmless-%d", i)))
+				}
+				c := &corrector{contests: newContests(DefaultContest)}
+				corrected := simulateAll(c, 500*time.Millisecond, refs...)
+				for _, ref := range tc.barriers {
+					last := 2 * time.Second // By then all are contested.
+					for _, at := range append(corrected[ref], time.Minute) {
+						if at > last+tc.longest+200*time.Millisecond {
+							t.Errorf("%s was not corrected from %s to %s", ref.Name, last, at)
+						}
+						last = max(last, at)
+					}
+				}
+				for _, ref := range refs {
+					if n := len(corrected[ref]); n < DefaultContest.Threshold+min(1, 18/many) {
+						t.Errorf("%s was corrected %d times", ref.Name, n)
+					}
+				}
+				if most := 60 + 2 + len(refs)*DefaultContest.Threshold; c.writes > most {
+					t.Errorf("%d writes in a minute, want at most %d", c.writes, most)
+				}
+			})
+		}
 	}
 }
 

@@ -64,6 +64,7 @@ type NamespaceReconciler struct {
 	mutations *mutations
 
 	departures *departures
+	reports    *ReportMemory
 
 	events  events.Budget
 	watched watched
@@ -112,6 +113,7 @@ func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconc
 		r.counts.forget(request.Name)
 		r.departures.end(request.Name)
 		r.watched.forget(request.Name)
+		r.reports.forget(request.Name)
 		return reconcile.Result{}, nil
 	case err != nil:
 		return reconcile.Result{}, fmt.Errorf("reading namespace %s: %w", request.Name, err)
@@ -168,6 +170,9 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 
 // establish compares the namespace with its baseline, corrects what differs, looks for what weakens it, and reports.
 func (r *NamespaceReconciler) establish(ctx context.Context, p *pass) (reconcile.Result, error) {
+	if err := r.regain(ctx, p); err != nil {
+		return reconcile.Result{}, err
+	}
 	desired := baseline.Render(p.profile, p.namespace.Name)
 	if err := r.remember(ctx, p, desired[0]); err != nil {
 		return reconcile.Result{}, err

@@ -91,6 +91,53 @@ func TestCatalogueIsAskedForOnceInAWhile(t *testing.T) {
 	}
 }
 
+func TestFailedDiscoveryIsAskedForOnceInAWhile(t *testing.T) {
+	for sentence, failure := range map[string]error{
+		"an API server that does not answer": errors.New("timeout"),
+		"an aggregated API that is broken": &discovery.ErrGroupDiscoveryFailed{Groups: map[schema.GroupVersion]error{
+			{Group: "metrics.k8s.io", Version: "v1beta1"}: errors.New("503"),
+		}},
+		"a pass that ended meanwhile": context.DeadlineExceeded,
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			now := clocktesting.NewFakePassiveClock(time.Now())
+			api := &discovered{err: failure}
+			c := &catalogue{discovery: api, clock: now}
+			for range 100 {
+				c.hint(t.Context(), roleOf("widgets"), errEscalation)
+			}
+			if api.asked != 1 {
+				t.Errorf("want one question for a hundred namespaces, got %d", api.asked)
+			}
+			api.err = nil
+			now.SetTime(now.Now().Add(catalogueTTL))
+			if hint := c.hint(t.Context(), roleOf("widgets"), errEscalation); hint == "" {
+				t.Error("want a hint once the API server tells again")
+			}
+		})
+	}
+}
+
+func TestDiscoveryThatHangsHoldsNoPassForLong(t *testing.T) {
+	c := &catalogue{discovery: boundedDiscovery{t: t}, clock: clocktesting.NewFakePassiveClock(time.Now())}
+	c.hint(t.Context(), roleOf("widgets"), errEscalation)
+}
+
+// boundedDiscovery wants a deadline of whoever asks.
+type boundedDiscovery struct {
+	discovery.ServerResourcesInterfaceWithContext
+	t *testing.T
+}
+
+func (d boundedDiscovery) ServerGroupsAndResourcesWithContext(
+	ctx context.Context,
+) ([]*metav1.APIGroup, []*metav1.APIResourceList, error) {
+	if deadline, bounded := ctx.Deadline(); !bounded || time.Until(deadline) > discoveryTimeout {
+		d.t.Errorf("want a deadline within %s", discoveryTimeout)
+	}
+	return nil, nil, ctx.Err()
+}
+
 func TestLongHintFitsTheReport(t *testing.T) {
 	c := &catalogue{discovery: &discovered{}, clock: clocktesting.NewFakePassiveClock(time.Now())}
 	hint := c.hint(t.Context(), roleOf(strings.Repeat("é", 250), strings.Repeat("ö", 250)), errEscalation)

@@ -15,6 +15,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/admission/offline"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 )
 
 // bearOn sets what the pass over the policies means for the profile: the condition AdmissionReady, and, where they could not be put in
@@ -137,7 +138,7 @@ func (p *policing) recordDrift(profile *v1alpha1.SecurityProfile, status *v1alph
 			status.Drift = append(status.Drift, p.corrected[i].entry("", now))
 		}
 	}
-	status.DriftTotal += status.PolicyDriftTotal
+	status.DriftTotal = posture.Add(status.DriftTotal, status.PolicyDriftTotal)
 	slices.SortStableFunc(status.Drift, newestFirst)
 	status.Drift = status.Drift[:min(len(status.Drift), v1alpha1.MaxDrift)]
 }

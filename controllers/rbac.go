@@ -27,4 +27,6 @@ package controllers
 // +kubebuilder:rbac:groups="",resources=events,verbs=list;watch;create;patch
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+// +kubebuilder:rbac:groups="",namespace=bulwark-system,resources=secrets,resourceNames=bulwark-report-seal,verbs=get
+// +kubebuilder:rbac:groups="",namespace=bulwark-system,resources=secrets,verbs=create
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=bulwark-system,resources=leases,verbs=get;list;watch;create;update;patch

@@ -64,9 +64,13 @@ func (r *NamespaceReconciler) release(
 func (r *NamespaceReconciler) releaseLabelled(
 	ctx context.Context, ns *corev1.Namespace, report *v1alpha1.NamespacePosture, objects []baseline.Object,
 ) error {
+	unreported, err := r.unreported(ctx, ns, report)
+	if err != nil {
+		return err
+	}
 	var failures []error
 	for _, o := range objects {
-		if isCopy(report, o) && r.waits(ns.Name, o) {
+		if isCopy(report, o, unreported) && r.waits(ns.Name, o) {
 			continue
 		}
 		profile, err := r.readProfile(ctx, o.GetLabels()[v1alpha1.ProfileLabel])
@@ -75,9 +79,13 @@ func (r *NamespaceReconciler) releaseLabelled(
 		}
 		if err != nil {
 			failures = append(failures, fmt.Errorf("releasing %s: %w", describe(o), err))
-		} else if isCopy(report, o) {
+		} else if isCopy(report, o, unreported) {
 			r.traceRelease(ctx, ns, o, profile)
 		}
+	}
+	if unreported != "" && len(failures) == 0 {
+		stands := &v1alpha1.NamespacePosture{Profile: unreported, Enforcement: v1alpha1.Enforce}
+		r.announceDeparture(ctx, ns, stands, "no profile selects the namespace any more, and it had no report yet")
 	}
 	return errors.Join(failures...)
 }
@@ -111,6 +119,7 @@ func (r *NamespaceReconciler) forget(ctx context.Context, report *v1alpha1.Names
 	}
 	forgotten := report.DeepCopy()
 	forgotten.Objects, forgotten.InPlace = nil, nil
+	r.reports.seal(forgotten)
 	if err := r.Client.Update(ctx, forgotten); err != nil {
 		return report, fmt.Errorf("taking what is retained out of the report of namespace %s: %w", report.Namespace, err)
 	}

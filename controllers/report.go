@@ -18,6 +18,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
@@ -67,7 +68,7 @@ func assemble(p *pass, desired []baseline.Object, outcomes []outcome, now time.T
 	report.Drift, added = recordDrift(p, outcomes, now)
 	report.DriftTotal = int64(added)
 	if p.previous != nil {
-		report.DriftTotal += p.previous.DriftTotal
+		report.DriftTotal = posture.Add(report.DriftTotal, p.previous.DriftTotal)
 	}
 	return report
 }
@@ -198,20 +199,7 @@ func managerName(manager string) string {
 func cut(message string) string { return v1alpha1.Cut(printable.Line(message), maxMessageRunes) }
 
 func count(summary *v1alpha1.PostureSummary, state v1alpha1.ObjectState) {
-	switch state {
-	case v1alpha1.ObjectCompliant:
-		summary.Compliant++
-	case v1alpha1.ObjectDrifted:
-		summary.Drifted++
-	case v1alpha1.ObjectUncounted:
-		summary.Uncounted++
-	case v1alpha1.ObjectBlocked:
-		summary.Blocked++
-	case v1alpha1.ObjectConflict:
-		summary.Conflicted++
-	case v1alpha1.ObjectFailed:
-		summary.Failed++
-	}
+	posture.Count(summary, state)
 }
 
 // recordDrift is the history with this pass's drifts added, newest first, and how many of them are new. An open entry whose
@@ -304,6 +292,7 @@ func (o *outcome) continues(entry v1alpha1.DriftEntry) bool {
 
 // writeReport writes the report if it says anything new.
 func (r *NamespaceReconciler) writeReport(ctx context.Context, previous, report *v1alpha1.NamespacePosture) error {
+	r.reports.seal(report)
 	if previous == nil || isEnding(previous) { // What it remembers is in the report.
 		if err := r.Client.Create(ctx, report); err != nil {
 			return ignoreTerminating(fmt.Errorf("creating the report of namespace %s: %w", report.Namespace, err))
@@ -312,7 +301,7 @@ func (r *NamespaceReconciler) writeReport(ctx context.Context, previous, report 
 	}
 	report.UID, report.ResourceVersion = previous.UID, previous.ResourceVersion
 	keepMetadata(report, previous)
-	if sameReport(previous, report) {
+	if r.reports.wrote(previous) && sameReport(previous, report) {
 		return nil
 	}
 	if err := r.Client.Update(ctx, report); err != nil {
@@ -335,7 +324,7 @@ func keepMetadata(report, previous *v1alpha1.NamespacePosture) {
 func sameReport(a, b *v1alpha1.NamespacePosture) bool {
 	a, b = a.DeepCopy(), b.DeepCopy()
 	for _, report := range []*v1alpha1.NamespacePosture{a, b} {
-		report.TypeMeta = metav1.TypeMeta{}
+		report.TypeMeta, report.Seal = metav1.TypeMeta{}, ""
 		report.ObjectMeta = metav1.ObjectMeta{
 			Labels: report.Labels, OwnerReferences: report.OwnerReferences,
 			Annotations: report.Annotations, Finalizers: report.Finalizers,

@@ -77,6 +77,8 @@ type Options struct {
 	Proof admission.Proof
 	// OpenReports says to write reports as Reports of openreports.io too, where the cluster knows these.
 	OpenReports bool
+	// Reports tells the reports that Bulwark wrote; it is the one that the cache was made with.
+	Reports *ReportMemory
 	// MissingPermissions lists what the operator must be allowed and is not, by asking the API server.
 	MissingPermissions func(context.Context) ([]string, error)
 	// MayBind asks the API server whether the operator may bind a ClusterRole by its name, in a namespace or, if that is empty, in all.
@@ -95,7 +97,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 	if err != nil {
 		return fmt.Errorf("indexing NamespacePostures: %w", err)
 	}
-	cached := newCatchingUp(mgr.GetClient(), mgr.GetAPIReader())
+	cached := newCatchingUp(mgr.GetClient(), believing{mgr.GetAPIReader(), o.Reports})
 	namespaces := &NamespaceReconciler{
 		Client:    cached,
 		Live:      mgr.GetAPIReader(),
@@ -115,6 +117,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		grants:    newGrantedBinds(o.MayBind),
 
 		departures: newDepartures(o.RemovalDelay),
+		reports:    o.Reports,
 
 		policyChanges: &moments{},
 	}
@@ -234,8 +237,9 @@ func (r *NamespaceReconciler) overtakingOptions(concurrency int) controller.Opti
 }
 
 // CacheOptions make the cache hold what bears our labels, the namespaces, the profiles and the reports, each without what is
-// never compared, and sharing what is the same in many: memory grows with the baseline, not with what tenants keep.
-func CacheOptions() (cache.Options, error) {
+// never compared, and sharing what is the same in many: memory grows with the baseline, not with what tenants keep. Of reports they hold
+// what is believed of them.
+func CacheOptions(reports *ReportMemory) (cache.Options, error) {
 	labelled, err := labels.NewRequirement(v1alpha1.ProfileLabel, selection.Exists, nil)
 	if err != nil {
 		return cache.Options{}, fmt.Errorf("selecting by label: %w", err)
@@ -243,7 +247,7 @@ func CacheOptions() (cache.Options, error) {
 	shared := newSharing()
 	byObject := map[client.Object]cache.ByObject{
 		&corev1.Namespace{}:          {Transform: stripNamespace},
-		&v1alpha1.NamespacePosture{}: {Transform: then(strip, shared.shareReport)},
+		&v1alpha1.NamespacePosture{}: {Transform: then(reports.strip, shared.shareReport)},
 	}
 	for _, kind := range slices.Concat(baseline.Kinds[1:], baseline.AdmissionKinds) {
 		transform := stripExclusive

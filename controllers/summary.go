@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -91,12 +92,13 @@ func (t *tally) add(profile *v1alpha1.SecurityProfile, namespace string, report 
 	if t.settles(profile, namespace, report) {
 		t.counts.Pending++
 		t.joined++
-		t.addReport(report)
+		t.addReport(profile, namespace, report)
 		return
 	}
 	if report == nil {
 		t.counts.Pending++
 		t.pending = append(t.pending, namespace)
+		t.addReport(profile, namespace, nil)
 		return
 	}
 	current := report.ProfileGeneration == profile.Generation
@@ -110,7 +112,7 @@ func (t *tally) add(profile *v1alpha1.SecurityProfile, namespace string, report 
 	if current {
 		t.addContested(report)
 	}
-	t.addReport(report)
+	t.addReport(profile, namespace, report)
 }
 
 // countWorst counts a namespace where it is worst off, and returns the list that names such namespaces, if there is one.
@@ -152,14 +154,23 @@ func (t *tally) settles(profile *v1alpha1.SecurityProfile, namespace string, rep
 	return profile.EffectiveEnforcement() == v1alpha1.Enforce && t.lately.joined(namespace, true)
 }
 
-// addReport adds what a report tells beside the state of its namespace, if there is one.
-func (t *tally) addReport(report *v1alpha1.NamespacePosture) {
+// addReport adds what a report tells beside the state of its namespace. Where there is none, or none that is believed, the history stays
+// what the profile's status says of it: the next report goes on from there.
+func (t *tally) addReport(profile *v1alpha1.SecurityProfile, namespace string, report *v1alpha1.NamespacePosture) {
 	if report == nil {
+		recalled := posture.Recalled(&profile.Status, namespace)
+		t.driftTotal = posture.Add(t.driftTotal, int64(len(recalled)))
+		t.drift = append(t.drift, recalled...)
 		return
 	}
 	t.addWeaknesses(report)
-	t.driftTotal += report.DriftTotal
-	t.drift = append(t.drift, printableHistory(report.Drift)...)
+	t.driftTotal = posture.Add(t.driftTotal, report.DriftTotal)
+	for _, entry := range printableHistory(report.Drift) {
+		if entry.Namespace == namespace || entry.Namespace == "" { // A report speaks of its own namespace only.
+			entry.Namespace = namespace
+			t.drift = append(t.drift, entry)
+		}
+	}
 	if len(t.drift) > maxTallied {
 		t.keepNewest()
 	}
@@ -172,7 +183,8 @@ func (t *tally) addWeaknesses(report *v1alpha1.NamespacePosture) {
 		t.counts.Contested++
 	}
 	for _, f := range report.FindingTotals {
-		t.findings[v1alpha1.FindingTotal{ID: f.ID, Severity: f.Severity}] += f.Count
+		id := v1alpha1.FindingTotal{ID: f.ID, Severity: f.Severity}
+		t.findings[id] = posture.AddCount(t.findings[id], f.Count)
 	}
 }
 

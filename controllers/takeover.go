@@ -63,26 +63,43 @@ func (p *pass) remembered() map[string]string {
 
 // dropOurs takes those labels out of others that Bulwark itself has set on a namespace.
 func (r *NamespaceReconciler) dropOurs(ctx context.Context, ns *corev1.Namespace, labels map[string]string) error {
-	object := &metav1.PartialObjectMetadata{}
-	object.SetGroupVersionKind(baseline.KindOf(ns).GroupVersionKind)
-	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(ns), object); err != nil {
-		return fmt.Errorf("reading who manages the labels of namespace %s: %w", ns.Name, err)
+	managedFields, err := r.managedFields(ctx, ns)
+	if err != nil {
+		return err
 	}
 	maps.DeleteFunc(labels, func(key, _ string) bool {
 		field := drift.Field{Path: []string{"metadata", "labels", key}}
-		return drift.Attribute(object.ManagedFields, []drift.Field{field}).Manager == ""
+		return drift.Attribute(managedFields, []drift.Field{field}).Manager == ""
 	})
 	return nil
 }
 
+// managedFields are who manages which field of a namespace, which the cache does not hold.
+func (r *NamespaceReconciler) managedFields(ctx context.Context, ns baseline.Object) ([]metav1.ManagedFieldsEntry, error) {
+	object := &metav1.PartialObjectMetadata{}
+	object.SetGroupVersionKind(baseline.KindOf(ns).GroupVersionKind)
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(ns), object); err != nil {
+		return nil, fmt.Errorf("reading who manages the labels of namespace %s: %w", ns.GetName(), err)
+	}
+	return object.ManagedFields, nil
+}
+
 // giveBack sets the labels of before on a namespace, under a field manager of their own: they stay when Bulwark then gives up
-// its own, and there is no instant without a level.
+// its own, and there is no instant without a level. A label that Bulwark has not set itself replaced none: whoever made the namespace
+// with an annotation that says so has nothing set by it.
 func (r *NamespaceReconciler) giveBack(ctx context.Context, ns baseline.Object, before map[string]string) error {
 	if len(before) == 0 {
 		return nil
 	}
+	managedFields, err := r.managedFields(ctx, ns)
+	if err != nil {
+		return err
+	}
+	if before = takeover.OfOurs(before, managedFields); len(before) == 0 {
+		return nil
+	}
 	configuration := corev1ac.Namespace(ns.GetName()).WithUID(ns.GetUID()).WithLabels(before)
-	err := r.Client.Apply(ctx, configuration, client.ForceOwnership, client.FieldOwner(v1alpha1.ReturningFieldManager),
+	err = r.Client.Apply(ctx, configuration, client.ForceOwnership, client.FieldOwner(v1alpha1.ReturningFieldManager),
 		client.DisableReadYourWritesConsistency)
 	if err != nil {
 		return fmt.Errorf("giving back the Pod Security labels of namespace %s: %w", ns.GetName(), err)

@@ -102,6 +102,8 @@ const (
 	EventBaselineRemoved = "BaselineRemoved"
 	// EventBaselineRetained: a baseline was left behind, unmanaged, since its profile no longer applies to the namespace.
 	EventBaselineRetained = "BaselineRetained"
+	// EventReportForged: somebody else wrote the report of a namespace; what it says is not believed.
+	EventReportForged = "ReportForged"
 	// EventBreakGlass: somebody whom tamper protection does not hold changed what it guards.
 	EventBreakGlass = "BreakGlassUsed"
 	// EventGuardedChanged: what tamper protection guards was changed, and it is not known by whom.

@@ -120,6 +120,7 @@ type FindingTotal struct {
 	// +required
 	Severity Severity `json:"severity"`
 	// count is how many there are.
+	// +kubebuilder:validation:Minimum=0
 	// +required
 	Count int32 `json:"count"`
 }
@@ -140,6 +141,7 @@ type BlockedObject struct {
 	// +optional
 	Violators []string `json:"violators,omitempty"`
 	// violatorsTotal is how many pods it would refuse; of more pods than were looked at it is a lower bound.
+	// +kubebuilder:validation:Minimum=0
 	// +optional
 	ViolatorsTotal int64 `json:"violatorsTotal,omitempty"`
 }

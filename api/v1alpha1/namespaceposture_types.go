@@ -40,27 +40,35 @@ type ManagedObject struct {
 // PostureSummary counts the managed objects by state, and the findings.
 type PostureSummary struct {
 	// compliant is the number of objects that are as declared.
+	// +kubebuilder:validation:Minimum=0
 	// +optional
 	Compliant int32 `json:"compliant"`
 	// drifted is the number of objects that are missing, differ, or should not exist.
+	// +kubebuilder:validation:Minimum=0
 	// +optional
 	Drifted int32 `json:"drifted"`
 	// uncounted is the number of ResourceQuotas that are as declared and that Kubernetes has not counted, so that they hold nobody.
+	// +kubebuilder:validation:Minimum=0
 	// +optional
 	Uncounted int32 `json:"uncounted"`
 	// blocked is the number of objects that wait, since they would refuse what runs in the namespace.
+	// +kubebuilder:validation:Minimum=0
 	// +optional
 	Blocked int32 `json:"blocked"`
 	// conflicted is the number of names that an object of another maker bears.
+	// +kubebuilder:validation:Minimum=0
 	// +optional
 	Conflicted int32 `json:"conflicted"`
 	// failed is the number of objects that the API server refused.
+	// +kubebuilder:validation:Minimum=0
 	// +optional
 	Failed int32 `json:"failed"`
 	// contested is the number of objects that others keep changing back, or making again. They are counted by their state, too.
+	// +kubebuilder:validation:Minimum=0
 	// +optional
 	Contested int32 `json:"contested"`
 	// findings is the number of findings.
+	// +kubebuilder:validation:Minimum=0
 	// +optional
 	Findings int32 `json:"findings"`
 }
@@ -146,9 +154,11 @@ type NamespacePosture struct {
 	// +optional
 	PodsUnseen bool `json:"podsUnseen,omitempty"`
 	// truncated is how many entries the lists leave out, the history of drift aside, so that the report fits into one object.
+	// +kubebuilder:validation:Minimum=0
 	// +optional
 	Truncated int64 `json:"truncated,omitempty"`
 	// driftTotal counts every drift recorded in this namespace, of which drift holds the newest.
+	// +kubebuilder:validation:Minimum=0
 	// +optional
 	DriftTotal int64 `json:"driftTotal,omitempty"`
 	// drift is the newest 32 drifts of the namespace, newest first. Corrected ones stay as history.
@@ -156,6 +166,11 @@ type NamespacePosture struct {
 	// +listType=atomic
 	// +optional
 	Drift []DriftEntry `json:"drift,omitempty"`
+	// seal is by what Bulwark knows that it wrote this report itself, and nobody changed it since. What a report without its seal says is not
+	// believed, and written again.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	Seal string `json:"seal,omitempty"`
 }
 
 // NamespacePostureList is a list of NamespacePostures.

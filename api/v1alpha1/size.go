@@ -25,7 +25,7 @@ func written(s string) int {
 
 // Size is about how many bytes the report takes.
 func (p *NamespacePosture) Size() int {
-	size := 8*overhead + written(p.Stalled) + len(p.FindingTotals)*overhead/2
+	size := 9*overhead + written(p.Stalled) + len(p.FindingTotals)*overhead/2
 	for i := range p.Objects {
 		size += p.Objects[i].size() + written(p.Objects[i].Message) + overhead
 	}

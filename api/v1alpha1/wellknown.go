@@ -42,6 +42,11 @@ const (
 	NamePrefix = "bulwark-"
 	// PostureName is the name of the one NamespacePosture of a namespace.
 	PostureName = "posture"
+	// SealSecret is the name of the Secret, in the operator's namespace, that holds the key by which it seals its reports, and
+	// SealKey is where in it.
+	SealSecret = "bulwark-report-seal"
+	// SealKey is the key of SealSecret's data.
+	SealKey = "key"
 	// ReportName is the name of the one Report of openreports.io of a namespace.
 	ReportName = "bulwark"
 	// OperatorNamespace is the namespace that the operator runs in by default.

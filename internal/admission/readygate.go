@@ -50,3 +50,22 @@ func (r *renderer) readyGate() []Policy {
 		)),
 	})}
 }
+
+// gateReports keeps others from writing the reports that the gate believes, where there is no tamper protection. It has the name of the
+// policy by which that does so.
+func (r *renderer) gateReports() []Policy {
+	p := r.spec.Protection
+	if p == nil || !p.ReadyGate || r.audits() {
+		return nil
+	}
+	return []Policy{r.policy(draft{
+		concern: tamperObjects,
+		rules: rulesOn(onVersion(
+			v1alpha1.GroupVersion.Group, v1alpha1.GroupVersion.Version, everyWrite, "namespacepostures")),
+		conditions: []admissionregistrationv1.MatchCondition{r.notByOperatorOrKubernetes()},
+		validations: validations(refusal(
+			fmt.Sprintf(`!%s || %s`, writesReport, breaksGlass(p)),
+			fmt.Sprintf("%s (spec.protection.readyGate of SecurityProfile %s)", writtenByBulwark, r.profile.Name), "",
+		)),
+	})}
+}

@@ -63,7 +63,7 @@ type tampering struct {
 // tamperObjects guards what Bulwark manages in a namespace.
 func (r *renderer) tamperObjects() []Policy {
 	if !r.guards() {
-		return nil
+		return r.gateReports()
 	}
 	rules := rulesOn(onVersion(v1alpha1.GroupVersion.Group, v1alpha1.GroupVersion.Version, everyWrite, "namespacepostures"))
 	for _, kind := range baseline.Kinds[1:] {
@@ -79,8 +79,8 @@ func (r *renderer) tamperObjects() []Policy {
 		},
 	}, tampering{
 		name:    "reports",
-		holds:   `request.kind.kind == "NamespacePosture" && (request.operation != "UPDATE" || ` + reported + `)`,
-		message: "a NamespacePosture is written by Bulwark alone",
+		holds:   `request.kind.kind == "NamespacePosture" && ` + writesReport,
+		message: writtenByBulwark,
 	}, tampering{
 		name:    "changes",
 		holds:   fmt.Sprintf(`variables.profileBefore != "" && (request.operation == "DELETE" || (%s))`, changed),
@@ -96,6 +96,11 @@ func (r *renderer) tamperObjects() []Policy {
 	})}
 }
 
+// writesReport is whether a request on a report changes what anybody reads in it.
+const writesReport = `(request.operation != "UPDATE" || ` + reported + `)`
+
+const writtenByBulwark = "a NamespacePosture is written by Bulwark alone"
+
 // label is the value of a label of an object, or "": there may be no such object, and no such label.
 func label(object, key string) string {
 	return fmt.Sprintf(`%[1]s == null ? "" : string(dyn(%[1]s).metadata.?labels[?%[2]s].orValue(""))`, object, quote(key))
@@ -108,7 +113,7 @@ const forged = `request.operation != "DELETE" && dyn(object).metadata.?labels[?%
 
 // reported is whether an update of a report changes anything, as writing it again in another version of the API does not.
 const reported = `["profile", "namespaceUID", "profileGeneration", "enforcement", "ready", "stalled", "summary", "objects", "blocked", "inPlace", "findings", "findingTotals", ` +
-	`"podsUnseen", "truncated", "driftTotal", "drift"].exists(f, dyn(object)[?f] != dyn(oldObject)[?f]) || ` +
+	`"podsUnseen", "truncated", "driftTotal", "drift", "seal"].exists(f, dyn(object)[?f] != dyn(oldObject)[?f]) || ` +
 	`["labels", "annotations", "ownerReferences", "finalizers"].exists(f, dyn(object).metadata[?f] != dyn(oldObject).metadata[?f])`
 
 // changed is whether an update changes what an object enforces, the usage that a quota's status counts included, or what only Bulwark may

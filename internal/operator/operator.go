@@ -144,7 +144,12 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	if err != nil {
 		return err
 	}
-	mgr, err := newManager(cfg, scheme, o)
+	key, made, err := sealKey(ctx, direct, o.Namespace, o.Logger)
+	if err != nil {
+		return err
+	}
+	reports := controllers.NewReportMemory(key, made, o.Clock)
+	mgr, err := newManager(cfg, scheme, o, reports)
 	if err != nil {
 		return err
 	}
@@ -152,14 +157,14 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	if err != nil {
 		return err
 	}
-	permissions := newPermissionCheck(direct, o.Logger.WithName("permissions"))
+	permissions := newPermissionCheck(direct, o.Namespace, o.Logger.WithName("permissions"))
 	if err := controllers.Setup(ctx, mgr, controllers.Options{
 		Concurrency: o.Concurrency, Protected: protected, Registry: o.Registry,
 		Clock: o.Clock, Contest: o.Contest, RecheckInterval: o.RecheckInterval, Findings: !o.NoFindings,
 		Operator: self.name, Proof: self.proof, OpenReports: o.OpenReports, MissingPermissions: permissions.review,
 		MayBind:       mayBind(direct),
 		ServerVersion: serverVersion(ctx, cfg, o.Logger),
-		RemovalDelay:  o.RemovalDelay, JoinGrace: o.JoinGrace,
+		RemovalDelay:  o.RemovalDelay, JoinGrace: o.JoinGrace, Reports: reports,
 	}); err != nil {
 		return err
 	}
@@ -190,8 +195,10 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	return nil
 }
 
-func newManager(cfg *rest.Config, scheme *runtime.Scheme, o Options) (manager.Manager, error) {
-	cacheOptions, err := controllers.CacheOptions()
+func newManager(
+	cfg *rest.Config, scheme *runtime.Scheme, o Options, reports *controllers.ReportMemory,
+) (manager.Manager, error) {
+	cacheOptions, err := controllers.CacheOptions(reports)
 	if err != nil {
 		return nil, err
 	}

@@ -61,16 +61,17 @@ const recheckPermissions = 10 * time.Second
 // permissionCheck asks the API server whether the operator may do what it must. A watch that is forbidden would otherwise show
 // only as a cache that never syncs.
 type permissionCheck struct {
-	client client.Client
-	log    logr.Logger
+	client    client.Client
+	namespace string
+	log       logr.Logger
 
 	mu      sync.Mutex
 	done    bool
 	missing []string
 }
 
-func newPermissionCheck(c client.Client, log logr.Logger) *permissionCheck {
-	return &permissionCheck{client: c, log: log}
+func newPermissionCheck(c client.Client, namespace string, log logr.Logger) *permissionCheck {
+	return &permissionCheck{client: c, namespace: namespace, log: log}
 }
 
 // run checks until nothing is missing or the context ends.
@@ -119,7 +120,7 @@ func (p *permissionCheck) ready(*http.Request) error {
 
 func (p *permissionCheck) review(ctx context.Context) ([]string, error) {
 	var missing []string
-	for _, required := range requiredPermissions() {
+	for _, required := range append(requiredPermissions(), permissionOnKey(p.namespace)) {
 		review := &authorizationv1.SelfSubjectAccessReview{
 			Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &required},
 		}
@@ -140,6 +141,11 @@ func named(p authorizationv1.ResourceAttributes) string {
 		resource += "/" + p.Subresource
 	}
 	return p.Verb + " " + resource
+}
+
+// permissionOnKey is what the operator needs in its own namespace to seal its reports.
+func permissionOnKey(namespace string) authorizationv1.ResourceAttributes {
+	return authorizationv1.ResourceAttributes{Namespace: namespace, Resource: "secrets", Name: v1alpha1.SealSecret, Verb: "get"}
 }
 
 // requiredPermissions are what the operator needs in every namespace. The markers in package controllers grant it.

@@ -39,7 +39,7 @@ type attack struct {
 // attacks are all of them, in the order of the documentation.
 func attacks() []attack {
 	return slices.Concat(
-		objectAttacks(), ownershipAttacks(), nameAttacks(), labelAttacks(), reportAttacks(), heldReportAttacks(),
+		objectAttacks(), ownershipAttacks(), nameAttacks(), labelAttacks(), reportAttacks(), heldReportAttacks(), historyAttacks(),
 		namespaceAttacks(), selectionAttacks(), brokenProfileAttacks(), endAttacks(), ownerAttacks(), podAttacks(), templateAttacks(),
 		schedulingAttacks(), imageAttacks(), runningPodAttacks(), networkAttacks(), serviceAttacks(), quotaAttacks(), permissionAttacks(),
 		impersonationAttacks(), authorAttacks(), textAttacks(), raceAttacks(), breakGlassAttacks())

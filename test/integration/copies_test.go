@@ -248,4 +248,40 @@ var _ = Describe("What is removed", func() {
 		EventuallyGone(copied)
 		Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ConsistOf(v1alpha1.EventRemoved))
 	})
+
+	DescribeTable("of a namespace that leaves before its first report is no copy of anything", func(change func(*v1alpha1.SecurityProfile)) {
+		whileNothingIsCounted() // Which keeps the report away for seconds.
+		name := uniqueName()
+		profile := fixture.Profile(name, func(p *v1alpha1.SecurityProfile) {
+			change(p)
+			p.Spec.Quotas = quotaOf("compute", "pods", "2")
+		})
+		namespace := fixture.Namespace(name+"-a", name)
+		ExpectCreated(namespace, profile)
+		quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: aQuota}}
+		Eventually(func() error { return admin.Get(ctx, client.ObjectKeyFromObject(quota), quota) }).
+			WithPolling(5 * time.Millisecond).Should(Succeed())
+		deselect(namespace.Name)
+		EventuallyGone(quota)
+		Eventually(func() map[string]string { return labelsOf(namespace.Name) }).ShouldNot(HaveKey(v1alpha1.ProfileLabel))
+		Eventually(func() []string { return eventReasons("Namespace", namespace.Name) }).
+			Should(And(ContainElement(v1alpha1.EventBaselineRemoved), Not(ContainElement(v1alpha1.EventRemoved))))
+	},
+		Entry("with a NetworkPolicy", fixture.OnlyNetwork),
+		Entry("with a Pod Security level", atRestricted),
+		Entry("with everything", func(*v1alpha1.SecurityProfile) {}),
+	)
+
+	It("in a namespace that a tenant labelled is told by an event", func() {
+		profile, _ := Governed(fixture.OnlyNetwork)
+		namespace := unselectedNamespace()
+		copied := aCopy(namespace, profile.Name)
+		Update(theNamespace(namespace), func(o client.Object) {
+			o.SetLabels(map[string]string{v1alpha1.ProfileLabel: profile.Name})
+		})
+		Expect(admin.Create(ctx, copied)).To(Succeed())
+		EventuallyGone(copied)
+		Eventually(func() []string { return eventReasons("Namespace", namespace) }).
+			Should(And(ContainElement(v1alpha1.EventRemoved), Not(ContainElement(v1alpha1.EventBaselineRemoved))))
+	})
 })

@@ -19,6 +19,7 @@ import (
 const (
 	enforceVersion = "pod-security.kubernetes.io/enforce-version"
 	warnVersion    = "pod-security.kubernetes.io/warn-version"
+	auditVersion   = "pod-security.kubernetes.io/audit-version"
 )
 
 // governedWithLevels is a profile, and a namespace that it selects and that bore labels before.
@@ -176,6 +177,40 @@ var _ = Describe("The Pod Security labels that a namespace bore before", func() 
 		EventuallyUnreported(namespace.Name)
 		Expect(levelsOf(namespace.Name)).To(BeEmpty(), "what an unmanaged namespace says of itself does not count")
 	})
+
+	DescribeTable("are none that a namespace is made with, and no level that Bulwark never set is given back", func(
+		selected bool, annotation string, change func(*v1alpha1.SecurityProfile),
+	) {
+		profile := fixture.Profile(uniqueName(), change)
+		ExpectCreated(profile)
+		namespace := fixture.Namespace(profile.Name+"-a", profile.Name)
+		if !selected {
+			namespace.Labels = map[string]string{}
+		}
+		namespace.Labels[v1alpha1.ProfileLabel] = profile.Name
+		namespace.Annotations = map[string]string{v1alpha1.PodSecurityBeforeAnnotation: annotation}
+		ExpectCreated(namespace)
+		undeclared := func(g Gomega) {
+			g.Expect(labelsOf(namespace.Name)).NotTo(Or(HaveKey(auditLevel), HaveKey(auditVersion)))
+		}
+		if selected {
+			EventuallyEstablished(profile, namespace.Name)
+			Consistently(undeclared).WithTimeout(time.Second).Should(Succeed())
+			deleteProfile(profile)
+			EventuallyUnreported(namespace.Name)
+		}
+		Eventually(func() map[string]string { return labelsOf(namespace.Name) }).ShouldNot(HaveKey(v1alpha1.ProfileLabel))
+		Consistently(undeclared).WithTimeout(time.Second).Should(Succeed())
+		if !selected {
+			Expect(levelsOf(namespace.Name)).To(BeEmpty())
+		}
+	},
+		Entry("a mode that the profile does not declare", true, `{"`+auditLevel+`":"privileged"}`, func(*v1alpha1.SecurityProfile) {}),
+		Entry("its version", true, `{"`+auditVersion+`":"v1.20","`+auditLevel+`":"baseline"}`, func(*v1alpha1.SecurityProfile) {}),
+		Entry("any mode, of a profile that declares none", true, `{"`+auditLevel+`":"privileged"}`, fixture.OnlyNetwork),
+		Entry("any mode, in a namespace that no profile selects", false,
+			`{"`+enforceLevel+`":"privileged","`+auditLevel+`":"baseline"}`, func(*v1alpha1.SecurityProfile) {}),
+	)
 
 	It("stay those of the profile, and are remembered no more, if that retains", func() {
 		profile, namespace := governedWithLevels(atBaselineBefore, fixture.Retained)
