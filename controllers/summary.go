@@ -29,6 +29,7 @@ type tally struct {
 	drifted    []string
 	conflicted []string
 	failed     []string
+	refusal    refusal // one of what the API server refuses in these
 	blocked    []string
 	uncounted  uncountedNamespaces
 	weakened   []string
@@ -109,6 +110,7 @@ func (t *tally) add(profile *v1alpha1.SecurityProfile, namespace string, report 
 	}
 	if current {
 		t.addContested(report)
+		t.addRefusal(report)
 	}
 	t.addReport(report)
 }
@@ -289,6 +291,9 @@ func (t *tally) troubles() string {
 			parts = append(parts, fmt.Sprintf("in %d of %d namespaces %s (%s)",
 				n, t.counts.Selected, trouble.what, names(trouble.namespaces)))
 		}
+	}
+	if example := t.refusal.example(); example != "" {
+		parts = append(parts, example)
 	}
 	if len(t.contested) > 0 {
 		slices.Sort(t.contested)

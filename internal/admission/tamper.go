@@ -108,7 +108,7 @@ func (r *renderer) tamperObjects() []Policy {
 		name:    "squats",
 		holds:   fmt.Sprintf(`request.operation == "CREATE" && dyn(object).metadata.name.startsWith(%s)`, quote(v1alpha1.NamePrefix)),
 		message: fmt.Sprintf("names that begin with %s are reserved for the namespace's baseline", v1alpha1.NamePrefix),
-	})}
+	}, countsBaseline())}
 }
 
 // label is the value of a label of an object, or "": there may be no such object, and no such label.

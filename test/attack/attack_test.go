@@ -41,7 +41,7 @@ func attacks() []attack {
 	return slices.Concat(
 		objectAttacks(), ownershipAttacks(), nameAttacks(), labelAttacks(), reportAttacks(), heldReportAttacks(),
 		namespaceAttacks(), selectionAttacks(), brokenProfileAttacks(), endAttacks(), podAttacks(), templateAttacks(), imageAttacks(), runningPodAttacks(),
-		networkAttacks(), serviceAttacks(), quotaAttacks(), permissionAttacks(), raceAttacks(), breakGlassAttacks())
+		networkAttacks(), serviceAttacks(), quotaAttacks(), countingAttacks(), permissionAttacks(), raceAttacks(), breakGlassAttacks())
 }
 
 // run carries the attack out and checks what came of it.
