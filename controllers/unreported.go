@@ -52,7 +52,7 @@ func (u *unreported) note(namespace, profile string, err error) bool {
 	case known.profile != profile:
 		known = refusedReport{profile: profile}
 	}
-	known.tries, known.why = known.tries+1, err.Error()
+	known.tries, known.why = known.tries+1, cut(err.Error())
 	u.of[namespace] = known
 	return known.tries == reportTries
 }
