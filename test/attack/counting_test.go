@@ -83,7 +83,7 @@ func countingAttacks() []attack {
 		},
 		then: func() {
 			eventuallyToldFailed("untold", "the report is refused")
-			Expect(admin.Create(ctx, compliantPod("untold", "app"))).To(MatchError(ContainSubstring("wait until the baseline")))
+			Expect(admin.Create(ctx, compliantPod("untold", "app"))).To(MatchError(ContainSubstring("bulwark-fortress-pods-wait-for-")))
 			Expect(admin.Delete(ctx, countingQuota("untold", "own"))).To(Succeed())
 			EventuallyEstablished(fortress, "untold")
 		},
