@@ -7,12 +7,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// patchFails is what the API server says of a JSON patch that cannot be applied, and of nothing else without a cause. Who refuses by
-// admission says so.
+// patchFails is what the API server says of a JSON patch that cannot be applied, and of nothing
+// else without a cause. Who refuses by admission says so.
 const patchFails = "the server rejected our request due to an error in our request"
 
-// isOvertaken recognises the API server's refusal to write to an object that is not the one that was read: by a precondition, or by a
-// test of a JSON patch, of which it names no field.
+// isOvertaken recognises the API server's refusal to write to an object that is not the one that
+// was read: by a precondition, or by a test of a JSON patch, of which it names no field.
 func isOvertaken(err error) bool {
 	if apierrors.IsConflict(err) {
 		return true

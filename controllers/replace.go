@@ -17,19 +17,20 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
-// An object of which an immutable field differs, or that is about to go, is deleted and made anew. Two of one name cannot coexist, so
-// that:
+// An object of which an immutable field differs, or that is about to go, is deleted and made anew.
+// Two of one name cannot coexist, so that:
 //
 //	the API server says                 what becomes of it
 //	it would not make the new one       the old one stays, unless somebody has made it of what permits
 //	it would, and does                  the old one is deleted, the new one made
 //	it would, and does not after all    the old one is put back, and the next try waits, each time longer
 
-// restoreTimeout bounds a replacement from the deletion on. It ends also if the operator is told to stop meanwhile.
+// restoreTimeout bounds a replacement from the deletion on. It ends also if the operator is told to
+// stop meanwhile.
 const restoreTimeout = 10 * time.Second
 
-// admits asks the API server whether it would make an object, by a dry run: admission is asked before the name, so that an object of
-// the same name means that it would.
+// admits asks the API server whether it would make an object, by a dry run: admission is asked
+// before the name, so that an object of the same name means that it would.
 func admits(ctx context.Context, c client.Client, want baseline.Object) error {
 	asked := want.DeepCopyObject().(baseline.Object)
 	err := c.Create(ctx, asked, client.DryRunAll, client.DisableReadYourWritesConsistency)
@@ -39,8 +40,8 @@ func admits(ctx context.Context, c client.Client, want baseline.Object) error {
 	return err
 }
 
-// replace deletes the object and makes it anew, once the API server has said that it would. What our own quotas have no room for, they
-// are opened for from the question on.
+// replace deletes the object and makes it anew, once the API server has said that it would. What
+// our own quotas have no room for, they are opened for from the question on.
 func (r *NamespaceReconciler) replace(ctx context.Context, p *pass, o *outcome) (baseline.Object, error) {
 	var made baseline.Object
 	admitted, deleted := false, false
@@ -83,7 +84,8 @@ func whyReplaced(d *drift.Drift) string {
 	return fmt.Sprintf("%s is immutable", d.Fields[0])
 }
 
-// outlive is for an object that the API server would not replace: it stays what it enforces, and is this profile's. The error says so.
+// outlive is for an object that the API server would not replace: it stays what it enforces, and is
+// this profile's. The error says so.
 func (r *NamespaceReconciler) outlive(ctx context.Context, o *outcome, refusal error) error {
 	if !o.Outlives(o.recorded) {
 		if err := r.deleteObject(ctx, o.Got); client.IgnoreNotFound(err) != nil {
@@ -100,7 +102,8 @@ func (r *NamespaceReconciler) outlive(ctx context.Context, o *outcome, refusal e
 	return fmt.Errorf("what was there before stays: %w", refusal)
 }
 
-// putBack makes an object again as it was, after it has been deleted and the one in its place has been refused all the same.
+// putBack makes an object again as it was, after it has been deleted and the one in its place has
+// been refused all the same.
 func (r *NamespaceReconciler) putBack(ctx context.Context, p *pass, o *outcome, refusal error) error {
 	if apierrors.IsAlreadyExists(refusal) || isTerminating(refusal) || !o.Outlives(o.recorded) {
 		return refusal
@@ -116,7 +119,8 @@ func (r *NamespaceReconciler) putBack(ctx context.Context, p *pass, o *outcome, 
 	}
 	again := r.restored.note(mutated{p.namespace.Name, o.Object}, o.Fields, r.Clock.Now())
 	r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventPutBack, "Replace", fmt.Sprintf(
-		"%s %s was deleted, what is declared was refused after all, and the old one was put back; the next try waits %s: %v",
+		"%s %s was deleted, what is declared was refused after all, and the old one was put back; "+
+			"the next try waits %s: %v",
 		o.Object.Kind, o.Object.Name, again, refusal))
 	return fmt.Errorf("%s%w", wasPutBack, refusal)
 }
@@ -138,8 +142,8 @@ func (r *NamespaceReconciler) untilAnswered(ctx context.Context, write func() er
 	}
 }
 
-// isPutBack reports whether a drift is that of an object that was put back, and whose replacement is not tried again yet. After a
-// restart the last report tells.
+// isPutBack reports whether a drift is that of an object that was put back, and whose replacement
+// is not tried again yet. After a restart the last report tells.
 func (r *NamespaceReconciler) isPutBack(p *pass, o *outcome) bool {
 	if !o.Replaces() {
 		return false

@@ -22,7 +22,8 @@ var reportReference = v1alpha1.ObjectReference{
 	APIVersion: reportsv1alpha1.SchemeGroupVersion.String(), Kind: "Report", Name: v1alpha1.ReportName,
 }
 
-// roomBeside makes the write of an object that goes with a report, which the baseline's own quotas keep out as little as the report.
+// roomBeside makes the write of an object that goes with a report, which the baseline's own quotas
+// keep out as little as the report.
 func (r *NamespaceReconciler) roomBeside(
 	ctx context.Context, report *v1alpha1.NamespacePosture, object v1alpha1.ObjectReference, write func() error,
 ) error {

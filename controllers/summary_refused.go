@@ -15,7 +15,8 @@ type refusal struct {
 // maxRefusalRunes bounds what the condition says of it.
 const maxRefusalRunes = 512
 
-// addRefusal keeps the refusal that a report tells if no namespace before in the alphabet has one, so that it is always the same.
+// addRefusal keeps the refusal that a report tells if no namespace before in the alphabet has one,
+// so that it is always the same.
 func (t *tally) addRefusal(report *v1alpha1.NamespacePosture) {
 	for _, o := range report.Objects {
 		if o.State == v1alpha1.ObjectFailed {

@@ -15,11 +15,13 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
-// reportTries is how many times in a row the API server refuses a report before that is told: some three seconds.
+// reportTries is how many times in a row the API server refuses a report before that is told: some
+// three seconds.
 const reportTries = 5
 
-// unreported remembers the namespaces whose report the API server refuses, since a tenant's quota has no room for it, or a policy or
-// webhook denies it. The profile's status then says what the report cannot. It is kept in memory: who begins to lead finds it out anew.
+// unreported remembers the namespaces whose report the API server refuses, since a tenant's quota
+// has no room for it, or a policy or webhook denies it. The profile's status then says what the
+// report cannot. It is kept in memory: who begins to lead finds it out anew.
 type unreported struct {
 	changed chan event.GenericEvent // tells that there is one more, or one less
 
@@ -38,7 +40,8 @@ func newUnreported() *unreported {
 	return &unreported{changed: make(chan event.GenericEvent, 1), of: map[string]refusedReport{}}
 }
 
-// note remembers the answer to one more try to write a report, and reports whether it is time to tell that it is refused.
+// note remembers the answer to one more try to write a report, and reports whether it is time to
+// tell that it is refused.
 func (u *unreported) note(namespace, profile string, err error) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -57,7 +60,8 @@ func (u *unreported) note(namespace, profile string, err error) bool {
 	return known.tries == reportTries
 }
 
-// refuses recognises errors that say more than that somebody was faster, or that the API server is busy or away.
+// refuses recognises errors that say more than that somebody was faster, or that the API server is
+// busy or away.
 func refuses(err error) bool {
 	var status apierrors.APIStatus
 	return errors.As(err, &status) && !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) &&
@@ -78,7 +82,8 @@ func (u *unreported) why(profile, namespace string) (string, bool) {
 	return known.why, known.profile == profile && known.tries >= reportTries
 }
 
-// noteReport remembers whether the report of a pass was written, and tells it if it was refused for some tries.
+// noteReport remembers whether the report of a pass was written, and tells it if it was refused for
+// some tries.
 func (r *NamespaceReconciler) noteReport(p *pass, err error) {
 	if !r.unreported.note(p.namespace.Name, p.profile.Name, err) {
 		return
@@ -90,7 +95,8 @@ func (r *NamespaceReconciler) noteReport(p *pass, err error) {
 	}
 }
 
-// withUnreported are the reports of a profile, and in the place of those that are refused what they would say: that they are.
+// withUnreported are the reports of a profile, and in the place of those that are refused what they
+// would say: that they are.
 func withUnreported(
 	profile *v1alpha1.SecurityProfile, selector *selection.Selector, namespaces []corev1.Namespace,
 	reports map[string]*v1alpha1.NamespacePosture, why func(profile, namespace string) (string, bool),
@@ -114,7 +120,8 @@ func withUnreported(
 		standIn.Profile, standIn.ProfileGeneration, standIn.Ready = profile.Name, profile.Generation, false
 		standIn.Summary.Failed++
 		standIn.Objects = append([]v1alpha1.ManagedObject{{
-			ObjectReference: postureReference, State: v1alpha1.ObjectFailed, Message: fmt.Sprintf("the report is refused: %s", words),
+			ObjectReference: postureReference, State: v1alpha1.ObjectFailed,
+			Message: fmt.Sprintf("the report is refused: %s", words),
 		}}, slices.Clone(standIn.Objects)...)
 		all[ns.Name] = standIn
 	}

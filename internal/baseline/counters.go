@@ -14,8 +14,8 @@ type Counter struct {
 	Kind string
 }
 
-// Counters are the entries of a ResourceQuota that count what Bulwark keeps in a namespace: each can keep a part of the baseline, or
-// the report on it, out.
+// Counters are the entries of a ResourceQuota that count what Bulwark keeps in a namespace: each
+// can keep a part of the baseline, or the report on it, out.
 func Counters() []Counter {
 	var counters []Counter
 	for _, kind := range Kinds[1:] {

@@ -6,15 +6,17 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
-// Outlives reports whether the object that is found is better than none if the API server refuses the one that is to replace it. A
-// binding that somebody has made to another role is not: it permits what nobody declared.
+// Outlives reports whether the object that is found is better than none if the API server refuses
+// the one that is to replace it. A binding that somebody has made to another role is not: it
+// permits what nobody declared.
 func (d *Drift) Outlives(tampered bool) bool {
 	_, binds := d.Got.(*rbacv1.RoleBinding)
 	return !binds || !tampered || d.Foreign || len(d.Fields) == 1 && d.Terminates()
 }
 
-// Restored is the object that was found, as it is made again: it enforces what it did. If Bulwark made it, it bears the labels and the
-// owner that are desired now, so that it does not go with a profile that governed before.
+// Restored is the object that was found, as it is made again: it enforces what it did. If Bulwark
+// made it, it bears the labels and the owner that are desired now, so that it does not go with a
+// profile that governed before.
 func (d *Drift) Restored() baseline.Object {
 	restored := d.Got.DeepCopyObject().(baseline.Object)
 	fresh := baseline.KindOf(d.Got).New()

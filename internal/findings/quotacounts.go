@@ -10,7 +10,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
-// Counts are the entries of a ResourceQuota that count what Bulwark keeps in a namespace, with what they grant.
+// Counts are the entries of a ResourceQuota that count what Bulwark keeps in a namespace, with what
+// they grant.
 type Counts corev1.ResourceList
 
 // CountsOf is what a ResourceQuota counts of what Bulwark keeps; false if that is nothing.
@@ -25,7 +26,8 @@ func CountsOf(quota *corev1.ResourceQuota) (Counts, bool) {
 	return counts, len(counts) > 0
 }
 
-// countingQuotas finds quotas that can keep the baseline out, or the report on it: those that grant less than it consists of do.
+// countingQuotas finds quotas that can keep the baseline out, or the report on it: those that grant
+// less than it consists of do.
 func (j *judge) countingQuotas(all map[string]Counts) {
 	if len(all) == 0 || !j.profile.LooksFor(v1alpha1.QuotaCountsBaseline) {
 		return
@@ -46,15 +48,18 @@ func (j *judge) countingQuotas(all map[string]Counts) {
 			if granted.Cmp(*resource.NewQuantity(need, resource.DecimalSI)) < 0 {
 				severity = v1alpha1.High
 			}
-			entries = append(entries, fmt.Sprintf("%s grants %s, and the baseline has %d", counter.Entry, granted.String(), need))
+			entries = append(entries,
+				fmt.Sprintf("%s grants %s, and the baseline has %d", counter.Entry, granted.String(), need))
 		}
 		if len(entries) == 0 {
 			continue
 		}
 		j.add(v1alpha1.Finding{
 			ID: v1alpha1.QuotaCountsBaseline, Severity: severity, Object: reference("ResourceQuota", name),
-			Message: "the quota counts what the baseline consists of, and keeps it out where there is no room: " + listed(entries, maxListed),
-			Remedy:  "delete the quota, or take these entries out of it; with spec.protection.tamper the API server refuses such quotas",
+			Message: "the quota counts what the baseline consists of, and keeps it out where there is no room: " +
+				listed(entries, maxListed),
+			Remedy: "delete the quota, or take these entries out of it; " +
+				"with spec.protection.tamper the API server refuses such quotas",
 		})
 	}
 }

@@ -28,13 +28,15 @@ func countingQuota(namespace, name string, pairs ...string) *corev1.ResourceQuot
 
 // deleteCountingQuotas deletes those that a spec has made.
 func deleteCountingQuotas() {
-	Expect(admin.DeleteAllOf(ctx, &corev1.ResourceQuota{}, client.InNamespace(shop), client.MatchingLabels{"counts": "the-baseline"})).To(Succeed())
+	own := client.MatchingLabels{"counts": "the-baseline"}
+	Expect(admin.DeleteAllOf(ctx, &corev1.ResourceQuota{}, client.InNamespace(shop), own)).To(Succeed())
 }
 
 // countingAttacks keep the baseline out by quotas that have no room for it.
 func countingAttacks() []attack {
 	return []attack{{
-		name: "makes a ResourceQuota that counts what the baseline consists of, or the reports on it", as: mallory, outcome: refused, why: countsBaseline,
+		name: "makes a ResourceQuota that counts what the baseline consists of, or the reports on it", as: mallory,
+		outcome: refused, why: countsBaseline,
 		do: func(as client.Client) (answers []error) {
 			for _, counter := range baseline.Counters() {
 				answers = append(answers,
@@ -43,13 +45,16 @@ func countingAttacks() []attack {
 			}
 			generated := countingQuota(shop, "", countPolicies, "0")
 			generated.GenerateName = "own-"
-			return append(answers, as.Create(ctx, generated), as.Create(ctx, countingQuota(shop, "own", "resourcequotas", "0"), client.DryRunAll))
+			asked := countingQuota(shop, "own", "resourcequotas", "0")
+			return append(answers, as.Create(ctx, generated), as.Create(ctx, asked, client.DryRunAll))
 		},
 		then: func() { // It is for emergencies.
-			Expect(rescuer.client().Create(ctx, countingQuota(shop, "own", countPolicies, "0"), client.DryRunAll)).To(Succeed())
+			own := countingQuota(shop, "own", countPolicies, "0")
+			Expect(rescuer.client().Create(ctx, own, client.DryRunAll)).To(Succeed())
 		},
 	}, {
-		name: "has a ResourceQuota of their own count what the baseline consists of later", as: mallory, outcome: refused, why: countsBaseline,
+		name: "has a ResourceQuota of their own count what the baseline consists of later", as: mallory,
+		outcome: refused, why: countsBaseline,
 		do: func(as client.Client) (answers []error) {
 			own := countingQuota(shop, uniqueName(), "pods", "5000")
 			Expect(as.Create(ctx, own)).To(Succeed())
@@ -62,15 +67,17 @@ func countingAttacks() []attack {
 		},
 		then: deleteCountingQuotas,
 	}, {
-		name: "leaves no room for the baseline by a ResourceQuota before there is one, has the namespace selected then, and starts a pod", as: creator,
-		outcome: harmless,
-		do:      func(as client.Client) []error { return crampedBefore(as, "cramped", countPolicies) },
+		name: "leaves no room for the baseline by a ResourceQuota before there is one, has the namespace selected then, " +
+			"and starts a pod", as: creator, outcome: harmless,
+		do: func(as client.Client) []error { return crampedBefore(as, "cramped", countPolicies) },
 		then: func() {
 			eventuallyToldFailed("cramped", "exceeded quota: own")
 			Expect(admin.Create(ctx, compliantPod("cramped", "app"))).To(MatchError(ContainSubstring("wait until the baseline")))
 			own := countingQuota("cramped", "own")
 			setTo := func(amount string) error {
-				return changed(creator.client(), own, func(o client.Object) { o.(*corev1.ResourceQuota).Spec.Hard = quantities(countPolicies, amount) })
+				return changed(creator.client(), own, func(o client.Object) {
+					o.(*corev1.ResourceQuota).Spec.Hard = quantities(countPolicies, amount)
+				})
 			}
 			Expect(setTo("50")).To(Succeed(), "what was there before may grant more")
 			EventuallyEstablished(fortress, "cramped")
@@ -83,14 +90,16 @@ func countingAttacks() []attack {
 		},
 		then: func() {
 			eventuallyToldFailed("untold", "the report is refused")
-			Expect(admin.Create(ctx, compliantPod("untold", "app"))).To(MatchError(ContainSubstring("bulwark-fortress-pods-wait-for-")))
+			pod := compliantPod("untold", "app")
+			Expect(admin.Create(ctx, pod)).To(MatchError(ContainSubstring("bulwark-fortress-pods-wait-for-")))
 			Expect(admin.Delete(ctx, countingQuota("untold", "own"))).To(Succeed())
 			EventuallyEstablished(fortress, "untold")
 		},
 	}}
 }
 
-// crampedBefore makes a namespace that no profile governs, with a quota that grants none of what it counts, and then has it governed.
+// crampedBefore makes a namespace that no profile governs, with a quota that grants none of what it
+// counts, and then has it governed.
 func crampedBefore(as client.Client, namespace, entry string) []error {
 	ns := unselected(namespace)
 	answers := []error{as.Create(ctx, ns), as.Create(ctx, countingQuota(namespace, "own", entry, "0"))}

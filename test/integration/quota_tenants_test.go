@@ -39,8 +39,8 @@ var _ = Describe("A quota of another maker that counts what the baseline consist
 		EventuallyEstablished(profile, namespace)
 		quota := quotaOfNone(namespace, countPolicies)
 		for _, entry := range []string{
-			"resourcequotas", "count/resourcequotas", "count/limitranges", "count/serviceaccounts", "count/roles.rbac.authorization.k8s.io",
-			countBindings, countReports,
+			"resourcequotas", "count/resourcequotas", "count/limitranges", "count/serviceaccounts",
+			"count/roles.rbac.authorization.k8s.io", countBindings, countReports,
 		} {
 			quota.Spec.Hard[corev1.ResourceName(entry)] = *resourceQuantity("100")
 		}
@@ -68,7 +68,8 @@ var _ = Describe("A quota of another maker that counts what the baseline consist
 		eventuallyFailed(profile, "in namespace "+name+"-a RoleBinding bulwark-", "none")
 		Expect(eventuallyFound(name+"-a", "ResourceQuota", "none", v1alpha1.QuotaCountsBaseline).Severity).To(Equal(v1alpha1.High))
 		Expect(admin.Delete(ctx, quotaOfNone(name+"-a", countBindings))).To(Succeed())
-		Eventually(func(g Gomega) { g.Expect(ReportOn(g, name+"-a").Ready).To(BeTrue()) }).WithTimeout(70 * time.Second).Should(Succeed())
+		Eventually(func(g Gomega) { g.Expect(ReportOn(g, name+"-a").Ready).To(BeTrue()) }).
+			WithTimeout(70 * time.Second).Should(Succeed())
 		EventuallyReady(profile)
 	})
 
@@ -89,7 +90,8 @@ var _ = Describe("A quota of another maker that counts what the baseline consist
 		bulwark = startOperator()
 		eventuallyFailed(profile, "the report is refused")
 		Expect(admin.Delete(ctx, quotaOfNone(namespace, countReports))).To(Succeed())
-		Eventually(func(g Gomega) { g.Expect(ReportOn(g, namespace).Ready).To(BeTrue()) }).WithTimeout(70 * time.Second).Should(Succeed())
+		Eventually(func(g Gomega) { g.Expect(ReportOn(g, namespace).Ready).To(BeTrue()) }).
+			WithTimeout(70 * time.Second).Should(Succeed())
 		EventuallyReady(profile)
 	})
 })
@@ -99,7 +101,8 @@ var _ = Describe("A report that a policy of another maker refuses", func() {
 		profile, namespace := Governed()
 		EventuallyEstablished(profile, namespace)
 		EventuallyReady(profile)
-		end := refuse(namespace, v1alpha1.GroupVersion.Group, v1alpha1.GroupVersion.Version, "namespacepostures", "UPDATE", `false`)
+		group, version := v1alpha1.GroupVersion.Group, v1alpha1.GroupVersion.Version
+		end := refuse(namespace, group, version, "namespacepostures", "UPDATE", `false`)
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Quotas = nil })
 		eventuallyFailed(profile, "the report is refused", "the tenant does not want it")
 		end()

@@ -11,6 +11,7 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -30,37 +31,42 @@ func theQuota(namespace string) *corev1.ResourceQuota {
 	return &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-compute"}}
 }
 
-// refuseBindings has a policy of a tenant refuse new bindings of a namespace for which the expression does not hold. What it returns
-// ends that.
+// refuseBindings has a policy of a tenant refuse new bindings of a namespace for which the
+// expression does not hold. What it returns ends that.
 func refuseBindings(namespace, expression string) (end func()) {
 	GinkgoHelper()
 	return refuse(namespace, rbacv1.GroupName, "v1", "rolebindings", admissionregistrationv1.Create, expression)
 }
 
-// refuse has a policy of a tenant refuse requests in a namespace for which the expression does not hold. What it returns ends that.
+// refuse has a policy of a tenant refuse requests in a namespace for which the expression does not
+// hold. What it returns ends that.
 func refuse(
 	namespace, group, version, resource string, operation admissionregistrationv1.OperationType, expression string,
 ) (end func()) {
 	GinkgoHelper()
 	named := metav1.ObjectMeta{Name: "refuse-" + namespace}
-	rule := func(group, version, resource string, operation admissionregistrationv1.OperationType) admissionregistrationv1.NamedRuleWithOperations {
-		return admissionregistrationv1.NamedRuleWithOperations{RuleWithOperations: admissionregistrationv1.RuleWithOperations{
-			Operations: []admissionregistrationv1.OperationType{operation},
-			Rule:       admissionregistrationv1.Rule{APIGroups: []string{group}, APIVersions: []string{version}, Resources: []string{resource}},
-		}}
+	rule := func(
+		group, version, resource string, operation admissionregistrationv1.OperationType,
+	) (rule admissionregistrationv1.NamedRuleWithOperations) {
+		rule.Operations = []admissionregistrationv1.OperationType{operation}
+		rule.APIGroups, rule.APIVersions, rule.Resources = []string{group}, []string{version}, []string{resource}
+		return rule
 	}
-	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: named, Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
-		MatchConstraints: &admissionregistrationv1.MatchResources{
-			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}},
-			ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{
-				rule(group, version, resource, operation), rule("", "v1", "configmaps", admissionregistrationv1.Create),
+	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{
+		ObjectMeta: named, Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+			MatchConstraints: &admissionregistrationv1.MatchResources{
+				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}},
+				ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{
+					rule(group, version, resource, operation), rule("", "v1", "configmaps", admissionregistrationv1.Create),
+				},
 			},
+			Validations: []admissionregistrationv1.Validation{{
+				Expression: `request.kind.kind == "ConfigMap" || (` + expression + `)`, Message: "the tenant does not want it",
+			}, {
+				Expression: `request.kind.kind != "ConfigMap" || object.metadata.name != "canary"`, Message: "the policy is in force",
+			}},
 		},
-		Validations: []admissionregistrationv1.Validation{
-			{Expression: `request.kind.kind == "ConfigMap" || (` + expression + `)`, Message: "the tenant does not want it"},
-			{Expression: `request.kind.kind != "ConfigMap" || object.metadata.name != "canary"`, Message: "the policy is in force"},
-		},
-	}}
+	}
 	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
 		ObjectMeta: named, Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
 			PolicyName: named.Name, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
@@ -73,7 +79,8 @@ func refuse(
 	})
 	DeferCleanup(end)
 	canary := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "canary"}}
-	Eventually(func() error { return admin.Create(ctx, canary.DeepCopy(), client.DryRunAll) }).Should(MatchError(ContainSubstring("in force")))
+	Eventually(func() error { return admin.Create(ctx, canary.DeepCopy(), client.DryRunAll) }).
+		Should(MatchError(ContainSubstring("in force")))
 	return end
 }
 
@@ -93,7 +100,8 @@ func fullQuota(namespace, entry, most string) {
 func deletions(o client.Object, resource string) (n int) {
 	GinkgoHelper()
 	for _, w := range operatorWrites() {
-		if w.Verb == "delete" && w.Resource == resource && w.Namespace == o.GetNamespace() && w.Name == o.GetName() && w.ResponseStatus == http.StatusOK {
+		if w.Verb == "delete" && w.Resource == resource && w.ResponseStatus == http.StatusOK &&
+			w.Namespace == o.GetNamespace() && w.Name == o.GetName() {
 			n++
 		}
 	}
@@ -214,11 +222,13 @@ var _ = Describe("What can only be replaced whole", func() {
 			g.Expect(is.Labels).To(Equal(was.Labels))
 			g.Expect(is.OwnerReferences).To(Equal(was.OwnerReferences))
 		}).Should(Succeed())
-		Consistently(func() int { return deletions(was, "rolebindings") }).WithTimeout(6 * time.Second).Should(BeNumerically("<=", 3))
+		Consistently(func() int { return deletions(was, "rolebindings") }).
+			WithTimeout(6 * time.Second).Should(BeNumerically("<=", 3))
 		before := deletions(was, "rolebindings")
 		bulwark.stop()
 		bulwark = startOperator()
-		Consistently(func() int { return deletions(was, "rolebindings") }).WithTimeout(time.Second).Should(Equal(before))
+		Consistently(func() int { return deletions(was, "rolebindings") }).
+			WithTimeout(time.Second).Should(Equal(before))
 		end()
 		EventuallyEstablished(profile, namespace)
 		EventuallyReady(profile)
@@ -231,18 +241,24 @@ var _ = Describe("What can only be replaced whole", func() {
 		profile, namespace := Governed()
 		EventuallyEstablished(profile, namespace)
 		died := make(chan struct{})
-		proxy.OnNextWrite(func(path string) bool { return strings.HasSuffix(path, "/"+namespace+"/rolebindings/bulwark-viewers") }, func() {
-			proxy.Isolate()
-			close(died)
-		})
+		proxy.OnNextWrite(
+			func(path string) bool { return strings.HasSuffix(path, "/"+namespace+"/rolebindings/bulwark-viewers") },
+			func() {
+				proxy.Isolate()
+				close(died)
+			},
+		)
 		Update(profile, toEdit)
 		Eventually(died).Should(BeClosed())
-		Expect(client.IgnoreNotFound(admin.Get(ctx, client.ObjectKeyFromObject(theViewers(namespace)), theViewers(namespace)))).To(Succeed())
+		binding := theViewers(namespace)
+		gone := admin.Get(ctx, client.ObjectKeyFromObject(binding), binding)
+		Expect(apierrors.IsNotFound(gone)).To(BeTrue(), "%v", gone)
 		before := deletions(theViewers(namespace), "rolebindings")
 		next = startOperatorWith(operatorConf)
 		EventuallyEstablished(profile, namespace)
 		EventuallyReady(profile)
-		Consistently(func() int { return deletions(theViewers(namespace), "rolebindings") }).WithTimeout(time.Second).Should(Equal(before))
+		Consistently(func() int { return deletions(theViewers(namespace), "rolebindings") }).
+			WithTimeout(time.Second).Should(Equal(before))
 		Expect(ReportOn(Default, namespace).Drift).To(BeEmpty())
 	})
 
@@ -264,9 +280,8 @@ var _ = Describe("What can only be replaced whole", func() {
 		EventuallyEstablished(former, namespace)
 		was := theViewers(namespace)
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(was), was)).To(Succeed())
-		next := fixture.Profile(uniqueName(), fixture.Selecting(former.Name), fixture.WithPriority(1), func(p *v1alpha1.SecurityProfile) {
-			p.Spec.RBAC.Bindings[0].ClusterRole = "absent"
-		})
+		toAbsent := func(p *v1alpha1.SecurityProfile) { p.Spec.RBAC.Bindings[0].ClusterRole = "absent" }
+		next := fixture.Profile(uniqueName(), fixture.Selecting(former.Name), fixture.WithPriority(1), toAbsent)
 		ExpectCreated(next)
 		EventuallyObject(namespace, "RoleBinding", was.Name, v1alpha1.ObjectFailed)
 		Expect(admin.Delete(ctx, former)).To(Succeed())
