@@ -20,10 +20,10 @@ import (
 // An object of which an immutable field differs, or that is about to go, is deleted and made anew.
 // Two of one name cannot coexist, so that:
 //
-//	the API server says                 what becomes of it
-//	it would not make the new one       the old one stays, unless somebody has made it of what permits
-//	it would, and does                  the old one is deleted, the new one made
-//	it would, and does not after all    the old one is put back, and the next try waits, each time longer
+//	the API server                   what becomes of it
+//	would refuse the new one         the old one stays, unless somebody has made it of what permits
+//	would take it, and does          the old one is deleted, the new one made
+//	would take it, and then refuses  the old one is put back, and the next try waits, each time longer
 
 // restoreTimeout bounds a replacement from the deletion on. It ends also if the operator is told to
 // stop meanwhile.
@@ -45,24 +45,23 @@ func admits(ctx context.Context, c client.Client, want baseline.Object) error {
 func (r *NamespaceReconciler) replace(ctx context.Context, p *pass, o *outcome) (baseline.Object, error) {
 	var made baseline.Object
 	admitted, deleted := false, false
-	end := func() {}
-	defer func() { end() }()
+	lasting, end := context.WithTimeout(context.WithoutCancel(ctx), restoreTimeout)
+	defer end()
 	err := r.withRoom(ctx, p, o.Object, func() error {
 		if !admitted {
 			if err := admits(ctx, r.Client, o.Want); err != nil {
 				return err
 			}
 			admitted = true
-			ctx, end = context.WithTimeout(context.WithoutCancel(ctx), restoreTimeout)
 		}
 		if !deleted {
-			if err := r.deleteObject(ctx, o.Got); client.IgnoreNotFound(err) != nil {
+			if err := r.deleteObject(lasting, o.Got); client.IgnoreNotFound(err) != nil {
 				return err
 			}
 			deleted = true
 		}
 		made = o.Want.DeepCopyObject().(baseline.Object)
-		return r.Client.Create(ctx, made)
+		return r.Client.Create(lasting, made)
 	})
 	switch {
 	case err == nil:
@@ -70,7 +69,7 @@ func (r *NamespaceReconciler) replace(ctx context.Context, p *pass, o *outcome) 
 			fmt.Sprintf("%s %s was deleted and made anew: %s", o.Object.Kind, o.Object.Name, whyReplaced(&o.Drift)))
 		return made, nil
 	case deleted:
-		return nil, r.putBack(ctx, p, o, err)
+		return nil, r.putBack(lasting, p, o, err)
 	case admitted, interrupted(err), isTerminating(err):
 		return nil, err
 	}

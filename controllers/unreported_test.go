@@ -16,7 +16,7 @@ import (
 
 var postures = schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: "namespacepostures"}
 
-var noRoom = apierrors.NewForbidden(postures, v1alpha1.PostureName, errors.New("exceeded quota: own"))
+var errNoRoomForReport = apierrors.NewForbidden(postures, v1alpha1.PostureName, errors.New("exceeded quota: own"))
 
 func TestUnreported(t *testing.T) {
 	again := func(n int, err error) (errs []error) {
@@ -31,14 +31,14 @@ func TestUnreported(t *testing.T) {
 		refused bool
 	}{
 		"a report that is written":                         {answers: again(9, nil)},
-		"one that is refused for the first few times":      {answers: again(reportTries-1, noRoom)},
-		"one that is refused again and again is told once": {answers: again(3*reportTries, noRoom), told: 1, refused: true},
-		"one that is written at last":                      {answers: append(again(reportTries, noRoom), nil), told: 1},
+		"one that is refused for the first few times":      {answers: again(reportTries-1, errNoRoomForReport)},
+		"one that is refused again and again is told once": {answers: again(3*reportTries, errNoRoomForReport), told: 1, refused: true},
+		"one that is written at last":                      {answers: append(again(reportTries, errNoRoomForReport), nil), told: 1},
 		"a webhook that fails":                             {answers: again(reportTries, apierrors.NewInternalError(errors.New("failed calling webhook"))), told: 1, refused: true},
 		"somebody who is faster":                           {answers: again(9, apierrors.NewConflict(postures, "posture", errors.New("changed")))},
 		"an API server that is busy":                       {answers: again(9, apierrors.NewTooManyRequests("busy", 1))},
 		"one that is away":                                 {answers: again(9, errors.New("connection refused"))},
-		"a busy one in between changes nothing":            {answers: append(append(again(reportTries-1, noRoom), apierrors.NewTooManyRequests("busy", 1)), noRoom), told: 1, refused: true},
+		"a busy one in between changes nothing":            {answers: append(append(again(reportTries-1, errNoRoomForReport), apierrors.NewTooManyRequests("busy", 1)), errNoRoomForReport), told: 1, refused: true},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			u, told := newUnreported(), 0

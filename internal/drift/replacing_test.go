@@ -3,6 +3,8 @@ package drift
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -59,20 +61,22 @@ func TestRestored(t *testing.T) {
 	for sentence, foreign := range map[string]bool{"of ours": false, "of another maker": true} {
 		t.Run(sentence, func(t *testing.T) {
 			d := Drift{Object: baseline.Reference(want), Change: v1alpha1.Modified, Want: want, Got: got, Foreign: foreign}
-			restored := d.Restored().(*rbacv1.RoleBinding)
-			if restored.UID != "" || restored.ResourceVersion != "" || restored.Generation != 0 || restored.Finalizers != nil ||
-				restored.DeletionTimestamp != nil || !restored.CreationTimestamp.IsZero() {
-				t.Errorf("it cannot be made: %+v", restored.ObjectMeta)
+			restored := edited(binding(), func(b *rbacv1.RoleBinding) {
+				b.RoleRef.Name = "admin"
+				b.Labels, b.OwnerReferences = got.Labels, got.OwnerReferences
+				if !foreign {
+					b.Labels = map[string]string{
+						v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.ProfileLabel: "next", "cost": "a",
+					}
+					b.OwnerReferences = want.OwnerReferences
+				}
+				b.ManagedFields = nil
+			})
+			if diff := cmp.Diff(baseline.Object(restored), d.Restored(), cmpopts.IgnoreTypes(metav1.TypeMeta{})); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
 			}
-			if restored.RoleRef.Name != "admin" {
-				t.Errorf("it enforces something else: %+v", restored.RoleRef)
-			}
-			profile := map[bool]string{false: "next", true: "former"}[foreign]
-			if restored.Labels[v1alpha1.ProfileLabel] != profile || restored.Labels["cost"] != "a" {
-				t.Errorf("labels: %v", restored.Labels)
-			}
-			if got.ResourceVersion != before.ResourceVersion || got.Labels[v1alpha1.ProfileLabel] != "former" {
-				t.Error("the object that was found has changed")
+			if diff := cmp.Diff(before, got); diff != "" {
+				t.Errorf("the object that was found has changed (-before +now):\n%s", diff)
 			}
 		})
 	}

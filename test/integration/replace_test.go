@@ -96,12 +96,12 @@ func fullQuota(namespace, entry, most string) {
 	}).WithTimeout(time.Minute).Should(Succeed())
 }
 
-// deletions are how often the operator has deleted an object of a namespace.
-func deletions(o client.Object, resource string) (n int) {
+// deletions are how often the operator has deleted a binding.
+func deletions(binding *rbacv1.RoleBinding) (n int) {
 	GinkgoHelper()
 	for _, w := range operatorWrites() {
-		if w.Verb == "delete" && w.Resource == resource && w.ResponseStatus == http.StatusOK &&
-			w.Namespace == o.GetNamespace() && w.Name == o.GetName() {
+		if w.Verb == "delete" && w.Resource == "rolebindings" && w.ResponseStatus == http.StatusOK &&
+			w.Namespace == binding.Namespace && w.Name == binding.Name {
 			n++
 		}
 	}
@@ -222,12 +222,12 @@ var _ = Describe("What can only be replaced whole", func() {
 			g.Expect(is.Labels).To(Equal(was.Labels))
 			g.Expect(is.OwnerReferences).To(Equal(was.OwnerReferences))
 		}).Should(Succeed())
-		Consistently(func() int { return deletions(was, "rolebindings") }).
+		Consistently(func() int { return deletions(was) }).
 			WithTimeout(6 * time.Second).Should(BeNumerically("<=", 3))
-		before := deletions(was, "rolebindings")
+		before := deletions(was)
 		bulwark.stop()
 		bulwark = startOperator()
-		Consistently(func() int { return deletions(was, "rolebindings") }).
+		Consistently(func() int { return deletions(was) }).
 			WithTimeout(time.Second).Should(Equal(before))
 		end()
 		EventuallyEstablished(profile, namespace)
@@ -253,11 +253,11 @@ var _ = Describe("What can only be replaced whole", func() {
 		binding := theViewers(namespace)
 		gone := admin.Get(ctx, client.ObjectKeyFromObject(binding), binding)
 		Expect(apierrors.IsNotFound(gone)).To(BeTrue(), "%v", gone)
-		before := deletions(theViewers(namespace), "rolebindings")
+		before := deletions(theViewers(namespace))
 		next = startOperatorWith(operatorConf)
 		EventuallyEstablished(profile, namespace)
 		EventuallyReady(profile)
-		Consistently(func() int { return deletions(theViewers(namespace), "rolebindings") }).
+		Consistently(func() int { return deletions(theViewers(namespace)) }).
 			WithTimeout(time.Second).Should(Equal(before))
 		Expect(ReportOn(Default, namespace).Drift).To(BeEmpty())
 	})
