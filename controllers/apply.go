@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -25,16 +24,16 @@ import (
 
 // correct makes the one write, or for an immutable field the two, that end a drift, and returns what the API server has made of it, if
 // the object is to exist. The objects of a drift may be shared with the cache, so that what is written is a copy.
-func (r *NamespaceReconciler) correct(ctx context.Context, p *pass, d drift.Drift) (baseline.Object, error) {
-	if _, ok := d.Want.(*rbacv1.RoleBinding); ok {
-		return r.bind(ctx, p, d)
+func (r *NamespaceReconciler) correct(ctx context.Context, p *pass, o *outcome) (baseline.Object, error) {
+	if _, ok := o.Want.(*rbacv1.RoleBinding); ok {
+		return r.bind(ctx, p, o)
 	}
-	return r.write(ctx, p, d)
+	return r.write(ctx, p, o)
 }
 
 // write makes the write, whatever it grants.
-func (r *NamespaceReconciler) write(ctx context.Context, p *pass, d drift.Drift) (baseline.Object, error) {
-	switch {
+func (r *NamespaceReconciler) write(ctx context.Context, p *pass, o *outcome) (baseline.Object, error) {
+	switch d := o.Drift; {
 	case d.Want == nil:
 		return nil, r.remove(ctx, d.Got)
 	case baseline.BelongsToNamespace(d.Want):
@@ -42,7 +41,7 @@ func (r *NamespaceReconciler) write(ctx context.Context, p *pass, d drift.Drift)
 	case d.Got == nil:
 		return r.create(ctx, p, d.Want)
 	case d.Replaces():
-		return r.replace(ctx, p, d)
+		return r.replace(ctx, p, o)
 	case baseline.KindOf(d.Want).Shared:
 		return r.amend(ctx, d)
 	default:
@@ -79,20 +78,6 @@ func (r *NamespaceReconciler) patch(
 	object.SetNamespace(of.GetNamespace())
 	object.SetName(of.GetName())
 	return object, r.Client.Patch(ctx, object, client.RawPatch(patchType, patch), options...)
-}
-
-// replace deletes the object and makes it anew, since a field that differs is immutable, or since it is about to go.
-func (r *NamespaceReconciler) replace(ctx context.Context, p *pass, d drift.Drift) (baseline.Object, error) {
-	if err := r.deleteObject(ctx, d.Got); client.IgnoreNotFound(err) != nil {
-		return nil, err
-	}
-	why := fmt.Sprintf("%s is immutable", d.Fields[0])
-	if d.Terminates() {
-		why = "it was being deleted, held by the finalizers " + strings.Join(d.Got.GetFinalizers(), ", ")
-	}
-	r.event(p, d.Object, corev1.EventTypeNormal, v1alpha1.EventReplaced, "Replace",
-		fmt.Sprintf("%s %s was deleted and made anew: %s", d.Object.Kind, d.Object.Name, why))
-	return r.create(ctx, p, d.Want)
 }
 
 // apply sets our fields of an object that comes with the namespace, by server-side apply. Others' fields stay theirs. The UID

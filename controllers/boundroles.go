@@ -116,12 +116,13 @@ func (r *NamespaceReconciler) refusedBinding(ctx context.Context, binding *rbacv
 
 // bind makes a declared RoleBinding what is declared, unless it must not be bound. Then nobody is given anything new by it, and what
 // is given already stays.
-func (r *NamespaceReconciler) bind(ctx context.Context, p *pass, d drift.Drift) (baseline.Object, error) {
+func (r *NamespaceReconciler) bind(ctx context.Context, p *pass, o *outcome) (baseline.Object, error) {
+	d := o.Drift
 	refusal := r.refusedBinding(ctx, d.Want.(*rbacv1.RoleBinding))
 	got, exists := d.Got.(*rbacv1.RoleBinding)
 	switch {
 	case refusal == nil:
-		return r.write(ctx, p, d)
+		return r.write(ctx, p, o)
 	case !exists:
 		return nil, refusal
 	case d.Replaces():

@@ -37,6 +37,8 @@ type outcome struct {
 	done bool
 	// mutated are the fields in which the API server's admission changed what was written, or last time did.
 	mutated []drift.Field
+	// standing is what the last report says of a correction that failed and is not tried again yet.
+	standing string
 }
 
 // carryOut decides on each drift and corrects those that are to be corrected: what is missing or differs first, what should
@@ -90,6 +92,7 @@ func (r *NamespaceReconciler) resolve(ctx context.Context, p *pass, d drift.Drif
 // conclude says what has become of a drift whose correction was written, by the API server's answer.
 func (r *NamespaceReconciler) conclude(p *pass, o *outcome, answer baseline.Object) {
 	o.done = true
+	r.restored.forget(mutated{p.namespace.Name, o.Object})
 	now, key := r.Clock.Now(), mutated{p.namespace.Name, o.Object}
 	if answer != nil && answer.GetDeletionTimestamp().IsZero() { // Else somebody has deleted it meanwhile, which is no admission's doing.
 		o.mutated = drift.Differences(o.Want, answer)
@@ -104,26 +107,12 @@ func (r *NamespaceReconciler) conclude(p *pass, o *outcome, answer baseline.Obje
 	}
 }
 
-// isOvertaken recognises the API server's refusal to write to an object that is not the one that was read: by a precondition, or by a
-// test of a JSON patch, of which it names no field.
-func isOvertaken(err error) bool {
-	if apierrors.IsConflict(err) {
-		return true
-	}
-	var status apierrors.APIStatus
-	if !apierrors.IsInvalid(err) || !errors.As(err, &status) {
-		return false
-	}
-	details := status.Status().Details
-	return details == nil || len(details.Causes) == 0
-}
-
 // put corrects a drift, and returns the API server's answer. A pass that can be overtaken makes way for those that correct what
 // somebody did.
 func (r *NamespaceReconciler) put(ctx context.Context, p *pass, o *outcome) (answer baseline.Object, err error) {
 	if p.overtakable {
 		err = r.pace.write(ctx, func() error {
-			answer, err = r.correct(ctx, p, o.Drift)
+			answer, err = r.correct(ctx, p, o)
 			return err
 		})
 		return answer, err
@@ -131,7 +120,7 @@ func (r *NamespaceReconciler) put(ctx context.Context, p *pass, o *outcome) (ans
 	if o.recorded && !o.Foreign {
 		r.pace.yield()
 	}
-	return r.correct(ctx, p, o.Drift)
+	return r.correct(ctx, p, o)
 }
 
 // resolveExisting is for the object that was thought to be missing and is there, though the cache does not hold it: it is
@@ -177,6 +166,8 @@ func (r *NamespaceReconciler) decide(p *pass, o *outcome) v1alpha1.DriftState {
 	case o.Foreign && !p.profile.Adopts():
 		return v1alpha1.Conflict
 	case p.audits():
+		return v1alpha1.Present
+	case r.isPutBack(p, o):
 		return v1alpha1.Present
 	case r.isMutated(p, o):
 		if o.wait > 0 {

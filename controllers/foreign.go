@@ -38,6 +38,7 @@ type foreign struct {
 	bindings     *factStore[findings.Binding]
 	accounts     *factStore[findings.MountedToken]
 	limits       *factStore[findings.LimitDefaults]
+	quotas       *factStore[findings.Counts]
 	roles        *factStore[findings.Powers]
 	clusterRoles *factStore[clusterRole]
 
@@ -69,6 +70,7 @@ func newForeign(c client.WithWatch, clusterRoles *foreign) (*foreign, error) {
 	f.bindings = watchFacts(w, &rbacv1.RoleBindingList{}, findings.BindingOf)
 	f.accounts = watchFacts(w, &corev1.ServiceAccountList{}, findings.AccountOf)
 	f.limits = watchFacts(w, &corev1.LimitRangeList{}, findings.LimitsOf)
+	f.quotas = watchFacts(w, &corev1.ResourceQuotaList{}, findings.CountsOf)
 	f.roles = watchFacts(w, &rbacv1.RoleList{}, findings.RoleOf)
 	f.watchCalls(w)
 	f.watchShortages(w)
@@ -80,7 +82,7 @@ func (f *foreign) of(namespace string) *findings.Facts {
 	policies, gates := splitPolicyFacts(f.policies.of(namespace))
 	return &findings.Facts{
 		Policies: policies, Bindings: f.bindings.of(namespace), Accounts: f.accounts.of(namespace),
-		Limits: f.limits.of(namespace), Roles: f.roles.of(namespace), ClusterRoles: f.powerfulClusterRoles(),
+		Limits: f.limits.of(namespace), Quotas: f.quotas.of(namespace), Roles: f.roles.of(namespace), ClusterRoles: f.powerfulClusterRoles(),
 		Gates: gates, Callers: f.callersInto(namespace),
 		Shortages: f.shortagesOf(namespace), Attempts: f.attempts.of(namespace),
 		GetOpensStreams: f.getOpensStreams,

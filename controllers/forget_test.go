@@ -23,7 +23,7 @@ func (noNamespace) Get(_ context.Context, key client.ObjectKey, _ client.Object,
 
 func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 	r := &NamespaceReconciler{Client: noNamespace{}, contests: newContests(DefaultContest), arrivals: newArrivals(nil), looks: newLooks(),
-		counts: newCountWatch(), damping: newDamping(), mutations: newMutations(DefaultContest), departures: newDepartures(DefaultRemovalDelay)}
+		counts: newCountWatch(), damping: newDamping(), mutations: newMutations(DefaultContest), restored: newMutations(DefaultContest), unreported: newUnreported(), departures: newDepartures(DefaultRemovalDelay)}
 	for _, namespace := range []string{"shop", "till"} {
 		r.contests.corrected(namespace, deleted(reference("Role", "bulwark-dev")), "", noon)
 		r.contests.corrected(namespace, deleted(reference("Role", "bulwark-ops")), "", noon)

@@ -61,7 +61,7 @@ func TestWhatSomebodyDeletesMeanwhileIsNotChangedByAdmission(t *testing.T) {
 		"a finalizer holds a deletion":  {func(o *rbacv1.Role) { o.DeletionTimestamp = &metav1.Time{Time: noon} }, v1alpha1.Corrected},
 		"admission has changed a field": {func(o *rbacv1.Role) { o.Rules = []rbacv1.PolicyRule{{Verbs: []string{"get"}}} }, v1alpha1.Present},
 	} {
-		r := &NamespaceReconciler{Clock: testingclock.NewFakePassiveClock(noon), contests: newContests(DefaultContest), mutations: newMutations(DefaultContest)}
+		r := &NamespaceReconciler{Clock: testingclock.NewFakePassiveClock(noon), contests: newContests(DefaultContest), mutations: newMutations(DefaultContest), restored: newMutations(DefaultContest)}
 		o := &outcome{Drift: *changed(baseline.Reference(want), "rules"), state: v1alpha1.Corrected, recorded: true}
 		o.Want = want
 		answer := want.DeepCopy()

@@ -60,8 +60,10 @@ type NamespaceReconciler struct {
 	pace      *pace
 	catalogue *catalogue
 
-	damping   *damping
-	mutations *mutations
+	damping    *damping
+	mutations  *mutations
+	unreported *unreported
+	restored   *mutations // what was put back, since the object in its place was refused
 
 	departures *departures
 	reports    *ReportMemory
@@ -108,6 +110,8 @@ func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconc
 	case apierrors.IsNotFound(err):
 		r.contests.forget(request.Name)
 		r.mutations.forgetNamespace(request.Name)
+		r.restored.forgetNamespace(request.Name)
+		r.unreported.forget(request.Name)
 		r.arrivals.forget(request.Name)
 		r.looks.forget(request.Name)
 		r.counts.forget(request.Name)
@@ -207,6 +211,7 @@ func (r *NamespaceReconciler) establish(ctx context.Context, p *pass) (reconcile
 	r.traceRemovals(ctx, p, outcomes)
 	r.announceReport(p, report)
 	unwritten := r.withRoom(ctx, p, postureReference, func() error { return r.writeReport(ctx, p.previous, report) })
+	r.noteReport(p, unwritten)
 	if err := errors.Join(untold, undecided, refused, unseen, unwritten); err != nil {
 		return reconcile.Result{}, err
 	}

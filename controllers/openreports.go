@@ -33,6 +33,7 @@ type openReportsReconciler struct {
 	live     client.Reader
 	recheck  time.Duration
 	refused  func() // is told of each Report that the API server does not take
+	room     roomBeside
 }
 
 // setup makes the controller, which whoever calls this starts. It can be made anew in the same process.
@@ -86,7 +87,7 @@ func (r *openReportsReconciler) Reconcile(ctx context.Context, request reconcile
 	have := &reportsv1alpha1.Report{}
 	switch err := r.reports.Get(ctx, client.ObjectKeyFromObject(want), have); {
 	case apierrors.IsNotFound(err):
-		return r.create(ctx, want)
+		return r.create(ctx, &posture, want)
 	case err != nil:
 		return reconcile.Result{}, fmt.Errorf("reading the Report of namespace %s: %w", request.Name, err)
 	}
@@ -94,8 +95,10 @@ func (r *openReportsReconciler) Reconcile(ctx context.Context, request reconcile
 }
 
 // create makes a Report that the cache does not hold. What is there nevertheless bears our label no more, or never did.
-func (r *openReportsReconciler) create(ctx context.Context, want *reportsv1alpha1.Report) (reconcile.Result, error) {
-	err := r.reports.Create(ctx, want.DeepCopy())
+func (r *openReportsReconciler) create(
+	ctx context.Context, posture *v1alpha1.NamespacePosture, want *reportsv1alpha1.Report,
+) (reconcile.Result, error) {
+	err := r.room(ctx, posture, reportReference, func() error { return r.reports.Create(ctx, want.DeepCopy()) })
 	if err == nil || isTerminating(err) {
 		return reconcile.Result{}, nil
 	}

@@ -402,7 +402,10 @@ func (p *policies) correct(ctx context.Context, d drift.Drift) error {
 		return p.remove(ctx, d.Got)
 	case d.Got == nil:
 		return p.client.Create(ctx, d.Want.DeepCopyObject().(client.Object))
-	case d.Replaces(): // It is about to go, whoever holds it.
+	case d.Replaces(): // It is about to go, whoever holds it. If it may not be made anew, it is left to that.
+		if err := admits(ctx, p.client, d.Want); err != nil {
+			return err
+		}
 		if err := p.remove(ctx, d.Got); client.IgnoreNotFound(err) != nil {
 			return err
 		}

@@ -50,6 +50,7 @@ type publication struct {
 	log       logr.Logger
 	changed   chan event.GenericEvent // tells that the condition is another
 	doubts    chan struct{}           // tells that a Report was refused
+	room      roomBeside
 
 	mu        sync.Mutex
 	condition *metav1.Condition // nil before the first look
@@ -152,7 +153,7 @@ func (p *publication) run(ctx context.Context) error {
 	}
 	reconciler := &openReportsReconciler{
 		postures: newCatchingUp(p.mgr.GetClient(), p.direct), reports: newCatchingUp(reports, p.direct), live: p.direct,
-		recheck: p.recheck, refused: p.doubt,
+		recheck: p.recheck, refused: p.doubt, room: p.room,
 	}
 	o := options(reportConcurrency)
 	o.Logger, o.SkipNameValidation = p.log, ptr.To(true)

@@ -174,7 +174,7 @@ func (o *openings) close(ctx context.Context) {
 	defer cancel()
 	for _, opened := range o.quotas {
 		err := o.r.setHard(closing, opened.quota, opened.entries.Closing(opened.quota))
-		if client.IgnoreNotFound(err) != nil {
+		if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) { // It may be the very object that was replaced.
 			logf.FromContext(ctx).Error(err, "Closing a quota again", "quota", opened.quota.Name)
 		}
 	}

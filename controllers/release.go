@@ -64,7 +64,7 @@ func (r *NamespaceReconciler) release(
 func (r *NamespaceReconciler) releaseLabelled(
 	ctx context.Context, ns *corev1.Namespace, report *v1alpha1.NamespacePosture, objects []baseline.Object,
 ) error {
-	unreported, err := r.unreported(ctx, ns, report)
+	unreported, err := r.joinedWithoutReport(ctx, ns, report)
 	if err != nil {
 		return err
 	}

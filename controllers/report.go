@@ -156,6 +156,9 @@ func managedObject(ref v1alpha1.ObjectReference, outcomes []outcome) v1alpha1.Ma
 		if len(o.mutated) > 0 {
 			object.Message = mutationSentence(o.mutated)
 		}
+		if o.standing != "" {
+			object.State, object.Message = v1alpha1.ObjectFailed, o.standing
+		}
 		if o.err != nil {
 			object.State, object.Message = v1alpha1.ObjectFailed, cut(o.err.Error())+cmp.Or(o.hint, remedy(o.Want, o.err))
 			if o.Change == v1alpha1.Unexpected {

@@ -41,6 +41,7 @@ type SecurityProfileReconciler struct {
 	contests    *contests
 	policies    *policies
 	joins       *joins
+	unreported  *unreported
 	publication *publication // nil if reports are not published as Reports of openreports.io
 	lost        *lost
 	throttle    throttle
@@ -97,6 +98,7 @@ func (r *SecurityProfileReconciler) report(ctx context.Context, profile *v1alpha
 		return 0, err
 	}
 	lately, concluded := r.joins.sum(profile, r.Clock.Now())
+	reports = withUnreported(profile, selector, namespaces, reports, r.unreported.why)
 	status := summarize(profile, selector, namespaces, reports, lately, policing, r.Clock.Now())
 	next = sooner(next, concluded())
 	if err := r.addProtected(ctx, profile, selector, namespaces, status); err != nil {

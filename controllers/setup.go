@@ -115,6 +115,9 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		damping:   newDamping(),
 		mutations: newMutations(o.Contest),
 		grants:    newGrantedBinds(o.MayBind),
+		restored:  newMutations(o.Contest),
+
+		unreported: newUnreported(),
 
 		departures: newDepartures(o.RemovalDelay),
 		reports:    o.Reports,
@@ -132,7 +135,8 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 	}
 	profiles := &SecurityProfileReconciler{
 		Client: cached, Metrics: metrics, Clock: o.Clock, Protected: o.Protected, contests: namespaces.contests, joins: newJoins(o.JoinGrace),
-		lost: newLost(o.MissingPermissions),
+		unreported: namespaces.unreported,
+		lost:       newLost(o.MissingPermissions),
 		policies: &policies{
 			client: cached, live: mgr.GetAPIReader(), recorder: namespaces.Recorder, metrics: metrics, clock: o.Clock,
 			protected: o.Protected, operator: o.Operator, proof: o.Proof, contests: namespaces.contests, recheck: o.RecheckInterval,
@@ -144,6 +148,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		if profiles.publication, err = newPublication(mgr, o.RecheckInterval); err != nil {
 			return fmt.Errorf("setting up the publication of reports: %w", err)
 		}
+		profiles.publication.room = namespaces.roomBeside
 	}
 	if err := profiles.setup(mgr); err != nil {
 		return fmt.Errorf("setting up the profile controller: %w", err)
@@ -209,6 +214,7 @@ func (r *SecurityProfileReconciler) setup(mgr manager.Manager) error {
 	for i := range baseline.AdmissionKinds {
 		b = b.Watches(baseline.AdmissionKinds[i].New(), r.enqueuePoliced())
 	}
+	b = b.WatchesRawSource(source.Channel(r.unreported.changed, enqueueAllProfiles(r.Client)))
 	if r.publication != nil {
 		b = b.WatchesRawSource(source.Channel(r.publication.changed, enqueueAllProfiles(r.Client)))
 	}

@@ -30,6 +30,7 @@ type tally struct {
 	drifted    []string
 	conflicted []string
 	failed     []string
+	refusal    refusal // one of what the API server refuses in these
 	blocked    []string
 	uncounted  uncountedNamespaces
 	weakened   []string
@@ -111,6 +112,7 @@ func (t *tally) add(profile *v1alpha1.SecurityProfile, namespace string, report 
 	}
 	if current {
 		t.addContested(report)
+		t.addRefusal(report)
 	}
 	t.addReport(profile, namespace, report)
 }
@@ -301,6 +303,9 @@ func (t *tally) troubles() string {
 			parts = append(parts, fmt.Sprintf("in %d of %d namespaces %s (%s)",
 				n, t.counts.Selected, trouble.what, names(trouble.namespaces)))
 		}
+	}
+	if example := t.refusal.example(); example != "" {
+		parts = append(parts, example)
 	}
 	if len(t.contested) > 0 {
 		slices.Sort(t.contested)

@@ -90,6 +90,8 @@ const (
 	EventAdopted = "ObjectAdopted"
 	// EventReplaced: an object was deleted and made anew, because an immutable field changed.
 	EventReplaced = "ObjectReplaced"
+	// EventPutBack: an object was deleted to be made anew, the API server refused the new one after all, and the old one was put back.
+	EventPutBack = "ObjectPutBack"
 	// EventFailed: the API server refused an object of the baseline.
 	EventFailed = "ApplyFailed"
 	// EventFinding: something that Bulwark does not own weakens the baseline.

@@ -14,7 +14,7 @@ const (
 
 // FindingID names what is looked for.
 //
-// +kubebuilder:validation:Enum=NetworkReopened;PrivilegedBinding;BroadBinding;TokenMountedByDefault;LimitDefaultsOverridden;PodSecurityExempt;PodSecurityOutdated;PodSecurityViolated;WorkloadRuleViolated;ObjectInProtectedNamespace;PodSecurityLabelSync;WebhookUnreachable;WorkloadNotAdmitted;QuotaExceeded;ForbiddenRulesBound
+// +kubebuilder:validation:Enum=NetworkReopened;PrivilegedBinding;BroadBinding;TokenMountedByDefault;LimitDefaultsOverridden;PodSecurityExempt;PodSecurityOutdated;PodSecurityViolated;WorkloadRuleViolated;ObjectInProtectedNamespace;PodSecurityLabelSync;WebhookUnreachable;WorkloadNotAdmitted;QuotaExceeded;ForbiddenRulesBound;QuotaCountsBaseline
 type FindingID string
 
 const (
@@ -49,6 +49,9 @@ const (
 	// QuotaExceeded means that more is used than a ResourceQuota of the baseline grants: it was there before the quota was, or came when the
 	// quota had to make room for the baseline itself.
 	QuotaExceeded FindingID = "QuotaExceeded"
+	// QuotaCountsBaseline means that a ResourceQuota of another maker counts what the baseline consists of, or the report on it: where it has no
+	// room, it keeps that out.
+	QuotaCountsBaseline FindingID = "QuotaCountsBaseline"
 	// PodSecurityLabelSync means that OpenShift's label syncer sets the namespace's Pod Security labels beside the profile: the namespace asks
 	// it to, or it was seen to change them.
 	PodSecurityLabelSync FindingID = "PodSecurityLabelSync"

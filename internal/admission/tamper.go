@@ -93,7 +93,7 @@ func (r *renderer) tamperObjects() []Policy {
 		name:    "squats",
 		holds:   fmt.Sprintf(`request.operation == "CREATE" && dyn(object).metadata.name.startsWith(%s)`, quote(v1alpha1.NamePrefix)),
 		message: fmt.Sprintf("names that begin with %s are reserved for the namespace's baseline", v1alpha1.NamePrefix),
-	})}
+	}, countsBaseline())}
 }
 
 // writesReport is whether a request on a report changes what anybody reads in it.

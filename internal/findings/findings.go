@@ -26,6 +26,7 @@ type Facts struct {
 	Bindings map[string]Binding
 	Accounts map[string]MountedToken
 	Limits   map[string]LimitDefaults
+	Quotas   map[string]Counts
 	// Roles are the powers of the Roles of the namespace, ClusterRoles those of the ClusterRoles.
 	Roles, ClusterRoles map[string]Powers
 	// Bound are the ClusterRoles that bindings of the profile give, and that permit what a profile must not grant.
@@ -57,6 +58,8 @@ func (f *Facts) Forget(o baseline.Object) {
 		delete(f.Gates, o.GetName())
 	case *corev1.LimitRange:
 		delete(f.Limits, o.GetName())
+	case *corev1.ResourceQuota:
+		delete(f.Quotas, o.GetName())
 	case *corev1.ServiceAccount:
 		delete(f.Accounts, o.GetName())
 	case *rbacv1.Role:
@@ -77,6 +80,7 @@ func Judge(profile *v1alpha1.SecurityProfile, namespace string, facts *Facts) []
 	j.podSecurity(&facts.Pods)
 	j.podRules(&facts.Pods)
 	j.quotas(facts.Exceeded)
+	j.countingQuotas(facts.Quotas)
 	j.labelSync(&facts.LabelSync)
 	j.unreachable(facts)
 	j.refused(facts)

@@ -41,7 +41,7 @@ func attacks() []attack {
 	return slices.Concat(
 		objectAttacks(), ownershipAttacks(), nameAttacks(), labelAttacks(), reportAttacks(), heldReportAttacks(), historyAttacks(),
 		namespaceAttacks(), selectionAttacks(), brokenProfileAttacks(), endAttacks(), ownerAttacks(), podAttacks(), templateAttacks(),
-		schedulingAttacks(), imageAttacks(), runningPodAttacks(), networkAttacks(), serviceAttacks(), quotaAttacks(), permissionAttacks(),
+		schedulingAttacks(), imageAttacks(), runningPodAttacks(), networkAttacks(), serviceAttacks(), quotaAttacks(), countingAttacks(), permissionAttacks(),
 		impersonationAttacks(), authorAttacks(), textAttacks(), raceAttacks(), breakGlassAttacks())
 }
 

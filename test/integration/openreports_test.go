@@ -155,6 +155,20 @@ var _ = Describe("A Report of openreports.io", Ordered, func() {
 		Expect(reportWrites(namespace)).To(BeNumerically("<=", postureWrites(namespace)))
 	})
 
+	It("is not kept out by a quota of the profile that has no room for it", func() {
+		const countPublished = "count/reports.openreports.io"
+		EventuallyQuotasCount(countPublished)
+		_, namespace := Governed(func(p *v1alpha1.SecurityProfile) {
+			p.Spec.Quotas = append(p.Spec.Quotas, quotaOf("objects", countPublished, "0")...)
+		})
+		EventuallyPublished(namespace, onPolicy("pass"))
+		expectClosed(namespace, objectsQuota, countPublished, "0")
+		another := theReport(namespace)
+		another.Name = "of-a-tenant"
+		Eventually(func() error { return admin.Create(ctx, another.DeepCopy(), client.DryRunAll) }).
+			Should(MatchError(ContainSubstring("exceeded quota: " + objectsQuota)))
+	})
+
 	It("tells what an audit would change, and what weakens the baseline", func() {
 		_, namespace := Governed(fixture.Audited)
 		EventuallyPublished(namespace, onPolicy("fail", HaveField("Description", "Missing"),

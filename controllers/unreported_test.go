@@ -1,0 +1,93 @@
+package controllers
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+)
+
+var postures = schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: "namespacepostures"}
+
+var errNoRoomForReport = apierrors.NewForbidden(postures, v1alpha1.PostureName, errors.New("exceeded quota: own"))
+
+func TestUnreported(t *testing.T) {
+	again := func(n int, err error) (errs []error) {
+		for range n {
+			errs = append(errs, err)
+		}
+		return errs
+	}
+	for sentence, tt := range map[string]struct {
+		answers []error
+		told    int
+		refused bool
+	}{
+		"a report that is written":                         {answers: again(9, nil)},
+		"one that is refused for the first few times":      {answers: again(reportTries-1, errNoRoomForReport)},
+		"one that is refused again and again is told once": {answers: again(3*reportTries, errNoRoomForReport), told: 1, refused: true},
+		"one that is written at last":                      {answers: append(again(reportTries, errNoRoomForReport), nil), told: 1},
+		"a webhook that fails":                             {answers: again(reportTries, apierrors.NewInternalError(errors.New("failed calling webhook"))), told: 1, refused: true},
+		"somebody who is faster":                           {answers: again(9, apierrors.NewConflict(postures, "posture", errors.New("changed")))},
+		"an API server that is busy":                       {answers: again(9, apierrors.NewTooManyRequests("busy", 1))},
+		"one that is away":                                 {answers: again(9, errors.New("connection refused"))},
+		"a busy one in between changes nothing":            {answers: append(append(again(reportTries-1, errNoRoomForReport), apierrors.NewTooManyRequests("busy", 1)), errNoRoomForReport), told: 1, refused: true},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			u, told := newUnreported(), 0
+			for _, err := range tt.answers {
+				if u.note("team-a", "strict", err) {
+					told++
+				}
+			}
+			words, refused := u.why("strict", "team-a")
+			if told != tt.told || refused != tt.refused {
+				t.Errorf("told %d times, refused %v: %s", told, refused, words)
+			}
+			if _, others := u.why("other", "team-a"); others {
+				t.Error("it is another profile's too")
+			}
+			u.forget("team-a")
+			if len(u.of) > 0 {
+				t.Errorf("it is remembered: %v", u.of)
+			}
+		})
+	}
+}
+
+func TestWithUnreported(t *testing.T) {
+	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "strict", Generation: 2}}
+	namespaces := []corev1.Namespace{
+		{ObjectMeta: metav1.ObjectMeta{Name: "new"}}, {ObjectMeta: metav1.ObjectMeta{Name: "old"}}, {ObjectMeta: metav1.ObjectMeta{Name: "well"}},
+	}
+	reports := map[string]*v1alpha1.NamespacePosture{
+		"old": {
+			ObjectMeta: metav1.ObjectMeta{Namespace: "old"}, ProfileGeneration: 1, Ready: true,
+			Summary: v1alpha1.PostureSummary{Compliant: 3}, DriftTotal: 4,
+		},
+		"well": {ObjectMeta: metav1.ObjectMeta{Namespace: "well"}, ProfileGeneration: 2, Ready: true, Summary: v1alpha1.PostureSummary{Compliant: 3}},
+	}
+	why := func(_, namespace string) (string, bool) { return "exceeded quota: own", namespace != "well" }
+	all := withUnreported(profile, selectorOf(profile), namespaces, reports, why)
+	status := summarize(profile, selectorOf(profile), namespaces, all, nil, nil, noon)
+	want := v1alpha1.NamespaceCounts{Selected: 3, Compliant: 1, Failed: 2}
+	if status.Namespaces != want || status.DriftTotal != 4 {
+		t.Errorf("want %+v, got %+v with %d drifts", want, status.Namespaces, status.DriftTotal)
+	}
+	for _, conditionType := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionStalled} {
+		c := meta.FindStatusCondition(status.Conditions, conditionType)
+		if c == nil || c.Reason != v1alpha1.ReasonFailed || !strings.Contains(c.Message, "in namespace new NamespacePosture posture: the report is refused: exceeded quota: own") {
+			t.Errorf("%s: %+v", conditionType, c)
+		}
+	}
+	if reports["new"] != nil || reports["old"].Summary.Failed != 0 || !reports["old"].Ready {
+		t.Errorf("the reports of the cache have changed: %+v", reports)
+	}
+}
