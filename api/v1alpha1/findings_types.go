@@ -14,7 +14,7 @@ const (
 
 // FindingID names what is looked for.
 //
-// +kubebuilder:validation:Enum=NetworkReopened;PrivilegedBinding;BroadBinding;TokenMountedByDefault;LimitDefaultsOverridden;PodSecurityExempt;PodSecurityOutdated;PodSecurityViolated;WorkloadRuleViolated;ObjectInProtectedNamespace;PodSecurityLabelSync;WebhookUnreachable;WorkloadNotAdmitted;QuotaExceeded
+// +kubebuilder:validation:Enum=NetworkReopened;PrivilegedBinding;BroadBinding;TokenMountedByDefault;LimitDefaultsOverridden;PodSecurityExempt;PodSecurityOutdated;PodSecurityViolated;WorkloadRuleViolated;ObjectInProtectedNamespace;PodSecurityLabelSync;WebhookUnreachable;WorkloadNotAdmitted;QuotaExceeded;ObjectTooLarge;TooManyObjects
 type FindingID string
 
 const (
@@ -57,6 +57,11 @@ const (
 	WebhookUnreachable FindingID = "WebhookUnreachable"
 	// WorkloadNotAdmitted means that pods of a workload do not come, since a part of the baseline refuses them.
 	WorkloadNotAdmitted FindingID = "WorkloadNotAdmitted"
+	// ObjectTooLarge means that a NetworkPolicy, or an object that bears Bulwark's label, is many times as large as any that people
+	// write: whoever watches such objects holds them in memory.
+	ObjectTooLarge FindingID = "ObjectTooLarge"
+	// TooManyObjects means that more objects of the namespace bear Bulwark's label, without being declared, than Bulwark keeps in view.
+	TooManyObjects FindingID = "TooManyObjects"
 )
 
 // Severity is how grave a finding is.

@@ -28,6 +28,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/controllers"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -145,7 +146,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	if err != nil {
 		return err
 	}
-	mgr, err := newManager(cfg, scheme, o)
+	mgr, informers, err := newManager(cfg, scheme, direct, o)
 	if err != nil {
 		return err
 	}
@@ -160,6 +161,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 		Operator: user, OpenReports: o.OpenReports, MissingPermissions: permissions.review,
 		ServerVersion: serverVersion(ctx, cfg, o.Logger),
 		RemovalDelay:  o.RemovalDelay, JoinGrace: o.JoinGrace,
+		Informers: informers,
 	}); err != nil {
 		return err
 	}
@@ -190,10 +192,12 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	return nil
 }
 
-func newManager(cfg *rest.Config, scheme *runtime.Scheme, o Options) (manager.Manager, error) {
-	cacheOptions, err := controllers.CacheOptions()
+func newManager(
+	cfg *rest.Config, scheme *runtime.Scheme, direct client.Reader, o Options,
+) (manager.Manager, *clusteraccess.Informers, error) {
+	cacheOptions, informers, err := controllers.CacheOptions(cfg, scheme, direct)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	mgr, err := manager.New(cfg, manager.Options{
 		Scheme: scheme,
@@ -221,9 +225,9 @@ func newManager(cfg *rest.Config, scheme *runtime.Scheme, o Options) (manager.Ma
 		Controller:                    config.Controller{SkipNameValidation: &o.SeveralInOneProcess},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("making the manager: %w", err)
+		return nil, nil, fmt.Errorf("making the manager: %w", err)
 	}
-	return mgr, nil
+	return mgr, informers, nil
 }
 
 // releaseMemory gives back to the machine what reading the whole cluster took, once the caches hold what is kept of it. The
