@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	// crowdPage is how many objects of a kind are read at a pass that bear our label and that the cache does not hold.
-	crowdPage = 256
-	// crowdInterval is when the next ones are read.
+	// maxCrowd is how many objects of a kind are read at a pass where the cache does not hold all that bear our label, page by
+	// page: as many as a pass has time to remove. crowdInterval is when the next ones are.
+	crowdPage, maxCrowd = 500, 2000
 	crowdInterval = time.Second
 )
 
@@ -43,8 +43,8 @@ func (r *NamespaceReconciler) readWhole(ctx context.Context, want baseline.Objec
 	return got, nil
 }
 
-// withCrowd adds to the labelled objects of a namespace a page of each kind of which the cache does not hold all, and
-// reports whether there are any.
+// withCrowd adds to the labelled objects of a namespace those of each kind of which the cache does not hold all, up to a
+// bound, and reports whether there are any.
 func (r *NamespaceReconciler) withCrowd(
 	ctx context.Context, namespace string, labelled []baseline.Object,
 ) (all []baseline.Object, crowded bool, err error) {
@@ -58,11 +58,11 @@ func (r *NamespaceReconciler) withCrowd(
 			continue
 		}
 		crowded = true
-		page, err := r.crowd(ctx, kind, namespace)
+		crowd, err := r.crowd(ctx, kind, namespace)
 		if err != nil {
 			return nil, true, err
 		}
-		for _, o := range page {
+		for _, o := range crowd {
 			if !held[baseline.Reference(o)] {
 				labelled = append(labelled, o)
 			}
@@ -71,31 +71,43 @@ func (r *NamespaceReconciler) withCrowd(
 	return labelled, crowded, nil
 }
 
-// crowd reads the metadata of the first objects of a kind that bear our label.
+// crowd reads the metadata of the objects of a kind that bear our label.
 func (r *NamespaceReconciler) crowd(ctx context.Context, kind *baseline.Kind, namespace string) ([]baseline.Object, error) {
-	list := &metav1.PartialObjectMetadataList{}
-	list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
-	err := r.Live.List(ctx, list, client.InNamespace(namespace), client.HasLabels{v1alpha1.ProfileLabel}, client.Limit(crowdPage))
-	if err != nil {
-		return nil, fmt.Errorf("listing %s that the cache does not hold: %w", kind.Resource, err)
-	}
 	var objects []baseline.Object
-	for i := range list.Items {
-		o, from := kind.New(), &list.Items[i]
-		o.SetNamespace(from.Namespace)
-		o.SetName(from.Name)
-		o.SetUID(from.UID)
-		o.SetResourceVersion(from.ResourceVersion)
-		o.SetDeletionTimestamp(from.DeletionTimestamp)
-		o.SetLabels(from.Labels)
-		o.SetOwnerReferences(from.OwnerReferences)
-		o.SetFinalizers(from.Finalizers)
-		o.SetManagedFields(drift.Concerning(from.ManagedFields))
-		stripMetadata(o)
-		baseline.LeaveOut(o, 1) // How much it is, is not known.
-		objects = append(objects, o)
+	list := &metav1.PartialObjectMetadataList{}
+	for {
+		options := []client.ListOption{
+			client.InNamespace(namespace), client.HasLabels{v1alpha1.ProfileLabel}, client.Limit(crowdPage), client.Continue(list.Continue),
+		}
+		list = &metav1.PartialObjectMetadataList{}
+		list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
+		if err := r.Live.List(ctx, list, options...); err != nil {
+			return nil, fmt.Errorf("listing %s that the cache does not hold: %w", kind.Resource, err)
+		}
+		for i := range list.Items {
+			objects = append(objects, withoutContent(kind, &list.Items[i]))
+		}
+		if list.Continue == "" || len(objects) >= maxCrowd {
+			return objects, nil
+		}
 	}
-	return objects, nil
+}
+
+// withoutContent is an object of which the metadata alone is known.
+func withoutContent(kind *baseline.Kind, from *metav1.PartialObjectMetadata) baseline.Object {
+	o := kind.New()
+	o.SetNamespace(from.Namespace)
+	o.SetName(from.Name)
+	o.SetUID(from.UID)
+	o.SetResourceVersion(from.ResourceVersion)
+	o.SetDeletionTimestamp(from.DeletionTimestamp)
+	o.SetLabels(from.Labels)
+	o.SetOwnerReferences(from.OwnerReferences)
+	o.SetFinalizers(from.Finalizers)
+	o.SetManagedFields(drift.Concerning(from.ManagedFields))
+	stripMetadata(o)
+	baseline.LeaveOut(o, 1) // How much it is, is not known.
+	return o
 }
 
 // largePolicies are those of a namespace's NetworkPolicies that do not bear our label and are large.
