@@ -37,9 +37,9 @@ func CacheOptions(config *rest.Config, scheme *runtime.Scheme, live client.Reade
 	}
 	shared := newSharing()
 	byObject := map[client.Object]cache.ByObject{
-		&corev1.Namespace{}:          {Transform: stripNamespace},
+		&corev1.Namespace{}:          {Transform: then(stripNamespace, func(ns *corev1.Namespace) { ns.Labels = informers.Labels.Trim(ns.Labels) })},
 		&v1alpha1.NamespacePosture{}: {Transform: then(stripReport, shared.shareReport)},
-		&v1alpha1.SecurityProfile{}:  {Transform: then(strip, informers.Desired.Note)},
+		&v1alpha1.SecurityProfile{}:  {Transform: then(strip, informers.Note)},
 	}
 	for _, kind := range slices.Concat(baseline.Kinds[1:], baseline.AdmissionKinds) {
 		transform := stripExclusive

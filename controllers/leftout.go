@@ -19,7 +19,7 @@ const (
 	// maxCrowd is how many objects of a kind are read at a pass where the cache does not hold all that bear our label, page by
 	// page: as many as a pass has time to remove. crowdInterval is when the next ones are.
 	crowdPage, maxCrowd = 500, 2000
-	crowdInterval = time.Second
+	crowdInterval       = time.Second
 )
 
 // lacksContent reports whether the cache left out content of an object that must be compared. What is too large to be

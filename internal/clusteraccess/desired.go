@@ -36,7 +36,7 @@ func NewDesired() *Desired {
 	return &Desired{of: map[types.UID]map[named]int{}, limits: map[named]int{}}
 }
 
-// Note learns what a profile desires now. It must be called before anybody acts on that version of the profile.
+// Note learns what a profile desires now.
 func (d *Desired) Note(profile *v1alpha1.SecurityProfile) {
 	d.set(profile.UID, sizesOf(profile))
 }

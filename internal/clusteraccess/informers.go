@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -23,8 +24,9 @@ import (
 
 // Informers makes the informers of the caches: those of the managed kinds hold whole only what profiles desire.
 type Informers struct {
-	// Desired is what profiles desire. The cache of profiles must note each in it.
+	// Desired is what profiles desire, Labels by what they select. The cache of profiles must note each.
 	Desired *Desired
+	Labels  *Labels
 	// Unmanaged is how much else bears our label.
 	Unmanaged *Unmanaged
 
@@ -46,7 +48,7 @@ func NewInformers(config *rest.Config, scheme *runtime.Scheme, live client.Reade
 	}
 	desired := NewDesired()
 	return &Informers{
-		Desired: desired, Unmanaged: NewUnmanaged(desired),
+		Desired: desired, Labels: NewLabels(), Unmanaged: NewUnmanaged(desired),
 		config: config, http: httpClient, scheme: scheme, live: live, labelled: labelled,
 	}, nil
 }
@@ -55,7 +57,9 @@ func NewInformers(config *rest.Config, scheme *runtime.Scheme, live client.Reade
 func (i *Informers) New(
 	of toolscache.ListerWatcher, object runtime.Object, resync time.Duration, indexers toolscache.Indexers,
 ) toolscache.SharedIndexInformer {
-	if o, ok := object.(baseline.Object); ok {
+	if _, ok := object.(*corev1.Namespace); ok {
+		of = i.namespaces(of)
+	} else if o, ok := object.(baseline.Object); ok {
 		for k := range baseline.Kinds[1:] {
 			if kind := &baseline.Kinds[1:][k]; kind.Is(o) {
 				of = i.bounded(kind)
@@ -148,13 +152,19 @@ func (i *Informers) prime(ctx context.Context) error {
 		return fmt.Errorf("reading the profiles before what they desire: %w", err)
 	}
 	for p := range profiles.Items {
-		i.Desired.Note(&profiles.Items[p])
+		i.Note(&profiles.Items[p])
 	}
 	i.primed = true
 	return nil
 }
 
-// ForgetDeleted forgets what profiles desired that are gone.
+// Note learns of a profile as it is now. It must be called before anybody acts on that version of it.
+func (i *Informers) Note(profile *v1alpha1.SecurityProfile) {
+	i.Desired.Note(profile)
+	i.Labels.Note(profile)
+}
+
+// ForgetDeleted forgets profiles that are gone.
 func (i *Informers) ForgetDeleted(ctx context.Context, caches cache.Cache) error {
 	profiles, err := caches.GetInformer(ctx, &v1alpha1.SecurityProfile{}, cache.BlockUntilSynced(false))
 	if err == nil {
@@ -164,6 +174,7 @@ func (i *Informers) ForgetDeleted(ctx context.Context, caches cache.Cache) error
 			}
 			if profile, ok := o.(*v1alpha1.SecurityProfile); ok {
 				i.Desired.Forget(profile)
+				i.Labels.Forget(profile)
 			}
 		}})
 	}

@@ -139,7 +139,7 @@ func (u *Unmanaged) watch(kind string, events watch.Interface, initial bool) wat
 	if initial {
 		u.reset(kind)
 	}
-	return filtered(events, func(e watch.Event) (watch.Event, bool) {
+	return filtered(events, nil, func(e watch.Event) (watch.Event, bool) {
 		o, ok := e.Object.(baseline.Object)
 		if !ok {
 			return e, true
@@ -157,41 +157,4 @@ func (u *Unmanaged) watch(kind string, events watch.Interface, initial bool) wat
 		}
 		return e, true
 	})
-}
-
-// filter is a watch that lets through what a function does. Unlike that of apimachinery it ends when it is stopped,
-// though nobody reads on.
-type filter struct {
-	watch.Interface
-	result chan watch.Event
-	done   chan struct{}
-	once   sync.Once
-}
-
-func filtered(events watch.Interface, pass func(watch.Event) (watch.Event, bool)) watch.Interface {
-	f := &filter{Interface: events, result: make(chan watch.Event), done: make(chan struct{})}
-	go func() {
-		defer close(f.result)
-		for e := range events.ResultChan() {
-			out, passes := pass(e)
-			if !passes {
-				continue
-			}
-			select {
-			case f.result <- out:
-			case <-f.done:
-				return
-			}
-		}
-	}()
-	return f
-}
-
-// ResultChan are the events that pass.
-func (f *filter) ResultChan() <-chan watch.Event { return f.result }
-
-// Stop stops both watches.
-func (f *filter) Stop() {
-	f.once.Do(func() { close(f.done) })
-	f.Interface.Stop()
 }

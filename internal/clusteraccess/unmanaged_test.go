@@ -6,7 +6,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
@@ -107,7 +109,7 @@ func TestUnmanagedListsCountAnew(t *testing.T) {
 
 func TestAFilteredWatchEndsThoughNobodyReads(t *testing.T) {
 	source := watch.NewFakeWithChanSize(1, false)
-	w := filtered(source, func(e watch.Event) (watch.Event, bool) { return e, true })
+	w := filtered(source, nil, func(e watch.Event) (watch.Event, bool) { return e, true })
 	source.Add(role("shop", "one"))
 	w.Stop()
 	for range w.ResultChan() { // It is closed, after one event at most.
@@ -151,4 +153,61 @@ func TestDesired(t *testing.T) {
 	if got := limit("bulwark-developer"); got != -1 {
 		t.Errorf("nobody desires it any more, and %d bytes are held", got)
 	}
+}
+
+func TestLabels(t *testing.T) {
+	l := NewLabels()
+	selecting := func(uid types.UID, key string) *v1alpha1.SecurityProfile {
+		p := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{UID: uid}}
+		p.Spec.NamespaceSelector.MatchLabels = map[string]string{key: "prod"}
+		return p
+	}
+	stale := func() bool {
+		select {
+		case <-l.whenStale():
+			return true
+		default:
+			return false
+		}
+	}
+	small := map[string]string{"tier": "prod", "team": "shop"}
+	if diff := cmp.Diff(small, l.Trim(small)); diff != "" {
+		t.Error("few labels are held, whatever they are:", diff)
+	}
+	large := map[string]string{"tier": "prod", "team": "shop", v1alpha1.ProfileLabel: "restricted"}
+	for i := range 2000 {
+		large[fmt.Sprint("label-", i)] = "x"
+	}
+	l.Note(selecting("1", "tier"))
+	before := l.whenStale()
+	if diff := cmp.Diff(map[string]string{"tier": "prod", v1alpha1.ProfileLabel: "restricted"}, l.Trim(large)); diff != "" {
+		t.Error("of many labels those are held that somebody asks for:", diff)
+	}
+	l.Note(selecting("1", "tier"))
+	if stale() {
+		t.Error("nothing new is asked for")
+	}
+	l.Note(selecting("2", "team"))
+	select {
+	case <-before:
+	default:
+		t.Error("what was left out is asked for")
+	}
+	if stale() {
+		t.Error("what is read from now on is as it should be")
+	}
+	l.Forget(selecting("1", "tier"))
+	if diff := cmp.Diff(map[string]string{"team": "shop", v1alpha1.ProfileLabel: "restricted"}, l.Trim(large)); diff != "" {
+		t.Error("nobody asks for the tier any more:", diff)
+	}
+}
+
+func TestAWatchExpiresWhenWhatWasLeftOutIsAskedFor(t *testing.T) {
+	source, stale := watch.NewFake(), make(chan struct{})
+	w := filtered(source, stale, func(e watch.Event) (watch.Event, bool) { return e, true })
+	close(stale)
+	if e := <-w.ResultChan(); !apierrors.IsResourceExpired(apierrors.FromObject(e.Object)) {
+		t.Errorf("it says %v", e)
+	}
+	w.Stop()
 }

@@ -318,6 +318,29 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 		Expect(policy.Generation).To(BeEquivalentTo(1), "it was as it is declared")
 	})
 
+	It("on namespaces is held as far as a profile selects by it, also by one that comes later", func() {
+		name := uniqueName()
+		namespace := fixture.Namespace(name, name)
+		for i := range 5_000 {
+			namespace.Labels[fmt.Sprintf("many.example.com/label-%d", i)] = "x"
+		}
+		namespace.Labels["later.example.com/"+name] = "yes"
+		ExpectCreated(namespace)
+		caches, _ := anotherReplica()
+		var heldOf corev1.Namespace
+		Expect(caches.Get(ctx, client.ObjectKeyFromObject(namespace), &heldOf)).To(Succeed())
+		Expect(len(heldOf.Labels)).To(BeNumerically("<", 16))
+		profile := fixture.Profile(name, fixture.OnlyNetwork)
+		profile.Spec.NamespaceSelector = v1alpha1.NamespaceSelector{MatchLabels: map[string]string{"later.example.com/" + name: "yes"}}
+		ExpectCreated(profile)
+		EventuallyEstablished(profile, name)
+		Eventually(func(g Gomega) {
+			g.Expect(caches.Get(ctx, client.ObjectKeyFromObject(namespace), &heldOf)).To(Succeed())
+			g.Expect(heldOf.Labels).To(HaveKey("later.example.com/" + name))
+		}).Should(Succeed())
+		Expect(len(heldOf.Labels)).To(BeNumerically("<", 16))
+	})
+
 	It("in a report is held up to what Bulwark could have written, and written anew", func() {
 		profile, namespace := Governed(fixture.OnlyNetwork)
 		EventuallyEstablished(profile, namespace)
