@@ -42,11 +42,13 @@ type Informers struct {
 
 // NewInformers reads the profiles with the client once, before it reads what they desire.
 func NewInformers(config *rest.Config, scheme *runtime.Scheme, live client.Reader, labelled labels.Selector) (*Informers, error) {
+	desired := NewDesired()
+	config = rest.CopyConfig(config)
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return newBoundedTransport(next, desired) })
 	httpClient, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("making a client: %w", err)
 	}
-	desired := NewDesired()
 	return &Informers{
 		Desired: desired, Labels: NewLabels(), Unmanaged: NewUnmanaged(desired),
 		config: config, http: httpClient, scheme: scheme, live: live, labelled: labelled,

@@ -4,6 +4,7 @@ package wire
 
 import (
 	"bytes"
+	"strconv"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -15,6 +16,7 @@ var prefix = []byte("k8s\x00")
 const (
 	envelopeType = 1 // runtime.Unknown
 	envelopeRaw  = 2
+	envelopeNote = 3 // its content encoding, which the API server leaves empty
 	typeKind     = 2 // runtime.TypeMeta
 	metadata     = 1 // of each object and of each list
 	listItems    = 2
@@ -42,6 +44,10 @@ func Trim(data []byte, cut func(Object) Cut) (trimmed []byte, leftOut []int) {
 		return data, nil
 	}
 	envelope := data[len(prefix):]
+	if note, noted := bytes.CutPrefix(value(envelope, envelopeNote), leftOutNote); noted {
+		n, _ := strconv.Atoi(string(note)) // TrimEvent has written it.
+		return data, []int{n}
+	}
 	kind := string(value(value(envelope, envelopeType), typeKind))
 	raw := value(envelope, envelopeRaw)
 	var body []byte

@@ -347,7 +347,7 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 		eventuallyQuiet()
 		Update(ReportOn(Default, namespace), func(r *v1alpha1.NamespacePosture) {
 			entry := v1alpha1.ManagedObject{ObjectReference: baseline.Reference(&rbacv1.Role{}), State: v1alpha1.ObjectFailed, Message: strings.Repeat("<", 1024)}
-			r.Objects = append(r.Objects, slices.Repeat([]v1alpha1.ManagedObject{entry}, 250)...)
+			r.Objects = append(r.Objects, slices.Repeat([]v1alpha1.ManagedObject{entry}, 150)...)
 			r.Annotations = map[string]string{"long": strings.Repeat("x", 200<<10)}
 		})
 		Eventually(func(g Gomega) {
