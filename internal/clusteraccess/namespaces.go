@@ -43,12 +43,18 @@ func NewLabels() *Labels {
 	return &Labels{of: map[types.UID][]string{}, keys: map[string]bool{}, stale: make(chan struct{})}
 }
 
-// Note learns by what a profile selects.
+// Note learns by what a profile selects, and by what it did while its spec could be carried out.
 func (l *Labels) Note(profile *v1alpha1.SecurityProfile) {
 	selector := &profile.Spec.NamespaceSelector
 	keys := slices.Collect(maps.Keys(selector.MatchLabels))
 	for i := range selector.MatchExpressions {
 		keys = append(keys, selector.MatchExpressions[i].Key)
+	}
+	if remembered := profile.Status.Selection; remembered != nil {
+		keys = slices.AppendSeq(keys, maps.Keys(remembered.MatchLabels))
+		for i := range remembered.MatchExpressions {
+			keys = append(keys, remembered.MatchExpressions[i].Key)
+		}
 	}
 	l.set(profile.UID, keys)
 }
