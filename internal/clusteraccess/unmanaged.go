@@ -146,7 +146,10 @@ func (u *Unmanaged) watch(kind string, events watch.Interface, initial bool) wat
 		}
 		switch e.Type {
 		case watch.Added:
-			return e, u.keeps(kind, o, true)
+			if !u.keeps(kind, o, true) {
+				e.Type = watch.Deleted // So that the namespace is looked at, once.
+				return e, u.Beyond(kind, o.GetNamespace()) == 1
+			}
 		case watch.Modified:
 			if !u.keeps(kind, o, false) {
 				e.Type = watch.Deleted

@@ -42,15 +42,15 @@ func TestUnmanaged(t *testing.T) {
 		passed []string
 		beyond int
 	}{
-		"what comes beyond the bound is counted and not held":    {[]watch.Event{added("more")}, nil, 1},
+		"what comes beyond the bound is counted and not held":    {[]watch.Event{added("more"), added("another")}, []string{"DELETED more"}, 2},
 		"what is desired by name is held":                        {[]watch.Event{added("bulwark-developer")}, []string{"ADDED bulwark-developer"}, 0},
 		"what is held may change":                                {[]watch.Event{modified("held-0")}, []string{"MODIFIED held-0"}, 0},
-		"of what is beyond and changes the cache holds nothing":  {[]watch.Event{added("more"), modified("more")}, []string{"DELETED more"}, 1},
-		"of what is beyond it is told when it goes":              {[]watch.Event{added("more"), deleted("more")}, []string{"DELETED more"}, 0},
+		"of what is beyond and changes the cache holds nothing":  {[]watch.Event{added("more"), modified("more")}, []string{"DELETED more", "DELETED more"}, 1},
+		"of what is beyond it is told when it goes":              {[]watch.Event{added("more"), deleted("more")}, []string{"DELETED more", "DELETED more"}, 0},
 		"what goes makes room for the next that comes":           {[]watch.Event{deleted("held-0"), added("more")}, []string{"DELETED held-0", "ADDED more"}, 0},
-		"what goes makes room for one beyond once that changes":  {[]watch.Event{added("more"), deleted("held-0"), modified("more")}, []string{"DELETED held-0", "MODIFIED more"}, 0},
-		"what goes and is desired leaves the count as it is":     {[]watch.Event{added("more"), deleted("bulwark-developer")}, []string{"DELETED bulwark-developer"}, 1},
-		"what goes again was not there, and nothing is below it": {[]watch.Event{deleted("more"), deleted("more"), added("more")}, []string{"DELETED more", "DELETED more"}, 1},
+		"what goes makes room for one beyond once that changes":  {[]watch.Event{added("more"), deleted("held-0"), modified("more")}, []string{"DELETED more", "DELETED held-0", "MODIFIED more"}, 0},
+		"what goes and is desired leaves the count as it is":     {[]watch.Event{added("more"), deleted("bulwark-developer")}, []string{"DELETED more", "DELETED bulwark-developer"}, 1},
+		"what goes again was not there, and nothing is below it": {[]watch.Event{deleted("more"), deleted("more"), added("more")}, []string{"DELETED more", "DELETED more", "DELETED more"}, 1},
 		"another namespace has room of its own": {
 			[]watch.Event{{Type: watch.Added, Object: role("annex", "more")}}, []string{"ADDED more"}, 0,
 		},

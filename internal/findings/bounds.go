@@ -39,8 +39,9 @@ func (j *judge) crowds(crowds map[string]int) {
 	for _, kind := range sortedKeys(crowds) {
 		j.add(v1alpha1.Finding{
 			ID: v1alpha1.TooManyObjects, Severity: v1alpha1.Medium, Object: Reference("Namespace", j.namespace),
-			Message: fmt.Sprintf("%d objects of the kind %s bear the label %s beyond those that Bulwark keeps in view, "+
-				"and no profile declares them", crowds[kind], kind, v1alpha1.ProfileLabel),
+			// Without their number, which would have the report written with each that comes or goes.
+			Message: fmt.Sprintf("more objects of the kind %s bear the label %s than Bulwark keeps in view, "+
+				"and no profile declares them", kind, v1alpha1.ProfileLabel),
 			Remedy: "find out who makes them, and delete them; a profile that enforces removes them by itself",
 		})
 	}
