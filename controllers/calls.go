@@ -175,10 +175,12 @@ func addTrimmed[Spec any](scheme *runtime.Scheme, kind schema.GroupVersionKind) 
 	metav1.AddToGroupVersion(scheme, kind.GroupVersion())
 }
 
-// policyFacts are what a NetworkPolicy opens to everybody, and what it lets in that is no pod; each nil if there is none.
+// policyFacts are what a NetworkPolicy opens to everybody, and what it lets in that is no pod; each nil if there is none. Of one that is
+// large they hold how many bytes it is.
 type policyFacts struct {
 	opens *findings.Policy
 	gate  *findings.Gate
+	bytes int
 }
 
 func policyFactsOf(np *networkingv1.NetworkPolicy) (policyFacts, bool) {
@@ -188,6 +190,9 @@ func policyFactsOf(np *networkingv1.NetworkPolicy) (policyFacts, bool) {
 	}
 	if gate, open := findings.GateOf(np); open {
 		facts.gate = &gate
+	}
+	if bytes := np.Spec.Size(); bytes > findings.MaxBytes {
+		facts.bytes = bytes
 	}
 	return facts, facts != policyFacts{}
 }

@@ -150,6 +150,9 @@ func (r *NamespaceReconciler) leftBy(
 	ctx context.Context, ns *corev1.Namespace, report *v1alpha1.NamespacePosture,
 ) (map[string]bool, error) {
 	labelled, err := r.labelled(ctx, ns.Name)
+	if err == nil {
+		labelled, _, err = r.withCrowd(ctx, ns.Name, labelled)
+	}
 	if err != nil {
 		return nil, err
 	}

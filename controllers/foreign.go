@@ -79,10 +79,12 @@ func newForeign(c client.WithWatch, clusterRoles *foreign) (*foreign, error) {
 
 // of are the facts on a namespace.
 func (f *foreign) of(namespace string) *findings.Facts {
-	policies, gates := splitPolicyFacts(f.policies.of(namespace))
+	all := f.policies.of(namespace)
+	policies, gates := splitPolicyFacts(all)
 	return &findings.Facts{
 		Policies: policies, Bindings: f.bindings.of(namespace), Accounts: f.accounts.of(namespace),
 		Limits: f.limits.of(namespace), Quotas: f.quotas.of(namespace), Roles: f.roles.of(namespace), ClusterRoles: f.powerfulClusterRoles(),
+		Large: largePolicies(all),
 		Gates: gates, Callers: f.callersInto(namespace),
 		Shortages: f.shortagesOf(namespace), Attempts: f.attempts.of(namespace),
 		GetOpensStreams: f.getOpensStreams,

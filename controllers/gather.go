@@ -30,7 +30,11 @@ func (r *NamespaceReconciler) gather(ctx context.Context, p *pass, desired []bas
 	for _, want := range desired[1:] {
 		ref := baseline.Reference(want)
 		_, known := p.reported(ref)
-		got, err := r.read(ctx, want, p.audits() || known || p.profile.WaitsUntilSafe() && canWait(want))
+		mayWait := p.profile.WaitsUntilSafe() && canWait(want)
+		got, err := r.read(ctx, want, p.audits() || known || mayWait)
+		if err == nil && got != nil && r.lacksContent(got, mayWait) {
+			got, err = r.readWhole(ctx, want)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -39,6 +43,9 @@ func (r *NamespaceReconciler) gather(ctx context.Context, p *pass, desired []bas
 		}
 	}
 	labelled, err := r.labelled(ctx, p.namespace.Name)
+	if err == nil && !p.audits() {
+		labelled, p.crowded, err = r.withCrowd(ctx, p.namespace.Name, labelled)
+	}
 	if err != nil {
 		return nil, err
 	}

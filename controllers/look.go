@@ -53,6 +53,7 @@ func (r *NamespaceReconciler) weaknesses(
 	}
 	facts.Exceeded = p.exceeded(counts)
 	facts.Bound = r.boundRoles(desired, outcomes)
+	r.addBounded(p, outcomes, facts)
 	facts.LabelSync = findings.LabelSyncOf(p.namespace.Labels, p.movers(outcomes))
 	unasked := r.askServices(ctx, p, facts)
 	looked, err := r.look(ctx, p, outcomes, facts)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/events"
 	"github.com/bulwark-dev/bulwark/internal/selection"
@@ -73,6 +74,9 @@ type NamespaceReconciler struct {
 
 	clusterRoles *foreign // those that profiles can bind
 
+	desired   *clusteraccess.Desired   // what is held whole
+	unmanaged *clusteraccess.Unmanaged // how much of the rest is not held at all
+
 	policyChanges *moments // when the admission policies of each profile last changed
 }
 
@@ -100,6 +104,8 @@ type pass struct {
 	warned    []string // what the API server then warned of
 
 	asksServices bool // what is found hangs on Services, which are not watched
+
+	crowded bool // more bears our label than was looked at
 }
 
 // reconcileNamed reconciles the namespace of a request. Every event on it and on what it holds leads here, the last ones after it
@@ -233,6 +239,9 @@ func (r *NamespaceReconciler) nextLook(p *pass, outcomes []outcome, recount time
 		sooner(r.Recheck / blockedRechecks)
 	}
 	sooner(p.lookAgain)
+	if p.crowded {
+		sooner(crowdInterval)
+	}
 	if p.asksServices {
 		sooner(r.Recheck)
 	}

@@ -28,6 +28,9 @@ func (r *NamespaceReconciler) release(
 	ctx context.Context, ns *corev1.Namespace, report *v1alpha1.NamespacePosture, leaving func(profile string) bool,
 ) (*v1alpha1.NamespacePosture, error) {
 	left, err := r.labelled(ctx, ns.Name)
+	if err == nil {
+		left, _, err = r.withCrowd(ctx, ns.Name, left)
+	}
 	if err != nil {
 		return report, err
 	}

@@ -68,10 +68,10 @@ func (m *ReportMemory) believe(report *v1alpha1.NamespacePosture) *v1alpha1.Name
 	return believed
 }
 
-// strip makes of a report what the cache holds: without who manages which field, and what is
+// strip makes of a report what the cache holds: no more than Bulwark could have written, and what is
 // believed of it.
 func (m *ReportMemory) strip(in any) (any, error) {
-	out, err := strip(in)
+	out, err := stripReport(in)
 	if report, ok := out.(*v1alpha1.NamespacePosture); ok && err == nil {
 		return m.believe(report), nil
 	}

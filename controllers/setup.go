@@ -3,22 +3,15 @@ package controllers
 import (
 	"context"
 	"fmt"
-	"maps"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apimachinery/pkg/version"
-	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -30,10 +23,8 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
-	"github.com/bulwark-dev/bulwark/internal/counting"
-	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/findings"
-	"github.com/bulwark-dev/bulwark/internal/takeover"
 )
 
 const (
@@ -79,6 +70,8 @@ type Options struct {
 	OpenReports bool
 	// Reports tells the reports that Bulwark wrote; it is the one that the cache was made with.
 	Reports *ReportMemory
+	// Informers made those of the manager's cache, which know what it leaves out.
+	Informers *clusteraccess.Informers
 	// MissingPermissions lists what the operator must be allowed and is not, by asking the API server.
 	MissingPermissions func(context.Context) ([]string, error)
 	// MayBind asks the API server whether the operator may bind a ClusterRole by its name, in a namespace or, if that is empty, in all.
@@ -96,6 +89,9 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 	})
 	if err != nil {
 		return fmt.Errorf("indexing NamespacePostures: %w", err)
+	}
+	if err := o.Informers.ForgetDeleted(ctx, mgr.GetCache()); err != nil {
+		return err
 	}
 	cached := newCatchingUp(mgr.GetClient(), believing{mgr.GetAPIReader(), o.Reports})
 	namespaces := &NamespaceReconciler{
@@ -121,6 +117,8 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 
 		departures: newDepartures(o.RemovalDelay),
 		reports:    o.Reports,
+
+		desired: o.Informers.Desired, unmanaged: o.Informers.Unmanaged,
 
 		policyChanges: &moments{},
 	}
@@ -240,77 +238,4 @@ func (r *NamespaceReconciler) overtakingOptions(concurrency int) controller.Opti
 		return r.queue
 	}
 	return o
-}
-
-// CacheOptions make the cache hold what bears our labels, the namespaces, the profiles and the reports, each without what is
-// never compared, and sharing what is the same in many: memory grows with the baseline, not with what tenants keep. Of reports they hold
-// what is believed of them.
-func CacheOptions(reports *ReportMemory) (cache.Options, error) {
-	labelled, err := labels.NewRequirement(v1alpha1.ProfileLabel, selection.Exists, nil)
-	if err != nil {
-		return cache.Options{}, fmt.Errorf("selecting by label: %w", err)
-	}
-	shared := newSharing()
-	byObject := map[client.Object]cache.ByObject{
-		&corev1.Namespace{}:          {Transform: stripNamespace},
-		&v1alpha1.NamespacePosture{}: {Transform: then(reports.strip, shared.shareReport)},
-	}
-	for _, kind := range slices.Concat(baseline.Kinds[1:], baseline.AdmissionKinds) {
-		transform := stripExclusive
-		if kind.Shared {
-			transform = strip
-		}
-		byObject[kind.New()] = cache.ByObject{Label: labels.NewSelector().Add(*labelled), Transform: then(transform, shared.share)}
-	}
-	return cache.Options{
-		ByObject:                    byObject,
-		DefaultTransform:            strip,
-		ReaderFailOnMissingInformer: true,
-	}, nil
-}
-
-var _, _ toolscache.TransformFunc = strip, stripExclusive
-
-// then transforms an object in two steps. What is not an object of that kind, such as the word that one is gone, skips the second.
-func then[O any](first toolscache.TransformFunc, second func(O)) toolscache.TransformFunc {
-	return func(in any) (any, error) {
-		out, err := first(in)
-		if o, ok := out.(O); ok && err == nil {
-			second(o)
-		}
-		return out, err
-	}
-}
-
-// strip drops who manages which field.
-func strip(in any) (any, error) {
-	if o, ok := in.(metav1.Object); ok {
-		o.SetManagedFields(nil)
-	}
-	return in, nil
-}
-
-// stripExclusive drops what is never compared of an object that is Bulwark's alone: a quota's usage but for whether it is counted and
-// above what the quota grants, others' labels and annotations, and which field Bulwark manages. What others manage of the rest is there
-// only while there is drift, and then saves the read that would attribute it.
-func stripExclusive(in any) (any, error) {
-	if o, ok := in.(metav1.Object); ok {
-		o.SetManagedFields(drift.Concerning(o.GetManagedFields()))
-		o.SetAnnotations(nil)
-		maps.DeleteFunc(o.GetLabels(), func(key, _ string) bool { return key != v1alpha1.ManagedByLabel && key != v1alpha1.ProfileLabel })
-	}
-	if quota, ok := in.(*corev1.ResourceQuota); ok {
-		counting.Digest(quota)
-	}
-	return in, nil
-}
-
-// stripNamespace keeps of a namespace its labels, what it remembers for Bulwark, and whether it is being deleted.
-func stripNamespace(in any) (any, error) {
-	if ns, ok := in.(*corev1.Namespace); ok {
-		ns.SetManagedFields(nil)
-		ns.SetAnnotations(takeover.Annotations(takeover.Remembered(ns.Annotations)))
-		ns.Spec, ns.Status = corev1.NamespaceSpec{}, corev1.NamespaceStatus{}
-	}
-	return in, nil
 }

@@ -68,7 +68,7 @@ func (s *sharing) withLast(ref v1alpha1.ObjectReference, o baseline.Object, shar
 	case len(s.last) >= maxShared:
 		clear(s.last)
 	}
-	if sized, ok := o.(interface{ Size() int }); ok && sized.Size() <= maxRemembered {
+	if sized, ok := o.(interface{ Size() int }); ok && sized.Size() <= maxRemembered && baseline.LeftOut(o) == 0 {
 		s.last[ref] = o
 	}
 }

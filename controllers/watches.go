@@ -231,6 +231,7 @@ func enqueueAllProfiles(reader client.Reader) handler.EventHandler {
 func contentChanged(kind *baseline.Kind) predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		return metadataChanged(e.ObjectOld, e.ObjectNew) || countChanged(e.ObjectOld, e.ObjectNew) ||
+			baseline.LeftOut(e.ObjectOld) != baseline.LeftOut(e.ObjectNew) ||
 			!equality.Semantic.DeepEqual(kind.Content(e.ObjectOld), kind.Content(e.ObjectNew))
 	}}
 }

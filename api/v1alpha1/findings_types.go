@@ -14,7 +14,7 @@ const (
 
 // FindingID names what is looked for.
 //
-// +kubebuilder:validation:Enum=NetworkReopened;PrivilegedBinding;BroadBinding;TokenMountedByDefault;LimitDefaultsOverridden;PodSecurityExempt;PodSecurityOutdated;PodSecurityViolated;WorkloadRuleViolated;ObjectInProtectedNamespace;PodSecurityLabelSync;WebhookUnreachable;WorkloadNotAdmitted;QuotaExceeded;ForbiddenRulesBound;QuotaCountsBaseline
+// +kubebuilder:validation:Enum=NetworkReopened;PrivilegedBinding;BroadBinding;TokenMountedByDefault;LimitDefaultsOverridden;PodSecurityExempt;PodSecurityOutdated;PodSecurityViolated;WorkloadRuleViolated;ObjectInProtectedNamespace;PodSecurityLabelSync;WebhookUnreachable;WorkloadNotAdmitted;QuotaExceeded;ForbiddenRulesBound;QuotaCountsBaseline;ObjectTooLarge;TooManyObjects
 type FindingID string
 
 const (
@@ -63,6 +63,11 @@ const (
 	// ForbiddenRulesBound means that a ClusterRole that the profile binds permits what a profile must not grant: it was widened since, or
 	// an administrator lets profiles bind it.
 	ForbiddenRulesBound FindingID = "ForbiddenRulesBound"
+	// ObjectTooLarge means that a NetworkPolicy, or an object that bears Bulwark's label, is many times as large as any that people
+	// write: whoever watches such objects holds them in memory.
+	ObjectTooLarge FindingID = "ObjectTooLarge"
+	// TooManyObjects means that more objects of the namespace bear Bulwark's label, without being declared, than Bulwark keeps in view.
+	TooManyObjects FindingID = "TooManyObjects"
 )
 
 // Severity is how grave a finding is.

@@ -43,7 +43,8 @@ type Kind struct {
 	// Immutable are field paths that the API server lets nobody change: the object is deleted and made anew.
 	Immutable []string
 
-	is func(Object) bool
+	// Is reports whether an object is of this kind.
+	Is func(Object) bool
 }
 
 // Kinds are the managed kinds, in the order in which they are applied: what restricts before what permits.
@@ -99,7 +100,7 @@ func kind[T any, P interface {
 		New:              func() Object { return P(new(T)) },
 		Content:          func(o Object) map[string]any { return content(o.(P)) },
 		Immutable:        immutable,
-		is:               func(o Object) bool { _, ok := o.(P); return ok },
+		Is:               func(o Object) bool { _, ok := o.(P); return ok },
 	}
 }
 
@@ -107,7 +108,7 @@ func kind[T any, P interface {
 func KindOf(o Object) *Kind {
 	for _, kinds := range [][]Kind{Kinds, AdmissionKinds} {
 		for i := range kinds {
-			if kinds[i].is(o) {
+			if kinds[i].Is(o) {
 				return &kinds[i]
 			}
 		}

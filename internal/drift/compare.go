@@ -34,7 +34,7 @@ func (d *Drift) Replaces() bool {
 	}
 	immutable := append([]string{deletionTimestamp}, baseline.KindOf(d.Want).Immutable...)
 	return slices.ContainsFunc(d.Fields, func(f Field) bool {
-		return slices.ContainsFunc(immutable, f.within)
+		return slices.ContainsFunc(immutable, f.within) || d.mayHide(f, immutable)
 	})
 }
 
@@ -108,6 +108,10 @@ func Differences(want, got baseline.Object) []Field {
 	var fields []Field
 	wantContent, gotContent := kind.Content(want), kind.Content(got)
 	for _, root := range sortedKeys(wantContent) {
+		if isLeftOut(got, gotContent[root]) {
+			fields = append(fields, fieldLeftOut(root, wantContent[root], got))
+			continue
+		}
 		fields = append(fields, compareValues([]string{root}, wantContent[root], gotContent[root])...)
 	}
 	return append(fields, compareMetadata(want, got)...)

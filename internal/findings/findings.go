@@ -44,6 +44,10 @@ type Facts struct {
 	// Shortages are workloads that lack pods, and Attempts the events that tell why.
 	Shortages map[string]Shortage
 	Attempts  map[string]Attempt
+	// Large are objects that are larger than MaxBytes, in any order, and Crowds how many objects of a kind there are that bear
+	// Bulwark's label and that it does not keep in view.
+	Large  []Large
+	Crowds map[string]int
 	// LabelSync is what is known of OpenShift's label syncer.
 	LabelSync LabelSync
 	// GetOpensStreams says that the API server lets whoever may `get` pods/exec and pods/attach use them.
@@ -82,6 +86,8 @@ func Judge(profile *v1alpha1.SecurityProfile, namespace string, facts *Facts) []
 	j.quotas(facts.Exceeded)
 	j.countingQuotas(facts.Quotas)
 	j.labelSync(&facts.LabelSync)
+	j.large(facts.Large)
+	j.crowds(facts.Crowds)
 	j.unreachable(facts)
 	j.refused(facts)
 	Sort(j.findings)
@@ -172,8 +178,8 @@ func Total(findings []v1alpha1.Finding) []v1alpha1.FindingTotal {
 	return totals
 }
 
-// reference names an object of one of the kinds that baselines are made of.
-func reference(kind, name string) v1alpha1.ObjectReference {
+// Reference names an object of one of the kinds that baselines are made of.
+func Reference(kind, name string) v1alpha1.ObjectReference {
 	if kind == podKind {
 		return v1alpha1.ObjectReference{APIVersion: "v1", Kind: kind, Name: name}
 	}

@@ -148,7 +148,7 @@ func someFacts(t *testing.T, c *choose.Source) *Facts {
 			CallOf(choose.Of(c, "team-a", "other"), choose.Of(c, "hook", strings.Repeat("x", 63)), choose.Of(c, nil, ptr.To[int32](80)), c.Bool()),
 		}},
 		Shortages: map[string]Shortage{}, Attempts: map[string]Attempt{},
-		LabelSync:       LabelSyncOf(map[string]string{syncLabel: choose.Of(c, "", "true", "false")}, choose.Some(c, 2, "kubectl", "cluster-policy-controller")),
+		LabelSync:       LabelSyncOf(map[string]string{LabelSyncLabel: choose.Of(c, "", "true", "false")}, choose.Some(c, 2, "kubectl", "cluster-policy-controller")),
 		GetOpensStreams: c.Bool(),
 		Pods: PodFacts{
 			Exempt: choose.Of(c, "", "it is exempt", "\xff"), Unseen: int64(c.Below(3)),

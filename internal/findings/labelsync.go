@@ -16,15 +16,15 @@ type LabelSync struct {
 	Changed string
 }
 
-// syncLabel is the label by which a namespace asks for the syncer, or declines it. Without it the syncer sets what nobody else has set.
-const syncLabel = "security.openshift.io/scc.podSecurityLabelSync"
+// LabelSyncLabel is the label by which a namespace asks for the syncer, or declines it. Without it the syncer sets what nobody else has set.
+const LabelSyncLabel = "security.openshift.io/scc.podSecurityLabelSync"
 
 // syncManagers are the field managers of the syncer, now and before OpenShift 4.12.
 var syncManagers = []string{"pod-security-admission-label-synchronization-controller", "cluster-policy-controller"}
 
 // LabelSyncOf is what a namespace's labels and the drift of its labels say of the syncer.
 func LabelSyncOf(labels map[string]string, managers []string) LabelSync {
-	s := LabelSync{Asked: labels[syncLabel] == "true", Declined: labels[syncLabel] == "false"}
+	s := LabelSync{Asked: labels[LabelSyncLabel] == "true", Declined: labels[LabelSyncLabel] == "false"}
 	for _, manager := range syncManagers {
 		if slices.Contains(managers, manager) {
 			s.Changed = manager
@@ -41,8 +41,8 @@ func (j *judge) labelSync(s *LabelSync) {
 	f := v1alpha1.Finding{
 		ID: v1alpha1.PodSecurityLabelSync, Severity: v1alpha1.Medium,
 		Object:  v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: j.namespace},
-		Message: "its label " + syncLabel + " asks OpenShift to set the Pod Security labels that the profile declares",
-		Remedy:  "label the namespace " + syncLabel + "=false",
+		Message: "its label " + LabelSyncLabel + " asks OpenShift to set the Pod Security labels that the profile declares",
+		Remedy:  "label the namespace " + LabelSyncLabel + "=false",
 	}
 	switch {
 	case s.Changed != "":

@@ -36,7 +36,7 @@ func TestPodSecurityLabelSync(t *testing.T) {
 	} {
 		labels := map[string]string{}
 		if tc.label != "" {
-			labels[syncLabel] = tc.label
+			labels[LabelSyncLabel] = tc.label
 		}
 		var got list
 		for _, f := range judged(tc.spec, Facts{LabelSync: LabelSyncOf(labels, tc.managers)}) {

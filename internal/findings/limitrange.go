@@ -62,7 +62,7 @@ func (j *judge) limits(all map[string]LimitDefaults) {
 		}
 		slices.Sort(differ)
 		j.add(v1alpha1.Finding{
-			ID: v1alpha1.LimitDefaultsOverridden, Severity: v1alpha1.Medium, Object: reference("LimitRange", name),
+			ID: v1alpha1.LimitDefaultsOverridden, Severity: v1alpha1.Medium, Object: Reference("LimitRange", name),
 			Message: "a container that says nothing may get this default instead of the declared one: " + listed(differ, maxListed),
 			Remedy:  "delete the LimitRange, or take its defaults for these resources out of it",
 		})

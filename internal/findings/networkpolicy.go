@@ -304,7 +304,7 @@ func (j *judge) reopened(name string, policy *Policy, direction networkingv1.Pol
 	}
 	way := map[networkingv1.PolicyType]string{networkingv1.PolicyTypeIngress: "from", networkingv1.PolicyTypeEgress: "to"}[direction]
 	j.add(v1alpha1.Finding{
-		ID: v1alpha1.NetworkReopened, Severity: severity, Object: reference("NetworkPolicy", name),
+		ID: v1alpha1.NetworkReopened, Severity: severity, Object: Reference("NetworkPolicy", name),
 		Message: fmt.Sprintf("defaultDeny closes %s, and this opens it for %s %s: %s", direction, pods, way, listed(words, maxListed)),
 		Remedy:  "name the peers by namespace and pod labels or by narrow address blocks, or delete the policy; declare what all namespaces need under spec.network.policies",
 	})

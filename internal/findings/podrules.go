@@ -25,7 +25,7 @@ func (j *judge) podRules(facts *PodFacts) {
 			severity, remedy = v1alpha1.Low, "change what makes it and roll that out anew; the rule only warns"
 		}
 		j.add(v1alpha1.Finding{
-			ID: v1alpha1.WorkloadRuleViolated, Severity: severity, Object: reference(podKind, name),
+			ID: v1alpha1.WorkloadRuleViolated, Severity: severity, Object: Reference(podKind, name),
 			Message: "it runs and breaks rules for pods: " + facts.Rules[name].Words, Remedy: remedy,
 		})
 	}

@@ -101,7 +101,7 @@ func (j *judge) podSecurity(facts *PodFacts) {
 	}
 	for _, name := range sortedKeys(facts.Violations) {
 		j.add(v1alpha1.Finding{
-			ID: v1alpha1.PodSecurityViolated, Severity: v1alpha1.High, Object: reference(podKind, name),
+			ID: v1alpha1.PodSecurityViolated, Severity: v1alpha1.High, Object: Reference(podKind, name),
 			Message: fmt.Sprintf("it runs and violates %s: %s", level.LevelVersion, facts.Violations[name]),
 			Remedy:  "change its security context and roll it out anew; a pod that runs is never ended by a stricter level",
 		})

@@ -11,7 +11,7 @@ func (j *judge) quotas(exceeded map[string]string) {
 	}
 	for _, name := range sortedKeys(exceeded) {
 		j.add(v1alpha1.Finding{
-			ID: v1alpha1.QuotaExceeded, Severity: v1alpha1.Medium, Object: reference("ResourceQuota", name),
+			ID: v1alpha1.QuotaExceeded, Severity: v1alpha1.Medium, Object: Reference("ResourceQuota", name),
 			Message: exceeded[name],
 			Remedy: "end what is not needed, or let the profile grant more: " +
 				"until less is used than it grants, nothing more of it is admitted",

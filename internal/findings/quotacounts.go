@@ -55,7 +55,7 @@ func (j *judge) countingQuotas(all map[string]Counts) {
 			continue
 		}
 		j.add(v1alpha1.Finding{
-			ID: v1alpha1.QuotaCountsBaseline, Severity: severity, Object: reference("ResourceQuota", name),
+			ID: v1alpha1.QuotaCountsBaseline, Severity: severity, Object: Reference("ResourceQuota", name),
 			Message: "the quota counts what the baseline consists of, and keeps it out where there is no room: " +
 				listed(entries, maxListed),
 			Remedy: "delete the quota, or take these entries out of it; " +

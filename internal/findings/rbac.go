@@ -219,7 +219,7 @@ func (j *judge) broad(name string, b *Binding) {
 		return
 	}
 	j.add(v1alpha1.Finding{
-		ID: v1alpha1.BroadBinding, Severity: v1alpha1.Severity(worst), Object: reference("RoleBinding", name),
+		ID: v1alpha1.BroadBinding, Severity: v1alpha1.Severity(worst), Object: Reference("RoleBinding", name),
 		Message: fmt.Sprintf("%s %s is given to %s", b.RoleKind, printable.Name(b.Role), listed(everybody, maxListed)),
 		Remedy:  "bind the role to the users, groups or ServiceAccounts that need it, or delete the binding",
 	})
@@ -266,7 +266,7 @@ func (j *judge) privileged(name string, b *Binding, outside []rbacv1.Subject, gi
 		severity = lower(severity)
 	}
 	j.add(v1alpha1.Finding{
-		ID: v1alpha1.PrivilegedBinding, Severity: severity, Object: reference("RoleBinding", name),
+		ID: v1alpha1.PrivilegedBinding, Severity: severity, Object: Reference("RoleBinding", name),
 		Message: fmt.Sprintf("%s %s (%s) is given to %s, and not by the profile",
 			b.RoleKind, printable.Name(b.Role), listed(given.Names, maxListed), listed(who, maxListed)),
 		Remedy: "bind a role that gives no more than is needed, or delete the binding; declare who is to have it under spec.rbac",

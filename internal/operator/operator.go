@@ -27,6 +27,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/controllers"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -149,7 +150,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 		return err
 	}
 	reports := controllers.NewReportMemory(key, made, o.Clock)
-	mgr, err := newManager(cfg, scheme, o, reports)
+	mgr, informers, err := newManager(cfg, scheme, direct, o, reports)
 	if err != nil {
 		return err
 	}
@@ -165,6 +166,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 		MayBind:       mayBind(direct),
 		ServerVersion: serverVersion(ctx, cfg, o.Logger),
 		RemovalDelay:  o.RemovalDelay, JoinGrace: o.JoinGrace, Reports: reports,
+		Informers: informers,
 	}); err != nil {
 		return err
 	}
@@ -196,11 +198,11 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 }
 
 func newManager(
-	cfg *rest.Config, scheme *runtime.Scheme, o Options, reports *controllers.ReportMemory,
-) (manager.Manager, error) {
-	cacheOptions, err := controllers.CacheOptions(reports)
+	cfg *rest.Config, scheme *runtime.Scheme, direct client.Reader, o Options, reports *controllers.ReportMemory,
+) (manager.Manager, *clusteraccess.Informers, error) {
+	cacheOptions, informers, err := controllers.CacheOptions(cfg, scheme, direct, reports)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	mgr, err := manager.New(cfg, manager.Options{
 		Scheme: scheme,
@@ -228,9 +230,9 @@ func newManager(
 		Controller:                    config.Controller{SkipNameValidation: &o.SeveralInOneProcess},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("making the manager: %w", err)
+		return nil, nil, fmt.Errorf("making the manager: %w", err)
 	}
-	return mgr, nil
+	return mgr, informers, nil
 }
 
 // releaseMemory gives back to the machine what reading the whole cluster took, once the caches hold what is kept of it. The

@@ -36,7 +36,7 @@ type scenario struct {
 	run  func(*bench, context.Context) error
 }
 
-// scenarios are all of them, in their order. The last two have a control plane of their own; the others share one.
+// scenarios are all of them, in their order. The last three have a control plane of their own; the others share one.
 func scenarios() []scenario {
 	return []scenario{
 		{"onboard", (*bench).onboard},
@@ -47,6 +47,7 @@ func scenarios() []scenario {
 		{"findings", (*bench).findings},
 		{"admission", (*bench).admission},
 		{"scale", (*bench).scale},
+		{"hostile", (*bench).hostile},
 	}
 }
 
@@ -57,7 +58,7 @@ type bench struct {
 	began   time.Time
 	results results
 
-	shared *cluster  // the control plane of all scenarios but the last two
+	shared *cluster  // the control plane of all scenarios but the last three
 	spare  *standing // the namespaces that were onboarded last
 }
 

@@ -40,6 +40,8 @@ type options struct {
 	Restarts int `json:"restarts"`
 	// Foreign is how many ConfigMaps, how many Secrets and how many NetworkPolicies others keep.
 	Foreign int `json:"foreign"`
+	// Hostile is how many MiB of objects tenants write that bear Bulwark's label.
+	Hostile int `json:"hostile"`
 	// Rest is how long writes are counted at rest.
 	Rest time.Duration `json:"rest"`
 }
@@ -63,6 +65,7 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	flags.Func("scale", "the numbers of namespaces at which restarts and memory are measured (default 1000,5000,10000)", o.setScale)
 	flags.IntVar(&o.Restarts, "restarts", 3, "how often the operator is restarted at each of them")
 	flags.IntVar(&o.Foreign, "foreign", 50000, "how many foreign ConfigMaps, Secrets and NetworkPolicies there are, of each")
+	flags.IntVar(&o.Hostile, "hostile", 1024, "how many MiB of objects tenants write that bear Bulwark's label")
 	flags.DurationVar(&o.Rest, "rest", 10*time.Minute, "how long writes are counted at rest")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -70,8 +73,8 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
-	if min(o.Namespaces, o.Rounds, o.Drifts, o.Failovers, o.Pods, o.Restarts) < 1 {
-		return nil, errors.New("-namespaces, -rounds, -drifts, -failovers, -pods and -restarts must be at least 1")
+	if min(o.Namespaces, o.Rounds, o.Drifts, o.Failovers, o.Pods, o.Restarts, o.Hostile) < 1 {
+		return nil, errors.New("-namespaces, -rounds, -drifts, -failovers, -pods, -restarts and -hostile must be at least 1")
 	}
 	return o, nil
 }
