@@ -7,6 +7,10 @@ IMG ?= bulwark:v0.1.0
 ASSETS  := $(or $(KUBEBUILDER_ASSETS),$(CURDIR)/bin/k8s/$(KUBERNETES_VERSION))
 KUBECTL ?= $(ASSETS)/kubectl
 
+# The same for every build and test, so that Go's cache holds what they share.
+export CGO_ENABLED ?= 0
+BUILD := hack/build.sh
+
 CONTROLLER_GEN := go tool controller-gen
 GOLANGCI_LINT  := go tool -modfile=hack/tools/go.mod golangci-lint
 
@@ -20,7 +24,7 @@ help: ## List the targets.
 
 .PHONY: demo
 demo: build controlplane ## Show Bulwark at work on a control plane of its own. DEMO=once ends by itself.
-	@go build -o bin/demo ./hack/demo
+	@$(BUILD) bin/demo -o bin/demo -- ./hack/demo
 	@DEMO=$(DEMO) bin/demo
 
 .PHONY: controlplane
@@ -33,14 +37,15 @@ endif
 
 .PHONY: build
 build: ## Build the operator into bin/.
-	@echo "building bin/manager (a minute the first time)"
-	@CGO_ENABLED=0 go build -trimpath -o bin/manager ./cmd/manager
+	@$(BUILD) bin/manager -o bin/manager -- ./cmd/manager
 
 # In how many processes the specs of test/integration run. They wait more than they compute.
 INTEGRATION_PROCS ?= 3
 
 .PHONY: test
 test: controlplane build ## Run every test, the suites on a real control plane included (about 20 minutes).
+	@$(BUILD) "what the tests import" -- \
+		$$(go list -deps -test -f '{{if not (or .ForTest (eq .Name "main"))}}{{.ImportPath}}{{end}}' ./...)
 	@echo "running the tests but for test/integration (about 8 minutes)"
 	go test $$(go list ./... | grep -v /test/integration$$) -count=1 -timeout 20m
 	@echo "running test/integration, in $(INTEGRATION_PROCS) processes with a control plane each (about 12 minutes; a dot a spec)"
@@ -53,7 +58,7 @@ FUZZTIME ?= 30s
 .PHONY: race
 race: controlplane build ## Run every test with the race detector, also in the operator of the chaos suite (about 20 minutes).
 	@echo "running the tests with the race detector; its own build takes 3 minutes the first time"
-	CHAOS_RACE=1 go test -race ./... -count=1 -timeout 90m
+	CGO_ENABLED=1 CHAOS_RACE=1 go test -race ./... -count=1 -timeout 90m
 
 .PHONY: fuzz
 fuzz: ## Fuzz every fuzz target, one after the other, each for FUZZTIME (30s).
@@ -61,8 +66,7 @@ fuzz: ## Fuzz every fuzz target, one after the other, each for FUZZTIME (30s).
 
 .PHONY: bench
 bench: controlplane build ## Measure against a bare client, with up to 10,000 namespaces (about 50 minutes). BENCH_ARGS=-only=drift and the like.
-	@echo "building bin/bench"
-	@go build -o bin/bench ./test/bench
+	@$(BUILD) bin/bench -o bin/bench -- ./test/bench
 	@bin/bench $(BENCH_ARGS)
 
 .PHONY: chaos
@@ -79,6 +83,7 @@ generate: ## Generate deep copies, CRDs and RBAC from the types and markers.
 verify: generate ## Check that what is generated and the module files are up to date, and that everything is formatted.
 	go mod tidy -diff
 	cd hack/controlplane && go mod tidy -diff
+	hack/controlplane/versions.sh
 	cd hack/tools && go mod tidy -diff
 	cd hack/promtool && go mod tidy -diff
 	cd test/oracle && go mod tidy -diff
@@ -92,8 +97,8 @@ lint: ## Lint with golangci-lint, pinned in hack/tools (its own build takes 3 mi
 
 .PHONY: alerts
 alerts: ## Check the alerts of config/prometheus and test when they fire, with promtool (its own build takes 2 minutes, once).
-	@echo "building bin/promtool (2 minutes the first time)"
-	@cd hack/promtool && CGO_ENABLED=0 go build -tags remove_all_sd -trimpath -ldflags "-s -w" -o $(CURDIR)/bin/promtool github.com/prometheus/prometheus/cmd/promtool
+	@cd hack/promtool && ../../$(BUILD) bin/promtool -tags remove_all_sd -ldflags "-s -w" -o $(CURDIR)/bin/promtool -- \
+		github.com/prometheus/prometheus/cmd/promtool
 	@go run ./hack/rules config/prometheus/prometheusrule.yaml > bin/alerts.rules.yaml
 	@bin/promtool check rules bin/alerts.rules.yaml
 	@bin/promtool test rules config/prometheus/tests/*.yaml
