@@ -24,11 +24,11 @@ import (
 	"github.com/bulwark-dev/bulwark/test/fixture"
 )
 
-// hostile makes an object large, or changes it, in a way of its kind.
-type hostile func(namespace, name string, labels map[string]string) client.Object
+// enlarging makes an object large, or changes it, in a way of its kind.
+type enlarging func(namespace, name string, labels map[string]string) client.Object
 
 // hostiles are objects of some hundred kilobytes, which take megabytes of memory.
-var hostiles = map[string]hostile{
+var hostiles = map[string]enlarging{
 	"a NetworkPolicy of many empty rules": func(namespace, name string, labels map[string]string) client.Object {
 		return &networkingv1.NetworkPolicy{ObjectMeta: objectMeta(namespace, name, labels), Spec: manyRules(100_000)}
 	},

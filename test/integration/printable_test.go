@@ -20,8 +20,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
-// hostile are texts that mean to be something else for whoever reads them in a terminal.
-var hostile = map[string]string{
+// hostileTexts are texts that mean to be something else for whoever reads them in a terminal.
+var hostileTexts = map[string]string{
 	"a forged line":                "jane\nCritical\tPrivilegedBinding\tnone\tall is well",
 	"a terminal's sequences":       "jane\x1b[2J\x1b]0;all is well\a\x1b[31m",
 	"such of one character each":   "jane\u009b2J\u009d0;all is well\u009c",
@@ -101,7 +101,7 @@ const (
 )
 
 var _ = Describe("What others have written", func() {
-	for what, text := range hostile {
+	for what, text := range hostileTexts {
 		It("is quoted where people read it, if it holds "+what, func() {
 			profile, namespace := Governed()
 			EventuallyEstablished(profile, namespace)
