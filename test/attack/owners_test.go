@@ -9,6 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
 const endsWithOwners = "the namespace and its baseline would be deleted with its owners"
@@ -87,6 +89,9 @@ func namespaceOwners() {
 
 	It("who may delete a namespace gives it an owner, in every way", func() {
 		ns, owner := ownedNamespace(), liveOwner()
+		Eventually(func() map[string]string { // Else one that was read before is put without Bulwark's label.
+			return Get(&corev1.Namespace{}, "", ns.Name).Labels
+		}).Should(HaveKey(v1alpha1.ProfileLabel))
 		for _, answer := range rewritten(creator.client(), ns.Name, setsOwners(owner), false) {
 			Expect(answer).NotTo(HaveOccurred())
 		}

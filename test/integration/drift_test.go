@@ -355,7 +355,9 @@ var _ = Describe("Drift", func() {
 			return metric("bulwark_corrections_total", "profile", profile.Name, "kind", "NetworkPolicy")
 		}).Should(Equal(1.0))
 		Expect(metric("bulwark_drift_total", "profile", profile.Name, "change", "Modified")).To(Equal(1.0))
-		Expect(metric("bulwark_namespaces", "profile", profile.Name, "state", "selected")).To(Equal(1.0))
+		Eventually(func() float64 { // The status of a profile is summed once a second at most.
+			return metric("bulwark_namespaces", "profile", profile.Name, "state", "selected")
+		}).Should(Equal(1.0))
 		Expect(metric("bulwark_correction_duration_seconds")).To(BeNumerically(">", 0))
 	})
 })

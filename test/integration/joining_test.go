@@ -54,17 +54,6 @@ func eventuallyCounted(profile *v1alpha1.SecurityProfile, counts v1alpha1.Namesp
 	}).Should(Succeed())
 }
 
-// withoutReports keeps the operator from writing the report on a namespace.
-func withoutReports(namespace string) {
-	GinkgoHelper()
-	quota := quotaOfNone(namespace, "count/namespacepostures."+v1alpha1.GroupVersion.Group)
-	ExpectCreated(quota)
-	Eventually(func(g Gomega) {
-		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(quota), quota)).To(Succeed())
-		g.Expect(quota.Status.Hard).NotTo(BeEmpty())
-	}).Should(Succeed())
-}
-
 var _ = Describe("A profile that is Ready", func() {
 	It("stays so, and Compliant, while namespaces join", func() {
 		profile, first := Governed()
@@ -117,10 +106,11 @@ var _ = Describe("A profile that is Ready", func() {
 	})
 
 	It("is not at first, before each namespace that it finds has a report", func() {
+		proxy := behindProxy()
 		profile := fixture.Profile(uniqueName())
 		barred, namespace := profile.Name+"-barred", profile.Name+"-a"
 		ExpectCreated(fixture.Namespace(barred, profile.Name), fixture.Namespace(namespace, profile.Name))
-		withoutReports(barred)
+		holdNextWrite(proxy, "/namespaces/"+barred)
 		ExpectCreated(profile)
 		EventuallyEstablished(profile, namespace)
 		eventuallyCounted(profile, v1alpha1.NamespaceCounts{Selected: 2, Pending: 1, Compliant: 1})
@@ -133,14 +123,14 @@ var _ = Describe("A profile that is Ready", func() {
 
 var _ = Describe("A namespace that has joined and gets no report", func() {
 	const grace = 5 * time.Second
-	restartedWith(func(o *operator.Options) { o.JoinGrace = grace })
 
 	It("is pending, and takes Ready away in the end; then nothing more is written", func() {
+		proxy := behindProxy(func(o *operator.Options) { o.JoinGrace = grace })
 		profile, _ := Governed()
 		EventuallyReady(profile)
 		barred := profile.Name + "-barred"
 		ExpectCreated(fixture.Namespace(barred, "nobody"))
-		withoutReports(barred)
+		holdNextWrite(proxy, "/namespaces/"+barred)
 		selectAgain(profile, barred)
 		began := time.Now()
 		eventuallyCounted(profile, v1alpha1.NamespaceCounts{Selected: 2, Pending: 1, Compliant: 1})
