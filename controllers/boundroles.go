@@ -125,8 +125,10 @@ func (r *NamespaceReconciler) bind(ctx context.Context, p *pass, o *outcome) (ba
 		return r.write(ctx, p, o)
 	case !exists:
 		return nil, refusal
+	case d.Replaces() && !d.Foreign && !d.Terminates() && r.refusedBinding(ctx, got) != nil:
+		return nil, errors.Join(refusal, client.IgnoreNotFound(r.deleteObject(ctx, got)))
 	case d.Replaces():
-		return nil, errors.Join(refusal, r.removeUndeclared(ctx, p, d, got))
+		return nil, r.outlive(ctx, o, refusal)
 	}
 	narrowed := narrowed(d.Want.(*rbacv1.RoleBinding), got)
 	if len(narrowed.Subjects) == len(d.Want.(*rbacv1.RoleBinding).Subjects) {
@@ -144,15 +146,6 @@ func narrowed(want, got *rbacv1.RoleBinding) *rbacv1.RoleBinding {
 	narrowed := want.DeepCopy()
 	narrowed.Subjects = slices.DeleteFunc(narrowed.Subjects, func(s rbacv1.Subject) bool { return !slices.Contains(got.Subjects, s) })
 	return narrowed
-}
-
-// removeUndeclared deletes what somebody put in the place of a RoleBinding that must not be made anew. What was declared before and is
-// harmless stays, and so does what is unmanaged.
-func (r *NamespaceReconciler) removeUndeclared(ctx context.Context, p *pass, d drift.Drift, got *rbacv1.RoleBinding) error {
-	if d.Foreign || !p.records(d) && !d.Terminates() && r.refusedBinding(ctx, got) == nil {
-		return nil
-	}
-	return client.IgnoreNotFound(r.deleteObject(ctx, got))
 }
 
 // boundRoles are the ClusterRoles that bindings of the profile give here, and that permit what a profile must not grant.

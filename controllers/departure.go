@@ -190,11 +190,11 @@ func (r *NamespaceReconciler) lookAgain(
 		return 0, err
 	}
 	stays := live.UID != ns.UID || !live.DeletionTimestamp.IsZero()
-	if p := selector.Governing(live.Name, live.Labels); p != nil {
+	if p := selector.Governing(&live); p != nil {
 		stays = stays || !staying[p.Name] || p.EffectiveEnforcement() != v1alpha1.Audit
 	}
 	for profile := range left {
-		selects, _ := selector.Standing(profile, live.Name, live.Labels)
+		selects, _ := selector.Standing(profile, &live)
 		stays = stays || selects
 	}
 	stays = stays || selector.Unremembered(profileOf(&live)) != nil

@@ -152,7 +152,7 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 	if err := r.endReport(ctx, previous); err != nil {
 		return reconcile.Result{}, err
 	}
-	selecting := selector.Selects(ns.Name, ns.Labels)
+	selecting := selector.Selects(ns)
 	if broken, why := brokenGoverning(selector, selecting, ns, previous); why != nil {
 		return reconcile.Result{}, r.suspend(ctx, ns, previous, broken, why)
 	}
@@ -161,7 +161,7 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 		return r.leave(ctx, ns, previous)
 	}
 	profile := selecting[0]
-	if !isHeld(profile) || !selection.Remembers(profile, ns.Name, ns.Labels) {
+	if !isHeld(profile) || !selection.Remembers(profile, ns) {
 		return reconcile.Result{}, nil // Its own reconciler writes both, and that comes back here.
 	}
 	p := &pass{

@@ -46,7 +46,7 @@ func podLooksOf(
 	}
 	for i := range namespaces {
 		ns := &namespaces[i]
-		if _, governs := selector.Standing(profile.Name, ns.Name, ns.Labels); governs && ns.DeletionTimestamp.IsZero() {
+		if _, governs := selector.Standing(profile.Name, ns); governs && ns.DeletionTimestamp.IsZero() {
 			looks.add(profile, declared, reports[ns.Name])
 		}
 	}

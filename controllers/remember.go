@@ -79,6 +79,6 @@ func (r *NamespaceReconciler) awaitedMemory(ctx context.Context, e event.UpdateE
 		var ns corev1.Namespace
 		err := r.Client.Get(ctx, client.ObjectKey{Name: name}, &ns,
 			client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
-		return err == nil && selection.Remembers(before, name, ns.Labels)
+		return err == nil && selection.Remembers(before, &ns)
 	})
 }

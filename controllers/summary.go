@@ -55,7 +55,7 @@ func summarize(
 		if !ns.DeletionTimestamp.IsZero() {
 			continue
 		}
-		switch selects, governs := selector.Standing(profile.Name, ns.Name, ns.Labels); {
+		switch selects, governs := selector.Standing(profile.Name, ns); {
 		case governs:
 			t.add(profile, ns.Name, reports[ns.Name])
 		case selects:
@@ -84,7 +84,7 @@ func summarize(
 
 // isLeft reports whether a namespace that nobody governs still has a report.
 func isLeft(selector *selection.Selector, ns *corev1.Namespace, report *v1alpha1.NamespacePosture) bool {
-	return report != nil && !isEnding(report) && !selector.Protects(ns.Name) && selector.Governing(ns.Name, ns.Labels) == nil
+	return report != nil && !isEnding(report) && !selector.Protects(ns.Name) && selector.Governing(ns) == nil
 }
 
 // add counts one governed namespace by its report, if there is one.

@@ -108,7 +108,7 @@ func withUnreported(
 	for i := range namespaces {
 		ns := &namespaces[i]
 		words, refused := why(profile.Name, ns.Name)
-		if _, governs := selector.Standing(profile.Name, ns.Name, ns.Labels); !refused || !governs {
+		if _, governs := selector.Standing(profile.Name, ns); !refused || !governs {
 			continue
 		}
 		standIn := &v1alpha1.NamespacePosture{}

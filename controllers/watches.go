@@ -112,7 +112,7 @@ func (r *NamespaceReconciler) touchedBy(ctx context.Context, profile *v1alpha1.S
 	var touched []string
 	for i := range namespaces.Items {
 		ns := &namespaces.Items[i]
-		if reported[ns.Name] || ns.Labels[v1alpha1.ProfileLabel] == profile.Name || selector.Governing(ns.Name, ns.Labels) != nil {
+		if reported[ns.Name] || ns.Labels[v1alpha1.ProfileLabel] == profile.Name || selector.Governing(ns) != nil {
 			touched = append(touched, ns.Name)
 		}
 	}
@@ -184,7 +184,7 @@ func (r *SecurityProfileReconciler) enqueueSelecting() handler.EventHandler {
 			return
 		}
 		for _, ns := range states {
-			for _, profile := range selector.Selects(ns.GetName(), ns.GetLabels()) {
+			for _, profile := range selector.Selects(ns) {
 				q.Add(requestFor(profile.Name))
 			}
 			if profile, labelled := ns.GetLabels()[v1alpha1.ProfileLabel]; labelled {

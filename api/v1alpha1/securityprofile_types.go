@@ -289,6 +289,10 @@ type RememberedSelection struct {
 	// +listType=atomic
 	// +optional
 	ExcludeNamespaces []string `json:"excludeNamespaces,omitempty"`
+	// brokenSince is when the operator first found that a later spec cannot be carried out. A namespace
+	// that was made since then was never governed by the profile, and is left to the next one.
+	// +optional
+	BrokenSince *metav1.Time `json:"brokenSince,omitempty"`
 }
 
 // RememberedRequirement is a requirement on one label, as the spec said it.

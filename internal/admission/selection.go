@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -40,7 +41,7 @@ func (g *governance) unlessOutranked(d *draft) {
 		return
 	}
 	own := []admissionregistrationv1.Variable{{Name: "namespaceLabels", Expression: "namespaceObject.metadata.?labels.orValue({})"}}
-	own = append(own, g.outranked("outranked", "variables.namespaceLabels", "request.namespace")...)
+	own = append(own, g.outranked("outranked", "variables.namespaceLabels", "request.namespace", "namespaceObject")...)
 	d.variables = append(own, d.variables...)
 	for i := range d.validations {
 		d.validations[i].Expression = "variables.outranked || (" + d.validations[i].Expression + ")"
@@ -52,20 +53,20 @@ func (g *governance) unlessOutranked(d *draft) {
 
 // governs are variables, of which the last has the given name and is whether the profile governs the namespace of this name and these
 // labels, if there is one.
-func (g *governance) governs(variable, exists, labels, name string) []admissionregistrationv1.Variable {
+func (g *governance) governs(variable, exists, labels, name, object string) []admissionregistrationv1.Variable {
 	outranked := "outranked" + variable
 	conditions := []string{exists, "!" + matchesGlobs(name, g.protected), selects(g.profile, labels, name), "!variables." + outranked}
-	return append(g.outranked(outranked, labels, name), admissionregistrationv1.Variable{Name: variable, Expression: all(conditions)})
+	return append(g.outranked(outranked, labels, name, object), admissionregistrationv1.Variable{Name: variable, Expression: all(conditions)})
 }
 
 // outranked are variables, of which the last has the given name and is whether another profile governs. There is one for each profile, since
 // the API server bounds the length of an expression.
-func (g *governance) outranked(variable, labels, name string) []admissionregistrationv1.Variable {
+func (g *governance) outranked(variable, labels, name, object string) []admissionregistrationv1.Variable {
 	var variables []admissionregistrationv1.Variable
 	var selecting []string
 	for i, p := range g.outranking {
 		by := fmt.Sprintf("%sBy%d", variable, i)
-		variables = append(variables, admissionregistrationv1.Variable{Name: by, Expression: selects(p, labels, name)})
+		variables = append(variables, admissionregistrationv1.Variable{Name: by, Expression: selectsStill(p, labels, name, object)})
 		selecting = append(selecting, "variables."+by)
 	}
 	return append(variables, admissionregistrationv1.Variable{Name: variable, Expression: some(selecting)})
@@ -90,7 +91,7 @@ func (g *governance) leftOut() ([]metav1.LabelSelectorRequirement, bool) {
 	}
 	for _, p := range g.outranking {
 		opposite, ok := opposite(p.Spec.NamespaceSelector)
-		if !ok || len(p.Spec.ExcludeNamespaces) > 0 {
+		if !ok || len(p.Spec.ExcludeNamespaces) > 0 || brokenSince(p) != nil {
 			return nil, false
 		}
 		requirements = append(requirements, opposite)
@@ -115,6 +116,25 @@ func opposite(selector v1alpha1.NamespaceSelector) (metav1.LabelSelectorRequirem
 		metav1.LabelSelectorOpIn: metav1.LabelSelectorOpNotIn, metav1.LabelSelectorOpNotIn: metav1.LabelSelectorOpIn,
 		metav1.LabelSelectorOpExists: metav1.LabelSelectorOpDoesNotExist, metav1.LabelSelectorOpDoesNotExist: metav1.LabelSelectorOpExists,
 	}[e.Operator], e.Values...), true
+}
+
+// brokenSince is when a profile was found broken that governs by what its status remembers; nil if it is not.
+func brokenSince(p *v1alpha1.SecurityProfile) *metav1.Time {
+	if p.Status.Selection == nil {
+		return nil
+	}
+	return p.Status.Selection.BrokenSince
+}
+
+// selectsStill is whether a profile selects a namespace; of one that is broken, whether it did when it was not: what was
+// made since then it has never governed.
+func selectsStill(p *v1alpha1.SecurityProfile, labels, name, namespace string) string {
+	since := brokenSince(p)
+	if since == nil {
+		return selects(p, labels, name)
+	}
+	return all([]string{selects(p, labels, name), fmt.Sprintf(`(%[1]s == null || !%[1]s.metadata.?creationTimestamp.hasValue() || `+
+		`timestamp(string(dyn(%[1]s.metadata.creationTimestamp))) < timestamp(%[2]s))`, namespace, quote(since.UTC().Format(time.RFC3339)))})
 }
 
 // selects is whether a profile selects the namespace of this name and these labels, protected ones aside.

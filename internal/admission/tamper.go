@@ -197,8 +197,8 @@ func (r *renderer) tamperNamespaces() []Policy {
 			{Name: "profileNow", Expression: fmt.Sprintf(`variables.labelsNow[?%s].orValue("")`, quote(v1alpha1.ProfileLabel))},
 			{Name: "profileBefore", Expression: fmt.Sprintf(`variables.labelsBefore[?%s].orValue("")`, quote(v1alpha1.ProfileLabel))},
 		},
-			r.where.governs("governedNow", "true", "variables.labelsNow", name),
-			r.where.governs("governedBefore", "oldObject != null", "variables.labelsBefore", name),
+			r.where.governs("governedNow", "true", "variables.labelsNow", name, "object"),
+			r.where.governs("governedBefore", "oldObject != null", "variables.labelsBefore", name, "oldObject"),
 			[]admissionregistrationv1.Variable{{Name: "restores", Expression: fmt.Sprintf(restores, quote(r.profile.Name))}}),
 	}, rules...)}
 }

@@ -2,8 +2,10 @@ package selection
 
 import (
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
@@ -14,7 +16,8 @@ import (
 //
 //	the spec    the status remembers   the profile governs
 //	is valid    anything               what its spec selects
-//	is broken   a selection            what that selects; nothing is corrected there
+//	is broken   a selection            what that selects, but what was made since the spec is
+//	                                   broken; nothing is corrected there
 //	is broken   no selection           nothing
 //
 // A status that was written before there was this memory may hold none and still count namespaces
@@ -23,12 +26,27 @@ import (
 // Remember is what the status of a profile shall hold of what its spec selects. While the spec
 // cannot be carried out it is what the status holds already.
 func Remember(profile *v1alpha1.SecurityProfile) *v1alpha1.RememberedSelection {
-	if _, err := compile(profile); err != nil || IsRemembered(profile) {
+	if _, err := compile(profile); err != nil {
 		return profile.Status.Selection
 	}
 	selection := selectionOf(&profile.Spec).DeepCopy()
 	selection.Generation = profile.Generation
+	if IsRemembered(profile) {
+		selection.Generation = profile.Status.Selection.Generation
+	}
 	return selection
+}
+
+// Broken is what the status of a profile shall hold from when its spec cannot be carried out any
+// more.
+func Broken(profile *v1alpha1.SecurityProfile, now time.Time) *v1alpha1.RememberedSelection {
+	known := profile.Status.Selection
+	if known == nil || known.BrokenSince != nil {
+		return known
+	}
+	broken := known.DeepCopy()
+	broken.BrokenSince = &metav1.Time{Time: now.Truncate(time.Second)}
+	return broken
 }
 
 // IsRemembered reports whether the status of a profile remembers what its spec selects.
@@ -37,18 +55,18 @@ func IsRemembered(profile *v1alpha1.SecurityProfile) bool {
 		return false
 	}
 	now := selectionOf(&profile.Spec)
-	now.Generation = profile.Status.Selection.Generation
+	now.Generation, now.BrokenSince = profile.Status.Selection.Generation, profile.Status.Selection.BrokenSince
 	return equality.Semantic.DeepEqual(now, profile.Status.Selection)
 }
 
 // Remembers reports whether the status of a valid profile holds that it selects a namespace that
 // its spec selects: then it goes on governing the namespace if its next spec is broken.
-func Remembers(profile *v1alpha1.SecurityProfile, name string, namespaceLabels map[string]string) bool {
+func Remembers(profile *v1alpha1.SecurityProfile, ns metav1.Object) bool {
 	if profile.Status.Selection == nil || IsRemembered(profile) {
 		return true // Nothing is remembered before a profile is held, or where the CRD is of an older release.
 	}
 	c, found := remembered(profile)
-	return found && c.selects(name, namespaceLabels)
+	return found && c.selects(ns)
 }
 
 // selectionOf is what a spec selects, in the form in which a status holds it. It shares the spec's
@@ -82,7 +100,7 @@ func remembered(profile *v1alpha1.SecurityProfile) (candidate, bool) {
 			standIn.Spec.NamespaceSelector.MatchExpressions, v1alpha1.LabelRequirement(r))
 	}
 	selector, err := compile(&standIn)
-	return candidate{profile: &standIn, selector: selector}, err == nil
+	return candidate{profile: &standIn, selector: selector, until: selection.BrokenSince}, err == nil
 }
 
 // Unremembered is the first of the named profiles that is broken and governs namespaces by its

@@ -2,8 +2,10 @@ package selection
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
@@ -24,6 +26,7 @@ func TestWhatABrokenProfileGoverns(t *testing.T) {
 	for sentence, tc := range map[string]struct {
 		profiles  []v1alpha1.SecurityProfile
 		namespace string
+		created   time.Time
 		labels    map[string]string
 		want      []string
 	}{
@@ -65,6 +68,18 @@ func TestWhatABrokenProfileGoverns(t *testing.T) {
 			profiles: []v1alpha1.SecurityProfile{profile("p", priority(9), remembering, undecodable), profile("valid", priority(5))},
 			want:     []string{"p", "valid"},
 		},
+		"what was made before it was broken": {
+			profiles: []v1alpha1.SecurityProfile{profile("p", priority(9), remembering, undecodable, brokenSince(noon)), profile("valid")},
+			created:  noon.Add(-time.Second), want: []string{"p", "valid"},
+		},
+		"nothing that was made since it is broken": {
+			profiles: []v1alpha1.SecurityProfile{profile("p", priority(9), remembering, undecodable, brokenSince(noon)), profile("valid")},
+			created:  noon, want: []string{"valid"},
+		},
+		"all once it is mended, before its status says so": {
+			profiles: []v1alpha1.SecurityProfile{profile("p", priority(9), remembering, brokenSince(noon)), profile("valid")},
+			created:  noon, want: []string{"p", "valid"},
+		},
 		"two of them, by their places of before": {
 			profiles: []v1alpha1.SecurityProfile{
 				profile("p", priority(1), remembering, undecodable), profile("q", priority(2), remembering, excluding("[")),
@@ -95,7 +110,9 @@ func TestWhatABrokenProfileGoverns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := names(New(tc.profiles, protected).Selects(namespace, tc.labels))
+			ns := namespaceOf(namespace, tc.labels)
+			ns.CreationTimestamp = metav1.NewTime(tc.created)
+			got := names(New(tc.profiles, protected).Selects(ns))
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -173,7 +190,7 @@ func TestWhetherANamespaceIsRemembered(t *testing.T) {
 		"not by a status of before that left its name out": {profile: profile("p", excluding("shop"), remembering, excluding())},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			if got := Remembers(&tc.profile, "shop", map[string]string{"tier": "a"}); got != tc.want {
+			if got := Remembers(&tc.profile, namespaceOf("shop", map[string]string{"tier": "a"})); got != tc.want {
 				t.Errorf("got %t", got)
 			}
 		})
@@ -194,5 +211,29 @@ func TestWhoMayHaveGoverned(t *testing.T) {
 		if got := s.NeverGoverned(name); got != want.never {
 			t.Errorf("%q never governed: %t", name, got)
 		}
+	}
+}
+
+var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+
+func brokenSince(t time.Time) func(*v1alpha1.SecurityProfile) {
+	return func(p *v1alpha1.SecurityProfile) { p.Status.Selection.BrokenSince = &metav1.Time{Time: t} }
+}
+
+func TestSinceWhenAProfileIsBrokenIsRememberedOnce(t *testing.T) {
+	p := profile("p", remembering, undecodable)
+	p.Status.Selection = Broken(&p, noon)
+	if got := p.Status.Selection.BrokenSince; got == nil || !got.Time.Equal(noon) {
+		t.Fatalf("broken since %v", got)
+	}
+	if got := Broken(&p, noon.Add(time.Hour)); got.BrokenSince == nil || !got.BrokenSince.Time.Equal(noon) {
+		t.Errorf("broken since %v an hour later", got.BrokenSince)
+	}
+	p.Spec = v1alpha1.SecurityProfileSpec{}
+	if !IsRemembered(&p) {
+		t.Error("a mended profile is not remembered")
+	}
+	if got := Remember(&p); got.BrokenSince != nil || got.Generation != p.Status.Selection.Generation {
+		t.Errorf("a mended profile remembers %+v", got)
 	}
 }

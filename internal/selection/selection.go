@@ -45,10 +45,13 @@ type Selector struct {
 type candidate struct {
 	profile  *v1alpha1.SecurityProfile
 	selector labels.Selector
+	until    *metav1.Time // what was made from then on is not selected; nil for no end
 }
 
-func (c *candidate) selects(name string, namespaceLabels map[string]string) bool {
-	return c.selector.Matches(labels.Set(namespaceLabels)) && !matchesAny(c.profile.Spec.ExcludeNamespaces, name)
+func (c *candidate) selects(ns metav1.Object) bool {
+	created := ns.GetCreationTimestamp()
+	return (c.until == nil || created.Before(c.until)) &&
+		c.selector.Matches(labels.Set(ns.GetLabels())) && !matchesAny(c.profile.Spec.ExcludeNamespaces, ns.GetName())
 }
 
 // New compiles the profiles' selectors. A profile that is being deleted selects nothing. One whose
@@ -213,13 +216,13 @@ func rulesOut(selector, other labels.Selector) bool {
 }
 
 // Selects lists the profiles that select the namespace. The first of them governs it, the others are overridden.
-func (s *Selector) Selects(name string, namespaceLabels map[string]string) []*v1alpha1.SecurityProfile {
-	if matchesAny(s.protected, name) {
+func (s *Selector) Selects(ns metav1.Object) []*v1alpha1.SecurityProfile {
+	if matchesAny(s.protected, ns.GetName()) {
 		return nil
 	}
 	var selecting []*v1alpha1.SecurityProfile
 	for _, c := range s.profiles {
-		if c.selects(name, namespaceLabels) {
+		if c.selects(ns) {
 			selecting = append(selecting, c.profile)
 		}
 	}
@@ -227,18 +230,18 @@ func (s *Selector) Selects(name string, namespaceLabels map[string]string) []*v1
 }
 
 // Standing tells whether the profile of this name selects the namespace, and whether it governs it.
-func (s *Selector) Standing(profile, name string, namespaceLabels map[string]string) (selects, governs bool) {
+func (s *Selector) Standing(profile string, ns metav1.Object) (selects, governs bool) {
 	i := slices.IndexFunc(s.profiles, func(c candidate) bool { return c.profile.Name == profile })
-	if i < 0 || !s.profiles[i].selects(name, namespaceLabels) || matchesAny(s.protected, name) {
+	if i < 0 || !s.profiles[i].selects(ns) || matchesAny(s.protected, ns.GetName()) {
 		return false, false
 	}
-	overridden := slices.ContainsFunc(s.profiles[:i], func(c candidate) bool { return c.selects(name, namespaceLabels) })
+	overridden := slices.ContainsFunc(s.profiles[:i], func(c candidate) bool { return c.selects(ns) })
 	return true, !overridden
 }
 
 // Governing is the one profile that governs the namespace, or nil.
-func (s *Selector) Governing(name string, namespaceLabels map[string]string) *v1alpha1.SecurityProfile {
-	if selecting := s.Selects(name, namespaceLabels); len(selecting) > 0 {
+func (s *Selector) Governing(ns metav1.Object) *v1alpha1.SecurityProfile {
+	if selecting := s.Selects(ns); len(selecting) > 0 {
 		return selecting[0]
 	}
 	return nil

@@ -30,13 +30,13 @@ func FuzzPatterns(f *testing.F) {
 			t.Errorf("as excluded: %v, as protected: %v", invalid, err)
 		}
 		if err != nil {
-			if got := excluded.Selects(name, nil); got != nil || protected != nil {
+			if got := excluded.Selects(namespaceOf(name, nil)); got != nil || protected != nil {
 				t.Errorf("a pattern that is invalid: selected by %v, protected are %q", names(got), protected)
 			}
 			return
 		}
-		bySelf := excluded.Governing(name, nil) == nil
-		byFlag := New([]v1alpha1.SecurityProfile{profile("p")}, protected).Governing(name, nil) == nil
+		bySelf := excluded.Governing(namespaceOf(name, nil)) == nil
+		byFlag := New([]v1alpha1.SecurityProfile{profile("p")}, protected).Governing(namespaceOf(name, nil)) == nil
 		if slices.Contains([]string{"other", "kube-system", "kube-public", "kube-node-lease"}, name) {
 			return // It is excluded, or protected, anyway.
 		}
@@ -87,7 +87,7 @@ func FuzzSelects(f *testing.F) {
 		namespace := choose.Of(c, "team-a", "team-b", "kube-system", "a", "")
 		labels := someLabels(c, 3)
 		selector := New(profiles, protected)
-		got := selector.Selects(namespace, labels)
+		got := selector.Selects(namespaceOf(namespace, labels))
 		checkOrder(t, got)
 		var want []string
 		for i := range profiles {
@@ -106,11 +106,11 @@ func FuzzSelects(f *testing.F) {
 			t.Errorf("profiles that select %q with labels %v (-want +got):\n%s\n%+v", namespace, labels, diff, profiles)
 		}
 		checkStanding(t, selector, got, namespace, labels)
-		if governing := selector.Governing(namespace, labels); (governing == nil) != (len(got) == 0) || governing != nil && governing != got[0] {
+		if governing := selector.Governing(namespaceOf(namespace, labels)); (governing == nil) != (len(got) == 0) || governing != nil && governing != got[0] {
 			t.Errorf("%v governs, of %v", governing, names(got))
 		}
 		shuffled := choose.Order(c, profiles)
-		if diff := cmp.Diff(names(got), names(New(shuffled, protected).Selects(namespace, labels))); diff != "" {
+		if diff := cmp.Diff(names(got), names(New(shuffled, protected).Selects(namespaceOf(namespace, labels)))); diff != "" {
 			t.Errorf("with the profiles in another order (-first +second):\n%s", diff)
 		}
 	})
@@ -170,7 +170,7 @@ func someProfiles(c *choose.Source) []v1alpha1.SecurityProfile {
 func checkStanding(t *testing.T, selector *Selector, selecting []*v1alpha1.SecurityProfile, namespace string, labels map[string]string) {
 	t.Helper()
 	for i, p := range selecting {
-		if selects, governs := selector.Standing(p.Name, namespace, labels); !selects || governs != (i == 0) {
+		if selects, governs := selector.Standing(p.Name, namespaceOf(namespace, labels)); !selects || governs != (i == 0) {
 			t.Errorf("%s is number %d of those that select, and Standing says %t, %t", p.Name, i, selects, governs)
 		}
 		outranking := selector.Outranking(p)

@@ -171,11 +171,11 @@ func TestSelects(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			s := New(tc.profiles, tc.protected)
-			if diff := cmp.Diff(tc.want, names(s.Selects(tc.namespace, tc.labels))); diff != "" {
+			if diff := cmp.Diff(tc.want, names(s.Selects(namespaceOf(tc.namespace, tc.labels)))); diff != "" {
 				t.Errorf("Selects (-want +got):\n%s", diff)
 			}
 			governing := ""
-			if p := s.Governing(tc.namespace, tc.labels); p != nil {
+			if p := s.Governing(namespaceOf(tc.namespace, tc.labels)); p != nil {
 				governing = p.Name
 			}
 			if want := strings.Join(tc.want[:min(1, len(tc.want))], ""); governing != want {
@@ -189,7 +189,7 @@ func TestSelectsDoesNotDependOnTheOrderOfProfiles(t *testing.T) {
 	a, b, c := profile("a"), profile("b", priority(5)), profile("c", priority(5))
 	want := []string{"b", "c", "a"}
 	for _, order := range [][]v1alpha1.SecurityProfile{{a, b, c}, {a, c, b}, {b, a, c}, {b, c, a}, {c, a, b}, {c, b, a}} {
-		if diff := cmp.Diff(want, names(New(order, nil).Selects("team-a", nil))); diff != "" {
+		if diff := cmp.Diff(want, names(New(order, nil).Selects(namespaceOf("team-a", nil)))); diff != "" {
 			t.Errorf("Selects (-want +got):\n%s", diff)
 		}
 	}
@@ -292,7 +292,7 @@ func TestOutrankingOfWhatIsAwaited(t *testing.T) {
 			if diff := cmp.Diff(tc.awaited, names(tc.selector.Awaited(&own))); diff != "" {
 				t.Errorf("awaited (-want +got):\n%s", diff)
 			}
-			if got := names(tc.selector.Selects("team-a", nil)); !cmp.Equal(got, []string{"a", "c", "own"}) {
+			if got := names(tc.selector.Selects(namespaceOf("team-a", nil))); !cmp.Equal(got, []string{"a", "c", "own"}) {
 				t.Errorf("what is awaited selects: %v", got)
 			}
 		})

@@ -51,7 +51,7 @@ func TestWhatGrowsTooHeavyBesideOthersSelectsWhatItDidBefore(t *testing.T) {
 	if s.Invalid("grown") == nil || len(s.invalid) != 1 {
 		t.Fatalf("invalid: %v", s.invalid)
 	}
-	governing := s.Governing("a", nil)
+	governing := s.Governing(namespaceOf("a", nil))
 	if governing == nil || governing.Name != "grown" || Weight(governing) > 2000 {
 		t.Errorf("%v governs", governing)
 	}

@@ -81,6 +81,9 @@ var _ = Describe("Hundreds of objects with Bulwark's label", func() {
 		It("that a tenant makes, "+words+", are told of in a few events, none of which blames somebody", func() {
 			profile, namespace := Governed()
 			EventuallyEstablished(profile, namespace)
+			DeferCleanup(func() { // Bulwark would remove them one by one while other specs count its writes.
+				Expect(admin.DeleteAllOf(ctx, &corev1.ServiceAccount{}, client.InNamespace(namespace), client.HasLabels{v1alpha1.ProfileLabel})).To(Succeed())
+			})
 			for n := range many {
 				account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{
 					Namespace: namespace, Name: fmt.Sprint("own-", n),

@@ -126,7 +126,7 @@ var _ = Describe("What can only be replaced whole", func() {
 		},
 		"a binding to a ClusterRole that may not be bound": {
 			change: func(p *v1alpha1.SecurityProfile) { p.Spec.RBAC.Bindings[0].ClusterRole = "admin" },
-			words:  "attempting to grant RBAC permissions not currently held",
+			words:  "ClusterRole admin permits what a profile must not grant",
 		},
 		"a binding that a tenant's quota has no room for": {
 			before: func(namespaces ...string) {

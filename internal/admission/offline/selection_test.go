@@ -92,7 +92,7 @@ func TestAdmissionHoldsWhereTheProfileGoverns(t *testing.T) {
 				was, is := labelled(t, "labels", 2), labelled(t, "labels then", 2)
 				// A profile governs if it is the first that selects.
 				governs := func(labels map[string]string) bool {
-					governing := selector.Governing(namespace, labels)
+					governing := selector.Governing(namespaceOf(namespace, labels))
 					return governing != nil && governing.Name == p.Name
 				}
 				if got, want := refuses(t, e, namespace, was), governs(was); got != want {
@@ -136,7 +136,7 @@ func TestTheGateIsShutWhereTheProfileGoverns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			governing := selector.Governing(name, labels)
+			governing := selector.Governing(namespaceOf(name, labels))
 			if governs := governing != nil && governing.Name == own.Name; governs != (len(violations) > 0) {
 				t.Errorf("namespace %s %v: governs: %t, refuses: %v", name, labels, governs, violations)
 			}
@@ -185,4 +185,8 @@ func holdsBack(t *rapid.T, e *Evaluator, namespace string, was, is map[string]st
 		}
 	}
 	return len(violations) > 0
+}
+
+func namespaceOf(name string, labels map[string]string) *corev1.Namespace {
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
 }
