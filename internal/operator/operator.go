@@ -145,7 +145,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	if err != nil {
 		return err
 	}
-	key, made, err := sealKey(ctx, direct, o.Namespace, o.Logger)
+	key, made, err := sealKey(ctx, direct, o.Namespace, o.Clock, o.Logger)
 	if err != nil {
 		return err
 	}
