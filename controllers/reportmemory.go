@@ -93,11 +93,12 @@ func (m *ReportMemory) judge(report *v1alpha1.NamespacePosture) *v1alpha1.Namesp
 // strip makes of a report what the cache holds: no more than Bulwark could have written, and what is
 // believed of it.
 func (m *ReportMemory) strip(in any) (any, error) {
-	out, err := stripReport(in)
-	if report, ok := out.(*v1alpha1.NamespacePosture); ok && err == nil {
-		return m.believe(report), nil
+	report, ok := in.(*v1alpha1.NamespacePosture)
+	if !ok {
+		return in, nil
 	}
-	return out, err
+	stripReport(report)
+	return m.believe(report), nil
 }
 
 // seal seals a report that is about to be written.
