@@ -166,11 +166,7 @@ func stripNamespace(in any) (any, error) {
 
 // stripReport keeps of a report what Bulwark could have written, and what little others put beside it: what is larger is not what it
 // wrote, and is written anew.
-func stripReport(in any) (any, error) {
-	report, ok := in.(*v1alpha1.NamespacePosture)
-	if !ok {
-		return in, nil
-	}
+func stripReport(report *v1alpha1.NamespacePosture) {
 	report.SetManagedFields(nil)
 	boundLists(report)
 	if report.ObjectMeta.Size() > maxReportMeta {
@@ -179,5 +175,4 @@ func stripReport(in any) (any, error) {
 	if report.Size() > maxReportBytes+maxReportMeta {
 		report.Objects, report.Blocked, report.InPlace, report.Drift, report.Findings = nil, nil, nil, nil, nil
 	}
-	return report, nil
 }

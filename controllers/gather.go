@@ -25,22 +25,13 @@ import (
 //
 // The same goes for what is not desired: whoever strips an object of our labels must not keep by it what the object grants.
 func (r *NamespaceReconciler) gather(ctx context.Context, p *pass, desired []baseline.Object) ([]baseline.Object, error) {
-	found := []baseline.Object{p.namespace}
-	held := map[v1alpha1.ObjectReference]bool{baseline.Reference(p.namespace): true}
-	for _, want := range desired[1:] {
-		ref := baseline.Reference(want)
-		_, known := p.reported(ref)
-		mayWait := p.profile.WaitsUntilSafe() && canWait(want)
-		got, err := r.read(ctx, want, p.audits() || known || mayWait)
-		if err == nil && got != nil && r.lacksContent(got, mayWait) {
-			got, err = r.readWhole(ctx, want)
-		}
-		if err != nil {
-			return nil, err
-		}
-		if got != nil {
-			found, held[ref] = append(found, got), true
-		}
+	found, err := r.desiredThere(ctx, p, desired)
+	if err != nil {
+		return nil, err
+	}
+	held := map[v1alpha1.ObjectReference]bool{}
+	for _, o := range found {
+		held[baseline.Reference(o)] = true
 	}
 	labelled, err := r.labelled(ctx, p.namespace.Name)
 	if err == nil && !p.audits() {
@@ -59,6 +50,26 @@ func (r *NamespaceReconciler) gather(ctx context.Context, p *pass, desired []bas
 	}
 	stripped, err := r.strippedBefore(ctx, p, held)
 	return append(found, stripped...), err
+}
+
+// desiredThere is what the namespace holds of the desired objects.
+func (r *NamespaceReconciler) desiredThere(ctx context.Context, p *pass, desired []baseline.Object) ([]baseline.Object, error) {
+	found := []baseline.Object{p.namespace}
+	for _, want := range desired[1:] {
+		_, known := p.reported(baseline.Reference(want))
+		mayWait := p.profile.WaitsUntilSafe() && canWait(want)
+		got, err := r.read(ctx, want, p.audits() || known || mayWait)
+		if err == nil && got != nil && r.lacksContent(got, mayWait) {
+			got, err = r.readWhole(ctx, want)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if got != nil {
+			found = append(found, got)
+		}
+	}
+	return found, nil
 }
 
 // strippedBefore is what the last report says was in place and neither is desired nor bears our labels. An Audit profile takes nothing

@@ -2,10 +2,13 @@ package controllers
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
@@ -26,7 +29,7 @@ import (
 // replica that begins to lead has read the reports, too.
 type ReportMemory struct {
 	key   posture.Key
-	since time.Time // when the key was made, if this process made it
+	since time.Time // when the key was made, if it is new
 	clock clock.PassiveClock
 
 	mu   sync.Mutex
@@ -39,20 +42,39 @@ func NewReportMemory(key posture.Key, since time.Time, clock clock.PassiveClock)
 	return &ReportMemory{key: key, since: since, clock: clock, last: map[string]*v1alpha1.NamespacePosture{}}
 }
 
-// believe is what is believed of a report. It may be asked again of what it answered.
+// believe is what is believed of a report that the cache hears of, and remembers it. It may be asked
+// again of what it answered.
 func (m *ReportMemory) believe(report *v1alpha1.NamespacePosture) *v1alpha1.NamespacePosture {
 	if m == nil {
 		return report
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	believed := m.judge(report)
+	if believed.Seal != "" {
+		m.last[report.Namespace] = believed
+	}
+	return believed
+}
+
+// judgeLive is what is believed of a report that was read from the API server. It is not remembered:
+// the cache may still hear of the one before it.
+func (m *ReportMemory) judgeLive(report *v1alpha1.NamespacePosture) *v1alpha1.NamespacePosture {
+	if m == nil {
+		return report
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.judge(report)
+}
+
+func (m *ReportMemory) judge(report *v1alpha1.NamespacePosture) *v1alpha1.NamespacePosture {
 	last := m.last[report.Namespace]
 	if last != nil && last.UID != report.UID {
 		last = nil
 	}
 	sealed := m.key.Sealed(report)
 	if sealed && (last == nil || report.DriftTotal >= last.DriftTotal) {
-		m.last[report.Namespace] = report
 		return report
 	}
 	believed := posture.Disbelieved(report)
@@ -71,11 +93,12 @@ func (m *ReportMemory) believe(report *v1alpha1.NamespacePosture) *v1alpha1.Name
 // strip makes of a report what the cache holds: no more than Bulwark could have written, and what is
 // believed of it.
 func (m *ReportMemory) strip(in any) (any, error) {
-	out, err := stripReport(in)
-	if report, ok := out.(*v1alpha1.NamespacePosture); ok && err == nil {
-		return m.believe(report), nil
+	report, ok := in.(*v1alpha1.NamespacePosture)
+	if !ok {
+		return in, nil
 	}
-	return out, err
+	stripReport(report)
+	return m.believe(report), nil
 }
 
 // seal seals a report that is about to be written.
@@ -105,6 +128,35 @@ func (m *ReportMemory) forget(namespace string) {
 	delete(m.last, namespace)
 }
 
+// ForgetDeleted forgets reports that are gone, also in a replica that does not lead and reconciles
+// nothing.
+func (m *ReportMemory) ForgetDeleted(ctx context.Context, caches cache.Cache) error {
+	reports, err := caches.GetInformer(ctx, &v1alpha1.NamespacePosture{}, cache.BlockUntilSynced(false))
+	if err == nil {
+		_, err = reports.AddEventHandler(toolscache.ResourceEventHandlerFuncs{DeleteFunc: m.forgetDeleted})
+	}
+	if err != nil {
+		return fmt.Errorf("listening to the cache of NamespacePostures: %w", err)
+	}
+	return nil
+}
+
+// forgetDeleted drops what a report said that is gone. One that was made anew is another one.
+func (m *ReportMemory) forgetDeleted(o any) {
+	if gone, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
+		o = gone.Obj
+	}
+	report, ok := o.(*v1alpha1.NamespacePosture)
+	if !ok || m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if last := m.last[report.Namespace]; last != nil && last.UID == report.UID {
+		delete(m.last, report.Namespace)
+	}
+}
+
 // believing reads from the API server, and believes of reports what the cache would.
 type believing struct {
 	client.Reader
@@ -116,7 +168,7 @@ func (b believing) Get(
 ) error {
 	err := b.Reader.Get(ctx, key, into, options...)
 	if report, ok := into.(*v1alpha1.NamespacePosture); ok && err == nil {
-		*report = *b.memory.believe(report.DeepCopy())
+		*report = *b.memory.judgeLive(report.DeepCopy())
 	}
 	return err
 }
@@ -125,7 +177,7 @@ func (b believing) List(ctx context.Context, into client.ObjectList, options ...
 	err := b.Reader.List(ctx, into, options...)
 	if reports, ok := into.(*v1alpha1.NamespacePostureList); ok && err == nil {
 		for i := range reports.Items {
-			reports.Items[i] = *b.memory.believe(reports.Items[i].DeepCopy())
+			reports.Items[i] = *b.memory.judgeLive(reports.Items[i].DeepCopy())
 		}
 	}
 	return err

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
@@ -70,5 +71,54 @@ func TestWhatIsBelievedOfReports(t *testing.T) {
 				t.Errorf("it is taken for Bulwark's own: %t", written)
 			}
 		})
+	}
+}
+
+// A live read is ahead of the cache, which still hears of what was before.
+func TestALiveReadMakesNoEarlierReportAForgery(t *testing.T) {
+	key := posture.Key(bytes.Repeat([]byte("k"), posture.KeyLength))
+	sealed := func(total int64) *v1alpha1.NamespacePosture {
+		report := &v1alpha1.NamespacePosture{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: v1alpha1.PostureName, UID: "a"}, DriftTotal: total,
+		}
+		report.Seal = key.Seal(report)
+		return report
+	}
+	memory := NewReportMemory(key, time.Time{}, clocktesting.NewFakePassiveClock(noon))
+	for _, live := range []*v1alpha1.NamespacePosture{sealed(3), sealed(1)} {
+		memory.believe(sealed(1))
+		if got := memory.judgeLive(live); got.Seal == "" {
+			t.Errorf("the live one of %d drifts is not believed", live.DriftTotal)
+		}
+		if got := memory.believe(sealed(2)); got.Seal == "" {
+			t.Errorf("the cached one is not believed after a live one of %d drifts", live.DriftTotal)
+		}
+		memory.forget("shop")
+	}
+}
+
+// A replica that does not lead reconciles nothing, and must forget reports all the same.
+func TestReportsThatAreGoneAreForgotten(t *testing.T) {
+	key := posture.Key(bytes.Repeat([]byte("k"), posture.KeyLength))
+	memory := NewReportMemory(key, time.Time{}, clocktesting.NewFakePassiveClock(noon))
+	of := func(uid types.UID) *v1alpha1.NamespacePosture {
+		report := &v1alpha1.NamespacePosture{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: v1alpha1.PostureName, UID: uid}}
+		report.Seal = key.Seal(report)
+		return report
+	}
+	for sentence, gone := range map[string]any{
+		"heard of":     of("a"),
+		"found absent": toolscache.DeletedFinalStateUnknown{Key: "shop/posture", Obj: of("a")},
+	} {
+		memory.believe(of("a"))
+		memory.forgetDeleted(gone)
+		if n := len(memory.last); n != 0 {
+			t.Errorf("%s: %d are remembered", sentence, n)
+		}
+	}
+	memory.believe(of("b"))
+	memory.forgetDeleted(of("a"))
+	if len(memory.last) != 1 {
+		t.Error("the one that was made anew is forgotten")
 	}
 }

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -90,7 +91,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 	if err != nil {
 		return fmt.Errorf("indexing NamespacePostures: %w", err)
 	}
-	if err := o.Informers.ForgetDeleted(ctx, mgr.GetCache()); err != nil {
+	if err := errors.Join(o.Informers.ForgetDeleted(ctx, mgr.GetCache()), o.Reports.ForgetDeleted(ctx, mgr.GetCache())); err != nil {
 		return err
 	}
 	cached := newCatchingUp(mgr.GetClient(), believing{mgr.GetAPIReader(), o.Reports})

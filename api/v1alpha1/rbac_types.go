@@ -58,6 +58,7 @@ type Role struct {
 // +kubebuilder:validation:XValidation:rule="self.resources.all(r, !r.contains('*'))",message="resources must not hold '*': least privilege names each resource"
 // +kubebuilder:validation:XValidation:rule="!has(self.apiGroups) || self.apiGroups.all(g, g != '*')",message="apiGroups must not hold '*': least privilege names each API group"
 // +kubebuilder:validation:XValidation:rule="self.verbs.all(v, v in ['get', 'list', 'watch']) || self.resources.all(r, !(r in ['namespaces', 'namespacepostures', 'networkpolicies', 'limitranges', 'resourcequotas', 'resourcequotas/status', 'serviceaccounts', 'roles', 'rolebindings']))",message="a role must not permit writing what baselines consist of: namespaces, namespacepostures, networkpolicies, limitranges, resourcequotas, serviceaccounts, roles or rolebindings"
+// +kubebuilder:validation:XValidation:rule="self.verbs.all(v, v in ['get', 'list', 'watch']) || !('reports' in self.resources) || !has(self.apiGroups) || !('openreports.io' in self.apiGroups)",message="a role must not permit writing the Reports of openreports.io, by which baselines are reported"
 type PolicyRule struct {
 	// apiGroups are the API groups of the resources; "" is the core group, which is also the default.
 	// +kubebuilder:validation:MaxItems=16

@@ -44,7 +44,7 @@ const (
 	PostureName = "posture"
 	// SealSecret is the name of the Secret, in the operator's namespace, that holds the key by which it seals its reports, and
 	// SealKey is where in it.
-	SealSecret = "bulwark-report-seal"
+	SealSecret = "bulwark-report-seal" //nolint:gosec // It is a name, and no credential.
 	// SealKey is the key of SealSecret's data.
 	SealKey = "key"
 	// ReportName is the name of the one Report of openreports.io of a namespace.

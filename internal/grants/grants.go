@@ -28,6 +28,12 @@ var (
 	}
 )
 
+// The Reports of OpenReports, as which the operator may be told to publish its own.
+const (
+	reportsGroup = "openreports.io"
+	reports      = "reports"
+)
+
 // Grant is what must not be granted on one resource.
 type Grant struct {
 	// Resource is the resource with its group, such as roles.rbac.authorization.k8s.io.
@@ -76,7 +82,12 @@ func addForbidden(found map[string]map[string]bool, rule *rbacv1.PolicyRule) {
 func forbidden(verb, group, resource string) bool {
 	return verb == wildcard || group == wildcard || strings.Contains(resource, wildcard) ||
 		slices.Contains(escalating, verb) ||
-		slices.Contains(ofBaselines, resource) && !slices.Contains(reading, verb)
+		ofBaseline(group, resource) && !slices.Contains(reading, verb)
+}
+
+// ofBaseline reports whether baselines consist of a resource, or are reported by it.
+func ofBaseline(group, resource string) bool {
+	return slices.Contains(ofBaselines, resource) || group == reportsGroup && resource == reports
 }
 
 func named(resource, group string) string {
@@ -131,7 +142,7 @@ func Words(grants []Grant) string {
 }
 
 func rank(g Grant) int {
-	if resource, _, _ := strings.Cut(g.Resource, "."); slices.Contains(ofBaselines, resource) {
+	if resource, group, _ := strings.Cut(g.Resource, "."); ofBaseline(group, resource) {
 		return 0
 	}
 	return 1

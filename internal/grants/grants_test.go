@@ -26,6 +26,8 @@ func TestForbidden(t *testing.T) {
 			APIGroups: of("networking.k8s.io"), Resources: of("networkpolicies"), ResourceNames: of("own"), Verbs: of("patch"),
 		}}, "patch on networkpolicies.networking.k8s.io"},
 		"to write reports":                       {[]rbacv1.PolicyRule{rule(of("security.bulwark.dev"), of("namespacepostures"), of("update"))}, "update on namespacepostures.security.bulwark.dev"},
+		"to write Reports of OpenReports":        {[]rbacv1.PolicyRule{rule(of("openreports.io"), of("reports"), of("get", "create"))}, "create on reports.openreports.io"},
+		"to write reports of others":             {[]rbacv1.PolicyRule{rule(of("example.com"), of("reports"), of("create"))}, ""},
 		"to write a quota's status":              {[]rbacv1.PolicyRule{rule(of(""), of("resourcequotas/status"), of("patch"))}, "patch on resourcequotas/status"},
 		"a verb that Kubernetes does not know":   {[]rbacv1.PolicyRule{rule(of(""), of("serviceaccounts"), of("use"))}, "use on serviceaccounts"},
 		"to bind":                                {[]rbacv1.PolicyRule{rule(of(rbac), of("clusterroles"), of("bind"))}, "bind on clusterroles.rbac.authorization.k8s.io"},

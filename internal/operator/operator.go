@@ -138,14 +138,11 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	if err != nil {
 		return fmt.Errorf("making a client: %w", err)
 	}
-	if err := requireCRDs(direct.RESTMapper()); err != nil {
-		return err
-	}
-	self, err := whoAmI(ctx, direct)
+	self, err := preflight(ctx, direct)
 	if err != nil {
 		return err
 	}
-	key, made, err := sealKey(ctx, direct, o.Namespace, o.Logger)
+	key, made, err := sealKey(ctx, direct, o.Namespace, o.Clock, o.Logger)
 	if err != nil {
 		return err
 	}

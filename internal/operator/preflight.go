@@ -26,6 +26,14 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
+// preflight is what must be known before anything is set up: that the API server knows our types, and who it takes the operator for.
+func preflight(ctx context.Context, c client.Client) (identity, error) {
+	if err := requireCRDs(c.RESTMapper()); err != nil {
+		return identity{}, err
+	}
+	return whoAmI(ctx, c)
+}
+
 // requireCRDs is the fatal error, with its remedy, that the API server does not know our types.
 func requireCRDs(mapper meta.RESTMapper) error {
 	for _, kind := range []string{"SecurityProfile", "NamespacePosture"} {

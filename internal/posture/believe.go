@@ -66,7 +66,7 @@ func Add(a, b int64) int64 {
 
 // AddCount is Add for counts that are smaller.
 func AddCount(a, b int32) int32 {
-	return int32(min(Add(int64(a), int64(b)), math.MaxInt32))
+	return int32(min(Add(int64(a), int64(b)), math.MaxInt32)) //nolint:gosec // It is bounded.
 }
 
 const namespaceKind = "Namespace"
@@ -103,7 +103,7 @@ func isOf(kinds []baseline.Kind, ref v1alpha1.ObjectReference) bool {
 // summaryOf counts what a report says of objects, and takes over what it cannot count.
 func summaryOf(report *v1alpha1.NamespacePosture) v1alpha1.PostureSummary {
 	summary := v1alpha1.PostureSummary{
-		Contested: max(0, min(report.Summary.Contested, int32(len(report.Objects)))),
+		Contested: max(0, min(report.Summary.Contested, int32(len(report.Objects)))), //nolint:gosec // They are v1alpha1.MaxObjects at most.
 	}
 	for _, o := range report.Objects {
 		Count(&summary, o.State)

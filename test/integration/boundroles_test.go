@@ -77,6 +77,7 @@ var _ = Describe("A ClusterRole that a profile binds", func() {
 			Expect(ReportOn(Default, namespace).Findings).To(BeEmpty())
 		},
 		Entry("it writes reports", permits("security.bulwark.dev", "namespacepostures", "update"), "update on namespacepostures.security.bulwark.dev"),
+		Entry("it writes Reports", permits("openreports.io", "reports", "delete"), "delete on reports.openreports.io"),
 		Entry("it binds roles", permits(rbacv1.GroupName, "rolebindings", "create"), "create on rolebindings.rbac.authorization.k8s.io"),
 		Entry("it writes roles", permits(rbacv1.GroupName, "roles", "get", "patch"), "patch on roles.rbac.authorization.k8s.io"),
 		Entry("it deletes policies", permits("networking.k8s.io", "networkpolicies", "delete"), "delete on networkpolicies.networking.k8s.io"),

@@ -142,6 +142,21 @@ var _ = DescribeTable("What would undo the baseline is refused for", ExpectOnlyB
 		good: "get", bad: "patch",
 		path: "spec.rbac.roles[0].rules[0]", reason: "a role must not permit writing what baselines consist of",
 	}),
+	Entry("a role that writes Reports of OpenReports", refusal{
+		in:   selecting(`rbac: {roles: [{name: a, rules: [{apiGroups: [apps, openreports.io], resources: [pods, %s], verbs: [get, create]}]}]}`),
+		good: "jobs", bad: "reports",
+		path: "spec.rbac.roles[0].rules[0]", reason: "a role must not permit writing the Reports of openreports.io",
+	}),
+	Entry("a role that writes the reports of OpenReports, and not those of others", refusal{
+		in:   selecting(`rbac: {roles: [{name: a, rules: [{apiGroups: [%s], resources: [reports], verbs: [delete]}]}]}`),
+		good: "example.com", bad: "openreports.io",
+		path: "spec.rbac.roles[0].rules[0]", reason: "a role must not permit writing the Reports of openreports.io",
+	}),
+	Entry("a role that writes Reports and does not only read them", refusal{
+		in:   selecting(`rbac: {roles: [{name: a, rules: [{apiGroups: [openreports.io], resources: [reports], verbs: [list, %s]}]}]}`),
+		good: "watch", bad: "update",
+		path: "spec.rbac.roles[0].rules[0]", reason: "a role must not permit writing the Reports of openreports.io",
+	}),
 	Entry("a role that relabels namespaces", refusal{
 		in:   selecting(`rbac: {roles: [{name: a, rules: [{resources: [pods, %s], verbs: [patch]}]}]}`),
 		good: "services", bad: "namespaces",
