@@ -232,7 +232,7 @@ func (w *world) tamperProbes(name string, profile *v1alpha1.SecurityProfile) ([]
 		report := &v1alpha1.NamespacePosture{ObjectMeta: objectMeta(name, v1alpha1.PostureName)}
 		probes = append(probes, probe{"forge the report", w.change(report, func(o client.Object) {
 			o.(*v1alpha1.NamespacePosture).Ready = !o.(*v1alpha1.NamespacePosture).Ready
-		}), guarded})
+		}), append(guarded, words(profile, "spec.protection.readyGate", hasGate(profile) && !refusesTampering(profile))...)})
 	}
 	for i := range baseline.Kinds[1:] {
 		objects, err := w.labelled(&baseline.Kinds[1:][i], name)
