@@ -129,6 +129,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	cfg.QPS = -1                  // What is fair is the API server's business (API Priority and Fairness).
 	cfg.DisableCompression = true // To pack and unpack each event of a watch costs more than it saves inside of a cluster.
 	cfg.UserAgent = v1alpha1.FieldManager + "/v1alpha1"
+	clusteraccess.BoundReceiving(cfg)
 	cfg.WarningHandlerWithContext = controllers.WarningHandler{
 		Others: logf.NewKubeAPIWarningLogger(logf.KubeAPIWarningLoggerOptions{Deduplicate: true}),
 	}
