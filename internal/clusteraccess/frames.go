@@ -28,10 +28,7 @@ const (
 type boundedTransport struct {
 	http.RoundTripper
 	desired *Desired
-}
-
-func newBoundedTransport(next http.RoundTripper, desired *Desired) http.RoundTripper {
-	return &boundedTransport{next, desired}
+	reading *Reading
 }
 
 // RoundTrip answers a watch in protobuf with trimmed events, and all else as it is.
@@ -42,7 +39,7 @@ func (t *boundedTransport) RoundTrip(request *http.Request) (*http.Response, err
 	}
 	content := response.Header.Get("Content-Type")
 	if strings.HasPrefix(content, runtime.ContentTypeProtobuf) && strings.Contains(content, "stream=watch") {
-		response.Body = newFrames(response.Body, t.desired)
+		response.Body = newFrames(response.Body, t.desired, t.reading)
 	}
 	return response, nil
 }
@@ -52,14 +49,18 @@ type frames struct {
 	io.Closer
 	source  *bufio.Reader
 	trimmer wire.Trimmer
+	reading *Reading
 
 	pending []byte // what is still to be passed on, before what comes
 	passing int    // how much of what comes is passed on as it is
 }
 
-func newFrames(of io.ReadCloser, desired *Desired) *frames {
+func newFrames(of io.ReadCloser, desired *Desired, reading *Reading) *frames {
 	labels := []string{v1alpha1.ManagedByLabel, v1alpha1.ProfileLabel}
-	return &frames{Closer: of, source: bufio.NewReaderSize(of, sourceBuffer), trimmer: wire.Trimmer{Cut: desired.cut, Labels: labels}}
+	return &frames{
+		Closer: of, source: bufio.NewReaderSize(of, sourceBuffer),
+		trimmer: wire.Trimmer{Cut: desired.cut, Labels: labels}, reading: reading,
+	}
 }
 
 // Read passes on whole events or parts of them.
@@ -88,6 +89,7 @@ func (f *frames) next() error {
 		return err
 	}
 	size := int(binary.BigEndian.Uint32(header[:]))
+	f.reading.add(size)
 	if size <= smallFrame || size > largestFrame {
 		f.pending, f.passing = header[:], size
 		return nil

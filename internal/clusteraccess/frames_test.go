@@ -53,7 +53,7 @@ func TestFrames(t *testing.T) {
 		"with an end of its": iotest.DataErrReader(bytes.NewReader(stream)),
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			f := newFrames(io.NopCloser(source), desired)
+			f := newFrames(io.NopCloser(source), desired, newReading())
 			out, err := io.ReadAll(iotest.HalfReader(f))
 			if err != nil {
 				t.Fatal(err)
@@ -87,7 +87,7 @@ func TestFrames(t *testing.T) {
 			}
 		})
 	}
-	cutOff := newFrames(io.NopCloser(bytes.NewReader(stream[:len(stream)/2])), desired)
+	cutOff := newFrames(io.NopCloser(bytes.NewReader(stream[:len(stream)/2])), desired, newReading())
 	if _, err := io.ReadAll(cutOff); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("a stream that breaks off ends with %v", err)
 	}
