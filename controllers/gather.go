@@ -44,7 +44,9 @@ func (r *NamespaceReconciler) gather(ctx context.Context, p *pass, desired []bas
 	}
 	labelled, err := r.labelled(ctx, p.namespace.Name)
 	if err == nil && !p.audits() {
-		labelled, p.crowded, err = r.withCrowd(ctx, p.namespace.Name, labelled)
+		var most int
+		most, p.crowd = r.crowdNow(p.namespace.Name)
+		labelled, err = r.withCrowd(ctx, p.namespace.Name, labelled, most)
 	}
 	if err != nil {
 		return nil, err
