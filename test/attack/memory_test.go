@@ -43,7 +43,7 @@ func memoryAttacks() []attack {
 			answers := []error{as.Create(ctx, unselected("hoard"))}
 			return append(answers, ofEach(huge(labelled("hoard", "hoard")), func(o client.Object) []error { return []error{as.Create(ctx, o)} })...)
 		},
-		then: func() { expectLittleHeld("hoard"); expectCorrection() },
+		then: func() { expectLittleHeld("hoard"); expectCorrection(binding()) },
 	}, {
 		name: "makes many small ones there, and keeps them by finalizers", as: creator, outcome: harmless,
 		do: func(as client.Client) []error {
@@ -57,7 +57,7 @@ func memoryAttacks() []attack {
 		},
 		then: func() {
 			expectLittleHeld("crowd")
-			expectCorrection()
+			expectCorrection(role())
 			for i := range crowdOf { // They may go now.
 				o := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "crowd", Name: fmt.Sprint("one-of-many-", i)}}
 				Expect(changed(admin, o, func(o client.Object) { o.SetFinalizers(nil) })).To(Or(Succeed(), Satisfy(apierrors.IsNotFound)))
@@ -74,7 +74,7 @@ func memoryAttacks() []attack {
 				}
 			})}
 		},
-		then: func() { expectLittleHeld(annex); expectCorrection() },
+		then: func() { expectLittleHeld(annex); expectCorrection(limits()) },
 	}, {
 		name: "gives a namespace thousands of labels", as: labeller, outcome: harmless,
 		do: func(as client.Client) []error {
@@ -84,7 +84,7 @@ func memoryAttacks() []attack {
 			var ns corev1.Namespace
 			Expect(replica().Get(ctx, client.ObjectKey{Name: "labelled"}, &ns)).To(Succeed())
 			Expect(len(ns.Labels)).To(BeNumerically("<", 16))
-			expectCorrection()
+			expectCorrection(policy("bulwark-allow-dns", egressTo()))
 		},
 	}}
 }
@@ -160,9 +160,10 @@ func expectLittleHeld(namespace string) {
 	Expect(bytes).To(BeNumerically("<", mostHeld))
 }
 
-// expectCorrection has somebody who may break the baseline, and waits until that is undone.
-func expectCorrection() {
+// expectCorrection has somebody who may break an object of annex, and waits until that is undone.
+func expectCorrection(o client.Object) {
 	GinkgoHelper()
-	Expect(rescuer.client().Delete(ctx, &corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: annex, Name: "bulwark-limits"}})).To(Succeed())
+	o.SetNamespace(annex)
+	Expect(rescuer.client().Delete(ctx, o)).To(Succeed())
 	EventuallyEstablished(fortress, annex)
 }
