@@ -42,12 +42,7 @@ func (r *NamespaceReconciler) gather(ctx context.Context, p *pass, desired []bas
 			found, held[ref] = append(found, got), true
 		}
 	}
-	labelled, err := r.labelled(ctx, p.namespace.Name)
-	if err == nil && !p.audits() {
-		var most int
-		most, p.crowd = r.crowdNow(p.namespace.Name)
-		labelled, err = r.withCrowd(ctx, p.namespace.Name, labelled, most)
-	}
+	labelled, err := r.labelledIn(ctx, p)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +56,17 @@ func (r *NamespaceReconciler) gather(ctx context.Context, p *pass, desired []bas
 	}
 	stripped, err := r.strippedBefore(ctx, p, held)
 	return append(found, stripped...), err
+}
+
+// labelledIn is what bears our label in the namespace of a pass, also of what the cache does not hold unless the pass audits.
+func (r *NamespaceReconciler) labelledIn(ctx context.Context, p *pass) ([]baseline.Object, error) {
+	labelled, err := r.labelled(ctx, p.namespace.Name)
+	if err != nil || p.audits() {
+		return labelled, err
+	}
+	var most int
+	most, p.crowd = r.crowdNow(p.namespace.Name)
+	return r.withCrowd(ctx, p.namespace.Name, labelled, most)
 }
 
 // strippedBefore is what the last report says was in place and neither is desired nor bears our labels. An Audit profile takes nothing

@@ -256,16 +256,17 @@ func (r releaseMemory) Start(ctx context.Context) error {
 	debug.FreeOSMemory()
 	for {
 		select {
+		case <-r.reading.Much():
+		case <-ctx.Done():
+			return nil
+		}
+		debug.FreeOSMemory()
+		select {
 		case <-time.After(releaseInterval):
 		case <-ctx.Done():
 			return nil
 		}
-		select {
-		case <-r.reading.Much():
-			debug.FreeOSMemory()
-		case <-ctx.Done():
-			return nil
-		}
+		debug.FreeOSMemory() // What passes over what was read have left.
 	}
 }
 

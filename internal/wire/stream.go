@@ -3,9 +3,6 @@ package wire
 import (
 	"bufio"
 	"bytes"
-	"errors"
-	"fmt"
-	"io"
 	"strconv"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -84,46 +81,58 @@ type opening struct {
 // parseOpening is false unless the event holds nothing after the object but the end of its envelope, and the object
 // begins with its metadata.
 func parseOpening(peeked []byte, size int) (o opening, ok bool) {
-	left := peeked
-	enter := func(field protowire.Number) (length int) {
-		number, wireType, n := protowire.ConsumeTag(left)
-		if n < 0 || number != field || wireType != protowire.BytesType {
-			return -1
-		}
-		l, m := protowire.ConsumeVarint(left[n:])
-		if m < 0 || l > uint64(size) { //nolint:gosec // A size is no less than 0.
-			return -1
-		}
-		left = left[n+m:]
-		return int(l) //nolint:gosec // It is no larger than the size.
-	}
-	at := func() int { return len(peeked) - len(left) }
-	field := func(number protowire.Number) []byte {
-		begin := at()
-		if n := enter(number); n >= 0 && n <= len(left) {
-			left = left[n:]
-			return bytes.Clone(peeked[begin:at()])
-		}
-		return nil
-	}
-	if o.event = field(eventType); o.event == nil {
+	c := &cursor{left: peeked, size: size, all: len(peeked)}
+	if o.event = c.field(eventType); o.event == nil {
 		return o, false
 	}
-	if n := enter(eventObject); n != size-at() {
+	if n := c.enter(eventObject); n != size-c.at() {
 		return o, false
 	}
-	if n := enter(extensionRaw); n != size-at() || !bytes.HasPrefix(left, prefix) {
+	if n := c.enter(extensionRaw); n != size-c.at() || !bytes.HasPrefix(c.left, prefix) {
 		return o, false
 	}
-	left = left[len(prefix):]
-	if o.envelope = field(envelopeType); o.envelope == nil {
+	c.left = c.left[len(prefix):]
+	if o.envelope = c.field(envelopeType); o.envelope == nil {
 		return o, false
 	}
 	o.kind = string(value(value(o.envelope, envelopeType), typeKind))
-	o.object = enter(envelopeRaw)
-	o.bytes, o.rest = at(), size-at()-o.object
-	number, _, n := protowire.ConsumeTag(left)
+	o.object = c.enter(envelopeRaw)
+	o.bytes, o.rest = c.at(), size-c.at()-o.object
+	number, _, n := protowire.ConsumeTag(c.left)
 	return o, o.object > 0 && o.rest >= 0 && n > 0 && number == metadata
+}
+
+// cursor goes through the beginning of an event of some size.
+type cursor struct {
+	left      []byte
+	size, all int
+}
+
+func (c *cursor) at() int { return c.all - len(c.left) }
+
+// enter is how long the value of the next field is, before which it stands then; less than nothing if it is another field.
+func (c *cursor) enter(field protowire.Number) (length int) {
+	number, wireType, n := protowire.ConsumeTag(c.left)
+	if n < 0 || number != field || wireType != protowire.BytesType {
+		return -1
+	}
+	l, m := protowire.ConsumeVarint(c.left[n:])
+	if m < 0 || l > uint64(c.size) { //nolint:gosec // A size is no less than 0.
+		return -1
+	}
+	c.left = c.left[n+m:]
+	return int(l) //nolint:gosec // It is no larger than the size.
+}
+
+// field is a copy of the next field as a whole; nil if it is another.
+func (c *cursor) field(number protowire.Number) []byte {
+	from := c.left
+	n := c.enter(number)
+	if n < 0 || n > len(c.left) {
+		return nil
+	}
+	c.left = c.left[n:]
+	return bytes.Clone(from[:len(from)-len(c.left)])
 }
 
 // readObject reads an object of so many bytes, and is how many of its content are left out.
@@ -169,122 +178,4 @@ func (t Trimmer) keepMetadata(f field, total int) verdict {
 		}
 	}
 	return drop
-}
-
-// verdict is what becomes of a field.
-type verdict int
-
-const (
-	keep    verdict = iota
-	drop            // this one
-	dropAll         // this one and all of its number
-)
-
-// field is one that is about to be read.
-type field struct {
-	number        protowire.Number
-	header, value int    // bytes
-	begin         []byte // of the value, in the reader's buffer
-}
-
-// readFields reads fields of so many bytes together, and keeps those that it is told to by a function, which learns how
-// many bytes those of its number take up to this one.
-func readFields(from *bufio.Reader, size int, judge func(f field, total int) verdict) ([]byte, error) {
-	type span struct {
-		number protowire.Number
-		end    int
-	}
-	var kept []byte
-	var spans []span
-	totals, dropped := map[protowire.Number]int{}, map[protowire.Number]bool{}
-	again := false // Something kept is of a number that is dropped.
-	for size > 0 {
-		f, err := nextField(from, size)
-		if err != nil {
-			return nil, err
-		}
-		whole := f.header + f.value
-		size -= whole
-		before := totals[f.number]
-		totals[f.number] += whole
-		v := dropAll
-		if !dropped[f.number] {
-			v = judge(f, totals[f.number])
-		}
-		if v == dropAll && !dropped[f.number] {
-			dropped[f.number], again = true, again || before > 0
-		}
-		if v != keep {
-			if _, err := from.Discard(whole); err != nil {
-				return nil, inside(err)
-			}
-			continue
-		}
-		begin := len(kept)
-		kept = append(kept, make([]byte, whole)...)
-		if _, err := io.ReadFull(from, kept[begin:]); err != nil {
-			return nil, inside(err)
-		}
-		if n := len(spans); n > 0 && spans[n-1].number == f.number {
-			spans[n-1].end = len(kept)
-		} else {
-			spans = append(spans, span{f.number, len(kept)})
-		}
-	}
-	if !again {
-		return kept, nil
-	}
-	out, begin := make([]byte, 0, len(kept)), 0
-	for _, s := range spans {
-		if !dropped[s.number] {
-			out = append(out, kept[begin:s.end]...)
-		}
-		begin = s.end
-	}
-	return out, nil
-}
-
-var errBroken = errors.New("an event of a watch is broken")
-
-// nextField looks at the next field, of which no more than so many bytes may be there.
-func nextField(from *bufio.Reader, left int) (field, error) {
-	peeked, err := from.Peek(min(left, fieldBytes+entryBytes, from.Size()))
-	if err != nil {
-		return field{}, inside(err)
-	}
-	number, wireType, n := protowire.ConsumeTag(peeked)
-	if n < 0 {
-		return field{}, errBroken
-	}
-	f := field{number: number, header: n}
-	if wireType == protowire.BytesType {
-		length, m := protowire.ConsumeVarint(peeked[n:])
-		if m < 0 || length > uint64(left) { //nolint:gosec // What is left is no less than 0.
-			return field{}, errBroken
-		}
-		f.header, f.value = n+m, int(length) //nolint:gosec // It is no more than what is left.
-		f.begin = peeked[f.header:min(len(peeked), f.header+f.value)]
-	} else if f.value = protowire.ConsumeFieldValue(number, wireType, peeked[n:]); f.value < 0 {
-		return field{}, errBroken
-	}
-	if f.header+f.value > left {
-		return field{}, errBroken
-	}
-	return f, nil
-}
-
-func readBytes(from io.Reader, n int) ([]byte, error) {
-	out := make([]byte, n)
-	if _, err := io.ReadFull(from, out); err != nil {
-		return nil, inside(err)
-	}
-	return out, nil
-}
-
-// inside is the error of a stream that ends where it must not.
-func inside(err error) error {
-	if errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	return fmt.Errorf("reading an event of a watch: %w", err)
 }
