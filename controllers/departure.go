@@ -151,7 +151,7 @@ func (r *NamespaceReconciler) leftBy(
 ) (map[string]bool, error) {
 	labelled, err := r.labelled(ctx, ns.Name)
 	if err == nil {
-		labelled, _, err = r.withCrowd(ctx, ns.Name, labelled)
+		labelled, err = r.withCrowd(ctx, ns.Name, labelled, maxCrowd)
 	}
 	if err != nil {
 		return nil, err

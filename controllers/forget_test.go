@@ -12,6 +12,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 )
 
 // noNamespace is a cluster without namespaces.
@@ -23,7 +25,7 @@ func (noNamespace) Get(_ context.Context, key client.ObjectKey, _ client.Object,
 
 func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 	r := &NamespaceReconciler{Client: noNamespace{}, contests: newContests(DefaultContest), arrivals: newArrivals(nil), looks: newLooks(),
-		counts: newCountWatch(), damping: newDamping(), mutations: newMutations(DefaultContest), restored: newMutations(DefaultContest), unreported: newUnreported(), departures: newDepartures(DefaultRemovalDelay)}
+		counts: newCountWatch(), damping: newDamping(), mutations: newMutations(DefaultContest), restored: newMutations(DefaultContest), unreported: newUnreported(), departures: newDepartures(DefaultRemovalDelay), crowds: clusteraccess.NewCrowds()}
 	for _, namespace := range []string{"shop", "till"} {
 		r.contests.corrected(namespace, deleted(reference("Role", "bulwark-dev")), "", noon)
 		r.contests.corrected(namespace, deleted(reference("Role", "bulwark-ops")), "", noon)

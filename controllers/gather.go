@@ -33,10 +33,7 @@ func (r *NamespaceReconciler) gather(ctx context.Context, p *pass, desired []bas
 	for _, o := range found {
 		held[baseline.Reference(o)] = true
 	}
-	labelled, err := r.labelled(ctx, p.namespace.Name)
-	if err == nil && !p.audits() {
-		labelled, p.crowded, err = r.withCrowd(ctx, p.namespace.Name, labelled)
-	}
+	labelled, err := r.labelledIn(ctx, p)
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +67,17 @@ func (r *NamespaceReconciler) desiredThere(ctx context.Context, p *pass, desired
 		}
 	}
 	return found, nil
+}
+
+// labelledIn is what bears our label in the namespace of a pass, also of what the cache does not hold unless the pass audits.
+func (r *NamespaceReconciler) labelledIn(ctx context.Context, p *pass) ([]baseline.Object, error) {
+	labelled, err := r.labelled(ctx, p.namespace.Name)
+	if err != nil || p.audits() {
+		return labelled, err
+	}
+	var most int
+	most, p.crowd = r.crowdNow(p.namespace.Name)
+	return r.withCrowd(ctx, p.namespace.Name, labelled, most)
 }
 
 // strippedBefore is what the last report says was in place and neither is desired nor bears our labels. An Audit profile takes nothing

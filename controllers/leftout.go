@@ -17,9 +17,8 @@ import (
 
 const (
 	// maxCrowd is how many objects of a kind are read at a pass where the cache does not hold all that bear our label, page by
-	// page: as many as a pass has time to remove. crowdInterval is when the next ones are.
+	// page: as many as a pass has time to remove. Between two such passes one is read, since it matters whether there is any.
 	crowdPage, maxCrowd = 500, 2000
-	crowdInterval       = time.Second
 )
 
 // lacksContent reports whether the cache left out content of an object that must be compared. What is too large to be
@@ -43,11 +42,25 @@ func (r *NamespaceReconciler) readWhole(ctx context.Context, want baseline.Objec
 	return got, nil
 }
 
+// crowdNow is how many objects of a kind are read of what the cache does not hold, and when to look at further ones; zero is
+// never.
+func (r *NamespaceReconciler) crowdNow(namespace string) (most int, next time.Duration) {
+	beyond := 0
+	for i := range baseline.Kinds[1:] {
+		beyond += r.unmanaged.Beyond(baseline.Kinds[1:][i].Kind, namespace)
+	}
+	due, next := r.crowds.Due(namespace, beyond, r.Clock.Now())
+	if due {
+		return maxCrowd, next
+	}
+	return 1, next
+}
+
 // withCrowd adds to the labelled objects of a namespace those of each kind of which the cache does not hold all, up to a
-// bound, and reports whether there are any.
+// bound.
 func (r *NamespaceReconciler) withCrowd(
-	ctx context.Context, namespace string, labelled []baseline.Object,
-) (all []baseline.Object, crowded bool, err error) {
+	ctx context.Context, namespace string, labelled []baseline.Object, most int,
+) ([]baseline.Object, error) {
 	held := map[v1alpha1.ObjectReference]bool{}
 	for _, o := range labelled {
 		held[baseline.Reference(o)] = true
@@ -57,10 +70,9 @@ func (r *NamespaceReconciler) withCrowd(
 		if r.unmanaged.Beyond(kind.Kind, namespace) == 0 {
 			continue
 		}
-		crowded = true
-		crowd, err := r.crowd(ctx, kind, namespace)
+		crowd, err := r.crowd(ctx, kind, namespace, most)
 		if err != nil {
-			return nil, true, err
+			return nil, err
 		}
 		for _, o := range crowd {
 			if !held[baseline.Reference(o)] {
@@ -68,16 +80,16 @@ func (r *NamespaceReconciler) withCrowd(
 			}
 		}
 	}
-	return labelled, crowded, nil
+	return labelled, nil
 }
 
-// crowd reads the metadata of the objects of a kind that bear our label.
-func (r *NamespaceReconciler) crowd(ctx context.Context, kind *baseline.Kind, namespace string) ([]baseline.Object, error) {
+// crowd reads the metadata of the objects of a kind that bear our label, up to a bound.
+func (r *NamespaceReconciler) crowd(ctx context.Context, kind *baseline.Kind, namespace string, most int) ([]baseline.Object, error) {
 	var objects []baseline.Object
 	list := &metav1.PartialObjectMetadataList{}
 	for {
 		options := []client.ListOption{
-			client.InNamespace(namespace), client.HasLabels{v1alpha1.ProfileLabel}, client.Limit(crowdPage), client.Continue(list.Continue),
+			client.InNamespace(namespace), client.HasLabels{v1alpha1.ProfileLabel}, client.Limit(min(most, crowdPage)), client.Continue(list.Continue),
 		}
 		list = &metav1.PartialObjectMetadataList{}
 		list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
@@ -87,7 +99,7 @@ func (r *NamespaceReconciler) crowd(ctx context.Context, kind *baseline.Kind, na
 		for i := range list.Items {
 			objects = append(objects, withoutContent(kind, &list.Items[i]))
 		}
-		if list.Continue == "" || len(objects) >= maxCrowd {
+		if list.Continue == "" || len(objects) >= most {
 			return objects, nil
 		}
 	}

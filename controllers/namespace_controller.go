@@ -76,6 +76,7 @@ type NamespaceReconciler struct {
 
 	desired   *clusteraccess.Desired   // what is held whole
 	unmanaged *clusteraccess.Unmanaged // how much of the rest is not held at all
+	crowds    *clusteraccess.Crowds    // when that is read
 
 	policyChanges *moments // when the admission policies of each profile last changed
 }
@@ -105,7 +106,7 @@ type pass struct {
 
 	asksServices bool // what is found hangs on Services, which are not watched
 
-	crowded bool // more bears our label than was looked at
+	crowd time.Duration // when to look at more of what bears our label than the cache holds; zero for never
 }
 
 // reconcileNamed reconciles the namespace of a request. Every event on it and on what it holds leads here, the last ones after it
@@ -121,6 +122,7 @@ func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconc
 		r.arrivals.forget(request.Name)
 		r.looks.forget(request.Name)
 		r.counts.forget(request.Name)
+		r.crowds.Forget(request.Name)
 		r.departures.end(request.Name)
 		r.watched.forget(request.Name)
 		r.reports.forget(request.Name)
@@ -239,9 +241,7 @@ func (r *NamespaceReconciler) nextLook(p *pass, outcomes []outcome, recount time
 		sooner(r.Recheck / blockedRechecks)
 	}
 	sooner(p.lookAgain)
-	if p.crowded {
-		sooner(crowdInterval)
-	}
+	sooner(p.crowd)
 	if p.asksServices {
 		sooner(r.Recheck)
 	}

@@ -29,7 +29,7 @@ func (r *NamespaceReconciler) release(
 ) (*v1alpha1.NamespacePosture, error) {
 	left, err := r.labelled(ctx, ns.Name)
 	if err == nil {
-		left, _, err = r.withCrowd(ctx, ns.Name, left)
+		left, err = r.withCrowd(ctx, ns.Name, left, maxCrowd)
 	}
 	if err != nil {
 		return report, err

@@ -119,7 +119,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		departures: newDepartures(o.RemovalDelay),
 		reports:    o.Reports,
 
-		desired: o.Informers.Desired, unmanaged: o.Informers.Unmanaged,
+		desired: o.Informers.Desired, unmanaged: o.Informers.Unmanaged, crowds: clusteraccess.NewCrowds(),
 
 		policyChanges: &moments{},
 	}

@@ -290,7 +290,7 @@ type RememberedSelection struct {
 	// +optional
 	ExcludeNamespaces []string `json:"excludeNamespaces,omitempty"`
 	// brokenSince is when the operator first found that a later spec cannot be carried out. A namespace
-	// that was made since then was never governed by the profile, and is left to the next one.
+	// that was made since then was never governed by the profile, and is left to any other that selects it.
 	// +optional
 	BrokenSince *metav1.Time `json:"brokenSince,omitempty"`
 }

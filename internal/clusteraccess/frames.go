@@ -1,14 +1,15 @@
 package clusteraccess
 
 import (
+	"bufio"
 	"encoding/binary"
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/wire"
 )
 
@@ -18,6 +19,8 @@ const (
 	// largestFrame is what client-go reads at most. What is larger is passed on, for it to complain.
 	largestFrame = 16 << 20
 	headerBytes  = 4
+	// sourceBuffer is how much of a stream is read at a time.
+	sourceBuffer = 4 << 10
 )
 
 // boundedTransport trims the events of a watch as they arrive. A watch's decoder would keep a buffer of the size of its
@@ -25,11 +28,7 @@ const (
 type boundedTransport struct {
 	http.RoundTripper
 	desired *Desired
-	buffers *sync.Pool // of *[]byte
-}
-
-func newBoundedTransport(next http.RoundTripper, desired *Desired) http.RoundTripper {
-	return &boundedTransport{next, desired, &sync.Pool{New: func() any { return new([]byte) }}}
+	reading *Reading
 }
 
 // RoundTrip answers a watch in protobuf with trimmed events, and all else as it is.
@@ -40,21 +39,28 @@ func (t *boundedTransport) RoundTrip(request *http.Request) (*http.Response, err
 	}
 	content := response.Header.Get("Content-Type")
 	if strings.HasPrefix(content, runtime.ContentTypeProtobuf) && strings.Contains(content, "stream=watch") {
-		response.Body = &frames{ReadCloser: response.Body, cut: t.desired.cut, buffers: t.buffers}
+		response.Body = newFrames(response.Body, t.desired, t.reading)
 	}
 	return response, nil
 }
 
 // frames is a stream of events, each after its length in four bytes.
 type frames struct {
-	io.ReadCloser
-	cut     func(wire.Object) wire.Cut
-	buffers *sync.Pool
+	io.Closer
+	source  *bufio.Reader
+	trimmer wire.Trimmer
+	reading *Reading
 
-	header  [headerBytes]byte
-	pending [][]byte // what is still to be passed on, before what comes
-	passing int      // how much of what comes is passed on as it is
-	buffer  *[]byte  // what pending may be a part of
+	pending []byte // what is still to be passed on, before what comes
+	passing int    // how much of what comes is passed on as it is
+}
+
+func newFrames(of io.ReadCloser, desired *Desired, reading *Reading) *frames {
+	labels := []string{v1alpha1.ManagedByLabel, v1alpha1.ProfileLabel}
+	return &frames{
+		Closer: of, source: bufio.NewReaderSize(of, sourceBuffer),
+		trimmer: wire.Trimmer{Cut: desired.cut, Labels: labels}, reading: reading,
+	}
 }
 
 // Read passes on whole events or parts of them.
@@ -65,48 +71,34 @@ func (f *frames) Read(into []byte) (int, error) {
 		}
 	}
 	if len(f.pending) > 0 {
-		n := copy(into, f.pending[0])
-		if f.pending[0] = f.pending[0][n:]; len(f.pending[0]) == 0 {
-			if f.pending = f.pending[1:]; len(f.pending) == 0 {
-				f.release()
-			}
+		n := copy(into, f.pending)
+		if f.pending = f.pending[n:]; len(f.pending) == 0 {
+			f.pending = nil // So that it is not held until the next event.
 		}
 		return n, nil
 	}
-	n, err := f.ReadCloser.Read(into[:min(len(into), f.passing)])
+	n, err := f.source.Read(into[:min(len(into), f.passing)])
 	f.passing -= n
 	return n, err
 }
 
-// next reads the length of the next event, and the event itself if it is large.
+// next reads the length of the next event, and what is kept of the event itself if it is large.
 func (f *frames) next() error {
-	if _, err := io.ReadFull(f.ReadCloser, f.header[:]); err != nil {
+	var header [headerBytes]byte
+	if _, err := io.ReadFull(f.source, header[:]); err != nil {
 		return err
 	}
-	f.pending = [][]byte{f.header[:]}
-	size := int(binary.BigEndian.Uint32(f.header[:]))
+	size := int(binary.BigEndian.Uint32(header[:]))
+	f.reading.add(size)
 	if size <= smallFrame || size > largestFrame {
-		f.passing = size
+		f.pending, f.passing = header[:], size
 		return nil
 	}
-	f.buffer = f.buffers.Get().(*[]byte)
-	if cap(*f.buffer) < size {
-		*f.buffer = make([]byte, size)
-	}
-	event := (*f.buffer)[:size]
-	if _, err := io.ReadFull(f.ReadCloser, event); err != nil {
-		f.release()
+	event, err := f.trimmer.ReadEvent(f.source, size)
+	if err != nil {
 		return err
 	}
-	event = wire.TrimEvent(event, f.cut)
-	binary.BigEndian.PutUint32(f.header[:], uint32(len(event))) //nolint:gosec // It is no larger than it was.
-	f.pending = append(f.pending, event)
+	length := uint32(len(event)) //nolint:gosec // It is hardly larger than it was.
+	f.pending = append(binary.BigEndian.AppendUint32(make([]byte, 0, headerBytes+len(event)), length), event...)
 	return nil
-}
-
-func (f *frames) release() {
-	if f.buffer != nil {
-		f.buffers.Put(f.buffer)
-		f.buffer = nil
-	}
 }

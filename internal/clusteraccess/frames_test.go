@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"strings"
-	"sync"
 	"testing"
 	"testing/iotest"
 
@@ -54,7 +53,7 @@ func TestFrames(t *testing.T) {
 		"with an end of its": iotest.DataErrReader(bytes.NewReader(stream)),
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			f := &frames{ReadCloser: io.NopCloser(source), cut: desired.cut, buffers: &sync.Pool{New: func() any { return new([]byte) }}}
+			f := newFrames(io.NopCloser(source), desired, newReading())
 			out, err := io.ReadAll(iotest.HalfReader(f))
 			if err != nil {
 				t.Fatal(err)
@@ -88,7 +87,7 @@ func TestFrames(t *testing.T) {
 			}
 		})
 	}
-	cutOff := &frames{ReadCloser: io.NopCloser(bytes.NewReader(stream[:len(stream)/2])), cut: desired.cut, buffers: &sync.Pool{New: func() any { return new([]byte) }}}
+	cutOff := newFrames(io.NopCloser(bytes.NewReader(stream[:len(stream)/2])), desired, newReading())
 	if _, err := io.ReadAll(cutOff); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("a stream that breaks off ends with %v", err)
 	}

@@ -29,6 +29,8 @@ type Informers struct {
 	Labels  *Labels
 	// Unmanaged is how much else bears our label.
 	Unmanaged *Unmanaged
+	// Reading is how much the watches of managed kinds read.
+	Reading *Reading
 
 	config   *rest.Config
 	http     *http.Client
@@ -42,15 +44,17 @@ type Informers struct {
 
 // NewInformers reads the profiles with the client once, before it reads what they desire.
 func NewInformers(config *rest.Config, scheme *runtime.Scheme, live client.Reader, labelled labels.Selector) (*Informers, error) {
-	desired := NewDesired()
+	desired, reading := NewDesired(), newReading()
 	config = rest.CopyConfig(config)
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return newBoundedTransport(next, desired) })
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return &boundedTransport{next, desired, reading}
+	})
 	httpClient, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("making a client: %w", err)
 	}
 	return &Informers{
-		Desired: desired, Labels: NewLabels(), Unmanaged: NewUnmanaged(desired),
+		Desired: desired, Labels: NewLabels(), Unmanaged: NewUnmanaged(desired), Reading: reading,
 		config: config, http: httpClient, scheme: scheme, live: live, labelled: labelled,
 	}, nil
 }

@@ -129,6 +129,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	cfg.QPS = -1                  // What is fair is the API server's business (API Priority and Fairness).
 	cfg.DisableCompression = true // To pack and unpack each event of a watch costs more than it saves inside of a cluster.
 	cfg.UserAgent = v1alpha1.FieldManager + "/v1alpha1"
+	clusteraccess.BoundReceiving(cfg)
 	cfg.WarningHandlerWithContext = controllers.WarningHandler{
 		Others: logf.NewKubeAPIWarningLogger(logf.KubeAPIWarningLoggerOptions{Deduplicate: true}),
 	}
@@ -174,7 +175,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(mgr.Add(releaseMemory{mgr.GetCache()}), mgr.Add(rewind), mgr.Add(newIdentityWatch(direct, self, o.Logger))); err != nil {
+	if err := errors.Join(mgr.Add(releaseMemory{mgr.GetCache(), informers.Reading}), mgr.Add(rewind), mgr.Add(newIdentityWatch(direct, self, o.Logger))); err != nil {
 		return fmt.Errorf("adding to the manager: %w", err)
 	}
 	// The check does not run in the manager, which starts nothing until the caches have synced: without permissions they
@@ -232,18 +233,38 @@ func newManager(
 	return mgr, informers, nil
 }
 
-// releaseMemory gives back to the machine what reading the whole cluster took, once the caches hold what is kept of it. The
-// runtime would keep it for minutes, and a container's limit would have to allow for it.
-type releaseMemory struct{ caches cache.Cache }
+// releaseInterval is at least how long there is between two releases: a collection takes some 20 ms of CPU.
+const releaseInterval = 10 * time.Second
+
+// releaseMemory gives back to the machine what reading the whole cluster took, once the caches hold what is kept of it, and
+// what reading much has taken since. The runtime would keep it for minutes, and a container's limit would have to allow for it.
+type releaseMemory struct {
+	caches  cache.Cache
+	reading *clusteraccess.Reading
+}
 
 var _ manager.LeaderElectionRunnable = releaseMemory{}
 
 // Start waits for the caches.
 func (r releaseMemory) Start(ctx context.Context) error {
-	if r.caches.WaitForCacheSync(ctx) {
-		debug.FreeOSMemory()
+	if !r.caches.WaitForCacheSync(ctx) {
+		return nil
 	}
-	return nil
+	debug.FreeOSMemory()
+	for {
+		select {
+		case <-r.reading.Much():
+		case <-ctx.Done():
+			return nil
+		}
+		debug.FreeOSMemory()
+		select {
+		case <-time.After(releaseInterval):
+		case <-ctx.Done():
+			return nil
+		}
+		debug.FreeOSMemory() // What passes over what was read have left.
+	}
 }
 
 // NeedLeaderElection is false: a replica that does not lead has caches too.

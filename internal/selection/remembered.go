@@ -16,8 +16,8 @@ import (
 //
 //	the spec    the status remembers   the profile governs
 //	is valid    anything               what its spec selects
-//	is broken   a selection            what that selects, but what was made since the spec is
-//	                                   broken; nothing is corrected there
+//	is broken   a selection            what that selects; nothing is corrected there. What was made
+//	                                   since the spec is broken any other profile governs first
 //	is broken   no selection           nothing
 //
 // A status that was written before there was this memory may hold none and still count namespaces

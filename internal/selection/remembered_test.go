@@ -72,9 +72,13 @@ func TestWhatABrokenProfileGoverns(t *testing.T) {
 			profiles: []v1alpha1.SecurityProfile{profile("p", priority(9), remembering, undecodable, brokenSince(noon)), profile("valid")},
 			created:  noon.Add(-time.Second), want: []string{"p", "valid"},
 		},
-		"nothing that was made since it is broken": {
+		"what was made since it is broken, after any other": {
 			profiles: []v1alpha1.SecurityProfile{profile("p", priority(9), remembering, undecodable, brokenSince(noon)), profile("valid")},
-			created:  noon, want: []string{"valid"},
+			created:  noon, want: []string{"valid", "p"},
+		},
+		"what was made since it is broken, if no other does": {
+			profiles: []v1alpha1.SecurityProfile{profile("p", remembering, undecodable, brokenSince(noon))},
+			created:  noon, want: []string{"p"},
 		},
 		"all once it is mended, before its status says so": {
 			profiles: []v1alpha1.SecurityProfile{profile("p", priority(9), remembering, brokenSince(noon)), profile("valid")},
@@ -112,7 +116,13 @@ func TestWhatABrokenProfileGoverns(t *testing.T) {
 			}
 			ns := namespaceOf(namespace, tc.labels)
 			ns.CreationTimestamp = metav1.NewTime(tc.created)
-			got := names(New(tc.profiles, protected).Selects(ns))
+			selector := New(tc.profiles, protected)
+			got := names(selector.Selects(ns))
+			for i, name := range got {
+				if selects, governs := selector.Standing(name, ns); !selects || governs != (i == 0) {
+					t.Errorf("%s: selects: %t, governs: %t", name, selects, governs)
+				}
+			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

@@ -45,13 +45,18 @@ type Selector struct {
 type candidate struct {
 	profile  *v1alpha1.SecurityProfile
 	selector labels.Selector
-	until    *metav1.Time // what was made from then on is not selected; nil for no end
+	until    *metav1.Time // what was made from then on goes to any other profile first; nil for no end
 }
 
 func (c *candidate) selects(ns metav1.Object) bool {
+	return c.selector.Matches(labels.Set(ns.GetLabels())) && !matchesAny(c.profile.Spec.ExcludeNamespaces, ns.GetName())
+}
+
+// isTooLateFor reports whether a profile was broken already when a namespace was made, and so has never
+// governed it: every other profile governs before it does.
+func (c *candidate) isTooLateFor(ns metav1.Object) bool {
 	created := ns.GetCreationTimestamp()
-	return (c.until == nil || created.Before(c.until)) &&
-		c.selector.Matches(labels.Set(ns.GetLabels())) && !matchesAny(c.profile.Spec.ExcludeNamespaces, ns.GetName())
+	return c.until != nil && !created.Before(c.until)
 }
 
 // New compiles the profiles' selectors. A profile that is being deleted selects nothing. One whose
@@ -220,13 +225,17 @@ func (s *Selector) Selects(ns metav1.Object) []*v1alpha1.SecurityProfile {
 	if matchesAny(s.protected, ns.GetName()) {
 		return nil
 	}
-	var selecting []*v1alpha1.SecurityProfile
+	var selecting, late []*v1alpha1.SecurityProfile
 	for _, c := range s.profiles {
-		if c.selects(ns) {
+		switch {
+		case !c.selects(ns):
+		case c.isTooLateFor(ns):
+			late = append(late, c.profile)
+		default:
 			selecting = append(selecting, c.profile)
 		}
 	}
-	return selecting
+	return append(selecting, late...)
 }
 
 // Standing tells whether the profile of this name selects the namespace, and whether it governs it.
@@ -235,8 +244,14 @@ func (s *Selector) Standing(profile string, ns metav1.Object) (selects, governs 
 	if i < 0 || !s.profiles[i].selects(ns) || matchesAny(s.protected, ns.GetName()) {
 		return false, false
 	}
-	overridden := slices.ContainsFunc(s.profiles[:i], func(c candidate) bool { return c.selects(ns) })
-	return true, !overridden
+	late := s.profiles[i].isTooLateFor(ns)
+	for j, c := range s.profiles {
+		before := j < i && c.isTooLateFor(ns) == late || late && !c.isTooLateFor(ns)
+		if before && c.selects(ns) {
+			return true, false
+		}
+	}
+	return true, true
 }
 
 // Governing is the one profile that governs the namespace, or nil.

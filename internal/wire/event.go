@@ -8,6 +8,7 @@ import (
 
 // Fields of metav1.WatchEvent, and of the runtime.RawExtension in it.
 const (
+	eventType    = 1
 	eventObject  = 2
 	extensionRaw = 1
 )

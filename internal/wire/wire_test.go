@@ -17,7 +17,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/wire"
 )
 
-func encode(t *testing.T, o runtime.Object) []byte {
+func encode(t testing.TB, o runtime.Object) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	kinds, _, err := clientgoscheme.Scheme.ObjectKinds(o)

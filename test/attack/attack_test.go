@@ -42,7 +42,7 @@ func attacks() []attack {
 		objectAttacks(), ownershipAttacks(), nameAttacks(), labelAttacks(), reportAttacks(), heldReportAttacks(), historyAttacks(),
 		namespaceAttacks(), selectionAttacks(), brokenProfileAttacks(), endAttacks(), ownerAttacks(), podAttacks(), templateAttacks(),
 		schedulingAttacks(), imageAttacks(), runningPodAttacks(), networkAttacks(), serviceAttacks(), quotaAttacks(), countingAttacks(), permissionAttacks(),
-		impersonationAttacks(), authorAttacks(), textAttacks(), raceAttacks(), breakGlassAttacks())
+		impersonationAttacks(), authorAttacks(), textAttacks(), raceAttacks(), breakGlassAttacks(), memoryAttacks())
 }
 
 // run carries the attack out and checks what came of it.

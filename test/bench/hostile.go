@@ -26,6 +26,8 @@ const (
 	emptyRules = 300_000
 	// emptyPolicies is how many there are of them. The API server holds them, too.
 	emptyPolicies = 9
+	// hostileWorkers are how many hostile objects are under way at a time: the API server takes a second for a large one.
+	hostileWorkers = 8
 )
 
 // hostile measures what objects that bear Bulwark's label, and that no profile declares, take of the operator's memory. An
@@ -115,7 +117,7 @@ func (c *cluster) addHostile(ctx context.Context, tenants *batch, profile *v1alp
 	count := max(1, c.Hostile*mebibyte/each)
 	c.say("  creating %d hostile objects (usually %d s)", count, count/10+1)
 	p := c.progress()
-	err := parallel(ctx, workers, count, func(ctx context.Context, i int) error {
+	err := parallel(ctx, hostileWorkers, count, func(ctx context.Context, i int) error {
 		p.at("created %d of %d", i, count)
 		name := fmt.Sprintf("hoard-%d", i)
 		if i < len(tenants.namespaces) {
