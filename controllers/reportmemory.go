@@ -31,12 +31,18 @@ type ReportMemory struct {
 
 	mu   sync.Mutex
 	last map[string]*v1alpha1.NamespacePosture // by namespace, the last one that was sealed, as the cache holds it
+
+	kept   map[string]bool     // the namespaces of which this replica keeps the report
+	issued map[string][]string // by namespace, the seals that it has put on reports since the last one
 }
 
 // NewReportMemory seals with the key; without one it seals nothing. Since is when the key was made
 // if reports may be older than it, and else zero.
 func NewReportMemory(key posture.Key, since time.Time, clock clock.PassiveClock) *ReportMemory {
-	return &ReportMemory{key: key, since: since, clock: clock, last: map[string]*v1alpha1.NamespacePosture{}}
+	return &ReportMemory{
+		key: key, since: since, clock: clock, last: map[string]*v1alpha1.NamespacePosture{},
+		kept: map[string]bool{}, issued: map[string][]string{},
+	}
 }
 
 // believe is what is believed of a report. It may be asked again of what it answered.
@@ -47,11 +53,11 @@ func (m *ReportMemory) believe(report *v1alpha1.NamespacePosture) *v1alpha1.Name
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	last := m.last[report.Namespace]
-	if last != nil && last.UID != report.UID {
+	if last != nil && last.UID != report.UID && !(m.kept[report.Namespace] && last.NamespaceUID == report.NamespaceUID) {
 		last = nil
 	}
 	sealed := m.key.Sealed(report)
-	if sealed && (last == nil || report.DriftTotal >= last.DriftTotal) {
+	if sealed && m.isNext(last, report) {
 		m.last[report.Namespace] = report
 		return report
 	}
@@ -82,6 +88,7 @@ func (m *ReportMemory) strip(in any) (any, error) {
 func (m *ReportMemory) seal(report *v1alpha1.NamespacePosture) {
 	if m != nil {
 		report.Seal = m.key.Seal(report)
+		m.issue(report.Namespace, report.Seal)
 	}
 }
 
@@ -103,6 +110,8 @@ func (m *ReportMemory) forget(namespace string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.last, namespace)
+	delete(m.kept, namespace)
+	delete(m.issued, namespace)
 }
 
 // believing reads from the API server, and believes of reports what the cache would.
