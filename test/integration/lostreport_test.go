@@ -39,7 +39,7 @@ var _ = Describe("A report that somebody takes away while the operator is up", f
 	for sentence, strip := range map[string]func(namespace string){
 		"strips and opens": stripAndOpen,
 		"deletes and makes anew without labels": func(namespace string) {
-			Expect(admin.Delete(ctx, theDeny(namespace), asTenant)).To(Succeed())
+			Expect(admin.Delete(ctx, theDeny(namespace))).To(Succeed())
 			open := theDeny(namespace)
 			open.Spec = networkingv1.NetworkPolicySpec{Ingress: []networkingv1.NetworkPolicyIngressRule{{}}}
 			_ = admin.Create(ctx, open, asTenant) // Bulwark may be faster.
@@ -54,7 +54,7 @@ var _ = Describe("A report that somebody takes away while the operator is up", f
 			Eventually(func(g Gomega) {
 				g.Expect(liveQuota(g, namespace, quota.Name).Status.Used).To(HaveKey(corev1.ResourceName(countReports)))
 			}).Should(Succeed())
-			Expect(admin.Delete(ctx, ReportOn(Default, namespace), asTenant)).To(Succeed())
+			Expect(admin.Delete(ctx, ReportOn(Default, namespace))).To(Succeed())
 			strip(namespace)
 			eventuallyClosed(namespace)
 			Expect(admin.Delete(ctx, quota)).To(Succeed())
@@ -66,7 +66,7 @@ var _ = Describe("A report that somebody takes away while the operator is up", f
 	It("and makes anew with another word makes nothing unmanaged, and keeps the history", func() {
 		_, before := withHistory(fixture.OnlyNetwork)
 		for range 5 {
-			Expect(admin.Delete(ctx, ReportOn(Default, before.Namespace), asTenant)).To(Succeed())
+			Expect(admin.Delete(ctx, ReportOn(Default, before.Namespace))).To(Succeed())
 			forged := before.DeepCopy()
 			forged.ObjectMeta = metav1.ObjectMeta{Namespace: before.Namespace, Name: v1alpha1.PostureName}
 			forged.Objects, forged.Drift, forged.DriftTotal, forged.NamespaceUID = nil, nil, 0, "another"
