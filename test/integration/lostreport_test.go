@@ -1,8 +1,6 @@
 package integration
 
 import (
-	"time"
-
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
@@ -57,9 +55,10 @@ var _ = Describe("A report that somebody takes away while the operator is up", f
 			Expect(admin.Delete(ctx, ReportOn(Default, namespace))).To(Succeed())
 			strip(namespace)
 			eventuallyClosed(namespace)
+			Eventually(func() []string { return eventReasons("Namespace", namespace) }).
+				Should(ContainElement(v1alpha1.EventDrift), "no report can tell it")
 			Expect(admin.Delete(ctx, quota)).To(Succeed())
-			Eventually(func(g Gomega) { g.Expect(ReportOn(g, namespace).DriftTotal).To(BeEquivalentTo(1)) }).
-				WithTimeout(70 * time.Second).Should(Succeed())
+			EventuallyEstablished(profile, namespace)
 		})
 	}
 
