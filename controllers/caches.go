@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -131,14 +132,25 @@ func ourLabels(all map[string]string) map[string]string {
 	return ours
 }
 
-// boundLists copies what it cuts, since the rest would be held otherwise.
+// boundLists copies what it cuts, since the rest would be held otherwise. Profiles are the last
+// owners that it cuts: behind others, ours would seem to be missing however often it is written.
 func boundLists(o metav1.Object) {
-	if owners := o.GetOwnerReferences(); len(owners) > maxOwners {
+	if owners := slices.Clone(o.GetOwnerReferences()); len(owners) > maxOwners {
+		slices.SortStableFunc(owners, func(a, b metav1.OwnerReference) int {
+			return cmp.Compare(othersLast(a), othersLast(b))
+		})
 		o.SetOwnerReferences(slices.Clone(owners[:maxOwners]))
 	}
 	if finalizers := o.GetFinalizers(); len(finalizers) > maxFinalizers {
 		o.SetFinalizers(slices.Clone(finalizers[:maxFinalizers]))
 	}
+}
+
+func othersLast(owner metav1.OwnerReference) int {
+	if drift.OwnedByProfile(owner) {
+		return 0
+	}
+	return 1
 }
 
 // boundedManagers are nil, which is not known, where they would be large: the read that attributes a drift finds them.

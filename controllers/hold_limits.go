@@ -8,7 +8,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/tightening"
+)
+
+// Of the LimitRanges of others no more are held against pods than these: who writes more keeps their own pods out.
+const (
+	maxLimitRanges = 5000
+	maxLimitBytes  = 4 << 20
 )
 
 // limitCheck is a check of the LimitRange of the baseline beside those that others have put into the namespace: the API server gives a
@@ -16,11 +23,23 @@ import (
 func (r *NamespaceReconciler) limitCheck(
 	ctx context.Context, p *pass, desired []baseline.Object, candidates []*waiting,
 ) (*tightening.LimitCheck, error) {
-	var found corev1.LimitRangeList
-	if err := r.Live.List(ctx, &found, client.InNamespace(p.namespace.Name)); err != nil {
+	want := limitRangeOf(desired)
+	var found []corev1.LimitRange
+	bytes := 0
+	newList := func() *corev1.LimitRangeList { return &corev1.LimitRangeList{} }
+	_, err := clusteraccess.EachPage(ctx, r.Live, maxLimitRanges, newList, func(list *corev1.LimitRangeList) {
+		for i := range list.Items {
+			limits := &list.Items[i]
+			own := p.ours(limits) || want != nil && limits.Name == want.Name
+			if bytes += limits.Spec.Size(); own || bytes <= maxLimitBytes {
+				found = append(found, *limits)
+			}
+		}
+	}, client.InNamespace(p.namespace.Name))
+	if err != nil {
 		return nil, fmt.Errorf("listing the LimitRanges of namespace %s: %w", p.namespace.Name, err)
 	}
-	return p.limitCheck(found.Items, limitRangeOf(desired), candidates), nil
+	return p.limitCheck(found, want, candidates), nil
 }
 
 // limitCheck is a check of the wanted LimitRange, if there is one, against what is in place of it. If it is no candidate, it is held

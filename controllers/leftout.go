@@ -11,6 +11,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/findings"
 )
@@ -18,7 +19,7 @@ import (
 const (
 	// maxCrowd is how many objects of a kind are read at a pass where the cache does not hold all that bear our label, page by
 	// page: as many as a pass has time to remove. Between two such passes one is read, since it matters whether there is any.
-	crowdPage, maxCrowd = 500, 2000
+	maxCrowd = 2000
 )
 
 // lacksContent reports whether the cache left out content of an object that must be compared. What is too large to be
@@ -86,23 +87,20 @@ func (r *NamespaceReconciler) withCrowd(
 // crowd reads the metadata of the objects of a kind that bear our label, up to a bound.
 func (r *NamespaceReconciler) crowd(ctx context.Context, kind *baseline.Kind, namespace string, most int) ([]baseline.Object, error) {
 	var objects []baseline.Object
-	list := &metav1.PartialObjectMetadataList{}
-	for {
-		options := []client.ListOption{
-			client.InNamespace(namespace), client.HasLabels{v1alpha1.ProfileLabel}, client.Limit(min(most, crowdPage)), client.Continue(list.Continue),
-		}
-		list = &metav1.PartialObjectMetadataList{}
+	newList := func() *metav1.PartialObjectMetadataList {
+		list := &metav1.PartialObjectMetadataList{}
 		list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
-		if err := r.Live.List(ctx, list, options...); err != nil {
-			return nil, fmt.Errorf("listing %s that the cache does not hold: %w", kind.Resource, err)
-		}
+		return list
+	}
+	_, err := clusteraccess.EachPage(ctx, r.Live, most, newList, func(list *metav1.PartialObjectMetadataList) {
 		for i := range list.Items {
 			objects = append(objects, withoutContent(kind, &list.Items[i]))
 		}
-		if list.Continue == "" || len(objects) >= most {
-			return objects, nil
-		}
+	}, client.InNamespace(namespace), client.HasLabels{v1alpha1.ProfileLabel})
+	if err != nil {
+		return nil, fmt.Errorf("listing %s that the cache does not hold: %w", kind.Resource, err)
 	}
+	return objects, nil
 }
 
 // withoutContent is an object of which the metadata alone is known.

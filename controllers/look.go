@@ -17,17 +17,14 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/findings"
 	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
 
 const (
-	// firstPage is how many pods are read at first, pageBytes about how large the next pages may be, with largestPage pods at most: a
-	// pod can have a megabyte. maxPods is how many are read at most of one namespace.
-	firstPage   = 10
-	pageBytes   = 4 << 20
-	largestPage = 500
-	maxPods     = 5000
+	// maxPods is how many pods are read at most of one namespace.
+	maxPods = 5000
 
 	// lookTimeout bounds a look, so that the rest of the pass has time left.
 	lookTimeout = 10 * time.Second
@@ -207,28 +204,16 @@ func (r *NamespaceReconciler) planLook(p *pass, amiss bool) {
 
 // eachPod reads the pods of a namespace page by page, up to a bound, and says how many there are beyond it.
 func (r *NamespaceReconciler) eachPod(ctx context.Context, namespace string, visit func(*corev1.Pod)) (unseen int64, err error) {
-	var pods corev1.PodList
-	seen, page := 0, firstPage
-	for {
-		options := []client.ListOption{client.InNamespace(namespace), client.Limit(int64(min(page, maxPods-seen))), client.Continue(pods.Continue)}
-		pods = corev1.PodList{}
-		if err := r.Live.List(ctx, &pods, options...); err != nil {
-			return 0, fmt.Errorf("listing the pods of namespace %s: %w", namespace, err)
-		}
+	newList := func() *corev1.PodList { return &corev1.PodList{} }
+	unseen, err = clusteraccess.EachPage(ctx, r.Live, maxPods, newList, func(pods *corev1.PodList) {
 		for i := range pods.Items {
 			visit(&pods.Items[i])
 		}
-		seen += len(pods.Items)
-		switch {
-		case pods.Continue == "":
-			return 0, nil
-		case seen >= maxPods && pods.RemainingItemCount != nil:
-			return *pods.RemainingItemCount, nil
-		case seen >= maxPods:
-			return 1, nil // There are more; how many is not told.
-		}
-		page = max(firstPage, min(largestPage, pageBytes/max(1, pods.Size()/max(1, len(pods.Items)))))
+	}, client.InNamespace(namespace))
+	if err != nil {
+		return 0, fmt.Errorf("listing the pods of namespace %s: %w", namespace, err)
 	}
+	return unseen, nil
 }
 
 // exempt is what the API server says if it exempts the namespace from Pod Security. It says so only when a level changes, and so is

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/findings"
 )
 
@@ -89,12 +90,12 @@ func (p *pages) List(_ context.Context, list client.ObjectList, opts ...client.L
 }
 
 func TestPodsAreReadPageByPageUpToABound(t *testing.T) {
-	const large = pageBytes / 20 // Twenty such pods are a page.
+	const large = clusteraccess.PageBytes / 20 // Twenty such pods are a page.
 	for _, tt := range []struct{ pods, size, seen, asked, unseen int }{
-		{0, 0, 0, 1, 0}, {1, 0, 1, 1, 0}, {firstPage, 0, firstPage, 1, 0}, {firstPage + 1, 0, firstPage + 1, 2, 0},
-		{firstPage + largestPage + 1, 0, firstPage + largestPage + 1, 3, 0},
+		{0, 0, 0, 1, 0}, {1, 0, 1, 1, 0}, {clusteraccess.FirstPage, 0, clusteraccess.FirstPage, 1, 0}, {clusteraccess.FirstPage + 1, 0, clusteraccess.FirstPage + 1, 2, 0},
+		{clusteraccess.FirstPage + clusteraccess.LargestPage + 1, 0, clusteraccess.FirstPage + clusteraccess.LargestPage + 1, 3, 0},
 		{maxPods, 0, maxPods, 11, 0}, {maxPods + 7, 0, maxPods, 11, 7},
-		{100, large, 100, 6, 0}, {100, 2 * pageBytes, 100, 10, 0},
+		{100, large, 100, 6, 0}, {100, 2 * clusteraccess.PageBytes, 100, 10, 0},
 	} {
 		p := &pages{pods: tt.pods, payload: strings.Repeat("x", tt.size)}
 		seen := map[string]bool{}

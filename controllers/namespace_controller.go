@@ -144,6 +144,7 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 	if err != nil {
 		return reconcile.Result{}, err
 	}
+	previous = r.reports.recall(ns, previous)
 	selector, err := r.selector(ctx)
 	if err != nil {
 		return reconcile.Result{}, err

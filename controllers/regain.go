@@ -13,7 +13,7 @@ import (
 // regain tells of a report that somebody else wrote, and regains what the pass may know of before.
 // Where the report opens the gate for pods, it is shut at once and not only when the pass ends.
 func (r *NamespaceReconciler) regain(ctx context.Context, p *pass) error {
-	if p.previous == nil || r.reports.wrote(p.previous) {
+	if p.previous == nil || isRecalled(p.previous) || r.reports.wrote(p.previous) {
 		return nil
 	}
 	if r.reports.disbelieves(p.previous) {

@@ -120,6 +120,10 @@ func (r *NamespaceReconciler) forget(ctx context.Context, report *v1alpha1.Names
 	if !slices.ContainsFunc(report.Objects, func(o v1alpha1.ManagedObject) bool { return wasInPlace(report, o) }) {
 		return report, nil
 	}
+	if isRecalled(report) {
+		r.reports.release(report.Namespace)
+		return nil, nil
+	}
 	forgotten := report.DeepCopy()
 	forgotten.Objects, forgotten.InPlace = nil, nil
 	r.reports.seal(forgotten)

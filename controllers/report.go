@@ -296,20 +296,23 @@ func (o *outcome) continues(entry v1alpha1.DriftEntry) bool {
 // writeReport writes the report if it says anything new.
 func (r *NamespaceReconciler) writeReport(ctx context.Context, previous, report *v1alpha1.NamespacePosture) error {
 	r.reports.seal(report)
-	if previous == nil || isEnding(previous) { // What it remembers is in the report.
+	if previous == nil || isEnding(previous) || isRecalled(previous) { // What it remembers is in the report.
 		if err := r.Client.Create(ctx, report); err != nil {
 			return ignoreTerminating(fmt.Errorf("creating the report of namespace %s: %w", report.Namespace, err))
 		}
+		r.reports.keep(report.Namespace)
 		return nil
 	}
 	report.UID, report.ResourceVersion = previous.UID, previous.ResourceVersion
 	keepMetadata(report, previous)
 	if r.reports.wrote(previous) && sameReport(previous, report) {
+		r.reports.keep(report.Namespace)
 		return nil
 	}
 	if err := r.Client.Update(ctx, report); err != nil {
 		return ignoreTerminating(fmt.Errorf("updating the report of namespace %s: %w", report.Namespace, err))
 	}
+	r.reports.keep(report.Namespace)
 	return nil
 }
 

@@ -34,12 +34,18 @@ type ReportMemory struct {
 
 	mu   sync.Mutex
 	last map[string]*v1alpha1.NamespacePosture // by namespace, the last one that was sealed, as the cache holds it
+
+	kept   map[string]bool     // the namespaces of which this replica keeps the report
+	issued map[string][]string // by namespace, the seals that it has put on reports since the last one
 }
 
 // NewReportMemory seals with the key; without one it seals nothing. Since is when the key was made
 // if reports may be older than it, and else zero.
 func NewReportMemory(key posture.Key, since time.Time, clock clock.PassiveClock) *ReportMemory {
-	return &ReportMemory{key: key, since: since, clock: clock, last: map[string]*v1alpha1.NamespacePosture{}}
+	return &ReportMemory{
+		key: key, since: since, clock: clock, last: map[string]*v1alpha1.NamespacePosture{},
+		kept: map[string]bool{}, issued: map[string][]string{},
+	}
 }
 
 // believe is what is believed of a report that the cache hears of, and remembers it. It may be asked
@@ -52,7 +58,7 @@ func (m *ReportMemory) believe(report *v1alpha1.NamespacePosture) *v1alpha1.Name
 	defer m.mu.Unlock()
 	believed := m.judge(report)
 	if believed.Seal != "" {
-		m.last[report.Namespace] = believed
+		m.arrived(believed)
 	}
 	return believed
 }
@@ -70,11 +76,11 @@ func (m *ReportMemory) judgeLive(report *v1alpha1.NamespacePosture) *v1alpha1.Na
 
 func (m *ReportMemory) judge(report *v1alpha1.NamespacePosture) *v1alpha1.NamespacePosture {
 	last := m.last[report.Namespace]
-	if last != nil && last.UID != report.UID {
+	if last != nil && last.UID != report.UID && !(m.kept[report.Namespace] && last.NamespaceUID == report.NamespaceUID) {
 		last = nil
 	}
 	sealed := m.key.Sealed(report)
-	if sealed && (last == nil || report.DriftTotal >= last.DriftTotal) {
+	if sealed && m.isNext(last, report) {
 		return report
 	}
 	believed := posture.Disbelieved(report)
@@ -105,6 +111,7 @@ func (m *ReportMemory) strip(in any) (any, error) {
 func (m *ReportMemory) seal(report *v1alpha1.NamespacePosture) {
 	if m != nil {
 		report.Seal = m.key.Seal(report)
+		m.issue(report.Namespace, report.Seal)
 	}
 }
 
@@ -126,6 +133,8 @@ func (m *ReportMemory) forget(namespace string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.last, namespace)
+	delete(m.kept, namespace)
+	delete(m.issued, namespace)
 }
 
 // ForgetDeleted forgets reports that are gone, also in a replica that does not lead and reconciles
@@ -152,7 +161,7 @@ func (m *ReportMemory) forgetDeleted(o any) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if last := m.last[report.Namespace]; last != nil && last.UID == report.UID {
+	if last := m.last[report.Namespace]; last != nil && last.UID == report.UID && !m.kept[report.Namespace] {
 		delete(m.last, report.Namespace)
 	}
 }

@@ -48,8 +48,9 @@ func (r *NamespaceReconciler) endReportIn(ctx context.Context, ns *corev1.Namesp
 // deleteReport deletes exactly this report, whatever holds it. The removal is noted: whoever makes
 // a report again and again holds no profile back by it.
 func (r *NamespaceReconciler) deleteReport(ctx context.Context, report *v1alpha1.NamespacePosture) error {
-	if isEnding(report) {
-		return nil // What held it has been taken off.
+	r.reports.release(report.Namespace)
+	if isEnding(report) || isRecalled(report) {
+		return nil // What held it has been taken off, or it was deleted by somebody else.
 	}
 	uid := report.UID
 	options := []client.DeleteOption{client.Preconditions{UID: &uid}}

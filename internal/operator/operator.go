@@ -134,6 +134,8 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 		Others: logf.NewKubeAPIWarningLogger(logf.KubeAPIWarningLoggerOptions{Deduplicate: true}),
 	}
 
+	cfg.Wrap(clusteraccess.LimitAnswers)
+
 	scheme := Scheme()
 	direct, err := client.New(cfg, client.Options{Scheme: scheme})
 	if err != nil {

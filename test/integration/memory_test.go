@@ -13,6 +13,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -261,6 +262,24 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 		EventuallyEstablished(profile, namespace)
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(account), account)).To(Succeed())
 		Expect(account.Secrets).To(HaveLen(20_000), "others' Secrets are theirs")
+	})
+
+	It("on a ServiceAccount that a profile declares, more owners than are held, is no drift that never ends", func() {
+		profile, namespace := Governed()
+		EventuallyEstablished(profile, namespace)
+		account := &corev1.ServiceAccount{ObjectMeta: objectMeta(namespace, "bulwark-app", nil)}
+		Update(account, func(o *corev1.ServiceAccount) {
+			for i := range 40 {
+				o.OwnerReferences = append([]metav1.OwnerReference{{
+					APIVersion: "example.com/v1", Kind: "App", Name: fmt.Sprint("app-", i), UID: types.UID(fmt.Sprint("uid-", i)),
+				}}, o.OwnerReferences...)
+			}
+		})
+		Consistently(func(g Gomega) {
+			g.Expect(ReportOn(g, namespace).DriftTotal).To(BeZero())
+			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(account), account)).To(Succeed())
+			g.Expect(account.OwnerReferences).To(HaveLen(41))
+		}).Should(Succeed())
 	})
 
 	It("is held up to a number, told beyond it, and removed all the same once the profile enforces", func() {
