@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -191,9 +192,24 @@ func (w *world) tamperWithReport(r *rand.Rand) (bool, error) {
 	w.model.forget(ns.UID)
 	report := &v1alpha1.NamespacePosture{ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: v1alpha1.PostureName}}
 	if change == nil {
-		return false, w.delete(report)
+		err := w.delete(report)
+		return refusedByGate(err), ignoreGate(err)
 	}
-	return w.tamper(report, change)
+	skipped, err := w.tamper(report, change)
+	return skipped || refusedByGate(err), ignoreGate(err)
+}
+
+// refusedByGate reports whether a gate refused a write of the report that it believes: without tamper
+// protection nobody can break its glass.
+func refusedByGate(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "a NamespacePosture is written by Bulwark alone (spec.protection.readyGate")
+}
+
+func ignoreGate(err error) error {
+	if refusedByGate(err) {
+		return nil
+	}
+	return err
 }
 
 // forge creates an object that bears our labels and is nobody's.
