@@ -87,3 +87,34 @@ func TestAPassForWhichTheCacheWasBehindIsMadeOnceMore(t *testing.T) {
 		})
 	}
 }
+
+// Profiles share one worker: who waits in vain for one read must not wait as long for each of the next.
+func TestAPassWaitsForTheCacheOnce(t *testing.T) {
+	var granted []time.Duration
+	behind := func(ctx context.Context) error {
+		deadline, _ := ctx.Deadline()
+		granted = append(granted, time.Until(deadline))
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	c := &catchingUp{
+		Client: answering{answer: behind}, live: answering{answer: func(context.Context) error { return nil }}, timeout: 3 * catchUpAgain,
+	}
+	passes := untilCaughtUp(reconcile.Func(func(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
+		for range 3 {
+			if err := c.Get(ctx, client.ObjectKey{}, &corev1.Namespace{}); err != nil {
+				return reconcile.Result{}, err
+			}
+		}
+		return reconcile.Result{}, nil
+	}))
+	for range 2 {
+		granted = nil
+		if _, err := passes.Reconcile(t.Context(), reconcile.Request{}); err != nil {
+			t.Fatal(err)
+		}
+		if granted[0] <= catchUpAgain || granted[1] > catchUpAgain || granted[2] > catchUpAgain {
+			t.Errorf("waited %v", granted)
+		}
+	}
+}
