@@ -3,6 +3,7 @@ package integration
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -54,6 +55,9 @@ func giants(name string, count int, large giant) []*v1alpha1.SecurityProfile {
 var _ = Describe("A profile that selects by as much as the CRD lets it", func() {
 	DescribeTable("is stalled, and leaves the policies of every other in force",
 		func(count, stalled int, large giant) {
+			// Policies of a quarter of a megabyte are written anew for each of them.
+			SetDefaultEventuallyTimeout(time.Minute)
+			DeferCleanup(SetDefaultEventuallyTimeout, eventuallyTimeout)
 			lower, namespace := Governed(fixture.Guarded)
 			EventuallyPoliced(lower)
 			all := giants(lower.Name, count, large)

@@ -33,9 +33,12 @@ func TestIntegration(t *testing.T) {
 	RunSpecs(t, "integration")
 }
 
+// eventuallyTimeout is how long a spec waits for what must come.
+const eventuallyTimeout = 20 * time.Second
+
 var _ = BeforeSuite(func() {
 	logf.SetLogger(zap.New(zap.WriteTo(GinkgoWriter), zap.UseDevMode(true)))
-	SetDefaultEventuallyTimeout(20 * time.Second)
+	SetDefaultEventuallyTimeout(eventuallyTimeout)
 	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
 	SetDefaultConsistentlyDuration(2 * time.Second)
 
