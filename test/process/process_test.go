@@ -50,6 +50,11 @@ func (p *process) ready() int {
 }
 
 var _ = Describe("The operator as a process", Ordered, func() {
+	BeforeAll(func() { // Other specs install it, and may have run before.
+		out, err := plane.Kubectl(ctx, "delete", "-k", "config/crd", "--ignore-not-found", "--wait").CombinedOutput()
+		Expect(err).NotTo(HaveOccurred(), string(out))
+	})
+
 	It("ends with the remedy if its CRDs are not installed", func() {
 		p := started(plane.Kubeconfig)
 		Eventually(p).Should(gexec.Exit(1))
