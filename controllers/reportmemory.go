@@ -76,7 +76,8 @@ func (m *ReportMemory) judgeLive(report *v1alpha1.NamespacePosture) *v1alpha1.Na
 
 func (m *ReportMemory) judge(report *v1alpha1.NamespacePosture) *v1alpha1.NamespacePosture {
 	last := m.last[report.Namespace]
-	if last != nil && last.UID != report.UID && !(m.kept[report.Namespace] && last.NamespaceUID == report.NamespaceUID) {
+	madeAnew := m.kept[report.Namespace] && last != nil && last.NamespaceUID == report.NamespaceUID
+	if last != nil && last.UID != report.UID && !madeAnew {
 		last = nil
 	}
 	sealed := m.key.Sealed(report)

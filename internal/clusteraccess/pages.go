@@ -16,8 +16,9 @@ import (
 const (
 	// FirstPage is how many objects are read at first: as large as a tenant can make them, they fit into memory.
 	FirstPage = 10
-	// PageBytes is about how large the next pages may be, by the size of those before, and LargestPage how many objects.
-	PageBytes   = 4 << 20
+	// PageBytes is about how large the next pages may be, by the size of those before.
+	PageBytes = 4 << 20
+	// LargestPage is how many objects they may hold.
 	LargestPage = 500
 	// answerBytes is how large the answer may be to a question for more than FirstPage. What the next objects are like
 	// is up to who made them.
