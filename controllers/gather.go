@@ -8,6 +8,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -108,11 +109,18 @@ func (r *NamespaceReconciler) stripped(
 		if err != nil {
 			return nil, err
 		}
-		if got != nil {
+		if got != nil && (!baseline.KindOf(got).Shared || managesFields(got)) {
 			objects = append(objects, got)
 		}
 	}
 	return objects, nil
+}
+
+// managesFields reports whether Bulwark has a part in a shared object, which stays when that is taken away.
+func managesFields(o baseline.Object) bool {
+	return slices.ContainsFunc(o.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
+		return e.Manager == v1alpha1.FieldManager && e.FieldsV1 != nil
+	})
 }
 
 // read is the object of the same kind and name, or nil: from the cache, and if that does not hold it, perhaps from the API server.

@@ -12,6 +12,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -88,6 +89,25 @@ var _ = Describe("Who copies what Bulwark makes", func() {
 		EventuallyGone(aCopy(namespace, profile.Name))
 		expectHealed(profile, namespace)
 		EventuallyReady(profile)
+	})
+
+	It("and labels what stays when its label goes, a ServiceAccount, is forgotten in the end, too", func() {
+		profile, namespace := Governed(fixture.OnlyNetwork)
+		EventuallyEstablished(profile, namespace)
+		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "default"}}
+		label := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"labels":{%q:%q}}}`, v1alpha1.ProfileLabel, profile.Name))
+		stop := startRival(&corev1.ServiceAccount{}, namespace, func(ctx context.Context, c client.Client, r reconcile.Request) error {
+			if r.Name != account.Name {
+				return nil
+			}
+			return client.IgnoreNotFound(c.Patch(ctx, account.DeepCopy(), label, client.FieldOwner("labeller")))
+		})
+		expectContested(profile, namespace, "")
+		stop()
+		expectHealed(profile, namespace)
+		EventuallyReady(profile)
+		eventuallyQuiet()
+		Expect(ReportOn(Default, namespace).Objects).NotTo(ContainElement(HaveField("Kind", "ServiceAccount")))
 	})
 
 	It("under ever new names cannot keep a profile that goes", func() {
