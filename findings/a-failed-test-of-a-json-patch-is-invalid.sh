@@ -9,7 +9,8 @@
 # a race as one. Set metadata.resourceVersion in the patch to get a 409.
 #
 # Seen: the HTTP status and the reason of a failed test, of a path that is not there, and of a resourceVersion that is old.
-source "$(dirname "${BASH_SOURCE[0]}")/controlplane.sh"
+version=v1.37.2
+source "$(dirname "${BASH_SOURCE[0]}")/../hack/controlplane/scripting.sh"
 start_etcd
 start_apiserver
 k create configmap c --from-literal=a=1 >/dev/null

@@ -9,7 +9,8 @@
 #
 # Seen, without kube-controller-manager: what becomes of ConfigMaps where spec.hard allows none, before and after its copy is in the
 # status, and where the spec allows a hundred by then.
-source "$(dirname "${BASH_SOURCE[0]}")/controlplane.sh"
+version=v1.37.2
+source "$(dirname "${BASH_SOURCE[0]}")/../hack/controlplane/scripting.sh"
 start_etcd
 start_apiserver
 k create namespace q >/dev/null

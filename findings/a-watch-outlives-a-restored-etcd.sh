@@ -9,7 +9,8 @@
 # --bump-revision and --mark-compacted for those who restore.)
 #
 # Seen: the status, the number of events and of errors of a watch at the version of before, while a ConfigMap is made that a list has.
-source "$(dirname "${BASH_SOURCE[0]}")/controlplane.sh"
+version=v1.37.2
+source "$(dirname "${BASH_SOURCE[0]}")/../hack/controlplane/scripting.sh"
 start_etcd
 start_apiserver
 eventually k get namespace default

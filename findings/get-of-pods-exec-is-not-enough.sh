@@ -8,7 +8,8 @@
 #
 # Seen: what a GET of pods/exec is answered with the verb get alone, and with create too (then admission and the kubelet are next: the pod
 # runs on no node).
-source "$(dirname "${BASH_SOURCE[0]}")/controlplane.sh"
+version=v1.37.2
+source "$(dirname "${BASH_SOURCE[0]}")/../hack/controlplane/scripting.sh"
 printf 'reader,reader,2\nboth,both,3\n' >>"$dir/tokens"
 start_etcd
 start_apiserver --disable-admission-plugins=ServiceAccount

@@ -9,7 +9,8 @@
 # .yaml, .yml or .json, and rename it. A kustomization.yaml in the folder is read too, and is an error.
 #
 # Seen: whether a ConfigMap that a policy refuses is refused, as each of these happens to the folder.
-source "$(dirname "${BASH_SOURCE[0]}")/controlplane.sh"
+version=v1.37.2
+source "$(dirname "${BASH_SOURCE[0]}")/../hack/controlplane/scripting.sh"
 mkdir "$dir/policies"
 cat >"$dir/admission.yaml" <<YAML
 apiVersion: apiserver.config.k8s.io/v1

@@ -8,7 +8,8 @@
 # The events of the ReplicaSet have the words of each refusal. Read the newest of them.
 #
 # Seen: the condition and the newest event, at first, and once a quota refuses in the place of a missing service account.
-source "$(dirname "${BASH_SOURCE[0]}")/controlplane.sh"
+version=v1.37.2
+source "$(dirname "${BASH_SOURCE[0]}")/../hack/controlplane/scripting.sh"
 start_etcd
 start_apiserver
 start_manager

@@ -8,7 +8,8 @@
 # prose.
 #
 # Seen: the request of a pod that asks for none, where a LimitRange has 50m, and how many managers own its cpu and its image.
-source "$(dirname "${BASH_SOURCE[0]}")/controlplane.sh"
+version=v1.37.2
+source "$(dirname "${BASH_SOURCE[0]}")/../hack/controlplane/scripting.sh"
 start_etcd
 start_apiserver --disable-admission-plugins=ServiceAccount
 k apply -f - >/dev/null <<'YAML'

@@ -1,11 +1,11 @@
-# For the scripts beside it, which source it: a control plane of its own in $dir, from what `make controlplane` builds of public Go modules.
+# For the scripts of findings, which set $version and source it: a control plane of its own in the temporary folder $dir, from
+# the public Go modules that go.mod pins here.
 #
 # start_etcd, start_apiserver [FLAG…] and start_manager start what they say; k is kubectl as a member of system:masters, and
 # k_as TOKEN … as the user of a line "TOKEN,USER,UID" that was added to $dir/tokens before the API server was started. All of it ends,
 # and $dir goes, with the script.
 set -euo pipefail
-version=v1.37.2
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 assets=${KUBEBUILDER_ASSETS:-$root/bin/k8s/$version}
 [ -n "${KUBEBUILDER_ASSETS:-}" ] || "$root/hack/controlplane/build.sh" "$assets"
 dir=$(mktemp -d)
