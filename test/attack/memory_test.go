@@ -1,7 +1,6 @@
 package attack
 
 import (
-	"context"
 	"fmt"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -15,10 +14,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/controllers"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/operator"
+	"github.com/bulwark-dev/bulwark/test/inprocess"
 )
 
 // crowdOf is more than is held of a kind in a namespace.
@@ -124,24 +123,10 @@ func rewriteWith(as client.Client, namespace string, count int) error {
 // replica are the caches of one more operator, which begins to read now.
 func replica() cache.Cache {
 	GinkgoHelper()
-	options, _, err := controllers.CacheOptions(operatorConf, operator.Scheme(), admin, nil)
+	standby, err := inprocess.StartStandby(ctx, operatorConf, admin)
 	Expect(err).NotTo(HaveOccurred())
-	options.Scheme = operator.Scheme()
-	caches, err := cache.New(operatorConf, options)
-	Expect(err).NotTo(HaveOccurred())
-	for _, kind := range baseline.Kinds {
-		_, err := caches.GetInformer(ctx, kind.New(), cache.BlockUntilSynced(false))
-		Expect(err).NotTo(HaveOccurred())
-	}
-	running, cancel := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- caches.Start(running) }()
-	DeferCleanup(func() {
-		cancel()
-		Eventually(done).Should(Receive())
-	})
-	Expect(caches.WaitForCacheSync(ctx)).To(BeTrue())
-	return caches
+	DeferCleanup(func() { Expect(standby.Stop()).To(Succeed()) })
+	return standby
 }
 
 // mostHeld is what 128 objects of a kind take without their content, and a baseline.

@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,11 +17,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/controllers"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/operator"
 	"github.com/bulwark-dev/bulwark/test/fixture"
+	"github.com/bulwark-dev/bulwark/test/inprocess"
 )
 
 // enlarging makes an object large, or changes it, in a way of its kind.
@@ -100,36 +99,13 @@ func theirLabels(profile string) map[string]string {
 	return map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.ProfileLabel: profile}
 }
 
-// anotherReplica is what the caches of one more operator hold, one that does not lead.
-func anotherReplica() (cache.Cache, *clusteraccess.Informers) {
+// anotherReplica is one more operator, which does not lead and begins to read now.
+func anotherReplica() *inprocess.Standby {
 	GinkgoHelper()
-	options, informers, err := controllers.CacheOptions(operatorConf, operator.Scheme(), admin, nil)
+	standby, err := inprocess.StartStandby(ctx, operatorConf, admin)
 	Expect(err).NotTo(HaveOccurred())
-	options.Scheme = operator.Scheme()
-	caches, err := cache.New(operatorConf, options)
-	Expect(err).NotTo(HaveOccurred())
-	for _, kind := range baseline.Kinds {
-		_, err := caches.GetInformer(ctx, kind.New(), cache.BlockUntilSynced(false))
-		Expect(err).NotTo(HaveOccurred())
-	}
-	for _, o := range []client.Object{&v1alpha1.SecurityProfile{}, &v1alpha1.NamespacePosture{}} {
-		_, err := caches.GetInformer(ctx, o, cache.BlockUntilSynced(false))
-		Expect(err).NotTo(HaveOccurred())
-	}
-	runIn(caches)
-	Expect(caches.WaitForCacheSync(ctx)).To(BeTrue())
-	return caches, informers
-}
-
-// runIn runs caches until the spec ends.
-func runIn(caches cache.Cache) {
-	running, cancel := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- caches.Start(running) }()
-	DeferCleanup(func() {
-		cancel()
-		Eventually(done).Should(Receive())
-	})
+	DeferCleanup(func() { Expect(standby.Stop()).To(Succeed()) })
+	return standby
 }
 
 // held are the objects of a namespace that a cache holds of one kind.
@@ -162,7 +138,7 @@ func heldBytes(caches cache.Cache, namespace string) int {
 var _ = Describe("What tenants write with Bulwark's labels", func() {
 	It("is not held by the caches: not what no profile declares, nor what is larger than it may be, nor what nobody compares", func() {
 		profile, namespace := Governed(fixture.Audited)
-		caches, informers := anotherReplica()
+		caches := anotherReplica()
 		before := heldBytes(caches, namespace)
 		n := 0
 		for sentence, make := range hostiles {
@@ -182,7 +158,7 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 			}
 		}
 		Expect(n).To(BeNumerically(">", 8), "names that the profile declares are among them")
-		check := func(caches cache.Cache) {
+		check := func(caches *inprocess.Standby) {
 			GinkgoHelper()
 			Eventually(func() int {
 				count := 0
@@ -192,11 +168,11 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 				return count
 			}).Should(BeNumerically(">=", n))
 			Expect(heldBytes(caches, namespace) - before).To(BeNumerically("<", n*2<<10))
-			Expect(informers.Unmanaged.Beyond("Role", namespace)).To(BeZero())
+			Expect(caches.Informers.Unmanaged.Beyond("Role", namespace)).To(BeZero())
 		}
 		check(caches)
 		By("an operator that is started thereafter")
-		later, _ := anotherReplica()
+		later := anotherReplica()
 		check(later)
 		Eventually(func(g Gomega) { // The report tells of each, in bounded words.
 			report := ReportOn(g, namespace)
@@ -247,7 +223,7 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 	It("on the default ServiceAccount is neither drift nor held", func() {
 		profile, namespace := Governed()
 		EventuallyEstablished(profile, namespace)
-		caches, _ := anotherReplica()
+		caches := anotherReplica()
 		before := heldBytes(caches, namespace)
 		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "default"}}
 		large := hostiles["a ServiceAccount of many Secrets"](namespace, "default", nil).(*corev1.ServiceAccount)
@@ -284,9 +260,9 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 
 	It("is held up to a number, told beyond it, and removed all the same once the profile enforces", func() {
 		profile, namespace := Governed(fixture.OnlyNetwork, fixture.Audited)
-		caches, informers := anotherReplica()
+		caches := anotherReplica()
 		flood(namespace, profile.Name, clusteraccess.MaxUnmanaged+300)
-		Eventually(func() int { return informers.Unmanaged.Beyond("Role", namespace) }).Should(Equal(300))
+		Eventually(func() int { return caches.Informers.Unmanaged.Beyond("Role", namespace) }).Should(Equal(300))
 		Eventually(func() int { return len(held(caches, kindOf("Role"), namespace)) }).Should(Equal(clusteraccess.MaxUnmanaged))
 		Eventually(func(g Gomega) {
 			g.Expect(ReportOn(g, namespace).Findings).To(ContainElement(And(
@@ -295,7 +271,7 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.Enforce })
 		EventuallyEstablished(profile, namespace)
 		Eventually(func() int { return labelledRoles(namespace) }).Should(BeZero())
-		Eventually(func() int { return informers.Unmanaged.Beyond("Role", namespace) }).Should(BeZero())
+		Eventually(func() int { return caches.Informers.Unmanaged.Beyond("Role", namespace) }).Should(BeZero())
 		Eventually(func(g Gomega) {
 			g.Expect(ReportOn(g, namespace).Findings).NotTo(ContainElement(HaveField("ID", v1alpha1.TooManyObjects)))
 		}).Should(Succeed())
@@ -303,10 +279,10 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 
 	It("is removed in a namespace that nobody governs, also those that are not held", func() {
 		namespace := unselectedNamespace()
-		caches, informers := anotherReplica()
+		caches := anotherReplica()
 		bulwark.stop()
 		flood(namespace, "nobodys-"+namespace, clusteraccess.MaxUnmanaged+20)
-		Eventually(func() int { return informers.Unmanaged.Beyond("Role", namespace) }).Should(Equal(20))
+		Eventually(func() int { return caches.Informers.Unmanaged.Beyond("Role", namespace) }).Should(Equal(20))
 		bulwark = startOperator()
 		Eventually(func() int { return labelledRoles(namespace) }).Should(BeNumerically("<", clusteraccess.MaxUnmanaged))
 		for _, o := range held(caches, kindOf("Role"), namespace) {
@@ -345,7 +321,7 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 		}
 		namespace.Labels["later.example.com/"+name] = "yes"
 		ExpectCreated(namespace)
-		caches, _ := anotherReplica()
+		caches := anotherReplica()
 		var heldOf corev1.Namespace
 		Expect(caches.Get(ctx, client.ObjectKeyFromObject(namespace), &heldOf)).To(Succeed())
 		Expect(len(heldOf.Labels)).To(BeNumerically("<", 16))

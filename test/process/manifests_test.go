@@ -1,10 +1,7 @@
 package process
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,7 +9,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/test/controlplane"
@@ -93,19 +89,9 @@ func healthChecksAreAdded() {
 // kustomized are the manifests that a folder of config comes to.
 func kustomized(path string) []*unstructured.Unstructured {
 	GinkgoHelper()
-	out, err := plane.Kubectl(ctx, "kustomize", path).Output()
+	objects, err := controlplane.Kustomized(ctx, path)
 	Expect(err).NotTo(HaveOccurred())
-	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(out), 4096)
-	var objects []*unstructured.Unstructured
-	for {
-		o := &unstructured.Unstructured{}
-		err := decoder.Decode(o)
-		if errors.Is(err, io.EOF) {
-			return objects
-		}
-		Expect(err).NotTo(HaveOccurred())
-		objects = append(objects, o)
-	}
+	return objects
 }
 
 // unlike are the paths at which what is live has something that is not shipped, or something else.

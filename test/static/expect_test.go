@@ -1,10 +1,7 @@
 package static
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -12,10 +9,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/test/controlplane"
 )
 
 // byManifest ends the message of each policy by manifest.
@@ -57,19 +54,9 @@ func EventuallyGone(o client.Object) {
 // installed are the objects that config/default consists of.
 func installed() []*unstructured.Unstructured {
 	GinkgoHelper()
-	out, err := kustomize("config/default")
+	objects, err := controlplane.Kustomized(ctx, "config/default")
 	Expect(err).NotTo(HaveOccurred())
-	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(out), 4096)
-	var objects []*unstructured.Unstructured
-	for {
-		o := &unstructured.Unstructured{}
-		err := decoder.Decode(o)
-		if errors.Is(err, io.EOF) {
-			return objects
-		}
-		Expect(err).NotTo(HaveOccurred())
-		objects = append(objects, o)
-	}
+	return objects
 }
 
 // policies and bindings are those of the profile.
