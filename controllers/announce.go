@@ -30,7 +30,8 @@ func (r *NamespaceReconciler) announce(p *pass, outcomes []outcome) {
 	}
 }
 
-// count counts an outcome, and tells of each change of what tamper protection guards. Each correction of what is contested counts, though it is told once.
+// count counts an outcome, and tells of each change of what tamper protection guards. Each
+// correction of what is contested counts, though it is told once.
 func (r *NamespaceReconciler) count(p *pass, o *outcome, told bool) {
 	if o.recorded && !o.Foreign && (o.done || !told) {
 		r.Metrics.driftDetected(p.profile.Name, o.Object.Kind, o.Change)
@@ -147,8 +148,8 @@ func (r *NamespaceReconciler) event(p *pass, object v1alpha1.ObjectReference, ev
 	}
 }
 
-// tell tells one object of another, which is in a namespace, or is the namespace. Of many objects of one namespace it tells the first, and
-// that there are more.
+// tell tells one object of another, which is in a namespace, or is the namespace. Of many objects
+// of one namespace it tells the first, and that there are more.
 func (r *NamespaceReconciler) tell(regarding runtime.Object, object v1alpha1.ObjectReference, namespace, eventType, reason, action, note string) {
 	switch r.events.Take(events.Source{Regarding: kindOf(regarding), Namespace: namespace, Reason: reason}, object, r.Clock.Now()) {
 	case events.TellOfMore:

@@ -145,7 +145,8 @@ func (r *NamespaceReconciler) remove(ctx context.Context, got baseline.Object) e
 	if err != nil {
 		return err
 	}
-	// What somebody else set too, by forging it or by restoring the object, is not ours alone to give up.
+	// What somebody else set too, by forging it or by restoring the object, is not ours alone to
+	// give up.
 	return r.patchMetadata(ctx, got, fmt.Sprintf(`{"metadata":{"labels":{%q:null,%q:null,%q:null},"annotations":{%q:null}}}`,
 		v1alpha1.ProfileLabel, v1alpha1.WorkloadsLabel, v1alpha1.ImagesLabel, v1alpha1.PodSecurityBeforeAnnotation))
 }

@@ -25,7 +25,8 @@ import (
 // clusterRole is what is kept of a ClusterRole.
 type clusterRole struct {
 	powers findings.Powers
-	// forbidden says what it permits that a profile must not grant, and unexpected what of that it does not have from Kubernetes.
+	// forbidden says what it permits that a profile must not grant, and unexpected what of that it
+	// does not have from Kubernetes.
 	forbidden, unexpected string
 }
 
@@ -42,8 +43,8 @@ func clusterRoleOf(role *rbacv1.ClusterRole) (clusterRole, bool) {
 	}, true
 }
 
-// newClusterRoles watches all ClusterRoles, whatever they are labelled, and whether or not findings are looked for: a binding of a profile
-// is judged by them.
+// newClusterRoles watches all ClusterRoles, whatever they are labelled, and whether or not findings
+// are looked for: a binding of a profile is judged by them.
 func newClusterRoles(c client.WithWatch) *foreign {
 	f := &foreign{}
 	w := &foreignWatcher{foreign: f, client: c, selector: labels.Everything()}
@@ -63,8 +64,8 @@ func (f *foreign) powerfulClusterRoles() map[string]findings.Powers {
 	return powers
 }
 
-// namespacesUsing are the namespaces that a change of a ClusterRole concerns: those of the profiles that bind it, and those in which
-// somebody else does.
+// namespacesUsing are the namespaces that a change of a ClusterRole concerns: those of the profiles
+// that bind it, and those in which somebody else does.
 func (r *NamespaceReconciler) namespacesUsing(role string) []string {
 	ctx := context.Background() // It reads memory only.
 	var namespaces []string
@@ -91,8 +92,9 @@ func binds(profile *v1alpha1.SecurityProfile, role string) bool {
 	})
 }
 
-// refusedBinding is why the operator does not bind a ClusterRole; nil if it does. Whoever administers the cluster may let it bind a
-// ClusterRole by name. To hold all that the ClusterRole permits is not enough: the operator holds what baselines consist of.
+// refusedBinding is why the operator does not bind a ClusterRole; nil if it does. Whoever
+// administers the cluster may let it bind a ClusterRole by name. To hold all that the ClusterRole
+// permits is not enough: the operator holds what baselines consist of.
 func (r *NamespaceReconciler) refusedBinding(ctx context.Context, binding *rbacv1.RoleBinding) error {
 	name := binding.RoleRef.Name
 	if binding.RoleRef.Kind != "ClusterRole" {
@@ -114,8 +116,8 @@ func (r *NamespaceReconciler) refusedBinding(ctx context.Context, binding *rbacv
 		"ClusterRole %s permits what a profile must not grant, in a role of its own or by binding one: %s", printable.Name(name), role.forbidden))
 }
 
-// bind makes a declared RoleBinding what is declared, unless it must not be bound. Then nobody is given anything new by it, and what
-// is given already stays.
+// bind makes a declared RoleBinding what is declared, unless it must not be bound. Then nobody is
+// given anything new by it, and what is given already stays.
 func (r *NamespaceReconciler) bind(ctx context.Context, p *pass, o *outcome) (baseline.Object, error) {
 	d := o.Drift
 	refusal := r.refusedBinding(ctx, d.Want.(*rbacv1.RoleBinding))
@@ -148,7 +150,8 @@ func narrowed(want, got *rbacv1.RoleBinding) *rbacv1.RoleBinding {
 	return narrowed
 }
 
-// boundRoles are the ClusterRoles that bindings of the profile give here, and that permit what a profile must not grant.
+// boundRoles are the ClusterRoles that bindings of the profile give here, and that permit what a
+// profile must not grant.
 func (r *NamespaceReconciler) boundRoles(desired []baseline.Object, outcomes []outcome) map[string]findings.BoundRole {
 	bound := map[string]findings.BoundRole{}
 	for _, o := range desired {
@@ -164,7 +167,8 @@ func (r *NamespaceReconciler) boundRoles(desired []baseline.Object, outcomes []o
 	return bound
 }
 
-// gives reports whether a declared RoleBinding gives its role after the pass. Under Audit it is one that would.
+// gives reports whether a declared RoleBinding gives its role after the pass. Under Audit it is one
+// that would.
 func gives(binding *rbacv1.RoleBinding, outcomes []outcome) bool {
 	i := slices.IndexFunc(outcomes, func(o outcome) bool { return o.Object == baseline.Reference(binding) })
 	if i < 0 || outcomes[i].state == v1alpha1.Corrected {
@@ -181,8 +185,8 @@ func gives(binding *rbacv1.RoleBinding, outcomes []outcome) bool {
 // grantsHold is how long the API server's answer on what may be bound holds.
 const grantsHold = 30 * time.Second
 
-// grantedBinds remembers which ClusterRoles the operator may bind by name: only those are asked for that permit what a profile must not
-// grant.
+// grantedBinds remembers which ClusterRoles the operator may bind by name: only those are asked for
+// that permit what a profile must not grant.
 type grantedBinds struct {
 	ask func(ctx context.Context, namespace, clusterRole string) (bool, error)
 
@@ -200,7 +204,8 @@ func newGrantedBinds(ask func(ctx context.Context, namespace, clusterRole string
 	return &grantedBinds{ask: ask, answered: map[string]grantedBind{}}
 }
 
-// allows reports whether the operator may bind a ClusterRole in all namespaces, or else in this one.
+// allows reports whether the operator may bind a ClusterRole in all namespaces, or else in this
+// one.
 func (g *grantedBinds) allows(ctx context.Context, namespace, clusterRole string, now time.Time) (bool, error) {
 	everywhere, known := g.last(clusterRole, now)
 	if !known {

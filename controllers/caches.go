@@ -23,9 +23,10 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/takeover"
 )
 
-// CacheOptions make the cache hold what bears our labels, the namespaces, the profiles and the reports, each without what is
-// never compared, and sharing what is the same in many: memory grows with the baseline, not with what tenants keep. What bears our
-// labels is held whole only if a profile desires it by name and it is no larger than that may be; the informers tell of the rest.
+// CacheOptions make the cache hold what bears our labels, the namespaces, the profiles and the
+// reports, each without what is never compared, and sharing what is the same in many: memory grows
+// with the baseline, not with what tenants keep. What bears our labels is held whole only if a
+// profile desires it by name and it is no larger than that may be; the informers tell of the rest.
 func CacheOptions(
 	config *rest.Config, scheme *runtime.Scheme, live client.Reader, reports *ReportMemory,
 ) (cache.Options, *clusteraccess.Informers, error) {
@@ -61,7 +62,8 @@ func CacheOptions(
 
 var _, _ toolscache.TransformFunc = strip, stripExclusive
 
-// then transforms an object in two steps. What is not an object of that kind, such as the word that one is gone, skips the second.
+// then transforms an object in two steps. What is not an object of that kind, such as the word that
+// one is gone, skips the second.
 func then[O any](first toolscache.TransformFunc, second func(O)) toolscache.TransformFunc {
 	return func(in any) (any, error) {
 		out, err := first(in)
@@ -80,9 +82,10 @@ func strip(in any) (any, error) {
 	return in, nil
 }
 
-// stripExclusive drops what is never compared of an object that is Bulwark's alone: a quota's usage but for whether it is counted and
-// above what the quota grants, others' labels and annotations, and which field Bulwark manages. What others manage of the rest is there
-// only while there is drift, and then saves the read that would attribute it.
+// stripExclusive drops what is never compared of an object that is Bulwark's alone: a quota's usage
+// but for whether it is counted and above what the quota grants, others' labels and annotations,
+// and which field Bulwark manages. What others manage of the rest is there only while there is
+// drift, and then saves the read that would attribute it.
 func stripExclusive(in any) (any, error) {
 	if o, ok := in.(baseline.Object); ok {
 		o.SetManagedFields(boundedManagers(drift.Concerning(o.GetManagedFields())))
@@ -94,7 +97,8 @@ func stripExclusive(in any) (any, error) {
 	return in, nil
 }
 
-// stripShared keeps of a ServiceAccount whether its token is mounted, and what metadata is compared.
+// stripShared keeps of a ServiceAccount whether its token is mounted, and what metadata is
+// compared.
 func stripShared(in any) (any, error) {
 	if account, ok := in.(*corev1.ServiceAccount); ok {
 		account.SetManagedFields(nil)
@@ -104,7 +108,8 @@ func stripShared(in any) (any, error) {
 	return in, nil
 }
 
-// Bounds on metadata. What is beyond them still differs from what is desired, and is told from nothing at all.
+// Bounds on metadata. What is beyond them still differs from what is desired, and is told from
+// nothing at all.
 const (
 	maxOwners        = 32
 	maxFinalizers    = 8
@@ -153,7 +158,8 @@ func othersLast(owner metav1.OwnerReference) int {
 	return 1
 }
 
-// boundedManagers are nil, which is not known, where they would be large: the read that attributes a drift finds them.
+// boundedManagers are nil, which is not known, where they would be large: the read that attributes
+// a drift finds them.
 func boundedManagers(entries []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
 	bytes := 0
 	for i := range entries {
@@ -165,7 +171,8 @@ func boundedManagers(entries []metav1.ManagedFieldsEntry) []metav1.ManagedFields
 	return entries
 }
 
-// stripNamespace keeps of a namespace its labels, what it remembers for Bulwark, and whether it is being deleted.
+// stripNamespace keeps of a namespace its labels, what it remembers for Bulwark, and whether it is
+// being deleted.
 func stripNamespace(in any) (any, error) {
 	if ns, ok := in.(*corev1.Namespace); ok {
 		ns.SetManagedFields(nil)
@@ -176,8 +183,8 @@ func stripNamespace(in any) (any, error) {
 	return in, nil
 }
 
-// stripReport keeps of a report what Bulwark could have written, and what little others put beside it: what is larger is not what it
-// wrote, and is written anew.
+// stripReport keeps of a report what Bulwark could have written, and what little others put beside
+// it: what is larger is not what it wrote, and is written anew.
 func stripReport(report *v1alpha1.NamespacePosture) {
 	report.SetManagedFields(nil)
 	boundLists(report)

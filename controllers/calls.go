@@ -175,8 +175,8 @@ func addTrimmed[Spec any](scheme *runtime.Scheme, kind schema.GroupVersionKind) 
 	metav1.AddToGroupVersion(scheme, kind.GroupVersion())
 }
 
-// policyFacts are what a NetworkPolicy opens to everybody, and what it lets in that is no pod; each nil if there is none. Of one that is
-// large they hold how many bytes it is.
+// policyFacts are what a NetworkPolicy opens to everybody, and what it lets in that is no pod; each
+// nil if there is none. Of one that is large they hold how many bytes it is.
 type policyFacts struct {
 	opens *findings.Policy
 	gate  *findings.Gate

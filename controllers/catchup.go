@@ -12,8 +12,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// catchUpTimeout is how long a pass waits for the cache. A watch that works is milliseconds behind. The
-// next reads of a pass that has waited in vain wait for catchUpAgain each: profiles share one worker.
+// catchUpTimeout is how long a pass waits for the cache. A watch that works is milliseconds behind.
+// The next reads of a pass that has waited in vain wait for catchUpAgain each: profiles share one
+// worker.
 const (
 	catchUpTimeout = 5 * time.Second
 	catchUpAgain   = 100 * time.Millisecond

@@ -58,9 +58,9 @@ func isCopy(report *v1alpha1.NamespacePosture, o baseline.Object, unreported str
 	return !sawInPlace(report, o) && (unreported == "" || profileOf(o) != unreported)
 }
 
-// joinedWithoutReport is the profile of which a namespace holds a baseline, or the beginnings of one, that
-// no report speaks of yet; empty if there is none. By its label alone it would be whichever profile
-// somebody writes there: Bulwark must have set it.
+// joinedWithoutReport is the profile of which a namespace holds a baseline, or the beginnings of
+// one, that no report speaks of yet; empty if there is none. By its label alone it would be
+// whichever profile somebody writes there: Bulwark must have set it.
 func (r *NamespaceReconciler) joinedWithoutReport(
 	ctx context.Context, ns *corev1.Namespace, report *v1alpha1.NamespacePosture,
 ) (string, error) {

@@ -175,9 +175,10 @@ func (r *NamespaceReconciler) isGoing(ctx context.Context, name string) bool {
 	return err == nil && profile != nil && !profile.DeletionTimestamp.IsZero()
 }
 
-// lookAgain is the second look: it asks the API server whether any of the profiles that left something selects the namespace,
-// or may have governed it by a spec that nobody knows any more, or another takes it over. If so, the cache is behind, and the next look is
-// as far away as the first one was.
+// lookAgain is the second look: it asks the API server whether any of the profiles that left
+// something selects the namespace, or may have governed it by a spec that nobody knows any more, or
+// another takes it over. If so, the cache is behind, and the next look is as far away as the first
+// one was.
 func (r *NamespaceReconciler) lookAgain(
 	ctx context.Context, ns *corev1.Namespace, left, staying map[string]bool,
 ) (wait time.Duration, err error) {

@@ -20,8 +20,9 @@ const (
 	quietFactor = 3
 	// maxManagers bounds the field managers that are named of one object. Whoever keeps changing names is told by the first of them.
 	maxManagers = 4
-	// askInterval is how long an object that waits for its turn may not have asked for it until others no longer wait for it. One whose
-	// correction backs off, is refused or is not to be made at all does not ask.
+	// askInterval is how long an object that waits for its turn may not have asked for it until
+	// others no longer wait for it. One whose correction backs off, is refused or is not to be made
+	// at all does not ask.
 	askInterval = 3 * turnInterval
 )
 
@@ -121,8 +122,9 @@ func (c *contests) found(namespace string, d *drift.Drift, by string, now time.T
 	}
 }
 
-// take is how long a contested correction must wait for its turn in the namespace; zero if it has it. Of several objects a barrier has
-// it, two times of three, and else the one that has had none for the longest time.
+// take is how long a contested correction must wait for its turn in the namespace; zero if it has
+// it. Of several objects a barrier has it, two times of three, and else the one that has had none
+// for the longest time.
 func (c *contests) take(namespace string, d *drift.Drift, now time.Time) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -219,7 +221,8 @@ func (c *contests) contestsRemoval(namespace string, object v1alpha1.ObjectRefer
 	return len(c.recent(contested{namespace, object, removal}, now)) >= c.Threshold
 }
 
-// contestsKind reports whether somebody makes so many objects of a kind that were removed that the removal of further ones waits.
+// contestsKind reports whether somebody makes so many objects of a kind that were removed that the
+// removal of further ones waits.
 func (c *contests) contestsKind(namespace string, object v1alpha1.ObjectReference, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -58,7 +58,8 @@ type foreignWatch struct {
 	tell      func(func(namespace string))
 }
 
-// newForeign watches with the client; nothing happens before the controller starts it. The ClusterRoles are watched already.
+// newForeign watches with the client; nothing happens before the controller starts it. The
+// ClusterRoles are watched already.
 func newForeign(c client.WithWatch, clusterRoles *foreign) (*foreign, error) {
 	notOurs, err := labels.NewRequirement(v1alpha1.ProfileLabel, selection.DoesNotExist, nil)
 	if err != nil {

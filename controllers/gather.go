@@ -70,7 +70,8 @@ func (r *NamespaceReconciler) desiredThere(ctx context.Context, p *pass, desired
 	return found, nil
 }
 
-// labelledIn is what bears our label in the namespace of a pass, also of what the cache does not hold unless the pass audits.
+// labelledIn is what bears our label in the namespace of a pass, also of what the cache does not
+// hold unless the pass audits.
 func (r *NamespaceReconciler) labelledIn(ctx context.Context, p *pass) ([]baseline.Object, error) {
 	labelled, err := r.labelled(ctx, p.namespace.Name)
 	if err != nil || p.audits() {
@@ -116,7 +117,8 @@ func (r *NamespaceReconciler) stripped(
 	return objects, nil
 }
 
-// managesFields reports whether Bulwark has a part in a shared object, which stays when that is taken away.
+// managesFields reports whether Bulwark has a part in a shared object, which stays when that is
+// taken away.
 func managesFields(o baseline.Object) bool {
 	return slices.ContainsFunc(o.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
 		return e.Manager == v1alpha1.FieldManager && e.FieldsV1 != nil

@@ -12,7 +12,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
 
-// Of the LimitRanges of others no more are held against pods than these: who writes more keeps their own pods out.
+// Of the LimitRanges of others no more are held against pods than these: who writes more keeps
+// their own pods out.
 const (
 	maxLimitRanges = 5000
 	maxLimitBytes  = 4 << 20

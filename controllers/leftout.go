@@ -17,13 +17,15 @@ import (
 )
 
 const (
-	// maxCrowd is how many objects of a kind are read at a pass where the cache does not hold all that bear our label, page by
-	// page: as many as a pass has time to remove. Between two such passes one is read, since it matters whether there is any.
+	// maxCrowd is how many objects of a kind are read at a pass where the cache does not hold all
+	// that bear our label, page by page: as many as a pass has time to remove. Between two such
+	// passes one is read, since it matters whether there is any.
 	maxCrowd = 2000
 )
 
-// lacksContent reports whether the cache left out content of an object that must be compared. What is too large to be
-// what is desired differs from it, whatever it holds; only where it may have to wait it is to be known what it is.
+// lacksContent reports whether the cache left out content of an object that must be compared. What
+// is too large to be what is desired differs from it, whatever it holds; only where it may have to
+// wait it is to be known what it is.
 func (r *NamespaceReconciler) lacksContent(o baseline.Object, mayWait bool) bool {
 	bytes := baseline.LeftOut(o)
 	limit, _ := r.desired.Limit(baseline.KindOf(o).Kind, o.GetName())
@@ -43,8 +45,8 @@ func (r *NamespaceReconciler) readWhole(ctx context.Context, want baseline.Objec
 	return got, nil
 }
 
-// crowdNow is how many objects of a kind are read of what the cache does not hold, and when to look at further ones; zero is
-// never.
+// crowdNow is how many objects of a kind are read of what the cache does not hold, and when to look
+// at further ones; zero is never.
 func (r *NamespaceReconciler) crowdNow(namespace string) (most int, next time.Duration) {
 	beyond := 0
 	for i := range baseline.Kinds[1:] {
@@ -57,8 +59,8 @@ func (r *NamespaceReconciler) crowdNow(namespace string) (most int, next time.Du
 	return 1, next
 }
 
-// withCrowd adds to the labelled objects of a namespace those of each kind of which the cache does not hold all, up to a
-// bound.
+// withCrowd adds to the labelled objects of a namespace those of each kind of which the cache does
+// not hold all, up to a bound.
 func (r *NamespaceReconciler) withCrowd(
 	ctx context.Context, namespace string, labelled []baseline.Object, most int,
 ) ([]baseline.Object, error) {
@@ -120,7 +122,8 @@ func withoutContent(kind *baseline.Kind, from *metav1.PartialObjectMetadata) bas
 	return o
 }
 
-// largePolicies are those of a namespace's NetworkPolicies that do not bear our label and are large.
+// largePolicies are those of a namespace's NetworkPolicies that do not bear our label and are
+// large.
 func largePolicies(all map[string]policyFacts) []findings.Large {
 	var large []findings.Large
 	for name, facts := range all {
@@ -131,7 +134,8 @@ func largePolicies(all map[string]policyFacts) []findings.Large {
 	return large
 }
 
-// addBounded adds to the facts what bears our label, is in place after the pass, and is not held for its size or number.
+// addBounded adds to the facts what bears our label, is in place after the pass, and is not held
+// for its size or number.
 func (r *NamespaceReconciler) addBounded(p *pass, outcomes []outcome, facts *findings.Facts) {
 	for i := range outcomes {
 		o := &outcomes[i]

@@ -124,7 +124,8 @@ func (m *Metrics) applyFailed(profile, kind string, err error) {
 	m.applyErrors.WithLabelValues(profile, kind, reasonOf(err)).Inc()
 }
 
-// reasonOf is the API server's reason for an error, of a bounded number of words: an admission webhook answers with any that it likes.
+// reasonOf is the API server's reason for an error, of a bounded number of words: an admission
+// webhook answers with any that it likes.
 func reasonOf(err error) string {
 	switch reason := apierrors.ReasonForError(err); {
 	case reason == "":

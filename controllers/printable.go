@@ -9,7 +9,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
-// printableHistory is the history of a report as people can read it. Without tamper protection a tenant can have written it.
+// printableHistory is the history of a report as people can read it. Without tamper protection a
+// tenant can have written it.
 func printableHistory(entries []v1alpha1.DriftEntry) []v1alpha1.DriftEntry {
 	history := make([]v1alpha1.DriftEntry, 0, len(entries))
 	for _, e := range entries {
@@ -32,7 +33,8 @@ func printableEntry(e v1alpha1.DriftEntry) v1alpha1.DriftEntry {
 	return e
 }
 
-// printableCondition is a condition as people can read it: messages hold the words of the API server and of webhooks.
+// printableCondition is a condition as people can read it: messages hold the words of the API
+// server and of webhooks.
 func printableCondition(c metav1.Condition) metav1.Condition {
 	c.Message = printable.Line(c.Message)
 	return c

@@ -92,8 +92,8 @@ func (r *NamespaceReconciler) awaitCounts(ctx context.Context, p *pass, counts [
 
 // withholds reports whether the report of a pass is better written a moment later: it would say
 // nothing but that a quota, which was made just now, is not counted yet, and be written again when
-// it is. Only one that corrects nothing is withheld again: what differs by then, somebody has changed, and
-// whoever goes on would keep the report away for ever.
+// it is. Only one that corrects nothing is withheld again: what differs by then, somebody has
+// changed, and whoever goes on would keep the report away for ever.
 func (p *pass) withholds(counts []quotaCount, outcomes []outcome, again bool) bool {
 	if again && len(outcomes) > 0 {
 		return false
@@ -164,8 +164,8 @@ type countWatch struct {
 	withheld    map[string]withheld             // by namespace
 }
 
-// withheld is what a pass learned whose report was withheld: what the API server warned of, if it put a stricter
-// Pod Security level in place.
+// withheld is what a pass learned whose report was withheld: what the API server warned of, if it
+// put a stricter Pod Security level in place.
 type withheld struct {
 	profile    types.UID
 	generation int64
@@ -234,7 +234,8 @@ func (w *countWatch) restart(namespace, quota string, now time.Time) time.Durati
 	return countPatience
 }
 
-// withholdsAgain reports whether the report of an earlier pass has been withheld since the last one was written.
+// withholdsAgain reports whether the report of an earlier pass has been withheld since the last one
+// was written.
 func (w *countWatch) withholdsAgain(p *pass) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -10,8 +10,8 @@ import (
 )
 
 // While this replica keeps the report of a namespace, its memory does not hang on the report: who
-// deletes it, makes it anew, or writes an earlier one once more makes nothing unmanaged by that, and
-// hides no drift.
+// deletes it, makes it anew, or writes an earlier one once more makes nothing unmanaged by that,
+// and hides no drift.
 //
 //	state   | is                                      | becomes
 //	unkept  | another replica's, or of no baseline    | kept, when this replica has written it

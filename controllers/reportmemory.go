@@ -25,8 +25,8 @@ import (
 //	no key
 //	is not                                                 nothing
 //
-// What is not sealed bears no seal in the cache, so that it is written again. It is kept in memory: a
-// replica that begins to lead has read the reports, too.
+// What is not sealed bears no seal in the cache, so that it is written again. It is kept in memory:
+// a replica that begins to lead has read the reports, too.
 type ReportMemory struct {
 	key   posture.Key
 	since time.Time // when the key was made, if it is new
@@ -48,8 +48,8 @@ func NewReportMemory(key posture.Key, since time.Time, clock clock.PassiveClock)
 	}
 }
 
-// believe is what is believed of a report that the cache hears of, and remembers it. It may be asked
-// again of what it answered.
+// believe is what is believed of a report that the cache hears of, and remembers it. It may be
+// asked again of what it answered.
 func (m *ReportMemory) believe(report *v1alpha1.NamespacePosture) *v1alpha1.NamespacePosture {
 	if m == nil {
 		return report
@@ -63,8 +63,8 @@ func (m *ReportMemory) believe(report *v1alpha1.NamespacePosture) *v1alpha1.Name
 	return believed
 }
 
-// judgeLive is what is believed of a report that was read from the API server. It is not remembered:
-// the cache may still hear of the one before it.
+// judgeLive is what is believed of a report that was read from the API server. It is not
+// remembered: the cache may still hear of the one before it.
 func (m *ReportMemory) judgeLive(report *v1alpha1.NamespacePosture) *v1alpha1.NamespacePosture {
 	if m == nil {
 		return report
@@ -97,8 +97,8 @@ func (m *ReportMemory) judge(report *v1alpha1.NamespacePosture) *v1alpha1.Namesp
 	return believed
 }
 
-// strip makes of a report what the cache holds: no more than Bulwark could have written, and what is
-// believed of it.
+// strip makes of a report what the cache holds: no more than Bulwark could have written, and what
+// is believed of it.
 func (m *ReportMemory) strip(in any) (any, error) {
 	report, ok := in.(*v1alpha1.NamespacePosture)
 	if !ok {

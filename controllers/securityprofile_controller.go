@@ -306,8 +306,9 @@ func (r *SecurityProfileReconciler) remainsOf(
 	return false, nil
 }
 
-// isMadeAgain reports whether somebody makes an object again each time it is removed, or ever new ones under other names. Of the latter
-// only where neither a report nor the namespace says that there is a baseline: they are removed one by one, and nobody waits for the last.
+// isMadeAgain reports whether somebody makes an object again each time it is removed, or ever new
+// ones under other names. Of the latter only where neither a report nor the namespace says that
+// there is a baseline: they are removed one by one, and nobody waits for the last.
 func (r *SecurityProfileReconciler) isMadeAgain(
 	ctx context.Context, namespace string, o baseline.Object, report *v1alpha1.NamespacePosture,
 ) (bool, error) {

@@ -75,7 +75,8 @@ type Options struct {
 	Informers *clusteraccess.Informers
 	// MissingPermissions lists what the operator must be allowed and is not, by asking the API server.
 	MissingPermissions func(context.Context) ([]string, error)
-	// MayBind asks the API server whether the operator may bind a ClusterRole by its name, in a namespace or, if that is empty, in all.
+	// MayBind asks the API server whether the operator may bind a ClusterRole by its name, in a
+	// namespace or, if that is empty, in all.
 	MayBind func(ctx context.Context, namespace, clusterRole string) (bool, error)
 }
 
@@ -175,7 +176,8 @@ func (r *NamespaceReconciler) setup(mgr manager.Manager, concurrency int) error 
 	return b.Complete(untilCaughtUp(reconcile.Func(r.reconcileNamed)))
 }
 
-// watchUnmanaged lets the controller judge the ClusterRoles that profiles bind, and look for what weakens baselines.
+// watchUnmanaged lets the controller judge the ClusterRoles that profiles bind, and look for what
+// weakens baselines.
 func (r *NamespaceReconciler) watchUnmanaged(mgr manager.Manager, o Options) error {
 	scheme, err := foreignScheme()
 	if err != nil {

@@ -156,8 +156,9 @@ func (t *tally) settles(profile *v1alpha1.SecurityProfile, namespace string, rep
 	return profile.EffectiveEnforcement() == v1alpha1.Enforce && t.lately.joined(namespace, true)
 }
 
-// addReport adds what a report tells beside the state of its namespace. Where there is none, or none that is believed, the history stays
-// what the profile's status says of it: the next report goes on from there.
+// addReport adds what a report tells beside the state of its namespace. Where there is none, or
+// none that is believed, the history stays what the profile's status says of it: the next report
+// goes on from there.
 func (t *tally) addReport(profile *v1alpha1.SecurityProfile, namespace string, report *v1alpha1.NamespacePosture) {
 	if report == nil {
 		recalled := posture.Recalled(&profile.Status, namespace)

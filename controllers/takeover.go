@@ -84,9 +84,10 @@ func (r *NamespaceReconciler) managedFields(ctx context.Context, ns baseline.Obj
 	return object.ManagedFields, nil
 }
 
-// giveBack sets the labels of before on a namespace, under a field manager of their own: they stay when Bulwark then gives up
-// its own, and there is no instant without a level. A label that Bulwark has not set itself replaced none: whoever made the namespace
-// with an annotation that says so has nothing set by it.
+// giveBack sets the labels of before on a namespace, under a field manager of their own: they stay
+// when Bulwark then gives up its own, and there is no instant without a level. A label that Bulwark
+// has not set itself replaced none: whoever made the namespace with an annotation that says so has
+// nothing set by it.
 func (r *NamespaceReconciler) giveBack(ctx context.Context, ns baseline.Object, before map[string]string) error {
 	if len(before) == 0 {
 		return nil

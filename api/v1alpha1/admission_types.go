@@ -90,9 +90,11 @@ type Workloads struct {
 	// +listType=set
 	// +optional
 	RequireLimits []corev1.ResourceName `json:"requireLimits,omitempty"`
-	// requireProbes are the probes that each container must have that the kubelet restarts whenever it ends: Liveness, Readiness,
-	// Startup. It is judged container by container: by its own restartPolicy and restartPolicyRules, or else by the pod's
-	// restartPolicy; a sidecar is restarted always, in a Job too. What runs to an end needs none, be it restarted on failure or never.
+	// requireProbes are the probes that each container must have that the kubelet restarts whenever
+	// it ends: Liveness, Readiness, Startup. It is judged container by container: by its own
+	// restartPolicy and restartPolicyRules, or else by the pod's restartPolicy; a sidecar is
+	// restarted always, in a Job too. What runs to an end needs none, be it restarted on failure or
+	// never.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=3
 	// +listType=set
@@ -111,17 +113,19 @@ type Workloads struct {
 	// they ask for it or because their service account does (CIS 5.1.6). A volume that projects a token is not automatic.
 	// +optional
 	AutomountServiceAccountToken Forbidding `json:"automountServiceAccountToken,omitempty"`
-	// nodeName: Forbid forbids pods that name their node (spec.nodeName): such a pod passes the scheduler by, and with it each taint of
-	// the node but NoExecute.
+	// nodeName: Forbid forbids pods that name their node (spec.nodeName): such a pod passes the
+	// scheduler by, and with it each taint of the node but NoExecute.
 	// +optional
 	NodeName Forbidding `json:"nodeName,omitempty"`
-	// tolerations says which taints of nodes a pod may tolerate; {} is none. Those that tell a node's condition, node.kubernetes.io/*,
-	// always may be, since Kubernetes itself has each pod tolerate some.
+	// tolerations says which taints of nodes a pod may tolerate; {} is none. Those that tell a
+	// node's condition, node.kubernetes.io/*, always may be, since Kubernetes itself has each pod
+	// tolerate some.
 	// +optional
 	Tolerations *Tolerations `json:"tolerations,omitempty"`
-	// priorityClasses says which PriorityClasses a pod may name; {} is none. A pod of a higher priority puts others out of a full
-	// node, and anybody may name system-cluster-critical. Kubernetes has a pod that names none name the cluster's default class, if
-	// there is one: allow that.
+	// priorityClasses says which PriorityClasses a pod may name; {} is none. A pod of a higher
+	// priority puts others out of a full node, and anybody may name system-cluster-critical.
+	// Kubernetes has a pod that names none name the cluster's default class, if there is one: allow
+	// that.
 	// +optional
 	PriorityClasses *PriorityClasses `json:"priorityClasses,omitempty"`
 	// allowedServiceTypes are the types that a Service may have.

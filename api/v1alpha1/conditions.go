@@ -90,7 +90,8 @@ const (
 	EventAdopted = "ObjectAdopted"
 	// EventReplaced: an object was deleted and made anew, because an immutable field changed.
 	EventReplaced = "ObjectReplaced"
-	// EventPutBack: an object was deleted to be made anew, the API server refused the new one after all, and the old one was put back.
+	// EventPutBack: an object was deleted to be made anew, the API server refused the new one after
+	// all, and the old one was put back.
 	EventPutBack = "ObjectPutBack"
 	// EventFailed: the API server refused an object of the baseline.
 	EventFailed = "ApplyFailed"
@@ -104,7 +105,8 @@ const (
 	EventBaselineRemoved = "BaselineRemoved"
 	// EventBaselineRetained: a baseline was left behind, unmanaged, since its profile no longer applies to the namespace.
 	EventBaselineRetained = "BaselineRetained"
-	// EventReportForged: somebody else wrote the report of a namespace; what it says is not believed.
+	// EventReportForged: somebody else wrote the report of a namespace; what it says is not
+	// believed.
 	EventReportForged = "ReportForged"
 	// EventBreakGlass: somebody whom tamper protection does not hold changed what it guards.
 	EventBreakGlass = "BreakGlassUsed"

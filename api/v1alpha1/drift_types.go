@@ -14,8 +14,8 @@ type ObjectReference struct {
 	// +kubebuilder:validation:MaxLength=63
 	// +required
 	Kind string `json:"kind"`
-	// name is the object's name. Of one that has more than 253 characters, or such as steer a terminal, as a Role may, it is the first
-	// of them, with escapes, …/ and a digest of the whole.
+	// name is the object's name. Of one that has more than 253 characters, or such as steer a
+	// terminal, as a Role may, it is the first of them, with escapes, …/ and a digest of the whole.
 	// +kubebuilder:validation:MaxLength=253
 	// +required
 	Name string `json:"name"`

@@ -49,8 +49,8 @@ const (
 	// QuotaExceeded means that more is used than a ResourceQuota of the baseline grants: it was there before the quota was, or came when the
 	// quota had to make room for the baseline itself.
 	QuotaExceeded FindingID = "QuotaExceeded"
-	// QuotaCountsBaseline means that a ResourceQuota of another maker counts what the baseline consists of, or the report on it: where it has no
-	// room, it keeps that out.
+	// QuotaCountsBaseline means that a ResourceQuota of another maker counts what the baseline
+	// consists of, or the report on it: where it has no room, it keeps that out.
 	QuotaCountsBaseline FindingID = "QuotaCountsBaseline"
 	// PodSecurityLabelSync means that OpenShift's label syncer sets the namespace's Pod Security labels beside the profile: the namespace asks
 	// it to, or it was seen to change them.
@@ -60,13 +60,14 @@ const (
 	WebhookUnreachable FindingID = "WebhookUnreachable"
 	// WorkloadNotAdmitted means that pods of a workload do not come, since a part of the baseline refuses them.
 	WorkloadNotAdmitted FindingID = "WorkloadNotAdmitted"
-	// ForbiddenRulesBound means that a ClusterRole that the profile binds permits what a profile must not grant: it was widened since, or
-	// an administrator lets profiles bind it.
+	// ForbiddenRulesBound means that a ClusterRole that the profile binds permits what a profile
+	// must not grant: it was widened since, or an administrator lets profiles bind it.
 	ForbiddenRulesBound FindingID = "ForbiddenRulesBound"
-	// ObjectTooLarge means that a NetworkPolicy, or an object that bears Bulwark's label, is many times as large as any that people
-	// write: whoever watches such objects holds them in memory.
+	// ObjectTooLarge means that a NetworkPolicy, or an object that bears Bulwark's label, is many
+	// times as large as any that people write: whoever watches such objects holds them in memory.
 	ObjectTooLarge FindingID = "ObjectTooLarge"
-	// TooManyObjects means that more objects of the namespace bear Bulwark's label, without being declared, than Bulwark keeps in view.
+	// TooManyObjects means that more objects of the namespace bear Bulwark's label, without being
+	// declared, than Bulwark keeps in view.
 	TooManyObjects FindingID = "TooManyObjects"
 )
 

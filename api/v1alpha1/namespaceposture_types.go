@@ -113,8 +113,8 @@ type NamespacePosture struct {
 	// +required
 	Ready bool `json:"ready"`
 	// stalled says why the profile that governs the namespace cannot be carried out. Then ready is
-	// false, what is in place stays as it is, drift is not corrected, and summary, objects and findings
-	// say how it was before. It is absent otherwise.
+	// false, what is in place stays as it is, drift is not corrected, and summary, objects and
+	// findings say how it was before. It is absent otherwise.
 	// +kubebuilder:validation:MaxLength=1400
 	// +optional
 	Stalled string `json:"stalled,omitempty"`
@@ -166,8 +166,8 @@ type NamespacePosture struct {
 	// +listType=atomic
 	// +optional
 	Drift []DriftEntry `json:"drift,omitempty"`
-	// seal is by what Bulwark knows that it wrote this report itself, and nobody changed it since. What a report without its seal says is not
-	// believed, and written again.
+	// seal is by what Bulwark knows that it wrote this report itself, and nobody changed it since.
+	// What a report without its seal says is not believed, and written again.
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	Seal string `json:"seal,omitempty"`

@@ -12,8 +12,9 @@ type RBAC struct {
 	// +listMapKey=name
 	// +optional
 	Roles []Role `json:"roles,omitempty"`
-	// bindings are RoleBindings, each named bulwark-<name>, to ClusterRoles that exist. The operator must hold the verb
-	// bind on the ClusterRole, or all that it grants; then its rules must keep to what those of roles must.
+	// bindings are RoleBindings, each named bulwark-<name>, to ClusterRoles that exist. The
+	// operator must hold the verb bind on the ClusterRole, or all that it grants; then its rules
+	// must keep to what those of roles must.
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=map
 	// +listMapKey=name

@@ -17,8 +17,8 @@ type AllowedToleration struct {
 	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`
 	// +required
 	Key string `json:"key"`
-	// values are those that the taint may have. With them a toleration must name one (operator Equal), since operator Exists
-	// tolerates every value. Any by default.
+	// values are those that the taint may have. With them a toleration must name one (operator
+	// Equal), since operator Exists tolerates every value. Any by default.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:Pattern=`^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$`

@@ -231,9 +231,9 @@ type SecurityProfileStatus struct {
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// selection is what the last spec that could be carried out selects. While the present one cannot
-	// be (Stalled, InvalidSpec), the profile goes on governing that; one that never could be governs
-	// nothing.
+	// selection is what the last spec that could be carried out selects. While the present one
+	// cannot be (Stalled, InvalidSpec), the profile goes on governing that; one that never could be
+	// governs nothing.
 	// +optional
 	Selection *RememberedSelection `json:"selection,omitempty"`
 
@@ -265,9 +265,9 @@ type SecurityProfileStatus struct {
 	Drift []DriftEntry `json:"drift,omitempty"`
 }
 
-// RememberedSelection is which namespaces a profile selects, and before which other profiles, as its
-// spec said it. It is as long as that. It has no rules of its own, so that whatever was valid can be
-// remembered.
+// RememberedSelection is which namespaces a profile selects, and before which other profiles, as
+// its spec said it. It is as long as that. It has no rules of its own, so that whatever was valid
+// can be remembered.
 type RememberedSelection struct {
 	// generation is that of the spec in which it was first so.
 	// +optional
@@ -289,8 +289,9 @@ type RememberedSelection struct {
 	// +listType=atomic
 	// +optional
 	ExcludeNamespaces []string `json:"excludeNamespaces,omitempty"`
-	// brokenSince is when the operator first found that a later spec cannot be carried out. A namespace
-	// that was made since then was never governed by the profile, and is left to any other that selects it.
+	// brokenSince is when the operator first found that a later spec cannot be carried out. A
+	// namespace that was made since then was never governed by the profile, and is left to any
+	// other that selects it.
 	// +optional
 	BrokenSince *metav1.Time `json:"brokenSince,omitempty"`
 }

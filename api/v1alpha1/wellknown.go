@@ -42,8 +42,8 @@ const (
 	NamePrefix = "bulwark-"
 	// PostureName is the name of the one NamespacePosture of a namespace.
 	PostureName = "posture"
-	// SealSecret is the name of the Secret, in the operator's namespace, that holds the key by which it seals its reports, and
-	// SealKey is where in it.
+	// SealSecret is the name of the Secret, in the operator's namespace, that holds the key by
+	// which it seals its reports, and SealKey is where in it.
 	SealSecret = "bulwark-report-seal" //nolint:gosec // It is a name, and no credential.
 	// SealKey is the key of SealSecret's data.
 	SealKey = "key"

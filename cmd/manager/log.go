@@ -7,8 +7,9 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
-// printableLines writes the lines of a log so that nothing in them steers a terminal: names and messages of others are in them. JSON
-// stays JSON. Line breaks and tabs are the encoder's own, which escapes those of others.
+// printableLines writes the lines of a log so that nothing in them steers a terminal: names and
+// messages of others are in them. JSON stays JSON. Line breaks and tabs are the encoder's own,
+// which escapes those of others.
 type printableLines struct{ to io.Writer }
 
 func (p printableLines) Write(entry []byte) (int, error) {

@@ -8,9 +8,10 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// guardAdminAccess guards the label of a namespace by which Kubernetes admits claims there that have administrative access to devices,
-// beside the pods that use them (DRA). Whoever may update the profile may set it. Another may neither set it on a governed namespace, nor have
-// one selected that has it; what had it before the profile came keeps it.
+// guardAdminAccess guards the label of a namespace by which Kubernetes admits claims there that
+// have administrative access to devices, beside the pods that use them (DRA). Whoever may update
+// the profile may set it. Another may neither set it on a governed namespace, nor have one selected
+// that has it; what had it before the profile came keeps it.
 func (r *renderer) guardAdminAccess() tampering {
 	granted := func(labels string) string {
 		return fmt.Sprintf(`%s[?%s] == optional.of("true")`, labels, quote(resourcev1.DRAAdminNamespaceLabelKey))

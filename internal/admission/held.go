@@ -200,8 +200,9 @@ func (r *renderer) sectionPolicies(s *PodSection, rulesOf func(*renderer) (draft
 	return append(append(held, r.podPolicy(waiting, s.Field, rules)...), r.podPolicy(d, s.Field, rules)...)
 }
 
-// guardHeld guards the labels of a namespace that say which sections wait there: with one of them, rules would only warn. A new namespace, as a
-// backup restores it, may say that they deny, and not that they wait: what then ran before Bulwark has been there would have them wait on.
+// guardHeld guards the labels of a namespace that say which sections wait there: with one of them,
+// rules would only warn. A new namespace, as a backup restores it, may say that they deny, and not
+// that they wait: what then ran before Bulwark has been there would have them wait on.
 func (r *renderer) guardHeld() []tampering {
 	var changed []string
 	for _, s := range PodSections(r.profile) {

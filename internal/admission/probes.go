@@ -40,14 +40,15 @@ func probeRules(probes []v1alpha1.Probe) []podRule {
 
 const always = string(corev1.RestartPolicyAlways)
 
-// restarts is whether a main container is restarted whenever it ends. Rules count beside a restartPolicy only, as the kubelet has it, and the
-// API server admits none without.
+// restarts is whether a main container is restarted whenever it ends. Rules count beside a
+// restartPolicy only, as the kubelet has it, and the API server admits none without.
 func restarts(container, podSpec string) string {
 	return fmt.Sprintf(`(%[1]s.?restartPolicy.orValue(%[2]s.?restartPolicy.orValue(%[3]q)) == %[3]q || %[2]s%[4]s || %[5]s)`,
 		container, podSpec, always, restartsAll, hasRestartRule(container, corev1.ContainerRestartRuleActionRestart))
 }
 
-// restartsAll ends the names of the variables that are whether a rule of some container restarts all of them, for the pod spec and the one before.
+// restartsAll ends the names of the variables that are whether a rule of some container restarts
+// all of them, for the pod spec and the one before.
 const restartsAll = "RestartsAll"
 
 func probeVariables() []admissionregistrationv1.Variable {

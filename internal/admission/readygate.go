@@ -51,8 +51,8 @@ func (r *renderer) readyGate() []Policy {
 	})}
 }
 
-// gateReports keeps others from writing the reports that the gate believes, where there is no tamper protection. It has the name of the
-// policy by which that does so.
+// gateReports keeps others from writing the reports that the gate believes, where there is no
+// tamper protection. It has the name of the policy by which that does so.
 func (r *renderer) gateReports() []Policy {
 	p := r.spec.Protection
 	if p == nil || !p.ReadyGate || r.audits() {

@@ -21,7 +21,8 @@ type Cluster struct {
 	Protected []string
 	// Operator is the name of the user that the operator is.
 	Operator string
-	// Proof is by what else policies know the operator, and the parts of Kubernetes, from whom somebody impersonates.
+	// Proof is by what else policies know the operator, and the parts of Kubernetes, from whom
+	// somebody impersonates.
 	Proof Proof
 	// Held are the rules for pods that are in force in some namespace in place of those of the profile, which wait there.
 	Held []Held

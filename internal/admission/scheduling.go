@@ -9,7 +9,8 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// nodeConditions begins the keys of the taints by which Kubernetes tells a node's condition. It lets each pod tolerate some of them.
+// nodeConditions begins the keys of the taints by which Kubernetes tells a node's condition. It
+// lets each pod tolerate some of them.
 const nodeConditions = "node.kubernetes.io/"
 
 // schedulingRules are about where a pod runs, and whom it puts out there.
@@ -39,7 +40,8 @@ func schedulingRules(w *v1alpha1.Workloads) []podRule {
 	return rules
 }
 
-// tolerationRule judges the tolerations that a request adds. One without a key tolerates every taint.
+// tolerationRule judges the tolerations that a request adds. One without a key tolerates every
+// taint.
 func tolerationRule(allowed []v1alpha1.AllowedToleration) podRule {
 	conditions := []string{fmt.Sprintf(`t.?key.orValue("").startsWith(%s)`, quote(nodeConditions))}
 	var said []string

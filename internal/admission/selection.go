@@ -118,7 +118,8 @@ func opposite(selector v1alpha1.NamespaceSelector) (metav1.LabelSelectorRequirem
 	}[e.Operator], e.Values...), true
 }
 
-// brokenSince is when a profile was found broken that governs by what its status remembers; nil if it is not.
+// brokenSince is when a profile was found broken that governs by what its status remembers; nil if
+// it is not.
 func brokenSince(p *v1alpha1.SecurityProfile) *metav1.Time {
 	if p.Status.Selection == nil {
 		return nil
@@ -126,8 +127,8 @@ func brokenSince(p *v1alpha1.SecurityProfile) *metav1.Time {
 	return p.Status.Selection.BrokenSince
 }
 
-// selectsStill is whether a profile selects a namespace; of one that is broken, whether it did when it was not: what was
-// made since then it has never governed.
+// selectsStill is whether a profile selects a namespace; of one that is broken, whether it did when
+// it was not: what was made since then it has never governed.
 func selectsStill(p *v1alpha1.SecurityProfile, labels, name, namespace string) string {
 	since := brokenSince(p)
 	if since == nil {

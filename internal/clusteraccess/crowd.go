@@ -5,15 +5,16 @@ import (
 	"time"
 )
 
-// Bounds on how often a crowd is read in full, which is what the cache does not hold of what bears our label in a namespace.
+// Bounds on how often a crowd is read in full, which is what the cache does not hold of what bears
+// our label in a namespace.
 const (
 	soonestCrowd = time.Second
 	latestCrowd  = time.Minute
 )
 
-// Crowds says when the crowd of a namespace is read in full: at once when it is new, again after a second as long as it
-// becomes smaller, and else after twice as long each time, up to a minute. So a tenant who holds it by finalizers, or
-// refills it, does not say how often.
+// Crowds says when the crowd of a namespace is read in full: at once when it is new, again after a
+// second as long as it becomes smaller, and else after twice as long each time, up to a minute. So
+// a tenant who holds it by finalizers, or refills it, does not say how often.
 type Crowds struct {
 	mu sync.Mutex
 	of map[string]crowd
@@ -28,7 +29,8 @@ type crowd struct {
 // NewCrowds knows of none.
 func NewCrowds() *Crowds { return &Crowds{of: map[string]crowd{}} }
 
-// Due reports whether the crowd of a namespace is to be read in full now, and when it will be the next time; zero is never.
+// Due reports whether the crowd of a namespace is to be read in full now, and when it will be the
+// next time; zero is never.
 func (c *Crowds) Due(namespace string, beyond int, now time.Time) (due bool, next time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,5 +1,6 @@
-// Package clusteraccess knows how the operator reads the cluster: what its caches hold of each object, and how much of
-// what somebody else makes. It knows names and sizes of what profiles desire, and decides nothing about a namespace.
+// Package clusteraccess knows how the operator reads the cluster: what its caches hold of each
+// object, and how much of what somebody else makes. It knows names and sizes of what profiles
+// desire, and decides nothing about a namespace.
 package clusteraccess
 
 import (
@@ -15,8 +16,8 @@ import (
 )
 
 const (
-	// An object is held whole if its content is at most so many times as large as the largest that a profile desires
-	// under its name, and spareBytes.
+	// An object is held whole if its content is at most so many times as large as the largest that
+	// a profile desires under its name, and spareBytes.
 	timesDesired = 2
 	spareBytes   = 1 << 10
 )
@@ -24,7 +25,8 @@ const (
 // named is a kind and a name, in whatever namespace.
 type named struct{ kind, name string }
 
-// Desired knows what profiles desire by kind and name, and how large it is. Nobody else decides what is held whole.
+// Desired knows what profiles desire by kind and name, and how large it is. Nobody else decides
+// what is held whole.
 type Desired struct {
 	mu     sync.RWMutex
 	of     map[types.UID]map[named]int // by profile
@@ -73,7 +75,8 @@ func (d *Desired) recount(key named) {
 	}
 }
 
-// Limit is how large the content of an object may be that is held whole; false if no profile desires one of its name.
+// Limit is how large the content of an object may be that is held whole; false if no profile
+// desires one of its name.
 func (d *Desired) Limit(kind, name string) (bytes int, desired bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()

@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// filter is a watch that lets through what a function does. Unlike that of apimachinery it ends when it is stopped,
-// though nobody reads on.
+// filter is a watch that lets through what a function does. Unlike that of apimachinery it ends
+// when it is stopped, though nobody reads on.
 type filter struct {
 	watch.Interface
 	result chan watch.Event
@@ -16,7 +16,8 @@ type filter struct {
 	once   sync.Once
 }
 
-// filtered passes events on. When the channel is closed it says that the watch has expired, upon which all is read anew.
+// filtered passes events on. When the channel is closed it says that the watch has expired, upon
+// which all is read anew.
 func filtered(events watch.Interface, stale <-chan struct{}, pass func(watch.Event) (watch.Event, bool)) watch.Interface {
 	f := &filter{Interface: events, result: make(chan watch.Event), done: make(chan struct{})}
 	go f.run(stale, pass)

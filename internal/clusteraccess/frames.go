@@ -14,17 +14,20 @@ import (
 )
 
 const (
-	// smallFrame is how large an event of a watch may be that is passed on as it comes, before anybody looks at it.
+	// smallFrame is how large an event of a watch may be that is passed on as it comes, before
+	// anybody looks at it.
 	smallFrame = 16 << 10
-	// largestFrame is what client-go reads at most. What is larger is passed on, for it to complain.
+	// largestFrame is what client-go reads at most. What is larger is passed on, for it to
+	// complain.
 	largestFrame = 16 << 20
 	headerBytes  = 4
 	// sourceBuffer is how much of a stream is read at a time.
 	sourceBuffer = 4 << 10
 )
 
-// boundedTransport trims the events of a watch as they arrive. A watch's decoder would keep a buffer of the size of its
-// largest event for as long as the watch lasts, and leave as much garbage with each.
+// boundedTransport trims the events of a watch as they arrive. A watch's decoder would keep a
+// buffer of the size of its largest event for as long as the watch lasts, and leave as much garbage
+// with each.
 type boundedTransport struct {
 	http.RoundTripper
 	desired *Desired

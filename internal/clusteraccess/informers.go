@@ -22,9 +22,11 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
-// Informers makes the informers of the caches: those of the managed kinds hold whole only what profiles desire.
+// Informers makes the informers of the caches: those of the managed kinds hold whole only what
+// profiles desire.
 type Informers struct {
-	// Desired is what profiles desire, Labels by what they select. The cache of profiles must note each.
+	// Desired is what profiles desire, Labels by what they select. The cache of profiles must note
+	// each.
 	Desired *Desired
 	Labels  *Labels
 	// Unmanaged is how much else bears our label.
@@ -59,7 +61,8 @@ func NewInformers(config *rest.Config, scheme *runtime.Scheme, live client.Reade
 	}, nil
 }
 
-// New is an informer of the kind of the object, in place of one that would decode whatever there is.
+// New is an informer of the kind of the object, in place of one that would decode whatever there
+// is.
 func (i *Informers) New(
 	of toolscache.ListerWatcher, object runtime.Object, resync time.Duration, indexers toolscache.Indexers,
 ) toolscache.SharedIndexInformer {
@@ -75,8 +78,8 @@ func (i *Informers) New(
 	return toolscache.NewSharedIndexInformer(of, object, resync, indexers)
 }
 
-// listPage is how many objects a page of a list holds. Lists are read only where the API server does not stream them: a
-// page of objects of 1.5 MiB is in memory before any is trimmed.
+// listPage is how many objects a page of a list holds. Lists are read only where the API server
+// does not stream them: a page of objects of 1.5 MiB is in memory before any is trimmed.
 const listPage = 50
 
 // bounded lists and watches what bears our label of one kind.
@@ -146,7 +149,8 @@ func (i *Informers) clientFor(kind *baseline.Kind) (*rest.RESTClient, error) {
 	return c, nil
 }
 
-// prime learns once of the profiles that there are. Later ones are noted before anybody acts on them.
+// prime learns once of the profiles that there are. Later ones are noted before anybody acts on
+// them.
 func (i *Informers) prime(ctx context.Context) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -164,7 +168,8 @@ func (i *Informers) prime(ctx context.Context) error {
 	return nil
 }
 
-// Note learns of a profile as it is now. It must be called before anybody acts on that version of it.
+// Note learns of a profile as it is now. It must be called before anybody acts on that version of
+// it.
 func (i *Informers) Note(profile *v1alpha1.SecurityProfile) {
 	i.Desired.Note(profile)
 	i.Labels.Note(profile)

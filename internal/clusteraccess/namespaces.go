@@ -18,7 +18,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/findings"
 )
 
-// maxLabelBytes is how much of a namespace's labels is held, whatever they are. Of more, only those are that somebody asks for.
+// maxLabelBytes is how much of a namespace's labels is held, whatever they are. Of more, only those
+// are that somebody asks for.
 const maxLabelBytes = 16 << 10
 
 // askedFor are the labels of namespaces that are looked at whatever profiles say.
@@ -28,8 +29,9 @@ var askedFor = []string{
 	podsecurity.WarnLevelLabel, podsecurity.WarnVersionLabel,
 }
 
-// Labels knows which labels of namespaces profiles select by. A namespace has as many labels as somebody writes, and a
-// profile may come to select by any: so once one is asked for that may have been left out, all namespaces are read anew.
+// Labels knows which labels of namespaces profiles select by. A namespace has as many labels as
+// somebody writes, and a profile may come to select by any: so once one is asked for that may have
+// been left out, all namespaces are read anew.
 type Labels struct {
 	mu      sync.Mutex
 	of      map[types.UID][]string
@@ -117,8 +119,8 @@ func (l *Labels) whenStale() <-chan struct{} {
 	return l.stale
 }
 
-// namespaces lists and watches as another does, until labels are asked for that it has left out: then the watch says that
-// it has expired, upon which all is read anew.
+// namespaces lists and watches as another does, until labels are asked for that it has left out:
+// then the watch says that it has expired, upon which all is read anew.
 func (i *Informers) namespaces(of toolscache.ListerWatcher) toolscache.ListerWatcher {
 	source := toolscache.ToListerWatcherWithContext(of)
 	stale := i.Labels.whenStale() // Of the time when all was read last.

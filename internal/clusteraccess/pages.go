@@ -14,14 +14,15 @@ import (
 )
 
 const (
-	// FirstPage is how many objects are read at first: as large as a tenant can make them, they fit into memory.
+	// FirstPage is how many objects are read at first: as large as a tenant can make them, they fit
+	// into memory.
 	FirstPage = 10
 	// PageBytes is about how large the next pages may be, by the size of those before.
 	PageBytes = 4 << 20
 	// LargestPage is how many objects they may hold.
 	LargestPage = 500
-	// answerBytes is how large the answer may be to a question for more than FirstPage. What the next objects are like
-	// is up to who made them.
+	// answerBytes is how large the answer may be to a question for more than FirstPage. What the
+	// next objects are like is up to who made them.
 	answerBytes = 2 * PageBytes
 )
 
@@ -31,8 +32,9 @@ var errLargeAnswer = errors.New("the answer is larger than is read at once")
 // answerLimit is the key under which a context says how large an answer may be.
 type answerLimit struct{}
 
-// EachPage reads objects of one kind page by page, up to a number, and says how many there are at least beyond it. A page
-// that is too large for memory is not read, but asked for again in smaller ones.
+// EachPage reads objects of one kind page by page, up to a number, and says how many there are at
+// least beyond it. A page that is too large for memory is not read, but asked for again in smaller
+// ones.
 func EachPage[L client.ObjectList](
 	ctx context.Context, reader client.Reader, most int, newList func() L, visit func(L), options ...client.ListOption,
 ) (unseen int64, err error) {

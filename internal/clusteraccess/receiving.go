@@ -7,15 +7,15 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// receiveWindow is how much of one answer the API server may send ahead of who reads it. Go's own window of 4 MiB for each
-// watch is what somebody fills who makes the watches long.
+// receiveWindow is how much of one answer the API server may send ahead of who reads it. Go's own
+// window of 4 MiB for each watch is what somebody fills who makes the watches long.
 const receiveWindow = 256 << 10
 
 // BoundReceiving has the clients of a configuration hold no more of each answer than a window.
 func BoundReceiving(config *rest.Config) {
 	if config.Proxy == nil {
-		// The default, named: client-go shares the transports of configurations without one, and one that is shared must
-		// not be changed.
+		// The default, named: client-go shares the transports of configurations without one, and
+		// one that is shared must not be changed.
 		config.Proxy = http.ProxyFromEnvironment
 	}
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {

@@ -11,15 +11,15 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
-// MaxUnmanaged is how many objects of a kind and namespace are held that bear our label and that no profile desires by
-// name. Those beyond it are counted.
+// MaxUnmanaged is how many objects of a kind and namespace are held that bear our label and that no
+// profile desires by name. Those beyond it are counted.
 const MaxUnmanaged = 128
 
 // place is where objects are counted.
 type place struct{ kind, namespace string }
 
-// Unmanaged keeps a namespace's objects that bear our label and that no profile desires out of the caches beyond a
-// bound. For each object of a place it is one of
+// Unmanaged keeps a namespace's objects that bear our label and that no profile desires out of the
+// caches beyond a bound. For each object of a place it is one of
 //
 //	state   | comes, changes             | goes
 //	unknown | held if there is room      | -
@@ -104,8 +104,8 @@ func (u *Unmanaged) gone(kind string, o baseline.Object) {
 	}
 }
 
-// lessBeyond counts one less. A name that a profile began or ceased to desire can make the count wrong until all objects
-// are told anew; it never ends below nothing.
+// lessBeyond counts one less. A name that a profile began or ceased to desire can make the count
+// wrong until all objects are told anew; it never ends below nothing.
 func (u *Unmanaged) lessBeyond(at place) {
 	if u.beyond[at]--; u.beyond[at] <= 0 {
 		delete(u.beyond, at)
@@ -133,8 +133,8 @@ func (u *Unmanaged) list(kind string, list runtime.Object, first bool) (runtime.
 	return list, nil
 }
 
-// watch takes what is beyond the bound out of a watch. One that is beyond it and changes may have been desired before, so
-// that the cache is told that it is gone.
+// watch takes what is beyond the bound out of a watch. One that is beyond it and changes may have
+// been desired before, so that the cache is told that it is gone.
 func (u *Unmanaged) watch(kind string, events watch.Interface, initial bool) watch.Interface {
 	if initial {
 		u.reset(kind)

@@ -59,7 +59,8 @@ func Report(fields []Field) []v1alpha1.FieldDrift {
 	return out
 }
 
-// Printable is a field as a report holds it: each of its texts on one line, and cut. Of one that is as a report holds it, it is the same.
+// Printable is a field as a report holds it: each of its texts on one line, and cut. Of one that is
+// as a report holds it, it is the same.
 func Printable(f v1alpha1.FieldDrift) v1alpha1.FieldDrift {
 	return v1alpha1.FieldDrift{
 		Path: v1alpha1.Cut(printable.Line(f.Path), maxPathRunes),

@@ -9,7 +9,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
-// isLeftOut reports whether a part of an object is not known, since it was too large to be what is desired.
+// isLeftOut reports whether a part of an object is not known, since it was too large to be what is
+// desired.
 func isLeftOut(o baseline.Object, part any) bool {
 	return baseline.LeftOut(o) > 0 && reflect.ValueOf(part).IsZero()
 }
@@ -22,7 +23,8 @@ func fieldLeftOut(root string, want any, got baseline.Object) Field {
 	}
 }
 
-// mayHide reports whether a field is not known as a whole, and holds an immutable one, which then may differ too.
+// mayHide reports whether a field is not known as a whole, and holds an immutable one, which then
+// may differ too.
 func (d *Drift) mayHide(f Field, immutable []string) bool {
 	return d.Got != nil && baseline.LeftOut(d.Got) > 0 && slices.ContainsFunc(immutable, func(path string) bool {
 		return strings.HasPrefix(path, f.String()+".")

@@ -10,7 +10,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
-// BoundRole is a ClusterRole that bindings of the profile give and that permits what a profile must not grant.
+// BoundRole is a ClusterRole that bindings of the profile give and that permits what a profile must
+// not grant.
 type BoundRole struct {
 	// Permits says what it permits of that.
 	Permits string

@@ -6,8 +6,8 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// MaxBytes is how many bytes an object's content is at most that nobody is told of. What people write, and what
-// generators write for them, is a hundredth of it.
+// MaxBytes is how many bytes an object's content is at most that nobody is told of. What people
+// write, and what generators write for them, is a hundredth of it.
 const MaxBytes = 64 << 10
 
 // Large is an object that is larger.
@@ -39,7 +39,8 @@ func (j *judge) crowds(crowds map[string]int) {
 	for _, kind := range sortedKeys(crowds) {
 		j.add(v1alpha1.Finding{
 			ID: v1alpha1.TooManyObjects, Severity: v1alpha1.Medium, Object: Reference("Namespace", j.namespace),
-			// Without their number, which would have the report written with each that comes or goes.
+			// Without their number, which would have the report written with each that comes or
+			// goes.
 			Message: fmt.Sprintf("more objects of the kind %s bear the label %s than Bulwark keeps in view, "+
 				"and no profile declares them", kind, v1alpha1.ProfileLabel),
 			Remedy: "find out who makes them, and delete them; a profile that enforces removes them by itself",

@@ -29,7 +29,8 @@ type Facts struct {
 	Quotas   map[string]Counts
 	// Roles are the powers of the Roles of the namespace, ClusterRoles those of the ClusterRoles.
 	Roles, ClusterRoles map[string]Powers
-	// Bound are the ClusterRoles that bindings of the profile give, and that permit what a profile must not grant.
+	// Bound are the ClusterRoles that bindings of the profile give, and that permit what a profile
+	// must not grant.
 	Bound map[string]BoundRole
 	// Exceeded are the baseline's own quotas of which more is used than they grant, with the words that say of what.
 	Exceeded map[string]string
@@ -44,8 +45,8 @@ type Facts struct {
 	// Shortages are workloads that lack pods, and Attempts the events that tell why.
 	Shortages map[string]Shortage
 	Attempts  map[string]Attempt
-	// Large are objects that are larger than MaxBytes, in any order, and Crowds how many objects of a kind there are that bear
-	// Bulwark's label and that it does not keep in view.
+	// Large are objects that are larger than MaxBytes, in any order, and Crowds how many objects of
+	// a kind there are that bear Bulwark's label and that it does not keep in view.
 	Large  []Large
 	Crowds map[string]int
 	// LabelSync is what is known of OpenShift's label syncer.
@@ -115,7 +116,8 @@ func (j *judge) add(f v1alpha1.Finding) {
 	j.findings = append(j.findings, Printable(f))
 }
 
-// Printable is a finding as a report holds it, and a person reads it. Of one that is as a report holds it, it is the same.
+// Printable is a finding as a report holds it, and a person reads it. Of one that is as a report
+// holds it, it is the same.
 func Printable(f v1alpha1.Finding) v1alpha1.Finding {
 	f.Object = printableReference(f.Object)
 	f.Message = v1alpha1.Cut(printable.Line(f.Message), maxMessage)
@@ -131,8 +133,8 @@ const (
 	maxKind       = 62
 )
 
-// printableReference is a reference as a report can hold it. Whom an object names as its owner, and what an event is about, is no more than
-// what somebody wrote there.
+// printableReference is a reference as a report can hold it. Whom an object names as its owner, and
+// what an event is about, is no more than what somebody wrote there.
 func printableReference(o v1alpha1.ObjectReference) v1alpha1.ObjectReference {
 	return v1alpha1.ObjectReference{
 		APIVersion: v1alpha1.Cut(printable.Line(o.APIVersion), maxAPIVersion),

@@ -16,7 +16,8 @@ type LabelSync struct {
 	Changed string
 }
 
-// LabelSyncLabel is the label by which a namespace asks for the syncer, or declines it. Without it the syncer sets what nobody else has set.
+// LabelSyncLabel is the label by which a namespace asks for the syncer, or declines it. Without it
+// the syncer sets what nobody else has set.
 const LabelSyncLabel = "security.openshift.io/scc.podSecurityLabelSync"
 
 // syncManagers are the field managers of the syncer, now and before OpenShift 4.12.

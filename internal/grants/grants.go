@@ -1,5 +1,6 @@
-// Package grants knows what a profile must not grant, whether by rules of its own or by a ClusterRole that it binds. The CRD refuses
-// the same in the rules of its own, by CEL. It is pure and imports neither a client nor a clock.
+// Package grants knows what a profile must not grant, whether by rules of its own or by a
+// ClusterRole that it binds. The CRD refuses the same in the rules of its own, by CEL. It is pure
+// and imports neither a client nor a clock.
 package grants
 
 import (
@@ -47,8 +48,8 @@ func (g Grant) String() string {
 	return fmt.Sprintf("%s on %s", strings.Join(printable.Names(g.Verbs), ", "), printable.Name(g.Resource))
 }
 
-// Forbidden lists what rules permit that a profile must not grant, by the order of the resources. Rules on URLs are none of it: a
-// binding within a namespace does not grant them.
+// Forbidden lists what rules permit that a profile must not grant, by the order of the resources.
+// Rules on URLs are none of it: a binding within a namespace does not grant them.
 func Forbidden(rules []rbacv1.PolicyRule) []Grant {
 	found := map[string]map[string]bool{}
 	for i := range rules {
@@ -100,8 +101,8 @@ func named(resource, group string) string {
 // changing are the verbs by which Kubernetes' own ClusterRoles permit changes.
 var changing = []string{"create", "delete", "deletecollection", "patch", "update"}
 
-// expected is what ClusterRoles that Kubernetes brings along, and that the operator may bind as it is shipped, permit of it from the
-// start. Whoever binds them knows.
+// expected is what ClusterRoles that Kubernetes brings along, and that the operator may bind as it
+// is shipped, permit of it from the start. Whoever binds them knows.
 var expected = map[string]map[string][]string{
 	"edit": {
 		"networkpolicies.networking.k8s.io": changing,
@@ -126,8 +127,8 @@ func Unexpected(clusterRole string, grants []Grant) []Grant {
 // maxWords bounds how many grants are named.
 const maxWords = 4
 
-// Words are grants as a sentence lists them; empty if there are none. Those on what baselines consist of come first, since a reader
-// looks for these.
+// Words are grants as a sentence lists them; empty if there are none. Those on what baselines
+// consist of come first, since a reader looks for these.
 func Words(grants []Grant) string {
 	grants = slices.Clone(grants)
 	slices.SortStableFunc(grants, func(a, b Grant) int { return cmp.Compare(rank(a), rank(b)) })

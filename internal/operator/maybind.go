@@ -9,8 +9,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// mayBind asks the API server whether the operator may bind a ClusterRole by its name, in a namespace or in all: what it asks itself
-// before it looks at what the ClusterRole permits.
+// mayBind asks the API server whether the operator may bind a ClusterRole by its name, in a
+// namespace or in all: what it asks itself before it looks at what the ClusterRole permits.
 func mayBind(c client.Client) func(ctx context.Context, namespace, clusterRole string) (bool, error) {
 	return func(ctx context.Context, namespace, clusterRole string) (bool, error) {
 		review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{

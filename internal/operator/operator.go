@@ -235,11 +235,13 @@ func newManager(
 	return mgr, informers, nil
 }
 
-// releaseInterval is at least how long there is between two releases: a collection takes some 20 ms of CPU.
+// releaseInterval is at least how long there is between two releases: a collection takes some 20 ms
+// of CPU.
 const releaseInterval = 10 * time.Second
 
-// releaseMemory gives back to the machine what reading the whole cluster took, once the caches hold what is kept of it, and
-// what reading much has taken since. The runtime would keep it for minutes, and a container's limit would have to allow for it.
+// releaseMemory gives back to the machine what reading the whole cluster took, once the caches hold
+// what is kept of it, and what reading much has taken since. The runtime would keep it for minutes,
+// and a container's limit would have to allow for it.
 type releaseMemory struct {
 	caches  cache.Cache
 	reading *clusteraccess.Reading

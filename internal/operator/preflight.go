@@ -26,7 +26,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
-// preflight is what must be known before anything is set up: that the API server knows our types, and who it takes the operator for.
+// preflight is what must be known before anything is set up: that the API server knows our types,
+// and who it takes the operator for.
 func preflight(ctx context.Context, c client.Client) (identity, error) {
 	if err := requireCRDs(c.RESTMapper()); err != nil {
 		return identity{}, err

@@ -38,8 +38,8 @@ const (
 // was if it is new, so that there are reports of a release before it, and else zero.
 //
 // Where the operator may not read it there is no key: reports are believed as far as they can be
-// true, and readiness says what is missing. Nor is one made where the API server would not keep what
-// is sealed with it: every report would seem to be somebody else's.
+// true, and readiness says what is missing. Nor is one made where the API server would not keep
+// what is sealed with it: every report would seem to be somebody else's.
 func sealKey(
 	ctx context.Context, c client.Client, namespace string, clock clock.PassiveClock, log logr.Logger,
 ) (key posture.Key, made time.Time, err error) {
@@ -100,8 +100,8 @@ func readOrMakeKey(ctx context.Context, c client.Client, namespace string) (post
 var errNoSeals = errors.New("the CustomResourceDefinition of NamespacePostures is of an older release and has no seal. " +
 	"Remedy: kubectl apply --server-side -k config/crd, and restart the operator")
 
-// requireSeals is errNoSeals if the CustomResourceDefinition of reports has none. Where that may not
-// be read it is taken to have one.
+// requireSeals is errNoSeals if the CustomResourceDefinition of reports has none. Where that may
+// not be read it is taken to have one.
 func requireSeals(ctx context.Context, c client.Client) error {
 	definitions := &unstructured.UnstructuredList{}
 	definitions.SetGroupVersionKind(schema.GroupVersionKind{

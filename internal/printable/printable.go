@@ -1,5 +1,6 @@
-// Package printable makes texts of others fit to be read by people: names, values and messages of which Kubernetes bounds neither
-// the characters nor the lines. It is pure and imports the standard library only.
+// Package printable makes texts of others fit to be read by people: names, values and messages of
+// which Kubernetes bounds neither the characters nor the lines. It is pure and imports the standard
+// library only.
 package printable
 
 import (
@@ -10,8 +11,9 @@ import (
 	"unicode/utf8"
 )
 
-// Plain reports whether a text is one line of letters, marks, digits, punctuation, symbols and spaces. What steers a terminal, breaks
-// a line, turns the direction of writing or cannot be seen is not plain, nor are bytes that are no UTF-8.
+// Plain reports whether a text is one line of letters, marks, digits, punctuation, symbols and
+// spaces. What steers a terminal, breaks a line, turns the direction of writing or cannot be seen
+// is not plain, nor are bytes that are no UTF-8.
 func Plain(s string) bool {
 	for i, r := range s {
 		if !plain(r) || r == utf8.RuneError && isInvalid(s[i:]) {
@@ -23,13 +25,15 @@ func Plain(s string) bool {
 
 func plain(r rune) bool { return unicode.IsPrint(r) }
 
-// isInvalid reports whether a text begins with a byte that is no UTF-8, and not with the character that stands for one.
+// isInvalid reports whether a text begins with a byte that is no UTF-8, and not with the character
+// that stands for one.
 func isInvalid(s string) bool {
 	_, size := utf8.DecodeRuneInString(s)
 	return size == 1
 }
 
-// Name is a name as a sentence can hold it: as it is if it is plain, otherwise in quotes and with escapes, as in Go.
+// Name is a name as a sentence can hold it: as it is if it is plain, otherwise in quotes and with
+// escapes, as in Go.
 func Name(s string) string {
 	if Plain(s) {
 		return s
@@ -46,8 +50,8 @@ func Names(names []string) []string {
 	return printable
 }
 
-// Line is a text as one line: what is not plain of it becomes an escape where it stands. JSON stays JSON of the same value, as long
-// as it was valid. A line of a line is the same line.
+// Line is a text as one line: what is not plain of it becomes an escape where it stands. JSON stays
+// JSON of the same value, as long as it was valid. A line of a line is the same line.
 func Line(s string) string {
 	if Plain(s) {
 		return s

@@ -52,8 +52,8 @@ func (c *candidate) selects(ns metav1.Object) bool {
 	return c.selector.Matches(labels.Set(ns.GetLabels())) && !matchesAny(c.profile.Spec.ExcludeNamespaces, ns.GetName())
 }
 
-// isTooLateFor reports whether a profile was broken already when a namespace was made, and so has never
-// governed it: every other profile governs before it does.
+// isTooLateFor reports whether a profile was broken already when a namespace was made, and so has
+// never governed it: every other profile governs before it does.
 func (c *candidate) isTooLateFor(ns metav1.Object) bool {
 	created := ns.GetCreationTimestamp()
 	return c.until != nil && !created.Before(c.until)
@@ -97,9 +97,9 @@ func (s *Selector) add(profile *v1alpha1.SecurityProfile) {
 	}
 }
 
-// Awaiting is the same selection, but that Outranking still counts the profiles that are being deleted
-// and of which the function says so: their own release goes before the rewriting of what gives way to
-// them.
+// Awaiting is the same selection, but that Outranking still counts the profiles that are being
+// deleted and of which the function says so: their own release goes before the rewriting of what
+// gives way to them.
 func (s *Selector) Awaiting(still func(*v1alpha1.SecurityProfile) bool) *Selector {
 	awaiting := *s
 	awaiting.awaited = slices.DeleteFunc(slices.Clone(s.leaving), func(c candidate) bool { return !still(c.profile) })

@@ -9,9 +9,11 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// The admission policies of a profile name what each profile selects that outranks it, once or twice in a policy. The API server bounds
-// the length of an expression (100,000 characters), the size of an object (1.5 MiB) and what it spends on evaluating a policy. So that no
-// profile's size breaks the policies of another, what a profile selects by has a weight, and what weighs too much selects nothing:
+// The admission policies of a profile name what each profile selects that outranks it, once or
+// twice in a policy. The API server bounds the length of an expression (100,000 characters), the
+// size of an object (1.5 MiB) and what it spends on evaluating a policy. So that no profile's size
+// breaks the policies of another, what a profile selects by has a weight, and what weighs too much
+// selects nothing:
 //
 //	weight            profile
 //	to NormalWeight   counts nowhere: some hundred of them fit in a policy
@@ -58,9 +60,9 @@ func tooHeavy(profile *v1alpha1.SecurityProfile) error {
 		"other profiles name them, and %d at most; name fewer or shorter labels, values and namespaces", weight, MaxWeight)
 }
 
-// weigh has those profiles that weigh too much beside the others select what their status remembers,
-// or nothing. What is remembered has been in force, and keeps its room: so a profile that grows or is
-// new never takes that of another.
+// weigh has those profiles that weigh too much beside the others select what their status
+// remembers, or nothing. What is remembered has been in force, and keeps its room: so a profile
+// that grows or is new never takes that of another.
 func (s *Selector) weigh() {
 	all := 0
 	for _, c := range s.profiles {

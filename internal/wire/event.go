@@ -13,11 +13,12 @@ const (
 	extensionRaw = 1
 )
 
-// leftOutNote begins what TrimEvent notes in an object's envelope, where nothing of the object itself is.
+// leftOutNote begins what TrimEvent notes in an object's envelope, where nothing of the object
+// itself is.
 var leftOutNote = []byte("bytes-left-out=")
 
-// TrimEvent leaves out of the object of an event what the cut drops, and notes in its envelope how much that is, for Trim.
-// An event of which nothing is dropped is returned as it came.
+// TrimEvent leaves out of the object of an event what the cut drops, and notes in its envelope how
+// much that is, for Trim. An event of which nothing is dropped is returned as it came.
 func TrimEvent(event []byte, cut func(Object) Cut) []byte {
 	object := value(value(event, eventObject), extensionRaw)
 	trimmed, leftOut := Trim(object, cut)

@@ -39,8 +39,8 @@ type fields struct {
 	dropped map[protowire.Number]bool
 }
 
-// readFields reads fields of so many bytes together, and keeps those that it is told to by a function, which learns how
-// many bytes those of its number take up to this one.
+// readFields reads fields of so many bytes together, and keeps those that it is told to by a
+// function, which learns how many bytes those of its number take up to this one.
 func readFields(from *bufio.Reader, size int, judge func(f field, total int) verdict) ([]byte, error) {
 	r := &fields{totals: map[protowire.Number]int{}, dropped: map[protowire.Number]bool{}}
 	for size > 0 {

@@ -10,14 +10,15 @@ import (
 
 // Trimmer says what of an event is kept as it is read.
 type Trimmer struct {
-	// Cut is what of the content is left out. Its Drop must hold for more bytes where it holds for fewer.
+	// Cut is what of the content is left out. Its Drop must hold for more bytes where it holds for
+	// fewer.
 	Cut func(Object) Cut
 	// Labels are the keys that are kept, however many labels there are.
 	Labels []string
 }
 
-// Bounds on the fields of metadata. Of labels, annotations, owners and finalizers the first are kept; who manages which
-// field is known as a whole or not at all.
+// Bounds on the fields of metadata. Of labels, annotations, owners and finalizers the first are
+// kept; who manages which field is known as a whole or not at all.
 const (
 	maxMetadataField = 16 << 10
 	maxManagers      = 64 << 10
@@ -27,17 +28,19 @@ const (
 )
 
 const (
-	// openingBytes is how many bytes of an event are looked at before it is read: what comes before an object's metadata
-	// is some dozens.
+	// openingBytes is how many bytes of an event are looked at before it is read: what comes before
+	// an object's metadata is some dozens.
 	openingBytes = 512
-	// fieldBytes is at least as many as the number and the length of a field take, and a whole number.
+	// fieldBytes is at least as many as the number and the length of a field take, and a whole
+	// number.
 	fieldBytes = 2 * 10
 	// entryBytes is at least as many as a label takes.
 	entryBytes = 1 << 10
 )
 
-// ReadEvent reads an event of so many bytes and leaves out of it, as it is read, what the cut drops, so that it is never
-// held. The event then says so as of TrimEvent. An event that is not written as the API server does is read whole.
+// ReadEvent reads an event of so many bytes and leaves out of it, as it is read, what the cut
+// drops, so that it is never held. The event then says so as of TrimEvent. An event that is not
+// written as the API server does is read whole.
 func (t Trimmer) ReadEvent(from *bufio.Reader, size int) ([]byte, error) {
 	peeked, err := from.Peek(min(size, openingBytes))
 	if err != nil {
@@ -78,8 +81,8 @@ type opening struct {
 	object, rest    int // bytes of the object after it, and of the envelope after that
 }
 
-// parseOpening is false unless the event holds nothing after the object but the end of its envelope, and the object
-// begins with its metadata.
+// parseOpening is false unless the event holds nothing after the object but the end of its
+// envelope, and the object begins with its metadata.
 func parseOpening(peeked []byte, size int) (o opening, ok bool) {
 	c := &cursor{left: peeked, size: size, all: len(peeked)}
 	if o.event = c.field(eventType); o.event == nil {
@@ -110,7 +113,8 @@ type cursor struct {
 
 func (c *cursor) at() int { return c.all - len(c.left) }
 
-// enter is how long the value of the next field is, before which it stands then; less than nothing if it is another field.
+// enter is how long the value of the next field is, before which it stands then; less than nothing
+// if it is another field.
 func (c *cursor) enter(field protowire.Number) (length int) {
 	number, wireType, n := protowire.ConsumeTag(c.left)
 	if n < 0 || number != field || wireType != protowire.BytesType {

@@ -1,5 +1,6 @@
-// Package wire knows how the API server writes objects in protobuf, as far as it takes to leave an object's content
-// out before it is decoded: two bytes of a list can become fifty of memory. It is pure.
+// Package wire knows how the API server writes objects in protobuf, as far as it takes to leave an
+// object's content out before it is decoded: two bytes of a list can become fifty of memory. It is
+// pure.
 package wire
 
 import (
@@ -30,15 +31,16 @@ type Object struct {
 	ContentBytes int
 }
 
-// Cut says which fields of an object are to be left out by their number, and whether that leaves content out.
+// Cut says which fields of an object are to be left out by their number, and whether that leaves
+// content out.
 type Cut struct {
 	Drop    func(field int32, bytes int) bool // nil is none
 	LeftOut bool
 }
 
-// Trim leaves out of an object what the cut drops. Of a list it does so with each item. It returns the object to
-// decode, and for each item, or for the one object, how many bytes of content were left out; 0 is none. What is not
-// protobuf, or not an object, is returned as it came.
+// Trim leaves out of an object what the cut drops. Of a list it does so with each item. It returns
+// the object to decode, and for each item, or for the one object, how many bytes of content were
+// left out; 0 is none. What is not protobuf, or not an object, is returned as it came.
 func Trim(data []byte, cut func(Object) Cut) (trimmed []byte, leftOut []int) {
 	if !bytes.HasPrefix(data, prefix) {
 		return data, nil
@@ -140,8 +142,8 @@ func value(message []byte, field protowire.Number) (found []byte) {
 	return found
 }
 
-// each visits the fields of a message: each whole, and the bytes that it holds, nil if it is a number. It ends where
-// the message is broken, and the decoder then says so.
+// each visits the fields of a message: each whole, and the bytes that it holds, nil if it is a
+// number. It ends where the message is broken, and the decoder then says so.
 func each(message []byte, visit func(field protowire.Number, whole, value []byte)) {
 	for len(message) > 0 {
 		field, wireType, n := protowire.ConsumeTag(message)
