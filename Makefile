@@ -28,7 +28,7 @@ demo: build controlplane ## Show Bulwark at work on a control plane of its own. 
 	@DEMO=$(DEMO) bin/demo
 
 .PHONY: controlplane
-controlplane: ## Build etcd, kube-apiserver, kube-controller-manager and kubectl, unless they are there (10 to 20 minutes, once).
+controlplane: ## Build etcd, kube-apiserver, kube-controller-manager and kubectl, unless they are there (5 minutes, once).
 ifndef KUBEBUILDER_ASSETS
 	@hack/controlplane/build.sh $(ASSETS)
 endif

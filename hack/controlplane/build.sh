@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds etcd, kube-apiserver, kube-controller-manager and kubectl from their Go modules into the given folder.
-# Does nothing for a binary that is there. About ten minutes on two cores with an empty Go build cache, and seconds after.
+# Does nothing for a binary that is there. About five minutes on two cores with an empty Go build cache, and seconds after.
 #
 #   hack/controlplane/build.sh bin/k8s/v1.37.2
 set -euo pipefail
@@ -24,7 +24,7 @@ minor=${version#v1.} && minor=${minor%%.*}
 package=k8s.io/component-base/version
 ldflags="-s -w -X $package.gitVersion=$version -X $package.gitMajor=1 -X $package.gitMinor=$minor -X $package.gitTreeState=clean"
 
-echo "Kubernetes $version control plane, from source: 10 to 20 minutes on 2 cores the first time, cached after."
+echo "Kubernetes $version control plane, from source: 5 minutes on 2 cores the first time, cached after."
 for name in "${missing[@]}"; do
   ../build.sh "$name" -ldflags "$ldflags" -o "$out/.$name.partial" -- "${packages[$name]}"
   mv "$out/.$name.partial" "$out/$name"
