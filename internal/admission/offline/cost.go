@@ -144,7 +144,8 @@ func HeaviestPod() *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"name": name("pod", 0), "namespace": name("namespace", 0)},
 		"spec": map[string]any{
-			"hostNetwork": true, "volumes": volumes, "tolerations": heaviestTolerations(), "nodeName": name("node", 0), "priorityClassName": name("priority", 0),
+			"hostNetwork": true, "volumes": volumes, "tolerations": heaviestTolerations(),
+			"nodeName": name("node", 0), "priorityClassName": name("priority", 0),
 			"containers": byKind["containers"], "initContainers": byKind["initContainers"], "ephemeralContainers": byKind["ephemeralContainers"],
 		},
 	}}
@@ -170,7 +171,9 @@ func heaviestVolumes() (volumes, mounts []any) {
 func heaviestTolerations() []any {
 	var tolerations []any
 	for n := range 16 {
-		tolerations = append(tolerations, map[string]any{"key": name("taint", n), "operator": "Equal", "value": name("value", n), "effect": "NoSchedule"})
+		tolerations = append(tolerations, map[string]any{
+			"key": name("taint", n), "operator": "Equal", "value": name("value", n), "effect": "NoSchedule",
+		})
 	}
 	return tolerations
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -66,6 +67,18 @@ func selecting(t *rapid.T, name string) v1alpha1.SecurityProfile {
 	return p
 }
 
+// brokenAt is since when profiles are broken.
+var brokenAt = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+
+// breaks leaves of a profile what its status remembers.
+func breaks(t *rapid.T, p *v1alpha1.SecurityProfile) {
+	p.Status.Selection = selection.Remember(p)
+	if drawn(t, "known since when", true, false) {
+		p.Status.Selection = selection.Broken(p, brokenAt)
+	}
+	p.Spec = v1alpha1.SecurityProfileSpec{Undecodable: "why"}
+}
+
 // A request is held against a profile's rules if and only if the profile governs its namespace: what the policies say of that in CEL is
 // held against package selection, for what is in a namespace and for the labels of the namespace itself.
 func TestAdmissionHoldsWhereTheProfileGoverns(t *testing.T) {
@@ -73,7 +86,11 @@ func TestAdmissionHoldsWhereTheProfileGoverns(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var profiles []v1alpha1.SecurityProfile
 		for _, name := range rapid.Permutation([]string{"p", "q", "r"}).Draw(t, "names")[:rapid.IntRange(1, 3).Draw(t, "profiles")] {
-			profiles = append(profiles, selecting(t, name))
+			profile := selecting(t, name)
+			if drawn(t, "broken", false, false, true) {
+				breaks(t, &profile)
+			}
+			profiles = append(profiles, profile)
 		}
 		protected, err := selection.Protected(several(t, "protected", 2,
 			"team-[a-b]", "[^a-z]*", "kube-*", `team\-a`, "[a-a-]", "team-[b-a]", "?-[b]", "[éa-c]", `[\-t]eam-?b`, "no/such")...)
@@ -83,6 +100,9 @@ func TestAdmissionHoldsWhereTheProfileGoverns(t *testing.T) {
 		selector := selection.New(profiles, protected)
 		for i := range profiles {
 			p := &profiles[i]
+			if selector.Invalid(p.Name) != nil {
+				continue // Its policies stay as they were.
+			}
 			e, err := New(p, bulwark.Cluster{Outranking: selector.Outranking(p), Protected: protected, Operator: "operator"})
 			if err != nil {
 				t.Fatal(err)
@@ -90,15 +110,21 @@ func TestAdmissionHoldsWhereTheProfileGoverns(t *testing.T) {
 			for range 4 {
 				namespace := drawn(t, "namespace", names...)
 				was, is := labelled(t, "labels", 2), labelled(t, "labels then", 2)
+				created := brokenAt.Add(drawn(t, "created", -time.Second, 0, time.Second))
+				of := func(labels map[string]string) *corev1.Namespace {
+					ns := namespaceOf(namespace, labels)
+					ns.CreationTimestamp = metav1.NewTime(created)
+					return ns
+				}
 				// A profile governs if it is the first that selects.
 				governs := func(labels map[string]string) bool {
-					governing := selector.Governing(namespaceOf(namespace, labels))
+					governing := selector.Governing(of(labels))
 					return governing != nil && governing.Name == p.Name
 				}
-				if got, want := refuses(t, e, namespace, was), governs(was); got != want {
+				if got, want := refuses(t, e, of(was)), governs(was); got != want {
 					t.Errorf("%s in namespace %s %v: governs: %t, refuses: %t", p.Name, namespace, was, want, got)
 				}
-				if got, want := holdsBack(t, e, namespace, was, is), governs(was) && !governs(is); got != want {
+				if got, want := holdsBack(t, e, of(was), of(is)), governs(was) && !governs(is); got != want {
 					t.Errorf("%s, namespace %s from %v to %v: is shed: %t, is held back: %t", p.Name, namespace, was, is, want, got)
 				}
 			}
@@ -145,14 +171,12 @@ func TestTheGateIsShutWhereTheProfileGoverns(t *testing.T) {
 }
 
 // refuses reports whether a pod of the host's network is refused in a namespace of these labels.
-func refuses(t *rapid.T, e *Evaluator, namespace string, labels map[string]string) bool {
+func refuses(t *rapid.T, e *Evaluator, ns *corev1.Namespace) bool {
 	pod := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"name": "x", "namespace": namespace},
+		"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"name": "x", "namespace": ns.Name},
 		"spec": map[string]any{"hostNetwork": true, "containers": []any{map[string]any{"name": "c", "image": "x"}}},
 	}}
-	violations, err := e.Evaluate(t.Context(), Request{
-		Object: pod, Namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace, Labels: labels}}, User: tenant,
-	})
+	violations, err := e.Evaluate(t.Context(), Request{Object: pod, Namespace: ns, User: tenant})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,15 +191,18 @@ func refuses(t *rapid.T, e *Evaluator, namespace string, labels map[string]strin
 var tenant = &user.DefaultInfo{Name: "tenant", Groups: []string{user.AllAuthenticated}}
 
 // holdsBack reports whether a change of a namespace's labels is refused since the namespace would lose the profile.
-func holdsBack(t *rapid.T, e *Evaluator, namespace string, was, is map[string]string) bool {
-	bearing := func(labels map[string]string) *unstructured.Unstructured {
-		u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": namespace}}}
-		if len(labels) > 0 {
-			u.SetLabels(labels)
+func holdsBack(t *rapid.T, e *Evaluator, was, is *corev1.Namespace) bool {
+	request := func(ns *corev1.Namespace) *unstructured.Unstructured {
+		u := &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": ns.Name},
+		}}
+		u.SetCreationTimestamp(ns.CreationTimestamp)
+		if len(ns.Labels) > 0 {
+			u.SetLabels(ns.Labels)
 		}
 		return u
 	}
-	violations, err := e.Evaluate(t.Context(), Request{Object: bearing(is), OldObject: bearing(was), User: tenant})
+	violations, err := e.Evaluate(t.Context(), Request{Object: request(is), OldObject: request(was), User: tenant})
 	if err != nil {
 		t.Fatal(err)
 	}
