@@ -151,9 +151,11 @@ func (r *NamespaceReconciler) event(p *pass, object v1alpha1.ObjectReference, ev
 // tell tells one object of another, which is in a namespace, or is the namespace. Of many objects
 // of one namespace it tells the first, and that there are more.
 func (r *NamespaceReconciler) tell(regarding runtime.Object, object v1alpha1.ObjectReference, namespace, eventType, reason, action, note string) {
-	switch r.events.Take(events.Source{Regarding: kindOf(regarding), Namespace: namespace, Reason: reason}, object, r.Clock.Now()) {
+	source := events.Source{Regarding: kindOf(regarding), Namespace: namespace, Reason: reason}
+	switch r.events.Take(source, object, r.Clock.Now()) {
 	case events.TellOfMore:
-		object, note = v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: namespace}, moreNote(regarding, namespace)
+		object = v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: namespace}
+		note = moreNote(regarding, namespace)
 	case events.Silent:
 		return
 	case events.Tell:

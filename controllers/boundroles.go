@@ -113,7 +113,8 @@ func (r *NamespaceReconciler) refusedBinding(ctx context.Context, binding *rbacv
 		return apierrors.NewNotFound(rbacv1.Resource("clusterroles"), name)
 	}
 	return apierrors.NewForbidden(rbacv1.Resource("rolebindings"), binding.Name, fmt.Errorf(
-		"ClusterRole %s permits what a profile must not grant, in a role of its own or by binding one: %s", printable.Name(name), role.forbidden))
+		"ClusterRole %s permits what a profile must not grant, in a role of its own or by binding one: %s",
+		printable.Name(name), role.forbidden))
 }
 
 // bind makes a declared RoleBinding what is declared, unless it must not be bound. Then nobody is
@@ -146,7 +147,9 @@ func (r *NamespaceReconciler) bind(ctx context.Context, p *pass, o *outcome) (ba
 // narrowed is a declared RoleBinding with those of its subjects that the one that is there has.
 func narrowed(want, got *rbacv1.RoleBinding) *rbacv1.RoleBinding {
 	narrowed := want.DeepCopy()
-	narrowed.Subjects = slices.DeleteFunc(narrowed.Subjects, func(s rbacv1.Subject) bool { return !slices.Contains(got.Subjects, s) })
+	narrowed.Subjects = slices.DeleteFunc(narrowed.Subjects, func(s rbacv1.Subject) bool {
+		return !slices.Contains(got.Subjects, s)
+	})
 	return narrowed
 }
 

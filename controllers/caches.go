@@ -40,8 +40,9 @@ func CacheOptions(
 		return cache.Options{}, nil, err
 	}
 	shared := newSharing()
+	trimLabels := func(ns *corev1.Namespace) { ns.Labels = informers.Labels.Trim(ns.Labels) }
 	byObject := map[client.Object]cache.ByObject{
-		&corev1.Namespace{}:          {Transform: then(stripNamespace, func(ns *corev1.Namespace) { ns.Labels = informers.Labels.Trim(ns.Labels) })},
+		&corev1.Namespace{}:          {Transform: then(stripNamespace, trimLabels)},
 		&v1alpha1.NamespacePosture{}: {Transform: then(reports.strip, shared.shareReport)},
 		&v1alpha1.SecurityProfile{}:  {Transform: then(strip, informers.Note)},
 	}

@@ -94,7 +94,8 @@ func (r *NamespaceReconciler) conclude(p *pass, o *outcome, answer baseline.Obje
 	o.done = true
 	r.restored.forget(mutated{p.namespace.Name, o.Object})
 	now, key := r.Clock.Now(), mutated{p.namespace.Name, o.Object}
-	if answer != nil && answer.GetDeletionTimestamp().IsZero() { // Else somebody has deleted it meanwhile, which is no admission's doing.
+	// Of what somebody has deleted meanwhile admission has changed nothing.
+	if answer != nil && answer.GetDeletionTimestamp().IsZero() {
 		o.mutated = drift.Differences(o.Want, answer)
 	}
 	if len(o.mutated) > 0 {

@@ -73,7 +73,9 @@ func (r *NamespaceReconciler) missFormer(ctx context.Context, p *pass) error {
 		return err
 	}
 	if p.previous.Profile == "" || len(content.IsPathSegmentName(p.previous.Profile)) > 0 {
-		return nil // No profile bears such a name, and a client refuses to ask for it: whoever forged the report would keep the baseline out.
+		// No profile bears such a name, and a client refuses to ask for it: whoever forged the report
+		// would keep the baseline out.
+		return nil
 	}
 	var live v1alpha1.SecurityProfile
 	switch err := r.Live.Get(ctx, client.ObjectKey{Name: p.previous.Profile}, &live); {

@@ -84,7 +84,8 @@ func (f *foreign) of(namespace string) *findings.Facts {
 	policies, gates := splitPolicyFacts(all)
 	return &findings.Facts{
 		Policies: policies, Bindings: f.bindings.of(namespace), Accounts: f.accounts.of(namespace),
-		Limits: f.limits.of(namespace), Quotas: f.quotas.of(namespace), Roles: f.roles.of(namespace), ClusterRoles: f.powerfulClusterRoles(),
+		Limits: f.limits.of(namespace), Quotas: f.quotas.of(namespace),
+		Roles: f.roles.of(namespace), ClusterRoles: f.powerfulClusterRoles(),
 		Large: largePolicies(all),
 		Gates: gates, Callers: f.callersInto(namespace),
 		Shortages: f.shortagesOf(namespace), Attempts: f.attempts.of(namespace),

@@ -87,7 +87,9 @@ func (r *NamespaceReconciler) withCrowd(
 }
 
 // crowd reads the metadata of the objects of a kind that bear our label, up to a bound.
-func (r *NamespaceReconciler) crowd(ctx context.Context, kind *baseline.Kind, namespace string, most int) ([]baseline.Object, error) {
+func (r *NamespaceReconciler) crowd(
+	ctx context.Context, kind *baseline.Kind, namespace string, most int,
+) ([]baseline.Object, error) {
 	var objects []baseline.Object
 	newList := func() *metav1.PartialObjectMetadataList {
 		list := &metav1.PartialObjectMetadataList{}

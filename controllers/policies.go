@@ -124,7 +124,8 @@ func (p *policies) establish(
 	pass.corrected = p.unwritten[profile.Name]
 	pass.cost = p.costs[profile.Name].cost
 	if !pass.steady {
-		if pass.cost, err = p.costs.of(ctx, profile, admission.Cluster{Protected: p.protected, Operator: p.operator, Proof: p.proof}); err != nil {
+		cluster := admission.Cluster{Protected: p.protected, Operator: p.operator, Proof: p.proof}
+		if pass.cost, err = p.costs.of(ctx, profile, cluster); err != nil {
 			return nil, err
 		}
 	}

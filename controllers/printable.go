@@ -21,7 +21,8 @@ func printableHistory(entries []v1alpha1.DriftEntry) []v1alpha1.DriftEntry {
 
 func printableEntry(e v1alpha1.DriftEntry) v1alpha1.DriftEntry {
 	e.Object = v1alpha1.ObjectReference{
-		APIVersion: printable.Line(e.Object.APIVersion), Kind: printable.Line(e.Object.Kind), Name: baseline.PrintableName(e.Object.Name),
+		APIVersion: printable.Line(e.Object.APIVersion), Kind: printable.Line(e.Object.Kind),
+		Name: baseline.PrintableName(e.Object.Name),
 	}
 	e.Namespace = printable.Line(e.Namespace)
 	e.Manager = v1alpha1.Cut(printable.Name(e.Manager), maxManagerRunes)

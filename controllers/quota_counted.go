@@ -253,7 +253,8 @@ func (w *countWatch) withhold(p *pass) {
 		return
 	}
 	w.withheld[p.namespace.Name] = withheld{
-		profile: p.profile.UID, generation: p.profile.Generation, namespace: p.namespace.UID, tightened: p.tightened, warned: p.warned,
+		profile: p.profile.UID, generation: p.profile.Generation, namespace: p.namespace.UID,
+		tightened: p.tightened, warned: p.warned,
 	}
 }
 

@@ -92,7 +92,8 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 	if err != nil {
 		return fmt.Errorf("indexing NamespacePostures: %w", err)
 	}
-	if err := errors.Join(o.Informers.ForgetDeleted(ctx, mgr.GetCache()), o.Reports.ForgetDeleted(ctx, mgr.GetCache())); err != nil {
+	caches := mgr.GetCache()
+	if err := errors.Join(o.Informers.ForgetDeleted(ctx, caches), o.Reports.ForgetDeleted(ctx, caches)); err != nil {
 		return err
 	}
 	cached := newCatchingUp(mgr.GetClient(), believing{mgr.GetAPIReader(), o.Reports})
@@ -139,7 +140,8 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		lost:       newLost(o.MissingPermissions),
 		policies: &policies{
 			client: cached, live: mgr.GetAPIReader(), recorder: namespaces.Recorder, metrics: metrics, clock: o.Clock,
-			protected: o.Protected, operator: o.Operator, proof: o.Proof, contests: namespaces.contests, recheck: o.RecheckInterval,
+			protected: o.Protected, operator: o.Operator, proof: o.Proof,
+			contests: namespaces.contests, recheck: o.RecheckInterval,
 			changes: namespaces.policyChanges, strays: newStrays(), inPlace: map[string]digest{}, refused: map[string]refusedPass{},
 			strangers: map[string][]v1alpha1.ObjectReference{}, costs: costs{}, unwritten: map[string][]outcome{}, patience: map[string]patience{},
 		},

@@ -22,7 +22,8 @@ func (r *renderer) guardAdminAccess() tampering {
 			granted("variables.labelsNow"), granted("variables.labelsBefore")),
 		unless: fmt.Sprintf(`authorizer.group(%s).resource("securityprofiles").name(%s).check("update").allowed()`,
 			quote(v1alpha1.GroupVersion.Group), quote(r.profile.Name)),
-		message: fmt.Sprintf("by the label %s the namespace would have administrative access to devices; only those who may update the profile can set it",
+		message: fmt.Sprintf("by the label %s the namespace would have administrative access to devices; "+
+			"only those who may update the profile can set it",
 			resourcev1.DRAAdminNamespaceLabelKey),
 	}
 }

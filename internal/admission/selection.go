@@ -56,7 +56,8 @@ func (g *governance) unlessOutranked(d *draft) {
 func (g *governance) governs(variable, exists, labels, name, object string) []admissionregistrationv1.Variable {
 	outranked := "outranked" + variable
 	conditions := []string{exists, "!" + matchesGlobs(name, g.protected), selects(g.profile, labels, name), "!variables." + outranked}
-	return append(g.outranked(outranked, labels, name, object), admissionregistrationv1.Variable{Name: variable, Expression: all(conditions)})
+	variables := g.outranked(outranked, labels, name, object)
+	return append(variables, admissionregistrationv1.Variable{Name: variable, Expression: all(conditions)})
 }
 
 // outranked are variables, of which the last has the given name and is whether another profile governs. There is one for each profile, since
@@ -66,7 +67,9 @@ func (g *governance) outranked(variable, labels, name, object string) []admissio
 	var selecting []string
 	for i, p := range g.outranking {
 		by := fmt.Sprintf("%sBy%d", variable, i)
-		variables = append(variables, admissionregistrationv1.Variable{Name: by, Expression: selectsStill(p, labels, name, object)})
+		variables = append(variables, admissionregistrationv1.Variable{
+			Name: by, Expression: selectsStill(p, labels, name, object),
+		})
 		selecting = append(selecting, "variables."+by)
 	}
 	return append(variables, admissionregistrationv1.Variable{Name: variable, Expression: some(selecting)})
@@ -134,8 +137,10 @@ func selectsStill(p *v1alpha1.SecurityProfile, labels, name, namespace string) s
 	if since == nil {
 		return selects(p, labels, name)
 	}
-	return all([]string{selects(p, labels, name), fmt.Sprintf(`(%[1]s == null || !%[1]s.metadata.?creationTimestamp.hasValue() || `+
-		`timestamp(string(dyn(%[1]s.metadata.creationTimestamp))) < timestamp(%[2]s))`, namespace, quote(since.UTC().Format(time.RFC3339)))})
+	madeBefore := fmt.Sprintf(`(%[1]s == null || !%[1]s.metadata.?creationTimestamp.hasValue() || `+
+		`timestamp(string(dyn(%[1]s.metadata.creationTimestamp))) < timestamp(%[2]s))`,
+		namespace, quote(since.UTC().Format(time.RFC3339)))
+	return all([]string{selects(p, labels, name), madeBefore})
 }
 
 // selects is whether a profile selects the namespace of this name and these labels, protected ones aside.

@@ -90,7 +90,8 @@ var longestNamespace = strings.Repeat("n", 63)
 func sizesOf(profile *v1alpha1.SecurityProfile) map[named]int {
 	sizes := map[named]int{}
 	for _, o := range baseline.Render(profile, longestNamespace) {
-		if quota, ok := o.(*corev1.ResourceQuota); ok { // Kubernetes writes into its status what it has taken over, and what is used.
+		// Kubernetes writes into a quota's status what it has taken over, and what is used.
+		if quota, ok := o.(*corev1.ResourceQuota); ok {
 			quota.Status = corev1.ResourceQuotaStatus{Hard: quota.Spec.Hard, Used: quota.Spec.Hard}
 		}
 		raw, err := o.(interface{ Marshal() ([]byte, error) }).Marshal()

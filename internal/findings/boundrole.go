@@ -30,7 +30,8 @@ func (j *judge) boundRoles(bound map[string]BoundRole) {
 			ID: v1alpha1.ForbiddenRulesBound, Severity: v1alpha1.High, Object: clusterRoleReference(name),
 			Message: fmt.Sprintf("it permits what a profile must not grant (%s), and RoleBinding %s of the profile gives it here",
 				role.Permits, listed(printable.Names(role.Bindings), maxListed)),
-			Remedy: "take the rules out of the ClusterRole and of those that it aggregates, or bind another ClusterRole in spec.rbac.bindings",
+			Remedy: "take the rules out of the ClusterRole and of those that it aggregates, " +
+				"or bind another ClusterRole in spec.rbac.bindings",
 		})
 	}
 }

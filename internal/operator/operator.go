@@ -177,7 +177,10 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(mgr.Add(releaseMemory{mgr.GetCache(), informers.Reading}), mgr.Add(rewind), mgr.Add(newIdentityWatch(direct, self, o.Logger))); err != nil {
+	err = errors.Join(
+		mgr.Add(releaseMemory{mgr.GetCache(), informers.Reading}), mgr.Add(rewind),
+		mgr.Add(newIdentityWatch(direct, self, o.Logger)))
+	if err != nil {
 		return fmt.Errorf("adding to the manager: %w", err)
 	}
 	// The check does not run in the manager, which starts nothing until the caches have synced: without permissions they

@@ -70,7 +70,8 @@ func statementOf(r *v1alpha1.NamespacePosture) *statement {
 	return &statement{
 		Namespace: r.Namespace, NamespaceUID: r.NamespaceUID, Profile: r.Profile, ProfileGeneration: r.ProfileGeneration,
 		Enforcement: r.Enforcement, Ready: r.Ready, Summary: r.Summary, Objects: r.Objects,
-		Blocked: r.Blocked, InPlace: r.InPlace, Findings: r.Findings, FindingTotals: r.FindingTotals, PodsUnseen: r.PodsUnseen, Stalled: r.Stalled,
+		Blocked: r.Blocked, InPlace: r.InPlace, Findings: r.Findings, FindingTotals: r.FindingTotals,
+		PodsUnseen: r.PodsUnseen, Stalled: r.Stalled,
 		Truncated: r.Truncated, DriftTotal: r.DriftTotal, Drift: r.Drift,
 	}
 }

@@ -56,8 +56,9 @@ func tooHeavy(profile *v1alpha1.SecurityProfile) error {
 	if weight <= MaxWeight {
 		return nil
 	}
-	return fmt.Errorf("spec.namespaceSelector and spec.excludeNamespaces are too large: they take %d bytes where the admission policies of "+
-		"other profiles name them, and %d at most; name fewer or shorter labels, values and namespaces", weight, MaxWeight)
+	return fmt.Errorf("spec.namespaceSelector and spec.excludeNamespaces are too large: they take %d bytes "+
+		"where the admission policies of other profiles name them, and %d at most; "+
+		"name fewer or shorter labels, values and namespaces", weight, MaxWeight)
 }
 
 // weigh has those profiles that weigh too much beside the others select what their status

@@ -26,7 +26,8 @@ func TrimEvent(event []byte, cut func(Object) Cut) []byte {
 		return event
 	}
 	if len(leftOut) == 1 {
-		trimmed = appendField(trimmed, envelopeNote, strconv.AppendInt(append([]byte(nil), leftOutNote...), int64(leftOut[0]), 10))
+		note := strconv.AppendInt(append([]byte(nil), leftOutNote...), int64(leftOut[0]), 10)
+		trimmed = appendField(trimmed, envelopeNote, note)
 	}
 	var out []byte
 	each(event, func(field protowire.Number, whole, _ []byte) {
