@@ -53,14 +53,15 @@ func newClusterRoles(c client.WithWatch) *foreign {
 	return f
 }
 
-// powerfulClusterRoles are the powers of those ClusterRoles that have some.
-func (f *foreign) powerfulClusterRoles() map[string]findings.Powers {
+// powersBound are the powers of the ClusterRoles that somebody's bindings give in a namespace. They
+// are looked up by name: each pass would go through all ClusterRoles of the cluster else.
+func (f *foreign) powersBound(bindings map[string]findings.Binding) map[string]findings.Powers {
 	powers := map[string]findings.Powers{}
-	f.clusterRoles.each("", func(name string, role clusterRole) {
-		if len(role.powers.Names)+len(role.powers.ByGet) > 0 {
-			powers[name] = role.powers
+	for _, b := range bindings {
+		if role := f.clusterRoles.one("", b.Role); b.RoleKind == "ClusterRole" && role != nil {
+			powers[b.Role] = role.powers
 		}
-	})
+	}
 	return powers
 }
 

@@ -82,10 +82,11 @@ func newForeign(c client.WithWatch, clusterRoles *foreign) (*foreign, error) {
 func (f *foreign) of(namespace string) *findings.Facts {
 	all := f.policies.of(namespace)
 	policies, gates := splitPolicyFacts(all)
+	bindings := f.bindings.of(namespace)
 	return &findings.Facts{
-		Policies: policies, Bindings: f.bindings.of(namespace), Accounts: f.accounts.of(namespace),
+		Policies: policies, Bindings: bindings, Accounts: f.accounts.of(namespace),
 		Limits: f.limits.of(namespace), Quotas: f.quotas.of(namespace),
-		Roles: f.roles.of(namespace), ClusterRoles: f.powerfulClusterRoles(),
+		Roles: f.roles.of(namespace), ClusterRoles: f.powersBound(bindings),
 		Large: largePolicies(all),
 		Gates: gates, Callers: f.callersInto(namespace),
 		Shortages: f.shortagesOf(namespace), Attempts: f.attempts.of(namespace),
