@@ -45,7 +45,7 @@ INTEGRATION_PROCS ?= 3
 .PHONY: test
 test: controlplane build ## Run every test, the suites on a real control plane included (about 20 minutes).
 	@$(BUILD) "what the tests import" -- \
-		$$(go list -deps -test -f '{{if not (or .ForTest (eq .Name "main"))}}{{.ImportPath}}{{end}}' ./...)
+		$$(go list -deps -test -f '{{if and .GoFiles (not (or .ForTest (eq .Name "main")))}}{{.ImportPath}}{{end}}' ./...)
 	@echo "running the tests but for test/integration (about 8 minutes)"
 	go test $$(go list ./... | grep -v /test/integration$$) -count=1 -timeout 20m
 	@echo "running test/integration, in $(INTEGRATION_PROCS) processes with a control plane each (about 12 minutes; a dot a spec)"
