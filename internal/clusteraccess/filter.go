@@ -1,7 +1,7 @@
 package clusteraccess
 
 import (
-	"sync"
+	"context"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/watch"
@@ -11,43 +11,54 @@ import (
 // when it is stopped, though nobody reads on.
 type filter struct {
 	watch.Interface
+	pass func(watch.Event) (watch.Event, bool)
+	// missed is what says that something is to be told again, if it can be told now, which retell
+	// does. It may be nil.
+	missed func() <-chan struct{}
+	retell func(ctx context.Context, tell func(watch.Event)) error
+
 	result chan watch.Event
-	done   chan struct{}
-	once   sync.Once
+	ctx    context.Context // Done once it is stopped.
+	cancel context.CancelFunc
 }
 
-// filtered passes events on. When the channel is closed it says that the watch has expired, upon
-// which all is read anew.
-func filtered(events watch.Interface, stale <-chan struct{}, pass func(watch.Event) (watch.Event, bool)) watch.Interface {
-	f := &filter{Interface: events, result: make(chan watch.Event), done: make(chan struct{})}
-	go f.run(stale, pass)
+// start has the filter pass the events of a watch on.
+func (f *filter) start(events watch.Interface) watch.Interface {
+	f.Interface, f.result = events, make(chan watch.Event)
+	f.ctx, f.cancel = context.WithCancel(context.Background())
+	go f.run()
 	return f
 }
 
-func (f *filter) run(stale <-chan struct{}, pass func(watch.Event) (watch.Event, bool)) {
+func (f *filter) run() {
 	defer close(f.result)
-	for {
-		out, passes := watch.Event{}, true
+	for f.ctx.Err() == nil {
+		var missed <-chan struct{}
+		if f.missed != nil {
+			missed = f.missed()
+		}
 		select {
 		case e, more := <-f.Interface.ResultChan():
 			if !more {
 				return
 			}
-			out, passes = pass(e)
-		case <-stale:
-			expired := apierrors.NewResourceExpired("what was left out is asked for")
-			out, stale = watch.Event{Type: watch.Error, Object: &expired.ErrStatus}, nil
-		case <-f.done:
-			return
+			if out, passes := f.pass(e); passes {
+				f.tell(out)
+			}
+		case <-missed:
+			if f.retell(f.ctx, f.tell) != nil {
+				expired := apierrors.NewResourceExpired("what was left out is asked for, and cannot be read")
+				f.tell(watch.Event{Type: watch.Error, Object: &expired.ErrStatus})
+			}
+		case <-f.ctx.Done():
 		}
-		if !passes {
-			continue
-		}
-		select {
-		case f.result <- out:
-		case <-f.done:
-			return
-		}
+	}
+}
+
+func (f *filter) tell(e watch.Event) {
+	select {
+	case f.result <- e:
+	case <-f.ctx.Done():
 	}
 }
 
@@ -56,6 +67,6 @@ func (f *filter) ResultChan() <-chan watch.Event { return f.result }
 
 // Stop stops both watches.
 func (f *filter) Stop() {
-	f.once.Do(func() { close(f.done) })
+	f.cancel()
 	f.Interface.Stop()
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -45,7 +44,7 @@ func EachPage[L client.ObjectList](
 		if limit > FirstPage {
 			asked = context.WithValue(ctx, answerLimit{}, answerBytes)
 		}
-		err := reader.List(asked, list, append(slices.Clone(options), client.Limit(int64(limit)), client.Continue(token))...)
+		err := reader.List(asked, list, append([]client.ListOption{client.Limit(int64(limit)), client.Continue(token)}, options...)...)
 		if errors.Is(err, errLargeAnswer) {
 			page = FirstPage
 			continue

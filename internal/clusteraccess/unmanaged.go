@@ -139,7 +139,7 @@ func (u *Unmanaged) watch(kind string, events watch.Interface, initial bool) wat
 	if initial {
 		u.reset(kind)
 	}
-	return filtered(events, nil, func(e watch.Event) (watch.Event, bool) {
+	pass := func(e watch.Event) (watch.Event, bool) {
 		o, ok := e.Object.(baseline.Object)
 		if !ok {
 			return e, true
@@ -159,5 +159,6 @@ func (u *Unmanaged) watch(kind string, events watch.Interface, initial bool) wat
 		case watch.Bookmark, watch.Error:
 		}
 		return e, true
-	})
+	}
+	return (&filter{pass: pass}).start(events)
 }

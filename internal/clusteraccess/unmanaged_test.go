@@ -1,10 +1,13 @@
 package clusteraccess
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -109,7 +112,7 @@ func TestUnmanagedListsCountAnew(t *testing.T) {
 
 func TestAFilteredWatchEndsThoughNobodyReads(t *testing.T) {
 	source := watch.NewFakeWithChanSize(1, false)
-	w := filtered(source, nil, func(e watch.Event) (watch.Event, bool) { return e, true })
+	w := (&filter{pass: func(e watch.Event) (watch.Event, bool) { return e, true }}).start(source)
 	source.Add(role("shop", "one"))
 	w.Stop()
 	for range w.ResultChan() { // It is closed, after one event at most.
@@ -164,7 +167,7 @@ func TestLabels(t *testing.T) {
 	}
 	stale := func() bool {
 		select {
-		case <-l.whenStale():
+		case <-l.missed:
 			return true
 		default:
 			return false
@@ -179,7 +182,6 @@ func TestLabels(t *testing.T) {
 		large[fmt.Sprint("label-", i)] = "x"
 	}
 	l.Note(selecting("1", "tier"))
-	before := l.whenStale()
 	if diff := cmp.Diff(map[string]string{"tier": "prod", v1alpha1.ProfileLabel: "restricted"}, l.Trim(large)); diff != "" {
 		t.Error("of many labels those are held that somebody asks for:", diff)
 	}
@@ -188,13 +190,11 @@ func TestLabels(t *testing.T) {
 		t.Error("nothing new is asked for")
 	}
 	l.Note(selecting("2", "team"))
-	select {
-	case <-before:
-	default:
+	if !stale() {
 		t.Error("what was left out is asked for")
 	}
-	if stale() {
-		t.Error("what is read from now on is as it should be")
+	if l.Note(selecting("3", "later")); stale() {
+		t.Error("nothing was read since")
 	}
 	l.Forget(selecting("1", "tier"))
 	if diff := cmp.Diff(map[string]string{"team": "shop", v1alpha1.ProfileLabel: "restricted"}, l.Trim(large)); diff != "" {
@@ -202,12 +202,33 @@ func TestLabels(t *testing.T) {
 	}
 }
 
-func TestAWatchExpiresWhenWhatWasLeftOutIsAskedFor(t *testing.T) {
-	source, stale := watch.NewFake(), make(chan struct{})
-	w := filtered(source, stale, func(e watch.Event) (watch.Event, bool) { return e, true })
-	close(stale)
+func TestAWatchExpiresWhenWhatWasLeftOutCannotBeTold(t *testing.T) {
+	source, missed := watch.NewFake(), make(chan struct{}, 1)
+	w := (&filter{
+		missed: func() <-chan struct{} { return missed },
+		retell: func(context.Context, func(watch.Event)) error { return errors.New("the version is compacted") },
+	}).start(source)
+	missed <- struct{}{}
 	if e := <-w.ResultChan(); !apierrors.IsResourceExpired(apierrors.FromObject(e.Object)) {
 		t.Errorf("it says %v", e)
 	}
 	w.Stop()
+}
+
+func TestWhatAWatchHasTold(t *testing.T) {
+	at := func(version string, annotations map[string]string) *corev1.Namespace {
+		return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{ResourceVersion: version, Annotations: annotations}}
+	}
+	var told told
+	told.note(watch.Event{Type: watch.Added, Object: at("7", nil)})
+	told.note(watch.Event{Type: watch.Bookmark, Object: at("8", nil)})
+	if told.all {
+		t.Error("what was there at first is still coming")
+	}
+	told.note(watch.Event{Type: watch.Bookmark, Object: at("9", map[string]string{metav1.InitialEventsAnnotationKey: "true"})})
+	told.note(watch.Event{Type: watch.Deleted, Object: at("12", nil)})
+	told.note(watch.Event{Type: watch.Error, Object: &metav1.Status{}})
+	if !told.all || told.version != "12" {
+		t.Errorf("it has told %+v", told)
+	}
 }

@@ -2,8 +2,10 @@ package integration
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -13,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -23,6 +26,20 @@ import (
 	"github.com/bulwark-dev/bulwark/test/fixture"
 	"github.com/bulwark-dev/bulwark/test/inprocess"
 )
+
+// watched counts the watches of a path.
+type watched struct {
+	http.RoundTripper
+	path  string
+	times *atomic.Int64
+}
+
+func (w watched) RoundTrip(request *http.Request) (*http.Response, error) {
+	if request.URL.Path == w.path && request.URL.Query().Get("watch") != "" {
+		w.times.Add(1)
+	}
+	return w.RoundTripper.RoundTrip(request)
+}
 
 // enlarging makes an object large, or changes it, in a way of its kind.
 type enlarging func(namespace, name string, labels map[string]string) client.Object
@@ -334,6 +351,42 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 			g.Expect(heldOf.Labels).To(HaveKey("later.example.com/" + name))
 		}).Should(Succeed())
 		Expect(len(heldOf.Labels)).To(BeNumerically("<", 16))
+	})
+
+	It("on namespaces has nobody wait for a watch that begins anew, however many labels profiles select by", func() {
+		bulwark.stop()
+		var watches atomic.Int64
+		config := rest.CopyConfig(operatorConf)
+		config.Wrap(func(next http.RoundTripper) http.RoundTripper { return watched{next, "/api/v1/namespaces", &watches} })
+		bulwark = startOperatorWith(config)
+		DeferCleanup(func() {
+			bulwark.stop()
+			bulwark = startOperator()
+		})
+		crowded := fixture.Namespace(uniqueName(), "nobody")
+		for i := range 2_000 {
+			crowded.Labels[fmt.Sprintf("many.example.com/label-%d", i)] = "x"
+		}
+		ExpectCreated(crowded)
+		selects := func(key string, namespace *corev1.Namespace) {
+			GinkgoHelper()
+			profile := fixture.Profile(uniqueName(), fixture.OnlyNetwork)
+			profile.Spec.NamespaceSelector = v1alpha1.NamespaceSelector{MatchLabels: map[string]string{key: "x"}}
+			ExpectCreated(profile)
+			EventuallyEstablished(profile, namespace.Name)
+		}
+		for range 3 {
+			namespace := fixture.Namespace(uniqueName(), "nobody")
+			namespace.Labels["own.example.com/"+namespace.Name] = "x"
+			ExpectCreated(namespace)
+			selects("own.example.com/"+namespace.Name, namespace)
+		}
+		before := watches.Load()
+		selects("many.example.com/label-7", crowded)
+		Expect(before).To(BeNumerically(">=", 1))
+		Expect(watches.Load()).To(Equal(before))
+		Expect(admin.Delete(ctx, crowded)).To(Succeed())
+		EventuallyGone(crowded)
 	})
 
 	It("in a report is held up to what Bulwark could have written, and written anew", func() {
