@@ -16,51 +16,51 @@ import (
 
 // announce tells events and metrics what the pass found and did. What the last report already said is not said again, so
 // that a state that lasts is one event.
-func (r *NamespaceReconciler) announce(p *pass, outcomes []outcome) {
+func (r *NamespaceReconciler) announce(p *pass, outcomes []drift.Outcome) {
 	for _, o := range outcomes {
 		told := p.alreadyTold(o)
 		r.count(p, &o, told)
 		if told {
 			continue
 		}
-		if o.recorded && !o.Foreign {
-			r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventDrift, "Compare", o.sentence())
+		if o.Recorded && !o.Foreign {
+			r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventDrift, "Compare", o.Sentence())
 		}
 		r.announceState(p, &o)
 	}
 }
 
-// count counts an outcome, and tells of each change of what tamper protection guards. Each
+// count counts an drift.Outcome, and tells of each change of what tamper protection guards. Each
 // correction of what is contested counts, though it is told once.
-func (r *NamespaceReconciler) count(p *pass, o *outcome, told bool) {
-	if o.recorded && !o.Foreign && (o.done || !told) {
+func (r *NamespaceReconciler) count(p *pass, o *drift.Outcome, told bool) {
+	if o.Recorded && !o.Foreign && (o.Done || !told) {
 		r.Metrics.driftDetected(p.profile.Name, o.Object.Kind, o.Change)
 		r.announceGuarded(p, o)
 	}
-	if o.recorded && !o.Foreign && o.done && len(o.mutated) == 0 {
+	if o.Recorded && !o.Foreign && o.Done && len(o.Mutated) == 0 {
 		r.Metrics.corrected(p.profile.Name, o.Object.Kind, r.Clock.Since(p.since))
 	}
-	if o.state == v1alpha1.Contested && !told {
+	if o.State == v1alpha1.Contested && !told {
 		r.Metrics.contested(p.profile.Name, o.Object.Kind)
 	}
 }
 
 // announceState tells what has become of a drift.
-func (r *NamespaceReconciler) announceState(p *pass, o *outcome) {
+func (r *NamespaceReconciler) announceState(p *pass, o *drift.Outcome) {
 	name := o.Object.Kind + " " + o.Object.Name
 	switch {
-	case o.err != nil:
-		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventFailed, "Apply", cut(o.err.Error())+o.hint)
-	case len(o.mutated) > 0:
-		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventMutated, "Apply", name+" is "+mutationSentence(o.mutated))
-	case o.state == v1alpha1.Conflict:
+	case o.Err != nil:
+		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventFailed, "Apply", printable.Message(o.Err.Error())+o.Hint)
+	case len(o.Mutated) > 0:
+		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventMutated, "Apply", name+" is "+mutationSentence(o.Mutated))
+	case o.State == v1alpha1.Conflict:
 		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventConflict, "Compare", name+" was not made by Bulwark and is left alone")
-	case o.state == v1alpha1.Contested:
+	case o.State == v1alpha1.Contested:
 		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventContested, "Wait", name+" is "+p.contestSentence(o))
-	case o.state == v1alpha1.Corrected && o.Foreign:
+	case o.State == v1alpha1.Corrected && o.Foreign:
 		r.event(p, o.Object, corev1.EventTypeNormal, v1alpha1.EventAdopted, "Adopt",
-			fmt.Sprintf("%s of %s was taken over", name, managerName(o.by.Manager)))
-	case o.state == v1alpha1.Corrected && o.recorded:
+			fmt.Sprintf("%s of %s was taken over", name, drift.ManagerName(o.By.Manager)))
+	case o.State == v1alpha1.Corrected && o.Recorded:
 		r.event(p, o.Object, corev1.EventTypeNormal, v1alpha1.EventCorrected, "Correct", name+" is again as declared")
 	}
 }
@@ -86,54 +86,20 @@ func (r *NamespaceReconciler) announceReport(p *pass, report *v1alpha1.Namespace
 }
 
 // alreadyTold reports whether the last report holds this very outcome.
-func (p *pass) alreadyTold(o outcome) bool {
-	if p.previous == nil || o.state == v1alpha1.Corrected {
+func (p *pass) alreadyTold(o drift.Outcome) bool {
+	if p.previous == nil || o.State == v1alpha1.Corrected {
 		return false
 	}
-	if o.err != nil {
+	if o.Err != nil {
 		state, _ := p.reported(o.Object)
 		return state == v1alpha1.ObjectFailed
 	}
-	if len(o.mutated) > 0 && !o.recorded {
-		return p.message(o.Object) == mutationSentence(o.mutated)
+	if len(o.Mutated) > 0 && !o.Recorded {
+		return p.message(o.Object) == mutationSentence(o.Mutated)
 	}
 	return p.lasts(o) || slices.ContainsFunc(p.previous.Drift, func(entry v1alpha1.DriftEntry) bool {
-		return entry.State == o.state && o.continues(entry)
+		return entry.State == o.State && o.Continues(entry)
 	})
-}
-
-// sentence says what differs, and who did it.
-func (o *outcome) sentence() string {
-	by := ""
-	if o.by.Manager != "" {
-		by = " by " + managerName(o.by.Manager)
-	}
-	switch o.Change {
-	case v1alpha1.Missing:
-		return fmt.Sprintf("%s %s is missing", o.Object.Kind, o.Object.Name)
-	case v1alpha1.Unexpected:
-		return fmt.Sprintf("%s %s bears Bulwark's labels%s and is not part of the baseline", o.Object.Kind, o.Object.Name, by)
-	}
-	if o.Terminates() {
-		return fmt.Sprintf("%s %s was deleted, and finalizers held it: %s", o.Object.Kind, o.Object.Name, strings.Join(o.Got.GetFinalizers(), ", "))
-	}
-	return cut(fmt.Sprintf("%s %s was modified%s: %s", o.Object.Kind, o.Object.Name, by, strings.Join(fieldTexts(o.Fields), "; ")))
-}
-
-// fieldTexts say of each field what was wanted and what was found.
-func fieldTexts(fields []drift.Field) []string {
-	var texts []string
-	for _, f := range drift.Report(fields) {
-		texts = append(texts, fmt.Sprintf("%s: want %s, got %s", f.Path, orUnset(f.Want), orUnset(f.Got)))
-	}
-	return texts
-}
-
-func orUnset(value string) string {
-	if value == "" {
-		return "nothing"
-	}
-	return value
 }
 
 // event tells the namespace and the profile. The object is the event's related one, by which the recorder tells one series of

@@ -24,7 +24,7 @@ import (
 
 // correct makes the one write, or for an immutable field the two, that end a drift, and returns what the API server has made of it, if
 // the object is to exist. The objects of a drift may be shared with the cache, so that what is written is a copy.
-func (r *NamespaceReconciler) correct(ctx context.Context, p *pass, o *outcome) (baseline.Object, error) {
+func (r *NamespaceReconciler) correct(ctx context.Context, p *pass, o *drift.Outcome) (baseline.Object, error) {
 	if _, ok := o.Want.(*rbacv1.RoleBinding); ok {
 		return r.bind(ctx, p, o)
 	}
@@ -32,7 +32,7 @@ func (r *NamespaceReconciler) correct(ctx context.Context, p *pass, o *outcome) 
 }
 
 // write makes the write, whatever it grants.
-func (r *NamespaceReconciler) write(ctx context.Context, p *pass, o *outcome) (baseline.Object, error) {
+func (r *NamespaceReconciler) write(ctx context.Context, p *pass, o *drift.Outcome) (baseline.Object, error) {
 	switch d := o.Drift; {
 	case d.Want == nil:
 		return nil, r.remove(ctx, d.Got)

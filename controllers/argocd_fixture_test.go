@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
 var update = flag.Bool("update", false, "write test/argocd/testdata instead of comparing it")
@@ -25,7 +26,7 @@ var update = flag.Bool("update", false, "write test/argocd/testdata instead of c
 func TestWhatArgoCDIsShown(t *testing.T) {
 	_, policies := aPolicedProfile()
 	policed := &policing{desired: policies}
-	contestedPolicies := &policing{desired: policies, outcomes: []outcome{policyOutcome(v1alpha1.Contested, nil)}}
+	contestedPolicies := &policing{desired: policies, outcomes: []drift.Outcome{policyOutcome(v1alpha1.Contested, nil)}}
 	for name, tt := range map[string]struct {
 		states   []string
 		change   func(*v1alpha1.SecurityProfile)

@@ -91,8 +91,8 @@ func checkTotals(t *testing.T, previous, report *v1alpha1.NamespacePosture, want
 }
 
 // checkLasts checks that a pass which finds what the last one left writes nothing new.
-func checkLasts(t *testing.T, p *pass, wanted []baseline.Object, outcomes []outcome, now time.Time) {
-	lasting := slices.DeleteFunc(slices.Clone(outcomes), func(o outcome) bool { return o.state == v1alpha1.Corrected })
+func checkLasts(t *testing.T, p *pass, wanted []baseline.Object, outcomes []drift.Outcome, now time.Time) {
+	lasting := slices.DeleteFunc(slices.Clone(outcomes), func(o drift.Outcome) bool { return o.State == v1alpha1.Corrected })
 	again := assemble(p, wanted, lasting, now.Add(time.Minute))
 	if !sameReport(p.previous, again) {
 		t.Fatalf("what lasts is written again (-previous +again):\n%s", cmp.Diff(p.previous, again))
@@ -102,7 +102,7 @@ func checkLasts(t *testing.T, p *pass, wanted []baseline.Object, outcomes []outc
 	q := *p
 	for i := range 3 {
 		for j := range lasting {
-			lasting[j].recorded = q.records(lasting[j].Drift)
+			lasting[j].Recorded = q.records(lasting[j].Drift)
 		}
 		q.previous = assemble(&q, wanted, lasting, now.Add(time.Duration(2+i)*time.Minute))
 		reports = append(reports, q.previous)
@@ -138,7 +138,7 @@ var (
 )
 
 // somePass is what a namespace shall hold, and what a pass over it found and did.
-func somePass(c *choose.Source, p *pass) ([]baseline.Object, []outcome) {
+func somePass(c *choose.Source, p *pass) ([]baseline.Object, []drift.Outcome) {
 	wanted := []baseline.Object{&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}
 	for i := range choose.Of(c, 0, 1, 3, 40) {
 		meta := metav1.ObjectMeta{Namespace: "shop", Name: fmt.Sprint("bulwark-", i)}
@@ -148,7 +148,7 @@ func somePass(c *choose.Source, p *pass) ([]baseline.Object, []outcome) {
 			&rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{Kind: "ClusterRole", Name: "view"}},
 		}[i%4])
 	}
-	var outcomes []outcome
+	var outcomes []drift.Outcome
 	for _, want := range wanted {
 		change := choose.Of(c, "", v1alpha1.Missing, v1alpha1.Modified)
 		if change != "" {
@@ -163,30 +163,30 @@ func somePass(c *choose.Source, p *pass) ([]baseline.Object, []outcome) {
 			continue
 		}
 		o := outcomes[len(outcomes)-4] // More of the same: what is drawn is not without end.
-		o.Drift, o.recorded = d, p.records(d)
+		o.Drift, o.Recorded = d, p.records(d)
 		outcomes = append(outcomes, o)
 	}
 	return wanted, outcomes
 }
 
 // someOutcome is one that carryOut can come to.
-func someOutcome(c *choose.Source, p *pass, d drift.Drift) outcome {
+func someOutcome(c *choose.Source, p *pass, d drift.Drift) drift.Outcome {
 	if d.Change == v1alpha1.Modified {
 		d.Fields = choose.Of(c, differing...)
 		d.Foreign = d.Object.Kind != "Namespace" && c.Bool()
 	}
-	o := outcome{Drift: d, recorded: p.records(d), by: drift.Attribution{Manager: choose.Of(c, managers...)}, state: v1alpha1.Corrected}
+	o := drift.Outcome{Drift: d, Recorded: p.records(d), By: drift.Attribution{Manager: choose.Of(c, managers...)}, State: v1alpha1.Corrected}
 	contested := p.current() && c.Bool()
 	switch {
 	case d.Foreign && !p.profile.Adopts():
-		o.state = v1alpha1.Conflict
+		o.State = v1alpha1.Conflict
 	case p.audits():
-		o.state = v1alpha1.Present
+		o.State = v1alpha1.Present
 	case contested:
-		o.state = v1alpha1.Contested
+		o.State = v1alpha1.Contested
 	default:
-		if o.err = choose.Of(c, refusing...); o.err != nil {
-			o.state = v1alpha1.Present
+		if o.Err = choose.Of(c, refusing...); o.Err != nil {
+			o.State = v1alpha1.Present
 		}
 	}
 	return o

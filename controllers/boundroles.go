@@ -38,8 +38,8 @@ func clusterRoleOf(role *rbacv1.ClusterRole) (clusterRole, bool) {
 	forbidden := grants.Forbidden(role.Rules)
 	return clusterRole{
 		powers:     powers,
-		forbidden:  v1alpha1.Cut(grants.Words(forbidden), maxPermits),
-		unexpected: v1alpha1.Cut(grants.Words(grants.Unexpected(role.Name, forbidden)), maxPermits),
+		forbidden:  printable.Cut(grants.Words(forbidden), maxPermits),
+		unexpected: printable.Cut(grants.Words(grants.Unexpected(role.Name, forbidden)), maxPermits),
 	}, true
 }
 
@@ -120,7 +120,7 @@ func (r *NamespaceReconciler) refusedBinding(ctx context.Context, binding *rbacv
 
 // bind makes a declared RoleBinding what is declared, unless it must not be bound. Then nobody is
 // given anything new by it, and what is given already stays.
-func (r *NamespaceReconciler) bind(ctx context.Context, p *pass, o *outcome) (baseline.Object, error) {
+func (r *NamespaceReconciler) bind(ctx context.Context, p *pass, o *drift.Outcome) (baseline.Object, error) {
 	d := o.Drift
 	refusal := r.refusedBinding(ctx, d.Want.(*rbacv1.RoleBinding))
 	got, exists := d.Got.(*rbacv1.RoleBinding)
@@ -156,7 +156,7 @@ func narrowed(want, got *rbacv1.RoleBinding) *rbacv1.RoleBinding {
 
 // boundRoles are the ClusterRoles that bindings of the profile give here, and that permit what a
 // profile must not grant.
-func (r *NamespaceReconciler) boundRoles(desired []baseline.Object, outcomes []outcome) map[string]findings.BoundRole {
+func (r *NamespaceReconciler) boundRoles(desired []baseline.Object, outcomes []drift.Outcome) map[string]findings.BoundRole {
 	bound := map[string]findings.BoundRole{}
 	for _, o := range desired {
 		binding, ok := o.(*rbacv1.RoleBinding)
@@ -173,17 +173,17 @@ func (r *NamespaceReconciler) boundRoles(desired []baseline.Object, outcomes []o
 
 // gives reports whether a declared RoleBinding gives its role after the pass. Under Audit it is one
 // that would.
-func gives(binding *rbacv1.RoleBinding, outcomes []outcome) bool {
-	i := slices.IndexFunc(outcomes, func(o outcome) bool { return o.Object == baseline.Reference(binding) })
-	if i < 0 || outcomes[i].state == v1alpha1.Corrected {
+func gives(binding *rbacv1.RoleBinding, outcomes []drift.Outcome) bool {
+	i := slices.IndexFunc(outcomes, func(o drift.Outcome) bool { return o.Object == baseline.Reference(binding) })
+	if i < 0 || outcomes[i].State == v1alpha1.Corrected {
 		return true
 	}
 	o := outcomes[i]
-	if o.state == v1alpha1.Conflict {
+	if o.State == v1alpha1.Conflict {
 		return false
 	}
 	got, exists := o.Got.(*rbacv1.RoleBinding)
-	return o.err == nil || exists && got.RoleRef == binding.RoleRef
+	return o.Err == nil || exists && got.RoleRef == binding.RoleRef
 }
 
 // grantsHold is how long the API server's answer on what may be bound holds.

@@ -139,12 +139,12 @@ func TestARefusedBindingGivesNobodyAnythingNew(t *testing.T) {
 
 func TestABindingThatGivesIsFound(t *testing.T) {
 	want := binding("ClusterRole", "writer", "a")
-	as := func(state v1alpha1.DriftState, err error, got baseline.Object) []outcome {
-		return []outcome{{Drift: drift.Drift{Object: baseline.Reference(want), Got: got, Want: want}, state: state, err: err}}
+	as := func(state v1alpha1.DriftState, err error, got baseline.Object) []drift.Outcome {
+		return []drift.Outcome{{Drift: drift.Drift{Object: baseline.Reference(want), Got: got, Want: want}, State: state, Err: err}}
 	}
 	refused := errors.New("refused")
 	for it, test := range map[string]struct {
-		outcomes []outcome
+		outcomes []drift.Outcome
 		gives    bool
 	}{
 		"one that is in place":                         {nil, true},

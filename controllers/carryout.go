@@ -17,35 +17,11 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
-// outcome is a drift and what became of it.
-type outcome struct {
-	drift.Drift
-	// state is what the history says of it.
-	state v1alpha1.DriftState
-	// recorded is set if it belongs in the history: tampering, a conflict, an adoption, and whatever an Audit profile finds.
-	// What differs because the profile changed does not.
-	recorded bool
-	// by is who did it, as far as is known.
-	by drift.Attribution
-	// err is why the API server refused the correction.
-	err error
-	// hint is what stands behind the refusal where the API server's words do not say it.
-	hint string
-	// wait is how long a correction is still held back: one that is contested, or that admission undoes.
-	wait time.Duration
-	// done is set if the correction was written.
-	done bool
-	// mutated are the fields in which the API server's admission changed what was written, or last time did.
-	mutated []drift.Field
-	// standing is what the last report says of a correction that failed and is not tried again yet.
-	standing string
-}
-
 // carryOut decides on each drift and corrects those that are to be corrected: what is missing or differs first, what should
 // not exist last, so that a handover has no gap. Quotas are made after all that they may count. The error joins those of all objects;
 // each object is tried.
-func (r *NamespaceReconciler) carryOut(ctx context.Context, p *pass, drifts []drift.Drift) ([]outcome, error) {
-	var outcomes []outcome
+func (r *NamespaceReconciler) carryOut(ctx context.Context, p *pass, drifts []drift.Drift) ([]drift.Outcome, error) {
+	var outcomes []drift.Outcome
 	var failures []error
 	for _, d := range inOrder(drifts) {
 		o, err := r.resolve(ctx, p, d)
@@ -63,10 +39,10 @@ func (r *NamespaceReconciler) carryOut(ctx context.Context, p *pass, drifts []dr
 }
 
 // resolve carries out what is decided on one drift. The outcome is nil if there is none after all.
-func (r *NamespaceReconciler) resolve(ctx context.Context, p *pass, d drift.Drift) (*outcome, error) {
-	o := &outcome{Drift: d, recorded: p.records(d)}
-	o.by = r.attribute(ctx, o)
-	if o.state = r.decide(p, o); o.state != v1alpha1.Corrected {
+func (r *NamespaceReconciler) resolve(ctx context.Context, p *pass, d drift.Drift) (*drift.Outcome, error) {
+	o := &drift.Outcome{Drift: d, Recorded: p.records(d)}
+	o.By = r.attribute(ctx, o)
+	if o.State = r.decide(p, o); o.State != v1alpha1.Corrected {
 		return o, nil
 	}
 	answer, err := r.put(ctx, p, o)
@@ -77,11 +53,11 @@ func (r *NamespaceReconciler) resolve(ctx context.Context, p *pass, d drift.Drif
 		return nil, nil // It is gone already, and only the cache had not heard of it.
 	}
 	if isOvertaken(err) || errors.Is(err, errNoRoom) { // Somebody was faster, or it was not tried: the next pass finds what there is by then.
-		o.state = v1alpha1.Present
+		o.State = v1alpha1.Present
 		return o, fmt.Errorf("correcting %s: %w", d.Object.Name, err)
 	}
 	if err != nil {
-		o.state, o.err, o.hint = v1alpha1.Present, err, r.catalogue.hint(ctx, d.Want, err)
+		o.State, o.Err, o.Hint = v1alpha1.Present, err, r.catalogue.hint(ctx, d.Want, err)
 		r.Metrics.applyFailed(p.profile.Name, d.Object.Kind, err)
 		return o, fmt.Errorf("correcting %s %s in namespace %s: %w", d.Object.Kind, d.Object.Name, p.namespace.Name, err)
 	}
@@ -90,27 +66,27 @@ func (r *NamespaceReconciler) resolve(ctx context.Context, p *pass, d drift.Drif
 }
 
 // conclude says what has become of a drift whose correction was written, by the API server's answer.
-func (r *NamespaceReconciler) conclude(p *pass, o *outcome, answer baseline.Object) {
-	o.done = true
+func (r *NamespaceReconciler) conclude(p *pass, o *drift.Outcome, answer baseline.Object) {
+	o.Done = true
 	r.restored.forget(mutated{p.namespace.Name, o.Object})
 	now, key := r.Clock.Now(), mutated{p.namespace.Name, o.Object}
 	// Of what somebody has deleted meanwhile admission has changed nothing.
 	if answer != nil && answer.GetDeletionTimestamp().IsZero() {
-		o.mutated = drift.Differences(o.Want, answer)
+		o.Mutated = drift.Differences(o.Want, answer)
 	}
-	if len(o.mutated) > 0 {
-		o.state, o.wait = v1alpha1.Present, r.mutations.note(key, o.mutated, now)
+	if len(o.Mutated) > 0 {
+		o.State, o.Wait = v1alpha1.Present, r.mutations.note(key, o.Mutated, now)
 	} else {
 		r.mutations.forget(key)
 	}
-	if o.recorded && r.contests.corrected(p.namespace.Name, &o.Drift, o.by.Manager, now) && o.state == v1alpha1.Corrected {
-		o.state = v1alpha1.Contested
+	if o.Recorded && r.contests.corrected(p.namespace.Name, &o.Drift, o.By.Manager, now) && o.State == v1alpha1.Corrected {
+		o.State = v1alpha1.Contested
 	}
 }
 
 // put corrects a drift, and returns the API server's answer. A pass that can be overtaken makes way for those that correct what
 // somebody did.
-func (r *NamespaceReconciler) put(ctx context.Context, p *pass, o *outcome) (answer baseline.Object, err error) {
+func (r *NamespaceReconciler) put(ctx context.Context, p *pass, o *drift.Outcome) (answer baseline.Object, err error) {
 	if p.overtakable {
 		err = r.pace.write(ctx, func() error {
 			answer, err = r.correct(ctx, p, o)
@@ -118,7 +94,7 @@ func (r *NamespaceReconciler) put(ctx context.Context, p *pass, o *outcome) (ans
 		})
 		return answer, err
 	}
-	if o.recorded && !o.Foreign {
+	if o.Recorded && !o.Foreign {
 		r.pace.yield()
 	}
 	return r.correct(ctx, p, o)
@@ -126,7 +102,7 @@ func (r *NamespaceReconciler) put(ctx context.Context, p *pass, o *outcome) (ans
 
 // resolveExisting is for the object that was thought to be missing and is there, though the cache does not hold it: it is
 // compared and resolved as it is.
-func (r *NamespaceReconciler) resolveExisting(ctx context.Context, p *pass, d drift.Drift) (*outcome, error) {
+func (r *NamespaceReconciler) resolveExisting(ctx context.Context, p *pass, d drift.Drift) (*drift.Outcome, error) {
 	got, err := r.read(ctx, d.Want, true)
 	if err != nil {
 		return nil, err
@@ -162,7 +138,7 @@ func (p *pass) records(d drift.Drift) bool {
 }
 
 // decide is what shall become of a drift.
-func (r *NamespaceReconciler) decide(p *pass, o *outcome) v1alpha1.DriftState {
+func (r *NamespaceReconciler) decide(p *pass, o *drift.Outcome) v1alpha1.DriftState {
 	switch {
 	case o.Foreign && !p.profile.Adopts():
 		return v1alpha1.Conflict
@@ -171,15 +147,15 @@ func (r *NamespaceReconciler) decide(p *pass, o *outcome) v1alpha1.DriftState {
 	case r.isPutBack(p, o):
 		return v1alpha1.Present
 	case r.isMutated(p, o):
-		if o.wait > 0 {
+		if o.Wait > 0 {
 			return v1alpha1.Present
 		}
 		return v1alpha1.Corrected
 	}
 	if p.current() { // The roll-out of a change waits for nobody.
-		o.wait = r.contestedWait(p, o)
+		o.Wait = r.contestedWait(p, o)
 	}
-	if o.wait > 0 {
+	if o.Wait > 0 {
 		return v1alpha1.Contested
 	}
 	return v1alpha1.Corrected
@@ -187,9 +163,9 @@ func (r *NamespaceReconciler) decide(p *pass, o *outcome) v1alpha1.DriftState {
 
 // contestedWait is how long a correction waits for the sake of a contest. What should not be there is not a declared value that could
 // hold meanwhile, so that its removal always backs off.
-func (r *NamespaceReconciler) contestedWait(p *pass, o *outcome) time.Duration {
+func (r *NamespaceReconciler) contestedWait(p *pass, o *drift.Outcome) time.Duration {
 	now := r.Clock.Now()
-	r.contests.found(p.namespace.Name, &o.Drift, o.by.Manager, now)
+	r.contests.found(p.namespace.Name, &o.Drift, o.By.Manager, now)
 	if o.Change != v1alpha1.Unexpected && p.profile.EffectiveContest() == v1alpha1.Correct {
 		return r.contests.take(p.namespace.Name, &o.Drift, now)
 	}
@@ -197,18 +173,18 @@ func (r *NamespaceReconciler) contestedWait(p *pass, o *outcome) time.Duration {
 }
 
 // disputed are the contests in the namespace after the pass.
-func (r *NamespaceReconciler) disputed(p *pass, outcomes []outcome) []dispute {
+func (r *NamespaceReconciler) disputed(p *pass, outcomes []drift.Outcome) []dispute {
 	every := func(v1alpha1.ObjectReference) bool { return true }
 	differs := func(ref v1alpha1.ObjectReference) bool {
-		return slices.ContainsFunc(outcomes, func(o outcome) bool { return o.Object == ref && !o.done })
+		return slices.ContainsFunc(outcomes, func(o drift.Outcome) bool { return o.Object == ref && !o.Done })
 	}
 	return r.contests.standing(p.namespace.Name, every, differs, r.Clock.Now())
 }
 
 // attribute is who brought about a recorded drift, as far as can be known: of an object that was deleted, nothing. It costs a read
 // of the object's metadata only where the cache does not hold who manages it.
-func (r *NamespaceReconciler) attribute(ctx context.Context, o *outcome) drift.Attribution {
-	if !o.recorded || o.Got == nil {
+func (r *NamespaceReconciler) attribute(ctx context.Context, o *drift.Outcome) drift.Attribution {
+	if !o.Recorded || o.Got == nil {
 		return drift.Attribution{}
 	}
 	managedFields := o.Got.GetManagedFields()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 // disputeOver is the contest over an object, or nil.
@@ -24,7 +25,7 @@ func (p *pass) contestedOr(o v1alpha1.ManagedObject) v1alpha1.ManagedObject {
 	if d == nil || mutates || o.State != v1alpha1.ObjectCompliant && o.State != v1alpha1.ObjectDrifted {
 		return o
 	}
-	o.State, o.Message = v1alpha1.ObjectDrifted, cut(d.sentence(p.profile.EffectiveContest()))
+	o.State, o.Message = v1alpha1.ObjectDrifted, printable.Message(d.sentence(p.profile.EffectiveContest()))
 	return o
 }
 
@@ -41,10 +42,10 @@ func (p *pass) contestedCopies(reported []v1alpha1.ManagedObject) []v1alpha1.Man
 }
 
 // contestSentence says who contests what is found.
-func (p *pass) contestSentence(o *outcome) string {
+func (p *pass) contestSentence(o *drift.Outcome) string {
 	d := p.disputeOver(o.Object)
 	if d == nil {
-		d = &dispute{change: o.Change, managers: managersOf(o.by.Manager)}
+		d = &dispute{change: o.Change, managers: managersOf(o.By.Manager)}
 	}
 	return d.sentence(p.profile.EffectiveContest())
 }
@@ -70,21 +71,6 @@ func contestedBeyond(objects []v1alpha1.ManagedObject) int32 {
 	return n
 }
 
-// contestsAs reports whether an outcome tells nothing of a contest that an entry of the history does not: whoever keeps changing the
-// values, or is answered once a second, must not fill the history.
-func (o *outcome) contestsAs(entry v1alpha1.DriftEntry) bool {
-	return v1alpha1.Cut(o.by.Manager, maxManagerRunes) == entry.Manager &&
-		slices.EqualFunc(drift.Report(o.Fields), entry.Fields, func(a, b v1alpha1.FieldDrift) bool { return a.Path == b.Path })
-}
-
-// goOn makes an open entry say what has become of its drift, and who contests it by now.
-func (o *outcome) goOn(entry *v1alpha1.DriftEntry) {
-	if o.state == v1alpha1.Contested && entry.State != v1alpha1.Contested {
-		entry.Manager, entry.Operation, entry.ManagedAt = v1alpha1.Cut(o.by.Manager, maxManagerRunes), o.by.Operation, o.by.Time
-	}
-	entry.State = o.state
-}
-
 // contestedEntries counts the entries of the history by which a contest over an object is told.
 func contestedEntries(entries []v1alpha1.DriftEntry, ref v1alpha1.ObjectReference) int {
 	n := 0
@@ -97,9 +83,9 @@ func contestedEntries(entries []v1alpha1.DriftEntry, ref v1alpha1.ObjectReferenc
 }
 
 // staysOpen reports whether an entry of the history is not closed though its drift is gone: it is contested, or was corrected in vain.
-func (p *pass) staysOpen(entry v1alpha1.DriftEntry, outcomes []outcome) bool {
+func (p *pass) staysOpen(entry v1alpha1.DriftEntry, outcomes []drift.Outcome) bool {
 	if entry.State == v1alpha1.Contested {
 		return p.disputeOver(entry.Object) != nil
 	}
-	return slices.ContainsFunc(outcomes, func(o outcome) bool { return o.Object == entry.Object && len(o.mutated) > 0 })
+	return slices.ContainsFunc(outcomes, func(o drift.Outcome) bool { return o.Object == entry.Object && len(o.Mutated) > 0 })
 }

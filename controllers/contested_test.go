@@ -10,12 +10,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
 // contestedOutcome is a correction of a field that two managers change back.
-func contestedOutcome(manager string) outcome {
+func contestedOutcome(manager string) drift.Outcome {
 	o := outcomeOf("bulwark-limits", v1alpha1.Modified, v1alpha1.Contested)
-	o.Fields, o.by.Manager, o.done = fields("spec.limits"), manager, true
+	o.Fields, o.By.Manager, o.Done = fields("spec.limits"), manager, true
 	return o
 }
 
@@ -23,16 +24,16 @@ func TestAContestIsOneStateWhateverIsCorrectedMeanwhile(t *testing.T) {
 	p := aPass()
 	limits := contestedOutcome("a")
 	p.disputes = []dispute{{object: limits.Object, change: v1alpha1.Modified, fields: []string{"spec.limits"}, managers: []string{"a", "b"}}}
-	first := assemble(p, desired(), []outcome{limits, contestedOutcome("b")}[:1], noon)
+	first := assemble(p, desired(), []drift.Outcome{limits, contestedOutcome("b")}[:1], noon)
 	p.previous = first
-	second := assemble(p, desired(), []outcome{contestedOutcome("b")}, noon.Add(time.Second))
+	second := assemble(p, desired(), []drift.Outcome{contestedOutcome("b")}, noon.Add(time.Second))
 	if len(second.Drift) != 2 || second.DriftTotal != 2 {
 		t.Fatalf("want an entry for each manager, got %v", second.Drift)
 	}
 	p.previous = second
 	waiting := contestedOutcome("a")
-	waiting.done, waiting.wait, waiting.Fields[0].Got = false, time.Second, "3"
-	for sentence, outcomes := range map[string][]outcome{
+	waiting.Done, waiting.Wait, waiting.Fields[0].Got = false, time.Second, "3"
+	for sentence, outcomes := range map[string][]drift.Outcome{
 		"nothing differs":                  nil,
 		"the one has changed it and waits": {waiting},
 		"the other was corrected":          {contestedOutcome("b")},
@@ -56,7 +57,7 @@ func TestManagersThatRenameThemselvesDoNotFillTheHistory(t *testing.T) {
 	p := aPass()
 	p.disputes = []dispute{{object: contestedOutcome("").Object, change: v1alpha1.Modified}}
 	for i := range 40 {
-		p.previous = assemble(p, desired(), []outcome{contestedOutcome(strings.Repeat("x", i))}, noon.Add(time.Duration(i)*time.Second))
+		p.previous = assemble(p, desired(), []drift.Outcome{contestedOutcome(strings.Repeat("x", i))}, noon.Add(time.Duration(i)*time.Second))
 	}
 	if len(p.previous.Drift) != maxManagers {
 		t.Errorf("%d entries", len(p.previous.Drift))
@@ -80,11 +81,11 @@ func TestAContestOverCopiesTakesNothingOfTheBaselineAway(t *testing.T) {
 func TestWhatACorrectionWasMadeInVainOfStaysOpen(t *testing.T) {
 	p := aPass()
 	limits := outcomeOf("bulwark-limits", v1alpha1.Modified, v1alpha1.Present)
-	limits.Fields, limits.by.Manager, limits.done, limits.mutated = fields("spec.limits"), "kubectl-edit", true, fields("spec.other")
-	p.previous = assemble(p, desired(), []outcome{limits}, noon)
+	limits.Fields, limits.By.Manager, limits.Done, limits.Mutated = fields("spec.limits"), "kubectl-edit", true, fields("spec.other")
+	p.previous = assemble(p, desired(), []drift.Outcome{limits}, noon)
 	again := unrecorded(outcomeOf("bulwark-limits", v1alpha1.Modified, v1alpha1.Present))
-	again.Fields, again.mutated = fields("spec.other"), fields("spec.other")
-	report := assemble(p, desired(), []outcome{again}, noon.Add(time.Minute))
+	again.Fields, again.Mutated = fields("spec.other"), fields("spec.other")
+	report := assemble(p, desired(), []drift.Outcome{again}, noon.Add(time.Minute))
 	if !sameReport(p.previous, report) || len(report.Drift) != 1 || report.Drift[0].State != v1alpha1.Present {
 		t.Errorf("the history is %v", report.Drift)
 	}

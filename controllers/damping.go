@@ -125,15 +125,15 @@ func managersOf(by string) []string {
 
 // traceRemovals logs what the pass removed, and tells an event of what no drift tells: what is
 // declared no more.
-func (r *NamespaceReconciler) traceRemovals(ctx context.Context, p *pass, outcomes []outcome) {
+func (r *NamespaceReconciler) traceRemovals(ctx context.Context, p *pass, outcomes []drift.Outcome) {
 	var removed, undeclared []string
 	for _, o := range outcomes {
-		if o.Change != v1alpha1.Unexpected || !o.done {
+		if o.Change != v1alpha1.Unexpected || !o.Done {
 			continue
 		}
 		name := o.Object.Kind + " " + o.Object.Name
 		removed = append(removed, name)
-		if !o.recorded {
+		if !o.Recorded {
 			undeclared = append(undeclared, name)
 		}
 	}

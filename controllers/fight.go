@@ -265,9 +265,9 @@ const contestedBy = "contested by "
 func managerNames(managers []string) string {
 	switch n := len(managers); n {
 	case 0:
-		return managerName("")
+		return drift.ManagerName("")
 	case 1:
-		return managerName(managers[0])
+		return drift.ManagerName(managers[0])
 	default:
 		return "the field managers " + strings.Join(managers[:n-1], ", ") + " and " + managers[n-1]
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 	"github.com/bulwark-dev/bulwark/test/choose"
 )
 
@@ -115,7 +116,7 @@ func TestACutReportIsAFixpoint(t *testing.T) {
 	outcomes := missing(3 * v1alpha1.MaxDrift)
 	for i := range outcomes {
 		outcomes[i] = failed(outcomes[i])
-		outcomes[i].err = fmt.Errorf("%s", strings.Repeat("<", 4000))
+		outcomes[i].Err = fmt.Errorf("%s", strings.Repeat("<", 4000))
 		outcomes[i].Fields = []drift.Field{{Path: []string{strings.Repeat("\u2028", 600)}, Want: strings.Repeat("\x01", 300)}}
 	}
 	p := aPass()
@@ -144,7 +145,7 @@ func FuzzReportSize(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string, data []byte) {
 		c := choose.By(data)
-		report := fullOf(v1alpha1.Cut(text, 64), c.Below(4))
+		report := fullOf(printable.Cut(text, 64), c.Below(4))
 		report.Findings, report.Drift = report.Findings[:c.Below(8)], report.Drift[:c.Below(8)]
 		if size, is := report.Size(), bytesOf(t, report); size < is {
 			t.Errorf("%d bytes are taken for %d", is, size)

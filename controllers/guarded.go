@@ -11,12 +11,13 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/breakglass"
+	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 // announceGuarded tells of a change that tamper protection refuses to everybody but those whom it
 // does not hold, and what that proves of who it was. Only the audit log has the name.
-func (r *NamespaceReconciler) announceGuarded(p *pass, o *outcome) {
+func (r *NamespaceReconciler) announceGuarded(p *pass, o *drift.Outcome) {
 	if p.audits() || !inForce(p.profile) {
 		return
 	}

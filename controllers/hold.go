@@ -294,7 +294,7 @@ func (p *pass) inPlace(want baseline.Object) (before baseline.Object, remembered
 }
 
 // remember is what is in place of the objects that may wait, after the pass.
-func (p *pass) remember(desired []baseline.Object, outcomes []outcome) []v1alpha1.ObjectContent {
+func (p *pass) remember(desired []baseline.Object, outcomes []drift.Outcome) []v1alpha1.ObjectContent {
 	contents := p.rememberRules(outcomes)
 	if p.audits() || !p.profile.WaitsUntilSafe() {
 		return contents
@@ -321,9 +321,9 @@ func (p *pass) remember(desired []baseline.Object, outcomes []outcome) []v1alpha
 }
 
 // inPlaceNow reports whether an object is as declared after the pass.
-func inPlaceNow(ref v1alpha1.ObjectReference, outcomes []outcome) bool {
-	i := slices.IndexFunc(outcomes, func(o outcome) bool { return o.Object == ref })
-	return i < 0 || outcomes[i].state == v1alpha1.Corrected || outcomes[i].done && len(outcomes[i].mutated) == 0
+func inPlaceNow(ref v1alpha1.ObjectReference, outcomes []drift.Outcome) bool {
+	i := slices.IndexFunc(outcomes, func(o drift.Outcome) bool { return o.Object == ref })
+	return i < 0 || outcomes[i].State == v1alpha1.Corrected || outcomes[i].Done && len(outcomes[i].Mutated) == 0
 }
 
 // contentOf is what an object that may wait holds, as JSON; empty for none.

@@ -184,20 +184,20 @@ func TestRememberWhatIsInPlace(t *testing.T) {
 	for sentence, tt := range map[string]struct {
 		previous func(*v1alpha1.NamespacePosture)
 		held     *waiting
-		outcomes []outcome
+		outcomes []drift.Outcome
 		change   func(*v1alpha1.SecurityProfile)
 		want     string // the content that is remembered of the LimitRange
 		known    bool
 	}{
 		"what is as declared": {want: contentOf(limited("1")), known: true},
-		"what was corrected":  {outcomes: []outcome{outcomeOf("bulwark-limits", v1alpha1.Modified, v1alpha1.Corrected)}, want: contentOf(limited("1")), known: true},
+		"what was corrected":  {outcomes: []drift.Outcome{outcomeOf("bulwark-limits", v1alpha1.Modified, v1alpha1.Corrected)}, want: contentOf(limited("1")), known: true},
 		"what is held":        {held: &waiting{Drift: modified(limited("1"), limited("4")), before: limited("4"), refused: refused}, want: contentOf(limited("4")), known: true},
 		"that nothing is":     {held: &waiting{Drift: modified(limited("1"), nil), refused: refused}, known: true},
 		"what was, if the API server refused the new": {
-			previous: kept(limited("4")), outcomes: []outcome{outcomeOf("bulwark-limits", v1alpha1.Modified, v1alpha1.Present)},
+			previous: kept(limited("4")), outcomes: []drift.Outcome{outcomeOf("bulwark-limits", v1alpha1.Modified, v1alpha1.Present)},
 			want: contentOf(limited("4")), known: true,
 		},
-		"nothing, if it refused the first": {outcomes: []outcome{outcomeOf("bulwark-limits", v1alpha1.Missing, v1alpha1.Present)}},
+		"nothing, if it refused the first": {outcomes: []drift.Outcome{outcomeOf("bulwark-limits", v1alpha1.Missing, v1alpha1.Present)}},
 		"nothing, where nothing waits":     {change: func(p *v1alpha1.SecurityProfile) { p.Spec.Rollout = v1alpha1.Immediate }},
 		"nothing under Audit":              {change: func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.Audit }},
 	} {

@@ -138,10 +138,10 @@ func largePolicies(all map[string]policyFacts) []findings.Large {
 
 // addBounded adds to the facts what bears our label, is in place after the pass, and is not held
 // for its size or number.
-func (r *NamespaceReconciler) addBounded(p *pass, outcomes []outcome, facts *findings.Facts) {
+func (r *NamespaceReconciler) addBounded(p *pass, outcomes []drift.Outcome, facts *findings.Facts) {
 	for i := range outcomes {
 		o := &outcomes[i]
-		if o.Got == nil || o.done {
+		if o.Got == nil || o.Done {
 			continue
 		}
 		if bytes := baseline.LeftOut(o.Got); bytes > findings.MaxBytes {

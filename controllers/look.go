@@ -18,6 +18,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
+	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/findings"
 	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
@@ -36,7 +37,7 @@ const (
 // weaknesses are the findings in the namespace, after the pass has done what it has. If pods could not be looked at, those on pods are
 // what they were.
 func (r *NamespaceReconciler) weaknesses(
-	ctx context.Context, p *pass, desired []baseline.Object, outcomes []outcome, counts []quotaCount,
+	ctx context.Context, p *pass, desired []baseline.Object, outcomes []drift.Outcome, counts []quotaCount,
 ) (*weakness, error) {
 	w := &weakness{}
 	if r.foreign == nil || p.profile.Spec.Findings != nil && p.profile.Spec.Findings.Mode == v1alpha1.NoFindings {
@@ -65,11 +66,11 @@ func (r *NamespaceReconciler) weaknesses(
 }
 
 // movers are the field managers that are known to have changed the namespace's labels.
-func (p *pass) movers(outcomes []outcome) []string {
+func (p *pass) movers(outcomes []drift.Outcome) []string {
 	var managers []string
 	for _, o := range outcomes {
 		if o.Object.Kind == "Namespace" {
-			managers = append(managers, o.by.Manager)
+			managers = append(managers, o.By.Manager)
 		}
 	}
 	for _, entry := range p.history() {
@@ -108,7 +109,7 @@ func (w *weakness) carry(p *pass) {
 }
 
 // look looks at pods if it is time to, and reports whether what the facts say of them holds.
-func (r *NamespaceReconciler) look(ctx context.Context, p *pass, outcomes []outcome, facts *findings.Facts) (looked bool, err error) {
+func (r *NamespaceReconciler) look(ctx context.Context, p *pass, outcomes []drift.Outcome, facts *findings.Facts) (looked bool, err error) {
 	if !r.looksAtPods(p) || !r.wantsLook(p, outcomes) {
 		return false, nil
 	}
@@ -124,8 +125,8 @@ func (r *NamespaceReconciler) look(ctx context.Context, p *pass, outcomes []outc
 	return true, nil
 }
 
-func conflicts(ref v1alpha1.ObjectReference, outcomes []outcome) bool {
-	return slices.ContainsFunc(outcomes, func(o outcome) bool { return o.Object == ref && o.state == v1alpha1.Conflict })
+func conflicts(ref v1alpha1.ObjectReference, outcomes []drift.Outcome) bool {
+	return slices.ContainsFunc(outcomes, func(o drift.Outcome) bool { return o.Object == ref && o.State == v1alpha1.Conflict })
 }
 
 // podFindings are those for which pods are read, or the API server is asked.
@@ -152,13 +153,13 @@ func (r *NamespaceReconciler) looksAtPods(p *pass) bool {
 // wantsLook reports whether it is time to look at pods. A level that is enforced lets no violator in; so once none was there, there
 // is none until the level changes, somebody takes it away for a moment, or an exemption lets one in. Who begins to lead does not know when
 // to look next, and looks at once where there were violators, or nobody could look.
-func (r *NamespaceReconciler) wantsLook(p *pass, outcomes []outcome) bool {
+func (r *NamespaceReconciler) wantsLook(p *pass, outcomes []drift.Outcome) bool {
 	now := r.Clock.Now()
 	return !p.current() || r.looks.due(p.namespace.Name, now) ||
 		(hasPodFindings(p.previous) || p.previous.PodsUnseen) && !r.looks.planned(p.namespace.Name) ||
-		slices.ContainsFunc(outcomes, func(o outcome) bool {
+		slices.ContainsFunc(outcomes, func(o drift.Outcome) bool {
 			// A level that is contested is put back every second: that is looked at where the API server warns of pods.
-			return o.Object.Kind == "Namespace" && (o.state == v1alpha1.Corrected || o.done && len(p.warned) > 0)
+			return o.Object.Kind == "Namespace" && (o.State == v1alpha1.Corrected || o.Done && len(p.warned) > 0)
 		})
 }
 

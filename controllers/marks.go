@@ -8,6 +8,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -38,9 +39,9 @@ func forgedMark(
 
 // tellMark tells that the forged label of a namespace was replaced, where that is not told as
 // drift.
-func (r *NamespaceReconciler) tellMark(p *pass, outcomes []outcome) {
-	i := slices.IndexFunc(outcomes, func(o outcome) bool { return o.Object == baseline.Reference(p.namespace) })
-	if p.forged && i >= 0 && outcomes[i].done && !outcomes[i].recorded {
+func (r *NamespaceReconciler) tellMark(p *pass, outcomes []drift.Outcome) {
+	i := slices.IndexFunc(outcomes, func(o drift.Outcome) bool { return o.Object == baseline.Reference(p.namespace) })
+	if p.forged && i >= 0 && outcomes[i].Done && !outcomes[i].Recorded {
 		r.tellMarkOff(p.namespace, profileOf(p.namespace))
 	}
 }

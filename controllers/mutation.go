@@ -9,6 +9,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 // mutations remembers what the API server's admission has made of Bulwark's own writes. To write the same again would give the same
@@ -86,14 +87,14 @@ func (m *mutations) forgetNamespace(namespace string) {
 
 // isMutated reports whether a drift is what admission made of Bulwark's last write, and not somebody's doing. Then it does not belong in
 // the history, and the next try may have to wait. After a restart the last report tells.
-func (r *NamespaceReconciler) isMutated(p *pass, o *outcome) bool {
+func (r *NamespaceReconciler) isMutated(p *pass, o *drift.Outcome) bool {
 	wait, known := r.mutations.wait(mutated{p.namespace.Name, o.Object}, o.Fields, r.Clock.Now())
-	if !known && (o.by.Manager != "" || o.Change != v1alpha1.Modified || !strings.HasPrefix(p.message(o.Object), changedByAdmission)) {
+	if !known && (o.By.Manager != "" || o.Change != v1alpha1.Modified || !strings.HasPrefix(p.message(o.Object), changedByAdmission)) {
 		return false
 	}
-	o.recorded, o.wait = false, wait
+	o.Recorded, o.Wait = false, wait
 	if wait > 0 {
-		o.mutated = o.Fields
+		o.Mutated = o.Fields
 	}
 	return true
 }
@@ -103,7 +104,7 @@ const changedByAdmission = "changed by admission: "
 
 // mutationSentence says what a mutating webhook or admission policy made of a write.
 func mutationSentence(fields []drift.Field) string {
-	return cut(changedByAdmission + strings.Join(fieldTexts(fields), "; ") +
+	return printable.Message(changedByAdmission + strings.Join(drift.FieldTexts(fields), "; ") +
 		"; a mutating webhook or admission policy changes what Bulwark writes")
 }
 

@@ -62,13 +62,13 @@ func TestWhatSomebodyDeletesMeanwhileIsNotChangedByAdmission(t *testing.T) {
 		"admission has changed a field": {func(o *rbacv1.Role) { o.Rules = []rbacv1.PolicyRule{{Verbs: []string{"get"}}} }, v1alpha1.Present},
 	} {
 		r := &NamespaceReconciler{Clock: testingclock.NewFakePassiveClock(noon), contests: newContests(DefaultContest), mutations: newMutations(DefaultContest), restored: newMutations(DefaultContest)}
-		o := &outcome{Drift: *changed(baseline.Reference(want), "rules"), state: v1alpha1.Corrected, recorded: true}
+		o := &drift.Outcome{Drift: *changed(baseline.Reference(want), "rules"), State: v1alpha1.Corrected, Recorded: true}
 		o.Want = want
 		answer := want.DeepCopy()
 		tc.answer(answer)
 		r.conclude(&pass{namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}, o, answer)
-		if o.state != tc.state || len(o.mutated) > 0 != (tc.state == v1alpha1.Present) {
-			t.Errorf("%s: got %s, changed by admission: %v", sentence, o.state, o.mutated)
+		if o.State != tc.state || len(o.Mutated) > 0 != (tc.state == v1alpha1.Present) {
+			t.Errorf("%s: got %s, changed by admission: %v", sentence, o.State, o.Mutated)
 		}
 	}
 }

@@ -228,7 +228,7 @@ func (r *NamespaceReconciler) establish(ctx context.Context, p *pass) (reconcile
 }
 
 // nextLook is when to come back though nothing has been heard; zero is never.
-func (r *NamespaceReconciler) nextLook(p *pass, outcomes []outcome, recount time.Duration) time.Duration {
+func (r *NamespaceReconciler) nextLook(p *pass, outcomes []drift.Outcome, recount time.Duration) time.Duration {
 	next := recount
 	sooner := func(d time.Duration) {
 		if d > 0 && (next == 0 || d < next) {
@@ -253,8 +253,8 @@ func (r *NamespaceReconciler) nextLook(p *pass, outcomes []outcome, recount time
 		sooner(d.left)
 	}
 	for _, o := range outcomes {
-		sooner(o.wait)
-		if o.state == v1alpha1.Conflict {
+		sooner(o.Wait)
+		if o.State == v1alpha1.Conflict {
 			sooner(r.Recheck)
 		}
 	}

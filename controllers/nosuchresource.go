@@ -13,9 +13,9 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
-	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/apiresources"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 // catalogueTTL is for how long what discovery told is believed. The API server refuses the same
@@ -61,7 +61,7 @@ func (c *catalogue) hint(ctx context.Context, want baseline.Object, err error) s
 	if len(missing) == 0 {
 		return ""
 	}
-	return v1alpha1.Cut("; no such resource: "+strings.Join(missing, ", and "), maxHintRunes)
+	return printable.Cut("; no such resource: "+strings.Join(missing, ", and "), maxHintRunes)
 }
 
 // discoveryTimeout bounds how long passes wait for discovery. It asks every aggregated API, of

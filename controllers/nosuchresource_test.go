@@ -146,7 +146,7 @@ func TestLongHintFitsTheReport(t *testing.T) {
 	}
 	ref := reference("Role", "bulwark-dev")
 	long := apierrors.NewForbidden(schema.GroupResource{Resource: "roles"}, "bulwark-dev", errors.New(strings.Repeat("é", 4000)))
-	got := managedObject(ref, []outcome{{Drift: drift.Drift{Object: ref, Want: roleOf("a")}, state: v1alpha1.Present, err: long, hint: hint}})
+	got := managedObject(ref, []drift.Outcome{{Drift: drift.Drift{Object: ref, Want: roleOf("a")}, State: v1alpha1.Present, Err: long, Hint: hint}})
 	if n := utf8.RuneCountInString(got.Message); n > 1400 || !strings.HasSuffix(got.Message, hint) {
 		t.Errorf("want at most the 1400 characters that the schema allows, with the hint at their end, got %d: %s", n, got.Message)
 	}

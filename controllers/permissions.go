@@ -17,6 +17,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 const (
@@ -89,7 +90,7 @@ func (r *SecurityProfileReconciler) tellStalled(ctx context.Context, profile *v1
 	}
 	message := fmt.Sprintf("the profile is being deleted and the operator cannot end that. Left are %s. It may not: %s. Give it its permissions back "+
 		"(kubectl apply --server-side -k config/rbac), or take the finalizer %s off, upon which Kubernetes deletes what the profile owns "+
-		"(docs/gitops.md#if-the-permissions-went-first)", left, cut(strings.Join(missing, "; ")), v1alpha1.Finalizer)
+		"(docs/gitops.md#if-the-permissions-went-first)", left, printable.Message(strings.Join(missing, "; ")), v1alpha1.Finalizer)
 	r.Metrics.deletionStalled(profile.Name, true)
 	if r.lost.told[profile.Name] != message {
 		r.lost.told[profile.Name] = message

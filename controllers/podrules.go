@@ -165,7 +165,7 @@ func (p *pass) releases(d *drift.Drift) bool {
 }
 
 // rememberRules are the rules for pods that are in force after the pass.
-func (p *pass) rememberRules(outcomes []outcome) []v1alpha1.ObjectContent {
+func (p *pass) rememberRules(outcomes []drift.Outcome) []v1alpha1.ObjectContent {
 	if p.audits() {
 		return nil
 	}

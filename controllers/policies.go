@@ -23,6 +23,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -53,7 +54,7 @@ type policies struct {
 	// patience is, by profile, for how many namespaces rules for pods wait.
 	patience map[string]patience
 	// unwritten is, by profile, the drift that was corrected and that no status holds yet.
-	unwritten map[string][]outcome
+	unwritten map[string][]drift.Outcome
 }
 
 type digest [sha256.Size]byte
@@ -62,9 +63,9 @@ type digest [sha256.Size]byte
 type policing struct {
 	desired  []baseline.Object
 	found    []baseline.Object // before corrections
-	outcomes []outcome
+	outcomes []drift.Outcome
 
-	corrected []outcome // the drift that is to be recorded, of this pass and of earlier ones that no status was written of
+	corrected []drift.Outcome // the drift that is to be recorded, of this pass and of earlier ones that no status was written of
 
 	answer   v1alpha1.Contest // to those who contest a policy
 	disputes []dispute        // the contests that there are after the corrections
@@ -86,11 +87,11 @@ func (p *policing) comeBack(after time.Duration) {
 }
 
 // came reports whether some outcome is such.
-func (p *policing) came(such func(*outcome) bool) bool {
-	return slices.ContainsFunc(p.outcomes, func(o outcome) bool { return such(&o) })
+func (p *policing) came(such func(*drift.Outcome) bool) bool {
+	return slices.ContainsFunc(p.outcomes, func(o drift.Outcome) bool { return such(&o) })
 }
 
-// establish corrects what differs from the policies that the profile declares. What the API server refuses is an outcome, and is tried
+// establish corrects what differs from the policies that the profile declares. What the API server refuses is an drift.Outcome, and is tried
 // again after a growing while. An error is what a look that comes soon may not meet; then there is no pass.
 func (p *policies) establish(
 	ctx context.Context, profile *v1alpha1.SecurityProfile, selector *selection.Selector, looks podLooks,
@@ -139,7 +140,7 @@ func (p *policies) dispute(pass *policing) {
 		return slices.ContainsFunc(pass.desired, func(o baseline.Object) bool { return baseline.Reference(o) == ref })
 	}
 	differs := func(ref v1alpha1.ObjectReference) bool {
-		return pass.came(func(o *outcome) bool { return o.Object == ref && !o.done })
+		return pass.came(func(o *drift.Outcome) bool { return o.Object == ref && !o.Done })
 	}
 	pass.disputes = p.contests.standing("", among, differs, p.clock.Now())
 	for _, d := range pass.disputes {
@@ -181,23 +182,25 @@ func (p *policies) correctAll(ctx context.Context, profile *v1alpha1.SecurityPro
 // bindsStranger reports whether an object is a binding that would put another maker's policy in force.
 func (p *policing) bindsStranger(o baseline.Object) bool {
 	binding, ok := o.(*admissionregistrationv1.ValidatingAdmissionPolicyBinding)
-	return ok && p.came(func(o *outcome) bool { return o.state == v1alpha1.Conflict && o.Object.Name == binding.Spec.PolicyName })
+	return ok && p.came(func(o *drift.Outcome) bool {
+		return o.State == v1alpha1.Conflict && o.Object.Name == binding.Spec.PolicyName
+	})
 }
 
 // conclude remembers what is in place now, or when to try again.
 func (p *policies) conclude(profile string, pass *policing, now digest, established bool) {
-	if pass.came(func(o *outcome) bool { return o.err != nil }) {
+	if pass.came(func(o *drift.Outcome) bool { return o.Err != nil }) {
 		p.refuse(profile, now, pass)
 		return
 	}
 	delete(p.refused, profile)
 	delete(p.strangers, profile)
 	for i := range pass.outcomes {
-		if o := &pass.outcomes[i]; o.state == v1alpha1.Conflict {
+		if o := &pass.outcomes[i]; o.State == v1alpha1.Conflict {
 			p.strangers[profile] = append(p.strangers[profile], o.Object)
 		}
 	}
-	corrected := pass.came(func(o *outcome) bool { return o.done })
+	corrected := pass.came(func(o *drift.Outcome) bool { return o.Done })
 	if corrected || established && !pass.steady {
 		p.changes.note(profile, p.clock.Now())
 	}
@@ -297,7 +300,7 @@ func digestOf(objects []baseline.Object) (digest, error) {
 // resolve decides on one drift, corrects it if it is to be, and says so.
 func (p *policies) resolve(ctx context.Context, profile *v1alpha1.SecurityProfile, pass *policing, d drift.Drift) error {
 	o := p.judge(profile, d, pass.steady)
-	if o.state == v1alpha1.Corrected {
+	if o.State == v1alpha1.Corrected {
 		err := p.correct(ctx, d)
 		if apierrors.IsAlreadyExists(err) {
 			return p.resolveExisting(ctx, profile, pass, d.Want)
@@ -307,12 +310,12 @@ func (p *policies) resolve(ctx context.Context, profile *v1alpha1.SecurityProfil
 		}
 		p.note(profile, &o, err)
 	}
-	switch o.state {
+	switch o.State {
 	case v1alpha1.Conflict:
 		pass.comeBack(p.recheck)
 	case v1alpha1.Contested:
-		if !o.done {
-			pass.comeBack(o.wait)
+		if !o.Done {
+			pass.comeBack(o.Wait)
 		}
 	}
 	pass.outcomes = append(pass.outcomes, o)
@@ -331,29 +334,29 @@ func interrupted(err error) bool {
 //
 // What differs since the profile, another that outranks it or the operator changed is none. After a restart that is not known: what somebody
 // else has set is drift then, and so is what is missing of what was in place.
-func (p *policies) judge(profile *v1alpha1.SecurityProfile, d drift.Drift, steady bool) outcome {
-	o := outcome{Drift: d, state: v1alpha1.Corrected}
+func (p *policies) judge(profile *v1alpha1.SecurityProfile, d drift.Drift, steady bool) drift.Outcome {
+	o := drift.Outcome{Drift: d, State: v1alpha1.Corrected}
 	if d.Got != nil {
-		o.by = drift.Attribute(d.Got.GetManagedFields(), d.Fields)
+		o.By = drift.Attribute(d.Got.GetManagedFields(), d.Fields)
 	}
-	o.recorded = d.Foreign || steady || inForce(profile) && (d.Change == v1alpha1.Missing && !admission.IsHeld(profile.Name, d.Object.Name) || o.by.Manager != "")
+	o.Recorded = d.Foreign || steady || inForce(profile) && (d.Change == v1alpha1.Missing && !admission.IsHeld(profile.Name, d.Object.Name) || o.By.Manager != "")
 	if d.Foreign && !profile.Adopts() {
-		o.state = v1alpha1.Conflict
+		o.State = v1alpha1.Conflict
 		return o
 	}
-	if o.recorded && d.Change != v1alpha1.Unexpected {
-		o.wait = p.contestedWait(profile, &o)
+	if o.Recorded && d.Change != v1alpha1.Unexpected {
+		o.Wait = p.contestedWait(profile, &o)
 	}
-	if o.wait > 0 {
-		o.state = v1alpha1.Contested
+	if o.Wait > 0 {
+		o.State = v1alpha1.Contested
 	}
 	return o
 }
 
 // contestedWait is how long a correction waits for the sake of a contest.
-func (p *policies) contestedWait(profile *v1alpha1.SecurityProfile, o *outcome) time.Duration {
+func (p *policies) contestedWait(profile *v1alpha1.SecurityProfile, o *drift.Outcome) time.Duration {
 	now := p.clock.Now()
-	p.contests.found("", &o.Drift, o.by.Manager, now)
+	p.contests.found("", &o.Drift, o.By.Manager, now)
 	if profile.EffectiveContest() == v1alpha1.Correct {
 		return p.contests.take("", &o.Drift, now)
 	}
@@ -361,24 +364,24 @@ func (p *policies) contestedWait(profile *v1alpha1.SecurityProfile, o *outcome) 
 }
 
 // note takes down what became of a correction. What should not exist and is gone already is corrected.
-func (p *policies) note(profile *v1alpha1.SecurityProfile, o *outcome, err error) {
+func (p *policies) note(profile *v1alpha1.SecurityProfile, o *drift.Outcome, err error) {
 	if o.Change == v1alpha1.Unexpected {
 		err = client.IgnoreNotFound(err)
 	}
 	switch {
 	case err != nil:
-		o.state, o.err = v1alpha1.Present, err
+		o.State, o.Err = v1alpha1.Present, err
 		p.metrics.applyFailed(profile.Name, o.Object.Kind, err)
-	case o.recorded:
+	case o.Recorded:
 		corrected := *o // In the history it is, whatever becomes of a contest.
-		if o.Change != v1alpha1.Unexpected && p.contests.corrected("", &o.Drift, o.by.Manager, p.clock.Now()) {
-			o.state = v1alpha1.Contested
+		if o.Change != v1alpha1.Unexpected && p.contests.corrected("", &o.Drift, o.By.Manager, p.clock.Now()) {
+			o.State = v1alpha1.Contested
 		}
-		if o.state != v1alpha1.Contested || !told(profile, o) {
+		if o.State != v1alpha1.Contested || !told(profile, o) {
 			p.unwritten[profile.Name] = append(p.unwritten[profile.Name], corrected)
 		}
 	}
-	o.done = err == nil
+	o.Done = err == nil
 }
 
 // resolveExisting is for the object that was thought to be missing, since it does not bear the label by which the cache holds it.
@@ -483,31 +486,31 @@ func (p *policies) removeAll(ctx context.Context, objects []baseline.Object) err
 }
 
 // announce tells events and metrics. What is contested is told once, and each of its corrections counts. Of what lasts, a policy tells once: the status of the profile says it from then on.
-func (p *policies) announce(profile *v1alpha1.SecurityProfile, o *outcome) {
+func (p *policies) announce(profile *v1alpha1.SecurityProfile, o *drift.Outcome) {
 	event := func(eventType, reason, action, note string) {
 		related := &corev1.ObjectReference{APIVersion: o.Object.APIVersion, Kind: o.Object.Kind, Name: o.Object.Name}
 		p.recorder.Eventf(profile, related, eventType, reason, action, "%s", cutNote(note))
 	}
 	name := o.Object.Kind + " " + o.Object.Name
-	if o.recorded && !o.Foreign && o.done {
+	if o.Recorded && !o.Foreign && o.Done {
 		p.metrics.driftDetected(profile.Name, o.Object.Kind, o.Change)
 		p.metrics.countCorrection(profile.Name, o.Object.Kind)
 	}
-	if o.recorded && !o.Foreign && o.state == v1alpha1.Corrected {
-		event(corev1.EventTypeWarning, v1alpha1.EventDrift, "Compare", o.sentence())
+	if o.Recorded && !o.Foreign && o.State == v1alpha1.Corrected {
+		event(corev1.EventTypeWarning, v1alpha1.EventDrift, "Compare", o.Sentence())
 		event(corev1.EventTypeNormal, v1alpha1.EventCorrected, "Correct", name+" is again as declared")
 	}
 	if told(profile, o) {
 		return
 	}
 	switch {
-	case o.err != nil:
-		event(corev1.EventTypeWarning, v1alpha1.EventFailed, "Apply", cut(o.err.Error()))
-	case o.state == v1alpha1.Conflict:
+	case o.Err != nil:
+		event(corev1.EventTypeWarning, v1alpha1.EventFailed, "Apply", printable.Message(o.Err.Error()))
+	case o.State == v1alpha1.Conflict:
 		event(corev1.EventTypeWarning, v1alpha1.EventConflict, "Compare", name+" was not made by Bulwark and is left alone")
-	case o.state == v1alpha1.Contested:
+	case o.State == v1alpha1.Contested:
 		p.metrics.contested(profile.Name, o.Object.Kind)
 		event(corev1.EventTypeWarning, v1alpha1.EventContested, "Wait",
-			name+" is "+(&dispute{change: o.Change, managers: managersOf(o.by.Manager)}).sentence(profile.EffectiveContest()))
+			name+" is "+(&dispute{change: o.Change, managers: managersOf(o.By.Manager)}).sentence(profile.EffectiveContest()))
 	}
 }

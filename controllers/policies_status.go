@@ -15,7 +15,9 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/admission/offline"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/posture"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 // bearOn sets what the pass over the policies means for the profile: the condition AdmissionReady, and, where they could not be put in
@@ -48,9 +50,9 @@ func (p *policing) condition() (condition metav1.Condition, blocks bool) {
 	for _, o := range p.outcomes {
 		name := o.Object.Kind + " " + o.Object.Name
 		switch {
-		case o.err != nil:
-			failures = append(failures, name+": "+cut(o.err.Error()))
-		case o.state == v1alpha1.Conflict:
+		case o.Err != nil:
+			failures = append(failures, name+": "+printable.Message(o.Err.Error()))
+		case o.State == v1alpha1.Conflict:
 			conflicts = append(conflicts, name)
 		}
 	}
@@ -72,7 +74,7 @@ func (p *policing) condition() (condition metav1.Condition, blocks bool) {
 		condition.Message = fmt.Sprintf("the rules for pods stay as they are until it is known what runs in %d namespaces that have not been looked at yet", p.looking)
 	case p.cost.err != nil:
 		condition.Reason, condition.Message = v1alpha1.ReasonTooCostly,
-			"the API server would refuse the largest pods, since it cannot judge one: "+cut(p.cost.err.Error())
+			"the API server would refuse the largest pods, since it cannot judge one: "+printable.Message(p.cost.err.Error())
 	default:
 		condition.Status, condition.Reason = metav1.ConditionTrue, v1alpha1.ReasonInForce
 		condition.Message = fmt.Sprintf("%d admission policies are in force", len(p.desired)/2)
@@ -88,8 +90,8 @@ func (p *policing) contests() []string {
 	var contests []string
 	for _, o := range p.outcomes {
 		told := slices.ContainsFunc(p.disputes, func(d dispute) bool { return d.object == o.Object })
-		if o.state == v1alpha1.Contested && !told {
-			contests = append(contests, o.Object.Kind+" "+o.Object.Name+" by "+managerName(o.by.Manager))
+		if o.State == v1alpha1.Contested && !told {
+			contests = append(contests, o.Object.Kind+" "+o.Object.Name+" by "+drift.ManagerName(o.By.Manager))
 		}
 	}
 	for _, d := range p.disputes {
@@ -117,7 +119,7 @@ func typeWarnings(found []baseline.Object) []string {
 			continue
 		}
 		for _, w := range policy.Status.TypeChecking.ExpressionWarnings {
-			warnings = append(warnings, fmt.Sprintf("%s %s: %s", policy.Name, w.FieldRef, cut(strings.Join(strings.Fields(w.Warning), " "))))
+			warnings = append(warnings, fmt.Sprintf("%s %s: %s", policy.Name, w.FieldRef, printable.Message(strings.Join(strings.Fields(w.Warning), " "))))
 		}
 	}
 	return warnings
@@ -135,7 +137,7 @@ func (p *policing) recordDrift(profile *v1alpha1.SecurityProfile, status *v1alph
 	if p != nil {
 		for i := range p.corrected {
 			status.PolicyDriftTotal++
-			status.Drift = append(status.Drift, p.corrected[i].entry("", now))
+			status.Drift = append(status.Drift, p.corrected[i].Entry("", now))
 		}
 	}
 	status.DriftTotal = posture.Add(status.DriftTotal, status.PolicyDriftTotal)
@@ -144,17 +146,17 @@ func (p *policing) recordDrift(profile *v1alpha1.SecurityProfile, status *v1alph
 }
 
 // told reports whether the status says already what has become of an object.
-func told(profile *v1alpha1.SecurityProfile, o *outcome) bool {
+func told(profile *v1alpha1.SecurityProfile, o *drift.Outcome) bool {
 	says := func(reason string) bool {
 		ready := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionAdmission)
 		return ready != nil && ready.Reason == reason && ready.ObservedGeneration == profile.Generation
 	}
 	switch {
-	case o.err != nil:
+	case o.Err != nil:
 		return says(v1alpha1.ReasonFailed)
-	case o.state == v1alpha1.Conflict:
+	case o.State == v1alpha1.Conflict:
 		return says(v1alpha1.ReasonConflicted)
-	case o.state == v1alpha1.Contested:
+	case o.State == v1alpha1.Contested:
 		return says(v1alpha1.ReasonContested)
 	}
 	return true

@@ -27,12 +27,12 @@ func aPolicedProfile() (*v1alpha1.SecurityProfile, []baseline.Object) {
 	return profile, admission.Objects(admission.Render(profile, admission.Cluster{}))
 }
 
-func policyOutcome(state v1alpha1.DriftState, err error) outcome {
-	return outcome{
+func policyOutcome(state v1alpha1.DriftState, err error) drift.Outcome {
+	return drift.Outcome{
 		Drift: drift.Drift{Object: v1alpha1.ObjectReference{
 			APIVersion: "admissionregistration.k8s.io/v1", Kind: "ValidatingAdmissionPolicy", Name: "bulwark-restricted-workloads",
 		}, Change: v1alpha1.Modified},
-		state: state, err: err, recorded: true, by: drift.Attribution{Manager: "kubectl-edit"},
+		State: state, Err: err, Recorded: true, By: drift.Attribution{Manager: "kubectl-edit"},
 	}
 }
 
@@ -56,19 +56,19 @@ func TestAdmissionReady(t *testing.T) {
 			reason:   v1alpha1.ReasonInForce, message: "1 admission policies are in force; judging the largest pod costs up to 4 %",
 		},
 		"is True after a correction": {
-			policing: &policing{desired: desired, outcomes: []outcome{policyOutcome(v1alpha1.Corrected, nil)}},
+			policing: &policing{desired: desired, outcomes: []drift.Outcome{policyOutcome(v1alpha1.Corrected, nil)}},
 			reason:   v1alpha1.ReasonInForce, message: "1 admission policies are in force",
 		},
 		"tells what the API server refused": {
-			policing: &policing{desired: desired, outcomes: []outcome{policyOutcome(v1alpha1.Present, errors.New("not you"))}},
+			policing: &policing{desired: desired, outcomes: []drift.Outcome{policyOutcome(v1alpha1.Present, errors.New("not you"))}},
 			reason:   v1alpha1.ReasonFailed, message: "ValidatingAdmissionPolicy bulwark-restricted-workloads: not you", blocks: true,
 		},
 		"tells whose name is taken": {
-			policing: &policing{desired: desired, outcomes: []outcome{policyOutcome(v1alpha1.Conflict, nil)}},
+			policing: &policing{desired: desired, outcomes: []drift.Outcome{policyOutcome(v1alpha1.Conflict, nil)}},
 			reason:   v1alpha1.ReasonConflicted, message: "policies of another maker", blocks: true,
 		},
 		"tells who contests": {
-			policing: &policing{desired: desired, outcomes: []outcome{policyOutcome(v1alpha1.Contested, nil)}},
+			policing: &policing{desired: desired, outcomes: []drift.Outcome{policyOutcome(v1alpha1.Contested, nil)}},
 			reason:   v1alpha1.ReasonContested, message: "by the field manager kubectl-edit",
 		},
 		"tells of warnings on expressions, in one line": {
@@ -111,7 +111,7 @@ func TestAdmissionReady(t *testing.T) {
 func TestAdmissionReadyDoesNotMoveByItself(t *testing.T) {
 	profile, desired := aPolicedProfile()
 	for _, state := range []v1alpha1.DriftState{v1alpha1.Conflict, v1alpha1.Contested} {
-		pass := &policing{desired: desired, outcomes: []outcome{policyOutcome(state, nil)}}
+		pass := &policing{desired: desired, outcomes: []drift.Outcome{policyOutcome(state, nil)}}
 		profile.Status = *summarize(profile, selectorOf(profile), nil, nil, nil, pass, noon)
 		again := summarize(profile, selectorOf(profile), nil, nil, nil, pass, noon.Add(time.Hour))
 		if diff := cmp.Diff(&profile.Status, again); diff != "" {
@@ -132,7 +132,7 @@ func TestDriftOfPoliciesIsKeptAndCounted(t *testing.T) {
 		Drift: []v1alpha1.DriftEntry{{Namespace: "shop", ObservedAt: metav1.NewTime(noon.Add(-time.Hour)), State: v1alpha1.Corrected}},
 	}
 	reports := map[string]*v1alpha1.NamespacePosture{"shop": report}
-	sum := func(at time.Time, outcomes ...outcome) {
+	sum := func(at time.Time, outcomes ...drift.Outcome) {
 		t.Helper()
 		profile.Status = *summarize(profile, selectorOf(profile), []corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}, reports, nil, &policing{desired: desired, corrected: outcomes}, at)
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
 // shelf is an API server that holds some policies, and a cache of those that bear a label.
@@ -205,20 +206,20 @@ func TestDriftIsRememberedUntilAStatusHoldsIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := &policies{
-		metrics: metrics, contests: newContests(DefaultContest), clock: clocktesting.NewFakePassiveClock(noon), unwritten: map[string][]outcome{}, patience: map[string]patience{},
+		metrics: metrics, contests: newContests(DefaultContest), clock: clocktesting.NewFakePassiveClock(noon), unwritten: map[string][]drift.Outcome{}, patience: map[string]patience{},
 	}
-	remembered := func(o outcome, err error) int {
+	remembered := func(o drift.Outcome, err error) int {
 		p.note(profile, &o, err)
 		return len(p.unwritten[profile.Name])
 	}
 	drifted := policyOutcome(v1alpha1.Corrected, nil)
 	rolledOut := drifted
-	rolledOut.recorded = false
+	rolledOut.Recorded = false
 	pruned := drifted
 	pruned.Change = v1alpha1.Unexpected
 	for _, step := range []struct {
 		what string
-		o    outcome
+		o    drift.Outcome
 		err  error
 		want int
 	}{

@@ -25,7 +25,7 @@ func printableEntry(e v1alpha1.DriftEntry) v1alpha1.DriftEntry {
 		Name: baseline.PrintableName(e.Object.Name),
 	}
 	e.Namespace = printable.Line(e.Namespace)
-	e.Manager = v1alpha1.Cut(printable.Name(e.Manager), maxManagerRunes)
+	e.Manager = printable.Cut(printable.Name(e.Manager), drift.MaxManagerRunes)
 	var fields []v1alpha1.FieldDrift
 	for _, f := range e.Fields {
 		fields = append(fields, drift.Printable(f))

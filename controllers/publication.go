@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 const (
@@ -121,7 +122,7 @@ func (p *publication) publish(ctx context.Context) *metav1.Condition {
 			if ctx.Err() != nil {
 				return nil
 			}
-			return p.obstacleOf(v1alpha1.ReasonPublishingFailed, "publishing has ended: "+cut(fmt.Sprint(err)))
+			return p.obstacleOf(v1alpha1.ReasonPublishingFailed, "publishing has ended: "+printable.Message(fmt.Sprint(err)))
 		case <-doubts:
 			doubts, wait = nil, min(p.recheck, doubtInterval)
 		case <-time.After(wait):

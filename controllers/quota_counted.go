@@ -15,6 +15,8 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/counting"
+	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 const (
@@ -41,7 +43,7 @@ func (q *quotaCount) complete() bool { return !q.written && q.Complete() }
 
 // counted is what Kubernetes has made of the quotas that are as declared after a pass. What still
 // differs, and what waits, is not among them: the report says worse of it.
-func (p *pass) counted(desired, found []baseline.Object, outcomes []outcome) []quotaCount {
+func (p *pass) counted(desired, found []baseline.Object, outcomes []drift.Outcome) []quotaCount {
 	var counts []quotaCount
 	for _, o := range desired {
 		if _, ok := o.(*corev1.ResourceQuota); !ok {
@@ -51,8 +53,8 @@ func (p *pass) counted(desired, found []baseline.Object, outcomes []outcome) []q
 		if _, waits := p.kept[ref]; waits {
 			continue
 		}
-		if i := slices.IndexFunc(outcomes, func(o outcome) bool { return o.Object == ref }); i >= 0 {
-			if outcomes[i].state == v1alpha1.Corrected {
+		if i := slices.IndexFunc(outcomes, func(o drift.Outcome) bool { return o.Object == ref }); i >= 0 {
+			if outcomes[i].State == v1alpha1.Corrected {
 				counts = append(counts, quotaCount{ref: ref, written: true})
 			}
 			continue
@@ -94,11 +96,11 @@ func (r *NamespaceReconciler) awaitCounts(ctx context.Context, p *pass, counts [
 // nothing but that a quota, which was made just now, is not counted yet, and be written again when
 // it is. Only one that corrects nothing is withheld again: what differs by then, somebody has
 // changed, and whoever goes on would keep the report away for ever.
-func (p *pass) withholds(counts []quotaCount, outcomes []outcome, again bool) bool {
+func (p *pass) withholds(counts []quotaCount, outcomes []drift.Outcome, again bool) bool {
 	if again && len(outcomes) > 0 {
 		return false
 	}
-	if slices.ContainsFunc(outcomes, func(o outcome) bool { return o.recorded || o.state != v1alpha1.Corrected }) {
+	if slices.ContainsFunc(outcomes, func(o drift.Outcome) bool { return o.Recorded || o.State != v1alpha1.Corrected }) {
 		return false
 	}
 	return slices.ContainsFunc(counts, func(q quotaCount) bool {
@@ -132,7 +134,7 @@ func (p *pass) setUncounted(report *v1alpha1.NamespacePosture, counts []quotaCou
 			continue
 		}
 		report.Objects[i].State = v1alpha1.ObjectUncounted
-		report.Objects[i].Message = cut(p.uncountedMessage(q))
+		report.Objects[i].Message = printable.Message(p.uncountedMessage(q))
 		report.Summary.Compliant--
 		report.Summary.Uncounted++
 		report.Ready = false

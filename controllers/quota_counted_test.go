@@ -70,9 +70,9 @@ func TestPatience(t *testing.T) {
 
 func TestWithholds(t *testing.T) {
 	fresh := func(q quotaCount) []quotaCount { q.fresh = true; return []quotaCount{q} }
-	made := []outcome{{Drift: drift.Drift{Object: small, Change: v1alpha1.Missing}, state: v1alpha1.Corrected}}
-	recorded := []outcome{{Drift: drift.Drift{Object: small, Change: v1alpha1.Modified}, state: v1alpha1.Corrected, recorded: true}}
-	refused := []outcome{{Drift: drift.Drift{Object: small, Change: v1alpha1.Missing}, state: v1alpha1.Present}}
+	made := []drift.Outcome{{Drift: drift.Drift{Object: small, Change: v1alpha1.Missing}, State: v1alpha1.Corrected}}
+	recorded := []drift.Outcome{{Drift: drift.Drift{Object: small, Change: v1alpha1.Modified}, State: v1alpha1.Corrected, Recorded: true}}
+	refused := []drift.Outcome{{Drift: drift.Drift{Object: small, Change: v1alpha1.Missing}, State: v1alpha1.Present}}
 	says := func(state v1alpha1.ObjectState) *v1alpha1.NamespacePosture {
 		return &v1alpha1.NamespacePosture{
 			Profile: "a", Enforcement: v1alpha1.Enforce, Objects: []v1alpha1.ManagedObject{{ObjectReference: small, State: state}},
@@ -82,7 +82,7 @@ func TestWithholds(t *testing.T) {
 	older.ProfileGeneration = 7
 	for sentence, tt := range map[string]struct {
 		previous *v1alpha1.NamespacePosture
-		outcomes []outcome
+		outcomes []drift.Outcome
 		counts   []quotaCount
 		want     bool
 		again    bool

@@ -42,7 +42,7 @@ func admits(ctx context.Context, c client.Client, want baseline.Object) error {
 
 // replace deletes the object and makes it anew, once the API server has said that it would. What
 // our own quotas have no room for, they are opened for from the question on.
-func (r *NamespaceReconciler) replace(ctx context.Context, p *pass, o *outcome) (baseline.Object, error) {
+func (r *NamespaceReconciler) replace(ctx context.Context, p *pass, o *drift.Outcome) (baseline.Object, error) {
 	var made baseline.Object
 	admitted, deleted := false, false
 	lasting, end := context.WithTimeout(context.WithoutCancel(ctx), restoreTimeout)
@@ -85,8 +85,8 @@ func whyReplaced(d *drift.Drift) string {
 
 // outlive is for an object that the API server would not replace: it stays what it enforces, and is
 // this profile's. The error says so.
-func (r *NamespaceReconciler) outlive(ctx context.Context, o *outcome, refusal error) error {
-	if !o.Outlives(o.recorded) {
+func (r *NamespaceReconciler) outlive(ctx context.Context, o *drift.Outcome, refusal error) error {
+	if !o.Outlives(o.Recorded) {
 		if err := r.deleteObject(ctx, o.Got); client.IgnoreNotFound(err) != nil {
 			return errors.Join(refusal, err)
 		}
@@ -103,8 +103,8 @@ func (r *NamespaceReconciler) outlive(ctx context.Context, o *outcome, refusal e
 
 // putBack makes an object again as it was, after it has been deleted and the one in its place has
 // been refused all the same.
-func (r *NamespaceReconciler) putBack(ctx context.Context, p *pass, o *outcome, refusal error) error {
-	if apierrors.IsAlreadyExists(refusal) || isTerminating(refusal) || !o.Outlives(o.recorded) {
+func (r *NamespaceReconciler) putBack(ctx context.Context, p *pass, o *drift.Outcome, refusal error) error {
+	if apierrors.IsAlreadyExists(refusal) || isTerminating(refusal) || !o.Outlives(o.Recorded) {
 		return refusal
 	}
 	err := r.untilAnswered(ctx, func() error {
@@ -143,7 +143,7 @@ func (r *NamespaceReconciler) untilAnswered(ctx context.Context, write func() er
 
 // isPutBack reports whether a drift is that of an object that was put back, and whose replacement
 // is not tried again yet. After a restart the last report tells.
-func (r *NamespaceReconciler) isPutBack(p *pass, o *outcome) bool {
+func (r *NamespaceReconciler) isPutBack(p *pass, o *drift.Outcome) bool {
 	if !o.Replaces() {
 		return false
 	}
@@ -156,9 +156,9 @@ func (r *NamespaceReconciler) isPutBack(p *pass, o *outcome) bool {
 	if left == 0 {
 		return false
 	}
-	o.recorded, o.wait, o.standing = false, left, wasPutBack+"the next try waits"
+	o.Recorded, o.Wait, o.Standing = false, left, wasPutBack+"the next try waits"
 	if reported {
-		o.standing = p.message(o.Object)
+		o.Standing = p.message(o.Object)
 	}
 	return true
 }

@@ -25,14 +25,9 @@ import (
 // undeleted begins the message on an object that should not be there, and that the API server refuses to delete: it is in place.
 const undeleted = "cannot be deleted: "
 
-const (
-	maxMessageRunes = 1024
-	maxManagerRunes = 127
-)
-
 // assemble makes the report on a namespace of what the pass found and did. It is a pure function, and given its own result
 // and no outcome that is new, it returns the same report.
-func assemble(p *pass, desired []baseline.Object, outcomes []outcome, now time.Time) *v1alpha1.NamespacePosture {
+func assemble(p *pass, desired []baseline.Object, outcomes []drift.Outcome, now time.Time) *v1alpha1.NamespacePosture {
 	report := &v1alpha1.NamespacePosture{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:       p.namespace.Name,
@@ -49,7 +44,7 @@ func assemble(p *pass, desired []baseline.Object, outcomes []outcome, now time.T
 		report.Objects = append(report.Objects, p.contestedOr(p.blockedOr(managedObject(baseline.Reference(want), outcomes))))
 	}
 	for _, o := range outcomes {
-		if o.Change == v1alpha1.Unexpected && o.state != v1alpha1.Corrected {
+		if o.Change == v1alpha1.Unexpected && o.State != v1alpha1.Corrected {
 			report.Objects = append(report.Objects, p.contestedOr(managedObject(o.Object, outcomes)))
 		}
 	}
@@ -138,31 +133,31 @@ func (p *pass) blockedOr(o v1alpha1.ManagedObject) v1alpha1.ManagedObject {
 }
 
 // managedObject is the state of one object after the pass.
-func managedObject(ref v1alpha1.ObjectReference, outcomes []outcome) v1alpha1.ManagedObject {
+func managedObject(ref v1alpha1.ObjectReference, outcomes []drift.Outcome) v1alpha1.ManagedObject {
 	object := v1alpha1.ManagedObject{ObjectReference: ref, State: v1alpha1.ObjectCompliant}
-	i := slices.IndexFunc(outcomes, func(o outcome) bool { return o.Object == ref })
+	i := slices.IndexFunc(outcomes, func(o drift.Outcome) bool { return o.Object == ref })
 	if i < 0 {
 		return object
 	}
-	switch o := outcomes[i]; o.state {
+	switch o := outcomes[i]; o.State {
 	case v1alpha1.Conflict:
 		object.State = v1alpha1.ObjectConflict
 		object.Message = "an object of this name exists that Bulwark did not make; delete or rename it, or set spec.adoption to Adopt"
 	case v1alpha1.Contested:
 		object.State = v1alpha1.ObjectDrifted
-		object.Message = contestedBy + managerName(o.by.Manager) + ": corrections wait with a growing delay"
+		object.Message = contestedBy + drift.ManagerName(o.By.Manager) + ": corrections wait with a growing delay"
 	case v1alpha1.Present:
 		object.State, object.Message = v1alpha1.ObjectDrifted, string(o.Change)
-		if len(o.mutated) > 0 {
-			object.Message = mutationSentence(o.mutated)
+		if len(o.Mutated) > 0 {
+			object.Message = mutationSentence(o.Mutated)
 		}
-		if o.standing != "" {
-			object.State, object.Message = v1alpha1.ObjectFailed, o.standing
+		if o.Standing != "" {
+			object.State, object.Message = v1alpha1.ObjectFailed, o.Standing
 		}
-		if o.err != nil {
-			object.State, object.Message = v1alpha1.ObjectFailed, cut(o.err.Error())+cmp.Or(o.hint, remedy(o.Want, o.err))
+		if o.Err != nil {
+			object.State, object.Message = v1alpha1.ObjectFailed, printable.Message(o.Err.Error())+cmp.Or(o.Hint, remedy(o.Want, o.Err))
 			if o.Change == v1alpha1.Unexpected {
-				object.Message = cut(undeleted + o.err.Error())
+				object.Message = printable.Message(undeleted + o.Err.Error())
 			}
 		}
 	}
@@ -191,23 +186,13 @@ func remedy(want baseline.Object, err error) string {
 	return ""
 }
 
-func managerName(manager string) string {
-	if manager == "" {
-		return "an unknown manager"
-	}
-	return "the field manager " + manager
-}
-
-// cut is a message as a report can hold it.
-func cut(message string) string { return v1alpha1.Cut(printable.Line(message), maxMessageRunes) }
-
 func count(summary *v1alpha1.PostureSummary, state v1alpha1.ObjectState) {
 	posture.Count(summary, state)
 }
 
 // recordDrift is the history with this pass's drifts added, newest first, and how many of them are new. An open entry whose
 // drift is found again stays the same entry; one whose drift is gone is closed.
-func recordDrift(p *pass, outcomes []outcome, now time.Time) ([]v1alpha1.DriftEntry, int) {
+func recordDrift(p *pass, outcomes []drift.Outcome, now time.Time) ([]v1alpha1.DriftEntry, int) {
 	var entries []v1alpha1.DriftEntry
 	known := map[int]bool{}
 	for _, entry := range p.history() {
@@ -216,7 +201,7 @@ func recordDrift(p *pass, outcomes []outcome, now time.Time) ([]v1alpha1.DriftEn
 			switch {
 			case i >= 0:
 				known[i] = true
-				outcomes[i].goOn(&entry)
+				outcomes[i].GoOn(&entry)
 			case !p.staysOpen(entry, outcomes):
 				entry.State = v1alpha1.Corrected
 			}
@@ -225,38 +210,23 @@ func recordDrift(p *pass, outcomes []outcome, now time.Time) ([]v1alpha1.DriftEn
 	}
 	var added []v1alpha1.DriftEntry
 	for i, o := range outcomes {
-		if !o.recorded || known[i] || p.lasts(o) || o.state == v1alpha1.Contested && contestedEntries(entries, o.Object) >= maxManagers {
+		if !o.Recorded || known[i] || p.lasts(o) || o.State == v1alpha1.Contested && contestedEntries(entries, o.Object) >= maxManagers {
 			continue
 		}
-		added = append(added, o.entry(p.namespace.Name, now))
+		added = append(added, o.Entry(p.namespace.Name, now))
 	}
 	entries = append(added, entries...)
 	return entries[:min(len(entries), v1alpha1.MaxDrift)], len(added)
 }
 
 // continuing is the first of the outcomes that are not known yet that is the same drift as an entry; -1 if none is.
-func continuing(outcomes []outcome, known map[int]bool, entry v1alpha1.DriftEntry) int {
+func continuing(outcomes []drift.Outcome, known map[int]bool, entry v1alpha1.DriftEntry) int {
 	for i := range outcomes {
-		if !known[i] && outcomes[i].continues(entry) {
+		if !known[i] && outcomes[i].Continues(entry) {
 			return i
 		}
 	}
 	return -1
-}
-
-// entry is the outcome as the history has it.
-func (o *outcome) entry(namespace string, now time.Time) v1alpha1.DriftEntry {
-	return v1alpha1.DriftEntry{
-		Namespace:  namespace,
-		Object:     o.Object,
-		Change:     o.Change,
-		Fields:     drift.Report(o.Fields),
-		Manager:    v1alpha1.Cut(o.by.Manager, maxManagerRunes),
-		Operation:  o.by.Operation,
-		ManagedAt:  o.by.Time,
-		ObservedAt: metav1.NewTime(now).Rfc3339Copy(),
-		State:      o.state,
-	}
 }
 
 // history is the drift that the last report holds.
@@ -270,8 +240,8 @@ func (p *pass) history() []v1alpha1.DriftEntry {
 // lasts reports whether a drift that is still there was recorded before, in an entry that the bound on the history has cut off
 // since: by the state in which the last report holds the object. Otherwise more lasting drifts than the history holds
 // would push each other out of it for ever.
-func (p *pass) lasts(o outcome) bool {
-	if o.state == v1alpha1.Corrected || !p.current() || int(p.previous.DriftTotal) <= len(p.previous.Drift) {
+func (p *pass) lasts(o drift.Outcome) bool {
+	if o.State == v1alpha1.Corrected || !p.current() || int(p.previous.DriftTotal) <= len(p.previous.Drift) {
 		return false
 	}
 	state, known := p.reported(o.Object)
@@ -280,17 +250,6 @@ func (p *pass) lasts(o outcome) bool {
 	}
 	inHistory := slices.ContainsFunc(p.previous.Drift, func(e v1alpha1.DriftEntry) bool { return e.Object == o.Object })
 	return !inHistory && state != v1alpha1.ObjectCompliant
-}
-
-// continues reports whether the outcome is the same drift as an open entry, still there or corrected at last.
-func (o *outcome) continues(entry v1alpha1.DriftEntry) bool {
-	if o.Object != entry.Object || o.Change != entry.Change {
-		return false
-	}
-	if o.state == v1alpha1.Contested && entry.State == v1alpha1.Contested {
-		return o.contestsAs(entry)
-	}
-	return equality.Semantic.DeepEqual(drift.Report(o.Fields), entry.Fields)
 }
 
 // writeReport writes the report if it says anything new.

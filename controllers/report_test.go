@@ -28,12 +28,12 @@ func TestAssemble(t *testing.T) {
 		ObservedAt: metav1.NewTime(noon.Add(-time.Hour)), State: v1alpha1.Corrected,
 	}
 	limits := outcomeOf("bulwark-limits", v1alpha1.Modified, v1alpha1.Present)
-	limits.Fields, limits.by.Manager = fields("spec.limits"), "kubectl-edit"
+	limits.Fields, limits.By.Manager = fields("spec.limits"), "kubectl-edit"
 	extra := outcomeOf("bulwark-old", v1alpha1.Unexpected, v1alpha1.Present)
 	pruned := outcomeOf("bulwark-old", v1alpha1.Unexpected, v1alpha1.Corrected)
 	tests := map[string]struct {
 		previous *v1alpha1.NamespacePosture
-		outcomes []outcome
+		outcomes []drift.Outcome
 		change   func(*v1alpha1.NamespacePosture)
 	}{
 		"without drift all is compliant": {
@@ -47,7 +47,7 @@ func TestAssemble(t *testing.T) {
 		},
 		"an object that differs is counted, recorded and named": {
 			previous: &v1alpha1.NamespacePosture{DriftTotal: 7, Drift: []v1alpha1.DriftEntry{entry}},
-			outcomes: []outcome{limits},
+			outcomes: []drift.Outcome{limits},
 			change: func(r *v1alpha1.NamespacePosture) {
 				r.Ready = false
 				r.Summary = v1alpha1.PostureSummary{Compliant: 1, Drifted: 1}
@@ -61,7 +61,7 @@ func TestAssemble(t *testing.T) {
 			},
 		},
 		"drift that is not to be recorded is reported all the same": {
-			outcomes: []outcome{unrecorded(limits)},
+			outcomes: []drift.Outcome{unrecorded(limits)},
 			change: func(r *v1alpha1.NamespacePosture) {
 				r.Ready = false
 				r.Summary = v1alpha1.PostureSummary{Compliant: 1, Drifted: 1}
@@ -69,7 +69,7 @@ func TestAssemble(t *testing.T) {
 			},
 		},
 		"an unexpected object that stays is an object of the report": {
-			outcomes: []outcome{unrecorded(extra)},
+			outcomes: []drift.Outcome{unrecorded(extra)},
 			change: func(r *v1alpha1.NamespacePosture) {
 				r.Ready = false
 				r.Summary = v1alpha1.PostureSummary{Compliant: 2, Drifted: 1}
@@ -79,7 +79,7 @@ func TestAssemble(t *testing.T) {
 			},
 		},
 		"an unexpected object that was deleted is not": {
-			outcomes: []outcome{unrecorded(pruned)},
+			outcomes: []drift.Outcome{unrecorded(pruned)},
 			change:   func(*v1alpha1.NamespacePosture) {},
 		},
 	}
@@ -99,8 +99,8 @@ func TestAssemble(t *testing.T) {
 
 func TestAssembleIsAFixpoint(t *testing.T) {
 	modified := outcomeOf("bulwark-limits", v1alpha1.Modified, v1alpha1.Contested)
-	modified.Fields, modified.by.Manager = fields("spec.limits"), "kubectl-edit"
-	tests := map[string][]outcome{
+	modified.Fields, modified.By.Manager = fields("spec.limits"), "kubectl-edit"
+	tests := map[string][]drift.Outcome{
 		"nothing differs":                {},
 		"an object stays missing":        {outcomeOf("bulwark-limits", v1alpha1.Missing, v1alpha1.Present)},
 		"an object stays contested":      {modified},
@@ -139,61 +139,61 @@ func TestManagedObjectMessages(t *testing.T) {
 	const refused = `things "bulwark-x" is forbidden: `
 	tests := map[string]struct {
 		want    baseline.Object
-		outcome outcome
+		outcome drift.Outcome
 		state   v1alpha1.ObjectState
 		message string
 	}{
 		"a corrected object is compliant": {
-			outcome: outcome{state: v1alpha1.Corrected}, state: v1alpha1.ObjectCompliant,
+			outcome: drift.Outcome{State: v1alpha1.Corrected}, state: v1alpha1.ObjectCompliant,
 		},
 		"a conflict names both ways out": {
-			outcome: outcome{state: v1alpha1.Conflict}, state: v1alpha1.ObjectConflict,
+			outcome: drift.Outcome{State: v1alpha1.Conflict}, state: v1alpha1.ObjectConflict,
 			message: "an object of this name exists that Bulwark did not make; delete or rename it, or set spec.adoption to Adopt",
 		},
 		"a contested object names the manager": {
-			outcome: outcome{state: v1alpha1.Contested, by: drift.Attribution{Manager: "argocd"}}, state: v1alpha1.ObjectDrifted,
+			outcome: drift.Outcome{State: v1alpha1.Contested, By: drift.Attribution{Manager: "argocd"}}, state: v1alpha1.ObjectDrifted,
 			message: "contested by the field manager argocd: corrections wait with a growing delay",
 		},
 		"a contested object whose manager is not known says so": {
-			outcome: outcome{state: v1alpha1.Contested}, state: v1alpha1.ObjectDrifted,
+			outcome: drift.Outcome{State: v1alpha1.Contested}, state: v1alpha1.ObjectDrifted,
 			message: "contested by an unknown manager: corrections wait with a growing delay",
 		},
 		"what an audit finds is named by its change": {
-			outcome: outcome{state: v1alpha1.Present}, state: v1alpha1.ObjectDrifted, message: "Modified",
+			outcome: drift.Outcome{State: v1alpha1.Present}, state: v1alpha1.ObjectDrifted, message: "Modified",
 		},
 		"a refused role says how to let it be granted": {
-			want: &rbacv1.Role{}, outcome: outcome{state: v1alpha1.Present, err: forbidden("escalation")}, state: v1alpha1.ObjectFailed,
+			want: &rbacv1.Role{}, outcome: drift.Outcome{State: v1alpha1.Present, Err: forbidden("escalation")}, state: v1alpha1.ObjectFailed,
 			message: refused + "escalation; remedy: to let profiles grant these rules, label a ClusterRole that holds them " +
 				"security.bulwark.dev/aggregate-to-grantable=true",
 		},
 		"a refused role of what there is not says so, and no more": {
 			want:    &rbacv1.Role{},
-			outcome: outcome{state: v1alpha1.Present, err: forbidden("escalation"), hint: "; no such resource: there is no resource pod in the core group; pods?"},
+			outcome: drift.Outcome{State: v1alpha1.Present, Err: forbidden("escalation"), Hint: "; no such resource: there is no resource pod in the core group; pods?"},
 			state:   v1alpha1.ObjectFailed,
 			message: refused + "escalation; no such resource: there is no resource pod in the core group; pods?",
 		},
 		"a refused binding says how to let it be bound": {
-			want: bindingTo("ClusterRole", "view"), outcome: outcome{state: v1alpha1.Present, err: forbidden("escalation")}, state: v1alpha1.ObjectFailed,
+			want: bindingTo("ClusterRole", "view"), outcome: drift.Outcome{State: v1alpha1.Present, Err: forbidden("escalation")}, state: v1alpha1.ObjectFailed,
 			message: refused + "escalation; remedy: to let profiles bind this role, make sure that it exists, and label " +
 				"security.bulwark.dev/aggregate-to-grantable=true a ClusterRole that permits the verb bind on it in " +
 				"rbac.authorization.k8s.io",
 		},
 		"so does a binding to a role that is not there": {
-			want: bindingTo("ClusterRole", "view"), outcome: outcome{state: v1alpha1.Present, err: missingRole}, state: v1alpha1.ObjectFailed,
+			want: bindingTo("ClusterRole", "view"), outcome: drift.Outcome{State: v1alpha1.Present, Err: missingRole}, state: v1alpha1.ObjectFailed,
 			message: `clusterroles.rbac.authorization.k8s.io "view" not found; remedy: to let profiles bind this role, make ` +
 				"sure that it exists, and label security.bulwark.dev/aggregate-to-grantable=true a ClusterRole that permits " +
 				"the verb bind on it in rbac.authorization.k8s.io",
 		},
 		"a binding to a refused role of ours points to that role": {
-			want: bindingTo("Role", "bulwark-dev"), outcome: outcome{state: v1alpha1.Present, err: forbidden("escalation")},
+			want: bindingTo("Role", "bulwark-dev"), outcome: drift.Outcome{State: v1alpha1.Present, Err: forbidden("escalation")},
 			state: v1alpha1.ObjectFailed, message: refused + "escalation; remedy: that of Role bulwark-dev, which this binds",
 		},
 		"a quota that is used up says so": {
-			want: &corev1.LimitRange{}, outcome: outcome{state: v1alpha1.Present, err: forbidden("exceeded quota: q")},
+			want: &corev1.LimitRange{}, outcome: drift.Outcome{State: v1alpha1.Present, Err: forbidden("exceeded quota: q")},
 			state: v1alpha1.ObjectFailed, message: refused + "exceeded quota: q; remedy: raise the quota that counts these objects",
 		},
 		"any other refusal is in the API server's words": {
-			want: &corev1.LimitRange{}, outcome: outcome{state: v1alpha1.Present, err: errors.New("refused by a webhook")},
+			want: &corev1.LimitRange{}, outcome: drift.Outcome{State: v1alpha1.Present, Err: errors.New("refused by a webhook")},
 			state: v1alpha1.ObjectFailed, message: "refused by a webhook",
 		},
 	}
@@ -202,7 +202,7 @@ func TestManagedObjectMessages(t *testing.T) {
 			ref := reference("Any", "bulwark-x")
 			tt.outcome.Object, tt.outcome.Change, tt.outcome.Want = ref, v1alpha1.Modified, tt.want
 			want := v1alpha1.ManagedObject{ObjectReference: ref, State: tt.state, Message: tt.message}
-			if diff := cmp.Diff(want, managedObject(ref, []outcome{tt.outcome})); diff != "" {
+			if diff := cmp.Diff(want, managedObject(ref, []drift.Outcome{tt.outcome})); diff != "" {
 				t.Errorf("object (-want +got):\n%s", diff)
 			}
 		})
@@ -212,8 +212,8 @@ func TestManagedObjectMessages(t *testing.T) {
 func TestLongRefusalIsCutAndKeepsItsRemedy(t *testing.T) {
 	ref := reference("Role", "bulwark-dev")
 	err := apierrors.NewForbidden(schema.GroupResource{Resource: "roles"}, "bulwark-dev", errors.New(strings.Repeat("é", 4000)))
-	got := managedObject(ref, []outcome{{
-		Drift: drift.Drift{Object: ref, Change: v1alpha1.Missing, Want: &rbacv1.Role{}}, state: v1alpha1.Present, err: err,
+	got := managedObject(ref, []drift.Outcome{{
+		Drift: drift.Drift{Object: ref, Change: v1alpha1.Missing, Want: &rbacv1.Role{}}, State: v1alpha1.Present, Err: err,
 	}})
 	if n := utf8.RuneCountInString(got.Message); n > 1400 || !utf8.ValidString(got.Message) {
 		t.Errorf("want at most the 1400 whole characters that the schema allows, got %d", n)
@@ -235,48 +235,48 @@ func TestHistory(t *testing.T) {
 	present := outcomeOf(object, v1alpha1.Modified, v1alpha1.Present)
 	present.Fields = fields("spec.limits")
 	contended, corrected, elsewhere := present, present, present
-	contended.state, corrected.state = v1alpha1.Contested, v1alpha1.Corrected
+	contended.State, corrected.State = v1alpha1.Contested, v1alpha1.Corrected
 	elsewhere.Fields = fields("metadata.labels")
 	gone := outcomeOf(object, v1alpha1.Missing, v1alpha1.Present)
 	tests := map[string]struct {
-		passes [][]outcome
+		passes [][]drift.Outcome
 		want   []string
 		total  int64
 	}{
 		"drift that stays is the same entry, seen when it was first": {
-			passes: [][]outcome{{present}, {present}, {present}},
+			passes: [][]drift.Outcome{{present}, {present}, {present}},
 			want:   []string{"12:00 bulwark-limits Modified Present"}, total: 1,
 		},
 		"drift that stays, of which more becomes known, is the same entry": {
-			passes: [][]outcome{{present}, {contended}},
+			passes: [][]drift.Outcome{{present}, {contended}},
 			want:   []string{"12:00 bulwark-limits Modified Contested"}, total: 1,
 		},
 		"drift that is corrected at last is the same entry": {
-			passes: [][]outcome{{contended}, {corrected}, {}},
+			passes: [][]drift.Outcome{{contended}, {corrected}, {}},
 			want:   []string{closed}, total: 1,
 		},
 		"drift that stays is the same entry, though it would not be recorded now": {
-			passes: [][]outcome{{present}, {unrecorded(present)}},
+			passes: [][]drift.Outcome{{present}, {unrecorded(present)}},
 			want:   []string{"12:00 bulwark-limits Modified Present"}, total: 1,
 		},
 		"drift that is gone is closed": {
-			passes: [][]outcome{{present}, {}},
+			passes: [][]drift.Outcome{{present}, {}},
 			want:   []string{closed}, total: 1,
 		},
 		"drift that comes again is another entry": {
-			passes: [][]outcome{{present}, {}, {present}},
+			passes: [][]drift.Outcome{{present}, {}, {present}},
 			want:   []string{"12:02 bulwark-limits Modified Present", closed}, total: 2,
 		},
 		"drift of other fields is another entry, and closes the first": {
-			passes: [][]outcome{{present}, {elsewhere}},
+			passes: [][]drift.Outcome{{present}, {elsewhere}},
 			want:   []string{"12:01 bulwark-limits Modified Present", closed}, total: 2,
 		},
 		"drift of another kind is another entry, and closes the first": {
-			passes: [][]outcome{{present}, {gone}},
+			passes: [][]drift.Outcome{{present}, {gone}},
 			want:   []string{"12:01 bulwark-limits Missing Present", closed}, total: 2,
 		},
 		"what is not to be recorded is no entry": {
-			passes: [][]outcome{{unrecorded(present)}, {unrecorded(corrected)}},
+			passes: [][]drift.Outcome{{unrecorded(present)}, {unrecorded(corrected)}},
 		},
 	}
 	for name, tt := range tests {
@@ -300,7 +300,7 @@ func TestHistoryKeepsTheNewest(t *testing.T) {
 	var want []string
 	for i := range 40 {
 		o := outcomeOf("bulwark-limits", v1alpha1.Missing, v1alpha1.Corrected)
-		p.previous = assemble(p, desired(), []outcome{o}, noon.Add(time.Duration(i)*time.Minute))
+		p.previous = assemble(p, desired(), []drift.Outcome{o}, noon.Add(time.Duration(i)*time.Minute))
 		want = append([]string{fmt.Sprintf("12:%02d bulwark-limits Missing Corrected", i)}, want...)
 	}
 	if diff := cmp.Diff(want[:32], history(p.previous)); diff != "" {
@@ -320,7 +320,7 @@ func history(report *v1alpha1.NamespacePosture) []string {
 }
 
 // declared is a baseline that holds whatever the outcomes say should exist.
-func declared(outcomes []outcome) []baseline.Object {
+func declared(outcomes []drift.Outcome) []baseline.Object {
 	objects := desired()[:1]
 	for _, o := range outcomes {
 		if o.Change != v1alpha1.Unexpected {
@@ -370,24 +370,24 @@ func compliantReport() *v1alpha1.NamespacePosture {
 }
 
 // outcomeOf is a drift of a LimitRange that is to be recorded.
-func outcomeOf(name string, change v1alpha1.DriftChange, state v1alpha1.DriftState) outcome {
-	return outcome{
-		Drift: drift.Drift{Object: reference("LimitRange", name), Change: change}, state: state, recorded: true,
+func outcomeOf(name string, change v1alpha1.DriftChange, state v1alpha1.DriftState) drift.Outcome {
+	return drift.Outcome{
+		Drift: drift.Drift{Object: reference("LimitRange", name), Change: change}, State: state, Recorded: true,
 	}
 }
 
-func unrecorded(o outcome) outcome {
-	o.recorded = false
+func unrecorded(o drift.Outcome) drift.Outcome {
+	o.Recorded = false
 	return o
 }
 
-func failed(o outcome) outcome {
-	o.err = errors.New("refused by a webhook")
+func failed(o drift.Outcome) drift.Outcome {
+	o.Err = errors.New("refused by a webhook")
 	return o
 }
 
-func missing(n int) []outcome {
-	var outcomes []outcome
+func missing(n int) []drift.Outcome {
+	var outcomes []drift.Outcome
 	for i := range n {
 		outcomes = append(outcomes, outcomeOf(fmt.Sprintf("bulwark-%03d", i), v1alpha1.Missing, v1alpha1.Present))
 	}

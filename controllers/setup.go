@@ -25,6 +25,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
+	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/findings"
 )
 
@@ -143,7 +144,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 			protected: o.Protected, operator: o.Operator, proof: o.Proof,
 			contests: namespaces.contests, recheck: o.RecheckInterval,
 			changes: namespaces.policyChanges, strays: newStrays(), inPlace: map[string]digest{}, refused: map[string]refusedPass{},
-			strangers: map[string][]v1alpha1.ObjectReference{}, costs: costs{}, unwritten: map[string][]outcome{}, patience: map[string]patience{},
+			strangers: map[string][]v1alpha1.ObjectReference{}, costs: costs{}, unwritten: map[string][]drift.Outcome{}, patience: map[string]patience{},
 		},
 	}
 	if o.OpenReports {

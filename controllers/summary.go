@@ -13,6 +13,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/posture"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -196,7 +197,7 @@ func (t *tally) addContested(report *v1alpha1.NamespacePosture) {
 	for _, o := range report.Objects {
 		if isContested(o) || o.State == v1alpha1.ObjectDrifted && strings.HasPrefix(o.Message, changedByAdmission) {
 			t.contested = append(t.contested, fmt.Sprintf("in namespace %s %s %s is %s",
-				report.Namespace, o.Kind, o.Name, v1alpha1.Cut(o.Message, maxContestedRunes)))
+				report.Namespace, o.Kind, o.Name, printable.Cut(o.Message, maxContestedRunes)))
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -15,7 +16,7 @@ func summarizeInvalid(profile *v1alpha1.SecurityProfile, why error, now time.Tim
 	status := profile.Status.DeepCopy()
 	status.ObservedGeneration = profile.Generation
 	status.Selection = selection.Broken(profile, now)
-	message := "the profile cannot be carried out: " + cut(why.Error()) + "; " + whatStays(status)
+	message := "the profile cannot be carried out: " + printable.Message(why.Error()) + "; " + whatStays(status)
 	setConditions(status, []metav1.Condition{
 		{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonInvalid, Message: message},
 		{Type: v1alpha1.ConditionCompliant, Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonInvalid, Message: message},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 // refusal is what the API server refuses in one of the namespaces, as an example of why.
@@ -30,7 +31,7 @@ func (t *tally) keepRefusal(namespace, sentence string) {
 	if cmp.Or(t.refusal.namespace, namespace) < namespace || sentence == "" {
 		return
 	}
-	t.refusal = refusal{namespace: namespace, sentence: v1alpha1.Cut(sentence, maxRefusalRunes)}
+	t.refusal = refusal{namespace: namespace, sentence: printable.Cut(sentence, maxRefusalRunes)}
 }
 
 // example is the refusal in words, or nothing.

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -55,7 +56,7 @@ func (u *unreported) note(namespace, profile string, err error) bool {
 	case known.profile != profile:
 		known = refusedReport{profile: profile}
 	}
-	known.tries, known.why = known.tries+1, cut(err.Error())
+	known.tries, known.why = known.tries+1, printable.Message(err.Error())
 	u.of[namespace] = known
 	return known.tries == reportTries
 }
@@ -88,7 +89,7 @@ func (r *NamespaceReconciler) noteReport(p *pass, err error) {
 	if !r.unreported.note(p.namespace.Name, p.profile.Name, err) {
 		return
 	}
-	r.event(p, postureReference, corev1.EventTypeWarning, v1alpha1.EventFailed, "Report", cut(err.Error()))
+	r.event(p, postureReference, corev1.EventTypeWarning, v1alpha1.EventFailed, "Report", printable.Message(err.Error()))
 	select {
 	case r.unreported.changed <- event.GenericEvent{Object: &v1alpha1.SecurityProfile{}}:
 	default: // The profiles are about to be told already.

@@ -63,9 +63,9 @@ func Report(fields []Field) []v1alpha1.FieldDrift {
 // as a report holds it, it is the same.
 func Printable(f v1alpha1.FieldDrift) v1alpha1.FieldDrift {
 	return v1alpha1.FieldDrift{
-		Path: v1alpha1.Cut(printable.Line(f.Path), maxPathRunes),
-		Want: v1alpha1.Cut(printable.Line(f.Want), maxValueRunes),
-		Got:  v1alpha1.Cut(printable.Line(f.Got), maxValueRunes),
+		Path: printable.Cut(printable.Line(f.Path), maxPathRunes),
+		Want: printable.Cut(printable.Line(f.Want), maxValueRunes),
+		Got:  printable.Cut(printable.Line(f.Got), maxValueRunes),
 	}
 }
 

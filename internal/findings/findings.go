@@ -120,9 +120,9 @@ func (j *judge) add(f v1alpha1.Finding) {
 // holds it, it is the same.
 func Printable(f v1alpha1.Finding) v1alpha1.Finding {
 	f.Object = printableReference(f.Object)
-	f.Message = v1alpha1.Cut(printable.Line(f.Message), maxMessage)
+	f.Message = printable.Cut(printable.Line(f.Message), maxMessage)
 	if !printable.Plain(f.Remedy) {
-		f.Remedy = v1alpha1.Cut(printable.Line(f.Remedy), maxRemedy-1)
+		f.Remedy = printable.Cut(printable.Line(f.Remedy), maxRemedy-1)
 	}
 	return f
 }
@@ -137,8 +137,8 @@ const (
 // what an event is about, is no more than what somebody wrote there.
 func printableReference(o v1alpha1.ObjectReference) v1alpha1.ObjectReference {
 	return v1alpha1.ObjectReference{
-		APIVersion: v1alpha1.Cut(printable.Line(o.APIVersion), maxAPIVersion),
-		Kind:       v1alpha1.Cut(printable.Line(o.Kind), maxKind),
+		APIVersion: printable.Cut(printable.Line(o.APIVersion), maxAPIVersion),
+		Kind:       printable.Cut(printable.Line(o.Kind), maxKind),
 		Name:       baseline.PrintableName(o.Name),
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 // Policy is what a NetworkPolicy opens to everybody.
@@ -36,7 +37,7 @@ type Opening struct {
 
 // PolicyOf is what a NetworkPolicy opens to everybody; false if it opens nothing.
 func PolicyOf(np *networkingv1.NetworkPolicy) (Policy, bool) {
-	p := Policy{Pods: v1alpha1.Cut(selectorString(&np.Spec.PodSelector), maxText)}
+	p := Policy{Pods: printable.Cut(selectorString(&np.Spec.PodSelector), maxText)}
 	for _, direction := range []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress} {
 		if applies(&np.Spec, direction) {
 			p.Openings = append(p.Openings, openings(direction, rules(&np.Spec, direction))...)
@@ -119,7 +120,7 @@ const (
 // withOpening adds an opening that is new, as long as there are few. One at all ports takes the place of another, if none is: how
 // grave it is hangs on that.
 func withOpening(open []Opening, o Opening) []Opening {
-	o.Peers, o.Ports = v1alpha1.Cut(o.Peers, maxText), v1alpha1.Cut(o.Ports, maxText)
+	o.Peers, o.Ports = printable.Cut(o.Peers, maxText), printable.Cut(o.Ports, maxText)
 	switch {
 	case slices.Contains(open, o):
 		return open

@@ -10,6 +10,7 @@ import (
 	"k8s.io/pod-security-admission/policy"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 const podKind = "Pod"
@@ -57,7 +58,7 @@ func (l *Level) Violation(pod *corev1.Pod) (string, bool) {
 		return "", false
 	}
 	result := policy.AggregateCheckResults(evaluator().EvaluatePod(l.LevelVersion, &pod.ObjectMeta, &pod.Spec))
-	return v1alpha1.Cut(result.ForbiddenDetail(), maxText), !result.Allowed
+	return printable.Cut(result.ForbiddenDetail(), maxText), !result.Allowed
 }
 
 var checks = sync.OnceValue(policy.DefaultChecks)

@@ -27,7 +27,7 @@ const maxSubjects = 32
 
 // BindingOf is what a RoleBinding gives; false if it gives nobody anything.
 func BindingOf(rb *rbacv1.RoleBinding) (Binding, bool) {
-	b := Binding{RoleKind: rb.RoleRef.Kind, Role: v1alpha1.Cut(rb.RoleRef.Name, maxText)}
+	b := Binding{RoleKind: rb.RoleRef.Kind, Role: printable.Cut(rb.RoleRef.Name, maxText)}
 	for _, everybody := range []bool{true, false} {
 		for _, s := range rb.Subjects {
 			if (breadth(s, rb.Namespace) != "") != everybody {
@@ -37,7 +37,7 @@ func BindingOf(rb *rbacv1.RoleBinding) (Binding, bool) {
 				b.More++
 				continue
 			}
-			s.Name, s.Namespace = v1alpha1.Cut(s.Name, maxText), v1alpha1.Cut(s.Namespace, maxText)
+			s.Name, s.Namespace = printable.Cut(s.Name, maxText), printable.Cut(s.Namespace, maxText)
 			b.Subjects = append(b.Subjects, s)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 // Call is that the API server calls a Service on behalf of an object: a webhook configuration, an APIService, or the conversion
@@ -85,7 +86,7 @@ func withCall(calls []Call, name string, c Call) []Call {
 	if len(calls[i].For) == maxListed {
 		calls[i].More++
 	} else {
-		calls[i].For = append(calls[i].For, v1alpha1.Cut(name, maxText))
+		calls[i].For = append(calls[i].For, printable.Cut(name, maxText))
 	}
 	return calls
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 // Refusal is why a pod was refused, in so far as a baseline can be the reason. Its words hold no name of a pod and no amount in
@@ -51,7 +52,7 @@ var (
 // RefusalOf is why the API server refused a pod, by its message; false if no part of a baseline can be the reason.
 func RefusalOf(message string) (Refusal, bool) {
 	refusal := func(by RefusedBy, name, words string) (Refusal, bool) {
-		return Refusal{By: by, Name: v1alpha1.Cut(name, maxText), Words: v1alpha1.Cut(strings.TrimRight(words, "]"), maxRefusal)}, true
+		return Refusal{By: by, Name: printable.Cut(name, maxText), Words: printable.Cut(strings.TrimRight(words, "]"), maxRefusal)}, true
 	}
 	if m := policyRefuses.FindStringSubmatch(message); m != nil {
 		return refusal(ByPolicy, m[1], m[2])

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 // maxStalledRunes bounds why a profile cannot be carried out, as a report holds it.
@@ -32,7 +33,7 @@ func Stalled(
 	report.Enforcement = profile.EffectiveEnforcement()
 	report.Ready = false
 	report.Stalled = "SecurityProfile " + profile.Name + " cannot be carried out: " +
-		v1alpha1.Cut(why.Error(), maxStalledRunes) +
+		printable.Cut(why.Error(), maxStalledRunes) +
 		"; what is in place stays as it is, and drift is not corrected until the profile is mended"
 	return report
 }

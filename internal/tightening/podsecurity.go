@@ -50,7 +50,7 @@ func (r *Refused) AddPod(pod, why string) {
 
 // Message is the reasons as a report holds them.
 func (r *Refused) Message() string {
-	return v1alpha1.Cut(printable.Line(strings.Join(r.Reasons, "; ")), maxMessage)
+	return printable.Cut(printable.Line(strings.Join(r.Reasons, "; ")), maxMessage)
 }
 
 const maxMessage = 1024

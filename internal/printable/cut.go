@@ -1,4 +1,4 @@
-package v1alpha1
+package printable
 
 import "strings"
 
@@ -14,3 +14,9 @@ func Cut(s string, most int) string {
 	}
 	return s
 }
+
+// maxMessageRunes is how long a message of a report is at most.
+const maxMessageRunes = 1024
+
+// Message is a message as a report can hold it: one line, and cut.
+func Message(message string) string { return Cut(Line(message), maxMessageRunes) }
