@@ -110,19 +110,35 @@ func (r *NamespaceReconciler) stripped(
 		if err != nil {
 			return nil, err
 		}
-		if got != nil && (!baseline.KindOf(got).Shared || managesFields(got)) {
+		if got == nil {
+			continue
+		}
+		switch manages, err := r.hasPartIn(ctx, got); {
+		case err != nil:
+			return nil, err
+		case manages:
 			objects = append(objects, got)
 		}
 	}
 	return objects, nil
 }
 
-// managesFields reports whether Bulwark has a part in a shared object, which stays when that is
-// taken away.
-func managesFields(o baseline.Object) bool {
-	return slices.ContainsFunc(o.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
+// hasPartIn reports whether Bulwark has a part in an object: all of one that is its own, and of a
+// shared one, which stays when that is taken away, the fields that it manages.
+func (r *NamespaceReconciler) hasPartIn(ctx context.Context, o baseline.Object) (bool, error) {
+	if !baseline.KindOf(o).Shared {
+		return true, nil
+	}
+	managedFields := o.GetManagedFields()
+	if managedFields == nil { // It was read from the cache, which does not hold them.
+		var err error
+		if managedFields, err = r.managedFields(ctx, o); err != nil {
+			return false, client.IgnoreNotFound(err)
+		}
+	}
+	return slices.ContainsFunc(managedFields, func(e metav1.ManagedFieldsEntry) bool {
 		return e.Manager == v1alpha1.FieldManager && e.FieldsV1 != nil
-	})
+	}), nil
 }
 
 // read is the object of the same kind and name, or nil: from the cache, and if that does not hold it, perhaps from the API server.

@@ -115,11 +115,14 @@ var _ = Describe("A profile whose permissions go first", func() {
 		kubectl("patch", "securityprofile", profile.Name, "--type=merge", `--patch={"metadata":{"finalizers":null}}`)
 		kubectl("wait", "--for=delete", "validatingadmissionpolicies,validatingadmissionpolicybindings",
 			"-l", v1alpha1.ProfileLabel+"="+profile.Name, "--timeout=60s")
-		Eventually(func() error { // The API server forgets a policy within a second or two.
-			return plane.Kubectl(ctx, "label", "namespaces", "-l", v1alpha1.ProfileLabel+"="+profile.Name, v1alpha1.ProfileLabel+"-",
-				baseline.PodSecurityPrefix+"enforce-", baseline.PodSecurityPrefix+"enforce-version-").Run()
-		}).Should(Succeed())
-		kubectl("label", "serviceaccounts", "-A", "-l", v1alpha1.ProfileLabel+"="+profile.Name, v1alpha1.ProfileLabel+"-", v1alpha1.ManagedByLabel+"-")
+		eventually := func(args ...string) { // The API server forgets each policy within a second or two.
+			GinkgoHelper()
+			Eventually(func() error { return plane.Kubectl(ctx, args...).Run() }).Should(Succeed())
+		}
+		eventually("label", "namespaces", "-l", v1alpha1.ProfileLabel+"="+profile.Name, v1alpha1.ProfileLabel+"-",
+			baseline.PodSecurityPrefix+"enforce-", baseline.PodSecurityPrefix+"enforce-version-")
+		eventually("label", "serviceaccounts", "-A", "-l", v1alpha1.ProfileLabel+"="+profile.Name,
+			v1alpha1.ProfileLabel+"-", v1alpha1.ManagedByLabel+"-")
 
 		EventuallyGone(profile)
 		Eventually(func(g Gomega) { nothingLeft(g, namespace) }).Should(Succeed())
