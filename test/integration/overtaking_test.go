@@ -11,8 +11,8 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/bulwark-dev/bulwark/internal/operator"
-	"github.com/bulwark-dev/bulwark/test/faultproxy"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	"github.com/bulwark-dev/bulwark/test/framework/faultproxy"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 var _ = Describe("A roll-out that the API server keeps waiting", func() {

@@ -19,9 +19,9 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/operator"
-	"github.com/bulwark-dev/bulwark/test/controlplane"
-	"github.com/bulwark-dev/bulwark/test/fixture"
-	"github.com/bulwark-dev/bulwark/test/inprocess"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
+	"github.com/bulwark-dev/bulwark/test/framework/inprocess"
 )
 
 // The groups that the manifests name.

@@ -77,7 +77,7 @@ type ControlPlane struct {
 // Root is the root folder of the project.
 func Root() string {
 	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "..", "..")
+	return filepath.Join(filepath.Dir(file), "..", "..", "..")
 }
 
 // Assets is the folder that the binaries are in.
