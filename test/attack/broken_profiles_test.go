@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
@@ -82,7 +83,7 @@ func brokenProfileAttacks() []attack {
 			do: func(as client.Client) []error {
 				return []error{as.Create(ctx, named(unselected(broken.name+"-only-named"), "privileged"))}
 			},
-			then: func() { expectMarkTakenOff(broken.name + "-only-named") },
+			then: func() { ExpectMarkTakenOff(broken.name + "-only-named") },
 		}, attack{
 			name: "gives it to a namespace with a lower level before that is selected, and starts a privileged pod: " + broken.words, as: creator,
 			outcome: undone,
@@ -102,9 +103,9 @@ func brokenProfileAttacks() []attack {
 	return attacks
 }
 
-// expectMarkTakenOff checks that a namespace bears the label of no profile, and that somebody was
+// ExpectMarkTakenOff checks that a namespace bears the label of no profile, and that somebody was
 // told.
-func expectMarkTakenOff(namespace string) {
+func ExpectMarkTakenOff(namespace string) {
 	GinkgoHelper()
 	Eventually(func() map[string]string { return Get(&corev1.Namespace{}, "", namespace).Labels }).
 		ShouldNot(HaveKey(v1alpha1.ProfileLabel))

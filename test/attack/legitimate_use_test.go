@@ -11,13 +11,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 // governedNamespace is a new one with its baseline.
 func governedNamespace() string {
 	GinkgoHelper()
-	name := uniqueName()
+	name := UniqueName()
 	Expect(admin.Create(ctx, selected(name))).To(Succeed())
 	EventuallyEstablished(fortress, name)
 	return name
@@ -49,12 +50,12 @@ func legitimate() {
 	It("a profile that is deleted takes its baseline along, and what guards it", func() {
 		profile, namespace := anotherProfile("leaves-by-operator")
 		Expect(owner.client().Delete(ctx, profile)).To(Succeed())
-		eventuallyBare(profile, namespace)
+		EventuallyBare(profile, namespace)
 	})
 
 	It("the garbage collector takes a baseline away whose profile went while the operator was down", func() {
 		profile, namespace := anotherProfile("leaves-by-collector")
-		bulwark.stop()
+		bulwark.Stop()
 		DeferCleanup(func() { bulwark = startOperator() })
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
 		profile.Finalizers = nil
@@ -132,7 +133,7 @@ func legitimate() {
 	})
 
 	It("a Deployment that comes with its namespace rolls out when the baseline is there", func() {
-		namespace := uniqueName()
+		namespace := UniqueName()
 		Expect(creator.client().Create(ctx, selected(namespace))).To(Succeed())
 		Expect(creator.client().Create(ctx, deployment(namespace, 2))).To(Succeed())
 		Eventually(func() int { return podsIn(namespace) }).Should(Equal(2))
@@ -141,11 +142,11 @@ func legitimate() {
 	It("who may update the profile takes a namespace out of its selection, and it loses its baseline", func() {
 		namespace := governedNamespace()
 		Expect(changed(owner.client(), namespaceOf(namespace), func(o client.Object) { delete(o.GetLabels(), "suite") })).To(Succeed())
-		eventuallyBare(fortress, namespace)
+		EventuallyBare(fortress, namespace)
 	})
 
 	It("somebody sets the Pod Security labels to what the profile declares", func() {
-		namespace := uniqueName()
+		namespace := UniqueName()
 		ns := selected(namespace)
 		ns.Labels[enforceLabel], ns.Labels[versionLabel] = "restricted", "v1.37"
 		Expect(creator.client().Create(ctx, ns)).To(Succeed())
@@ -154,11 +155,11 @@ func legitimate() {
 
 	It("a member of a break-glass group changes what is managed while the operator is down, and it stays until it is back", func() {
 		namespace := governedNamespace()
-		bulwark.stop()
+		bulwark.Stop()
 		deny := defaultDeny()
 		deny.Namespace = namespace
 		Expect(rescuer.client().Delete(ctx, deny)).To(Succeed())
-		Consistently(func(g Gomega) { g.Expect(differences(g, fortress, namespace)).To(HaveLen(1)) }).WithTimeout(second).Should(Succeed())
+		Consistently(func(g Gomega) { g.Expect(Differences(g, fortress, namespace)).To(HaveLen(1)) }).WithTimeout(second).Should(Succeed())
 		bulwark = startOperator()
 		EventuallyEstablished(fortress, namespace)
 	})
@@ -169,15 +170,15 @@ func anotherProfile(name string) (*v1alpha1.SecurityProfile, string) {
 	GinkgoHelper()
 	profile := everything()
 	profile.Name, profile.Spec.NamespaceSelector.MatchLabels["suite"] = name, name
-	namespace := uniqueName()
+	namespace := UniqueName()
 	Expect(admin.Create(ctx, fixture.Namespace(namespace, name))).To(Succeed())
 	Expect(admin.Create(ctx, profile)).To(Succeed())
 	EventuallyEstablished(profile, namespace)
 	return profile, namespace
 }
 
-// eventuallyBare waits until a namespace has nothing of a baseline, and if the profile went, what guards it is gone too.
-func eventuallyBare(profile *v1alpha1.SecurityProfile, namespace string) {
+// EventuallyBare waits until a namespace has nothing of a baseline, and if the profile went, what guards it is gone too.
+func EventuallyBare(profile *v1alpha1.SecurityProfile, namespace string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
 		managed := Managed(g, namespace)

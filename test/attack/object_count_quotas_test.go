@@ -11,6 +11,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 )
 
 const (
@@ -56,7 +57,7 @@ func countingAttacks() []attack {
 		name: "has a ResourceQuota of their own count what the baseline consists of later", as: mallory,
 		outcome: refused, why: countsBaseline,
 		do: func(as client.Client) (answers []error) {
-			own := countingQuota(shop, uniqueName(), "pods", "5000")
+			own := countingQuota(shop, UniqueName(), "pods", "5000")
 			Expect(as.Create(ctx, own)).To(Succeed())
 			for _, entry := range []string{countPolicies, "resourcequotas", "count/namespacepostures.security.bulwark.dev"} {
 				answers = append(answers, inEveryWay(as, own, func(q *corev1.ResourceQuota) {
@@ -71,7 +72,7 @@ func countingAttacks() []attack {
 			"and starts a pod", as: creator, outcome: harmless,
 		do: func(as client.Client) []error { return crampedBefore(as, "cramped", countPolicies) },
 		then: func() {
-			eventuallyToldFailed("cramped", "exceeded quota: own")
+			EventuallyToldFailed("cramped", "exceeded quota: own")
 			Expect(admin.Create(ctx, compliantPod("cramped", "app"))).To(MatchError(ContainSubstring("wait until the baseline")))
 			own := countingQuota("cramped", "own")
 			setTo := func(amount string) error {
@@ -89,7 +90,7 @@ func countingAttacks() []attack {
 			return crampedBefore(as, "untold", "count/namespacepostures.security.bulwark.dev")
 		},
 		then: func() {
-			eventuallyToldFailed("untold", "the report is refused")
+			EventuallyToldFailed("untold", "the report is refused")
 			pod := compliantPod("untold", "app")
 			Expect(admin.Create(ctx, pod)).To(MatchError(ContainSubstring("bulwark-fortress-pods-wait-for-")))
 			Expect(admin.Delete(ctx, countingQuota("untold", "own"))).To(Succeed())
@@ -107,8 +108,8 @@ func crampedBefore(as client.Client, namespace, entry string) []error {
 	return append(answers, as.Update(ctx, ns))
 }
 
-// eventuallyToldFailed waits until the profile says that a namespace has failed, and why.
-func eventuallyToldFailed(namespace, why string) {
+// EventuallyToldFailed waits until the profile says that a namespace has failed, and why.
+func EventuallyToldFailed(namespace, why string) {
 	Eventually(func(g Gomega) {
 		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(fortress), fortress)).To(Succeed())
 		g.Expect(fortress.Status.Namespaces.Failed).To(BeNumerically(">", 0))

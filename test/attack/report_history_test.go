@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
@@ -50,9 +51,9 @@ func forgeHistory(as client.Client, namespace string) []error {
 	return answers
 }
 
-// eventuallyUnforged waits until nothing of the forgeries is left, in the report and in the status
+// EventuallyUnforged waits until nothing of the forgeries is left, in the report and in the status
 // of the profile.
-func eventuallyUnforged(profile *v1alpha1.SecurityProfile, namespace string, most int64) {
+func EventuallyUnforged(profile *v1alpha1.SecurityProfile, namespace string, most int64) {
 	GinkgoHelper()
 	honest := func(g Gomega) {
 		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
@@ -93,11 +94,11 @@ func historyAttacks() []attack {
 			Eventually(func() int64 { return Get(reportOf("unguarded"), "unguarded", v1alpha1.PostureName).DriftTotal }).Should(BeEquivalentTo(1))
 			return forgeHistory(as, "unguarded")
 		},
-		then: func() { eventuallyUnforged(unguarded, "unguarded", 1) },
+		then: func() { EventuallyUnforged(unguarded, "unguarded", 1) },
 	}, {
 		name: "forges the history in the NamespacePosture", as: rescuer, outcome: undone,
 		do:   func(as client.Client) []error { return forgeHistory(as, annex) },
-		then: func() { eventuallyUnforged(fortress, annex, 1000) },
+		then: func() { EventuallyUnforged(fortress, annex, 1000) },
 	}, {
 		name: "makes a namespace that says what Pod Security labels it bore before", as: creator, outcome: harmless,
 		do: func(as client.Client) []error {

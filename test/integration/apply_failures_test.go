@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
@@ -38,8 +39,8 @@ func EventuallyObject(namespace, kind, name string, state v1alpha1.ObjectState) 
 	return found
 }
 
-// expectAllElseInPlace waits until every object but the given one is as declared: a quota is when it has been counted.
-func expectAllElseInPlace(namespace, name string) {
+// ExpectAllElseInPlace waits until every object but the given one is as declared: a quota is when it has been counted.
+func ExpectAllElseInPlace(namespace, name string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
 		for _, o := range ReportOn(g, namespace).Objects {
@@ -112,11 +113,11 @@ var _ = Describe("What the API server refuses", func() {
 	})
 
 	It("is also a ClusterRole that does not exist, until it does and may be bound", func() {
-		name := "absent-" + uniqueName()
+		name := "absent-" + UniqueName()
 		profile, namespace := Governed(func(p *v1alpha1.SecurityProfile) { p.Spec.RBAC.Bindings[0].ClusterRole = name })
 		binding := EventuallyObject(namespace, "RoleBinding", "bulwark-viewers", v1alpha1.ObjectFailed)
 		Expect(binding.Message).To(And(ContainSubstring(`"`+name+`" not found`), ContainSubstring("remedy: ")))
-		expectAllElseInPlace(namespace, "bulwark-viewers")
+		ExpectAllElseInPlace(namespace, "bulwark-viewers")
 
 		role := &rbacv1.ClusterRole{
 			ObjectMeta: metav1.ObjectMeta{Name: name},
@@ -148,7 +149,7 @@ var _ = Describe("What the API server refuses", func() {
 		Expect(policy.Message).To(ContainSubstring(name))
 		quota := EventuallyObject(namespace, "ResourceQuota", "bulwark-wrong", v1alpha1.ObjectFailed)
 		Expect(quota.Message).To(ContainSubstring(name))
-		expectAllElseInPlace(namespace, "bulwark-wrong")
+		ExpectAllElseInPlace(namespace, "bulwark-wrong")
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Network.Policies, p.Spec.Quotas = nil, p.Spec.Quotas[:1] })
 		EventuallyEstablished(profile, namespace)
 		EventuallyReady(profile)
@@ -262,7 +263,7 @@ var _ = Describe("An object that somebody else made", func() {
 	}
 	inTheWay := func(changes ...func(*v1alpha1.SecurityProfile)) (*v1alpha1.SecurityProfile, *networkingv1.NetworkPolicy) {
 		GinkgoHelper()
-		name := uniqueName()
+		name := UniqueName()
 		profile, policy := fixture.Profile(name, changes...), foreign(name+"-a")
 		ExpectCreated(fixture.Namespace(policy.Namespace, name))
 		Expect(admin.Create(ctx, policy, asTenant)).To(Succeed())
@@ -275,7 +276,7 @@ var _ = Describe("An object that somebody else made", func() {
 		profile, policy := inTheWay()
 		object := EventuallyObject(policy.Namespace, "NetworkPolicy", policy.Name, v1alpha1.ObjectConflict)
 		Expect(object.Message).To(ContainSubstring("spec.adoption"))
-		expectAllElseInPlace(policy.Namespace, policy.Name)
+		ExpectAllElseInPlace(policy.Namespace, policy.Name)
 		entry := EventuallyDrift(policy.Namespace, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.Conflict })
 		Expect(entry.Object.Name).To(Equal(policy.Name))
 		EventuallyCondition(profile, v1alpha1.ConditionStalled, metav1.ConditionTrue)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/operator"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
@@ -54,8 +55,8 @@ func listPods(user, namespace string) error {
 	return impersonating(user).List(ctx, &corev1.PodList{}, client.InNamespace(namespace))
 }
 
-// expectRefused waits until the binding is refused with a rule named, and is sure that it is not there.
-func expectRefused(namespace, rule string) {
+// ExpectRefused waits until the binding is refused with a rule named, and is sure that it is not there.
+func ExpectRefused(namespace, rule string) {
 	GinkgoHelper()
 	refused := EventuallyObject(namespace, "RoleBinding", "bulwark-bound", v1alpha1.ObjectFailed)
 	Expect(refused.Message).To(And(ContainSubstring("permits what a profile must not grant"), ContainSubstring(rule), ContainSubstring("remedy: ")))
@@ -66,14 +67,14 @@ func expectRefused(namespace, rule string) {
 var _ = Describe("A ClusterRole that a profile binds", func() {
 	DescribeTable("is judged as the profile's own roles are, though the operator holds what it permits:",
 		func(rule rbacv1.PolicyRule, says string) {
-			name := uniqueName()
+			name := UniqueName()
 			role := clusterRole("bound-"+name, nil, harmless, rule)
 			profile, namespace := Governed(bindsTo(role.Name))
-			expectRefused(namespace, says)
+			ExpectRefused(namespace, says)
 			EventuallyCondition(profile, v1alpha1.ConditionStalled, metav1.ConditionTrue)
 			Expect(meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionReady).Reason).To(Equal(v1alpha1.ReasonFailed))
 			Expect(profile.Status.Namespaces.Failed).To(BeEquivalentTo(1))
-			expectAllElseInPlace(namespace, "bulwark-bound")
+			ExpectAllElseInPlace(namespace, "bulwark-bound")
 			Expect(ReportOn(Default, namespace).Findings).To(BeEmpty())
 		},
 		Entry("it writes reports", permits("security.bulwark.dev", "namespacepostures", "update"), "update on namespacepostures.security.bulwark.dev"),
@@ -94,10 +95,10 @@ var _ = Describe("A ClusterRole that a profile binds", func() {
 	)
 
 	It("is judged if it bears the label of a profile, if others aggregate into it, and if findings are switched off", func() {
-		bulwark.stop()
+		bulwark.Stop()
 		bulwark = startOperatorWith(operatorConf, func(o *operator.Options) { o.NoFindings = true })
-		DeferCleanup(func() { bulwark.stop(); bulwark = startOperator() })
-		name := uniqueName()
+		DeferCleanup(func() { bulwark.Stop(); bulwark = startOperator() })
+		name := UniqueName()
 		clusterRole("part-of-"+name, map[string]string{"part-of": name}, permits("security.bulwark.dev", "namespacepostures", "delete"))
 		whole := &rbacv1.ClusterRole{
 			ObjectMeta: metav1.ObjectMeta{Name: "whole-" + name, Labels: map[string]string{v1alpha1.ProfileLabel: name}},
@@ -112,21 +113,21 @@ var _ = Describe("A ClusterRole that a profile binds", func() {
 			g.Expect(whole.Rules).NotTo(BeEmpty())
 		}).Should(Succeed())
 		_, namespace := Governed(bindsTo(whole.Name))
-		expectRefused(namespace, "delete on namespacepostures.security.bulwark.dev")
+		ExpectRefused(namespace, "delete on namespacepostures.security.bulwark.dev")
 	})
 
 	It("is bound as soon as it permits no more than it may, and then binds whom it is given to", func() {
-		role := clusterRole("bound-"+uniqueName(), nil, harmless, permits(rbacv1.GroupName, "rolebindings", "create"))
+		role := clusterRole("bound-"+UniqueName(), nil, harmless, permits(rbacv1.GroupName, "rolebindings", "create"))
 		profile, namespace := Governed(bindsTo(role.Name))
-		expectRefused(namespace, "create on rolebindings")
+		ExpectRefused(namespace, "create on rolebindings")
 		Update(role, func(r *rbacv1.ClusterRole) { r.Rules = r.Rules[:1] })
 		EventuallyEstablished(profile, namespace)
 		Eventually(func() error { return listPods(mallory, namespace) }).Should(Succeed())
 	})
 
 	It("that permits too much replaces nothing that was declared before", func() {
-		role := clusterRole("bound-"+uniqueName(), nil, permits("", "limitranges", "delete"))
-		fine := clusterRole("fine-"+uniqueName(), nil, harmless)
+		role := clusterRole("bound-"+UniqueName(), nil, permits("", "limitranges", "delete"))
+		fine := clusterRole("fine-"+UniqueName(), nil, harmless)
 		profile, namespace := Governed(bindsTo(fine.Name))
 		EventuallyEstablished(profile, namespace)
 		before := boundIn(namespace)
@@ -155,7 +156,7 @@ var _ = Describe("A ClusterRole that a profile binds", func() {
 			before    *rbacv1.RoleBinding
 		)
 		BeforeEach(func() {
-			role = clusterRole("bound-"+uniqueName(), nil, harmless)
+			role = clusterRole("bound-"+UniqueName(), nil, harmless)
 			profile, namespace = Governed(bindsTo(role.Name))
 			EventuallyEstablished(profile, namespace)
 			before = boundIn(namespace)
@@ -167,24 +168,24 @@ var _ = Describe("A ClusterRole that a profile binds", func() {
 
 		found := func() v1alpha1.Finding {
 			GinkgoHelper()
-			return eventuallyFound(namespace, "ClusterRole", role.Name, v1alpha1.ForbiddenRulesBound)
+			return EventuallyFound(namespace, "ClusterRole", role.Name, v1alpha1.ForbiddenRulesBound)
 		}
 
 		It("is a finding that names the rule, comes as an event, and goes with the rule; the binding stays", func() {
 			finding := found()
 			Expect(finding.Severity).To(Equal(v1alpha1.High))
 			Expect(finding.Message).To(And(ContainSubstring("delete, update on resourcequotas"), ContainSubstring("RoleBinding bulwark-bound")))
-			eventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
+			EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
 			EventuallyReady(profile)
 			Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventFinding))
-			eventuallyQuiet()
+			EventuallyQuiet()
 			writes := len(operatorWrites())
 			Consistently(func() int { return len(operatorWrites()) }).WithTimeout(2 * time.Second).Should(Equal(writes))
 			after := boundIn(namespace)
 			Expect(admin.Get(ctx, client.ObjectKeyFromObject(after), after)).To(Succeed())
 			Expect(after.ResourceVersion).To(Equal(before.ResourceVersion))
 			Update(role, func(r *rbacv1.ClusterRole) { r.Rules = r.Rules[:1] })
-			eventuallyNothingFound(namespace)
+			EventuallyNothingFound(namespace)
 		})
 
 		It("gives nobody anything new by it, and whom somebody adds is taken off", func() {
@@ -204,23 +205,23 @@ var _ = Describe("A ClusterRole that a profile binds", func() {
 		It("is not bound anew once the binding is gone, nor in another namespace", func() {
 			found()
 			Expect(admin.Delete(ctx, boundIn(namespace))).To(Succeed())
-			expectRefused(namespace, "delete, update on resourcequotas")
-			eventuallyNothingFound(namespace)
+			ExpectRefused(namespace, "delete, update on resourcequotas")
+			EventuallyNothingFound(namespace)
 			another := profile.Name + "-b"
 			ExpectCreated(fixture.Namespace(another, profile.Name))
-			expectRefused(another, "delete, update on resourcequotas")
+			ExpectRefused(another, "delete, update on resourcequotas")
 		})
 	})
 
 	It("is the administrator's decision if the operator may bind it by its name: it is bound, and found", func() {
-		role := clusterRole("bound-"+uniqueName(), nil, permits("networking.k8s.io", "networkpolicies", "update"))
+		role := clusterRole("bound-"+UniqueName(), nil, permits("networking.k8s.io", "networkpolicies", "update"))
 		bind := permits(rbacv1.GroupName, "clusterroles", "bind")
 		bind.ResourceNames = []string{role.Name}
 		clusterRole(role.Name+"-bind", map[string]string{v1alpha1.AggregateToGrantableLabel: "true"}, bind)
-		eventuallyGrantable(ContainElement(bind))
+		EventuallyGrantable(ContainElement(bind))
 		profile, namespace := Governed(bindsTo(role.Name))
 		EventuallyEstablished(profile, namespace)
-		Expect(eventuallyFound(namespace, "ClusterRole", role.Name, v1alpha1.ForbiddenRulesBound).Message).To(ContainSubstring("update on networkpolicies"))
+		Expect(EventuallyFound(namespace, "ClusterRole", role.Name, v1alpha1.ForbiddenRulesBound).Message).To(ContainSubstring("update on networkpolicies"))
 		Expect(subjectsOf(ctx, namespace)).To(ConsistOf(mallory))
 	})
 
@@ -230,7 +231,7 @@ var _ = Describe("A ClusterRole that a profile binds", func() {
 		Consistently(func() []v1alpha1.Finding { return ReportOn(Default, namespace).Findings }).WithTimeout(time.Second).Should(BeEmpty())
 		clusterRole("beyond-"+namespace, map[string]string{"rbac.authorization.k8s.io/aggregate-to-edit": "true"},
 			permits("security.bulwark.dev", "namespacepostures", "delete"))
-		Expect(eventuallyFound(namespace, "ClusterRole", "edit", v1alpha1.ForbiddenRulesBound).Message).To(
+		Expect(EventuallyFound(namespace, "ClusterRole", "edit", v1alpha1.ForbiddenRulesBound).Message).To(
 			ContainSubstring("(delete on namespacepostures.security.bulwark.dev)"))
 		EventuallyEstablished(profile, namespace)
 	})

@@ -15,6 +15,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/events"
 	"github.com/bulwark-dev/bulwark/internal/operator"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
@@ -28,9 +29,9 @@ var _ = Describe("A change of what tamper protection guards", func() {
 	quota := func(namespace string) *corev1.ResourceQuota {
 		return &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-compute"}}
 	}
-	// eventuallyCounted repeats a change until policies have been in force long enough for it to be
+	// EventuallyCounted repeats a change until policies have been in force long enough for it to be
 	// told of.
-	eventuallyCounted := func(counter string, profile *v1alpha1.SecurityProfile, change func() error) {
+	EventuallyCounted := func(counter string, profile *v1alpha1.SecurityProfile, change func() error) {
 		GinkgoHelper()
 		Eventually(func(g Gomega) {
 			g.Expect(client.IgnoreNotFound(change())).To(Succeed())
@@ -45,7 +46,7 @@ var _ = Describe("A change of what tamper protection guards", func() {
 		Expect(err).NotTo(HaveOccurred())
 		collector, err := client.New(cfg, client.Options{Scheme: operator.Scheme(), Mapper: admin.RESTMapper()})
 		Expect(err).NotTo(HaveOccurred())
-		eventuallyCounted("bulwark_guarded_changes_total", profile, func() error { return collector.Delete(ctx, quota(namespace)) })
+		EventuallyCounted("bulwark_guarded_changes_total", profile, func() error { return collector.Delete(ctx, quota(namespace)) })
 		EventuallyEstablished(profile, namespace)
 		for kind, name := range map[string]string{"SecurityProfile": profile.Name, "Namespace": namespace} {
 			Eventually(func() []string { return eventReasons(kind, name) }).Should(ContainElement(v1alpha1.EventGuardedChanged))
@@ -58,11 +59,11 @@ var _ = Describe("A change of what tamper protection guards", func() {
 		profile, namespace := Governed(fixture.Guarded)
 		EventuallyPoliced(profile)
 		breaker := impersonating("on-call", "system:masters", fixture.BreakGlass)
-		eventuallyCounted("bulwark_break_glass_total", profile, func() error { return breaker.Delete(ctx, quota(namespace)) })
+		EventuallyCounted("bulwark_break_glass_total", profile, func() error { return breaker.Delete(ctx, quota(namespace)) })
 		EventuallyEstablished(profile, namespace)
 		told := countOf(v1alpha1.EventBreakGlass, "Namespace", namespace)
 
-		bulwark.stop()
+		bulwark.Stop()
 		deny := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-default-deny"}}
 		Expect(breaker.Delete(ctx, deny)).To(Succeed())
 		bulwark = startOperator()
@@ -71,7 +72,7 @@ var _ = Describe("A change of what tamper protection guards", func() {
 		Expect(countOf(v1alpha1.EventBreakGlass, "Namespace", namespace)).To(Equal(told))
 		Expect(metric("bulwark_break_glass_total", "profile", profile.Name)).To(BeZero(), "the counters are of the operator that was started")
 
-		eventuallyCounted("bulwark_break_glass_total", profile, func() error { return breaker.Delete(ctx, deny.DeepCopy()) })
+		EventuallyCounted("bulwark_break_glass_total", profile, func() error { return breaker.Delete(ctx, deny.DeepCopy()) })
 	})
 })
 

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
@@ -33,7 +34,7 @@ func aCopy(namespace, profile string) *corev1.LimitRange {
 // startCopier makes the copy, and makes it again whenever it is gone.
 func startCopier(copied *corev1.LimitRange) (stop func()) {
 	GinkgoHelper()
-	expectSource(copied.Namespace)
+	ExpectSource(copied.Namespace)
 	return startRival(&corev1.LimitRange{}, copied.Namespace, func(ctx context.Context, c client.Client, _ reconcile.Request) error {
 		err := c.Create(ctx, copied.DeepCopy(), client.FieldOwner("copier"))
 		if apierrors.IsAlreadyExists(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
@@ -43,9 +44,9 @@ func startCopier(copied *corev1.LimitRange) (stop func()) {
 	})
 }
 
-// expectSource creates what a copier hears of first, so that it is there when the operator hears of the copy. When the spec has ended,
+// ExpectSource creates what a copier hears of first, so that it is there when the operator hears of the copy. When the spec has ended,
 // it leaves no copy that waits for its removal: an operator that is started by a later spec would remove it at once.
-func expectSource(namespace string) {
+func ExpectSource(namespace string) {
 	GinkgoHelper()
 	DeferCleanup(func() {
 		Expect(admin.DeleteAllOf(ctx, &corev1.LimitRange{}, client.InNamespace(namespace), client.HasLabels{v1alpha1.ProfileLabel})).To(Succeed())
@@ -53,8 +54,8 @@ func expectSource(namespace string) {
 	ExpectCreated(&corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "source"}})
 }
 
-// expectDamped checks that the operator removes copies from a namespace ever more seldom.
-func expectDamped(namespace string) {
+// ExpectDamped checks that the operator removes copies from a namespace ever more seldom.
+func ExpectDamped(namespace string) {
 	GinkgoHelper()
 	before := len(operatorWrites())
 	Consistently(func() int { return corrections(before, "limitranges", namespace) }).WithTimeout(7 * time.Second).
@@ -64,7 +65,7 @@ func expectDamped(namespace string) {
 // unselectedNamespace is a namespace that no profile selects.
 func unselectedNamespace() string {
 	GinkgoHelper()
-	name := uniqueName()
+	name := UniqueName()
 	ExpectCreated(fixture.Namespace(name, "nobodys"))
 	return name
 }
@@ -74,7 +75,7 @@ var _ = Describe("Who copies what Bulwark makes", func() {
 		profile, namespace := Governed()
 		EventuallyEstablished(profile, namespace)
 		stop := startCopier(aCopy(namespace, profile.Name))
-		entry := expectContested(profile, namespace, "copier")
+		entry := ExpectContested(profile, namespace, "copier")
 		Expect(entry.Change).To(Equal(v1alpha1.Unexpected))
 		Expect(entry.Object.Name).To(Equal("copied-limits"))
 		EventuallyCondition(profile, v1alpha1.ConditionReady, metav1.ConditionFalse)
@@ -84,10 +85,10 @@ var _ = Describe("Who copies what Bulwark makes", func() {
 		report := ReportOn(Default, namespace)
 		Expect(report.Summary.Contested).To(BeEquivalentTo(1))
 		Expect(report.Ready).To(BeTrue(), "the baseline is in place")
-		expectDamped(namespace)
+		ExpectDamped(namespace)
 		stop()
 		EventuallyGone(aCopy(namespace, profile.Name))
-		expectHealed(profile, namespace)
+		ExpectHealed(profile, namespace)
 		EventuallyReady(profile)
 	})
 
@@ -102,11 +103,11 @@ var _ = Describe("Who copies what Bulwark makes", func() {
 			}
 			return client.IgnoreNotFound(c.Patch(ctx, account.DeepCopy(), label, client.FieldOwner("labeller")))
 		})
-		expectContested(profile, namespace, "")
+		ExpectContested(profile, namespace, "")
 		stop()
-		expectHealed(profile, namespace)
+		ExpectHealed(profile, namespace)
 		EventuallyReady(profile)
-		eventuallyQuiet()
+		EventuallyQuiet()
 		Expect(ReportOn(Default, namespace).Objects).NotTo(ContainElement(HaveField("Kind", "ServiceAccount")))
 	})
 
@@ -151,7 +152,7 @@ var _ = Describe("Who copies what Bulwark makes", func() {
 			name = "" // Whoever copies chooses the label.
 		}
 		Expect(metric("bulwark_contests_total", "profile", name, "kind", "LimitRange")).To(BeNumerically(">=", 1))
-		expectDamped(namespace)
+		ExpectDamped(namespace)
 		stop()
 		EventuallyGone(aCopy(namespace, label))
 	},
@@ -174,7 +175,7 @@ var _ = Describe("Who copies what Bulwark makes", func() {
 		})
 		Eventually(func() []string { return eventReasons("Namespace", namespace) }).
 			Should(ContainElements(v1alpha1.EventRemoved, v1alpha1.EventContested))
-		expectDamped(namespace)
+		ExpectDamped(namespace)
 		stop()
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(copied), &corev1.LimitRange{})).To(Succeed())
 	})
@@ -183,7 +184,7 @@ var _ = Describe("Who copies what Bulwark makes", func() {
 		profile, namespace := Governed(fixture.OnlyNetwork)
 		EventuallyEstablished(profile, namespace)
 		var n atomic.Int32
-		expectSource(namespace)
+		ExpectSource(namespace)
 		stop := startRival(&corev1.LimitRange{}, namespace, func(ctx context.Context, c client.Client, request reconcile.Request) error {
 			if err := c.Get(ctx, request.NamespacedName, &corev1.LimitRange{}); !apierrors.IsNotFound(err) && request.Name != "source" {
 				return err
@@ -193,7 +194,7 @@ var _ = Describe("Who copies what Bulwark makes", func() {
 			return c.Create(ctx, fresh, client.FieldOwner("copier"))
 		})
 		EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.Contested })
-		expectDamped(namespace)
+		ExpectDamped(namespace)
 		stop()
 	})
 
@@ -210,7 +211,7 @@ var _ = Describe("Who copies what Bulwark makes", func() {
 
 	It("into a protected namespace is left alone there, and told on the profile, which it does not hold back", func() {
 		profile, _ := Governed(fixture.OnlyNetwork)
-		protected := "protected-" + uniqueName()
+		protected := "protected-" + UniqueName()
 		ExpectCreated(fixture.Namespace(protected, profile.Name))
 		copied := aCopy(protected, profile.Name)
 		Expect(admin.Create(ctx, copied)).To(Succeed())
@@ -230,11 +231,11 @@ var _ = Describe("Who copies what Bulwark makes", func() {
 		Expect(admin.Create(ctx, nobodys)).To(Succeed())
 		Eventually(func() []string { return eventReasons("Namespace", protected) }).Should(ContainElement(v1alpha1.EventProtected))
 
-		eventuallyQuiet()
+		EventuallyQuiet()
 		before := operatorWrites()
-		bulwark.stop()
+		bulwark.Stop()
 		bulwark = startOperator()
-		eventuallySynced(profile.Name)
+		EventuallySynced(profile.Name)
 		Consistently(func() []string { return unlike(before, operatorWrites()) }).Should(BeEmpty())
 		Expect(admin.Delete(ctx, profile)).To(Succeed())
 		EventuallyGone(profile)
@@ -271,7 +272,7 @@ var _ = Describe("What is removed", func() {
 
 	DescribeTable("of a namespace that leaves before its first report is no copy of anything", func(change func(*v1alpha1.SecurityProfile)) {
 		whileNothingIsCounted() // Which keeps the report away for seconds.
-		name := uniqueName()
+		name := UniqueName()
 		profile := fixture.Profile(name, func(p *v1alpha1.SecurityProfile) {
 			change(p)
 			p.Spec.Quotas = quotaOf("compute", "pods", "2")

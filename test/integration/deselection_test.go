@@ -17,6 +17,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/operator"
 	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
@@ -86,7 +87,7 @@ var _ = Describe("A namespace that its profile selects no more", func() {
 		EventuallyReady(profile)
 		token := tokenOf(appAccount(namespace))
 		before, reported := uids(namespace), ReportOn(Default, namespace)
-		eventuallyQuiet()
+		EventuallyQuiet()
 		writes := withoutStatus(operatorWrites())
 
 		f.out(profile, namespace)
@@ -162,12 +163,12 @@ var _ = Describe("A namespace that its profile selects no more", func() {
 		profile, namespace := Governed()
 		EventuallyEstablished(profile, namespace)
 		before := uids(namespace)
-		bulwark.stop()
+		bulwark.Stop()
 		bulwark = startOperatorWith(operatorConf, looksTwice, func(o *operator.Options) {
 			o.ProtectedNamespaces = append(o.ProtectedNamespaces, namespace)
 		})
 		Consistently(func() []string { return uids(namespace) }).WithTimeout(removalDelay - 1500*time.Millisecond).Should(Equal(before))
-		bulwark.stop()
+		bulwark.Stop()
 		bulwark = startOperatorWith(operatorConf, looksTwice)
 		Consistently(func() []string { return uids(namespace) }).WithTimeout(removalDelay + time.Second).Should(Equal(before))
 		EventuallyEstablished(profile, namespace)
@@ -252,7 +253,7 @@ var _ = Describe("A namespace that its profile selects no more", func() {
 	It("waits for a second look anew when an operator begins, and then finishes what the last one began", func() {
 		profile, namespace := Governed()
 		EventuallyEstablished(profile, namespace)
-		bulwark.stop()
+		bulwark.Stop()
 		deselect(namespace)
 		Expect(admin.Delete(ctx, &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-default-deny"}})).To(Succeed())
 		began := time.Now()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/operator"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
@@ -53,7 +54,7 @@ var _ = Describe("A namespace with its baseline in place", Ordered, func() {
 		}
 		// The sample as it is, but for a quota that a test can reach.
 		profile.Spec.Quotas[0].Spec.Hard[corev1.ResourcePods] = *resourceQuantity("2")
-		namespace = uniqueName()
+		namespace = UniqueName()
 		ns := fixture.Namespace(namespace, "none")
 		ns.Labels["tier"] = "prod"
 		ExpectCreated(ns, profile)

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
@@ -88,12 +89,12 @@ func created(o client.Object) client.Object {
 	return o
 }
 
-// eventuallyUnreachable waits for the finding on a caller.
-func eventuallyUnreachable(namespace string, caller client.Object) v1alpha1.Finding {
+// EventuallyUnreachable waits for the finding on a caller.
+func EventuallyUnreachable(namespace string, caller client.Object) v1alpha1.Finding {
 	GinkgoHelper()
 	gvk, err := admin.GroupVersionKindFor(caller)
 	Expect(err).NotTo(HaveOccurred())
-	return eventuallyFound(namespace, gvk.Kind, caller.GetName(), v1alpha1.WebhookUnreachable)
+	return EventuallyFound(namespace, gvk.Kind, caller.GetName(), v1alpha1.WebhookUnreachable)
 }
 
 // allowanceIn is the policy that a remedy advises.
@@ -127,17 +128,17 @@ var _ = Describe("What the API server calls behind closed ingress", func() {
 		It("is found of "+what+", and the allowance that the finding advises ends it", func() {
 			profile, namespace := Governed(fixture.OnlyNetwork)
 			caller := created(c.object(profile.Name, namespace))
-			found := eventuallyUnreachable(namespace, caller)
+			found := EventuallyUnreachable(namespace, caller)
 			Expect(found.Severity).To(Equal(c.severity))
 			Expect(found.Message).To(And(ContainSubstring("calls Service webhook"), ContainSubstring(c.says)))
 			Update(profile, func(p *v1alpha1.SecurityProfile) {
 				p.Spec.Network.Policies = []v1alpha1.NetworkPolicy{allowanceIn(found.Remedy)}
 			})
-			eventuallyNothingFound(namespace)
+			EventuallyNothingFound(namespace)
 			Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Network.Policies = nil })
-			eventuallyUnreachable(namespace, caller)
+			EventuallyUnreachable(namespace, caller)
 			Expect(admin.Delete(ctx, caller)).To(Succeed())
-			eventuallyNothingFound(namespace)
+			EventuallyNothingFound(namespace)
 		})
 	}
 
@@ -145,7 +146,7 @@ var _ = Describe("What the API server calls behind closed ingress", func() {
 		profile, namespace := Governed(fixture.OnlyNetwork)
 		Expect(admin.Create(ctx, serviceOf(namespace))).To(Succeed())
 		caller := created(validating(profile.Name, namespace))
-		policy := allowanceIn(eventuallyUnreachable(namespace, caller).Remedy)
+		policy := allowanceIn(EventuallyUnreachable(namespace, caller).Remedy)
 		Expect(policy.Spec.PodSelector.MatchLabels).To(Equal(map[string]string{"app": "hook"}))
 		Expect(policy.Spec.Ingress[0].Ports[0].Port.IntVal).To(BeEquivalentTo(9443))
 
@@ -164,9 +165,9 @@ var _ = Describe("What the API server calls behind closed ingress", func() {
 			HaveField("ID", v1alpha1.WebhookUnreachable)))
 		helps := lettingIn(namespace, "helps", hook, 9443, address)
 		Expect(admin.Create(ctx, helps)).To(Succeed())
-		eventuallyNothingFound(namespace)
+		EventuallyNothingFound(namespace)
 		Expect(admin.Delete(ctx, helps)).To(Succeed())
-		eventuallyUnreachable(namespace, caller)
+		EventuallyUnreachable(namespace, caller)
 	})
 
 	It("is found under Audit, and of a namespace that a configuration names later", func() {
@@ -177,11 +178,11 @@ var _ = Describe("What the API server calls behind closed ingress", func() {
 		Update(configuration, func(c *admissionregistrationv1.ValidatingWebhookConfiguration) {
 			c.Webhooks[0].ClientConfig.Service.Namespace = namespace
 		})
-		eventuallyUnreachable(namespace, caller)
+		EventuallyUnreachable(namespace, caller)
 		Update(configuration, func(c *admissionregistrationv1.ValidatingWebhookConfiguration) {
 			c.Webhooks[0].ClientConfig.Service.Namespace = "elsewhere"
 		})
-		eventuallyNothingFound(namespace)
+		EventuallyNothingFound(namespace)
 	})
 
 	It("is not found where ingress is open, nor of what is served from outside of the cluster", func() {
@@ -203,16 +204,16 @@ var _ = Describe("What the API server calls behind closed ingress", func() {
 	It("is written once: not again for another certificate, nor after a restart", func() {
 		profile, namespace := Governed(fixture.OnlyNetwork)
 		caller := created(validating(profile.Name, namespace)).(*admissionregistrationv1.ValidatingWebhookConfiguration)
-		eventuallyUnreachable(namespace, caller)
-		eventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
-		eventuallyQuiet()
+		EventuallyUnreachable(namespace, caller)
+		EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
+		EventuallyQuiet()
 		before := operatorWrites()
 		Update(caller, func(c *admissionregistrationv1.ValidatingWebhookConfiguration) {
 			c.Webhooks[0].ClientConfig.CABundle = plane.Config.CAData
 		})
-		bulwark.stop()
+		bulwark.Stop()
 		bulwark = startOperator()
-		eventuallySynced(profile.Name)
+		EventuallySynced(profile.Name)
 		Consistently(func() []string { return unlike(before, operatorWrites()) }).WithTimeout(4 * time.Second).Should(BeEmpty())
 	})
 })

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
@@ -72,10 +73,10 @@ var refusals = map[string]struct {
 	},
 }
 
-// eventuallyNotAdmitted waits for the finding on a workload.
-func eventuallyNotAdmitted(namespace, kind, name string) v1alpha1.Finding {
+// EventuallyNotAdmitted waits for the finding on a workload.
+func EventuallyNotAdmitted(namespace, kind, name string) v1alpha1.Finding {
 	GinkgoHelper()
-	return eventuallyFound(namespace, kind, name, v1alpha1.WorkloadNotAdmitted)
+	return EventuallyFound(namespace, kind, name, v1alpha1.WorkloadNotAdmitted)
 }
 
 var _ = Describe("A workload whose pods the baseline refuses", func() {
@@ -89,12 +90,12 @@ var _ = Describe("A workload whose pods the baseline refuses", func() {
 			template := templateOf(fixture.PrivilegedPod(namespace, "web"))
 			o := workload(metav1.ObjectMeta{Namespace: namespace, Name: "web"}, template)
 			Expect(admin.Create(ctx, o)).To(Succeed())
-			found := eventuallyNotAdmitted(namespace, kind, "web")
+			found := EventuallyNotAdmitted(namespace, kind, "web")
 			Expect(found.Severity).To(Equal(v1alpha1.Medium))
 			Expect(found.Message).To(ContainSubstring(`since Pod Security restricted:v1.37 refuses them: privileged (container "app"`))
 			Expect(ReportOn(Default, namespace).Findings).To(HaveLen(1))
 			Expect(admin.Delete(ctx, o, client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
-			eventuallyNothingFound(namespace)
+			EventuallyNothingFound(namespace)
 		})
 	}
 
@@ -105,7 +106,7 @@ var _ = Describe("A workload whose pods the baseline refuses", func() {
 			pod := fixture.RestrictedPod(namespace, "web")
 			r.pod(&pod.Spec)
 			Expect(admin.Create(ctx, workloads["ReplicaSet"](metav1.ObjectMeta{Namespace: namespace, Name: "web"}, templateOf(pod)))).To(Succeed())
-			Expect(eventuallyNotAdmitted(namespace, "ReplicaSet", "web").Message).To(ContainSubstring(r.says))
+			Expect(EventuallyNotAdmitted(namespace, "ReplicaSet", "web").Message).To(ContainSubstring(r.says))
 		})
 	}
 
@@ -121,13 +122,13 @@ var _ = Describe("A workload whose pods the baseline refuses", func() {
 		stop := injectSidecars(profile.Name, namespace)
 		deployment := workloads["Deployment"](metav1.ObjectMeta{Namespace: namespace, Name: "web"}, templateOf(fixture.HardenedPod(namespace, "web")))
 		Expect(admin.Create(ctx, deployment)).To(Succeed())
-		found := eventuallyNotAdmitted(namespace, "Deployment", "web")
+		found := EventuallyNotAdmitted(namespace, "Deployment", "web")
 		Expect(found.Message).To(And(
 			ContainSubstring("the rule bulwark-"+profile.Name+"-workloads refuses them"), ContainSubstring("mesh-proxy")))
 		Expect(found.Remedy).To(ContainSubstring("mutating"))
-		eventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
+		EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
 
-		eventuallyQuiet()
+		EventuallyQuiet()
 		before := operatorWrites() // It is tried again all the time, each time with another name.
 		Consistently(func() []string { return unlike(before, operatorWrites()) }).WithTimeout(5 * time.Second).Should(BeEmpty())
 
@@ -136,7 +137,7 @@ var _ = Describe("A workload whose pods the baseline refuses", func() {
 			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(deployment), deployment)).To(Succeed())
 			g.Expect(deployment.(*appsv1.Deployment).Status.Replicas).To(BeEquivalentTo(1))
 		}).WithTimeout(90 * time.Second).Should(Succeed())
-		eventuallyNothingFound(namespace)
+		EventuallyNothingFound(namespace)
 	})
 
 	It("is found if it is a CronJob whose Jobs are refused", func() {
@@ -150,7 +151,7 @@ var _ = Describe("A workload whose pods the baseline refuses", func() {
 			Message: fmt.Sprintf("Error creating job: jobs.batch \"often-29\" is forbidden: ValidatingAdmissionPolicy '%s' with binding '%s' "+
 				"denied request: requireDigest: container app must name the image by its digest", policy, policy),
 		})).To(Succeed())
-		Expect(eventuallyNotAdmitted(namespace, "CronJob", cron.Name).Message).To(ContainSubstring("since the rule " + policy + " refuses them"))
+		Expect(EventuallyNotAdmitted(namespace, "CronJob", cron.Name).Message).To(ContainSubstring("since the rule " + policy + " refuses them"))
 	})
 
 	It("is not found if what refuses them is not the baseline's", func() {
@@ -219,11 +220,11 @@ var _ = Describe("OpenShift's label syncer", func() {
 			Update(theNamespace(namespace), func(o client.Object) { o.GetLabels()[label] = value })
 		}
 		setLabel("true")
-		found := eventuallyFound(namespace, "Namespace", namespace, v1alpha1.PodSecurityLabelSync)
+		found := EventuallyFound(namespace, "Namespace", namespace, v1alpha1.PodSecurityLabelSync)
 		Expect(found.Severity).To(Equal(v1alpha1.Medium))
 		Expect(found.Remedy).To(ContainSubstring(label + "=false"))
 		setLabel("false")
-		eventuallyNothingFound(namespace)
+		EventuallyNothingFound(namespace)
 	})
 
 	It("is found where it changes what the profile declares, until the namespace declines it", func() {
@@ -231,11 +232,11 @@ var _ = Describe("OpenShift's label syncer", func() {
 		patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"privileged"}}}`))
 		syncer := client.FieldOwner("pod-security-admission-label-synchronization-controller")
 		Expect(admin.Patch(ctx, theNamespace(namespace), patch, syncer)).To(Succeed())
-		found := eventuallyFound(namespace, "Namespace", namespace, v1alpha1.PodSecurityLabelSync)
+		found := EventuallyFound(namespace, "Namespace", namespace, v1alpha1.PodSecurityLabelSync)
 		Expect(found.Severity).To(Equal(v1alpha1.High))
 		Expect(found.Message).To(ContainSubstring("pod-security-admission-label-synchronization-controller"))
 		Update(theNamespace(namespace), func(o client.Object) { o.GetLabels()[label] = "false" })
-		eventuallyNothingFound(namespace)
+		EventuallyNothingFound(namespace)
 	})
 
 	It("is not found where the profile declares no level", func() {

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
@@ -53,7 +54,7 @@ var _ = Describe("Whoever may `get` the streams of pods", func() {
 
 			Expect(streams(namespace, "getter", "get", subresource, option)).To(MatchError(apierrors.IsForbidden, "is forbidden"))
 			Expect(streams(namespace, "creator", "create", subresource, option)).NotTo(MatchError(apierrors.IsForbidden, "is forbidden"))
-			eventuallyFound(namespace, "RoleBinding", "creator", v1alpha1.PrivilegedBinding)
+			EventuallyFound(namespace, "RoleBinding", "creator", v1alpha1.PrivilegedBinding)
 			Expect(ReportOn(Default, namespace).Findings).To(HaveLen(1), "to get gives nothing")
 		})
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
@@ -54,13 +55,13 @@ func (b *measuredBody) Read(into []byte) (int, error) {
 var _ = Describe("Memory for what tenants make large behind what is small", func() {
 	var largest *largestAnswer
 	BeforeEach(func() {
-		bulwark.stop()
+		bulwark.Stop()
 		largest = &largestAnswer{}
 		config := rest.CopyConfig(operatorConf)
 		config.Wrap(largest.wrap)
 		bulwark = startOperatorWith(config, looksOften)
 		DeferCleanup(func() {
-			bulwark.stop()
+			bulwark.Stop()
 			bulwark = startOperator()
 		})
 	})

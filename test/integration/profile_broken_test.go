@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
@@ -33,7 +34,7 @@ func mends(p *v1alpha1.SecurityProfile) { delete(p.Spec.NamespaceSelector.MatchL
 func neverValid(changes ...func(*v1alpha1.SecurityProfile)) *v1alpha1.SecurityProfile {
 	GinkgoHelper()
 	changes = append([]func(*v1alpha1.SecurityProfile){fixture.OnlyNetwork, fixture.WithPriority(1000), breaks}, changes...)
-	profile := fixture.Profile(uniqueName()+"-broken", changes...)
+	profile := fixture.Profile(UniqueName()+"-broken", changes...)
 	ExpectCreated(profile)
 	EventuallyCondition(profile, v1alpha1.ConditionStalled, metav1.ConditionTrue)
 	return profile
@@ -99,7 +100,7 @@ var _ = Describe("A profile that never could be carried out", func() {
 			EventuallyEstablished(profile, namespace)
 			Expect(labelsOf(namespace)).To(HaveKeyWithValue(v1alpha1.ProfileLabel, profile.Name))
 
-			bulwark.stop()
+			bulwark.Stop()
 			mark(namespace, never.Name)
 			Expect(admin.Delete(ctx, defaultDenyOf(namespace))).To(Succeed())
 			bulwark = startOperator()
@@ -154,7 +155,7 @@ var _ = Describe("A profile that never could be carried out", func() {
 		EventuallyPoliced(profile)
 		never := neverValid()
 		marked := func(change func(map[string]string)) *corev1.Namespace {
-			namespace := fixture.Namespace(uniqueName()+"-x", profile.Name)
+			namespace := fixture.Namespace(UniqueName()+"-x", profile.Name)
 			namespace.Labels[v1alpha1.ProfileLabel] = never.Name
 			change(namespace.Labels)
 			return namespace
@@ -167,7 +168,7 @@ var _ = Describe("A profile that never could be carried out", func() {
 			}
 		}
 		refuses()
-		bulwark.stop()
+		bulwark.Stop()
 		refuses()
 
 		By("nor where tamper does not guard the label")
@@ -176,7 +177,7 @@ var _ = Describe("A profile that never could be carried out", func() {
 			p.Spec.Protection.Tamper, p.Spec.Protection.BreakGlassGroups = false, nil
 		})
 		EventuallyPoliced(profile)
-		bulwark.stop()
+		bulwark.Stop()
 		DeferCleanup(func() { bulwark = startOperator() })
 		namespace := marked(func(map[string]string) {})
 		Eventually(func() error { return admin.Create(ctx, namespace.DeepCopy()) }).Should(Succeed())
@@ -202,11 +203,11 @@ var _ = Describe("A profile that is broken by an edit", func() {
 			EventuallySuspended(profile, namespace)
 			Expect(profile.Status.Selection.MatchLabels).To(Equal(map[string]string{"suite": profile.Name}))
 			before := uids(namespace)
-			eventuallyQuiet()
+			EventuallyQuiet()
 			writes := operatorWrites()
-			bulwark.stop()
+			bulwark.Stop()
 			bulwark = startOperator()
-			eventuallySynced(profile.Name)
+			EventuallySynced(profile.Name)
 			Consistently(func(g Gomega) { g.Expect(uids(namespace)).To(Equal(before)) }).Should(Succeed())
 			Expect(unlike(writes, operatorWrites())).To(BeEmpty())
 
@@ -348,7 +349,7 @@ var _ = Describe("A profile of an older release, whose status does not remember 
 	It("has its status remember that", func() {
 		profile, namespace := Governed()
 		EventuallyReady(profile)
-		bulwark.stop()
+		bulwark.Stop()
 		withoutMemory(profile)
 		before := uids(namespace)
 		bulwark = startOperator()
@@ -364,11 +365,11 @@ var _ = Describe("A profile of an older release, whose status does not remember 
 	It("and that is broken keeps what bears its name where no other governs", func() {
 		profile, namespace := broken()
 		EventuallySuspended(profile, namespace)
-		bulwark.stop()
+		bulwark.Stop()
 		withoutMemory(profile)
 		before := uids(namespace)
 		bulwark = startOperator()
-		eventuallySynced(profile.Name)
+		EventuallySynced(profile.Name)
 		Consistently(func(g Gomega) { g.Expect(uids(namespace)).To(Equal(before)) }).WithTimeout(3 * time.Second).Should(Succeed())
 		EventuallySuspended(profile, namespace)
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 )
 
 // hostileTexts are texts that mean to be something else for whoever reads them in a terminal.
@@ -32,16 +33,16 @@ var hostileTexts = map[string]string{
 	"characters beyond the planes": "jane\U000e0041\U000e0020",
 }
 
-// expectPrintable checks every text that the API server holds of an object, but for its metadata.
-func expectPrintable(g Gomega, o runtime.Object) {
+// ExpectPrintable checks every text that the API server holds of an object, but for its metadata.
+func ExpectPrintable(g Gomega, o runtime.Object) {
 	GinkgoHelper()
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
 	g.Expect(err).NotTo(HaveOccurred())
 	delete(content, "metadata")
-	expectPrintableTexts(g, content)
+	ExpectPrintableTexts(g, content)
 }
 
-func expectPrintableTexts(g Gomega, value any) {
+func ExpectPrintableTexts(g Gomega, value any) {
 	GinkgoHelper()
 	switch v := value.(type) {
 	case string:
@@ -49,19 +50,19 @@ func expectPrintableTexts(g Gomega, value any) {
 		g.Expect(utf8.ValidString(v)).To(BeTrue(), "%q", v)
 	case map[string]any:
 		for _, item := range v {
-			expectPrintableTexts(g, item)
+			ExpectPrintableTexts(g, item)
 		}
 	case []any:
 		for _, item := range v {
-			expectPrintableTexts(g, item)
+			ExpectPrintableTexts(g, item)
 		}
 	}
 }
 
 func steers(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }
 
-// expectAllPrintable waits until a namespace's report, its profile and all events of both say something of that, and nothing that steers.
-func expectAllPrintable(profile *v1alpha1.SecurityProfile, namespace, reason, of string) {
+// ExpectAllPrintable waits until a namespace's report, its profile and all events of both say something of that, and nothing that steers.
+func ExpectAllPrintable(profile *v1alpha1.SecurityProfile, namespace, reason, of string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
 		said := ""
@@ -72,17 +73,17 @@ func expectAllPrintable(profile *v1alpha1.SecurityProfile, namespace, reason, of
 				continue
 			}
 			e.ManagedFields = nil
-			expectPrintable(g, &e)
+			ExpectPrintable(g, &e)
 			if e.Reason == reason {
 				said += e.Note
 			}
 		}
 		g.Expect(said).To(ContainSubstring(of))
-		expectPrintable(g, ReportOn(g, namespace))
+		ExpectPrintable(g, ReportOn(g, namespace))
 		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
 		status := profile.DeepCopy()
 		status.Spec = v1alpha1.SecurityProfileSpec{}
-		expectPrintable(g, status)
+		ExpectPrintable(g, status)
 	}).Should(Succeed())
 }
 
@@ -113,14 +114,14 @@ var _ = Describe("What others have written", func() {
 			Eventually(func(g Gomega) { g.Expect(ReportOn(g, namespace).Findings).To(HaveLen(2)) }).Should(Succeed())
 			Expect(lines(namespace, documentedFindings)).To(HaveExactElements(
 				HavePrefix("Critical\tPrivilegedBinding\tjane"), And(HavePrefix("Critical\tPrivilegedBinding\tplain\t"), ContainSubstring(`is given to "jane\`))))
-			expectAllPrintable(profile, namespace, v1alpha1.EventFinding, `is given to "jane\`)
+			ExpectAllPrintable(profile, namespace, v1alpha1.EventFinding, `is given to "jane\`)
 
 			By("as a subject that somebody adds")
 			Update(&rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-viewers"}}, func(b *rbacv1.RoleBinding) {
 				b.Subjects = append(b.Subjects, group(text))
 			})
 			EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.Object.Name == "bulwark-viewers" })
-			expectAllPrintable(profile, namespace, v1alpha1.EventDrift, `"name":"jane`)
+			ExpectAllPrintable(profile, namespace, v1alpha1.EventDrift, `"name":"jane`)
 
 			By("as the name of an object with Bulwark's labels")
 			forged := roleBinding(text, "view", group("own"))
@@ -130,8 +131,8 @@ var _ = Describe("What others have written", func() {
 			EventuallyGone(forged)
 			entry := EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.Change == v1alpha1.Unexpected })
 			Expect(entry.Object.Name).To(And(HavePrefix("jane"), ContainSubstring("…/")))
-			expectAllPrintable(profile, namespace, v1alpha1.EventDrift, "bears Bulwark's labels")
-			eventuallyQuiet()
+			ExpectAllPrintable(profile, namespace, v1alpha1.EventDrift, "bears Bulwark's labels")
+			EventuallyQuiet()
 		})
 	}
 
@@ -146,7 +147,7 @@ var _ = Describe("What others have written", func() {
 		failed := EventuallyObject(namespace, "Role", "bulwark-refused", v1alpha1.ObjectFailed)
 		Expect(failed.Message).To(ContainSubstring(`no\u202eeson\u001b[2J\u009b31m\u2028.`))
 		EventuallyCondition(profile, v1alpha1.ConditionStalled, metav1.ConditionTrue)
-		expectAllPrintable(profile, namespace, v1alpha1.EventFailed, `no\u202eeson`)
+		ExpectAllPrintable(profile, namespace, v1alpha1.EventFailed, `no\u202eeson`)
 		Expect(lines(namespace, documentedObjects)).To(HaveEach(MatchRegexp("^Role(Binding)? bulwark-refused: ")))
 	})
 
@@ -157,7 +158,7 @@ var _ = Describe("What others have written", func() {
 			p.Spec.RBAC.Bindings[0].Subjects[0].Name = "on-call\u202e"
 		})
 		Expect(EventuallyObject(namespace, "RoleBinding", "bulwark-viewers", v1alpha1.ObjectFailed).Message).To(ContainSubstring("not found"))
-		expectAllPrintable(profile, namespace, v1alpha1.EventFailed, "not found")
+		ExpectAllPrintable(profile, namespace, v1alpha1.EventFailed, "not found")
 		Expect(lines(namespace, documentedObjects)).To(HaveExactElements(HavePrefix("RoleBinding bulwark-viewers: ")))
 
 		clusterRole(name, nil, permits("", "limitranges", "up\ndate\x1b[2J"))
@@ -189,7 +190,7 @@ var _ = Describe("What others have written", func() {
 				And(HaveField("Object.Kind", "CronJob"), HaveField("Object.Name", HavePrefix(strings.Repeat("cron", 50)))),
 			))
 		}).Should(Succeed())
-		expectAllPrintable(profile, namespace, v1alpha1.EventFinding, "its pods do not come")
+		ExpectAllPrintable(profile, namespace, v1alpha1.EventFinding, "its pods do not come")
 	})
 
 	It("is quoted if somebody writes it into a report", func() {
@@ -204,12 +205,12 @@ var _ = Describe("What others have written", func() {
 			})
 			r.DriftTotal++
 		})
-		Eventually(func(g Gomega) { expectPrintable(g, ReportOn(g, namespace)) }).Should(Succeed())
+		Eventually(func(g Gomega) { ExpectPrintable(g, ReportOn(g, namespace)) }).Should(Succeed())
 		Eventually(func(g Gomega) {
 			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
-			expectPrintable(g, &v1alpha1.SecurityProfile{Status: profile.Status})
+			ExpectPrintable(g, &v1alpha1.SecurityProfile{Status: profile.Status})
 		}).Should(Succeed())
-		eventuallyQuiet()
+		EventuallyQuiet()
 	})
 })
 

@@ -13,6 +13,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/operator"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
@@ -30,7 +31,7 @@ func heldReport(namespace, profile string) *v1alpha1.NamespacePosture {
 // ungovernedNamespace makes a namespace that no profile selects.
 func ungovernedNamespace() string {
 	GinkgoHelper()
-	namespace := uniqueName() + "-ungoverned"
+	namespace := UniqueName() + "-ungoverned"
 	ExpectCreated(fixture.Namespace(namespace, "none"))
 	return namespace
 }
@@ -38,23 +39,14 @@ func ungovernedNamespace() string {
 // soon is well below all that a stuck report could be waited for.
 const soon = 4 * time.Second
 
-// EventuallyGoneSoon waits for no longer than it takes when nothing is in the way.
-func EventuallyGoneSoon(o client.Object) {
-	GinkgoHelper()
-	Eventually(func() bool {
-		err := admin.Get(ctx, client.ObjectKeyFromObject(o), o.DeepCopyObject().(client.Object))
-		return err != nil && client.IgnoreNotFound(err) == nil
-	}).WithTimeout(soon).Should(BeTrue(), "%T %s is still there", o, o.GetName())
-}
-
 var _ = Describe("A finalizer on a report", func() {
 	DescribeTable("does not hold a profile's deletion: put", func(hold func(profile *v1alpha1.SecurityProfile, namespace string)) {
 		profile, _ := Governed(fixture.OnlyNetwork)
 		namespace := ungovernedNamespace()
 		hold(profile, namespace)
 		Expect(admin.Delete(ctx, profile)).To(Succeed())
-		EventuallyGoneSoon(profile)
-		EventuallyGoneSoon(heldReport(namespace, profile.Name))
+		EventuallyGoneWithin(soon, profile)
+		EventuallyGoneWithin(soon, heldReport(namespace, profile.Name))
 		ConsistentlyUntouched(namespace)
 	},
 		Entry("on a forged one in an ungoverned namespace", func(profile *v1alpha1.SecurityProfile, namespace string) {
@@ -88,7 +80,7 @@ var _ = Describe("A finalizer on a report", func() {
 		Expect(admin.Create(ctx, report, asTenant)).To(Succeed())
 		Expect(admin.Delete(ctx, profile, client.PropagationPolicy(metav1.DeletePropagationForeground))).To(Succeed())
 		EventuallyGone(profile)
-		EventuallyGoneSoon(report)
+		EventuallyGoneWithin(soon, report)
 	})
 
 	It("does not hold a profile's deletion where it is put on again and again", func() {
@@ -124,8 +116,8 @@ var _ = Describe("A finalizer on a report", func() {
 	It("does not hold a namespace that leaves its profile", func() {
 		profile, namespace := Governed(fixture.OnlyNetwork)
 		EventuallyEstablished(profile, namespace)
-		bulwark.stop()
-		DeferCleanup(func() { bulwark.stop(); bulwark = startOperator() })
+		bulwark.Stop()
+		DeferCleanup(func() { bulwark.Stop(); bulwark = startOperator() })
 		Update(ReportOn(Default, namespace), func(r *v1alpha1.NamespacePosture) { r.Finalizers = []string{holdingFinalizer} })
 		Update(theNamespace(namespace), func(o client.Object) { delete(o.GetLabels(), "suite") })
 		bulwark = startOperatorWith(operatorConf, func(o *operator.Options) { o.RemovalDelay = time.Second })
@@ -144,7 +136,7 @@ var _ = Describe("A finalizer on a report", func() {
 			[]byte(`{"metadata":{"finalizers":["`+holdingFinalizer+`"]}}`)), asTenant)).To(Succeed())
 		Eventually(func(g Gomega) { g.Expect(ReportOn(g, namespace).Finalizers).To(BeEmpty()) }).WithTimeout(soon).Should(Succeed())
 
-		bulwark.stop()
+		bulwark.Stop()
 		Update(report, func(r *v1alpha1.NamespacePosture) { r.Finalizers = []string{holdingFinalizer} })
 		Expect(admin.Delete(ctx, report)).To(Succeed())
 		bulwark = startOperator()
@@ -160,7 +152,7 @@ var _ = Describe("A finalizer on a report", func() {
 	It("does not hold a namespace that is deleted", func() {
 		profile, namespace := Governed(fixture.OnlyNetwork)
 		EventuallyEstablished(profile, namespace)
-		bulwark.stop()
+		bulwark.Stop()
 		Update(ReportOn(Default, namespace), func(r *v1alpha1.NamespacePosture) { r.Finalizers = []string{holdingFinalizer} })
 		Expect(admin.Delete(ctx, theNamespace(namespace))).To(Succeed())
 		bulwark = startOperator()
@@ -169,12 +161,12 @@ var _ = Describe("A finalizer on a report", func() {
 
 	It("is left alone in a protected namespace, and holds nobody there", func() {
 		profile, _ := Governed(fixture.OnlyNetwork)
-		namespace := "protected-" + uniqueName()
+		namespace := "protected-" + UniqueName()
 		report := heldReport(namespace, profile.Name)
 		ExpectCreated(fixture.Namespace(namespace, "none"), report)
 		Expect(admin.Delete(ctx, report)).To(Succeed())
 		Expect(admin.Delete(ctx, profile)).To(Succeed())
-		EventuallyGoneSoon(profile)
+		EventuallyGoneWithin(soon, profile)
 		Expect(ReportOn(Default, namespace).Finalizers).To(ConsistOf(holdingFinalizer))
 		Update(report, func(r *v1alpha1.NamespacePosture) { r.Finalizers = nil })
 	})

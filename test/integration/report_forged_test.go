@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
@@ -101,7 +102,7 @@ var _ = Describe("A report that somebody else writes", func() {
 		It(sentence+" in vain, also while the operator is down", func() {
 			profile, before := withHistory(fixture.OnlyNetwork)
 			status := profile.Status.DeepCopy()
-			bulwark.stop()
+			bulwark.Stop()
 			Update(before.DeepCopy(), func(r *v1alpha1.NamespacePosture) { forge(r) })
 			bulwark = startOperator()
 			Eventually(func() *v1alpha1.NamespacePosture { return said(ReportOn(Default, before.Namespace)) }).Should(Equal(said(before)))

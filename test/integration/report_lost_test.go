@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
@@ -20,8 +21,8 @@ func stripAndOpen(namespace string) {
 		`{"metadata":{"labels":null,"ownerReferences":null},"spec":{"ingress":[{}]}}`)), asTenant)).To(Succeed())
 }
 
-// eventuallyClosed waits until the default-deny is Bulwark's again and lets in nobody.
-func eventuallyClosed(namespace string) {
+// EventuallyClosed waits until the default-deny is Bulwark's again and lets in nobody.
+func EventuallyClosed(namespace string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
 		deny := theDeny(namespace)
@@ -54,7 +55,7 @@ var _ = Describe("A report that somebody takes away while the operator is up", f
 			}).Should(Succeed())
 			Expect(admin.Delete(ctx, ReportOn(Default, namespace))).To(Succeed())
 			strip(namespace)
-			eventuallyClosed(namespace)
+			EventuallyClosed(namespace)
 			Eventually(func() []string { return eventReasons("Namespace", namespace) }).
 				Should(ContainElement(v1alpha1.EventDrift), "no report can tell it")
 			Expect(admin.Delete(ctx, quota)).To(Succeed())
@@ -71,7 +72,7 @@ var _ = Describe("A report that somebody takes away while the operator is up", f
 			forged.Objects, forged.Drift, forged.DriftTotal, forged.NamespaceUID = nil, nil, 0, "another"
 			_ = admin.Create(ctx, forged, asTenant) // Bulwark may be faster.
 			stripAndOpen(before.Namespace)
-			eventuallyClosed(before.Namespace)
+			EventuallyClosed(before.Namespace)
 			Eventually(func(g Gomega) { g.Expect(ReportOn(g, before.Namespace).Ready).To(BeTrue()) }).Should(Succeed())
 		}
 		Eventually(func(g Gomega) { g.Expect(ReportOn(g, before.Namespace).DriftTotal).To(BeEquivalentTo(4)) }).Should(Succeed())

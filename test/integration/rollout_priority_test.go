@@ -11,6 +11,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/bulwark-dev/bulwark/internal/operator"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/faultproxy"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
@@ -20,7 +21,7 @@ var _ = Describe("A roll-out that the API server keeps waiting", func() {
 		corrected, standing := Governed(fixture.OnlyNetwork)
 		EventuallyEstablished(corrected, standing)
 		proxy := behindProxy(func(o *operator.Options) { o.Concurrency = 1 })
-		name := uniqueName()
+		name := UniqueName()
 		profile, first, second := fixture.Profile(name, fixture.OnlyNetwork), name+"-a", name+"-b"
 		ExpectCreated(fixture.Namespace(first, name), fixture.Namespace(second, name))
 		held, release := holdNextWrite(proxy, "/namespaces/"+name+"-")
@@ -44,7 +45,7 @@ var _ = Describe("A roll-out that the API server keeps waiting", func() {
 		corrected, standing := Governed(fixture.OnlyNetwork)
 		EventuallyEstablished(corrected, standing)
 		proxy := behindProxy(func(o *operator.Options) { o.Concurrency = 2 })
-		name := uniqueName()
+		name := UniqueName()
 		profile := fixture.Profile(name, fixture.OnlyNetwork)
 		var namespaces []string
 		for i := range 60 { // They take much longer than a correction.

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
@@ -40,7 +41,7 @@ func onlyQuota(name corev1.ResourceName, most string) func(*v1alpha1.SecurityPro
 // newNamespace makes a namespace, and says by which name a profile selects it.
 func newNamespace() (namespace, suite string) {
 	GinkgoHelper()
-	suite = uniqueName()
+	suite = UniqueName()
 	namespace = suite + "-a"
 	ExpectCreated(fixture.Namespace(namespace, suite))
 	return namespace, suite
@@ -80,7 +81,7 @@ var _ = Describe("The roll-out WhenSafe of a LimitRange", func() {
 		profile := fixture.Profile(suite, onlyLimits(item))
 		ExpectCreated(profile)
 
-		blocked := eventuallyBlocked(namespace, "LimitRange")
+		blocked := EventuallyBlocked(namespace, "LimitRange")
 		Expect(blocked.Violators).To(ConsistOf("big"))
 		Expect(blocked.Message).To(ContainSubstring("pod big: " + says))
 		Expect(limitRangeNow(namespace)).To(BeNil())
@@ -122,7 +123,7 @@ var _ = Describe("The roll-out WhenSafe of a LimitRange", func() {
 		EventuallyAdmitted(fixture.RestrictedPod(namespace, "old"))
 		ExpectCreated(theirs(namespace, corev1.LimitRangeItem{DefaultRequest: cpu("1")}))
 		ExpectCreated(fixture.Profile(suite, onlyLimits(v1alpha1.LimitRangeItem{Default: cpu("500m")})))
-		Expect(eventuallyBlocked(namespace, "LimitRange").Message).To(ContainSubstring("pod old: container app requests 1 of cpu"))
+		Expect(EventuallyBlocked(namespace, "LimitRange").Message).To(ContainSubstring("pod old: container app requests 1 of cpu"))
 	})
 
 	It("takes nothing of what the old one gave for what a pod asks for, whatever the annotation says", func() {
@@ -155,7 +156,7 @@ var _ = Describe("The roll-out WhenSafe of a LimitRange", func() {
 		asks.Spec.Containers[0].Resources.Limits = cpu("1")
 		EventuallyAdmitted(asks)
 		Update(profile, onlyLimits(v1alpha1.LimitRangeItem{Max: cpu("500m")}))
-		Expect(eventuallyBlocked(namespace, "LimitRange").Violators).To(ConsistOf("asks"))
+		Expect(EventuallyBlocked(namespace, "LimitRange").Violators).To(ConsistOf("asks"))
 	})
 })
 
@@ -177,8 +178,8 @@ func lost(namespace string, grace time.Duration, change func(*corev1.Pod)) []*co
 	return pods
 }
 
-// eventuallyPastGrace waits until Kubernetes charges nobody for the pods.
-func eventuallyPastGrace(pods []*corev1.Pod) {
+// EventuallyPastGrace waits until Kubernetes charges nobody for the pods.
+func EventuallyPastGrace(pods []*corev1.Pod) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
 		for _, pod := range pods {
@@ -195,7 +196,7 @@ var _ = Describe("The roll-out WhenSafe of a quota", func() {
 	asking := func(p *corev1.Pod) { p.Spec.Containers[0].Resources.Requests = cpu("2") }
 	DescribeTable("does not count pods that should have been gone", func(name corev1.ResourceName, most string, change func(*corev1.Pod)) {
 		namespace, suite := newNamespace()
-		eventuallyPastGrace(lost(namespace, time.Second, change))
+		EventuallyPastGrace(lost(namespace, time.Second, change))
 		profile := fixture.Profile(suite, onlyQuota(name, most))
 		ExpectCreated(profile)
 		EventuallyEstablished(profile, namespace)
@@ -210,9 +211,9 @@ var _ = Describe("The roll-out WhenSafe of a quota", func() {
 
 	It("counts them as objects, which they are", func() {
 		namespace, suite := newNamespace()
-		eventuallyPastGrace(lost(namespace, time.Second, asIs))
+		EventuallyPastGrace(lost(namespace, time.Second, asIs))
 		ExpectCreated(fixture.Profile(suite, onlyQuota("count/pods", "1")))
-		Expect(eventuallyBlocked(namespace, "ResourceQuota").Message).To(ContainSubstring("2 of count/pods are used, which will be at most 1"))
+		Expect(EventuallyBlocked(namespace, "ResourceQuota").Message).To(ContainSubstring("2 of count/pods are used, which will be at most 1"))
 	})
 
 	It("counts pods that are being deleted until their grace period is over", func() {
@@ -220,7 +221,7 @@ var _ = Describe("The roll-out WhenSafe of a quota", func() {
 		lost(namespace, 6*time.Second, asIs)
 		profile := fixture.Profile(suite, onlyQuota(corev1.ResourcePods, "1"))
 		ExpectCreated(profile)
-		Expect(eventuallyBlocked(namespace, "ResourceQuota").Message).To(ContainSubstring("2 of pods are used"))
+		Expect(EventuallyBlocked(namespace, "ResourceQuota").Message).To(ContainSubstring("2 of pods are used"))
 		EventuallyEstablished(profile, namespace)
 	})
 
@@ -235,7 +236,7 @@ var _ = Describe("The roll-out WhenSafe of a quota", func() {
 		}}
 		Expect(admin.Status().Update(ctx, shrinks)).To(Succeed())
 		ExpectCreated(fixture.Profile(suite, onlyQuota(corev1.ResourceRequestsCPU, "1")))
-		Expect(eventuallyBlocked(namespace, "ResourceQuota").Message).To(ContainSubstring("2 of requests.cpu are used, which will be at most 1"))
+		Expect(EventuallyBlocked(namespace, "ResourceQuota").Message).To(ContainSubstring("2 of requests.cpu are used, which will be at most 1"))
 	})
 
 	It("counts what is set for a whole pod, and its sidecars", func() {
@@ -251,6 +252,6 @@ var _ = Describe("The roll-out WhenSafe of a quota", func() {
 		EventuallyAdmitted(whole)
 		EventuallyAdmitted(side)
 		ExpectCreated(fixture.Profile(suite, onlyQuota(corev1.ResourceRequestsCPU, "1")))
-		Expect(eventuallyBlocked(namespace, "ResourceQuota").Message).To(ContainSubstring("1100m of requests.cpu are used, which will be at most 1"))
+		Expect(EventuallyBlocked(namespace, "ResourceQuota").Message).To(ContainSubstring("1100m of requests.cpu are used, which will be at most 1"))
 	})
 })

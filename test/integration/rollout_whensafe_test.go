@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
@@ -39,8 +40,8 @@ func deleteNow(pod *corev1.Pod) {
 	Expect(admin.Delete(ctx, pod, client.GracePeriodSeconds(0))).To(Succeed())
 }
 
-// eventuallyBlocked waits until an object waits.
-func eventuallyBlocked(namespace, kind string) v1alpha1.BlockedObject {
+// EventuallyBlocked waits until an object waits.
+func EventuallyBlocked(namespace, kind string) v1alpha1.BlockedObject {
 	GinkgoHelper()
 	var blocked v1alpha1.BlockedObject
 	Eventually(func(g Gomega) {
@@ -71,7 +72,7 @@ var _ = Describe("The roll-out WhenSafe", func() {
 		EventuallyAdmitted(loose)
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.PodSecurity.Enforce = "restricted" })
 
-		blocked := eventuallyBlocked(namespace, "Namespace")
+		blocked := EventuallyBlocked(namespace, "Namespace")
 		Expect(blocked.Violators).To(ConsistOf("loose"))
 		Expect(blocked.ViolatorsTotal).To(BeEquivalentTo(1))
 		Expect(blocked.Message).To(And(ContainSubstring(`restricted:v1.37`), ContainSubstring("runAsNonRoot")))
@@ -83,7 +84,7 @@ var _ = Describe("The roll-out WhenSafe", func() {
 		Expect(report.Ready).To(BeTrue())
 		Expect(report.Summary.Blocked).To(BeEquivalentTo(1))
 		Expect(EventuallyObject(namespace, "Namespace", namespace, v1alpha1.ObjectBlocked).Message).To(ContainSubstring("waits"))
-		eventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonBlocked)
+		EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonBlocked)
 		EventuallyCondition(profile, v1alpha1.ConditionReconciling, metav1.ConditionTrue)
 		Expect(meta.IsStatusConditionFalse(profile.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue())
 		Expect(profile.Status.Namespaces.Blocked).To(BeEquivalentTo(1))
@@ -91,7 +92,7 @@ var _ = Describe("The roll-out WhenSafe", func() {
 		Expect(metric("bulwark_namespaces", "profile", profile.Name, "state", "blocked")).To(Equal(1.0))
 
 		By("writing nothing while it waits")
-		eventuallyQuiet()
+		EventuallyQuiet()
 		before := operatorWrites()
 		Consistently(func() []string { return unlike(before, operatorWrites()) }).WithTimeout(3 * time.Second).Should(BeEmpty())
 
@@ -110,7 +111,7 @@ var _ = Describe("The roll-out WhenSafe", func() {
 		EventuallyEstablished(profile, namespace)
 		EventuallyAdmitted(loosePod(namespace, "loose"))
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.PodSecurity.Enforce = "restricted" })
-		eventuallyBlocked(namespace, "Namespace")
+		EventuallyBlocked(namespace, "Namespace")
 		for _, level := range []string{"privileged", ""} {
 			Update(theNamespace(namespace), func(o client.Object) {
 				if o.GetLabels()[enforceLevel] = level; level == "" {
@@ -127,26 +128,26 @@ var _ = Describe("The roll-out WhenSafe", func() {
 	It("takes nobody's word for it that a level which was in place has yet to come", func() {
 		profile, namespace := Governed(whenSafe)
 		EventuallyEstablished(profile, namespace)
-		bulwark.stop()
+		bulwark.Stop()
 		Update(theNamespace(namespace), func(o client.Object) { o.GetLabels()[enforceLevel] = "privileged" })
 		EventuallyAdmitted(fixture.PrivilegedPod(namespace, "slipped-in"))
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Priority = 7 }) // A new generation, in which the level is the same.
 		bulwark = startOperatorWith(operatorConf, looksOften)
 		EventuallyEstablished(profile, namespace)
 		Expect(ReportOn(Default, namespace).Blocked).To(BeEmpty())
-		eventuallyFound(namespace, "Pod", "slipped-in", v1alpha1.PodSecurityViolated)
+		EventuallyFound(namespace, "Pod", "slipped-in", v1alpha1.PodSecurityViolated)
 	})
 
 	It("of a namespace that has no level yet lets the level wait and puts all else in place", func() {
-		name := uniqueName()
+		name := UniqueName()
 		namespace := name + "-a"
 		ExpectCreated(fixture.Namespace(namespace, name))
 		old := fixture.PrivilegedPod(namespace, "old")
 		EventuallyAdmitted(old)
 		profile := fixture.Profile(name, whenSafe, func(p *v1alpha1.SecurityProfile) { p.Spec.Limits = nil })
 		ExpectCreated(profile)
-		eventuallyBlocked(namespace, "Namespace")
-		expectAllElseInPlace(namespace, namespace)
+		EventuallyBlocked(namespace, "Namespace")
+		ExpectAllElseInPlace(namespace, namespace)
 		Expect(labelsOf(namespace)).To(And(Not(HaveKey(enforceLevel)), HaveKeyWithValue(warnLevel, "restricted")))
 		deleteNow(old)
 		EventuallyEstablished(profile, namespace)
@@ -161,7 +162,7 @@ var _ = Describe("The roll-out WhenSafe", func() {
 		Update(profile, func(p *v1alpha1.SecurityProfile) {
 			p.Spec.Limits[0].Max = corev1.ResourceList{"cpu": *resourceQuantity("500m"), "memory": *resourceQuantity("1Gi")}
 		})
-		blocked := eventuallyBlocked(namespace, "LimitRange")
+		blocked := EventuallyBlocked(namespace, "LimitRange")
 		Expect(blocked.Violators).To(ConsistOf("large"))
 		Expect(blocked.Message).To(ContainSubstring("container app has a limit of 1 for cpu, which is at most 500m"))
 		limits := &corev1.LimitRange{}
@@ -216,7 +217,7 @@ var _ = Describe("The roll-out WhenSafe", func() {
 		EventuallyEstablished(profile, namespace)
 		EventuallyAdmitted(loosePod(namespace, "loose"))
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.PodSecurity.Enforce = "restricted" })
-		eventuallyBlocked(namespace, "Namespace")
+		EventuallyBlocked(namespace, "Namespace")
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Rollout = v1alpha1.Immediate })
 		EventuallyEstablished(profile, namespace)
 		report := ReportOn(Default, namespace)
@@ -225,12 +226,12 @@ var _ = Describe("The roll-out WhenSafe", func() {
 	})
 
 	It("is previewed under Audit", func() {
-		name := uniqueName()
+		name := UniqueName()
 		namespace := name + "-a"
 		ExpectCreated(fixture.Namespace(namespace, name))
 		EventuallyAdmitted(loosePod(namespace, "loose"))
 		ExpectCreated(fixture.Profile(name, fixture.Audited))
-		Expect(eventuallyBlocked(namespace, "Namespace").Violators).To(ConsistOf("loose"))
+		Expect(EventuallyBlocked(namespace, "Namespace").Violators).To(ConsistOf("loose"))
 		Expect(labelsOf(namespace)).NotTo(HaveKey(enforceLevel))
 		Expect(ReportOn(Default, namespace).Summary.Blocked).To(BeZero(), "nothing waits, since nothing is written")
 	})
@@ -242,7 +243,7 @@ var _ = Describe("The roll-out WhenSafe", func() {
 			EventuallyAdmitted(loosePod(namespace, fmt.Sprintf("loose-%d", i)))
 		}
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.PodSecurity.Enforce = "restricted" })
-		blocked := eventuallyBlocked(namespace, "Namespace")
+		blocked := EventuallyBlocked(namespace, "Namespace")
 		Expect(blocked.Violators).To(HaveLen(8))
 		Expect(blocked.ViolatorsTotal).To(BeEquivalentTo(8))
 		EventuallyReported(profile, namespace)
@@ -259,9 +260,9 @@ var _ = Describe("The roll-out WhenSafe", func() {
 			EventuallyAdmitted(loosePod(namespace, fmt.Sprintf("loose-%02d", i)))
 		}
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.PodSecurity.Enforce = "restricted" })
-		Expect(eventuallyBlocked(namespace, "Namespace").ViolatorsTotal).To(BeEquivalentTo(20))
-		Expect(eventuallyBlocked(namespace, "Namespace").Violators).To(HaveLen(v1alpha1.MaxViolators))
-		Expect(eventuallyBlocked(namespace, "Namespace").Message).To(And(
+		Expect(EventuallyBlocked(namespace, "Namespace").ViolatorsTotal).To(BeEquivalentTo(20))
+		Expect(EventuallyBlocked(namespace, "Namespace").Violators).To(HaveLen(v1alpha1.MaxViolators))
+		Expect(EventuallyBlocked(namespace, "Namespace").Message).To(And(
 			ContainSubstring("restricted:v1.37"), ContainSubstring("pod loose-00: "), ContainSubstring("runAsNonRoot")))
 	})
 })
@@ -281,7 +282,7 @@ var _ = Describe("What another profile retained", func() {
 			p.Spec.Limits[0].Max = corev1.ResourceList{"cpu": *resourceQuantity("500m"), "memory": *resourceQuantity("1Gi")}
 		})
 		ExpectCreated(second)
-		eventuallyBlocked(namespace, "LimitRange")
+		EventuallyBlocked(namespace, "LimitRange")
 		limits := &corev1.LimitRange{}
 		Eventually(func(g Gomega) {
 			g.Expect(admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "bulwark-limits"}, limits)).To(Succeed())

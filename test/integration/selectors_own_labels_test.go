@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
@@ -28,7 +29,7 @@ func withSelectorsUnchecked(do func() error) {
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(crd), crd)).To(Succeed())
 		Expect(unstructured.SetNestedSlice(crd.Object, versions, "spec", "versions")).To(Succeed())
 		Expect(admin.Update(ctx, crd)).To(Succeed())
-		eventuallyCircular(BeFalse())
+		EventuallyCircular(BeFalse())
 	})
 	unchecked, _, err := unstructured.NestedSlice(crd.DeepCopy().Object, "spec", "versions")
 	Expect(err).NotTo(HaveOccurred())
@@ -38,20 +39,20 @@ func withSelectorsUnchecked(do func() error) {
 	}, selector...)).To(Succeed())
 	Expect(unstructured.SetNestedSlice(crd.Object, unchecked, "spec", "versions")).To(Succeed())
 	Expect(admin.Update(ctx, crd)).To(Succeed())
-	eventuallyCircular(BeTrue())
+	EventuallyCircular(BeTrue())
 	Expect(do()).To(Succeed())
 	Expect(admin.Get(ctx, client.ObjectKeyFromObject(crd), crd)).To(Succeed())
 	Expect(unstructured.SetNestedSlice(crd.Object, versions, "spec", "versions")).To(Succeed())
 	Expect(admin.Update(ctx, crd)).To(Succeed())
-	eventuallyCircular(BeFalse())
+	EventuallyCircular(BeFalse())
 }
 
-// eventuallyCircular waits until the API server takes a profile that selects by what Bulwark writes, or does not.
-func eventuallyCircular(takes OmegaMatcher) {
+// EventuallyCircular waits until the API server takes a profile that selects by what Bulwark writes, or does not.
+func EventuallyCircular(takes OmegaMatcher) {
 	GinkgoHelper()
 	for range 3 { // The API server hears of a CRD's change step by step.
 		Eventually(func() bool {
-			return admin.Create(ctx, fixture.Profile(uniqueName(), whereNoLevelIs), client.DryRunAll) == nil
+			return admin.Create(ctx, fixture.Profile(UniqueName(), whereNoLevelIs), client.DryRunAll) == nil
 		}).Should(takes)
 	}
 }
@@ -66,7 +67,7 @@ var _ = Describe("A profile that selects by what Bulwark writes", func() {
 		func(circular func(*v1alpha1.SecurityProfile), label string) {
 			profile, namespace := Governed()
 			EventuallyEstablished(profile, namespace)
-			eventuallyQuiet()
+			EventuallyQuiet()
 			before := uids(namespace)
 			withSelectorsUnchecked(func() error {
 				if err := admin.Get(ctx, client.ObjectKeyFromObject(profile), profile); err != nil {
@@ -79,7 +80,7 @@ var _ = Describe("A profile that selects by what Bulwark writes", func() {
 			stalled := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionStalled)
 			Expect(stalled.Reason).To(Equal(v1alpha1.ReasonInvalid))
 			Expect(stalled.Message).To(ContainSubstring("Bulwark writes the label " + label + " on namespaces: select by a label of your own"))
-			eventuallyQuiet()
+			EventuallyQuiet()
 			writes := operatorWrites()
 			Consistently(func(g Gomega) {
 				g.Expect(uids(namespace)).To(Equal(before))
@@ -119,7 +120,7 @@ var _ = Describe("A profile that selects by what Bulwark writes", func() {
 	})
 
 	It("is refused when it is applied, by name of the label", func() {
-		err := admin.Create(ctx, fixture.Profile(uniqueName(), whereNoLevelIs))
+		err := admin.Create(ctx, fixture.Profile(UniqueName(), whereNoLevelIs))
 		Expect(err).To(MatchError(ContainSubstring("a profile must not select by the label " + enforceLevel)))
 	})
 })

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
@@ -53,7 +54,7 @@ var _ = Describe("The status of a profile", func() {
 	})
 
 	It("is Ready at once when the profile selects nothing", func() {
-		profile := fixture.Profile(uniqueName())
+		profile := fixture.Profile(UniqueName())
 		ExpectCreated(profile)
 		EventuallyReady(profile)
 		Expect(profile.Status.Namespaces).To(Equal(v1alpha1.NamespaceCounts{}))

@@ -13,6 +13,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
@@ -24,15 +25,15 @@ var _ = Describe("At rest", func() {
 		EventuallyReported(audited, auditedIn)
 		EventuallyReady(profile)
 		EventuallyReady(audited)
-		eventuallyQuiet()
+		EventuallyQuiet()
 
 		before := operatorWrites()
 		EventuallyAdmitted(fixture.RestrictedPod(namespace, "usage")) // The quota's status changes.
 		Expect(admin.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "unrelated"}})).To(Succeed())
 		Update(theNamespace(namespace), func(o client.Object) { o.SetAnnotations(map[string]string{"unrelated": "yes"}) })
-		bulwark.stop()
+		bulwark.Stop()
 		bulwark = startOperator()
-		eventuallySynced(profile.Name)
+		EventuallySynced(profile.Name)
 		Consistently(func() []string { return unlike(before, operatorWrites()) }).WithTimeout(4 * time.Second).Should(BeEmpty())
 	})
 })
@@ -40,11 +41,11 @@ var _ = Describe("At rest", func() {
 var _ = Describe("A roll-out", func() {
 	It("costs each namespace its objects, one namespace patch and one report, and the profile one status a second", func() {
 		const namespaces = 30
-		name := uniqueName()
+		name := UniqueName()
 		for i := range namespaces {
 			ExpectCreated(fixture.Namespace(fmt.Sprintf("%s-%d", name, i), name))
 		}
-		eventuallyQuiet()
+		EventuallyQuiet()
 		before, began := len(operatorWrites()), time.Now()
 		profile := fixture.Profile(name)
 		ExpectCreated(profile)
@@ -65,8 +66,8 @@ var _ = Describe("A roll-out", func() {
 	})
 })
 
-// eventuallyQuiet waits until the operator has written nothing for more than a second.
-func eventuallyQuiet() {
+// EventuallyQuiet waits until the operator has written nothing for more than a second.
+func EventuallyQuiet() {
 	GinkgoHelper()
 	var last int
 	var since time.Time
@@ -78,8 +79,8 @@ func eventuallyQuiet() {
 	}).WithTimeout(time.Minute).Should(BeTrue())
 }
 
-// eventuallySynced waits until the operator has looked at a profile since it started.
-func eventuallySynced(profile string) {
+// EventuallySynced waits until the operator has looked at a profile since it started.
+func EventuallySynced(profile string) {
 	GinkgoHelper()
 	Eventually(func() float64 { return metric("bulwark_namespaces", "profile", profile, "state", "selected") }).Should(Equal(1.0))
 }

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/internal/tightening"
+	"github.com/bulwark-dev/bulwark/test/framework/generate"
 )
 
 // podsPerScenario is how many pods are held against the same LimitRanges.
@@ -51,7 +52,7 @@ type scenario struct {
 
 func (s *suite) tryScenario(t *rapid.T, tally *tally) {
 	c := &scenario{suite: s, tally: tally, bare: s.namespace(t), first: s.namespace(t), then: s.namespace(t)}
-	for i := range pick(t, "others", 0, 0, 1, 2) {
+	for i := range generate.OneOf(t, "others", 0, 0, 1, 2) {
 		items := limitRange().Draw(t, "other")
 		other := s.limit(t, c.first, fmt.Sprint("other-", i), items)
 		if s.limit(t, c.then, fmt.Sprint("other-", i), items); other != nil {

@@ -1,12 +1,12 @@
-package integration
+package expect
 
 import (
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -16,13 +16,6 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
-
-var counter atomic.Int32
-
-// uniqueName is a name that no other spec uses, for a profile and, with a suffix, its namespaces.
-func uniqueName() string {
-	return fmt.Sprintf("spec-%d", counter.Add(1))
-}
 
 // ExpectCreated creates objects, and deletes profiles again when the spec ends, so that specs do not meet.
 func ExpectCreated(objects ...client.Object) {
@@ -41,7 +34,7 @@ func ExpectCreated(objects ...client.Object) {
 // Governed creates a profile and a namespace that it selects, and waits until the baseline is in place.
 func Governed(changes ...func(*v1alpha1.SecurityProfile)) (*v1alpha1.SecurityProfile, string) {
 	GinkgoHelper()
-	name := uniqueName()
+	name := UniqueName()
 	profile := fixture.Profile(name, changes...)
 	namespace := name + "-a"
 	ExpectCreated(fixture.Namespace(namespace, name), profile)
@@ -89,16 +82,26 @@ func ReportOn(g Gomega, namespace string) *v1alpha1.NamespacePosture {
 	return report
 }
 
-// EventuallyEstablished waits until the namespace holds exactly what the profile declares, by the API server's own answer.
+// EventuallyEstablished waits until the namespace holds exactly what the profile declares, by the API
+// server's own answer, and its report says so. The report is asked before, too: while it says no,
+// one request tells.
 func EventuallyEstablished(profile *v1alpha1.SecurityProfile, namespace string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
 		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
+		expectReady(g, profile, namespace)
 		g.Expect(Differences(g, profile, namespace)).To(BeEmpty())
-		report := ReportOn(g, namespace)
-		g.Expect(report.ProfileGeneration).To(Equal(profile.Generation))
-		g.Expect(report.Ready).To(BeTrue(), "%v", report.Objects)
+		expectReady(g, profile, namespace)
 	}).Should(Succeed())
+}
+
+// expectReady checks that the report is on what the profile declares now, and that it is in place.
+func expectReady(g Gomega, profile *v1alpha1.SecurityProfile, namespace string) {
+	GinkgoHelper()
+	report := ReportOn(g, namespace)
+	g.Expect(report.Profile).To(Equal(profile.Name))
+	g.Expect(report.ProfileGeneration).To(Equal(profile.Generation))
+	g.Expect(report.Ready).To(BeTrue(), "%v", report.Objects)
 }
 
 // Differences are what the namespace's live objects lack of the baseline, or hold beyond it.
@@ -122,10 +125,15 @@ func Managed(g Gomega, namespace string) []baseline.Object {
 // EventuallyGone waits until the API server does not know the object.
 func EventuallyGone(o client.Object) {
 	GinkgoHelper()
+	EventuallyGoneWithin(30*time.Second, o)
+}
+
+// EventuallyGoneWithin waits no longer than that.
+func EventuallyGoneWithin(longest time.Duration, o client.Object) {
+	GinkgoHelper()
 	Eventually(func() bool {
-		err := admin.Get(ctx, client.ObjectKeyFromObject(o), o.DeepCopyObject().(client.Object))
-		return err != nil && client.IgnoreNotFound(err) == nil
-	}).WithTimeout(30*time.Second).Should(BeTrue(), "%T %s is still there", o, o.GetName())
+		return apierrors.IsNotFound(admin.Get(ctx, client.ObjectKeyFromObject(o), o.DeepCopyObject().(client.Object)))
+	}).WithTimeout(longest).Should(BeTrue(), "%T %s is still there", o, o.GetName())
 }
 
 // EventuallyDrift waits for an entry of the report that the matcher accepts.
@@ -143,14 +151,4 @@ func EventuallyDrift(namespace string, accepts func(v1alpha1.DriftEntry) bool) v
 		g.Expect(report.Drift).To(ContainElement("the wanted entry"))
 	}).Should(Succeed())
 	return found
-}
-
-// Update changes an object as an administrator would, again if somebody else was faster.
-func Update[T client.Object](o T, change func(T)) {
-	GinkgoHelper()
-	Eventually(func(g Gomega) {
-		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(o), o)).To(Succeed())
-		change(o)
-		g.Expect(admin.Update(ctx, o)).To(Succeed())
-	}).Should(Succeed())
 }
