@@ -72,6 +72,7 @@ type ControlPlane struct {
 	apiServer *exec.Cmd // since its first restart; before, it is the environment's
 	etcd      *exec.Cmd // likewise
 	manager   *exec.Cmd
+	written   written
 }
 
 // Root is the root folder of the project.
@@ -98,7 +99,7 @@ func Start(ctx context.Context, options ...Option) (*ControlPlane, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &ControlPlane{assets: assets, dir: dir}
+	c := &ControlPlane{assets: assets, dir: dir, written: written{trails: map[string]*AuditTrail{}, by: map[string][]Write{}}}
 	for _, option := range options {
 		option(c)
 	}
