@@ -20,7 +20,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
-	"github.com/bulwark-dev/bulwark/test/choose"
+	"github.com/bulwark-dev/bulwark/test/framework/choose"
 )
 
 // FuzzAssemble takes one namespace through several passes that find and do whatever may be, from whatever report there was.

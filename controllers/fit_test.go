@@ -11,7 +11,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/printable"
-	"github.com/bulwark-dev/bulwark/test/choose"
+	"github.com/bulwark-dev/bulwark/test/framework/choose"
 )
 
 // wordy are texts that JSON writes at another length than they have.

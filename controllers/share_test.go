@@ -15,7 +15,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 // TestSharedObjectsHoldWhatTheyHeld shares the baselines of several profiles and namespaces, also tampered with, and holds each against its copy.

@@ -16,7 +16,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/selection"
-	"github.com/bulwark-dev/bulwark/test/choose"
+	"github.com/bulwark-dev/bulwark/test/framework/choose"
 )
 
 // FuzzSummarize sums whatever reports there may be on a few namespaces of whatever kind.

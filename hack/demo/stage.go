@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/bulwark-dev/bulwark/test/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
 )
 
 const patience = 30 * time.Second

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/bulwark-dev/bulwark/test/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
 )
 
 // tamper is something that a tenant does to the baseline, and how one sees that it is undone.

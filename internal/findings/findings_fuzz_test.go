@@ -18,7 +18,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/test/choose"
+	"github.com/bulwark-dev/bulwark/test/framework/choose"
 )
 
 // FuzzJudge draws facts from objects, and judges them by a profile: whatever both hold, what is found is what can be reported, what is

@@ -10,7 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/test/choose"
+	"github.com/bulwark-dev/bulwark/test/framework/choose"
 )
 
 // FuzzPatterns is about one pattern and one name: as excluded by a profile, and as protected.

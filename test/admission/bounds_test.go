@@ -17,7 +17,7 @@ import (
 	bulwark "github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/admission/offline"
 	"github.com/bulwark-dev/bulwark/internal/selection"
-	"github.com/bulwark-dev/bulwark/test/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
 )
 
 // atTheBounds has every list of the rules as long as the CRD lets it be, and each element as long.

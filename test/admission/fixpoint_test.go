@@ -16,8 +16,8 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	bulwark "github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
-	"github.com/bulwark-dev/bulwark/test/controlplane"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 // generatedProfiles is how many profiles are generated. A failure tells the seed, and -rapid.seed replays it.

@@ -11,44 +11,45 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	bulwark "github.com/bulwark-dev/bulwark/internal/admission"
+	"github.com/bulwark-dev/bulwark/test/framework/generate"
 )
 
 // profiles generates valid SecurityProfiles of which policies are rendered.
 func profiles() *rapid.Generator[*v1alpha1.SecurityProfile] {
 	return rapid.Custom(func(t *rapid.T) *v1alpha1.SecurityProfile {
 		spec := v1alpha1.SecurityProfileSpec{
-			Enforcement:       pick(t, "enforcement", "", v1alpha1.Enforce, v1alpha1.Audit),
-			DeletionPolicy:    pick(t, "deletionPolicy", "", v1alpha1.Delete, v1alpha1.Retain),
+			Enforcement:       generate.OneOf(t, "enforcement", "", v1alpha1.Enforce, v1alpha1.Audit),
+			DeletionPolicy:    generate.OneOf(t, "deletionPolicy", "", v1alpha1.Delete, v1alpha1.Retain),
 			NamespaceSelector: selector(t),
-			ExcludeNamespaces: some(t, "exclude", 0, "a", "b-*", "?", "**", "team-?-*"),
+			ExcludeNamespaces: generate.SomeOrNil(t, "exclude", 0, "a", "b-*", "?", "**", "team-?-*"),
 			Workloads:         workloads(t),
-			Images:            optional(t, "images", imagesOf),
-			Protection: optional(t, "protection", func(t *rapid.T) *v1alpha1.Protection {
+			Images:            generate.Optional(t, "images", imagesOf),
+			Protection: generate.Optional(t, "protection", func(t *rapid.T) *v1alpha1.Protection {
 				p := &v1alpha1.Protection{ReadyGate: rapid.Bool().Draw(t, "readyGate"), Tamper: rapid.Bool().Draw(t, "tamper")}
 				if p.Tamper {
-					p.BreakGlassGroups = some(t, "breakGlass", 0, "sre", "oidc:sre", "it's", "a b", "Zürich", "$(x)", "{{x}}", "\u2028")
+					p.BreakGlassGroups = generate.SomeOrNil(t, "breakGlass", 0, "sre", "oidc:sre", "it's", "a b", "Zürich", "$(x)", "{{x}}", "\u2028")
 				}
 				return p
 			}),
-			Network: optional(t, "network", func(t *rapid.T) *v1alpha1.Network {
+			Network: generate.Optional(t, "network", func(t *rapid.T) *v1alpha1.Network {
 				return &v1alpha1.Network{
-					DefaultDeny:    some(t, "defaultDeny", 1, networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress),
-					TenantPolicies: pick(t, "tenantPolicies", "", v1alpha1.AllowTenantPolicies, v1alpha1.TenantPoliciesWithin, v1alpha1.DenyTenantPolicies),
+					DefaultDeny:    generate.SomeOrNil(t, "defaultDeny", 1, networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress),
+					TenantPolicies: generate.OneOf(t, "tenantPolicies", "", v1alpha1.AllowTenantPolicies, v1alpha1.TenantPoliciesWithin, v1alpha1.DenyTenantPolicies),
 				}
 			}),
-			PodSecurity: optional(t, "podSecurity", func(t *rapid.T) *v1alpha1.PodSecurity {
+			PodSecurity: generate.Optional(t, "podSecurity", func(t *rapid.T) *v1alpha1.PodSecurity {
 				return &v1alpha1.PodSecurity{
-					Enforce: pick[v1alpha1.PodSecurityLevel](t, "enforce", "baseline", "restricted"),
-					Audit:   pick[v1alpha1.PodSecurityLevel](t, "audit", "", "restricted"), Version: pick[v1alpha1.PodSecurityVersion](t, "version", "", "v1.37"),
+					Enforce: generate.OneOf[v1alpha1.PodSecurityLevel](t, "enforce", "baseline", "restricted"),
+					Audit:   generate.OneOf[v1alpha1.PodSecurityLevel](t, "audit", "", "restricted"), Version: generate.OneOf[v1alpha1.PodSecurityVersion](t, "version", "", "v1.37"),
 				}
 			}),
 		}
 		if rapid.Bool().Draw(t, "limits") {
 			spec.Limits = []v1alpha1.LimitRangeItem{{
-				Type: corev1.LimitTypeContainer, Max: corev1.ResourceList{pick(t, "limited", resources...): resource.MustParse("1")},
+				Type: corev1.LimitTypeContainer, Max: corev1.ResourceList{generate.OneOf(t, "limited", resources...): resource.MustParse("1")},
 			}}
 		}
-		return &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: pick(t, "name", "p", "a-profile-with-a-name-of-some-length")}, Spec: spec}
+		return &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: generate.OneOf(t, "name", "p", "a-profile-with-a-name-of-some-length")}, Spec: spec}
 	})
 }
 
@@ -56,9 +57,9 @@ var resources = []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory,
 
 func selector(t *rapid.T) v1alpha1.NamespaceSelector {
 	s := v1alpha1.NamespaceSelector{}
-	for i, key := range some(t, "labels", 0, "team", "example.com/tier", "a_b.c") {
-		value := pick(t, fmt.Sprint("value", i), "x", "", "y.z_1")
-		switch op := pick(t, fmt.Sprint("operator", i), "", metav1.LabelSelectorOpIn, metav1.LabelSelectorOpNotIn, metav1.LabelSelectorOpExists,
+	for i, key := range generate.SomeOrNil(t, "labels", 0, "team", "example.com/tier", "a_b.c") {
+		value := generate.OneOf(t, fmt.Sprint("value", i), "x", "", "y.z_1")
+		switch op := generate.OneOf(t, fmt.Sprint("operator", i), "", metav1.LabelSelectorOpIn, metav1.LabelSelectorOpNotIn, metav1.LabelSelectorOpExists,
 			metav1.LabelSelectorOpDoesNotExist); op {
 		case "":
 			if s.MatchLabels == nil {
@@ -76,46 +77,46 @@ func selector(t *rapid.T) v1alpha1.NamespaceSelector {
 
 func workloads(t *rapid.T) *v1alpha1.Workloads {
 	is := func(name string) bool { return rapid.Bool().Draw(t, name) }
-	forbidding := func(name string) v1alpha1.Forbidding { return pick(t, name, "", v1alpha1.Forbid) }
+	forbidding := func(name string) v1alpha1.Forbidding { return generate.OneOf(t, name, "", v1alpha1.Forbid) }
 	return &v1alpha1.Workloads{
 		Action:                 action(t),
 		ReadOnlyRootFilesystem: is("readOnlyRootFilesystem"), RunAsNonRoot: true, DropAllCapabilities: is("dropAllCapabilities"),
-		Seccomp:         some(t, "seccomp", 0, corev1.SeccompProfileTypeRuntimeDefault, corev1.SeccompProfileTypeLocalhost),
-		AppArmor:        some(t, "appArmor", 0, corev1.AppArmorProfileTypeRuntimeDefault, corev1.AppArmorProfileTypeLocalhost, corev1.AppArmorProfileTypeUnconfined),
-		SELinux:         some(t, "seLinux", 0, "container_t", "spc_t"),
-		RequireRequests: some(t, "requests", 0, resources...),
-		RequireLimits:   some(t, "limited", 0, resources...),
-		RequireProbes:   some(t, "probes", 0, v1alpha1.LivenessProbe, v1alpha1.ReadinessProbe, v1alpha1.StartupProbe),
-		HostPath: optional(t, "hostPath", func(t *rapid.T) *v1alpha1.HostPath {
-			return pick(t, "paths", &v1alpha1.HostPath{}, &v1alpha1.HostPath{Allowed: []v1alpha1.AllowedHostPath{{PathPrefix: "/a.b/c"}, {PathPrefix: "/d", ReadOnly: true}}})
+		Seccomp:         generate.SomeOrNil(t, "seccomp", 0, corev1.SeccompProfileTypeRuntimeDefault, corev1.SeccompProfileTypeLocalhost),
+		AppArmor:        generate.SomeOrNil(t, "appArmor", 0, corev1.AppArmorProfileTypeRuntimeDefault, corev1.AppArmorProfileTypeLocalhost, corev1.AppArmorProfileTypeUnconfined),
+		SELinux:         generate.SomeOrNil(t, "seLinux", 0, "container_t", "spc_t"),
+		RequireRequests: generate.SomeOrNil(t, "requests", 0, resources...),
+		RequireLimits:   generate.SomeOrNil(t, "limited", 0, resources...),
+		RequireProbes:   generate.SomeOrNil(t, "probes", 0, v1alpha1.LivenessProbe, v1alpha1.ReadinessProbe, v1alpha1.StartupProbe),
+		HostPath: generate.Optional(t, "hostPath", func(t *rapid.T) *v1alpha1.HostPath {
+			return generate.OneOf(t, "paths", &v1alpha1.HostPath{}, &v1alpha1.HostPath{Allowed: []v1alpha1.AllowedHostPath{{PathPrefix: "/a.b/c"}, {PathPrefix: "/d", ReadOnly: true}}})
 		}),
-		HostPort: optional(t, "hostPort", func(t *rapid.T) *v1alpha1.HostPort {
-			return pick(t, "ports", &v1alpha1.HostPort{}, &v1alpha1.HostPort{Allowed: []v1alpha1.PortRange{{Min: 1, Max: 1}, {Min: 2, Max: 65535}}})
+		HostPort: generate.Optional(t, "hostPort", func(t *rapid.T) *v1alpha1.HostPort {
+			return generate.OneOf(t, "ports", &v1alpha1.HostPort{}, &v1alpha1.HostPort{Allowed: []v1alpha1.PortRange{{Min: 1, Max: 1}, {Min: 2, Max: 65535}}})
 		}),
 		NodeName: forbidding("nodeName"),
-		Tolerations: optional(t, "tolerations", func(t *rapid.T) *v1alpha1.Tolerations {
-			return pick(t, "taints", &v1alpha1.Tolerations{}, &v1alpha1.Tolerations{Allowed: []v1alpha1.AllowedToleration{{Key: "a.b/C_d"}, {Key: "e", Values: []string{"", "F.g"}}}})
+		Tolerations: generate.Optional(t, "tolerations", func(t *rapid.T) *v1alpha1.Tolerations {
+			return generate.OneOf(t, "taints", &v1alpha1.Tolerations{}, &v1alpha1.Tolerations{Allowed: []v1alpha1.AllowedToleration{{Key: "a.b/C_d"}, {Key: "e", Values: []string{"", "F.g"}}}})
 		}),
-		PriorityClasses: optional(t, "priorityClasses", func(t *rapid.T) *v1alpha1.PriorityClasses {
-			return &v1alpha1.PriorityClasses{Allowed: some(t, "classes", 0, "batch", "a.b-c")}
+		PriorityClasses: generate.Optional(t, "priorityClasses", func(t *rapid.T) *v1alpha1.PriorityClasses {
+			return &v1alpha1.PriorityClasses{Allowed: generate.SomeOrNil(t, "classes", 0, "batch", "a.b-c")}
 		}),
 		HostNetwork: forbidding("hostNetwork"), AutomountServiceAccountToken: forbidding("automount"),
-		AllowedServiceTypes: some(t, "serviceTypes", 0, corev1.ServiceTypeClusterIP, corev1.ServiceTypeNodePort, corev1.ServiceTypeExternalName),
+		AllowedServiceTypes: generate.SomeOrNil(t, "serviceTypes", 0, corev1.ServiceTypeClusterIP, corev1.ServiceTypeNodePort, corev1.ServiceTypeExternalName),
 	}
 }
 
 func imagesOf(t *rapid.T) *v1alpha1.Images {
 	return &v1alpha1.Images{
 		Action:            action(t),
-		AllowedRegistries: some(t, "registries", 0, "ghcr.io", "localhost:5000", "index.docker.io/library", "r.example.com:443/a/b"),
+		AllowedRegistries: generate.SomeOrNil(t, "registries", 0, "ghcr.io", "localhost:5000", "index.docker.io/library", "r.example.com:443/a/b"),
 		RequireDigest:     rapid.Bool().Draw(t, "digest"),
-		DenyTags:          some(t, "tags", 1, "latest", "v1.0", "_x-y"),
-		PullPolicy:        pick(t, "pullPolicy", "", corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever),
+		DenyTags:          generate.SomeOrNil(t, "tags", 1, "latest", "v1.0", "_x-y"),
+		PullPolicy:        generate.OneOf(t, "pullPolicy", "", corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever),
 	}
 }
 
 func action(t *rapid.T) v1alpha1.AdmissionAction {
-	return pick(t, "action", "", v1alpha1.DenyAdmission, v1alpha1.WarnAdmission, v1alpha1.AuditAdmission)
+	return generate.OneOf(t, "action", "", v1alpha1.DenyAdmission, v1alpha1.WarnAdmission, v1alpha1.AuditAdmission)
 }
 
 // clusters generates what there is beside the profile.
@@ -123,34 +124,15 @@ func clusters() *rapid.Generator[bulwark.Cluster] {
 	return rapid.Custom(func(t *rapid.T) bulwark.Cluster {
 		c := bulwark.Cluster{
 			Operator:  "system:serviceaccount:bulwark-system:bulwark-manager",
-			Proof:     bulwark.Proof{UID: pick(t, "uid", "", "1"), Credential: rapid.Bool().Draw(t, "credential")},
-			Protected: some(t, "protected", 0, "kube-system", "kube-*", "[a-c]?", `x\-[^d]`, "[é-ü]*"),
+			Proof:     bulwark.Proof{UID: generate.OneOf(t, "uid", "", "1"), Credential: rapid.Bool().Draw(t, "credential")},
+			Protected: generate.SomeOrNil(t, "protected", 0, "kube-system", "kube-*", "[a-c]?", `x\-[^d]`, "[é-ü]*"),
 		}
 		for i := range rapid.IntRange(0, 3).Draw(t, "outranking") {
 			c.Outranking = append(c.Outranking, &v1alpha1.SecurityProfile{
 				ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint("outranking-", i)},
-				Spec:       v1alpha1.SecurityProfileSpec{NamespaceSelector: selector(t), ExcludeNamespaces: some(t, "excluded", 0, "a", "b-*")},
+				Spec:       v1alpha1.SecurityProfileSpec{NamespaceSelector: selector(t), ExcludeNamespaces: generate.SomeOrNil(t, "excluded", 0, "a", "b-*")},
 			})
 		}
 		return c
 	})
-}
-
-func optional[T any](t *rapid.T, name string, generate func(*rapid.T) *T) *T {
-	if rapid.Bool().Draw(t, name) {
-		return generate(t)
-	}
-	return nil
-}
-
-func pick[T any](t *rapid.T, name string, from ...T) T {
-	return rapid.SampledFrom(from).Draw(t, name)
-}
-
-func some[T comparable](t *rapid.T, name string, least int, from ...T) []T {
-	drawn := rapid.SliceOfNDistinct(rapid.SampledFrom(from), least, len(from), rapid.ID[T]).Draw(t, name)
-	if len(drawn) == 0 {
-		return nil // As a user leaves it out.
-	}
-	return drawn
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/admission/offline"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/selection"
-	"github.com/bulwark-dev/bulwark/test/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
 )
 
 // scenario is a profile, the namespace that it governs, and requests for it. Profile and namespace have the scenario's name.

@@ -22,7 +22,8 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	bulwark "github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/operator"
-	"github.com/bulwark-dev/bulwark/test/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/testbed"
 )
 
 const (
@@ -65,20 +66,8 @@ type suite struct {
 
 func start(t *testing.T) *suite {
 	t.Helper()
-	ctx := t.Context()
-	plane, err := controlplane.Start(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := plane.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := plane.Install(ctx); err != nil {
-		t.Fatal(err)
-	}
-	s := &suite{ctx: ctx, plane: plane, warned: &warnings{}, senders: map[string]client.Client{}}
+	bed := testbed.Installed(t)
+	s := &suite{ctx: bed.Context, plane: bed.Plane, warned: &warnings{}, senders: map[string]client.Client{}}
 	s.admin = s.clientAs(t, "")
 	for _, name := range []string{tenant, responder, controlplane.OperatorUser} {
 		s.senders[name] = s.clientAs(t, name)

@@ -9,6 +9,8 @@ import (
 	. "github.com/onsi/gomega"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 )
 
 // outcome is what comes of an attack.
@@ -89,7 +91,7 @@ var _ = Describe("With everything switched on,", func() {
 })
 
 func whileTheOperatorIsDown() {
-	BeforeAll(func() { bulwark.stop() })
+	BeforeAll(func() { bulwark.Stop() })
 	AfterAll(func() {
 		bulwark = startOperator()
 		for _, namespace := range []string{shop, annex} {

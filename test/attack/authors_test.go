@@ -11,7 +11,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 // author may write SecurityProfiles, and nothing else.
@@ -29,7 +30,7 @@ func authorAttacks() []attack {
 		{"deletes NetworkPolicies", rbacv1.PolicyRule{APIGroups: []string{"networking.k8s.io"}, Resources: []string{"networkpolicies"}, Verbs: []string{"delete"}}},
 		{"labels the namespace", rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"patch"}}},
 	} {
-		name := uniqueName()
+		name := UniqueName()
 		attacks = append(attacks, attack{
 			name: "binds themselves to a ClusterRole that is there, which " + wants.what + " as the operator itself may", as: author, outcome: harmless,
 			do: func(as client.Client) []error {
@@ -43,7 +44,7 @@ func authorAttacks() []attack {
 			},
 			then: func() {
 				EventuallyRefused(name, "RoleBinding", "bulwark-viewers", wants.rule.Verbs[0]+" on "+wants.rule.Resources[0])
-				expectNoBinding(name, "bulwark-viewers")
+				ExpectNoBinding(name, "bulwark-viewers")
 				Expect(admin.Delete(ctx, &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: name}})).To(Succeed())
 			},
 		})
@@ -61,7 +62,7 @@ func EventuallyRefused(namespace, kind, name, rule string) {
 	}).Should(Succeed())
 }
 
-func expectNoBinding(namespace, name string) {
+func ExpectNoBinding(namespace, name string) {
 	key := client.ObjectKey{Namespace: namespace, Name: name}
 	Expect(apierrors.IsNotFound(admin.Get(ctx, key, &rbacv1.RoleBinding{}))).To(BeTrue())
 }

@@ -7,32 +7,14 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/internal/baseline"
-	"github.com/bulwark-dev/bulwark/internal/drift"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 )
-
-// Get reads an object as an administrator.
-func Get[T client.Object](o T, namespace, name string) T {
-	GinkgoHelper()
-	Expect(admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, o)).To(Succeed())
-	return o
-}
-
-// Managed are the live objects of a namespace that bear Bulwark's label, and the namespace itself.
-func Managed(g Gomega, namespace string) []baseline.Object {
-	GinkgoHelper()
-	objects, err := fixture.Managed(ctx, admin, namespace)
-	g.Expect(err).NotTo(HaveOccurred())
-	return objects
-}
 
 // Picture is what a namespace holds of its baseline, down to the resourceVersion by which each write can be told, and what its report
 // says. What Kubernetes and tenants may write beside it is left out: a quota's usage, and the fields of a Namespace that nobody manages.
@@ -55,30 +37,6 @@ func Picture(namespace string) map[string]any {
 	report := Get(&v1alpha1.NamespacePosture{}, namespace, v1alpha1.PostureName)
 	picture["report"] = []any{report.UID, report.Labels, report.Profile, report.Enforcement, report.Ready, report.Objects, report.DriftTotal}
 	return picture
-}
-
-// EventuallyEstablished waits until a namespace holds exactly what the profile declares, and its report says so.
-func EventuallyEstablished(profile *v1alpha1.SecurityProfile, namespace string) {
-	GinkgoHelper()
-	Eventually(func(g Gomega) {
-		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
-		g.Expect(differences(g, profile, namespace)).To(BeEmpty())
-		report := &v1alpha1.NamespacePosture{}
-		g.Expect(admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: v1alpha1.PostureName}, report)).To(Succeed())
-		g.Expect(report.Profile).To(Equal(profile.Name))
-		g.Expect(report.ProfileGeneration).To(Equal(profile.Generation))
-		g.Expect(report.Ready).To(BeTrue(), "%v", report.Objects)
-	}).Should(Succeed())
-}
-
-// differences are what the namespace's live objects lack of the baseline, or hold beyond it.
-func differences(g Gomega, profile *v1alpha1.SecurityProfile, namespace string) []string {
-	GinkgoHelper()
-	var differences []string
-	for _, d := range drift.Compare(baseline.Render(profile, namespace), Managed(g, namespace), drift.Ours) {
-		differences = append(differences, fmt.Sprint(d.Change, " ", d.Object.Kind, " ", d.Object.Name, " ", d.Fields))
-	}
-	return differences
 }
 
 // EventuallyInForce waits until the profile's policies are there and the API server asks each of them: it takes up what is new within
@@ -107,14 +65,6 @@ func EventuallyInForce(profile *v1alpha1.SecurityProfile) {
 	}
 }
 
-// EventuallyGone waits until the API server does not know the object.
-func EventuallyGone(o client.Object) {
-	GinkgoHelper()
-	Eventually(func() bool {
-		return apierrors.IsNotFound(admin.Get(ctx, client.ObjectKeyFromObject(o), o.DeepCopyObject().(client.Object)))
-	}).Should(BeTrue(), "%T %s is still there", o, o.GetName())
-}
-
 // revision is when, in the order of all writes, the object was last written.
 func revision(o client.Object) uint64 {
 	GinkgoHelper()
@@ -127,7 +77,7 @@ func revision(o client.Object) uint64 {
 // it, a quota, of which usage is written ever again, was made before, and the pod got what the LimitRange gives.
 func ExpectBaselineBefore(pod *corev1.Pod) {
 	GinkgoHelper()
-	Expect(differences(Default, fortress, pod.Namespace)).To(BeEmpty())
+	Expect(Differences(Default, fortress, pod.Namespace)).To(BeEmpty())
 	for _, o := range Managed(Default, pod.Namespace) {
 		if quota, ok := o.(*corev1.ResourceQuota); ok {
 			Expect(quota.CreationTimestamp.Time).NotTo(BeTemporally(">", pod.CreationTimestamp.Time))

@@ -1,9 +1,6 @@
 package attack
 
 import (
-	"fmt"
-	"sync/atomic"
-
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -12,7 +9,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 // everything is a profile with all protection that there is.
@@ -45,11 +42,6 @@ const registry = "registry.example.com"
 
 // standing is the name of a pod of shop that was there before the attacks.
 const standing = "standing"
-
-var counter atomic.Int32
-
-// uniqueName is a name that nothing else bears.
-func uniqueName() string { return fmt.Sprintf("tenant-%d", counter.Add(1)) }
 
 // selected is a namespace that the profile governs.
 func selected(name string) *corev1.Namespace { return fixture.Namespace(name, "fortress") }

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 )
 
 // nobody is an owner that is not there: what has no other, the garbage collector deletes.

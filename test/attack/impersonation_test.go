@@ -17,7 +17,8 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/operator"
-	"github.com/bulwark-dev/bulwark/test/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 )
 
 // impersonator is a cluster's administrator, in no break-glass group.
@@ -167,7 +168,7 @@ func operatorIdentity() {
 
 	It("has policies renewed that knew it by its name alone, and nobody gets through meanwhile", func() {
 		drift := Get(fortress, "", fortress.Name).Status.PolicyDriftTotal
-		bulwark.stop()
+		bulwark.Stop()
 		asOperator, err := client.New(operatorConf, client.Options{Scheme: operator.Scheme(), Mapper: admin.RESTMapper(), FieldOwner: v1alpha1.FieldManager})
 		Expect(err).NotTo(HaveOccurred())
 		for _, concern := range []string{"tamper-objects", "tamper-namespaces", "tenant-network-policies"} {
@@ -195,7 +196,7 @@ func operatorIdentity() {
 	})
 
 	It("goes on after its service account was made anew while it was down, and the former uid lets nobody pass", func() {
-		bulwark.stop()
+		bulwark.Stop()
 		account := Get(operatorAccount(), v1alpha1.OperatorNamespace, "bulwark-manager")
 		former := string(account.UID)
 		Expect(admin.Delete(ctx, account)).To(Succeed())

@@ -17,7 +17,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/operator"
-	"github.com/bulwark-dev/bulwark/test/inprocess"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/inprocess"
 )
 
 // crowdOf is more than is held of a kind in a namespace.
@@ -42,7 +43,7 @@ func memoryAttacks() []attack {
 			answers := []error{as.Create(ctx, unselected("hoard"))}
 			return append(answers, ofEach(huge(labelled("hoard", "hoard")), func(o client.Object) []error { return []error{as.Create(ctx, o)} })...)
 		},
-		then: func() { expectLittleHeld("hoard"); expectCorrection(binding()) },
+		then: func() { ExpectLittleHeld("hoard"); ExpectCorrection(binding()) },
 	}, {
 		name: "makes many small ones there, and keeps them by finalizers", as: creator, outcome: harmless,
 		do: func(as client.Client) []error {
@@ -55,8 +56,8 @@ func memoryAttacks() []attack {
 			return answers
 		},
 		then: func() {
-			expectLittleHeld("crowd")
-			expectCorrection(role())
+			ExpectLittleHeld("crowd")
+			ExpectCorrection(role())
 			for i := range crowdOf { // They may go now.
 				o := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "crowd", Name: fmt.Sprint("one-of-many-", i)}}
 				Expect(changed(admin, o, func(o client.Object) { o.SetFinalizers(nil) })).To(Or(Succeed(), Satisfy(apierrors.IsNotFound)))
@@ -73,7 +74,7 @@ func memoryAttacks() []attack {
 				}
 			})}
 		},
-		then: func() { expectLittleHeld(annex); expectCorrection(limits()) },
+		then: func() { ExpectLittleHeld(annex); ExpectCorrection(limits()) },
 	}, {
 		name: "gives a namespace thousands of labels", as: labeller, outcome: harmless,
 		do: func(as client.Client) []error {
@@ -83,7 +84,7 @@ func memoryAttacks() []attack {
 			var ns corev1.Namespace
 			Expect(replica().Get(ctx, client.ObjectKey{Name: "labelled"}, &ns)).To(Succeed())
 			Expect(len(ns.Labels)).To(BeNumerically("<", 16))
-			expectCorrection(policy("bulwark-allow-dns", egressTo()))
+			ExpectCorrection(policy("bulwark-allow-dns", egressTo()))
 		},
 	}}
 }
@@ -132,7 +133,7 @@ func replica() cache.Cache {
 // mostHeld is what 128 objects of a kind take without their content, and a baseline.
 const mostHeld = 128 << 10
 
-func expectLittleHeld(namespace string) {
+func ExpectLittleHeld(namespace string) {
 	GinkgoHelper()
 	caches, bytes := replica(), 0
 	for i := range baseline.Kinds[1:] {
@@ -145,8 +146,8 @@ func expectLittleHeld(namespace string) {
 	Expect(bytes).To(BeNumerically("<", mostHeld))
 }
 
-// expectCorrection has somebody who may break an object of annex, and waits until that is undone.
-func expectCorrection(o client.Object) {
+// ExpectCorrection has somebody who may break an object of annex, and waits until that is undone.
+func ExpectCorrection(o client.Object) {
 	GinkgoHelper()
 	o.SetNamespace(annex)
 	Expect(rescuer.client().Delete(ctx, o)).To(Succeed())

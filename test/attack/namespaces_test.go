@@ -10,7 +10,8 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 const (
@@ -40,8 +41,8 @@ func restoredNamespace(name string) *corev1.Namespace {
 	return ns
 }
 
-// expectNoPrivilegedPod lets somebody try as often as it takes to meet every moment between the namespace's creation and its baseline.
-func expectNoPrivilegedPod(as tenant, namespace string) {
+// ExpectNoPrivilegedPod lets somebody try as often as it takes to meet every moment between the namespace's creation and its baseline.
+func ExpectNoPrivilegedPod(as tenant, namespace string) {
 	GinkgoHelper()
 	attacker := as.client()
 	for range 50 {
@@ -181,7 +182,7 @@ func selectionAttacks() []attack {
 		outcome: harmless,
 		do:      func(as client.Client) []error { return []error{as.Create(ctx, restoredNamespace("restored"))} },
 		then: func() {
-			expectNoPrivilegedPod(creator, "restored")
+			ExpectNoPrivilegedPod(creator, "restored")
 			EventuallyEstablished(fortress, "restored")
 		},
 	}, {
@@ -209,7 +210,7 @@ func selectionAttacks() []attack {
 		outcome: harmless,
 		do:      func(as client.Client) []error { return leftBehind(as, "left-behind") },
 		then: func() {
-			expectNoPrivilegedPod(creator, "left-behind")
+			ExpectNoPrivilegedPod(creator, "left-behind")
 			EventuallyEstablished(fortress, "left-behind")
 		},
 	}, {
@@ -263,7 +264,7 @@ func endAttacks() []attack {
 				g.Expect(pod.DeletionTimestamp).NotTo(BeNil())
 			}).Should(Succeed())
 			Consistently(func(g Gomega) {
-				g.Expect(differences(g, fortress, "lingering")).To(BeEmpty())
+				g.Expect(Differences(g, fortress, "lingering")).To(BeEmpty())
 			}).WithTimeout(second).Should(Succeed())
 			pod.Finalizers = nil
 			Expect(admin.Update(ctx, pod)).To(Succeed())

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 )
 
 // What the API server says of a request that is refused.

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 )
 
 const endsWithOwners = "the namespace and its baseline would be deleted with its owners"
@@ -32,7 +33,7 @@ func liveOwner() metav1.OwnerReference {
 // ownedNamespace makes one in the selection that has these owners.
 func ownedNamespace(owners ...metav1.OwnerReference) *corev1.Namespace {
 	GinkgoHelper()
-	ns := selected(uniqueName())
+	ns := selected(UniqueName())
 	ns.OwnerReferences = owners
 	Expect(admin.Create(ctx, ns)).To(Succeed())
 	return ns
@@ -115,7 +116,7 @@ func namespaceOwners() {
 	})
 
 	It("who makes a namespace gives it an owner, as a controller of tenants has it, and changes it without being charged with that", func() {
-		ns, owner := selected(uniqueName()), liveOwner()
+		ns, owner := selected(UniqueName()), liveOwner()
 		ns.OwnerReferences = []metav1.OwnerReference{owner}
 		Expect(labeller.client().Create(ctx, ns)).To(Succeed())
 		EventuallyEstablished(fortress, ns.Name)

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 )
 
 // quantities is a list of pairs of resource name and quantity.

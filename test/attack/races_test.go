@@ -14,7 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 const second = time.Second
@@ -25,14 +26,14 @@ func raceAttacks() []attack {
 		name: "starts pods in the same moment as their namespace, 25 times over", as: creator, outcome: harmless,
 		do: func(as client.Client) []error {
 			for range 25 {
-				rush(as, uniqueName(), func(name string) error { return as.Create(ctx, selected(name)) })
+				rush(as, UniqueName(), func(name string) error { return as.Create(ctx, selected(name)) })
 			}
 			return []error{nil}
 		},
 	}, {
 		name: "starts pods in a namespace in the moment in which it is made again under the same name, 3 times over", as: creator, outcome: harmless,
 		do: func(as client.Client) []error {
-			name := uniqueName()
+			name := UniqueName()
 			Expect(as.Create(ctx, selected(name))).To(Succeed())
 			EventuallyEstablished(fortress, name)
 			for range 3 {

@@ -12,7 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 func restart() {
@@ -41,7 +42,7 @@ func restart() {
 		GinkgoWriter.Printf("governed pods waited for %s\n", time.Since(began))
 
 		// The operator and the controllers of Kubernetes work on.
-		namespace := uniqueName()
+		namespace := UniqueName()
 		Expect(creator.client().Create(ctx, unselected(namespace))).To(Succeed())
 		Expect(creator.client().Create(ctx, deployment(namespace, 2))).To(Succeed())
 		Eventually(func() int { return podsIn(namespace) }).WithTimeout(time.Minute).Should(Equal(2))

@@ -8,6 +8,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 )
 
 const adminAccess = "by the label resource.kubernetes.io/admin-access the namespace would have administrative access to devices"
@@ -86,7 +88,7 @@ func schedulingAttacks() []attack {
 		outcome: refused, why: adminAccess,
 		do: func(as client.Client) []error {
 			grants := sets(resourcev1.DRAAdminNamespaceLabelKey, "true")
-			made, entering := selected("devices"), unselected(uniqueName())
+			made, entering := selected("devices"), unselected(UniqueName())
 			grants(made.Labels)
 			grants(entering.Labels)
 			Expect(admin.Create(ctx, entering)).To(Succeed())

@@ -16,9 +16,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/internal/operator"
-	"github.com/bulwark-dev/bulwark/test/controlplane"
-	"github.com/bulwark-dev/bulwark/test/inprocess"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/testbed"
 )
 
 var (
@@ -26,7 +26,7 @@ var (
 	plane        *controlplane.ControlPlane
 	admin        client.Client
 	operatorConf *rest.Config
-	bulwark      *runningOperator
+	bulwark      *RunningOperator
 	fortress     *v1alpha1.SecurityProfile
 )
 
@@ -51,24 +51,13 @@ var _ = BeforeSuite(func() {
 	SetDefaultEventuallyTimeout(20 * time.Second)
 	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
 
-	var cancel context.CancelFunc
-	ctx, cancel = context.WithCancel(context.Background())
-	DeferCleanup(cancel)
-
-	var err error
-	plane, err = controlplane.Start(ctx)
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(func() error { return plane.Stop() })
-	Expect(plane.Install(ctx)).To(Succeed())
-	plane.Config.WarningHandler = rest.NoWarnings{}
-
-	admin, err = client.New(plane.Config, client.Options{Scheme: operator.Scheme()})
-	Expect(err).NotTo(HaveOccurred())
-	operatorConf, err = plane.OperatorConfig(ctx)
-	Expect(err).NotTo(HaveOccurred())
+	c := testbed.Installed(GinkgoTB())
+	UseCluster(c)
+	ctx, plane, admin = c.Context, c.Plane, c.Admin
+	operatorConf = c.OperatorConfig(GinkgoTB())
 
 	bulwark = startOperator()
-	DeferCleanup(func() { bulwark.stop() })
+	DeferCleanup(func() { bulwark.Stop() })
 
 	fortress = everything()
 	Expect(admin.Create(ctx, fortress)).To(Succeed())
@@ -88,12 +77,4 @@ var _ = BeforeSuite(func() {
 	Expect(admin.Create(ctx, compliantPod(shop, standing))).To(Succeed())
 })
 
-// runningOperator is an operator in this process.
-type runningOperator struct{ *inprocess.Operator }
-
-func startOperator() *runningOperator { return &runningOperator{inprocess.Start(ctx, operatorConf)} }
-
-func (o *runningOperator) stop() {
-	GinkgoHelper()
-	Expect(o.Stop()).To(Succeed())
-}
+func startOperator() *RunningOperator { return StartOperator(operatorConf) }

@@ -15,7 +15,7 @@ import (
 	bulwark "github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/admission/offline"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
-	"github.com/bulwark-dev/bulwark/test/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
 )
 
 func TestPoliciesComeAndGoAsSeldomAsCanBe(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
-	"github.com/bulwark-dev/bulwark/test/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
 )
 
 func TestATamperingIsSeenFromItsFirstEffectToItsCorrection(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/bulwark-dev/bulwark/test/controlplane"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 // failover kills the leader of two operators, deletes an object, and waits for the other one to make it again.

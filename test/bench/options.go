@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/bulwark-dev/bulwark/test/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
 )
 
 // options are the sizes of a run. The defaults are those that the figures are given for.

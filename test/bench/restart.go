@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/bulwark-dev/bulwark/test/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
 )
 
 // settle is how long after it has looked at everything the operator's memory is read.

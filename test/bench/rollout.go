@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/bulwark-dev/bulwark/test/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
 )
 
 // stormEvery is the time from one tampering to the next while namespaces roll out.

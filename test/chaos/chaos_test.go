@@ -28,8 +28,9 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/operator"
-	"github.com/bulwark-dev/bulwark/test/controlplane"
-	"github.com/bulwark-dev/bulwark/test/faultproxy"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/faultproxy"
+	"github.com/bulwark-dev/bulwark/test/framework/testbed"
 )
 
 const (
@@ -98,18 +99,7 @@ func start(t *testing.T) *suite {
 		t.Fatal(err)
 	}
 	t.Cleanup(gexec.CleanupBuildArtifacts)
-	plane, err := controlplane.Start(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := plane.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := plane.Install(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	plane := testbed.Installed(t).Plane
 	cfg := rest.CopyConfig(plane.Config)
 	cfg.Timeout = 20 * time.Second // While etcd stands still nothing answers.
 	cfg.WarningHandler = rest.NoWarnings{}

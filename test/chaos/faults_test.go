@@ -16,8 +16,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/test/controlplane"
-	"github.com/bulwark-dev/bulwark/test/faultproxy"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/faultproxy"
 )
 
 // replica is an operator that is started again whenever it ends, as a kubelet would, and the proxy by which it reaches the API server.

@@ -18,9 +18,8 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
-	"github.com/bulwark-dev/bulwark/internal/operator"
-	"github.com/bulwark-dev/bulwark/test/controlplane"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
+	"github.com/bulwark-dev/bulwark/test/framework/testbed"
 )
 
 // generatedProfiles is how many profiles are generated. A failure tells the seed, and -rapid.seed replays it.
@@ -69,23 +68,8 @@ type suite struct {
 
 func start(t *testing.T) *suite {
 	t.Helper()
-	ctx := t.Context()
-	plane, err := controlplane.Start(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := plane.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := plane.Install(ctx); err != nil {
-		t.Fatal(err)
-	}
-	admin, err := client.New(plane.Config, client.Options{Scheme: operator.Scheme(), FieldOwner: v1alpha1.FieldManager})
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster := testbed.Installed(t)
+	ctx, admin := cluster.Context, client.WithFieldOwner(cluster.Admin, v1alpha1.FieldManager)
 	owner := fixture.Profile("owner", fixture.OnlyNetwork)
 	if err := admin.Create(ctx, owner); err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/test/framework/generate"
 )
 
 // profiles generates valid SecurityProfiles, with odd values wherever the API server may store another form than was given.
@@ -24,9 +25,9 @@ func profiles() *rapid.Generator[*v1alpha1.SecurityProfile] {
 	return rapid.Custom(func(t *rapid.T) *v1alpha1.SecurityProfile {
 		spec := v1alpha1.SecurityProfileSpec{
 			NamespaceSelector: v1alpha1.NamespaceSelector{MatchLabels: map[string]string{"no": "namespace"}},
-			PodSecurity:       optional(t, "podSecurity", podSecurity),
-			Network:           optional(t, "network", network),
-			RBAC:              optional(t, "rbac", rbac),
+			PodSecurity:       generate.Optional(t, "podSecurity", podSecurity),
+			Network:           generate.Optional(t, "network", network),
+			RBAC:              generate.Optional(t, "rbac", rbac),
 		}
 		if rapid.Bool().Draw(t, "limits") {
 			spec.Limits = limits(t)
@@ -41,27 +42,12 @@ func profiles() *rapid.Generator[*v1alpha1.SecurityProfile] {
 	})
 }
 
-func optional[T any](t *rapid.T, name string, generate func(*rapid.T) *T) *T {
-	if rapid.Bool().Draw(t, name) {
-		return generate(t)
-	}
-	return nil
-}
-
-func pick[T any](t *rapid.T, name string, from ...T) T {
-	return rapid.SampledFrom(from).Draw(t, name)
-}
-
-func some[T comparable](t *rapid.T, name string, least int, from ...T) []T {
-	return rapid.SliceOfNDistinct(rapid.SampledFrom(from), least, len(from), rapid.ID[T]).Draw(t, name)
-}
-
 func podSecurity(t *rapid.T) *v1alpha1.PodSecurity {
 	levels := []v1alpha1.PodSecurityLevel{"privileged", "baseline", "restricted"}
 	versions := []v1alpha1.PodSecurityVersion{"", "latest", "v1.37", "v1.0"}
-	ps := &v1alpha1.PodSecurity{Version: pick(t, "version", versions...)}
-	for _, mode := range some(t, "modes", 1, "enforce", "audit", "warn") {
-		level, version := pick(t, mode, levels...), pick(t, mode+"Version", versions...)
+	ps := &v1alpha1.PodSecurity{Version: generate.OneOf(t, "version", versions...)}
+	for _, mode := range generate.Some(t, "modes", 1, "enforce", "audit", "warn") {
+		level, version := generate.OneOf(t, mode, levels...), generate.OneOf(t, mode+"Version", versions...)
 		switch mode {
 		case "enforce":
 			ps.Enforce, ps.EnforceVersion = level, version
@@ -76,22 +62,22 @@ func podSecurity(t *rapid.T) *v1alpha1.PodSecurity {
 
 func network(t *rapid.T) *v1alpha1.Network {
 	n := &v1alpha1.Network{
-		DefaultDeny: some(t, "defaultDeny", 0, networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress),
+		DefaultDeny: generate.Some(t, "defaultDeny", 0, networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress),
 	}
 	n.AllowSameNamespace = len(n.DefaultDeny) > 0 && rapid.Bool().Draw(t, "sameNamespace")
 	if slices.Contains(n.DefaultDeny, networkingv1.PolicyTypeEgress) {
-		n.AllowDNS = optional(t, "allowDNS", func(t *rapid.T) *v1alpha1.AllowDNS {
+		n.AllowDNS = generate.Optional(t, "allowDNS", func(t *rapid.T) *v1alpha1.AllowDNS {
 			return &v1alpha1.AllowDNS{
-				NamespaceSelector: pick(t, "dnsNamespaces", selectors()...),
-				PodSelector:       pick(t, "dnsPods", selectors()...),
-				CIDRs:             some(t, "dnsCIDRs", 0, "169.254.20.10/32", "FD00:0::/8", "10.96.0.0/12"),
-				Ports:             pick(t, "dnsPorts", nil, []v1alpha1.DNSPort{{Port: 5353}, {Protocol: "TCP", Port: 53}}),
+				NamespaceSelector: generate.OneOf(t, "dnsNamespaces", selectors()...),
+				PodSelector:       generate.OneOf(t, "dnsPods", selectors()...),
+				CIDRs:             generate.Some(t, "dnsCIDRs", 0, "169.254.20.10/32", "FD00:0::/8", "10.96.0.0/12"),
+				Ports:             generate.OneOf(t, "dnsPorts", nil, []v1alpha1.DNSPort{{Port: 5353}, {Protocol: "TCP", Port: 53}}),
 			}
 		})
-		n.AllowAPIServer = optional(t, "allowAPIServer", func(t *rapid.T) *v1alpha1.AllowAPIServer {
+		n.AllowAPIServer = generate.Optional(t, "allowAPIServer", func(t *rapid.T) *v1alpha1.AllowAPIServer {
 			return &v1alpha1.AllowAPIServer{
-				CIDRs: some(t, "cidrs", 1, "10.0.0.1/32", "192.168.0.0/16", "fd00::/8"),
-				Ports: pick(t, "apiPorts", nil, []int32{443, 6443}),
+				CIDRs: generate.Some(t, "cidrs", 1, "10.0.0.1/32", "192.168.0.0/16", "fd00::/8"),
+				Ports: generate.OneOf(t, "apiPorts", nil, []int32{443, 6443}),
 			}
 		})
 	}
@@ -119,7 +105,7 @@ func selectors() []*metav1.LabelSelector {
 
 // policy leaves its types out only if it has no rules, or if all that Kubernetes defaults them to is denied.
 func policy(t *rapid.T, denied []networkingv1.PolicyType) networkingv1.NetworkPolicySpec {
-	spec := networkingv1.NetworkPolicySpec{PodSelector: *pick(t, "pods", selectors()[1:]...)}
+	spec := networkingv1.NetworkPolicySpec{PodSelector: *generate.OneOf(t, "pods", selectors()[1:]...)}
 	for range rapid.IntRange(0, 2).Draw(t, "ingressRules") {
 		spec.Ingress = append(spec.Ingress, networkingv1.NetworkPolicyIngressRule{From: peers(t), Ports: ports(t)})
 	}
@@ -131,12 +117,12 @@ func policy(t *rapid.T, denied []networkingv1.PolicyType) networkingv1.NetworkPo
 		slices.Contains(denied, "Ingress") && (len(spec.Egress) == 0 || slices.Contains(denied, "Egress")) {
 		types = append(types, nil, []networkingv1.PolicyType{})
 	}
-	spec.PolicyTypes = pick(t, "policyTypes", types...)
+	spec.PolicyTypes = generate.OneOf(t, "policyTypes", types...)
 	return spec
 }
 
 func peers(t *rapid.T) []networkingv1.NetworkPolicyPeer {
-	return pick(t, "peers", nil, []networkingv1.NetworkPolicyPeer{},
+	return generate.OneOf(t, "peers", nil, []networkingv1.NetworkPolicyPeer{},
 		[]networkingv1.NetworkPolicyPeer{{PodSelector: selectors()[1]}},
 		[]networkingv1.NetworkPolicyPeer{{NamespaceSelector: selectors()[2], PodSelector: selectors()[3]}, {NamespaceSelector: selectors()[1]}},
 		[]networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "10.0.0.0/8", Except: []string{"10.1.0.0/16", "10.2.0.0/16"}}}},
@@ -147,7 +133,7 @@ func peers(t *rapid.T) []networkingv1.NetworkPolicyPeer {
 
 func ports(t *rapid.T) []networkingv1.NetworkPolicyPort {
 	udp, sctp := corev1.ProtocolUDP, corev1.ProtocolSCTP
-	return pick(t, "ports", nil, []networkingv1.NetworkPolicyPort{},
+	return generate.OneOf(t, "ports", nil, []networkingv1.NetworkPolicyPort{},
 		[]networkingv1.NetworkPolicyPort{{}},
 		[]networkingv1.NetworkPolicyPort{{Port: ptr.To(intstr.FromInt32(80))}, {Protocol: &udp, Port: ptr.To(intstr.FromString("dns"))}},
 		[]networkingv1.NetworkPolicyPort{{Protocol: &sctp, Port: ptr.To(intstr.FromInt32(9000)), EndPort: ptr.To[int32](9100)}},
@@ -223,7 +209,7 @@ func respell(t *rapid.T, object map[string]any, notations map[string][]any) {
 			respell(t, value, notations)
 		case string:
 			if same, ok := notations[value]; ok && key != "name" {
-				object[key] = pick(t, key, same...)
+				object[key] = generate.OneOf(t, key, same...)
 			}
 		}
 	}
@@ -231,7 +217,7 @@ func respell(t *rapid.T, object map[string]any, notations map[string][]any) {
 
 func limits(t *rapid.T) []v1alpha1.LimitRangeItem {
 	var items []v1alpha1.LimitRangeItem
-	types := some(t, "types", 1, corev1.LimitTypeContainer, corev1.LimitTypePod, corev1.LimitTypePersistentVolumeClaim)
+	types := generate.Some(t, "types", 1, corev1.LimitTypeContainer, corev1.LimitTypePod, corev1.LimitTypePersistentVolumeClaim)
 	for _, limitType := range types {
 		item := v1alpha1.LimitRangeItem{Type: limitType}
 		names := []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage}
@@ -268,7 +254,7 @@ func limit(t *rapid.T, item *v1alpha1.LimitRangeItem, name corev1.ResourceName) 
 	_, min := item.Min[name]
 	_, max := item.Max[name]
 	if !min || !max { // Else it may not be above max/min.
-		set(&item.MaxLimitRequestRatio, resource.MustParse(pick(t, "ratio", "1", "1.0001", "2500m", "1e3")))
+		set(&item.MaxLimitRequestRatio, resource.MustParse(generate.OneOf(t, "ratio", "1", "1.0001", "2500m", "1e3")))
 	}
 }
 
@@ -283,7 +269,7 @@ func quotas(t *rapid.T) []v1alpha1.Quota {
 	var out []v1alpha1.Quota
 	for i := range rapid.IntRange(1, 3).Draw(t, "quotas") {
 		hard := corev1.ResourceList{}
-		for j, name := range some(t, "hard", 1, corev1.ResourcePods, "requests.cpu", "limits.memory") {
+		for j, name := range generate.Some(t, "hard", 1, corev1.ResourcePods, "requests.cpu", "limits.memory") {
 			hard[name] = ascending(t, fmt.Sprint("hard", j), 1)[0]
 		}
 		if pods, ok := hard[corev1.ResourcePods]; ok {
@@ -309,7 +295,7 @@ func scoped(t *rapid.T, spec corev1.ResourceQuotaSpec) corev1.ResourceQuotaSpec 
 		return &corev1.ScopeSelector{MatchExpressions: requirements}
 	}
 	byPriority := selector("PriorityClass", "In", "low", "high")
-	switch pick(t, "scope", "none", "unbounded", "scopes", "bestEffort", "selector", "both", "volumes") {
+	switch generate.OneOf(t, "scope", "none", "unbounded", "scopes", "bestEffort", "selector", "both", "volumes") {
 	case "none":
 		spec.Hard["count/deployments.apps"] = resource.MustParse("10")
 		spec.Hard["gold.storageclass.storage.k8s.io/requests.storage"] = resource.MustParse("0.5Ti")
@@ -317,14 +303,14 @@ func scoped(t *rapid.T, spec corev1.ResourceQuotaSpec) corev1.ResourceQuotaSpec 
 	case "unbounded":
 		return corev1.ResourceQuotaSpec{}
 	case "scopes":
-		spec.Scopes = pick(t, "scopes", []scope{"NotTerminating", "NotBestEffort"}, []scope{"Terminating"},
+		spec.Scopes = generate.OneOf(t, "scopes", []scope{"NotTerminating", "NotBestEffort"}, []scope{"Terminating"},
 			[]scope{"CrossNamespacePodAffinity"}, []scope{"NotBestEffort", "NotBestEffort"}, []scope{})
 	case "bestEffort":
 		return corev1.ResourceQuotaSpec{
 			Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("1e3")}, Scopes: []scope{"BestEffort", "Terminating"},
 		}
 	case "selector":
-		spec.ScopeSelector = pick(t, "selector", &corev1.ScopeSelector{}, selected(byPriority),
+		spec.ScopeSelector = generate.OneOf(t, "selector", &corev1.ScopeSelector{}, selected(byPriority),
 			selected(selector("PriorityClass", "NotIn", "high"), selector("NotTerminating", "Exists")),
 			selected(selector("PriorityClass", "Exists")), selected(selector("PriorityClass", "DoesNotExist")))
 	case "both":
@@ -349,17 +335,17 @@ func rbac(t *rapid.T) *v1alpha1.RBAC {
 	}
 	for i := range rapid.IntRange(0, 2).Draw(t, "bindings") {
 		r.Bindings = append(r.Bindings, v1alpha1.ClusterRoleBinding{
-			Name: nth("binding", i), ClusterRole: pick(t, "clusterRole", "view", "edit"), Subjects: subjects(t, 1)})
+			Name: nth("binding", i), ClusterRole: generate.OneOf(t, "clusterRole", "view", "edit"), Subjects: subjects(t, 1)})
 	}
 	for i := range rapid.IntRange(0, 2).Draw(t, "accounts") {
-		account := v1alpha1.ServiceAccount{Name: nth("account", i), AutomountServiceAccountToken: pick(t, "automount", nil, ptr.To(true), ptr.To(false))}
+		account := v1alpha1.ServiceAccount{Name: nth("account", i), AutomountServiceAccountToken: generate.OneOf(t, "automount", nil, ptr.To(true), ptr.To(false))}
 		if len(names) > 0 {
-			account.Roles = some(t, "accountRoles", 0, names...)
+			account.Roles = generate.Some(t, "accountRoles", 0, names...)
 		}
 		r.ServiceAccounts = append(r.ServiceAccounts, account)
 	}
-	r.DefaultServiceAccount = optional(t, "default", func(t *rapid.T) *v1alpha1.DefaultServiceAccount {
-		return &v1alpha1.DefaultServiceAccount{AutomountServiceAccountToken: pick(t, "defaultAutomount", nil, ptr.To(true), ptr.To(false))}
+	r.DefaultServiceAccount = generate.Optional(t, "default", func(t *rapid.T) *v1alpha1.DefaultServiceAccount {
+		return &v1alpha1.DefaultServiceAccount{AutomountServiceAccountToken: generate.OneOf(t, "defaultAutomount", nil, ptr.To(true), ptr.To(false))}
 	})
 	return r
 }

@@ -19,8 +19,9 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
-	"github.com/bulwark-dev/bulwark/test/controlplane"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 // protected are the namespaces that the suite's operator never selects.
@@ -160,7 +161,7 @@ var _ = Describe("A profile with rules of admission", func() {
 	It("gives way to the other also while it turns to other namespaces, at each write", func() {
 		over, namespace := Governed(fixture.WithPriority(9))
 		EventuallyEstablished(over, namespace)
-		name := uniqueName()
+		name := UniqueName()
 		profile := fixture.Profile(name, fixture.Guarded, fixture.Selecting(over.Name))
 		ExpectCreated(profile)
 		EventuallyPoliced(profile, over)
@@ -180,7 +181,7 @@ var _ = Describe("A profile with rules of admission", func() {
 	It("goes though somebody wants to keep its policies", func() {
 		profile, _ := Governed(fixture.Guarded)
 		EventuallyPoliced(profile)
-		bulwark.stop()
+		bulwark.Stop()
 		for _, o := range policiesOf(Default, profile.Name) {
 			Update(o.(client.Object), func(o client.Object) { o.SetFinalizers([]string{"example.com/keep"}) })
 		}
@@ -212,7 +213,7 @@ var _ = Describe("A profile with rules of admission", func() {
 var _ = Describe("A profile that cannot be read", func() {
 	It("keeps its own namespaces from being judged by another, and no other profile from its policies", func() {
 		broken, held := Governed(func(p *v1alpha1.SecurityProfile) { p.Spec.Priority = 9 })
-		name := uniqueName()
+		name := UniqueName()
 		profile := fixture.Profile(name, fixture.Guarded, fixture.Selecting(broken.Name))
 		ExpectCreated(profile)
 		EventuallyPoliced(profile, broken)
@@ -353,7 +354,7 @@ var _ = Describe("Drift of admission policies", func() {
 		EventuallyPoliced(profile)
 		EventuallyReady(profile)
 		before := baselineWrites()
-		bulwark.stop()
+		bulwark.Stop()
 		bulwark = startOperator()
 		Consistently(baselineWrites).Should(Equal(before))
 		Expect(policyDifferences(Default, profile)).To(BeEmpty())
@@ -363,7 +364,7 @@ var _ = Describe("Drift of admission policies", func() {
 	It("that happens while the operator is down is recorded by who did it", func() {
 		profile, _ := Governed(fixture.Guarded)
 		EventuallyPoliced(profile)
-		bulwark.stop()
+		bulwark.Stop()
 		Update(policyOf(profile, "images"), func(o *admissionregistrationv1.ValidatingAdmissionPolicy) {
 			o.Spec.Validations[0].Expression = "true"
 		})
@@ -393,7 +394,7 @@ var _ = Describe("A policy of another maker that bears a name of the profile's",
 	}
 
 	It("is left alone; the profile says so and is not ready, until the policy is gone", func() {
-		name := uniqueName()
+		name := UniqueName()
 		foreign := stranger(name)
 		ExpectCreated(foreign, fixture.Namespace(name+"-a", name))
 		profile := fixture.Profile(name, fixture.Guarded)
@@ -431,7 +432,7 @@ var _ = Describe("A policy of another maker that bears a name of the profile's",
 	})
 
 	It("is taken over by a profile that adopts", func() {
-		name := uniqueName()
+		name := UniqueName()
 		ExpectCreated(stranger(name), fixture.Namespace(name+"-a", name))
 		profile := fixture.Profile(name, fixture.Guarded, fixture.Adopting)
 		ExpectCreated(profile)

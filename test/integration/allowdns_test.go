@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 )
 
 var _ = Describe("DNS at addresses of the host", func() {

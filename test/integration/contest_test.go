@@ -21,7 +21,8 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/operator"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 // startRival runs a controller that reconciles every object of a kind in one namespace, until the spec or the returned function ends it.
@@ -52,8 +53,8 @@ func startRival(o client.Object, namespace string, reconciler func(context.Conte
 	return stop
 }
 
-// expectContested waits until a correction in the namespace is contested by a manager, and checks who is told of it.
-func expectContested(profile *v1alpha1.SecurityProfile, namespace, manager string) v1alpha1.DriftEntry {
+// ExpectContested waits until a correction in the namespace is contested by a manager, and checks who is told of it.
+func ExpectContested(profile *v1alpha1.SecurityProfile, namespace, manager string) v1alpha1.DriftEntry {
 	GinkgoHelper()
 	entry := EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool {
 		return e.State == v1alpha1.Contested && e.Manager == manager
@@ -67,8 +68,8 @@ func expectContested(profile *v1alpha1.SecurityProfile, namespace, manager strin
 	return entry
 }
 
-// expectHealed waits until the namespace is as declared again and nothing is contested.
-func expectHealed(profile *v1alpha1.SecurityProfile, namespace string) {
+// ExpectHealed waits until the namespace is as declared again and nothing is contested.
+func ExpectHealed(profile *v1alpha1.SecurityProfile, namespace string) {
 	GinkgoHelper()
 	EventuallyEstablished(profile, namespace)
 	Eventually(func(g Gomega) {
@@ -94,7 +95,7 @@ var _ = Describe("A contest", func() {
 				policy.Spec.Ingress = []networkingv1.NetworkPolicyIngressRule{{}}
 				return client.IgnoreNotFound(c.Update(ctx, policy, client.FieldOwner("rival")))
 			})
-		entry := expectContested(profile, namespace, "rival")
+		entry := ExpectContested(profile, namespace, "rival")
 		Expect(entry.Operation).To(Equal(metav1.ManagedFieldsOperationUpdate))
 		Expect(entry.ManagedAt).NotTo(BeNil())
 		Expect(entry.Fields).To(HaveExactElements(HaveField("Path", "spec.ingress")))
@@ -109,7 +110,7 @@ var _ = Describe("A contest", func() {
 		Consistently(func() int { return corrections(before, "networkpolicies", namespace) }).WithTimeout(6 * time.Second).
 			Should(BeNumerically("<=", 10))
 		stop()
-		expectHealed(profile, namespace)
+		ExpectHealed(profile, namespace)
 	})
 
 	It("with a tool that applies a namespace's labels by force is told from the labels alone", func() {
@@ -120,12 +121,12 @@ var _ = Describe("A contest", func() {
 			apply := corev1ac.Namespace(request.Name).WithLabels(map[string]string{level: "baseline"})
 			return client.IgnoreNotFound(c.Apply(ctx, apply, client.FieldOwner("argocd-controller"), client.ForceOwnership))
 		})
-		entry := expectContested(profile, namespace, "argocd-controller")
+		entry := ExpectContested(profile, namespace, "argocd-controller")
 		Expect(entry.Operation).To(Equal(metav1.ManagedFieldsOperationApply))
 		Expect(entry.Fields).To(HaveExactElements(
 			v1alpha1.FieldDrift{Path: "metadata.labels[" + level + "]", Want: `"restricted"`, Got: `"baseline"`}))
 		stop()
-		expectHealed(profile, namespace)
+		ExpectHealed(profile, namespace)
 	})
 })
 
@@ -193,7 +194,7 @@ var _ = Describe("A contest that the profile goes on correcting in", func() {
 		two, second := Governed(atRestricted)
 		EventuallyEstablished(one, first)
 		EventuallyEstablished(two, second)
-		eventuallyQuiet()
+		EventuallyQuiet()
 		before, begin := len(operatorWrites()), time.Now()
 		until := begin.Add(time.Minute)
 		shares := map[string]func() float64{first: inForce(first, label, "restricted", begin, until), second: inForce(second, label, "restricted", begin, until)}
@@ -208,10 +209,10 @@ var _ = Describe("A contest that the profile goes on correcting in", func() {
 				go w.write(ctx, namespace, label, until)
 			}
 		}
-		entry := expectContested(one, first, "argocd-controller")
+		entry := ExpectContested(one, first, "argocd-controller")
 		Expect(entry.Fields).To(HaveExactElements(HaveField("Path", "metadata.labels["+label+"]")))
-		expectContested(two, second, "argocd-controller")
-		expectContested(two, second, "kustomize-controller")
+		ExpectContested(two, second, "argocd-controller")
+		ExpectContested(two, second, "kustomize-controller")
 		for profile, managers := range map[*v1alpha1.SecurityProfile]string{
 			one: "the field manager argocd-controller:", two: "the field managers argocd-controller and kustomize-controller:",
 		} {
@@ -243,8 +244,8 @@ var _ = Describe("A contest that the profile goes on correcting in", func() {
 			Expect(n).To(BeNumerically("<=", 62), "corrections of %s in a minute", namespace)
 			Expect(reports).To(BeNumerically("<=", 1), "reports on %s while the contest goes on", namespace)
 		}
-		expectHealed(one, first)
-		expectHealed(two, second)
+		ExpectHealed(one, first)
+		ExpectHealed(two, second)
 		EventuallyReady(one)
 	})
 
@@ -254,7 +255,7 @@ var _ = Describe("A contest that the profile goes on correcting in", func() {
 		begin := time.Now()
 		const pause = 4 * time.Second // More than the delay of the first contested correction.
 		go writer{"argocd-controller", "privileged", 0, pause}.write(ctx, namespace, label, begin.Add(3*pause))
-		entry := expectContested(profile, namespace, "argocd-controller")
+		entry := ExpectContested(profile, namespace, "argocd-controller")
 		Expect(time.Since(begin)).To(BeNumerically(">", 2*pause-time.Second))
 		Expect(entry.Fields).To(HaveExactElements(HaveField("Path", "metadata.labels["+label+"]")))
 		Expect(labelsOf(namespace)[label]).To(Equal("restricted"))
@@ -262,7 +263,7 @@ var _ = Describe("A contest that the profile goes on correcting in", func() {
 		for _, part := range []string{"argocd-controller", "Namespace " + namespace, label} {
 			Expect(meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionReady).Message).To(ContainSubstring(part))
 		}
-		expectHealed(profile, namespace)
+		ExpectHealed(profile, namespace)
 	})
 
 	It("shares one write a second among all that is contested in a namespace, and gives each its turn", func() {

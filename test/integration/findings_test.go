@@ -17,8 +17,9 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/operator"
-	"github.com/bulwark-dev/bulwark/test/controlplane"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 // weakness is something of a tenant's that weakens the baseline, and what must be found.
@@ -79,8 +80,8 @@ var weaknesses = map[string]weakness{
 	},
 }
 
-// eventuallyFound waits until the report holds a finding on the object.
-func eventuallyFound(namespace, kind, name string, id v1alpha1.FindingID) v1alpha1.Finding {
+// EventuallyFound waits until the report holds a finding on the object.
+func EventuallyFound(namespace, kind, name string, id v1alpha1.FindingID) v1alpha1.Finding {
 	GinkgoHelper()
 	var found v1alpha1.Finding
 	Eventually(func(g Gomega) {
@@ -93,7 +94,7 @@ func eventuallyFound(namespace, kind, name string, id v1alpha1.FindingID) v1alph
 	return found
 }
 
-func eventuallyNothingFound(namespace string) {
+func EventuallyNothingFound(namespace string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
 		report := ReportOn(g, namespace)
@@ -102,8 +103,8 @@ func eventuallyNothingFound(namespace string) {
 	}).Should(Succeed())
 }
 
-// eventuallyCompliance waits until the profile's Compliant has a status, for a reason.
-func eventuallyCompliance(profile *v1alpha1.SecurityProfile, status metav1.ConditionStatus, reason string) {
+// EventuallyCompliance waits until the profile's Compliant has a status, for a reason.
+func EventuallyCompliance(profile *v1alpha1.SecurityProfile, status metav1.ConditionStatus, reason string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
 		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
@@ -117,15 +118,15 @@ var _ = Describe("Findings", func() {
 		It("tell of "+what+", leave it alone, and go with it", func() {
 			profile, namespace := Governed()
 			EventuallyEstablished(profile, namespace)
-			eventuallyCompliance(profile, metav1.ConditionTrue, v1alpha1.ReasonCompliant)
+			EventuallyCompliance(profile, metav1.ConditionTrue, v1alpha1.ReasonCompliant)
 			o := w.object.DeepCopyObject().(client.Object)
 			o.SetNamespace(namespace)
 			Expect(admin.Create(ctx, o)).To(Succeed())
 			kind := fmt.Sprintf("%T", o)[len("*v1."):]
-			found := eventuallyFound(namespace, kind, o.GetName(), w.id)
+			found := EventuallyFound(namespace, kind, o.GetName(), w.id)
 			Expect(found.Severity).To(Equal(w.severity))
 			Expect(found.Message).To(ContainSubstring(w.says))
-			eventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
+			EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
 			EventuallyReady(profile) // What is declared is in place all the same.
 			Expect(profile.Status.Namespaces.Weakened).To(BeEquivalentTo(1))
 			Expect(profile.Status.Findings).To(ConsistOf(v1alpha1.FindingTotal{ID: w.id, Severity: w.severity, Count: 1}))
@@ -136,8 +137,8 @@ var _ = Describe("Findings", func() {
 			Expect(admin.Get(ctx, client.ObjectKeyFromObject(o), kept)).To(Succeed())
 			Expect(kept.GetResourceVersion()).To(Equal(o.GetResourceVersion()))
 			Expect(admin.Delete(ctx, o)).To(Succeed())
-			eventuallyNothingFound(namespace)
-			eventuallyCompliance(profile, metav1.ConditionTrue, v1alpha1.ReasonCompliant)
+			EventuallyNothingFound(namespace)
+			EventuallyCompliance(profile, metav1.ConditionTrue, v1alpha1.ReasonCompliant)
 			Eventually(func() float64 {
 				return metric("bulwark_findings", "profile", profile.Name, "id", string(w.id), "severity", string(w.severity))
 			}).Should(BeZero())
@@ -166,14 +167,14 @@ var _ = Describe("Findings", func() {
 		Update(&rbacv1.ClusterRole{ObjectMeta: tenants(name)}, func(r *rbacv1.ClusterRole) {
 			r.Rules = []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"list"}}}
 		})
-		Expect(eventuallyFound(namespace, "RoleBinding", "to-cluster-role", v1alpha1.PrivilegedBinding).Severity).To(Equal(v1alpha1.High))
+		Expect(EventuallyFound(namespace, "RoleBinding", "to-cluster-role", v1alpha1.PrivilegedBinding).Severity).To(Equal(v1alpha1.High))
 		Update(&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "local"}}, func(r *rbacv1.Role) {
 			r.Rules = []rbacv1.PolicyRule{{APIGroups: []string{"*"}, Resources: []string{"pods"}, Verbs: []string{"get"}}}
 		})
-		Expect(eventuallyFound(namespace, "RoleBinding", "to-role", v1alpha1.PrivilegedBinding).Severity).To(Equal(v1alpha1.Critical))
+		Expect(EventuallyFound(namespace, "RoleBinding", "to-role", v1alpha1.PrivilegedBinding).Severity).To(Equal(v1alpha1.Critical))
 		Expect(admin.Delete(ctx, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "local"}})).To(Succeed())
 		Update(&rbacv1.ClusterRole{ObjectMeta: tenants(name)}, func(r *rbacv1.ClusterRole) { r.Rules = nil })
-		eventuallyNothingFound(namespace)
+		EventuallyNothingFound(namespace)
 	})
 
 	It("tell of a stranger who is given the profile's own powerful role", func() {
@@ -182,13 +183,13 @@ var _ = Describe("Findings", func() {
 		secrets := grantable("grant-" + namespace)
 		Expect(admin.Create(ctx, secrets)).To(Succeed())
 		DeferCleanup(func() { Expect(admin.Delete(ctx, secrets)).To(Succeed()) })
-		eventuallyGrantable(ContainElement(secrets.Rules[0]))
+		EventuallyGrantable(ContainElement(secrets.Rules[0]))
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.RBAC.Roles[0].Rules[0].Resources = []string{"secrets"} })
 		EventuallyEstablished(profile, namespace)
 		stranger := roleBinding("stranger", "bulwark-developer", rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: "User", Name: "mallory"})
 		stranger.Namespace, stranger.RoleRef.Kind = namespace, "Role"
 		Expect(admin.Create(ctx, stranger)).To(Succeed())
-		Expect(eventuallyFound(namespace, "RoleBinding", "stranger", v1alpha1.PrivilegedBinding).Message).To(ContainSubstring("access to Secrets"))
+		Expect(EventuallyFound(namespace, "RoleBinding", "stranger", v1alpha1.PrivilegedBinding).Message).To(ContainSubstring("access to Secrets"))
 	})
 
 	It("are written once: nothing is written at rest, nor after a restart", func() {
@@ -199,12 +200,12 @@ var _ = Describe("Findings", func() {
 			Expect(admin.Create(ctx, o)).To(Succeed())
 		}
 		Eventually(func() int { return len(ReportOn(Default, namespace).Findings) }).Should(Equal(len(weaknesses)))
-		eventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
-		eventuallyQuiet()
+		EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
+		EventuallyQuiet()
 		before := operatorWrites()
-		bulwark.stop()
+		bulwark.Stop()
 		bulwark = startOperator()
-		eventuallySynced(profile.Name)
+		EventuallySynced(profile.Name)
 		Consistently(func() []string { return unlike(before, operatorWrites()) }).WithTimeout(4 * time.Second).Should(BeEmpty())
 	})
 
@@ -234,52 +235,52 @@ var _ = Describe("Findings on pods", func() {
 	restartedWith(looksOften)
 
 	It("tell of those that ran before the level was enforced, and go with them", func() {
-		name := uniqueName()
+		name := UniqueName()
 		namespace := name + "-a"
 		ExpectCreated(fixture.Namespace(namespace, name))
 		EventuallyAdmitted(fixture.PrivilegedPod(namespace, "old"))
 		EventuallyAdmitted(fixture.RestrictedPod(namespace, "good"))
 		profile := fixture.Profile(name)
 		ExpectCreated(profile)
-		found := eventuallyFound(namespace, "Pod", "old", v1alpha1.PodSecurityViolated)
+		found := EventuallyFound(namespace, "Pod", "old", v1alpha1.PodSecurityViolated)
 		Expect(found.Message).To(And(ContainSubstring("restricted:v1.37"), ContainSubstring("privileged")))
 		EventuallyEstablished(profile, namespace)
 		Expect(ReportOn(Default, namespace).Findings).To(HaveLen(1))
 		Expect(admin.Delete(ctx, fixture.PrivilegedPod(namespace, "old"), client.GracePeriodSeconds(0))).To(Succeed())
-		eventuallyNothingFound(namespace)
+		EventuallyNothingFound(namespace)
 	})
 
 	It("tell of those that came in while somebody had taken the level away", func() {
 		profile, namespace := Governed()
 		EventuallyEstablished(profile, namespace)
-		bulwark.stop()
+		bulwark.Stop()
 		Update(theNamespace(namespace), func(o client.Object) { o.GetLabels()["pod-security.kubernetes.io/enforce"] = "privileged" })
 		EventuallyAdmitted(fixture.PrivilegedPod(namespace, "slipped-in"))
 		bulwark = startOperatorWith(operatorConf, looksOften)
 		EventuallyEstablished(profile, namespace)
-		eventuallyFound(namespace, "Pod", "slipped-in", v1alpha1.PodSecurityViolated)
+		EventuallyFound(namespace, "Pod", "slipped-in", v1alpha1.PodSecurityViolated)
 	})
 
 	It("tell of them under Audit", func() {
 		_, namespace := Governed(fixture.Audited)
 		EventuallyAdmitted(fixture.PrivilegedPod(namespace, "new"))
-		eventuallyFound(namespace, "Pod", "new", v1alpha1.PodSecurityViolated)
+		EventuallyFound(namespace, "Pod", "new", v1alpha1.PodSecurityViolated)
 	})
 
 	It("tell that the API server exempts the namespace, and that the version is old", func() {
-		profile := fixture.Profile(uniqueName(), func(p *v1alpha1.SecurityProfile) { p.Spec.PodSecurity.Version = "v1.20" })
+		profile := fixture.Profile(UniqueName(), func(p *v1alpha1.SecurityProfile) { p.Spec.PodSecurity.Version = "v1.20" })
 		exempt := fixture.Namespace(controlplane.ExemptNamespace, profile.Name)
 		ExpectCreated(exempt, profile)
 		DeferCleanup(func() { Expect(admin.Delete(ctx, exempt)).To(Succeed()) })
-		Expect(eventuallyFound(exempt.Name, "Namespace", exempt.Name, v1alpha1.PodSecurityExempt).Severity).To(Equal(v1alpha1.Critical))
-		eventuallyFound(exempt.Name, "Namespace", exempt.Name, v1alpha1.PodSecurityOutdated)
+		Expect(EventuallyFound(exempt.Name, "Namespace", exempt.Name, v1alpha1.PodSecurityExempt).Severity).To(Equal(v1alpha1.Critical))
+		EventuallyFound(exempt.Name, "Namespace", exempt.Name, v1alpha1.PodSecurityOutdated)
 		Consistently(func(g Gomega) { // The next looks ask anew, and find the same.
 			g.Expect(ReportOn(g, exempt.Name).Findings).To(HaveLen(2))
 		}).WithTimeout(5 * time.Second).Should(Succeed())
 	})
 
 	It("are bounded, and counted beyond", func() {
-		name := uniqueName()
+		name := UniqueName()
 		namespace := name + "-a"
 		ExpectCreated(fixture.Namespace(namespace, name))
 		const pods = v1alpha1.MaxFindings + 10
@@ -287,7 +288,7 @@ var _ = Describe("Findings on pods", func() {
 			EventuallyAdmitted(fixture.PrivilegedPod(namespace, fmt.Sprintf("old-%03d", i)))
 		}
 		ExpectCreated(fixture.Profile(name, func(p *v1alpha1.SecurityProfile) { p.Spec.Quotas = nil })) // They would be exceeded.
-		eventuallyFound(namespace, "Pod", "old-000", v1alpha1.PodSecurityViolated)
+		EventuallyFound(namespace, "Pod", "old-000", v1alpha1.PodSecurityViolated)
 		report := ReportOn(Default, namespace)
 		Expect(report.Findings).To(HaveLen(v1alpha1.MaxFindings))
 		Expect(report.Truncated).To(BeEquivalentTo(pods - v1alpha1.MaxFindings))
@@ -303,7 +304,7 @@ var _ = Describe("With findings switched off", func() {
 		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "mounts"}, AutomountServiceAccountToken: ptr.To(true)}
 		Expect(admin.Create(ctx, account)).To(Succeed())
 		Consistently(func() []v1alpha1.Finding { return ReportOn(Default, namespace).Findings }).WithTimeout(time.Second).Should(BeEmpty())
-		eventuallyCompliance(profile, metav1.ConditionTrue, v1alpha1.ReasonCompliant)
+		EventuallyCompliance(profile, metav1.ConditionTrue, v1alpha1.ReasonCompliant)
 	})
 })
 
@@ -317,12 +318,12 @@ var _ = Describe("Findings that cannot be made", func() {
 		broad.SetNamespace(namespace)
 		Expect(admin.Create(ctx, broad)).To(Succeed())
 		EventuallyEstablished(profile, namespace)
-		eventuallyFound(namespace, "RoleBinding", broad.GetName(), v1alpha1.BroadBinding)
+		EventuallyFound(namespace, "RoleBinding", broad.GetName(), v1alpha1.BroadBinding)
 		Expect(ReportOn(Default, namespace).Findings).To(HaveLen(1), "it cannot be told whether the namespace is exempt")
 		Expect(ReportOn(Default, namespace).PodsUnseen).To(BeTrue())
 
 		permitDryRuns()
-		eventuallyFound(namespace, "Pod", "old", v1alpha1.PodSecurityViolated)
+		EventuallyFound(namespace, "Pod", "old", v1alpha1.PodSecurityViolated)
 		Expect(ReportOn(Default, namespace).PodsUnseen).To(BeFalse())
 	})
 })
@@ -332,11 +333,11 @@ var _ = Describe("Findings that could not be made before another began to lead",
 		_, namespace := unseen()
 		Expect(ReportOn(Default, namespace).PodsUnseen).To(BeTrue())
 
-		bulwark.stop()
+		bulwark.Stop()
 		permitDryRuns()
 		Eventually(dryRunOf(namespace)).Should(Succeed())
 		bulwark = startOperator()
-		eventuallyFound(namespace, "Pod", "old", v1alpha1.PodSecurityViolated)
+		EventuallyFound(namespace, "Pod", "old", v1alpha1.PodSecurityViolated)
 		Expect(ReportOn(Default, namespace).PodsUnseen).To(BeFalse())
 	})
 })
@@ -344,7 +345,7 @@ var _ = Describe("Findings that could not be made before another began to lead",
 // unseen is a governed namespace in which the pod "old" violates the level, and of which the operator cannot tell.
 func unseen() (profile *v1alpha1.SecurityProfile, namespace string) {
 	GinkgoHelper()
-	name := uniqueName()
+	name := UniqueName()
 	namespace = name + "-a"
 	ExpectCreated(fixture.Namespace(namespace, name))
 	EventuallyAdmitted(fixture.PrivilegedPod(namespace, "old"))

@@ -13,7 +13,8 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/operator"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 // readiness follows a profile's conditions Ready and Compliant until it is asked what they were.
@@ -45,8 +46,8 @@ func readiness(profile *v1alpha1.SecurityProfile) (statuses func() []string) {
 	return func() []string { watch.Stop(); return <-seen }
 }
 
-// eventuallyCounted waits until the profile's status counts so.
-func eventuallyCounted(profile *v1alpha1.SecurityProfile, counts v1alpha1.NamespaceCounts) {
+// EventuallyCounted waits until the profile's status counts so.
+func EventuallyCounted(profile *v1alpha1.SecurityProfile, counts v1alpha1.NamespaceCounts) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
 		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
@@ -71,7 +72,7 @@ var _ = Describe("A profile that is Ready", func() {
 		ExpectCreated(fixture.Namespace(relabelled, "nobody"))
 		selectAgain(profile, relabelled)
 		EventuallyEstablished(profile, relabelled)
-		eventuallyCounted(profile, v1alpha1.NamespaceCounts{Selected: 7, Compliant: 7})
+		EventuallyCounted(profile, v1alpha1.NamespaceCounts{Selected: 7, Compliant: 7})
 		Expect(statuses()).To(And(Not(BeEmpty()), HaveEach(BeElementOf("Ready True", "Compliant True"))))
 	})
 
@@ -83,12 +84,12 @@ var _ = Describe("A profile that is Ready", func() {
 		statuses := readiness(profile)
 		selectAgain(profile, namespace)
 		EventuallyEstablished(profile, namespace)
-		bulwark.stop()
+		bulwark.Stop()
 		late := first + "-late"
 		ExpectCreated(fixture.Namespace(late, profile.Name))
 		bulwark = startOperator()
 		EventuallyEstablished(profile, late)
-		eventuallyCounted(profile, v1alpha1.NamespaceCounts{Selected: 3, Compliant: 3})
+		EventuallyCounted(profile, v1alpha1.NamespaceCounts{Selected: 3, Compliant: 3})
 		Expect(statuses()).To(And(Not(BeEmpty()), HaveEach(BeElementOf("Ready True", "Compliant True"))))
 	})
 
@@ -107,13 +108,13 @@ var _ = Describe("A profile that is Ready", func() {
 
 	It("is not at first, before each namespace that it finds has a report", func() {
 		proxy := behindProxy()
-		profile := fixture.Profile(uniqueName())
+		profile := fixture.Profile(UniqueName())
 		barred, namespace := profile.Name+"-barred", profile.Name+"-a"
 		ExpectCreated(fixture.Namespace(barred, profile.Name), fixture.Namespace(namespace, profile.Name))
 		holdNextWrite(proxy, "/namespaces/"+barred)
 		ExpectCreated(profile)
 		EventuallyEstablished(profile, namespace)
-		eventuallyCounted(profile, v1alpha1.NamespaceCounts{Selected: 2, Pending: 1, Compliant: 1})
+		EventuallyCounted(profile, v1alpha1.NamespaceCounts{Selected: 2, Pending: 1, Compliant: 1})
 		Consistently(func(g Gomega) {
 			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
 			g.Expect(meta.IsStatusConditionFalse(profile.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue())
@@ -133,7 +134,7 @@ var _ = Describe("A namespace that has joined and gets no report", func() {
 		holdNextWrite(proxy, "/namespaces/"+barred)
 		selectAgain(profile, barred)
 		began := time.Now()
-		eventuallyCounted(profile, v1alpha1.NamespaceCounts{Selected: 2, Pending: 1, Compliant: 1})
+		EventuallyCounted(profile, v1alpha1.NamespaceCounts{Selected: 2, Pending: 1, Compliant: 1})
 		Expect(meta.IsStatusConditionTrue(profile.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue(), "%+v", profile.Status.Conditions)
 		Expect(meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionReady).Message).To(ContainSubstring("but 1 that joined just now"))
 		Expect(metric("bulwark_namespaces", "profile", profile.Name, "state", "pending")).To(Equal(1.0))

@@ -23,8 +23,9 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/operator"
-	"github.com/bulwark-dev/bulwark/test/fixture"
-	"github.com/bulwark-dev/bulwark/test/inprocess"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
+	"github.com/bulwark-dev/bulwark/test/framework/inprocess"
 )
 
 // watched counts the watches of a path.
@@ -297,7 +298,7 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 	It("is removed in a namespace that nobody governs, also those that are not held", func() {
 		namespace := unselectedNamespace()
 		caches := anotherReplica()
-		bulwark.stop()
+		bulwark.Stop()
 		flood(namespace, "nobodys-"+namespace, clusteraccess.MaxUnmanaged+20)
 		Eventually(func() int { return caches.Informers.Unmanaged.Beyond("Role", namespace) }).Should(Equal(20))
 		bulwark = startOperator()
@@ -331,7 +332,7 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 	})
 
 	It("on namespaces is held as far as a profile selects by it, also by one that comes later", func() {
-		name := uniqueName()
+		name := UniqueName()
 		namespace := fixture.Namespace(name, name)
 		for i := range 5_000 {
 			namespace.Labels[fmt.Sprintf("many.example.com/label-%d", i)] = "x"
@@ -354,29 +355,29 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 	})
 
 	It("on namespaces has nobody wait for a watch that begins anew, however many labels profiles select by", func() {
-		bulwark.stop()
+		bulwark.Stop()
 		var watches atomic.Int64
 		config := rest.CopyConfig(operatorConf)
 		config.Wrap(func(next http.RoundTripper) http.RoundTripper { return watched{next, "/api/v1/namespaces", &watches} })
 		bulwark = startOperatorWith(config)
 		DeferCleanup(func() {
-			bulwark.stop()
+			bulwark.Stop()
 			bulwark = startOperator()
 		})
-		crowded := fixture.Namespace(uniqueName(), "nobody")
+		crowded := fixture.Namespace(UniqueName(), "nobody")
 		for i := range 2_000 {
 			crowded.Labels[fmt.Sprintf("many.example.com/label-%d", i)] = "x"
 		}
 		ExpectCreated(crowded)
 		selects := func(key string, namespace *corev1.Namespace) {
 			GinkgoHelper()
-			profile := fixture.Profile(uniqueName(), fixture.OnlyNetwork)
+			profile := fixture.Profile(UniqueName(), fixture.OnlyNetwork)
 			profile.Spec.NamespaceSelector = v1alpha1.NamespaceSelector{MatchLabels: map[string]string{key: "x"}}
 			ExpectCreated(profile)
 			EventuallyEstablished(profile, namespace.Name)
 		}
 		for range 3 {
-			namespace := fixture.Namespace(uniqueName(), "nobody")
+			namespace := fixture.Namespace(UniqueName(), "nobody")
 			namespace.Labels["own.example.com/"+namespace.Name] = "x"
 			ExpectCreated(namespace)
 			selects("own.example.com/"+namespace.Name, namespace)
@@ -392,7 +393,7 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 	It("in a report is held up to what Bulwark could have written, and written anew", func() {
 		profile, namespace := Governed(fixture.OnlyNetwork)
 		EventuallyEstablished(profile, namespace)
-		eventuallyQuiet()
+		EventuallyQuiet()
 		Update(ReportOn(Default, namespace), func(r *v1alpha1.NamespacePosture) {
 			entry := v1alpha1.ManagedObject{ObjectReference: baseline.Reference(&rbacv1.Role{}), State: v1alpha1.ObjectFailed, Message: strings.Repeat("<", 1024)}
 			r.Objects = append(r.Objects, slices.Repeat([]v1alpha1.ManagedObject{entry}, 150)...)

@@ -15,7 +15,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 const (
@@ -26,7 +27,7 @@ const (
 // networkPlugin lets a user do what a network plugin's controller does: it may patch NetworkPolicies in all namespaces.
 func networkPlugin() client.Client {
 	GinkgoHelper()
-	name := uniqueName()
+	name := UniqueName()
 	ExpectCreated(
 		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: []rbacv1.PolicyRule{{
 			APIGroups: []string{"networking.k8s.io"}, Resources: []string{"networkpolicies"}, Verbs: []string{"get", "list", "watch", "update", "patch"},
@@ -57,13 +58,13 @@ func startNetworkPlugin(namespace string) {
 	})
 }
 
-// eventuallyHeld waits until each of the namespace's managed policies bears the plugin's finalizer.
-func eventuallyHeld(namespace string) {
+// EventuallyHeld waits until each of the namespace's managed policies bears the plugin's finalizer.
+func EventuallyHeld(namespace string) {
 	GinkgoHelper()
-	Eventually(func(g Gomega) { expectHeld(g, namespace) }).Should(Succeed())
+	Eventually(func(g Gomega) { ExpectHeld(g, namespace) }).Should(Succeed())
 }
 
-func expectHeld(g Gomega, namespace string) {
+func ExpectHeld(g Gomega, namespace string) {
 	GinkgoHelper()
 	policies := &networkingv1.NetworkPolicyList{}
 	g.Expect(admin.List(ctx, policies, client.InNamespace(namespace), client.HasLabels{v1alpha1.ProfileLabel})).To(Succeed())
@@ -94,14 +95,14 @@ var _ = Describe("A network plugin's finalizer", func() {
 			EventuallyEstablished(profile, namespace)
 			EventuallyReady(profile)
 			if len(changes) > 0 {
-				eventuallyGuarded(profile, namespace)
+				EventuallyGuarded(profile, namespace)
 			}
-			eventuallyQuiet()
+			EventuallyQuiet()
 			before := operatorWrites()
 			startNetworkPlugin(namespace)
-			eventuallyHeld(namespace)
+			EventuallyHeld(namespace)
 			Consistently(func(g Gomega) {
-				expectHeld(g, namespace)
+				ExpectHeld(g, namespace)
 				report := ReportOn(g, namespace)
 				g.Expect(report.Ready).To(BeTrue(), "%v", report.Objects)
 				g.Expect(report.Drift).To(BeEmpty())
@@ -115,11 +116,11 @@ var _ = Describe("A network plugin's finalizer", func() {
 			breaker := impersonating("ada", fixture.BreakGlass, "system:masters")
 			Expect(breaker.Delete(ctx, deny(namespace))).To(Succeed())
 			EventuallyEstablished(profile, namespace)
-			eventuallyHeld(namespace)
+			EventuallyHeld(namespace)
 			open := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-default-deny"}}
 			Expect(breaker.Patch(ctx, open, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"policyTypes":["Ingress"]}}`)))).To(Succeed())
 			EventuallyEstablished(profile, namespace)
-			expectHeld(Default, namespace)
+			ExpectHeld(Default, namespace)
 		})
 	}
 
@@ -127,7 +128,7 @@ var _ = Describe("A network plugin's finalizer", func() {
 		profile, namespace := Governed()
 		EventuallyEstablished(profile, namespace)
 		startNetworkPlugin(namespace)
-		eventuallyHeld(namespace)
+		EventuallyHeld(namespace)
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Network.AllowDNS = nil })
 		EventuallyGone(&networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-allow-dns"}})
 		EventuallyEstablished(profile, namespace)
@@ -143,8 +144,8 @@ func withGate(p *v1alpha1.SecurityProfile) {
 	p.Spec.Quotas = nil // kube-controller-manager, which counts, does not run here.
 }
 
-// eventuallyGuarded waits until tamper protection is asked: the API server hears of new policies within a second or two.
-func eventuallyGuarded(profile *v1alpha1.SecurityProfile, namespace string) {
+// EventuallyGuarded waits until tamper protection is asked: the API server hears of new policies within a second or two.
+func EventuallyGuarded(profile *v1alpha1.SecurityProfile, namespace string) {
 	GinkgoHelper()
 	EventuallyCondition(profile, v1alpha1.ConditionAdmission, metav1.ConditionTrue)
 	mallory := impersonating("mallory", "system:masters")
@@ -193,7 +194,7 @@ var _ = Describe("A correction", func() {
 			Expect(o.GetLabels()).To(And(HaveLen(3), HaveKeyWithValue("cost.example.com/center", "42")))
 			Expect(o.GetAnnotations()).To(Equal(map[string]string{"cost.example.com/note": "theirs"}))
 			Expect(o.GetFinalizers()).To(ConsistOf("example.com/keep"))
-			eventuallyQuiet()
+			EventuallyQuiet()
 			before := operatorWrites()
 			Consistently(func() []string { return unlike(before, operatorWrites()) }).WithTimeout(2 * time.Second).Should(BeEmpty())
 		})

@@ -14,7 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 // mutation is what an administrator's mutating admission policy does to each object of a resource in the namespaces of a suite.
@@ -29,7 +30,7 @@ type mutation struct {
 // mutate puts a mutating admission policy in force until the spec or the returned function ends it, and waits until the API server asks it.
 func (m mutation) mutate(suite string) (end func()) {
 	GinkgoHelper()
-	name := uniqueName()
+	name := UniqueName()
 	if m.where == "" {
 		m.where = "true"
 	}
@@ -105,7 +106,7 @@ var ingressOnly = mutation{
 // governedUnder creates a profile and a namespace in which a mutating policy is in force before there is a baseline.
 func governedUnder(m mutation, changes ...func(*v1alpha1.SecurityProfile)) (profile *v1alpha1.SecurityProfile, namespace string, end func()) {
 	GinkgoHelper()
-	name := uniqueName()
+	name := UniqueName()
 	namespace = name + "-a"
 	ExpectCreated(fixture.Namespace(namespace, name))
 	end = m.mutate(name)
@@ -115,8 +116,8 @@ func governedUnder(m mutation, changes ...func(*v1alpha1.SecurityProfile)) (prof
 	return profile, namespace, end
 }
 
-// eventuallyChangedByAdmission waits until the report says so of an object, and checks who is told and that nobody is accused.
-func eventuallyChangedByAdmission(profile *v1alpha1.SecurityProfile, namespace, kind, name, field string) {
+// EventuallyChangedByAdmission waits until the report says so of an object, and checks who is told and that nobody is accused.
+func EventuallyChangedByAdmission(profile *v1alpha1.SecurityProfile, namespace, kind, name, field string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
 		o := EventuallyObject(namespace, kind, name, v1alpha1.ObjectDrifted)
@@ -146,11 +147,11 @@ var _ = Describe("A mutating admission policy", func() {
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(policy), policy)).To(Succeed())
 		Expect(policy.GetLabels()).To(HaveKeyWithValue("cost", "42"))
 		Expect(ReportOn(Default, namespace).Drift).To(BeEmpty())
-		eventuallyQuiet()
+		EventuallyQuiet()
 		before := operatorWrites()
-		bulwark.stop()
+		bulwark.Stop()
 		bulwark = startOperator()
-		eventuallySynced(profile.Name)
+		EventuallySynced(profile.Name)
 		Consistently(func() []string { return unlike(before, operatorWrites()) }).WithTimeout(3 * time.Second).Should(BeEmpty())
 
 		tampers["drops a direction"].do(namespace)
@@ -161,17 +162,17 @@ var _ = Describe("A mutating admission policy", func() {
 	It("that changes what a policy enforces is told as that, tried ever more seldom, and forgotten when it ends", func() {
 		profile, namespace, end := governedUnder(ingressOnly)
 		const field = `spec.policyTypes: want ["Ingress","Egress"], got ["Ingress"]`
-		eventuallyChangedByAdmission(profile, namespace, "NetworkPolicy", "bulwark-default-deny", field)
+		EventuallyChangedByAdmission(profile, namespace, "NetworkPolicy", "bulwark-default-deny", field)
 		before := len(operatorWrites())
 		Consistently(func() int { return corrections(before, "networkpolicies", namespace) }).WithTimeout(7 * time.Second).
 			Should(BeNumerically("<=", 3)) // After 2, 4 and 8 seconds.
 		Expect(corrections(before, "namespacepostures", namespace)).To(BeZero())
 
 		By("telling the same after a restart, and accusing nobody")
-		bulwark.stop()
+		bulwark.Stop()
 		bulwark = startOperator()
-		eventuallySynced(profile.Name)
-		eventuallyChangedByAdmission(profile, namespace, "NetworkPolicy", "bulwark-default-deny", field)
+		EventuallySynced(profile.Name)
+		EventuallyChangedByAdmission(profile, namespace, "NetworkPolicy", "bulwark-default-deny", field)
 
 		end()
 		EventuallyEstablished(profile, namespace)
@@ -208,7 +209,7 @@ var _ = Describe("A mutating admission policy", func() {
 		if kind == "Namespace" {
 			name = namespace
 		}
-		eventuallyChangedByAdmission(profile, namespace, kind, name, field)
+		EventuallyChangedByAdmission(profile, namespace, kind, name, field)
 		before := len(operatorWrites())
 		Consistently(func() int { return corrections(before, strings.ToLower(kind)+"s", namespace) }).WithTimeout(3 * time.Second).
 			Should(BeNumerically("<=", 2))

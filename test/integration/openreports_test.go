@@ -22,8 +22,9 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/openreports"
 	"github.com/bulwark-dev/bulwark/internal/operator"
-	"github.com/bulwark-dev/bulwark/test/controlplane"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 // publishes makes the operator write Reports, and look often at whether it can.
@@ -151,7 +152,7 @@ var _ = Describe("A Report of openreports.io", Ordered, func() {
 		Expect(report.Results).To(HaveLen(len(ReportOn(Default, namespace).Objects)))
 		Expect(report.Results).To(HaveEach(HaveField("Result", reportsv1alpha1.Result("pass"))))
 		Expect(report.Summary).To(Equal(reportsv1alpha1.ReportSummary{Pass: len(report.Results)}))
-		eventuallyQuiet()
+		EventuallyQuiet()
 		Expect(reportWrites(namespace)).To(BeNumerically("<=", postureWrites(namespace)))
 	})
 
@@ -162,7 +163,7 @@ var _ = Describe("A Report of openreports.io", Ordered, func() {
 			p.Spec.Quotas = append(p.Spec.Quotas, quotaOf("objects", countPublished, "0")...)
 		})
 		EventuallyPublished(namespace, onPolicy("pass"))
-		expectClosed(namespace, objectsQuota, countPublished, "0")
+		ExpectClosed(namespace, objectsQuota, countPublished, "0")
 		another := theReport(namespace)
 		another.Name = "of-a-tenant"
 		Eventually(func() error { return admin.Create(ctx, another.DeepCopy(), client.DryRunAll) }).
@@ -187,7 +188,7 @@ var _ = Describe("A Report of openreports.io", Ordered, func() {
 	})
 
 	It("changes with a conflict, and again once that is gone", func() {
-		name := uniqueName()
+		name := UniqueName()
 		namespace, profile := name+"-a", fixture.Profile(name, fixture.OnlyNetwork)
 		ExpectCreated(fixture.Namespace(namespace, name))
 		stranger := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-default-deny"}}
@@ -223,7 +224,7 @@ var _ = Describe("A Report of openreports.io", Ordered, func() {
 		profile, namespace := Governed(fixture.OnlyNetwork)
 		EventuallyEstablished(profile, namespace)
 		report := EventuallyPublished(namespace, onPolicy("pass"))
-		eventuallyQuiet()
+		EventuallyQuiet()
 		before := reportWrites(namespace)
 		Update(report, func(r *reportsv1alpha1.Report) {
 			r.Labels["team"], r.Annotations = "a", map[string]string{"note": "kept"}
@@ -237,7 +238,7 @@ var _ = Describe("A Report of openreports.io", Ordered, func() {
 	})
 
 	It("of another maker is left alone, and the baseline does not suffer from it", func() {
-		name := uniqueName()
+		name := UniqueName()
 		namespace, profile := name+"-a", fixture.Profile(name, fixture.OnlyNetwork)
 		ExpectCreated(fixture.Namespace(namespace, name))
 		stranger := theReport(namespace)
@@ -278,17 +279,17 @@ var _ = Describe("A Report of openreports.io", Ordered, func() {
 		EventuallyPublished(auditedIn, onPolicy("fail"))
 		EventuallyPublishes(profile, metav1.ConditionTrue, v1alpha1.ReasonPublishing)
 		EventuallyPublishes(audited, metav1.ConditionTrue, v1alpha1.ReasonPublishing)
-		eventuallyQuiet()
+		EventuallyQuiet()
 
 		before := operatorWrites()
 		Consistently(func() []string { return unlike(before, operatorWrites()) }).Should(BeEmpty())
-		bulwark.stop()
+		bulwark.Stop()
 		bulwark = startOperatorWith(operatorConf, publishes)
-		eventuallySynced(profile.Name)
+		EventuallySynced(profile.Name)
 		Consistently(func() []string { return unlike(before, operatorWrites()) }).WithTimeout(4 * time.Second).Should(BeEmpty())
 
 		report := PublishedReport(Default, namespace)
-		bulwark.stop()
+		bulwark.Stop()
 		bulwark = startOperator()
 		Eventually(func(g Gomega) {
 			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())

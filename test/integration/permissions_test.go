@@ -10,25 +10,19 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 // givesPermissionsBack is what the message says to do.
 func givesPermissionsBack() {
 	kubectl("apply", "--server-side", "--force-conflicts", "-k", "config/rbac")
-}
-
-// EventuallyGoneWithin is for what waits for a back-off of up to a minute.
-func EventuallyGoneWithin(longest time.Duration, o client.Object) {
-	GinkgoHelper()
-	Eventually(func() bool { return apierrors.IsNotFound(admin.Get(ctx, client.ObjectKeyFromObject(o), o)) }).WithTimeout(longest).Should(BeTrue())
 }
 
 // ExpectNothingLeft checks that a namespace holds nothing that bears Bulwark's label, and bears none itself.
@@ -101,7 +95,7 @@ var _ = Describe("A profile whose permissions go first", func() {
 	It("lets go by hand where the operator is gone too, as the documentation has it", func() {
 		profile, namespace := Governed(fixture.Guarded)
 		EventuallyEstablished(profile, namespace)
-		bulwark.stop()
+		bulwark.Stop()
 		DeferCleanup(func() { // Its ServiceAccount is another one by then, so that its token is of no use any more.
 			givesPermissionsBack()
 			var err error

@@ -21,8 +21,9 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/drift"
-	"github.com/bulwark-dev/bulwark/test/controlplane"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 // onlyRules leaves a profile nothing but rules for pods, which wait until it is safe.
@@ -42,8 +43,8 @@ const (
 	imagesPolicy    = "images"
 )
 
-// eventuallyRulesBlocked waits until a section of rules for pods waits.
-func eventuallyRulesBlocked(profile *v1alpha1.SecurityProfile, namespace, section string) v1alpha1.BlockedObject {
+// EventuallyRulesBlocked waits until a section of rules for pods waits.
+func EventuallyRulesBlocked(profile *v1alpha1.SecurityProfile, namespace, section string) v1alpha1.BlockedObject {
 	GinkgoHelper()
 	var blocked v1alpha1.BlockedObject
 	Eventually(func(g Gomega) {
@@ -53,8 +54,8 @@ func eventuallyRulesBlocked(profile *v1alpha1.SecurityProfile, namespace, sectio
 	return blocked
 }
 
-// eventuallyPolicedWith waits until the policies are exactly those of the profile, where other rules are in force in some namespaces.
-func eventuallyPolicedWith(profile *v1alpha1.SecurityProfile, held ...admission.Held) {
+// EventuallyPolicedWith waits until the policies are exactly those of the profile, where other rules are in force in some namespaces.
+func EventuallyPolicedWith(profile *v1alpha1.SecurityProfile, held ...admission.Held) {
 	GinkgoHelper()
 	EventuallyCondition(profile, v1alpha1.ConditionAdmission, metav1.ConditionTrue)
 	Eventually(func(g Gomega) { g.Expect(heldDifferences(g, profile, held)).To(BeEmpty()) }).Should(Succeed())
@@ -96,7 +97,7 @@ func refusedFor(pod *corev1.Pod) string {
 	return ""
 }
 
-func expectAdmittedForLong(pod *corev1.Pod) {
+func ExpectAdmittedForLong(pod *corev1.Pod) {
 	GinkgoHelper()
 	Consistently(func() string { return refusedFor(pod) }).WithTimeout(3 * time.Second).Should(BeEmpty())
 }
@@ -112,7 +113,7 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", func() {
 	restartedWith(looksOften)
 
 	It("wait in the namespace in which what runs breaks them, and in no other", func() {
-		name := uniqueName()
+		name := UniqueName()
 		namespace, clean := name+"-a", name+"-b"
 		ExpectCreated(fixture.Namespace(namespace, name), fixture.Namespace(clean, name))
 		old := writablePod(namespace, "old")
@@ -120,21 +121,21 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", func() {
 		profile := fixture.Profile(name, onlyRules)
 		ExpectCreated(profile)
 
-		blocked := eventuallyRulesBlocked(profile, namespace, workloadsPolicy)
+		blocked := EventuallyRulesBlocked(profile, namespace, workloadsPolicy)
 		Expect(blocked.Violators).To(ConsistOf("old"))
 		Expect(blocked.ViolatorsTotal).To(BeEquivalentTo(1))
 		Expect(blocked.Message).To(And(ContainSubstring("pods that run break rules of spec.workloads: readOnlyRootFilesystem"),
 			ContainSubstring("pod old: readOnlyRootFilesystem: container app must set securityContext.readOnlyRootFilesystem to true")))
 		EventuallyRefused(admin, writablePod(clean, "another"), "readOnlyRootFilesystem: container app must")
-		expectAdmittedForLong(writablePod(namespace, "another"))
+		ExpectAdmittedForLong(writablePod(namespace, "another"))
 		Expect(refusedFor(readOnlyPod(namespace, "another"))).To(ContainSubstring("requireDigest"), "the images of what runs keep the rules")
 		Expect(ReportOn(Default, namespace).Ready).To(BeTrue())
 		Expect(ReportOn(Default, namespace).Summary.Blocked).To(BeEquivalentTo(1))
 		Expect(EventuallyObject(namespace, "Namespace", namespace, v1alpha1.ObjectBlocked).Message).To(ContainSubstring("waits"))
-		eventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonBlocked)
+		EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonBlocked)
 		Expect(profile.Status.Namespaces.Blocked).To(BeEquivalentTo(1))
 		Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventBlocked))
-		eventuallyFound(namespace, "Pod", "old", v1alpha1.WorkloadRuleViolated)
+		EventuallyFound(namespace, "Pod", "old", v1alpha1.WorkloadRuleViolated)
 
 		By("denying at once in a namespace that comes")
 		late := name + "-c"
@@ -147,7 +148,7 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", func() {
 		Expect(warningsOf(writablePod(namespace, "another"))).To(ContainElement(ContainSubstring("readOnlyRootFilesystem: container app must")))
 
 		By("writing nothing while it waits")
-		eventuallyQuiet()
+		EventuallyQuiet()
 		before := operatorWrites()
 		Consistently(func() []string { return unlike(before, operatorWrites()) }).WithTimeout(3 * time.Second).Should(BeEmpty())
 
@@ -162,17 +163,17 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", func() {
 	})
 
 	It("are not denied for a moment before the namespaces have been looked at", func() {
-		name := uniqueName()
+		name := UniqueName()
 		namespace := name + "-a"
 		ExpectCreated(fixture.Namespace(namespace, name))
 		EventuallyAdmitted(fixture.RestrictedPod(namespace, "old"))
 		profile := fixture.Profile(name, onlyRules)
 		ExpectCreated(profile)
-		expectAdmittedForLong(fixture.RestrictedPod(namespace, "another"))
-		eventuallyRulesBlocked(profile, namespace, workloadsPolicy)
-		eventuallyRulesBlocked(profile, namespace, imagesPolicy)
-		eventuallyPolicedWith(profile)
-		expectAdmittedForLong(fixture.RestrictedPod(namespace, "another"))
+		ExpectAdmittedForLong(fixture.RestrictedPod(namespace, "another"))
+		EventuallyRulesBlocked(profile, namespace, workloadsPolicy)
+		EventuallyRulesBlocked(profile, namespace, imagesPolicy)
+		EventuallyPolicedWith(profile)
+		ExpectAdmittedForLong(fixture.RestrictedPod(namespace, "another"))
 	})
 
 	It("let what was in force deny on while stricter ones wait, also against whom somebody let in", func() {
@@ -186,21 +187,21 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", func() {
 		old := admission.PodSections(profile)[1]
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Images.AllowedRegistries = []string{"registry.example.com"} })
 
-		blocked := eventuallyRulesBlocked(profile, namespace, imagesPolicy)
+		blocked := EventuallyRulesBlocked(profile, namespace, imagesPolicy)
 		Expect(blocked.Violators).To(ConsistOf("running"))
-		eventuallyPolicedWith(profile, admission.Held{Policy: policyOf(profile, imagesPolicy).Name, Content: old.Content})
+		EventuallyPolicedWith(profile, admission.Held{Policy: policyOf(profile, imagesPolicy).Name, Content: old.Content})
 		foreign := fixture.HardenedPod(namespace, "foreign")
 		foreign.Spec.Containers[0].Image = "quay.io/app:v1"
 		EventuallyRefused(admin, foreign, "allowedRegistries: container app must have an image from registry.example.com, ghcr.io")
-		expectAdmittedForLong(fixture.HardenedPod(namespace, "another"))
+		ExpectAdmittedForLong(fixture.HardenedPod(namespace, "another"))
 		again := running.DeepCopy()
 		again.ObjectMeta = metav1.ObjectMeta{Namespace: namespace, Name: "again"}
-		expectAdmittedForLong(again)
+		ExpectAdmittedForLong(again)
 		Expect(refusedFor(writablePod(namespace, "bad"))).To(ContainSubstring("readOnlyRootFilesystem"), "the other section does not wait")
 
 		deleteNow(running)
 		EventuallyRefused(admin, again, "must have an image from registry.example.com (")
-		eventuallyPolicedWith(profile)
+		EventuallyPolicedWith(profile)
 		Expect(profile.Status.PolicyDriftTotal).To(BeZero())
 	})
 
@@ -231,7 +232,7 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", func() {
 		slipIn(profile, writablePod(namespace, "slipped-in"), workloadsPolicy)
 		Update(profile, whenSafe)
 		EventuallyReported(profile, namespace)
-		eventuallyPolicedWith(profile)
+		EventuallyPolicedWith(profile)
 		Expect(ReportOn(Default, namespace).Blocked).To(BeEmpty())
 		EventuallyRefused(admin, writablePod(namespace, "another"), "readOnlyRootFilesystem")
 	})
@@ -256,7 +257,7 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", func() {
 	It("are not kept from denying by who makes a namespace that says they wait there", func() {
 		profile, _ := Governed(onlyRules, func(p *v1alpha1.SecurityProfile) { p.Spec.Protection = &v1alpha1.Protection{Tamper: true} })
 		EventuallyPoliced(profile)
-		bulwark.stop()
+		bulwark.Stop()
 		DeferCleanup(func() { bulwark = startOperatorWith(operatorConf, looksOften) })
 		forged := fixture.Namespace(profile.Name+"-forged", profile.Name)
 		forged.Labels[v1alpha1.WorkloadsLabel] = admission.Waits(profile.Name, "")
@@ -287,53 +288,53 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", func() {
 	)
 
 	It("deny at once when the profile says Immediate", func() {
-		name := uniqueName()
+		name := UniqueName()
 		namespace := name + "-a"
 		ExpectCreated(fixture.Namespace(namespace, name))
 		EventuallyAdmitted(fixture.RestrictedPod(namespace, "old"))
 		profile := fixture.Profile(name, onlyRules)
 		ExpectCreated(profile)
-		eventuallyRulesBlocked(profile, namespace, workloadsPolicy)
+		EventuallyRulesBlocked(profile, namespace, workloadsPolicy)
 		Update(profile, immediately)
 		EventuallyPoliced(profile)
 		EventuallyRefused(admin, fixture.RestrictedPod(namespace, "another"), "of SecurityProfile "+profile.Name)
 		EventuallyReported(profile, namespace)
 		Expect(ReportOn(Default, namespace).Blocked).To(BeEmpty())
-		finding := eventuallyFound(namespace, "Pod", "old", v1alpha1.WorkloadRuleViolated)
+		finding := EventuallyFound(namespace, "Pod", "old", v1alpha1.WorkloadRuleViolated)
 		Expect(finding.Severity).To(Equal(v1alpha1.High))
 	})
 
 	It("survive a restart", func() {
-		name := uniqueName()
+		name := UniqueName()
 		namespace := name + "-a"
 		ExpectCreated(fixture.Namespace(namespace, name))
 		EventuallyAdmitted(fixture.RestrictedPod(namespace, "old"))
 		profile := fixture.Profile(name, onlyRules)
 		ExpectCreated(profile)
-		eventuallyRulesBlocked(profile, namespace, workloadsPolicy)
-		eventuallyPolicedWith(profile)
-		eventuallyQuiet()
+		EventuallyRulesBlocked(profile, namespace, workloadsPolicy)
+		EventuallyPolicedWith(profile)
+		EventuallyQuiet()
 		before := operatorWrites()
-		bulwark.stop()
+		bulwark.Stop()
 		bulwark = startOperatorWith(operatorConf, looksOften)
 		Consistently(func() []string {
 			return slices.DeleteFunc(unlike(before, operatorWrites()), func(w string) bool { return strings.Contains(w, "leases") })
 		}).WithTimeout(4 * time.Second).Should(BeEmpty())
-		expectAdmittedForLong(fixture.RestrictedPod(namespace, "another"))
+		ExpectAdmittedForLong(fixture.RestrictedPod(namespace, "another"))
 	})
 
 	It("are previewed under Audit", func() {
-		name := uniqueName()
+		name := UniqueName()
 		namespace := name + "-a"
 		ExpectCreated(fixture.Namespace(namespace, name))
 		EventuallyAdmitted(fixture.RestrictedPod(namespace, "old"))
 		profile := fixture.Profile(name, onlyRules, fixture.Audited)
 		ExpectCreated(profile)
-		Expect(eventuallyRulesBlocked(profile, namespace, imagesPolicy).Message).To(ContainSubstring("requireDigest: container app must name the image by its digest"))
-		Expect(eventuallyRulesBlocked(profile, namespace, workloadsPolicy).Violators).To(ConsistOf("old"))
+		Expect(EventuallyRulesBlocked(profile, namespace, imagesPolicy).Message).To(ContainSubstring("requireDigest: container app must name the image by its digest"))
+		Expect(EventuallyRulesBlocked(profile, namespace, workloadsPolicy).Violators).To(ConsistOf("old"))
 		Expect(ReportOn(Default, namespace).Summary.Blocked).To(BeZero(), "nothing waits, since nothing is written")
 		Expect(labelsOf(namespace)).NotTo(HaveKey(v1alpha1.WorkloadsLabel))
-		Expect(eventuallyFound(namespace, "Pod", "old", v1alpha1.WorkloadRuleViolated).Severity).To(Equal(v1alpha1.Low))
+		Expect(EventuallyFound(namespace, "Pod", "old", v1alpha1.WorkloadRuleViolated).Severity).To(Equal(v1alpha1.Low))
 	})
 })
 
@@ -341,7 +342,7 @@ var _ = Describe("A pod that breaks rules for pods", func() {
 	restartedWith(looksOften)
 
 	It("is found under Immediate too, in the rules' words, and goes with them", func() {
-		name := uniqueName()
+		name := UniqueName()
 		namespace := name + "-a"
 		ExpectCreated(fixture.Namespace(namespace, name))
 		old := fixture.RestrictedPod(namespace, "old")
@@ -349,19 +350,19 @@ var _ = Describe("A pod that breaks rules for pods", func() {
 		EventuallyAdmitted(fixture.HardenedPod(namespace, "fine"))
 		profile := fixture.Profile(name, onlyRules, immediately)
 		ExpectCreated(profile)
-		finding := eventuallyFound(namespace, "Pod", "old", v1alpha1.WorkloadRuleViolated)
+		finding := EventuallyFound(namespace, "Pod", "old", v1alpha1.WorkloadRuleViolated)
 		Expect(finding.Message).To(And(
 			ContainSubstring("readOnlyRootFilesystem: container app must set securityContext.readOnlyRootFilesystem to true"),
 			ContainSubstring("requireDigest: container app must name the image by its digest")))
 		Expect(ReportOn(Default, namespace).FindingTotals).To(ConsistOf(
 			v1alpha1.FindingTotal{ID: v1alpha1.WorkloadRuleViolated, Severity: v1alpha1.High, Count: 1}))
-		eventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
+		EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
 		deleteNow(old)
 		Eventually(func(g Gomega) { g.Expect(ReportOn(g, namespace).Findings).To(BeEmpty()) }).Should(Succeed())
 	})
 
 	It("is not found where nobody wants to know", func() {
-		name := uniqueName()
+		name := UniqueName()
 		namespace := name + "-a"
 		ExpectCreated(fixture.Namespace(namespace, name))
 		EventuallyAdmitted(fixture.RestrictedPod(namespace, "old"))
@@ -383,8 +384,8 @@ func deploymentOf(pod *corev1.Pod) *appsv1.Deployment {
 	}}
 }
 
-// eventuallyPodOf waits for the one pod that a Deployment has, which is another than this one.
-func eventuallyPodOf(deployment *appsv1.Deployment, other string) *corev1.Pod {
+// EventuallyPodOf waits for the one pod that a Deployment has, which is another than this one.
+func EventuallyPodOf(deployment *appsv1.Deployment, other string) *corev1.Pod {
 	GinkgoHelper()
 	var pods corev1.PodList
 	Eventually(func(g Gomega) {
@@ -399,25 +400,25 @@ var _ = Describe("Controllers under rules for pods", func() {
 	restartedWith(looksOften)
 
 	It("replace a pod that breaks rules which wait for it", func() {
-		name := uniqueName()
+		name := UniqueName()
 		namespace := name + "-a"
 		ExpectCreated(fixture.Namespace(namespace, name), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "run"}})
 		web := fixture.RestrictedPod(namespace, "web")
 		web.Spec.ServiceAccountName = "run"
 		deployment := deploymentOf(web)
 		ExpectCreated(deployment)
-		pod := eventuallyPodOf(deployment, "")
+		pod := EventuallyPodOf(deployment, "")
 		profile := fixture.Profile(name, onlyRules)
 		ExpectCreated(profile)
-		Expect(eventuallyRulesBlocked(profile, namespace, workloadsPolicy).Violators).To(ConsistOf(pod.Name))
-		Expect(eventuallyRulesBlocked(profile, namespace, imagesPolicy).Violators).To(ConsistOf(pod.Name))
-		eventuallyPolicedWith(profile)
-		eventuallyFound(namespace, "Pod", pod.Name, v1alpha1.WorkloadRuleViolated)
+		Expect(EventuallyRulesBlocked(profile, namespace, workloadsPolicy).Violators).To(ConsistOf(pod.Name))
+		Expect(EventuallyRulesBlocked(profile, namespace, imagesPolicy).Violators).To(ConsistOf(pod.Name))
+		EventuallyPolicedWith(profile)
+		EventuallyFound(namespace, "Pod", pod.Name, v1alpha1.WorkloadRuleViolated)
 		for range 3 {
 			deleteNow(pod)
-			pod = eventuallyPodOf(deployment, pod.Name)
+			pod = EventuallyPodOf(deployment, pod.Name)
 		}
-		eventuallyFound(namespace, "Pod", pod.Name, v1alpha1.WorkloadRuleViolated)
+		EventuallyFound(namespace, "Pod", pod.Name, v1alpha1.WorkloadRuleViolated)
 	})
 
 	It("have pods with tokens of their own, where the service account mounts none", func() {
@@ -450,7 +451,7 @@ var _ = Describe("Controllers under rules for pods", func() {
 	})
 
 	It("let a pod go that was made before the rules", func() {
-		name := uniqueName()
+		name := UniqueName()
 		namespace := name + "-a"
 		ExpectCreated(fixture.Namespace(namespace, name))
 		gated := fixture.RestrictedPod(namespace, "gated")
@@ -478,7 +479,7 @@ var _ = Describe("Controllers under rules for pods", func() {
 // slipIn creates a pod that a policy of a profile refuses, while the operator is down and the policy is not there.
 func slipIn(profile *v1alpha1.SecurityProfile, pod *corev1.Pod, section string) {
 	GinkgoHelper()
-	bulwark.stop()
+	bulwark.Stop()
 	policy := policyOf(profile, section)
 	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: policy.ObjectMeta}
 	Expect(admin.Delete(ctx, binding)).To(Succeed())

@@ -14,7 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 const aQuota = "bulwark-compute"
@@ -55,9 +56,9 @@ func appPod(namespace, name string) *corev1.Pod {
 	return pod
 }
 
-// eventuallyUncounted waits until the report says that a quota holds nobody, and the profile that
+// EventuallyUncounted waits until the report says that a quota holds nobody, and the profile that
 // it is not ready for that.
-func eventuallyUncounted(profile *v1alpha1.SecurityProfile, namespace, says string) {
+func EventuallyUncounted(profile *v1alpha1.SecurityProfile, namespace, says string) {
 	GinkgoHelper()
 	object := EventuallyObject(namespace, "ResourceQuota", aQuota, v1alpha1.ObjectUncounted)
 	Expect(object.Message).To(ContainSubstring(says))
@@ -65,7 +66,7 @@ func eventuallyUncounted(profile *v1alpha1.SecurityProfile, namespace, says stri
 	Expect(report.Ready).To(BeFalse())
 	Expect(report.Summary.Uncounted).To(BeEquivalentTo(1))
 	Expect(report.Summary.Drifted+report.Summary.Failed).To(BeZero(), "it is neither drift nor a failure")
-	expectAllElseInPlace(namespace, aQuota)
+	ExpectAllElseInPlace(namespace, aQuota)
 	EventuallyCondition(profile, v1alpha1.ConditionReady, metav1.ConditionFalse)
 	Eventually(func(g Gomega) {
 		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
@@ -97,7 +98,7 @@ var _ = Describe("A quota that Kubernetes has not counted", func() {
 	It("holds nobody: the namespace is not ready and the gate stays shut until it does", func() {
 		thaw := whileNothingIsCounted()
 		profile, namespace := Governed(gated)
-		eventuallyUncounted(profile, namespace, "has not counted pods yet")
+		EventuallyUncounted(profile, namespace, "has not counted pods yet")
 		Expect(meta.IsStatusConditionTrue(profile.Status.Conditions, v1alpha1.ConditionReconciling)).To(BeTrue(), "somebody will count it")
 		Expect(meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionStalled)).To(BeNil())
 		for i := range 6 {
@@ -117,7 +118,7 @@ var _ = Describe("A quota that Kubernetes has not counted", func() {
 
 	It("does not keep secret who changes it back from the first moment on", func() {
 		whileNothingIsCounted()
-		profile := fixture.Profile(uniqueName(), gated)
+		profile := fixture.Profile(UniqueName(), gated)
 		namespace := profile.Name + "-a"
 		ExpectCreated(fixture.Namespace(namespace, profile.Name), profile)
 		report := &v1alpha1.NamespacePosture{}
@@ -138,7 +139,7 @@ var _ = Describe("A quota that Kubernetes has not counted", func() {
 			EventuallyEstablished(profile, namespace)
 			thaw := whileNothingIsCounted()
 			Update(profile, change)
-			eventuallyUncounted(profile, namespace, says)
+			EventuallyUncounted(profile, namespace, says)
 			Expect(admin.Create(ctx, appPod(namespace, "early"))).To(MatchError(ContainSubstring("is not ready")))
 			thaw()
 			EventuallyEstablished(profile, namespace)
@@ -159,15 +160,15 @@ var _ = Describe("A quota that Kubernetes has not counted", func() {
 		profile, namespace := Governed(gated)
 		EventuallyEstablished(profile, namespace)
 		whileNothingIsCounted()
-		bulwark.stop()
+		bulwark.Stop()
 		patchStatus(namespace, aQuota, `{"hard":null,"used":null}`)
 		bulwark = startOperator()
-		eventuallyUncounted(profile, namespace, "has not counted pods yet")
+		EventuallyUncounted(profile, namespace, "has not counted pods yet")
 		Update(profile, fixture.Audited)
 		EventuallyReported(profile, namespace)
 		EventuallyObject(namespace, "ResourceQuota", aQuota, v1alpha1.ObjectUncounted)
 		EventuallyReady(profile) // It only evaluates.
-		eventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonUncounted)
+		EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonUncounted)
 	})
 
 	It("cannot be made to seem counted, nor one that is counted go on seeming so", func() {
@@ -196,11 +197,11 @@ var _ = Describe("A quota that Kubernetes has not counted", func() {
 				quotaOf("compute", "pods", "1", "count/widgets.example.com", "1", "count/gadgets.example.com", "1"),
 				quotaOf("objects", "count/configmaps", "9")...)
 		})
-		eventuallyUncounted(profile, namespace, "does not count count/gadgets.example.com (it knows no resource gadgets of "+
+		EventuallyUncounted(profile, namespace, "does not count count/gadgets.example.com (it knows no resource gadgets of "+
 			"example.com in namespaces), count/widgets.example.com (")
 		EventuallyCondition(profile, v1alpha1.ConditionStalled, metav1.ConditionTrue)
 		Update(profile, func(p *v1alpha1.SecurityProfile) { delete(p.Spec.Quotas[0].Spec.Hard, "count/widgets.example.com") })
-		eventuallyUncounted(profile, namespace, "count/gadgets.example.com")
+		EventuallyUncounted(profile, namespace, "count/gadgets.example.com")
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Quotas = quotaOf("compute", "pods", "1") })
 		EventuallyEstablished(profile, namespace)
 		EventuallyReady(profile)
@@ -209,7 +210,7 @@ var _ = Describe("A quota that Kubernetes has not counted", func() {
 	})
 
 	It("is refused at apply or told by name where the group of what it counts is missing", func() {
-		profile := fixture.Profile(uniqueName(), fixture.OnlyNetwork, func(p *v1alpha1.SecurityProfile) {
+		profile := fixture.Profile(UniqueName(), fixture.OnlyNetwork, func(p *v1alpha1.SecurityProfile) {
 			p.Spec.Quotas = quotaOf("compute", "count/deployments", "1", "count/jobs", "1")
 		})
 		if err := admin.Create(ctx, profile.DeepCopy()); apierrors.IsInvalid(err) {
@@ -219,12 +220,12 @@ var _ = Describe("A quota that Kubernetes has not counted", func() {
 		Expect(admin.Delete(ctx, profile.DeepCopy())).To(Succeed())
 		EventuallyGone(profile)
 		ExpectCreated(fixture.Namespace(profile.Name+"-a", profile.Name), profile)
-		eventuallyUncounted(profile, profile.Name+"-a", "count/deployments (it is count/deployments.apps), count/jobs (it is count/jobs.batch)")
+		EventuallyUncounted(profile, profile.Name+"-a", "count/deployments (it is count/deployments.apps), count/jobs (it is count/jobs.batch)")
 		EventuallyCondition(profile, v1alpha1.ConditionStalled, metav1.ConditionTrue)
 	})
 
 	It("costs no write where it is counted soon: one report is written, when it is", func() {
-		name := uniqueName()
+		name := UniqueName()
 		namespace := name + "-a"
 		ExpectCreated(fixture.Namespace(namespace, name))
 		thaw := whileNothingIsCounted()
@@ -234,7 +235,7 @@ var _ = Describe("A quota that Kubernetes has not counted", func() {
 		Consistently(func() int { return postureWrites(namespace) }).WithTimeout(time.Second).Should(BeZero())
 		thaw()
 		EventuallyEstablished(profile, namespace)
-		eventuallyQuiet()
+		EventuallyQuiet()
 		Expect(postureWrites(namespace)).To(Equal(1))
 	})
 
@@ -263,14 +264,14 @@ var _ = Describe("A quota that is exceeded", func() {
 			EventuallyAdmitted(appPod(namespace, fmt.Sprint("pod-", i)))
 		}
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Quotas = quotaOf("compute", "pods", "2", "configmaps", "9") })
-		finding := eventuallyFound(namespace, "ResourceQuota", aQuota, v1alpha1.QuotaExceeded)
+		finding := EventuallyFound(namespace, "ResourceQuota", aQuota, v1alpha1.QuotaExceeded)
 		Expect(finding.Severity).To(Equal(v1alpha1.Medium))
 		Expect(finding.Message).To(Equal("more is used than the quota grants of pods"))
-		eventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
+		EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
 		EventuallyReady(profile)
 		Expect(ReportOn(Default, namespace).Ready).To(BeTrue(), "it holds whoever asks for more")
 
-		eventuallyQuiet()
+		EventuallyQuiet()
 		before := operatorWrites()
 		Expect(admin.Delete(ctx, appPod(namespace, "pod-0"), client.GracePeriodSeconds(0))).To(Succeed()) // 3 of 2
 		Expect(admin.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "usage"}})).To(Succeed())
@@ -280,8 +281,8 @@ var _ = Describe("A quota that is exceeded", func() {
 		Consistently(func() []string { return unlike(before, operatorWrites()) }).Should(BeEmpty())
 
 		Expect(admin.Delete(ctx, appPod(namespace, "pod-1"), client.GracePeriodSeconds(0))).To(Succeed()) // 2 of 2
-		eventuallyNothingFound(namespace)
-		eventuallyCompliance(profile, metav1.ConditionTrue, v1alpha1.ReasonCompliant)
+		EventuallyNothingFound(namespace)
+		EventuallyCompliance(profile, metav1.ConditionTrue, v1alpha1.ReasonCompliant)
 	})
 
 	It("can be ignored", func() {

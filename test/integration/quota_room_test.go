@@ -14,7 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 const (
@@ -63,7 +64,7 @@ func fill(make func(i int) client.Object) {
 // has counted that the object is gone.
 func fillWhileGone(ours client.Object, make func(i int) client.Object) {
 	GinkgoHelper()
-	bulwark.stop()
+	bulwark.Stop()
 	defer func() { bulwark = startOperator() }()
 	fill(make)
 	// kube-controller-manager would keep a usage that it believes to be right by a status that it has not heard of yet. Once it counts
@@ -73,8 +74,8 @@ func fillWhileGone(ours client.Object, make func(i int) client.Object) {
 	Eventually(func() error { return admin.Create(ctx, make(1000)) }).Should(Succeed(), "nobody counts what is gone")
 }
 
-// expectClosed waits until a quota declares and enforces what it should.
-func expectClosed(namespace, name, entry, most string) {
+// ExpectClosed waits until a quota declares and enforces what it should.
+func ExpectClosed(namespace, name, entry, most string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
 		quota := liveQuota(g, namespace, name)
@@ -85,15 +86,15 @@ func expectClosed(namespace, name, entry, most string) {
 	}).Should(Succeed())
 }
 
-// expectNoTampering checks that nobody is said to have changed a quota.
-func expectNoTampering(namespace string) {
+// ExpectNoTampering checks that nobody is said to have changed a quota.
+func ExpectNoTampering(namespace string) {
 	GinkgoHelper()
 	for _, entry := range ReportOn(Default, namespace).Drift {
 		Expect(entry.Object.Kind).NotTo(Equal("ResourceQuota"), "%+v", entry)
 	}
 }
 
-// eventuallyCounted waits until kube-controller-manager counts a kind: it looks for new ones every
+// EventuallyCounted waits until kube-controller-manager counts a kind: it looks for new ones every
 // 30 s, and does not look again at quotas that were there before.
 func EventuallyQuotasCount(entry string) {
 	GinkgoHelper()
@@ -118,16 +119,16 @@ var _ = Describe("A quota of the baseline that a tenant has filled", func() {
 		fillWhileGone(theDeny(namespace), func(i int) client.Object { return tenantPolicy(namespace, fmt.Sprint("tenant-", i)) })
 
 		EventuallyEstablished(profile, namespace)
-		expectClosed(namespace, objectsQuota, countPolicies, "3")
+		ExpectClosed(namespace, objectsQuota, countPolicies, "3")
 		Expect(admin.Create(ctx, tenantPolicy(namespace, "more"))).To(MatchError(ContainSubstring("exceeded quota: " + objectsQuota)))
-		expectNoTampering(namespace)
+		ExpectNoTampering(namespace)
 		Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventOpened))
-		finding := eventuallyFound(namespace, "ResourceQuota", objectsQuota, v1alpha1.QuotaExceeded)
+		finding := EventuallyFound(namespace, "ResourceQuota", objectsQuota, v1alpha1.QuotaExceeded)
 		Expect(finding.Message).To(ContainSubstring(countPolicies))
 		EventuallyReady(profile)
 
 		Expect(admin.Delete(ctx, tenantPolicy(namespace, "tenant-1000"))).To(Succeed())
-		eventuallyNothingFound(namespace)
+		EventuallyNothingFound(namespace)
 	})
 
 	It("does not do so while the tenant goes on filling it", func() {
@@ -164,8 +165,8 @@ var _ = Describe("A quota of the baseline that a tenant has filled", func() {
 		GinkgoWriter.Println("the tenant made", sum)
 		Expect(sum).To(BeNumerically("<", 60), "the quota bounds the tenant all the same")
 		EventuallyEstablished(profile, namespace)
-		expectClosed(namespace, objectsQuota, countPolicies, "3")
-		expectNoTampering(namespace)
+		ExpectClosed(namespace, objectsQuota, countPolicies, "3")
+		ExpectNoTampering(namespace)
 	})
 
 	It("does not do so while nothing is counted, nor under tamper protection", func() {
@@ -179,8 +180,8 @@ var _ = Describe("A quota of the baseline that a tenant has filled", func() {
 		breaksGlass := impersonating("operator-on-call", fixture.BreakGlass, "system:masters")
 		Expect(breaksGlass.Delete(ctx, theDeny(namespace))).To(Succeed()) // The usage that is known stays as it was.
 		EventuallyEstablished(profile, namespace)
-		expectClosed(namespace, objectsQuota, countPolicies, "3")
-		expectNoTampering(namespace)
+		ExpectClosed(namespace, objectsQuota, countPolicies, "3")
+		ExpectNoTampering(namespace)
 	})
 
 	for kind, tt := range map[string]struct {
@@ -229,7 +230,7 @@ var _ = Describe("A quota of the baseline that a tenant has filled", func() {
 			})
 			EventuallyEstablished(profile, namespace)
 			for i := 0; i < len(tt.entries); i += 2 {
-				expectClosed(namespace, objectsQuota, tt.entries[i], tt.entries[i+1])
+				ExpectClosed(namespace, objectsQuota, tt.entries[i], tt.entries[i+1])
 			}
 			for _, entry := range ReportOn(Default, namespace).Drift {
 				Expect(entry.Object.Name).NotTo(Equal(objectsQuota), "%+v", entry)
@@ -248,7 +249,7 @@ var _ = Describe("A quota of the baseline that a tenant has filled", func() {
 		report := ReportOn(Default, namespace)
 		Expect(admin.Delete(ctx, report)).To(Succeed())
 		Eventually(func(g Gomega) { g.Expect(ReportOn(g, namespace).UID).NotTo(Equal(report.UID)) }).Should(Succeed())
-		expectClosed(namespace, objectsQuota, countReports, "1")
+		ExpectClosed(namespace, objectsQuota, countReports, "1")
 	})
 
 	It("does not do so either when its usage is unknown, so that it refuses everybody", func() {
@@ -260,7 +261,7 @@ var _ = Describe("A quota of the baseline that a tenant has filled", func() {
 			Should(MatchError(ContainSubstring("status unknown for quota: " + objectsQuota)))
 		Expect(admin.Delete(ctx, theDeny(namespace))).To(Succeed())
 		Eventually(func(g Gomega) { g.Expect(Differences(g, profile, namespace)).To(BeEmpty()) }).Should(Succeed())
-		expectClosed(namespace, objectsQuota, countPolicies, "9")
+		ExpectClosed(namespace, objectsQuota, countPolicies, "9")
 		EventuallyObject(namespace, "ResourceQuota", objectsQuota, v1alpha1.ObjectUncounted)
 	})
 
@@ -271,9 +272,9 @@ var _ = Describe("A quota of the baseline that a tenant has filled", func() {
 		EventuallyEstablished(profile, namespace)
 		fillWhileGone(theDeny(namespace), func(i int) client.Object { return tenantPolicy(namespace, fmt.Sprint("tenant-", i)) })
 		EventuallyEstablished(profile, namespace)
-		expectClosed(namespace, objectsQuota, countPolicies, "3")
-		expectClosed(namespace, "bulwark-more-objects", countPolicies, "3")
-		expectNoTampering(namespace)
+		ExpectClosed(namespace, objectsQuota, countPolicies, "3")
+		ExpectClosed(namespace, "bulwark-more-objects", countPolicies, "3")
+		ExpectNoTampering(namespace)
 	})
 
 	It("does not keep out what a change of the profile brings, nor what the next profile does", func() {
@@ -284,7 +285,7 @@ var _ = Describe("A quota of the baseline that a tenant has filled", func() {
 			p.Spec.Network.Policies = []v1alpha1.NetworkPolicy{{Name: "web", Spec: tenantPolicy("", "").Spec}}
 		})
 		EventuallyEstablished(profile, namespace)
-		next := fixture.Profile(uniqueName(), fixture.Selecting(profile.Name), fixture.WithPriority(1), func(p *v1alpha1.SecurityProfile) {
+		next := fixture.Profile(UniqueName(), fixture.Selecting(profile.Name), fixture.WithPriority(1), func(p *v1alpha1.SecurityProfile) {
 			p.Spec.Quotas = nil
 		})
 		ExpectCreated(next)
@@ -301,16 +302,16 @@ var _ = Describe("A quota of the baseline that a tenant has filled", func() {
 		whileNothingIsCounted()
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.RBAC.Bindings[0].ClusterRole = "edit" })
 		EventuallyEstablished(profile, namespace)
-		expectClosed(namespace, objectsQuota, countBindings, "2")
+		ExpectClosed(namespace, objectsQuota, countBindings, "2")
 	})
 
 	It("is closed again after an operator that died before it could", func() {
 		profile, namespace := Governed(countingPolicies("3"))
 		EventuallyEstablished(profile, namespace)
-		bulwark.stop()
+		bulwark.Stop()
 		patchStatus(namespace, objectsQuota, `{"hard":{"`+countPolicies+`":"9"}}`, client.FieldOwner(v1alpha1.FieldManager))
 		bulwark = startOperator()
-		expectClosed(namespace, objectsQuota, countPolicies, "3")
+		ExpectClosed(namespace, objectsQuota, countPolicies, "3")
 		EventuallyEstablished(profile, namespace)
 		Expect(ReportOn(Default, namespace).Drift).To(BeEmpty())
 	})
@@ -318,7 +319,7 @@ var _ = Describe("A quota of the baseline that a tenant has filled", func() {
 
 var _ = Describe("A quota of another maker", func() {
 	It("is not opened, whatever its name is", func() {
-		name := uniqueName()
+		name := UniqueName()
 		namespace := name + "-a"
 		ExpectCreated(fixture.Namespace(namespace, name))
 		for _, quota := range []string{"tenants", objectsQuota} {

@@ -11,13 +11,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 const countReports = "count/namespacepostures.security.bulwark.dev"
 
-// eventuallyFailed waits until the profile counts a namespace failed, and says why.
-func eventuallyFailed(profile *v1alpha1.SecurityProfile, words ...string) {
+// EventuallyFailed waits until the profile counts a namespace failed, and says why.
+func EventuallyFailed(profile *v1alpha1.SecurityProfile, words ...string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
 		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
@@ -45,28 +46,28 @@ var _ = Describe("A quota of another maker that counts what the baseline consist
 			quota.Spec.Hard[corev1.ResourceName(entry)] = *resourceQuantity("100")
 		}
 		Expect(admin.Create(ctx, quota)).To(Succeed())
-		found := eventuallyFound(namespace, "ResourceQuota", "none", v1alpha1.QuotaCountsBaseline)
+		found := EventuallyFound(namespace, "ResourceQuota", "none", v1alpha1.QuotaCountsBaseline)
 		Expect(found.Severity).To(Equal(v1alpha1.High))
 		Expect(found.Message).To(ContainSubstring(countPolicies + " grants 0"))
-		eventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
+		EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
 		EventuallyReady(profile)
 
 		Update(quota, func(q *corev1.ResourceQuota) { q.Spec.Hard[countPolicies] = *resourceQuantity("100") })
 		Eventually(func() v1alpha1.Severity {
-			return eventuallyFound(namespace, "ResourceQuota", "none", v1alpha1.QuotaCountsBaseline).Severity
+			return EventuallyFound(namespace, "ResourceQuota", "none", v1alpha1.QuotaCountsBaseline).Severity
 		}).Should(Equal(v1alpha1.Medium))
 		Update(quota, func(q *corev1.ResourceQuota) { q.Spec.Hard = quotaOfNone(namespace, "services").Spec.Hard })
-		eventuallyNothingFound(namespace)
+		EventuallyNothingFound(namespace)
 	})
 
 	It("that keeps an object out has the namespace failed, with the reason", func() {
-		name := uniqueName()
+		name := UniqueName()
 		ExpectCreated(fixture.Namespace(name+"-a", name))
 		Expect(admin.Create(ctx, quotaOfNone(name+"-a", countBindings))).To(Succeed())
 		profile := fixture.Profile(name)
 		ExpectCreated(profile)
-		eventuallyFailed(profile, "in namespace "+name+"-a RoleBinding bulwark-", "none")
-		Expect(eventuallyFound(name+"-a", "ResourceQuota", "none", v1alpha1.QuotaCountsBaseline).Severity).To(Equal(v1alpha1.High))
+		EventuallyFailed(profile, "in namespace "+name+"-a RoleBinding bulwark-", "none")
+		Expect(EventuallyFound(name+"-a", "ResourceQuota", "none", v1alpha1.QuotaCountsBaseline).Severity).To(Equal(v1alpha1.High))
 		Expect(admin.Delete(ctx, quotaOfNone(name+"-a", countBindings))).To(Succeed())
 		Eventually(func(g Gomega) { g.Expect(ReportOn(g, name+"-a").Ready).To(BeTrue()) }).
 			WithTimeout(70 * time.Second).Should(Succeed())
@@ -75,20 +76,20 @@ var _ = Describe("A quota of another maker that counts what the baseline consist
 
 	It("that keeps the report out has the namespace failed though there is none, with the reason, until it goes", func() {
 		EventuallyQuotasCount(countReports)
-		name := uniqueName()
+		name := UniqueName()
 		namespace := name + "-a"
 		ExpectCreated(fixture.Namespace(namespace, name))
 		Expect(admin.Create(ctx, quotaOfNone(namespace, countReports))).To(Succeed())
 		profile := fixture.Profile(name)
 		ExpectCreated(profile)
-		eventuallyFailed(profile, "in namespace "+namespace+" NamespacePosture posture: the report is refused", "none")
+		EventuallyFailed(profile, "in namespace "+namespace+" NamespacePosture posture: the report is refused", "none")
 		Expect(Differences(Default, profile, namespace)).To(BeEmpty(), "all else is in place")
 		Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventFailed))
 
 		By("which the next leader finds out, too")
-		bulwark.stop()
+		bulwark.Stop()
 		bulwark = startOperator()
-		eventuallyFailed(profile, "the report is refused")
+		EventuallyFailed(profile, "the report is refused")
 		Expect(admin.Delete(ctx, quotaOfNone(namespace, countReports))).To(Succeed())
 		Eventually(func(g Gomega) { g.Expect(ReportOn(g, namespace).Ready).To(BeTrue()) }).
 			WithTimeout(70 * time.Second).Should(Succeed())
@@ -104,7 +105,7 @@ var _ = Describe("A report that a policy of another maker refuses", func() {
 		group, version := v1alpha1.GroupVersion.Group, v1alpha1.GroupVersion.Version
 		end := refuse(namespace, group, version, "namespacepostures", "UPDATE", `false`)
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Quotas = nil })
-		eventuallyFailed(profile, "the report is refused", "the tenant does not want it")
+		EventuallyFailed(profile, "the report is refused", "the tenant does not want it")
 		end()
 		Eventually(func(g Gomega) { g.Expect(ReportOn(g, namespace).ProfileGeneration).To(Equal(profile.Generation)) }).
 			WithTimeout(70 * time.Second).Should(Succeed())

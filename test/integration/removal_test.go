@@ -12,8 +12,9 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
-	"github.com/bulwark-dev/bulwark/test/controlplane"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 // selectingBy makes a profile select by a label of which others know nothing, so that a namespace may bear both.
@@ -59,8 +60,8 @@ func released(writes []controlplane.Write, profile *v1alpha1.SecurityProfile) ti
 	return at
 }
 
-// expectRewrittenAfter checks that each policy of a profile was written once at most, and not before a time.
-func expectRewrittenAfter(writes []controlplane.Write, profile *v1alpha1.SecurityProfile, at time.Time) {
+// ExpectRewrittenAfter checks that each policy of a profile was written once at most, and not before a time.
+func ExpectRewrittenAfter(writes []controlplane.Write, profile *v1alpha1.SecurityProfile, at time.Time) {
 	GinkgoHelper()
 	names := map[string]bool{}
 	for _, w := range policyWrites(writes, profile) {
@@ -72,7 +73,7 @@ func expectRewrittenAfter(writes []controlplane.Write, profile *v1alpha1.Securit
 
 var _ = Describe("Deleting one profile of several", func() {
 	It("lets it go before the policies of any other are written, and then writes those that gave way to it, once", func() {
-		name := uniqueName()
+		name := UniqueName()
 		going, namespace := guardedBy(name+"-going", name+"-going", 900)
 		var others []*v1alpha1.SecurityProfile
 		for i := range 3 {
@@ -88,17 +89,17 @@ var _ = Describe("Deleting one profile of several", func() {
 		EventuallyPoliced(others[0], above, going, others[2], others[1])
 		EventuallyReady(apart)
 		Update(theNamespace(namespace), func(o client.Object) { o.GetLabels()[name+"-0"] = "yes" })
-		eventuallyQuiet()
+		EventuallyQuiet()
 		before := len(operatorWrites())
 
 		Expect(admin.Delete(ctx, going)).To(Succeed())
 		EventuallyGone(going)
 		EventuallyEstablished(others[0], namespace)
 		EventuallyPoliced(others[0], above, others[2], others[1])
-		eventuallyQuiet()
+		EventuallyQuiet()
 		writes := operatorWrites()[before:]
 		for _, other := range others {
-			expectRewrittenAfter(writes, other, released(writes, going))
+			ExpectRewrittenAfter(writes, other, released(writes, going))
 		}
 		Expect(policyWrites(writes, above)).To(BeEmpty(), "it never gave way")
 		Expect(policyWrites(writes, apart)).To(BeEmpty(), "no namespace can be both's")
@@ -109,7 +110,7 @@ var _ = Describe("Deleting one profile of several", func() {
 	})
 
 	It("lets all of several go before, and writes the others once", func() {
-		name := uniqueName()
+		name := UniqueName()
 		other, _ := guardedBy(name, name, 100)
 		var going []*v1alpha1.SecurityProfile
 		for i := range 4 {
@@ -117,7 +118,7 @@ var _ = Describe("Deleting one profile of several", func() {
 			going = append(going, p)
 		}
 		EventuallyPoliced(other, going[3], going[2], going[1], going[0])
-		eventuallyQuiet()
+		EventuallyQuiet()
 		before := len(operatorWrites())
 		for _, p := range going {
 			Expect(admin.Delete(ctx, p)).To(Succeed())
@@ -126,15 +127,15 @@ var _ = Describe("Deleting one profile of several", func() {
 			EventuallyGone(p)
 		}
 		EventuallyPoliced(other)
-		eventuallyQuiet()
+		EventuallyQuiet()
 		writes := operatorWrites()[before:]
 		for _, p := range going {
-			expectRewrittenAfter(writes, other, released(writes, p))
+			ExpectRewrittenAfter(writes, other, released(writes, p))
 		}
 	})
 
 	It("does not hold the others up for long if it cannot go", func() {
-		name := uniqueName()
+		name := UniqueName()
 		going, namespace := guardedBy(name+"-going", name+"-going", 900, func(p *v1alpha1.SecurityProfile) {
 			p.Spec.RBAC = fixture.Profile(name).Spec.RBAC
 		})
@@ -150,7 +151,7 @@ var _ = Describe("Deleting one profile of several", func() {
 	})
 
 	It("keeps to what others declare meanwhile", func() {
-		name := uniqueName()
+		name := UniqueName()
 		going, _ := guardedBy(name+"-going", name+"-going", 900)
 		other, _ := guardedBy(name, name, 100)
 		EventuallyPoliced(other, going)

@@ -18,7 +18,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 const countBindings = "count/rolebindings.rbac.authorization.k8s.io"
@@ -225,7 +226,7 @@ var _ = Describe("What can only be replaced whole", func() {
 		Consistently(func() int { return deletions(was) }).
 			WithTimeout(6 * time.Second).Should(BeNumerically("<=", 3))
 		before := deletions(was)
-		bulwark.stop()
+		bulwark.Stop()
 		bulwark = startOperator()
 		Consistently(func() int { return deletions(was) }).
 			WithTimeout(time.Second).Should(Equal(before))
@@ -236,8 +237,8 @@ var _ = Describe("What can only be replaced whole", func() {
 
 	It("is made anew by the next leader if the operator dies between the two writes", func() {
 		proxy := behindProxy()
-		var next *runningOperator
-		DeferCleanup(func() { next.stop() })
+		var next *RunningOperator
+		DeferCleanup(func() { next.Stop() })
 		profile, namespace := Governed()
 		EventuallyEstablished(profile, namespace)
 		died := make(chan struct{})
@@ -266,7 +267,7 @@ var _ = Describe("What can only be replaced whole", func() {
 		profile, namespace := Governed()
 		EventuallyEstablished(profile, namespace)
 		refuseBindings(namespace, `object.roleRef.name != "view"`)
-		bulwark.stop() // Else it may find that the binding is missing, and tell so before the tenant's is there.
+		bulwark.Stop() // Else it may find that the binding is missing, and tell so before the tenant's is there.
 		Expect(admin.Delete(ctx, theViewers(namespace))).To(Succeed())
 		loose := theViewers(namespace)
 		loose.RoleRef = rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "admin"}
@@ -283,7 +284,7 @@ var _ = Describe("What can only be replaced whole", func() {
 		was := theViewers(namespace)
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(was), was)).To(Succeed())
 		toAbsent := func(p *v1alpha1.SecurityProfile) { p.Spec.RBAC.Bindings[0].ClusterRole = "absent" }
-		next := fixture.Profile(uniqueName(), fixture.Selecting(former.Name), fixture.WithPriority(1), toAbsent)
+		next := fixture.Profile(UniqueName(), fixture.Selecting(former.Name), fixture.WithPriority(1), toAbsent)
 		ExpectCreated(next)
 		EventuallyObject(namespace, "RoleBinding", was.Name, v1alpha1.ObjectFailed)
 		Expect(admin.Delete(ctx, former)).To(Succeed())

@@ -16,8 +16,9 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
-	"github.com/bulwark-dev/bulwark/test/faultproxy"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/faultproxy"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 // grantable lets profiles grant reading of secrets, and waits until they may or, once it is deleted again, may not.
@@ -28,7 +29,7 @@ func grantable(name string) *rbacv1.ClusterRole {
 	}
 }
 
-func eventuallyGrantable(matcher OmegaMatcher) {
+func EventuallyGrantable(matcher OmegaMatcher) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
 		aggregated := &rbacv1.ClusterRole{}
@@ -41,7 +42,7 @@ var _ = Describe("A deleted profile that retains its baseline", func() {
 	DescribeTable("is not held up by a binding", func(forge func(namespace string) *rbacv1.RoleBinding) {
 		profile, namespace := Governed(fixture.Retained)
 		EventuallyEstablished(profile, namespace)
-		bulwark.stop()
+		bulwark.Stop()
 		binding := forge(namespace)
 		Expect(admin.Delete(ctx, profile)).To(Succeed())
 		bulwark = startOperator()
@@ -66,7 +67,7 @@ var _ = Describe("A deleted profile that retains its baseline", func() {
 	It("is not held up by its own binding, of which somebody stripped and loosened the role", func() {
 		profile, namespace := Governed(fixture.Retained)
 		EventuallyEstablished(profile, namespace)
-		bulwark.stop()
+		bulwark.Stop()
 		role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-developer"}}
 		Update(role, func(r *rbacv1.Role) {
 			r.SetLabels(nil)
@@ -81,7 +82,7 @@ var _ = Describe("A deleted profile that retains its baseline", func() {
 	It("is not held up by its own role, to which somebody added what the operator may not grant", func() {
 		profile, namespace := Governed(fixture.Retained)
 		EventuallyEstablished(profile, namespace)
-		bulwark.stop()
+		bulwark.Stop()
 		tampers["adds a rule to a role"].do(namespace)
 		Expect(admin.Delete(ctx, profile)).To(Succeed())
 		bulwark = startOperator()
@@ -90,15 +91,15 @@ var _ = Describe("A deleted profile that retains its baseline", func() {
 	})
 
 	It("waits with its own role and binding while the operator may not grant them, and then leaves them", func() {
-		secrets := grantable("grant-" + uniqueName())
+		secrets := grantable("grant-" + UniqueName())
 		Expect(admin.Create(ctx, secrets)).To(Succeed())
-		eventuallyGrantable(ContainElement(secrets.Rules[0]))
+		EventuallyGrantable(ContainElement(secrets.Rules[0]))
 		profile, namespace := Governed(fixture.Retained, func(p *v1alpha1.SecurityProfile) {
 			p.Spec.RBAC.Roles[0].Rules[0].Resources = []string{"secrets"}
 		})
 		EventuallyEstablished(profile, namespace)
 		Expect(admin.Delete(ctx, secrets)).To(Succeed())
-		eventuallyGrantable(Not(ContainElement(secrets.Rules[0])))
+		EventuallyGrantable(Not(ContainElement(secrets.Rules[0])))
 
 		Expect(admin.Delete(ctx, profile)).To(Succeed())
 		key := client.ObjectKey{Namespace: namespace, Name: "bulwark-developer"}
@@ -212,7 +213,7 @@ var _ = Describe("What somebody strips of our labels and owner while the operato
 	stripped := func(then func(*v1alpha1.SecurityProfile, string), changes ...func(*v1alpha1.SecurityProfile)) (*v1alpha1.SecurityProfile, string) {
 		profile, namespace := Governed(changes...)
 		EventuallyEstablished(profile, namespace)
-		bulwark.stop()
+		bulwark.Stop()
 		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "default"}}
 		for _, o := range append(granted(namespace), account) {
 			Update(o, func(o client.Object) {
@@ -302,7 +303,7 @@ var _ = Describe("What somebody strips of our labels and owner while the operato
 	It("goes in a handover, also if it bears the label yet that says who made it", func() {
 		first, namespace := Governed(fixture.Retained)
 		EventuallyEstablished(first, namespace)
-		bulwark.stop()
+		bulwark.Stop()
 		for _, o := range granted(namespace) {
 			Update(o, func(o client.Object) { delete(o.GetLabels(), v1alpha1.ProfileLabel) })
 		}
@@ -337,7 +338,7 @@ var _ = Describe("What somebody strips of our labels and owner while the operato
 	It("stays a tenant's where the report is forged", func() {
 		profile, namespace := Governed()
 		EventuallyEstablished(profile, namespace)
-		bulwark.stop()
+		bulwark.Stop()
 		own := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "tenants-own"}}
 		Expect(admin.Create(ctx, own)).To(Succeed())
 		Update(ReportOn(Default, namespace), func(r *v1alpha1.NamespacePosture) {
@@ -370,7 +371,7 @@ var _ = Describe("What a profile that retains has abandoned", func() {
 		)
 		Expect(admin.Delete(ctx, first)).To(Succeed())
 		Eventually(cut).Should(BeClosed())
-		bulwark.stop()
+		bulwark.Stop()
 		role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-developer"}}
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(role), role)).To(Succeed())
 		Expect(role.Labels).NotTo(HaveKey(v1alpha1.ProfileLabel))

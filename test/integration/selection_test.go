@@ -15,22 +15,23 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 // ConsistentlyUntouched checks that nothing of ours is in a namespace and that nothing comes.
 func ConsistentlyUntouched(namespace string) {
 	GinkgoHelper()
-	Consistently(func(g Gomega) { expectUntouched(g, namespace) }).WithTimeout(500 * time.Millisecond).Should(Succeed())
+	Consistently(func(g Gomega) { ExpectUntouched(g, namespace) }).WithTimeout(500 * time.Millisecond).Should(Succeed())
 }
 
 // EventuallyUntouched waits until nothing of ours is left in a namespace.
 func EventuallyUntouched(namespace string) {
 	GinkgoHelper()
-	Eventually(func(g Gomega) { expectUntouched(g, namespace) }).Should(Succeed())
+	Eventually(func(g Gomega) { ExpectUntouched(g, namespace) }).Should(Succeed())
 }
 
-func expectUntouched(g Gomega, namespace string) {
+func ExpectUntouched(g Gomega, namespace string) {
 	GinkgoHelper()
 	managed := Managed(g, namespace)
 	g.Expect(managed).To(HaveLen(1), "nothing but the namespace itself")
@@ -44,7 +45,7 @@ func expectUntouched(g Gomega, namespace string) {
 
 var _ = Describe("Selection", func() {
 	It("leaves out what is excluded by name or glob, protected, or not selected", func() {
-		name := uniqueName()
+		name := UniqueName()
 		profile := fixture.Profile(name, fixture.OnlyNetwork, func(p *v1alpha1.SecurityProfile) {
 			p.Spec.ExcludeNamespaces = []string{name + "-out", name + "-ci-*"}
 		})
@@ -127,8 +128,8 @@ var _ = Describe("Selection", func() {
 var _ = Describe("Deleting a profile", func() {
 	It("goes through though its name is on another maker's object, which the profile that governs there leaves alone", func() {
 		profile, _ := Governed(fixture.OnlyNetwork)
-		bulwark.stop()
-		other := fixture.Profile(uniqueName(), fixture.OnlyNetwork)
+		bulwark.Stop()
+		other := fixture.Profile(UniqueName(), fixture.OnlyNetwork)
 		namespace := fixture.Namespace(other.Name+"-a", other.Name)
 		bearing := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{
 			Namespace: namespace.Name, Name: "bulwark-default-deny", Labels: map[string]string{v1alpha1.ProfileLabel: profile.Name},
@@ -182,7 +183,7 @@ var _ = Describe("Deleting a profile", func() {
 	It("is not held up by a forged binding, which grants more than the operator may write", func() {
 		profile, namespace := Governed(fixture.Retained)
 		EventuallyEstablished(profile, namespace)
-		bulwark.stop()
+		bulwark.Stop()
 		forged := &rbacv1.RoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "forged", Labels: map[string]string{v1alpha1.ProfileLabel: profile.Name}},
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "admin"},
@@ -201,7 +202,7 @@ var _ = Describe("Deleting a profile", func() {
 		retained, retainedIn := Governed(fixture.Retained)
 		EventuallyEstablished(removed, removedFrom)
 		EventuallyEstablished(retained, retainedIn)
-		bulwark.stop()
+		bulwark.Stop()
 		Expect(admin.Delete(ctx, removed)).To(Succeed())
 		Expect(admin.Delete(ctx, retained)).To(Succeed())
 		bulwark = startOperator()
@@ -233,7 +234,7 @@ var _ = Describe("A namespace that goes", func() {
 	})
 
 	It("is not made anew by an apply that comes too late", func() {
-		name := uniqueName() // Has the API server never seen; by its UID, an apply says that it means one that is there.
+		name := UniqueName() // Has the API server never seen; by its UID, an apply says that it means one that is there.
 		late := corev1ac.Namespace(name).WithUID("11111111-2222-3333-4444-555555555555").WithLabels(map[string]string{"late": "yes"})
 		err := admin.Apply(ctx, late, client.FieldOwner(v1alpha1.FieldManager), client.ForceOwnership)
 		Expect(apierrors.IsConflict(err)).To(BeTrue(), "%v", err)

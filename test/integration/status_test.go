@@ -10,7 +10,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 // kstatus is what Flux, Argo CD's generic check and kpt make of a profile, by the library that they use.
@@ -53,7 +54,7 @@ var _ = Describe("The status of a profile", func() {
 	})
 
 	It("is Ready at once when the profile selects nothing", func() {
-		profile := fixture.Profile(uniqueName())
+		profile := fixture.Profile(UniqueName())
 		ExpectCreated(profile)
 		EventuallyReady(profile)
 		Expect(profile.Status.Namespaces).To(Equal(v1alpha1.NamespaceCounts{}))

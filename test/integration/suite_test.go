@@ -15,9 +15,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/bulwark-dev/bulwark/internal/operator"
-	"github.com/bulwark-dev/bulwark/test/controlplane"
-	"github.com/bulwark-dev/bulwark/test/faultproxy"
-	"github.com/bulwark-dev/bulwark/test/inprocess"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/faultproxy"
+	"github.com/bulwark-dev/bulwark/test/framework/testbed"
 )
 
 var (
@@ -25,7 +26,7 @@ var (
 	plane        *controlplane.ControlPlane
 	admin        client.Client
 	operatorConf *rest.Config
-	bulwark      *runningOperator
+	bulwark      *RunningOperator
 )
 
 func TestIntegration(t *testing.T) {
@@ -42,45 +43,32 @@ var _ = BeforeSuite(func() {
 	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
 	SetDefaultConsistentlyDuration(2 * time.Second)
 
-	var cancel context.CancelFunc
-	ctx, cancel = context.WithCancel(context.Background())
-	DeferCleanup(cancel)
-
-	var err error
-	plane, err = controlplane.Start(ctx)
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(func() error { return plane.Stop() })
-	Expect(plane.Install(ctx)).To(Succeed())
-
-	admin, err = client.New(plane.Config, client.Options{Scheme: operator.Scheme()})
-	Expect(err).NotTo(HaveOccurred())
-	operatorConf, err = plane.OperatorConfig(ctx)
-	Expect(err).NotTo(HaveOccurred())
+	c := testbed.Installed(GinkgoTB())
+	UseCluster(c)
+	ctx, plane, admin = c.Context, c.Plane, c.Admin
+	operatorConf = c.OperatorConfig(GinkgoTB())
 
 	bulwark = startOperator()
-	DeferCleanup(func() { bulwark.stop() })
+	DeferCleanup(func() { bulwark.Stop() })
 })
 
-// runningOperator is an operator in this process.
-type runningOperator struct{ *inprocess.Operator }
-
-func startOperator() *runningOperator { return startOperatorWith(operatorConf) }
+func startOperator() *RunningOperator { return startOperatorWith(operatorConf) }
 
 // startOperatorWith starts an operator that reaches the API server in another way, by a proxy say, or has other options.
-func startOperatorWith(cfg *rest.Config, changes ...func(*operator.Options)) *runningOperator {
+func startOperatorWith(cfg *rest.Config, changes ...func(*operator.Options)) *RunningOperator {
 	protects := func(o *operator.Options) { o.ProtectedNamespaces = []string{"protected-*"} }
-	return &runningOperator{inprocess.Start(ctx, cfg, append([]func(*operator.Options){protects}, changes...)...)}
+	return StartOperator(cfg, append([]func(*operator.Options){protects}, changes...)...)
 }
 
 // behindProxy has the operator reach the API server by a proxy until the spec ends.
 func behindProxy(changes ...func(*operator.Options)) *faultproxy.Proxy {
 	GinkgoHelper()
-	bulwark.stop()
+	bulwark.Stop()
 	proxy, err := faultproxy.Start(operatorConf, 1)
 	Expect(err).NotTo(HaveOccurred())
 	bulwark = startOperatorWith(proxy.Config(operatorConf), changes...)
 	DeferCleanup(func() {
-		bulwark.stop()
+		bulwark.Stop()
 		proxy.Close()
 		bulwark = startOperator()
 	})
@@ -90,10 +78,10 @@ func behindProxy(changes ...func(*operator.Options)) *faultproxy.Proxy {
 // restartedWith lets each spec of a container run with an operator that has other options.
 func restartedWith(change func(*operator.Options)) {
 	BeforeEach(func() {
-		bulwark.stop()
+		bulwark.Stop()
 		bulwark = startOperatorWith(operatorConf, change)
 		DeferCleanup(func() {
-			bulwark.stop()
+			bulwark.Stop()
 			bulwark = startOperator()
 		})
 	})
@@ -101,8 +89,3 @@ func restartedWith(change func(*operator.Options)) {
 
 // looksOften makes the operator look often at what it does not watch.
 func looksOften(o *operator.Options) { o.RecheckInterval = 2 * time.Second }
-
-func (o *runningOperator) stop() {
-	GinkgoHelper()
-	Expect(o.Stop()).To(Succeed())
-}

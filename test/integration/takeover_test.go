@@ -13,7 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 const (
@@ -25,7 +26,7 @@ const (
 // governedWithLevels is a profile, and a namespace that it selects and that bore labels before.
 func governedWithLevels(levels map[string]string, changes ...func(*v1alpha1.SecurityProfile)) (*v1alpha1.SecurityProfile, string) {
 	GinkgoHelper()
-	profile := fixture.Profile(uniqueName(), changes...)
+	profile := fixture.Profile(UniqueName(), changes...)
 	namespace := fixture.Namespace(profile.Name+"-a", profile.Name)
 	maps.Copy(namespace.Labels, levels)
 	namespace.Annotations = map[string]string{"example.com/team": "a"}
@@ -42,8 +43,8 @@ func levelsOf(namespace string) map[string]string {
 	return levels
 }
 
-// expectGivenBack checks that a namespace is as it was, and that nothing of ours is left on it.
-func expectGivenBack(namespace string, levels map[string]string) {
+// ExpectGivenBack checks that a namespace is as it was, and that nothing of ours is left on it.
+func ExpectGivenBack(namespace string, levels map[string]string) {
 	GinkgoHelper()
 	EventuallyUnreported(namespace)
 	Eventually(func() map[string]string { return levelsOf(namespace) }).Should(Equal(levels))
@@ -66,7 +67,7 @@ var _ = Describe("The Pod Security labels that a namespace bore before", func() 
 		profile, namespace := governedWithLevels(levels, changes...)
 		EventuallyEstablished(profile, namespace)
 		deleteProfile(profile)
-		expectGivenBack(namespace, levels)
+		ExpectGivenBack(namespace, levels)
 	},
 		Entry("a level", atBaselineBefore),
 		Entry("a level with its version", map[string]string{enforceLevel: "baseline", enforceVersion: "v1.30"}),
@@ -81,7 +82,7 @@ var _ = Describe("The Pod Security labels that a namespace bore before", func() 
 		EventuallyEstablished(profile, namespace)
 		Expect(refuses(loosePod(namespace, "loose"))).To(BeTrue())
 		deselect(namespace)
-		expectGivenBack(namespace, atBaselineBefore)
+		ExpectGivenBack(namespace, atBaselineBefore)
 		Eventually(func() bool { return refuses(loosePod(namespace, "loose")) }).Should(BeFalse())
 		Expect(refuses(fixture.PrivilegedPod(namespace, "privileged"))).To(BeTrue())
 		Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventBaselineRemoved))
@@ -90,7 +91,7 @@ var _ = Describe("The Pod Security labels that a namespace bore before", func() 
 	It("are given back after handovers, restarts and a loss of the report", func() {
 		first, namespace := governedWithLevels(atBaselineBefore, fixture.WithPriority(1))
 		EventuallyEstablished(first, namespace)
-		bulwark.stop()
+		bulwark.Stop()
 		Expect(admin.Delete(ctx, ReportOn(Default, namespace))).To(Succeed())
 		second := fixture.Profile(first.Name+"-b", fixture.Selecting(first.Name), fixture.WithPriority(2), func(p *v1alpha1.SecurityProfile) {
 			p.Spec.PodSecurity.Audit = "restricted"
@@ -100,10 +101,10 @@ var _ = Describe("The Pod Security labels that a namespace bore before", func() 
 		EventuallyEstablished(second, namespace)
 		deleteProfile(second)
 		EventuallyEstablished(first, namespace)
-		bulwark.stop()
+		bulwark.Stop()
 		bulwark = startOperator()
 		deleteProfile(first)
-		expectGivenBack(namespace, atBaselineBefore)
+		ExpectGivenBack(namespace, atBaselineBefore)
 	})
 
 	It("are given back when a profile that declares no level takes over, and once", func() {
@@ -117,7 +118,7 @@ var _ = Describe("The Pod Security labels that a namespace bore before", func() 
 		deleteProfile(second)
 		EventuallyEstablished(first, namespace)
 		deleteProfile(first)
-		expectGivenBack(namespace, map[string]string{enforceLevel: "restricted"})
+		ExpectGivenBack(namespace, map[string]string{enforceLevel: "restricted"})
 	})
 
 	It("are given back in all modes that one profile after the other takes over", func() {
@@ -132,7 +133,7 @@ var _ = Describe("The Pod Security labels that a namespace bore before", func() 
 		Expect(admin.Delete(ctx, first)).To(Succeed())
 		deleteProfile(second)
 		EventuallyGone(first)
-		expectGivenBack(namespace, map[string]string{enforceLevel: "baseline", auditLevel: "baseline"})
+		ExpectGivenBack(namespace, map[string]string{enforceLevel: "baseline", auditLevel: "baseline"})
 	})
 
 	It("are given back if the level waited, and if it came at last", func() {
@@ -141,18 +142,18 @@ var _ = Describe("The Pod Security labels that a namespace bore before", func() 
 		EventuallyAdmitted(loose)
 		stricter := fixture.Profile(profile.Name+"-b", fixture.Selecting(profile.Name), fixture.WithPriority(2), whenSafe)
 		ExpectCreated(stricter)
-		eventuallyBlocked(namespace, "Namespace")
+		EventuallyBlocked(namespace, "Namespace")
 		Expect(levelsOf(namespace)).To(And(HaveKeyWithValue(enforceLevel, "baseline"), HaveKeyWithValue(warnLevel, "restricted")))
 		Update(theNamespace(namespace), func(o client.Object) { o.GetLabels()["suite"] = "nobody" })
-		expectGivenBack(namespace, atBaselineBefore)
+		ExpectGivenBack(namespace, atBaselineBefore)
 
 		selectAgain(profile, namespace)
-		eventuallyBlocked(namespace, "Namespace")
+		EventuallyBlocked(namespace, "Namespace")
 		deleteNow(loose)
 		Update(stricter, func(p *v1alpha1.SecurityProfile) { p.Spec.Priority++ })
 		EventuallyEstablished(stricter, namespace)
 		Update(theNamespace(namespace), func(o client.Object) { o.GetLabels()["suite"] = "nobody" })
-		expectGivenBack(namespace, atBaselineBefore)
+		ExpectGivenBack(namespace, atBaselineBefore)
 	})
 
 	It("do not come to hold what somebody sets while the profile governs", func() {
@@ -163,11 +164,11 @@ var _ = Describe("The Pod Security labels that a namespace bore before", func() 
 			Eventually(func() string { return labelsOf(namespace)[enforceLevel] }).Should(Equal("restricted"))
 		}
 		deleteProfile(profile)
-		expectGivenBack(namespace, atBaselineBefore)
+		ExpectGivenBack(namespace, atBaselineBefore)
 	})
 
 	It("are not what a tenant forges, and loosen nothing while the profile governs", func() {
-		profile := fixture.Profile(uniqueName())
+		profile := fixture.Profile(UniqueName())
 		namespace := fixture.Namespace(profile.Name+"-a", profile.Name)
 		namespace.Annotations = map[string]string{v1alpha1.PodSecurityBeforeAnnotation: `{"` + enforceLevel + `":"privileged","suite":"other"}`}
 		ExpectCreated(namespace, profile)
@@ -181,7 +182,7 @@ var _ = Describe("The Pod Security labels that a namespace bore before", func() 
 	DescribeTable("are none that a namespace is made with, and no level that Bulwark never set is given back", func(
 		selected bool, annotation string, change func(*v1alpha1.SecurityProfile),
 	) {
-		profile := fixture.Profile(uniqueName(), change)
+		profile := fixture.Profile(UniqueName(), change)
 		ExpectCreated(profile)
 		namespace := fixture.Namespace(profile.Name+"-a", profile.Name)
 		if !selected {
@@ -216,7 +217,7 @@ var _ = Describe("The Pod Security labels that a namespace bore before", func() 
 		profile, namespace := governedWithLevels(atBaselineBefore, fixture.Retained)
 		EventuallyEstablished(profile, namespace)
 		deleteProfile(profile)
-		expectGivenBack(namespace, map[string]string{
+		ExpectGivenBack(namespace, map[string]string{
 			enforceLevel: "restricted", enforceVersion: "v1.37", warnLevel: "restricted", warnVersion: "v1.37"})
 
 		By("and so are before the next one's")
@@ -229,7 +230,7 @@ var _ = Describe("The Pod Security labels that a namespace bore before", func() 
 
 	It("are given back though the operator dies right after it has set its own", func() {
 		proxy := behindProxy()
-		profile := fixture.Profile(uniqueName())
+		profile := fixture.Profile(UniqueName())
 		namespace := fixture.Namespace(profile.Name+"-a", profile.Name)
 		namespace.Labels[enforceLevel], namespace.Annotations = "baseline", map[string]string{"example.com/team": "a"}
 		cut := make(chan struct{})
@@ -242,12 +243,12 @@ var _ = Describe("The Pod Security labels that a namespace bore before", func() 
 		)
 		ExpectCreated(namespace, profile)
 		Eventually(cut).Should(BeClosed())
-		bulwark.stop()
+		bulwark.Stop()
 		Expect(labelsOf(namespace.Name)).To(HaveKeyWithValue(enforceLevel, "restricted"))
 		bulwark = startOperator()
 		EventuallyEstablished(profile, namespace.Name)
 		deleteProfile(profile)
-		expectGivenBack(namespace.Name, atBaselineBefore)
+		ExpectGivenBack(namespace.Name, atBaselineBefore)
 	})
 
 	It("are given back with no instant without a level", func() {
@@ -256,12 +257,12 @@ var _ = Describe("The Pod Security labels that a namespace bore before", func() 
 		watch, err := watching(namespace)
 		Expect(err).NotTo(HaveOccurred())
 		deleteProfile(profile)
-		expectGivenBack(namespace, atBaselineBefore)
+		ExpectGivenBack(namespace, atBaselineBefore)
 		Expect(watch()).To(HaveEach(BeElementOf("restricted", "baseline")))
 	})
 
 	It("are, where server-side apply set them, its owner's again when that applies them", func() {
-		profile := fixture.Profile(uniqueName())
+		profile := fixture.Profile(UniqueName())
 		namespace := profile.Name + "-a"
 		apply := func() error {
 			return admin.Apply(ctx, corev1ac.Namespace(namespace).WithLabels(map[string]string{"suite": profile.Name, enforceLevel: "baseline"}).
@@ -273,9 +274,9 @@ var _ = Describe("The Pod Security labels that a namespace bore before", func() 
 		Expect(apply()).To(Succeed())
 		EventuallyEstablished(profile, namespace)
 		deleteProfile(profile)
-		expectGivenBack(namespace, atBaselineBefore)
+		ExpectGivenBack(namespace, atBaselineBefore)
 		Expect(apply()).To(Succeed())
-		expectGivenBack(namespace, atBaselineBefore)
+		ExpectGivenBack(namespace, atBaselineBefore)
 	})
 })
 

@@ -12,7 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 // theKeyMadeByAnotherReplica puts a new key in the place of the one that there is.
@@ -58,7 +59,7 @@ func withoutField(kind string, path ...string) {
 var _ = Describe("An operator that is newer than what it finds", func() {
 	It("takes reports of before the key for Bulwark's own, though another replica made that key", func() {
 		profile, before := withHistory(fixture.OnlyNetwork)
-		bulwark.stop()
+		bulwark.Stop()
 		Update(before.DeepCopy(), func(r *v1alpha1.NamespacePosture) { r.Seal = "" })
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Labels = map[string]string{"upgraded": "yes"} })
 		profile.Status.Drift = nil // Of many namespaces it holds the newest 32.
@@ -72,11 +73,11 @@ var _ = Describe("An operator that is newer than what it finds", func() {
 	})
 
 	It("believes what reports can say where their CRD keeps no seal", func() {
-		bulwark.stop()
+		bulwark.Stop()
 		withoutField("namespacepostures", "seal")
 		bulwark = startOperator()
 		DeferCleanup(func() {
-			bulwark.stop()
+			bulwark.Stop()
 			theKeyMadeByAnotherReplica()
 			bulwark = startOperator()
 		})
@@ -92,7 +93,7 @@ var _ = Describe("An operator that is newer than what it finds", func() {
 	})
 
 	It("keeps baselines where the CRD of profiles remembers no selection", func() {
-		bulwark.stop()
+		bulwark.Stop()
 		withoutField("securityprofiles", "status", "selection")
 		bulwark = startOperator()
 		profile, report := withHistory(fixture.OnlyNetwork)

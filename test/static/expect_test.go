@@ -7,12 +7,13 @@ import (
 	. "github.com/onsi/gomega"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/test/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 )
 
 // byManifest ends the message of each policy by manifest.
@@ -29,26 +30,11 @@ func ExpectRefused(what string, errs ...error) {
 	}
 }
 
-// EventuallyReady waits until the profile is in force, its policies included.
-func EventuallyReady(profile *v1alpha1.SecurityProfile) {
+// EventuallyInForce waits until the profile is in force, its policies included.
+func EventuallyInForce(profile *v1alpha1.SecurityProfile) {
 	GinkgoHelper()
-	Eventually(func(g Gomega) {
-		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
-		for _, condition := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionAdmission} {
-			found := meta.FindStatusCondition(profile.Status.Conditions, condition)
-			g.Expect(found).NotTo(BeNil(), condition)
-			g.Expect(found.ObservedGeneration).To(Equal(profile.Generation), condition)
-			g.Expect(string(found.Status)).To(Equal("True"), "%s: %s", condition, found.Message)
-		}
-	}).Should(Succeed())
-}
-
-// EventuallyGone waits until an object is no more.
-func EventuallyGone(o client.Object) {
-	GinkgoHelper()
-	Eventually(func() bool {
-		return apierrors.IsNotFound(admin.Get(ctx, client.ObjectKeyFromObject(o), o))
-	}).Should(BeTrue(), "%T %s", o, o.GetName())
+	EventuallyReady(profile)
+	EventuallyCondition(profile, v1alpha1.ConditionAdmission, metav1.ConditionTrue)
 }
 
 // installed are the objects that config/default consists of.

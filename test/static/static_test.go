@@ -16,8 +16,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/test/controlplane"
-	"github.com/bulwark-dev/bulwark/test/fixture"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 var _ = Describe("Admission by manifest", Ordered, func() {
@@ -76,7 +77,7 @@ var _ = Describe("Admission by manifest", Ordered, func() {
 
 	It("lets the operator, and those who write profiles, do their work", func() {
 		Expect(ofPatches(author, fortress, `{"spec":{"workloads":{"action":"Deny","hostNetwork":"Forbid"}}}`)).To(HaveEach(Succeed()))
-		EventuallyReady(fortress)
+		EventuallyInForce(fortress)
 		Expect(policies()).To(ContainElement(HaveField("Name", "bulwark-fortress-workloads")))
 		ExpectRefused("an author lets go of a profile by hand", ofPatches(author, fortress, `{"metadata":{"finalizers":null}}`, ownerIsGone)...)
 		b := bindings()[0]
@@ -84,7 +85,7 @@ var _ = Describe("Admission by manifest", Ordered, func() {
 
 		another := fixture.Profile("another", guarded)
 		Expect(author.Create(ctx, another)).To(Succeed())
-		EventuallyReady(another)
+		EventuallyInForce(another)
 		Expect(author.Delete(ctx, another)).To(Succeed())
 		EventuallyGone(another)
 	})
@@ -104,7 +105,7 @@ var _ = Describe("Admission by manifest", Ordered, func() {
 		owner := fixture.Profile("abandoned", guarded)
 		Expect(author.Create(ctx, owner)).To(Succeed())
 		startOperator()
-		EventuallyReady(owner)
+		EventuallyInForce(owner)
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(&b), &b)).To(Succeed(), "the operator has made the binding anew")
 		stopOperator()
 		Expect(author.Delete(ctx, owner)).To(Succeed())

@@ -18,10 +18,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/internal/operator"
-	"github.com/bulwark-dev/bulwark/test/controlplane"
-	"github.com/bulwark-dev/bulwark/test/fixture"
-	"github.com/bulwark-dev/bulwark/test/inprocess"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
+	. "github.com/bulwark-dev/bulwark/test/framework/expect"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
+	"github.com/bulwark-dev/bulwark/test/framework/inprocess"
+	"github.com/bulwark-dev/bulwark/test/framework/testbed"
 )
 
 // The groups that the manifests name.
@@ -33,6 +34,7 @@ const (
 
 var (
 	ctx   context.Context
+	bed   *testbed.Cluster
 	plane *controlplane.ControlPlane
 	// manifests is the file that the API server reads, and shipped what it holds.
 	manifests string
@@ -57,24 +59,19 @@ var _ = BeforeSuite(func() {
 	logf.SetLogger(zap.New(zap.WriteTo(GinkgoWriter), zap.UseDevMode(true)))
 	SetDefaultEventuallyTimeout(30 * time.Second)
 	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
-	var cancel context.CancelFunc
-	ctx, cancel = context.WithCancel(context.Background())
-	DeferCleanup(cancel)
-
 	var err error
 	shipped, err = kustomize("config/static-admission")
 	Expect(err).NotTo(HaveOccurred())
 	folder := GinkgoT().TempDir()
 	manifests = filepath.Join(folder, "bulwark.yaml")
 	Expect(os.WriteFile(manifests, shipped, 0o600)).To(Succeed())
-	plane, err = controlplane.Start(ctx, controlplane.WithStaticPolicies(folder))
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(func() error { return plane.Stop() })
+	bed = testbed.Start(GinkgoTB(), controlplane.WithStaticPolicies(folder))
+	ctx, plane, admin = bed.Context, bed.Plane, bed.Admin
+	UseCluster(bed)
 
 	adminConf = plane.Config
-	adminConf.WarningHandler = rest.NoWarnings{}
 	rescuerConf = user("rescuer", masters, breakGlassGroup)
-	admin, rescuer = clientOf(adminConf), clientOf(rescuerConf)
+	rescuer = clientOf(rescuerConf)
 	author = clientOf(user("author", masters, authorsGroup))
 	rescuerKubeconfig = filepath.Join(GinkgoT().TempDir(), "rescuer.kubeconfig")
 	Expect(controlplane.WriteKubeconfig(rescuerKubeconfig, rescuerConf)).To(Succeed())
@@ -89,7 +86,7 @@ var _ = BeforeSuite(func() {
 	fortress = fixture.Profile("fortress", guarded)
 	Expect(author.Create(ctx, fortress)).To(Succeed())
 	Expect(admin.Create(ctx, fixture.Namespace("shop", "fortress"))).To(Succeed())
-	EventuallyReady(fortress)
+	EventuallyInForce(fortress)
 })
 
 // guarded makes the profile one with admission policies.
@@ -118,9 +115,7 @@ func user(name string, groups ...string) *rest.Config {
 
 func clientOf(cfg *rest.Config) client.Client {
 	GinkgoHelper()
-	c, err := client.New(cfg, client.Options{Scheme: operator.Scheme()})
-	Expect(err).NotTo(HaveOccurred())
-	return c
+	return bed.ClientOf(GinkgoTB(), cfg)
 }
 
 // kubectl runs kubectl with a kubeconfig.
@@ -145,7 +140,7 @@ func (e *kubectlError) Unwrap() error { return e.err }
 
 // kustomize is what a folder of config comes to.
 func kustomize(path string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, filepath.Join(controlplane.Assets(), "kubectl"), "kustomize", path)
+	cmd := exec.Command(filepath.Join(controlplane.Assets(), "kubectl"), "kustomize", path)
 	cmd.Dir = controlplane.Root()
 	return cmd.Output()
 }

@@ -8,6 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
+
+	"github.com/bulwark-dev/bulwark/test/framework/generate"
 )
 
 const (
@@ -29,15 +31,11 @@ var quantities = map[corev1.ResourceName][]string{
 // strange are values that a LimitRange may hold and that no pod may be given.
 var strange = map[corev1.ResourceName][]string{hugePages: {"3Mi"}, gpu: {"1500m"}, corev1.ResourceCPU: {"-1"}}
 
-func pick[T any](t *rapid.T, name string, from ...T) T {
-	return rapid.SampledFrom(from).Draw(t, name)
-}
-
 // once in so many times it is true.
 func once(t *rapid.T, in int, name string) bool { return rapid.IntRange(1, in).Draw(t, name) == in }
 
 func quantity(t *rapid.T, name corev1.ResourceName) resource.Quantity {
-	return resource.MustParse(pick(t, string(name), quantities[name]...))
+	return resource.MustParse(generate.OneOf(t, string(name), quantities[name]...))
 }
 
 // ascending are two quantities, of which the first is not above the second.
@@ -53,7 +51,7 @@ func ascending(t *rapid.T, name corev1.ResourceName) (low, high resource.Quantit
 func requirements(t *rapid.T, names ...corev1.ResourceName) corev1.ResourceRequirements {
 	r := corev1.ResourceRequirements{Requests: corev1.ResourceList{}, Limits: corev1.ResourceList{}}
 	for _, name := range names {
-		switch low, high := ascending(t, name); pick(t, string(name)+" as", "neither", "neither", "request", "limit", "both") {
+		switch low, high := ascending(t, name); generate.OneOf(t, string(name)+" as", "neither", "neither", "request", "limit", "both") {
 		case "request":
 			r.Requests[name] = low
 		case "limit":
@@ -88,10 +86,10 @@ func container(t *rapid.T, name string) corev1.Container {
 func manifests() *rapid.Generator[*corev1.Pod] {
 	return rapid.Custom(func(t *rapid.T) *corev1.Pod {
 		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web"}, Spec: corev1.PodSpec{ServiceAccountName: "run"}}
-		for i := range pick(t, "containers", 1, 1, 1, 2, 3) {
+		for i := range generate.OneOf(t, "containers", 1, 1, 1, 2, 3) {
 			pod.Spec.Containers = append(pod.Spec.Containers, container(t, fmt.Sprint("app-", i)))
 		}
-		for i := range pick(t, "init containers", 0, 0, 1, 2) {
+		for i := range generate.OneOf(t, "init containers", 0, 0, 1, 2) {
 			c := container(t, fmt.Sprint("init-", i))
 			if rapid.Bool().Draw(t, "sidecar") {
 				always := corev1.ContainerRestartPolicyAlways
@@ -116,7 +114,7 @@ func manifests() *rapid.Generator[*corev1.Pod] {
 func limitRange() *rapid.Generator[[]corev1.LimitRangeItem] {
 	return rapid.Custom(func(t *rapid.T) []corev1.LimitRangeItem {
 		var items []corev1.LimitRangeItem
-		for _, kind := range pick(t, "items", nil, []string{"Container"}, []string{"Container"}, []string{"Pod"}, []string{"Pod", "Container"},
+		for _, kind := range generate.OneOf(t, "items", nil, []string{"Container"}, []string{"Container"}, []string{"Pod"}, []string{"Pod", "Container"},
 			[]string{"PersistentVolumeClaim", "Container", "example.com/other"}) {
 			items = append(items, item(t, corev1.LimitType(kind)))
 		}
@@ -145,7 +143,7 @@ func item(t *rapid.T, kind corev1.LimitType) corev1.LimitRangeItem {
 func bound(t *rapid.T, i *corev1.LimitRangeItem, name corev1.ResourceName) {
 	low, high := ascending(t, name)
 	if i.Type == corev1.LimitTypeContainer {
-		switch pick(t, "gives", "nothing", "limit", "request", "both", "the same") {
+		switch generate.OneOf(t, "gives", "nothing", "limit", "request", "both", "the same") {
 		case "limit":
 			i.Default[name] = high
 		case "request":
@@ -161,14 +159,14 @@ func bound(t *rapid.T, i *corev1.LimitRangeItem, name corev1.ResourceName) {
 		}
 	}
 	low, high = ascending(t, name)
-	for _, field := range pick(t, "bounds", nil, []string{"max"}, []string{"min"}, []string{"min", "max"}, []string{"ratio"}, []string{"max", "ratio"}) {
+	for _, field := range generate.OneOf(t, "bounds", nil, []string{"max"}, []string{"min"}, []string{"min", "max"}, []string{"ratio"}, []string{"max", "ratio"}) {
 		switch field {
 		case "max":
 			i.Max[name] = high
 		case "min":
 			i.Min[name] = low
 		case "ratio":
-			i.MaxLimitRequestRatio[name] = resource.MustParse(pick(t, "ratio", "1", "1.5", "2", "3", "1e3"))
+			i.MaxLimitRequestRatio[name] = resource.MustParse(generate.OneOf(t, "ratio", "1", "1.5", "2", "3", "1e3"))
 		}
 	}
 }

@@ -13,12 +13,10 @@ import (
 	nodev1 "k8s.io/api/node/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
-	"github.com/bulwark-dev/bulwark/internal/operator"
-	"github.com/bulwark-dev/bulwark/test/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/testbed"
 )
 
 // cases is how many cases each test tries. TIGHTENING_CASES=5000 tries as many as one may want to see before a change is done.
@@ -42,21 +40,8 @@ type suite struct {
 }
 
 func TestAsKubernetesDoes(t *testing.T) {
-	ctx := t.Context()
-	plane, err := controlplane.Start(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := plane.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	plane.Config.WarningHandler = rest.NoWarnings{} // It warns of fractions of bytes, which are meant.
-	admin, err := client.New(plane.Config, client.Options{Scheme: operator.Scheme()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster := testbed.Start(t)
+	ctx, admin := cluster.Context, cluster.Admin
 	s := &suite{ctx: ctx, admin: admin}
 	if err := admin.Create(ctx, &nodev1.RuntimeClass{
 		ObjectMeta: metav1.ObjectMeta{Name: heavy}, Handler: heavy,

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/internal/tightening"
+	"github.com/bulwark-dev/bulwark/test/framework/generate"
 )
 
 // podsCounted is how many pods one quota counts. When the count is another, rapid takes pods away until few are left.
@@ -83,7 +84,7 @@ func lives() *rapid.Generator[*life] {
 		if rapid.Bool().Draw(t, "scheduled") {
 			l.manifest.Spec.NodeName = "lost"
 		}
-		l.status.Phase = pick(t, "phase", corev1.PodRunning, corev1.PodRunning, corev1.PodPending, corev1.PodUnknown, corev1.PodSucceeded, corev1.PodFailed)
+		l.status.Phase = generate.OneOf(t, "phase", corev1.PodRunning, corev1.PodRunning, corev1.PodPending, corev1.PodUnknown, corev1.PodSucceeded, corev1.PodFailed)
 		if rapid.Bool().Draw(t, "has statuses") {
 			for _, c := range l.manifest.Spec.Containers {
 				l.status.ContainerStatuses = append(l.status.ContainerStatuses, containerStatus(t, c.Name))
@@ -92,7 +93,7 @@ func lives() *rapid.Generator[*life] {
 				l.status.InitContainerStatuses = append(l.status.InitContainerStatuses, containerStatus(t, c.Name))
 			}
 		}
-		if reason := pick(t, "resize", "", "", corev1.PodReasonInfeasible, corev1.PodReasonDeferred); reason != "" {
+		if reason := generate.OneOf(t, "resize", "", "", corev1.PodReasonInfeasible, corev1.PodReasonDeferred); reason != "" {
 			l.status.Conditions = []corev1.PodCondition{{Type: corev1.PodResizePending, Status: corev1.ConditionTrue, Reason: reason}}
 		}
 		if once(t, 4, "has a status of the whole pod") {
@@ -103,7 +104,7 @@ func lives() *rapid.Generator[*life] {
 				l.resized = append(l.resized, requirements(t, corev1.ResourceCPU, corev1.ResourceMemory))
 			}
 		}
-		if seconds := pick(t, "deleted", -1, -1, 0, 1, 3600); seconds >= 0 {
+		if seconds := generate.OneOf(t, "deleted", -1, -1, 0, 1, 3600); seconds >= 0 {
 			l.deleted = new(int64(seconds))
 		}
 		return l

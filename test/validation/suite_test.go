@@ -9,7 +9,8 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
-	"github.com/bulwark-dev/bulwark/test/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/testbed"
 )
 
 var (
@@ -24,14 +25,7 @@ func TestValidation(t *testing.T) {
 }
 
 var _ = BeforeSuite(func() {
-	var cancel context.CancelFunc
-	ctx, cancel = context.WithCancel(context.Background())
-	DeferCleanup(cancel)
 	cacheDir = GinkgoT().TempDir()
-
-	var err error
-	plane, err = controlplane.Start(ctx)
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(func() error { return plane.Stop() })
-	Expect(plane.Install(ctx)).To(Succeed())
+	c := testbed.Installed(GinkgoTB())
+	ctx, plane = c.Context, c.Plane
 })
