@@ -93,8 +93,7 @@ func total(totals []v1alpha1.FindingTotal) int32 {
 	return n
 }
 
-// maxReportBytes bounds a report well below what the API server stores of one object, 1.5 MiB.
-const maxReportBytes = 512 << 10
+const maxReportBytes = posture.MaxReportBytes
 
 // fit cuts a report that is too large for one object, from the end of its longest lists, so that the same report is always cut in the
 // same way: first the history, then the messages on objects, then the findings.
@@ -234,7 +233,7 @@ func (p *pass) history() []v1alpha1.DriftEntry {
 	if p.previous == nil {
 		return nil
 	}
-	return printableHistory(p.previous.Drift)
+	return posture.PrintableHistory(p.previous.Drift)
 }
 
 // lasts reports whether a drift that is still there was recorded before, in an entry that the bound on the history has cut off

@@ -1,4 +1,4 @@
-package controllers
+package posture
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -9,9 +9,12 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
-// printableHistory is the history of a report as people can read it. Without tamper protection a
-// tenant can have written it.
-func printableHistory(entries []v1alpha1.DriftEntry) []v1alpha1.DriftEntry {
+// MaxReportBytes bounds a report well below the 1.5 MiB that the API server stores of one object.
+const MaxReportBytes = 512 << 10
+
+// PrintableHistory returns the drift entries of a report in a form that people can read. Without
+// tamper protection, a tenant may have written them.
+func PrintableHistory(entries []v1alpha1.DriftEntry) []v1alpha1.DriftEntry {
 	history := make([]v1alpha1.DriftEntry, 0, len(entries))
 	for _, e := range entries {
 		history = append(history, printableEntry(e))
@@ -34,9 +37,9 @@ func printableEntry(e v1alpha1.DriftEntry) v1alpha1.DriftEntry {
 	return e
 }
 
-// printableCondition is a condition as people can read it: messages hold the words of the API
-// server and of webhooks.
-func printableCondition(c metav1.Condition) metav1.Condition {
+// PrintableCondition returns a condition in a form that people can read: its message quotes the API
+// server and webhooks.
+func PrintableCondition(c metav1.Condition) metav1.Condition {
 	c.Message = printable.Line(c.Message)
 	return c
 }
