@@ -20,6 +20,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/printable"
+	"github.com/bulwark-dev/bulwark/internal/reportmemory"
 )
 
 // undeleted begins the message on an object that should not be there, and that the API server refuses to delete: it is in place.
@@ -253,24 +254,24 @@ func (p *pass) lasts(o drift.Outcome) bool {
 
 // writeReport writes the report if it says anything new.
 func (r *NamespaceReconciler) writeReport(ctx context.Context, previous, report *v1alpha1.NamespacePosture) error {
-	r.reports.seal(report)
-	if previous == nil || isEnding(previous) || isRecalled(previous) { // What it remembers is in the report.
+	r.reports.Seal(report)
+	if previous == nil || isEnding(previous) || reportmemory.IsRecalled(previous) { // What it remembers is in the report.
 		if err := r.Client.Create(ctx, report); err != nil {
 			return ignoreTerminating(fmt.Errorf("creating the report of namespace %s: %w", report.Namespace, err))
 		}
-		r.reports.keep(report.Namespace)
+		r.reports.Keep(report.Namespace)
 		return nil
 	}
 	report.UID, report.ResourceVersion = previous.UID, previous.ResourceVersion
 	keepMetadata(report, previous)
-	if r.reports.wrote(previous) && sameReport(previous, report) {
-		r.reports.keep(report.Namespace)
+	if r.reports.Wrote(previous) && sameReport(previous, report) {
+		r.reports.Keep(report.Namespace)
 		return nil
 	}
 	if err := r.Client.Update(ctx, report); err != nil {
 		return ignoreTerminating(fmt.Errorf("updating the report of namespace %s: %w", report.Namespace, err))
 	}
-	r.reports.keep(report.Namespace)
+	r.reports.Keep(report.Namespace)
 	return nil
 }
 
