@@ -17,6 +17,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/takeover"
 	"github.com/bulwark-dev/bulwark/internal/tightening"
@@ -95,7 +96,7 @@ func (r *NamespaceReconciler) apply(ctx context.Context, p *pass, d drift.Drift)
 			return nil, err
 		}
 	}
-	ctx, warnings := collectWarnings(ctx)
+	ctx, warnings := clusteraccess.CollectWarnings(ctx)
 	configuration, err := json.Marshal(applyConfiguration(d.Want, uid))
 	if err != nil {
 		return nil, fmt.Errorf("writing what is applied: %w", err)
@@ -109,7 +110,7 @@ func (r *NamespaceReconciler) apply(ctx context.Context, p *pass, d drift.Drift)
 		return nil, err
 	}
 	if _, ok := d.Want.(*corev1.Namespace); ok && tightening.StricterLabels(d.Want.GetLabels(), before) {
-		p.warned, p.tightened = warnings.texts, true
+		p.warned, p.tightened = warnings.Texts(), true
 	}
 	return answer, nil
 }

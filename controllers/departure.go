@@ -17,6 +17,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/uncached"
 	"github.com/bulwark-dev/bulwark/internal/takeover"
 )
 
@@ -153,7 +154,7 @@ func (r *NamespaceReconciler) leftBy(
 ) (map[string]bool, error) {
 	labelled, err := r.labelled(ctx, ns.Name)
 	if err == nil {
-		labelled, err = r.withCrowd(ctx, ns.Name, labelled, maxCrowd)
+		labelled, err = r.uncached.AddTo(ctx, labelled, ns.Name, uncached.MaxObjects)
 	}
 	if err != nil {
 		return nil, err

@@ -57,8 +57,8 @@ func (r *NamespaceReconciler) desiredThere(ctx context.Context, p *pass, desired
 		_, known := p.reported(baseline.Reference(want))
 		mayWait := p.profile.WaitsUntilSafe() && canWait(want)
 		got, err := r.read(ctx, want, p.audits() || known || mayWait)
-		if err == nil && got != nil && r.lacksContent(got, mayWait) {
-			got, err = r.readWhole(ctx, want)
+		if err == nil && got != nil && r.uncached.LacksContent(got, mayWait) {
+			got, err = r.uncached.ReadWhole(ctx, want)
 		}
 		if err != nil {
 			return nil, err
@@ -78,8 +78,8 @@ func (r *NamespaceReconciler) labelledIn(ctx context.Context, p *pass) ([]baseli
 		return labelled, err
 	}
 	var most int
-	most, p.crowd = r.crowdNow(p.namespace.Name)
-	return r.withCrowd(ctx, p.namespace.Name, labelled, most)
+	most, p.rereadUncached = r.uncached.Due(p.namespace.Name, r.Clock.Now())
+	return r.uncached.AddTo(ctx, labelled, p.namespace.Name, most)
 }
 
 // strippedBefore is what the last report says was in place and neither is desired nor bears our labels. An Audit profile takes nothing
@@ -193,9 +193,7 @@ func newList(scheme *runtime.Scheme, kind *baseline.Kind) (client.ObjectList, er
 	return list.(client.ObjectList), nil
 }
 
-func describe(o baseline.Object) string {
-	return baseline.KindOf(o).Kind + " " + client.ObjectKeyFromObject(o).String()
-}
+func describe(o baseline.Object) string { return baseline.Describe(o) }
 
 // itemsOf is what a list holds, in the order of names: a cache lists in another order each time, and what is told of the objects must be
 // the same twice.

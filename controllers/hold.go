@@ -14,6 +14,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/findings"
 	"github.com/bulwark-dev/bulwark/internal/tightening"
@@ -193,7 +194,7 @@ func sameScopes(a, b *corev1.ResourceQuota) bool {
 
 // refusedByLevel asks the API server, by a dry run, which pods the enforced level of the wanted labels would refuse.
 func (r *NamespaceReconciler) refusedByLevel(ctx context.Context, p *pass, want *corev1.Namespace) (*tightening.Refused, error) {
-	ctx, warnings := collectWarnings(ctx)
+	ctx, warnings := clusteraccess.CollectWarnings(ctx)
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": tightening.EnforcedLabels(want.Labels)}})
 	if err != nil {
 		return nil, fmt.Errorf("writing a patch: %w", err)
@@ -201,9 +202,9 @@ func (r *NamespaceReconciler) refusedByLevel(ctx context.Context, p *pass, want 
 	if err := r.dryRun(ctx, p.namespace, patch); err != nil {
 		return nil, fmt.Errorf("asking what the Pod Security level of namespace %s would refuse: %w", want.Name, err)
 	}
-	refused := tightening.RefusedByLevel(warnings.texts)
+	refused := tightening.RefusedByLevel(warnings.Texts())
 	level, declared := findings.LevelOf(p.profile)
-	unseen := refused.Empty() && tightening.Unfinished(warnings.texts)
+	unseen := refused.Empty() && tightening.Unfinished(warnings.Texts())
 	if !declared || !unseen && !refused.Unnamed() {
 		return refused, nil
 	}

@@ -51,7 +51,8 @@ func (r *NamespaceReconciler) weaknesses(
 	}
 	facts.Exceeded = p.exceeded(counts)
 	facts.Bound = r.boundRoles(desired, outcomes)
-	r.addBounded(p, outcomes, facts)
+	facts.Large = append(facts.Large, largeOf(outcomes)...)
+	facts.Uncached = r.uncached.Counts(p.namespace.Name)
 	facts.LabelSync = findings.LabelSyncOf(p.namespace.Labels, p.movers(outcomes))
 	unasked := r.askServices(ctx, p, facts)
 	looked, err := r.look(ctx, p, outcomes, facts)
@@ -226,11 +227,11 @@ func (r *NamespaceReconciler) exempt(ctx context.Context, ns *corev1.Namespace) 
 	}
 	patch := fmt.Appendf(nil, `{"metadata":{"labels":{%q:%q,%q:%q}}}`,
 		podsecurity.EnforceLevelLabel, podsecurity.LevelRestricted, podsecurity.EnforceVersionLabel, version)
-	ctx, warnings := collectWarnings(ctx)
+	ctx, warnings := clusteraccess.CollectWarnings(ctx)
 	if err := r.dryRun(ctx, ns, patch); err != nil {
 		return "", fmt.Errorf("asking whether namespace %s is exempt from Pod Security: %w", ns.Name, err)
 	}
-	return tightening.Exempt(warnings.texts), nil
+	return tightening.Exempt(warnings.Texts()), nil
 }
 
 // dryRun asks the API server what it would say to a patch of a namespace.

@@ -19,9 +19,10 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
-	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/uncached"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/events"
+	"github.com/bulwark-dev/bulwark/internal/reportmemory"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -67,16 +68,14 @@ type NamespaceReconciler struct {
 	restored   *mutations // what was put back, since the object in its place was refused
 
 	departures *departures
-	reports    *ReportMemory
+	reports    *reportmemory.Memory
 
 	events  events.Budget
 	watched watched
 
 	clusterRoles *foreign // those that profiles can bind
 
-	desired   *clusteraccess.Desired   // what is held whole
-	unmanaged *clusteraccess.Unmanaged // how much of the rest is not held at all
-	crowds    *clusteraccess.Crowds    // when that is read
+	uncached *uncached.Reader // reads what the caches lack
 
 	policyChanges *moments // when the admission policies of each profile last changed
 }
@@ -106,7 +105,7 @@ type pass struct {
 
 	asksServices bool // what is found hangs on Services, which are not watched
 
-	crowd time.Duration // when to look at more of what bears our label than the cache holds; zero for never
+	rereadUncached time.Duration // when to read more labelled objects that are not cached; zero for never
 }
 
 // reconcileNamed reconciles the namespace of a request. Every event on it and on what it holds leads here, the last ones after it
@@ -122,10 +121,10 @@ func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconc
 		r.arrivals.forget(request.Name)
 		r.looks.forget(request.Name)
 		r.counts.forget(request.Name)
-		r.crowds.Forget(request.Name)
+		r.uncached.Forget(request.Name)
 		r.departures.end(request.Name)
 		r.watched.forget(request.Name)
-		r.reports.forget(request.Name)
+		r.reports.Forget(request.Name)
 		return reconcile.Result{}, nil
 	case err != nil:
 		return reconcile.Result{}, fmt.Errorf("reading namespace %s: %w", request.Name, err)
@@ -144,7 +143,7 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	previous = r.reports.recall(ns, previous)
+	previous = r.reports.Recall(ns, previous)
 	selector, err := r.selector(ctx)
 	if err != nil {
 		return reconcile.Result{}, err
@@ -242,7 +241,7 @@ func (r *NamespaceReconciler) nextLook(p *pass, outcomes []drift.Outcome, recoun
 		sooner(r.Recheck / blockedRechecks)
 	}
 	sooner(p.lookAgain)
-	sooner(p.crowd)
+	sooner(p.rereadUncached)
 	if p.asksServices {
 		sooner(r.Recheck)
 	}

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/openreports"
 )
 
@@ -38,7 +39,7 @@ type openReportsReconciler struct {
 
 // setup makes the controller, which whoever calls this starts. It can be made anew in the same process.
 func (r *openReportsReconciler) setup(postures, reports cache.Cache, o controller.Options) (controller.Controller, error) {
-	o.Reconciler = untilCaughtUp(r)
+	o.Reconciler = clusteraccess.RequeueIfCacheBehind(r, retryMax)
 	c, err := controller.NewUnmanaged("openreports", o)
 	if err != nil {
 		return nil, err

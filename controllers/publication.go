@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
@@ -139,7 +140,7 @@ func (p *publication) run(ctx context.Context) error {
 	caches, err := cache.New(p.mgr.GetConfig(), cache.Options{
 		HTTPClient: p.mgr.GetHTTPClient(), Scheme: p.mgr.GetScheme(), Mapper: p.mgr.GetRESTMapper(),
 		DefaultLabelSelector:        labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy}),
-		DefaultTransform:            strip,
+		DefaultTransform:            cache.TransformStripManagedFields(),
 		ReaderFailOnMissingInformer: true,
 	})
 	if err != nil {
@@ -153,7 +154,8 @@ func (p *publication) run(ctx context.Context) error {
 		return fmt.Errorf("making a client that reads the cache of Reports: %w", err)
 	}
 	reconciler := &openReportsReconciler{
-		postures: newCatchingUp(p.mgr.GetClient(), p.direct), reports: newCatchingUp(reports, p.direct), live: p.direct,
+		postures: clusteraccess.NewReadYourWritesClient(p.mgr.GetClient(), p.direct),
+		reports:  clusteraccess.NewReadYourWritesClient(reports, p.direct), live: p.direct,
 		recheck: p.recheck, refused: p.doubt, room: p.room,
 	}
 	o := options(reportConcurrency)

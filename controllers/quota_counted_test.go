@@ -14,6 +14,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/boundedcache"
 	"github.com/bulwark-dev/bulwark/internal/counting"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 )
@@ -209,7 +210,7 @@ func TestOnlyWhatIsCountedAndExceededIsHeardOf(t *testing.T) {
 	kind := baseline.KindOf(&corev1.ResourceQuota{})
 	pods := func(n string) corev1.ResourceList { return corev1.ResourceList{"pods": resource.MustParse(n)} }
 	cached := func(status corev1.ResourceQuotaStatus) *corev1.ResourceQuota {
-		quota, err := stripExclusive(&corev1.ResourceQuota{Spec: corev1.ResourceQuotaSpec{Hard: pods("2")}, Status: status})
+		quota, err := boundedcache.StripExclusive(&corev1.ResourceQuota{Spec: corev1.ResourceQuotaSpec{Hard: pods("2")}, Status: status})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,7 +15,9 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/uncached"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/reportmemory"
 )
 
 // release carries out the deletionPolicy of the profiles that no longer apply to the namespace, on what they left in it, and returns
@@ -29,7 +31,7 @@ func (r *NamespaceReconciler) release(
 ) (*v1alpha1.NamespacePosture, error) {
 	left, err := r.labelled(ctx, ns.Name)
 	if err == nil {
-		left, err = r.withCrowd(ctx, ns.Name, left, maxCrowd)
+		left, err = r.uncached.AddTo(ctx, left, ns.Name, uncached.MaxObjects)
 	}
 	if err != nil {
 		return report, err
@@ -120,13 +122,13 @@ func (r *NamespaceReconciler) forget(ctx context.Context, report *v1alpha1.Names
 	if !slices.ContainsFunc(report.Objects, func(o v1alpha1.ManagedObject) bool { return wasInPlace(report, o) }) {
 		return report, nil
 	}
-	if isRecalled(report) {
-		r.reports.release(report.Namespace)
+	if reportmemory.IsRecalled(report) {
+		r.reports.Release(report.Namespace)
 		return nil, nil
 	}
 	forgotten := report.DeepCopy()
 	forgotten.Objects, forgotten.InPlace = nil, nil
-	r.reports.seal(forgotten)
+	r.reports.Seal(forgotten)
 	if err := r.Client.Update(ctx, forgotten); err != nil {
 		return report, fmt.Errorf("taking what is retained out of the report of namespace %s: %w", report.Namespace, err)
 	}

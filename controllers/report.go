@@ -20,6 +20,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/printable"
+	"github.com/bulwark-dev/bulwark/internal/reportmemory"
 )
 
 // undeleted begins the message on an object that should not be there, and that the API server refuses to delete: it is in place.
@@ -93,8 +94,7 @@ func total(totals []v1alpha1.FindingTotal) int32 {
 	return n
 }
 
-// maxReportBytes bounds a report well below what the API server stores of one object, 1.5 MiB.
-const maxReportBytes = 512 << 10
+const maxReportBytes = posture.MaxReportBytes
 
 // fit cuts a report that is too large for one object, from the end of its longest lists, so that the same report is always cut in the
 // same way: first the history, then the messages on objects, then the findings.
@@ -234,7 +234,7 @@ func (p *pass) history() []v1alpha1.DriftEntry {
 	if p.previous == nil {
 		return nil
 	}
-	return printableHistory(p.previous.Drift)
+	return posture.PrintableHistory(p.previous.Drift)
 }
 
 // lasts reports whether a drift that is still there was recorded before, in an entry that the bound on the history has cut off
@@ -254,24 +254,24 @@ func (p *pass) lasts(o drift.Outcome) bool {
 
 // writeReport writes the report if it says anything new.
 func (r *NamespaceReconciler) writeReport(ctx context.Context, previous, report *v1alpha1.NamespacePosture) error {
-	r.reports.seal(report)
-	if previous == nil || isEnding(previous) || isRecalled(previous) { // What it remembers is in the report.
+	r.reports.Seal(report)
+	if previous == nil || isEnding(previous) || reportmemory.IsRecalled(previous) { // What it remembers is in the report.
 		if err := r.Client.Create(ctx, report); err != nil {
 			return ignoreTerminating(fmt.Errorf("creating the report of namespace %s: %w", report.Namespace, err))
 		}
-		r.reports.keep(report.Namespace)
+		r.reports.Keep(report.Namespace)
 		return nil
 	}
 	report.UID, report.ResourceVersion = previous.UID, previous.ResourceVersion
 	keepMetadata(report, previous)
-	if r.reports.wrote(previous) && sameReport(previous, report) {
-		r.reports.keep(report.Namespace)
+	if r.reports.Wrote(previous) && sameReport(previous, report) {
+		r.reports.Keep(report.Namespace)
 		return nil
 	}
 	if err := r.Client.Update(ctx, report); err != nil {
 		return ignoreTerminating(fmt.Errorf("updating the report of namespace %s: %w", report.Namespace, err))
 	}
-	r.reports.keep(report.Namespace)
+	r.reports.Keep(report.Namespace)
 	return nil
 }
 

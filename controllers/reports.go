@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/reportmemory"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -48,8 +49,8 @@ func (r *NamespaceReconciler) endReportIn(ctx context.Context, ns *corev1.Namesp
 // deleteReport deletes exactly this report, whatever holds it. The removal is noted: whoever makes
 // a report again and again holds no profile back by it.
 func (r *NamespaceReconciler) deleteReport(ctx context.Context, report *v1alpha1.NamespacePosture) error {
-	r.reports.release(report.Namespace)
-	if isEnding(report) || isRecalled(report) {
+	r.reports.Release(report.Namespace)
+	if isEnding(report) || reportmemory.IsRecalled(report) {
 		return nil // What held it has been taken off, or it was deleted by somebody else.
 	}
 	uid := report.UID

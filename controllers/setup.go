@@ -25,8 +25,11 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/boundedcache"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/uncached"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/findings"
+	"github.com/bulwark-dev/bulwark/internal/reportmemory"
 )
 
 const (
@@ -71,9 +74,9 @@ type Options struct {
 	// OpenReports says to write reports as Reports of openreports.io too, where the cluster knows these.
 	OpenReports bool
 	// Reports tells the reports that Bulwark wrote; it is the one that the cache was made with.
-	Reports *ReportMemory
+	Reports *reportmemory.Memory
 	// Informers made those of the manager's cache, which know what it leaves out.
-	Informers *clusteraccess.Informers
+	Informers *boundedcache.Informers
 	// MissingPermissions lists what the operator must be allowed and is not, by asking the API server.
 	MissingPermissions func(context.Context) ([]string, error)
 	// MayBind asks the API server whether the operator may bind a ClusterRole by its name, in a
@@ -97,7 +100,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 	if err := errors.Join(o.Informers.ForgetDeleted(ctx, caches), o.Reports.ForgetDeleted(ctx, caches)); err != nil {
 		return err
 	}
-	cached := newCatchingUp(mgr.GetClient(), believing{mgr.GetAPIReader(), o.Reports})
+	cached := clusteraccess.NewReadYourWritesClient(mgr.GetClient(), reportmemory.NewReader(mgr.GetAPIReader(), o.Reports))
 	namespaces := &NamespaceReconciler{
 		Client:    cached,
 		Live:      mgr.GetAPIReader(),
@@ -122,7 +125,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		departures: newDepartures(o.RemovalDelay),
 		reports:    o.Reports,
 
-		desired: o.Informers.Desired, unmanaged: o.Informers.Unmanaged, crowds: clusteraccess.NewCrowds(),
+		uncached: uncached.NewReader(mgr.GetAPIReader(), o.Informers),
 
 		policyChanges: &moments{},
 	}
@@ -176,7 +179,7 @@ func (r *NamespaceReconciler) setup(mgr manager.Manager, concurrency int) error 
 	if r.foreign != nil {
 		b = b.WatchesRawSource(r.foreign)
 	}
-	return b.Complete(untilCaughtUp(reconcile.Func(r.reconcileNamed)))
+	return b.Complete(clusteraccess.RequeueIfCacheBehind(reconcile.Func(r.reconcileNamed), retryMax))
 }
 
 // watchUnmanaged lets the controller judge the ClusterRoles that profiles bind, and look for what
@@ -222,7 +225,7 @@ func (r *SecurityProfileReconciler) setup(mgr manager.Manager) error {
 	if r.publication != nil {
 		b = b.WatchesRawSource(source.Channel(r.publication.changed, enqueueAllProfiles(r.Client)))
 	}
-	return b.Complete(untilCaughtUp(reconcile.AsReconciler(r.Client, r)))
+	return b.Complete(clusteraccess.RequeueIfCacheBehind(reconcile.AsReconciler(r.Client, r), retryMax))
 }
 
 func options(concurrency int) controller.Options {

@@ -169,7 +169,7 @@ func (t *tally) addReport(profile *v1alpha1.SecurityProfile, namespace string, r
 	}
 	t.addWeaknesses(report)
 	t.driftTotal = posture.Add(t.driftTotal, report.DriftTotal)
-	for _, entry := range printableHistory(report.Drift) {
+	for _, entry := range posture.PrintableHistory(report.Drift) {
 		if entry.Namespace == namespace || entry.Namespace == "" { // A report speaks of its own namespace only.
 			entry.Namespace = namespace
 			t.drift = append(t.drift, entry)
@@ -365,5 +365,5 @@ func setConditions(status *v1alpha1.SecurityProfileStatus, hold []metav1.Conditi
 func setCondition(status *v1alpha1.SecurityProfileStatus, condition metav1.Condition, now time.Time) {
 	condition.ObservedGeneration = status.ObservedGeneration
 	condition.LastTransitionTime = metav1.NewTime(now).Rfc3339Copy()
-	meta.SetStatusCondition(&status.Conditions, printableCondition(condition))
+	meta.SetStatusCondition(&status.Conditions, posture.PrintableCondition(condition))
 }

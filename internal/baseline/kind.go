@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/printable"
@@ -120,6 +121,11 @@ func KindOf(o Object) *Kind {
 func Reference(o Object) v1alpha1.ObjectReference {
 	apiVersion, kind := KindOf(o).ToAPIVersionAndKind()
 	return v1alpha1.ObjectReference{APIVersion: apiVersion, Kind: kind, Name: PrintableName(o.GetName())}
+}
+
+// Describe names an object in error messages: kind, namespace and name.
+func Describe(o Object) string {
+	return KindOf(o).Kind + " " + types.NamespacedName{Namespace: o.GetNamespace(), Name: o.GetName()}.String()
 }
 
 // Named is the empty object of a namespace's baseline that a reference names; nil if no baseline holds one of that kind and name.

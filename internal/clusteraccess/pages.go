@@ -13,39 +13,40 @@ import (
 )
 
 const (
-	// FirstPage is how many objects are read at first: as large as a tenant can make them, they fit
-	// into memory.
+	// FirstPage is how many objects the first page has. They fit into memory even if a tenant made
+	// each as large as the API server allows.
 	FirstPage = 10
-	// PageBytes is about how large the next pages may be, by the size of those before.
+	// PageBytes is about how large each further page is, estimated from the pages before it.
 	PageBytes = 4 << 20
-	// LargestPage is how many objects they may hold.
+	// LargestPage is how many objects a further page has at most.
 	LargestPage = 500
-	// answerBytes is how large the answer may be to a question for more than FirstPage. What the
-	// next objects are like is up to who made them.
-	answerBytes = 2 * PageBytes
+	// maxResponseBytes is how large the response for a further page may be. Its objects may be much
+	// larger than those before them.
+	maxResponseBytes = 2 * PageBytes
 )
 
-// errLargeAnswer says that an answer was larger than it may be, and was not read.
-var errLargeAnswer = errors.New("the answer is larger than is read at once")
+// errResponseTooLarge is the error of a response that was larger than its request permits, and that
+// was not read to the end.
+var errResponseTooLarge = errors.New("the answer is larger than is read at once")
 
-// answerLimit is the key under which a context says how large an answer may be.
-type answerLimit struct{}
+// responseLimit is the context key of how large the response to a request may be.
+type responseLimit struct{}
 
-// EachPage reads objects of one kind page by page, up to a number, and says how many there are at
-// least beyond it. A page that is too large for memory is not read, but asked for again in smaller
-// ones.
+// EachPage reads up to a number of objects of one kind, page by page, and returns how many more
+// exist at least. A page that is too large for memory is requested again as smaller pages.
 func EachPage[L client.ObjectList](
 	ctx context.Context, reader client.Reader, most int, newList func() L, visit func(L), options ...client.ListOption,
 ) (unseen int64, err error) {
 	seen, page, token := 0, FirstPage, ""
 	for {
 		list, limit := newList(), min(page, most-seen)
-		asked := ctx
+		bounded := ctx
 		if limit > FirstPage {
-			asked = context.WithValue(ctx, answerLimit{}, answerBytes)
+			bounded = context.WithValue(ctx, responseLimit{}, maxResponseBytes)
 		}
-		err := reader.List(asked, list, append([]client.ListOption{client.Limit(int64(limit)), client.Continue(token)}, options...)...)
-		if errors.Is(err, errLargeAnswer) {
+		paging := []client.ListOption{client.Limit(int64(limit)), client.Continue(token)}
+		err := reader.List(bounded, list, append(paging, options...)...)
+		if errors.Is(err, errResponseTooLarge) {
 			page = FirstPage
 			continue
 		}
@@ -63,7 +64,7 @@ func EachPage[L client.ObjectList](
 		case seen >= most && remaining != nil:
 			return *remaining, nil
 		case seen >= most:
-			return 1, nil // There are more; how many is not told.
+			return 1, nil // There are more, and the API server does not say how many.
 		}
 		page = max(FirstPage, min(LargestPage, PageBytes/max(1, size/max(1, read))))
 	}
@@ -76,26 +77,27 @@ func sizeOf(list client.ObjectList) int {
 	return PageBytes
 }
 
-// limitedTransport reads no answer that is larger than the context of its request permits.
-type limitedTransport struct{ http.RoundTripper }
+// responseLimiter is a transport that reads no response that is larger than the context of its
+// request permits.
+type responseLimiter struct{ http.RoundTripper }
 
-// LimitAnswers makes a transport that EachPage can rely on.
-func LimitAnswers(next http.RoundTripper) http.RoundTripper { return limitedTransport{next} }
+// LimitResponses wraps a transport so that EachPage can bound the responses that it reads.
+func LimitResponses(next http.RoundTripper) http.RoundTripper { return responseLimiter{next} }
 
-// RoundTrip is errLargeAnswer for an answer that is too large.
-func (t limitedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
+// RoundTrip returns errResponseTooLarge instead of a response that is too large.
+func (t responseLimiter) RoundTrip(request *http.Request) (*http.Response, error) {
 	response, err := t.RoundTripper.RoundTrip(request)
-	limit, limited := request.Context().Value(answerLimit{}).(int)
+	limit, limited := request.Context().Value(responseLimit{}).(int)
 	if err != nil || !limited {
 		return response, err
 	}
-	defer func() { _ = response.Body.Close() }() // What is not read of it is not waited for.
+	defer func() { _ = response.Body.Close() }() // The rest of it is not read.
 	body, err := io.ReadAll(io.LimitReader(response.Body, int64(limit)+1))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("reading an answer: %w", err)
 	case len(body) > limit:
-		return nil, errLargeAnswer
+		return nil, errResponseTooLarge
 	}
 	response.Body = io.NopCloser(bytes.NewReader(body))
 	return response, nil

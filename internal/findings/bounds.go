@@ -31,12 +31,12 @@ func (j *judge) large(large []Large) {
 	}
 }
 
-// crowds finds that more objects bear Bulwark's label than it keeps in view.
-func (j *judge) crowds(crowds map[string]int) {
+// tooMany finds that more objects bear Bulwark's label than it caches.
+func (j *judge) tooMany(uncached map[string]int) {
 	if !j.profile.LooksFor(v1alpha1.TooManyObjects) {
 		return
 	}
-	for _, kind := range sortedKeys(crowds) {
+	for _, kind := range sortedKeys(uncached) {
 		j.add(v1alpha1.Finding{
 			ID: v1alpha1.TooManyObjects, Severity: v1alpha1.Medium, Object: Reference("Namespace", j.namespace),
 			// Without their number, which would have the report written with each that comes or

@@ -45,10 +45,10 @@ type Facts struct {
 	// Shortages are workloads that lack pods, and Attempts the events that tell why.
 	Shortages map[string]Shortage
 	Attempts  map[string]Attempt
-	// Large are objects that are larger than MaxBytes, in any order, and Crowds how many objects of
-	// a kind there are that bear Bulwark's label and that it does not keep in view.
-	Large  []Large
-	Crowds map[string]int
+	// Large are objects that are larger than MaxBytes, in any order, and Uncached how many objects of
+	// a kind bear Bulwark's label and are not cached.
+	Large    []Large
+	Uncached map[string]int
 	// LabelSync is what is known of OpenShift's label syncer.
 	LabelSync LabelSync
 	// GetOpensStreams says that the API server lets whoever may `get` pods/exec and pods/attach use them.
@@ -88,7 +88,7 @@ func Judge(profile *v1alpha1.SecurityProfile, namespace string, facts *Facts) []
 	j.countingQuotas(facts.Quotas)
 	j.labelSync(&facts.LabelSync)
 	j.large(facts.Large)
-	j.crowds(facts.Crowds)
+	j.tooMany(facts.Uncached)
 	j.unreachable(facts)
 	j.refused(facts)
 	Sort(j.findings)

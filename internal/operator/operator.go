@@ -28,6 +28,8 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/controllers"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/boundedcache"
+	"github.com/bulwark-dev/bulwark/internal/reportmemory"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -130,11 +132,11 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	cfg.DisableCompression = true // To pack and unpack each event of a watch costs more than it saves inside of a cluster.
 	cfg.UserAgent = v1alpha1.FieldManager + "/v1alpha1"
 	clusteraccess.BoundReceiving(cfg)
-	cfg.WarningHandlerWithContext = controllers.WarningHandler{
+	cfg.WarningHandlerWithContext = clusteraccess.WarningHandler{
 		Others: logf.NewKubeAPIWarningLogger(logf.KubeAPIWarningLoggerOptions{Deduplicate: true}),
 	}
 
-	cfg.Wrap(clusteraccess.LimitAnswers)
+	cfg.Wrap(clusteraccess.LimitResponses)
 
 	scheme := Scheme()
 	direct, err := client.New(cfg, client.Options{Scheme: scheme})
@@ -149,7 +151,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	if err != nil {
 		return err
 	}
-	reports := controllers.NewReportMemory(key, made, o.Clock)
+	reports := reportmemory.New(key, made, o.Clock)
 	mgr, informers, err := newManager(cfg, scheme, direct, o, reports)
 	if err != nil {
 		return err
@@ -178,7 +180,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 		return err
 	}
 	err = errors.Join(
-		mgr.Add(releaseMemory{mgr.GetCache(), informers.Reading}), mgr.Add(rewind),
+		mgr.Add(releaseMemory{mgr.GetCache(), informers.BytesRead}), mgr.Add(rewind),
 		mgr.Add(newIdentityWatch(direct, self, o.Logger)))
 	if err != nil {
 		return fmt.Errorf("adding to the manager: %w", err)
@@ -201,9 +203,9 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 }
 
 func newManager(
-	cfg *rest.Config, scheme *runtime.Scheme, direct client.Reader, o Options, reports *controllers.ReportMemory,
-) (manager.Manager, *clusteraccess.Informers, error) {
-	cacheOptions, informers, err := controllers.CacheOptions(cfg, scheme, direct, reports)
+	cfg *rest.Config, scheme *runtime.Scheme, direct client.Reader, o Options, reports *reportmemory.Memory,
+) (manager.Manager, *boundedcache.Informers, error) {
+	cacheOptions, informers, err := boundedcache.Options(cfg, scheme, direct, reports)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -246,8 +248,8 @@ const releaseInterval = 10 * time.Second
 // what is kept of it, and what reading much has taken since. The runtime would keep it for minutes,
 // and a container's limit would have to allow for it.
 type releaseMemory struct {
-	caches  cache.Cache
-	reading *clusteraccess.Reading
+	caches cache.Cache
+	read   *boundedcache.BytesRead
 }
 
 var _ manager.LeaderElectionRunnable = releaseMemory{}
@@ -260,7 +262,7 @@ func (r releaseMemory) Start(ctx context.Context) error {
 	debug.FreeOSMemory()
 	for {
 		select {
-		case <-r.reading.Much():
+		case <-r.read.Many():
 		case <-ctx.Done():
 			return nil
 		}

@@ -15,14 +15,14 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
-	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/boundedcache"
 	"github.com/bulwark-dev/bulwark/internal/operator"
 	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/inprocess"
 )
 
 // crowdOf is more than is held of a kind in a namespace.
-const crowdOf = clusteraccess.MaxUnmanaged + 32
+const crowdOf = boundedcache.MaxUndesired + 32
 
 // memoryAttacks would have the operator hold what a tenant writes. Its limit is 512Mi, and a replica that does not lead
 // holds the same.

@@ -20,7 +20,7 @@ var floors = [][]string{
 	{"internal/operator"},
 	{"controllers"},
 	{"internal/findings/watch", "internal/openreports/publish"},
-	{"internal/clusteraccess", "internal/events"},
+	{"internal/clusteraccess", "internal/events", "internal/reportmemory"},
 	pure,
 	{"api"},
 }

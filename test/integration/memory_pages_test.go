@@ -15,6 +15,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/boundedcache"
 	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
@@ -92,7 +93,7 @@ var _ = Describe("Memory for what tenants make large behind what is small", func
 
 	It("does not grow with the metadata of what bears Bulwark's label", func() {
 		profile, namespace := Governed(fixture.OnlyNetwork, fixture.Audited)
-		flood(namespace, profile.Name, clusteraccess.MaxUnmanaged+20)
+		flood(namespace, profile.Name, boundedcache.MaxUndesired+20)
 		large := hostiles["a Role with many labels, annotations, finalizers and owners"]
 		for i := range 120 {
 			role := large(namespace, fmt.Sprint("large-", i), theirLabels(profile.Name))

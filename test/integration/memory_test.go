@@ -21,7 +21,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
-	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/boundedcache"
 	"github.com/bulwark-dev/bulwark/internal/operator"
 	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
@@ -186,7 +186,7 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 				return count
 			}).Should(BeNumerically(">=", n))
 			Expect(heldBytes(caches, namespace) - before).To(BeNumerically("<", n*2<<10))
-			Expect(caches.Informers.Unmanaged.Beyond("Role", namespace)).To(BeZero())
+			Expect(caches.Informers.Undesired.Uncached("Role", namespace)).To(BeZero())
 		}
 		check(caches)
 		By("an operator that is started thereafter")
@@ -279,9 +279,9 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 	It("is held up to a number, told beyond it, and removed all the same once the profile enforces", func() {
 		profile, namespace := Governed(fixture.OnlyNetwork, fixture.Audited)
 		caches := anotherReplica()
-		flood(namespace, profile.Name, clusteraccess.MaxUnmanaged+300)
-		Eventually(func() int { return caches.Informers.Unmanaged.Beyond("Role", namespace) }).Should(Equal(300))
-		Eventually(func() int { return len(held(caches, kindOf("Role"), namespace)) }).Should(Equal(clusteraccess.MaxUnmanaged))
+		flood(namespace, profile.Name, boundedcache.MaxUndesired+300)
+		Eventually(func() int { return caches.Informers.Undesired.Uncached("Role", namespace) }).Should(Equal(300))
+		Eventually(func() int { return len(held(caches, kindOf("Role"), namespace)) }).Should(Equal(boundedcache.MaxUndesired))
 		Eventually(func(g Gomega) {
 			g.Expect(ReportOn(g, namespace).Findings).To(ContainElement(And(
 				HaveField("ID", v1alpha1.TooManyObjects), HaveField("Message", HavePrefix("more objects of the kind Role")))))
@@ -289,7 +289,7 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.Enforce })
 		EventuallyEstablished(profile, namespace)
 		Eventually(func() int { return labelledRoles(namespace) }).Should(BeZero())
-		Eventually(func() int { return caches.Informers.Unmanaged.Beyond("Role", namespace) }).Should(BeZero())
+		Eventually(func() int { return caches.Informers.Undesired.Uncached("Role", namespace) }).Should(BeZero())
 		Eventually(func(g Gomega) {
 			g.Expect(ReportOn(g, namespace).Findings).NotTo(ContainElement(HaveField("ID", v1alpha1.TooManyObjects)))
 		}).Should(Succeed())
@@ -299,10 +299,10 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 		namespace := unselectedNamespace()
 		caches := anotherReplica()
 		bulwark.Stop()
-		flood(namespace, "nobodys-"+namespace, clusteraccess.MaxUnmanaged+20)
-		Eventually(func() int { return caches.Informers.Unmanaged.Beyond("Role", namespace) }).Should(Equal(20))
+		flood(namespace, "nobodys-"+namespace, boundedcache.MaxUndesired+20)
+		Eventually(func() int { return caches.Informers.Undesired.Uncached("Role", namespace) }).Should(Equal(20))
 		bulwark = startOperator()
-		Eventually(func() int { return labelledRoles(namespace) }).Should(BeNumerically("<", clusteraccess.MaxUnmanaged))
+		Eventually(func() int { return labelledRoles(namespace) }).Should(BeNumerically("<", boundedcache.MaxUndesired))
 		for _, o := range held(caches, kindOf("Role"), namespace) {
 			Expect(client.IgnoreNotFound(admin.Delete(ctx, o))).To(Succeed())
 		}

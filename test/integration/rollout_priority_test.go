@@ -57,7 +57,7 @@ var _ = Describe("A roll-out that the API server keeps waiting", func() {
 		tampers["deletes a policy"].do(standing)
 		Eventually(func(g Gomega) { g.Expect(ReportOn(g, standing).DriftTotal).To(BeEquivalentTo(1)) }).Should(Succeed())
 
-		eventuallyQuiet() // Of two writes that there may be at once one is left, and that is held.
+		EventuallyQuiet() // Of two writes that there may be at once one is left, and that is held.
 		another := corrected.Name + "-another"
 		ExpectCreated(fixture.Namespace(another, corrected.Name))
 		EventuallyEstablished(corrected, another) // It does not queue with the roll-out.

@@ -10,9 +10,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/controllers"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
-	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/boundedcache"
 	"github.com/bulwark-dev/bulwark/internal/operator"
 )
 
@@ -20,7 +19,7 @@ import (
 type Standby struct {
 	cache.Cache
 	// Informers know what the caches leave out.
-	Informers *clusteraccess.Informers
+	Informers *boundedcache.Informers
 
 	cancel context.CancelFunc
 	done   chan error
@@ -28,7 +27,7 @@ type Standby struct {
 
 // StartStandby starts to read the cluster of a configuration, and waits until all is read.
 func StartStandby(ctx context.Context, cfg *rest.Config, live client.Reader) (*Standby, error) {
-	options, informers, err := controllers.CacheOptions(cfg, operator.Scheme(), live, nil)
+	options, informers, err := boundedcache.Options(cfg, operator.Scheme(), live, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,7 @@
+// Package clusteraccess knows how the operator talks to the API server: page by page, with bounded
+// responses, and with reads that see its own writes. Two packages beneath it know what the caches
+// contain (boundedcache) and how what they lack is read (uncached).
+//
+// It may import Kubernetes' client libraries only. It must never know what Bulwark manages, nor
+// decide what is done with an object.
+package clusteraccess
