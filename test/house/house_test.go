@@ -78,7 +78,9 @@ func TestWhatIsPureImportsNothingThatActs(t *testing.T) {
 }
 
 // above reports whether a package beneath a pure one has a row of its own.
-func above(room string) bool { return floorOf(room) < slices.IndexFunc(floors, func(f []string) bool { return &f[0] == &pure[0] }) }
+func above(room string) bool {
+	return floorOf(room) < slices.IndexFunc(floors, func(f []string) bool { return &f[0] == &pure[0] })
+}
 
 func TestEveryPackageSaysWhatItKnows(t *testing.T) {
 	for _, p := range packages(t) {
