@@ -13,10 +13,11 @@ import (
 // object is gone. Whoever deletes the report, creates it again, or writes an earlier one again
 // thereby makes nothing unmanaged, and hides no drift.
 //
-//	state  | the report in the cluster               | event                               | becomes
-//	unkept | of another replica, or not governed     | this replica has written the report | kept
-//	kept   | as this replica last wrote or saw it    | Bulwark deletes or empties it       | unkept
-//	kept   | as this replica last wrote or saw it    | the namespace is deleted            | unkept
+//	state  | becomes | when
+//	unkept | kept    | this replica writes the report, or finds that it says all there is to say
+//	kept   | unkept  | Bulwark deletes or empties the report, or the namespace is deleted
+//
+// An unkept report is one of another replica, or there is none since the namespace is not governed.
 
 // maxIssued is how many seals are remembered that the cache has not observed yet.
 const maxIssued = 8
