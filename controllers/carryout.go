@@ -58,7 +58,7 @@ func (r *NamespaceReconciler) resolve(ctx context.Context, p *pass, d drift.Drif
 	}
 	if err != nil {
 		o.State, o.Err, o.Hint = v1alpha1.Present, err, r.catalogue.hint(ctx, d.Want, err)
-		r.Metrics.applyFailed(p.profile.Name, d.Object.Kind, err)
+		r.Metrics.ApplyFailed(p.profile.Name, d.Object.Kind, err)
 		return o, fmt.Errorf("correcting %s %s in namespace %s: %w", d.Object.Kind, d.Object.Name, p.namespace.Name, err)
 	}
 	r.conclude(p, o, answer)

@@ -110,7 +110,7 @@ func (r *NamespaceReconciler) traceRelease(ctx context.Context, ns *corev1.Names
 	if profile != nil {
 		name = profile.Name
 	}
-	r.Metrics.contested(name, d.Object.Kind)
+	r.Metrics.Contested(name, d.Object.Kind)
 	dispute := dispute{change: v1alpha1.Unexpected, managers: managersOf(by)}
 	r.tell(ns, d.Object, ns.Name, corev1.EventTypeWarning, v1alpha1.EventContested, "Wait",
 		fmt.Sprintf("%s %s is %s", d.Object.Kind, d.Object.Name, dispute.sentence(v1alpha1.BackOff)))

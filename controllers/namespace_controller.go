@@ -22,6 +22,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/events"
+	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -42,7 +43,7 @@ type NamespaceReconciler struct {
 	// Recorder emits events.
 	Recorder recorder.EventRecorder
 	// Metrics counts what happens.
-	Metrics *Metrics
+	Metrics *metrics.Metrics
 	// Clock is the time.
 	Clock clock.PassiveClock
 	// Protected are names and globs of namespaces that are never selected.

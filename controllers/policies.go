@@ -23,6 +23,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/printable"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
@@ -33,7 +34,7 @@ type policies struct {
 	client    client.Client
 	live      client.Reader
 	recorder  recorder.EventRecorder
-	metrics   *Metrics
+	metrics   *metrics.Metrics
 	clock     clock.PassiveClock
 	protected []string
 	operator  string // the name of the user that the operator is
@@ -371,7 +372,7 @@ func (p *policies) note(profile *v1alpha1.SecurityProfile, o *drift.Outcome, err
 	switch {
 	case err != nil:
 		o.State, o.Err = v1alpha1.Present, err
-		p.metrics.applyFailed(profile.Name, o.Object.Kind, err)
+		p.metrics.ApplyFailed(profile.Name, o.Object.Kind, err)
 	case o.Recorded:
 		corrected := *o // In the history it is, whatever becomes of a contest.
 		if o.Change != v1alpha1.Unexpected && p.contests.corrected("", &o.Drift, o.By.Manager, p.clock.Now()) {
@@ -493,8 +494,8 @@ func (p *policies) announce(profile *v1alpha1.SecurityProfile, o *drift.Outcome)
 	}
 	name := o.Object.Kind + " " + o.Object.Name
 	if o.Recorded && !o.Foreign && o.Done {
-		p.metrics.driftDetected(profile.Name, o.Object.Kind, o.Change)
-		p.metrics.countCorrection(profile.Name, o.Object.Kind)
+		p.metrics.DriftDetected(profile.Name, o.Object.Kind, o.Change)
+		p.metrics.CountCorrection(profile.Name, o.Object.Kind)
 	}
 	if o.Recorded && !o.Foreign && o.State == v1alpha1.Corrected {
 		event(corev1.EventTypeWarning, v1alpha1.EventDrift, "Compare", o.Sentence())
@@ -509,7 +510,7 @@ func (p *policies) announce(profile *v1alpha1.SecurityProfile, o *drift.Outcome)
 	case o.State == v1alpha1.Conflict:
 		event(corev1.EventTypeWarning, v1alpha1.EventConflict, "Compare", name+" was not made by Bulwark and is left alone")
 	case o.State == v1alpha1.Contested:
-		p.metrics.contested(profile.Name, o.Object.Kind)
+		p.metrics.Contested(profile.Name, o.Object.Kind)
 		event(corev1.EventTypeWarning, v1alpha1.EventContested, "Wait",
 			name+" is "+(&dispute{change: o.Change, managers: managersOf(o.By.Manager)}).sentence(profile.EffectiveContest()))
 	}

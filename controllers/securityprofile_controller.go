@@ -18,6 +18,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -32,7 +33,7 @@ type SecurityProfileReconciler struct {
 	// Client reads from the cache and sees its own writes.
 	Client client.Client
 	// Metrics counts what happens.
-	Metrics *Metrics
+	Metrics *metrics.Metrics
 	// Clock is the time.
 	Clock clock.PassiveClock
 	// Protected are names and globs of namespaces that are never selected.
@@ -85,7 +86,7 @@ func (r *SecurityProfileReconciler) report(ctx context.Context, profile *v1alpha
 		return 0, err
 	}
 	if why := selector.Invalid(profile.Name); why != nil {
-		r.Metrics.renderFailed(profile.Name)
+		r.Metrics.RenderFailed(profile.Name)
 		return 0, r.conclude(ctx, profile, summarizeInvalid(profile, why, r.Clock.Now()))
 	}
 	namespaces, reports, err := r.governed(ctx, profile.Name)
@@ -168,7 +169,7 @@ func (r *SecurityProfileReconciler) conclude(
 	ctx context.Context, profile *v1alpha1.SecurityProfile, status *v1alpha1.SecurityProfileStatus,
 ) error {
 	r.publication.setCondition(status, r.Clock.Now())
-	r.Metrics.summed(profile.Name, status)
+	r.Metrics.Summed(profile.Name, status)
 	return r.writeStatus(ctx, profile, status)
 }
 
@@ -225,7 +226,7 @@ func (r *SecurityProfileReconciler) finalize(ctx context.Context, profile *v1alp
 	case err != nil:
 		return 0, err
 	}
-	r.Metrics.forget(profile.Name)
+	r.Metrics.Forget(profile.Name)
 	r.throttle.forget(profile.Name)
 	r.remembered.forget(profile.Name)
 	r.lost.forget(profile.Name)

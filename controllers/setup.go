@@ -27,6 +27,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/findings"
+	"github.com/bulwark-dev/bulwark/internal/metrics"
 )
 
 const (
@@ -83,7 +84,7 @@ type Options struct {
 
 // Setup adds both controllers to the manager.
 func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
-	metrics, err := NewMetrics(o.Registry)
+	metrics, err := metrics.New(o.Registry)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -98,7 +99,7 @@ func TestReportsAreListedOnceASecond(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			cluster, now := &oneReport{err: tt.err}, clocktesting.NewFakePassiveClock(noon)
-			metrics, err := NewMetrics(prometheus.NewRegistry())
+			metrics, err := metrics.New(prometheus.NewRegistry())
 			if err != nil {
 				t.Fatal(err)
 			}
