@@ -15,6 +15,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/priority"
 )
 
 // carryOut decides on each drift and corrects those that are to be corrected: what is missing or differs first, what should
@@ -52,7 +53,7 @@ func (r *NamespaceReconciler) resolve(ctx context.Context, p *pass, d drift.Drif
 	if apierrors.IsNotFound(err) && d.Change == v1alpha1.Unexpected {
 		return nil, nil // It is gone already, and only the cache had not heard of it.
 	}
-	if isOvertaken(err) || errors.Is(err, errNoRoom) { // Somebody was faster, or it was not tried: the next pass finds what there is by then.
+	if isOvertaken(err) || errors.Is(err, priority.ErrNoRoom) { // Somebody was faster, or it was not tried: the next pass finds what there is by then.
 		o.State = v1alpha1.Present
 		return o, fmt.Errorf("correcting %s: %w", d.Object.Name, err)
 	}
@@ -88,14 +89,14 @@ func (r *NamespaceReconciler) conclude(p *pass, o *drift.Outcome, answer baselin
 // somebody did.
 func (r *NamespaceReconciler) put(ctx context.Context, p *pass, o *drift.Outcome) (answer baseline.Object, err error) {
 	if p.overtakable {
-		err = r.pace.write(ctx, func() error {
+		err = r.writes.Write(ctx, func() error {
 			answer, err = r.correct(ctx, p, o)
 			return err
 		})
 		return answer, err
 	}
 	if o.Recorded && !o.Foreign {
-		r.pace.yield()
+		r.writes.Yield()
 	}
 	return r.correct(ctx, p, o)
 }

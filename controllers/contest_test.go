@@ -101,31 +101,6 @@ func TestContestsForgetThoughTheClockIsSetBack(t *testing.T) {
 	}
 }
 
-func TestArrivals(t *testing.T) {
-	a := newArrivals(nil)
-	a.note("shop", noon)
-	a.note("shop", noon.Add(time.Second))
-	a.note("till", noon.Add(2*time.Second))
-	now := noon.Add(time.Minute)
-	for _, step := range []struct {
-		what, namespace string
-		want            time.Time
-	}{
-		{"the first of several changes counts", "shop", noon},
-		{"another namespace has its own", "till", noon.Add(2 * time.Second)},
-		{"what was taken is gone", "shop", now},
-		{"what was never noted is now", "other", now},
-	} {
-		if got := a.take(step.namespace, now); !got.Equal(step.want) {
-			t.Errorf("%s: want %s, got %s", step.what, step.want, got)
-		}
-	}
-	a.note("shop", now)
-	if got := a.take("shop", now.Add(time.Hour)); !got.Equal(now) {
-		t.Errorf("noted again after it was taken: want %s, got %s", now, got)
-	}
-}
-
 func TestAFieldIsContestedByItself(t *testing.T) {
 	modified := func(paths ...string) *drift.Drift {
 		d := &drift.Drift{Object: reference("Role", "bulwark-dev"), Change: v1alpha1.Modified}
@@ -201,20 +176,6 @@ func TestContestsOfWhichNoneCouldBeAreRefused(t *testing.T) {
 // remembered is what contests hold of an object that was corrected at these times.
 func remembered(namespace string, object v1alpha1.ObjectReference, at ...time.Time) map[contested][]time.Time {
 	return map[contested][]time.Time{{namespace, object, wholeObject}: at, {namespace, object, ""}: at}
-}
-
-func TestArrivalsAreThoseOfALeader(t *testing.T) {
-	elected := make(chan struct{})
-	a := newArrivals(elected)
-	a.note("shop", noon)
-	close(elected)
-	if got := a.take("shop", noon.Add(time.Hour)); !got.Equal(noon.Add(time.Hour)) {
-		t.Errorf("heard of before it led: want now, got %s", got)
-	}
-	a.note("shop", noon)
-	if got := a.take("shop", noon.Add(time.Hour)); !got.Equal(noon) {
-		t.Errorf("heard of since: want %s, got %s", noon, got)
-	}
 }
 
 func after(seconds ...int) []time.Duration {

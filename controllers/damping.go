@@ -178,7 +178,7 @@ func (r *NamespaceReconciler) leaveAlone(ctx context.Context, ns *corev1.Namespa
 		ref := baseline.Reference(o)
 		logf.FromContext(ctx).Info("Left alone what bears a profile's label in a protected namespace",
 			"namespace", ns.Name, "kind", ref.Kind, "name", ref.Name, "profile", label)
-		if r.queue.isOvertakable(requestFor(ns.Name)) {
+		if r.queue.IsOvertakable(requestFor(ns.Name)) {
 			continue
 		}
 		what := fmt.Sprintf("%s %s in the protected namespace %s bears the label of SecurityProfile %s; it is left alone%s",

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
+	"github.com/bulwark-dev/bulwark/internal/priority"
 )
 
 // noNamespace is a cluster without namespaces.
@@ -24,14 +25,14 @@ func (noNamespace) Get(_ context.Context, key client.ObjectKey, _ client.Object,
 }
 
 func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
-	r := &NamespaceReconciler{Client: noNamespace{}, contests: newContests(DefaultContest), arrivals: newArrivals(nil), looks: newLooks(),
+	r := &NamespaceReconciler{Client: noNamespace{}, contests: newContests(DefaultContest), arrivals: priority.NewArrivals(nil), looks: newLooks(),
 		counts: newCountWatch(), damping: newDamping(), mutations: newMutations(DefaultContest), restored: newMutations(DefaultContest), unreported: newUnreported(), departures: newDepartures(DefaultRemovalDelay), crowds: clusteraccess.NewCrowds()}
 	for _, namespace := range []string{"shop", "till"} {
 		r.contests.corrected(namespace, deleted(reference("Role", "bulwark-dev")), "", noon)
 		r.contests.corrected(namespace, deleted(reference("Role", "bulwark-ops")), "", noon)
 		r.mutations.note(mutated{namespace, reference("Role", "bulwark-dev")}, nil, noon)
 		r.looks.plan(namespace, noon)
-		r.arrivals.note(namespace, noon)
+		r.arrivals.Note(namespace, noon)
 		r.counts.observe(namespace, []quotaCount{{ref: reference("ResourceQuota", "bulwark-small"), written: true}}, noon)
 		r.departures.wait(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, noon)
 	}
@@ -46,8 +47,11 @@ func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 	if _, remembered := r.mutations.of[mutated{"till", reference("Role", "bulwark-dev")}]; !remembered || len(r.mutations.of) != 1 {
 		t.Errorf("what admission changes is remembered of %v", r.mutations.of)
 	}
-	if diff := cmp.Diff(map[string]time.Time{"till": noon}, r.arrivals.at); diff != "" {
-		t.Errorf("arrivals that are remembered (-want +got):\n%s", diff)
+	later := noon.Add(time.Hour)
+	for namespace, want := range map[string]time.Time{"shop": later, "till": noon} {
+		if got := r.arrivals.Take(namespace, later); !got.Equal(want) {
+			t.Errorf("the change of %s arrived at %s, want %s", namespace, got, want)
+		}
 	}
 	if diff := cmp.Diff(map[string]map[string]time.Time{"till": {"bulwark-small": noon}}, r.counts.since); diff != "" {
 		t.Errorf("quotas that are remembered not to be counted (-want +got):\n%s", diff)

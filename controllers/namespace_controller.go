@@ -23,6 +23,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/events"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
+	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -52,14 +53,14 @@ type NamespaceReconciler struct {
 	Recheck time.Duration
 
 	contests  *contests
-	arrivals  *arrivals
+	arrivals  *priority.Arrivals
 	looks     *looks
 	counts    *countWatch
 	foreign   *foreign // nil if findings are switched off
 	grants    *grantedBinds
 	rules     *compiledRules
-	queue     *overtaking
-	pace      *pace
+	queue     *priority.Queue
+	writes    *priority.WriteLimiter
 	catalogue *catalogue
 
 	damping    *damping
@@ -120,7 +121,7 @@ func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconc
 		r.mutations.forgetNamespace(request.Name)
 		r.restored.forgetNamespace(request.Name)
 		r.unreported.forget(request.Name)
-		r.arrivals.forget(request.Name)
+		r.arrivals.Forget(request.Name)
 		r.looks.forget(request.Name)
 		r.counts.forget(request.Name)
 		r.crowds.Forget(request.Name)
@@ -137,7 +138,7 @@ func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconc
 
 // Reconcile brings one namespace to the baseline of the profile that governs it, or takes away what is left of one.
 func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespace) (reconcile.Result, error) {
-	since := r.arrivals.take(ns.Name, r.Clock.Now())
+	since := r.arrivals.Take(ns.Name, r.Clock.Now())
 	if !ns.DeletionTimestamp.IsZero() {
 		return reconcile.Result{}, r.endReportIn(ctx, ns)
 	}
@@ -170,7 +171,7 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 	}
 	p := &pass{
 		profile: profile, namespace: ns, previous: previous, since: since,
-		forged: forgedMark(selector, profile, ns, previous), overtakable: r.queue.isOvertakable(requestFor(ns.Name)),
+		forged: forgedMark(selector, profile, ns, previous), overtakable: r.queue.IsOvertakable(requestFor(ns.Name)),
 	}
 	if p.audits() {
 		return r.audit(ctx, p, selecting)

@@ -28,6 +28,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/findings"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
+	"github.com/bulwark-dev/bulwark/internal/priority"
 )
 
 const (
@@ -108,11 +109,11 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		Protected: o.Protected,
 		Recheck:   o.RecheckInterval,
 		contests:  newContests(o.Contest),
-		arrivals:  newArrivals(mgr.Elected()),
+		arrivals:  priority.NewArrivals(mgr.Elected()),
 		looks:     newLooks(),
 		rules:     newCompiledRules(),
 		counts:    newCountWatch(),
-		pace:      newPace(o.Concurrency),
+		writes:    priority.NewWriteLimiter(o.Concurrency),
 		damping:   newDamping(),
 		mutations: newMutations(o.Contest),
 		grants:    newGrantedBinds(o.MayBind),
@@ -241,7 +242,7 @@ func options(concurrency int) controller.Options {
 func (r *NamespaceReconciler) overtakingOptions(concurrency int) controller.Options {
 	o := options(concurrency + max(1, concurrency/4))
 	o.NewQueue = func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
-		r.queue = newOvertaking(name, limiter, concurrency, debug.FreeOSMemory) // What it took is given back to the machine.
+		r.queue = priority.NewQueue(name, limiter, concurrency, debug.FreeOSMemory) // What it took is given back to the machine.
 		return r.queue
 	}
 	return o
