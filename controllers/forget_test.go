@@ -2,8 +2,6 @@ package controllers
 
 import (
 	"context"
-	"fmt"
-	"maps"
 	"testing"
 	"time"
 
@@ -14,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
+	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/priority"
 )
 
@@ -25,12 +24,19 @@ func (noNamespace) Get(_ context.Context, key client.ObjectKey, _ client.Object,
 }
 
 func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
-	r := &NamespaceReconciler{Client: noNamespace{}, contests: newContests(DefaultContest), arrivals: priority.NewArrivals(nil), looks: newLooks(),
-		counts: newCountWatch(), damping: newDamping(), mutations: newMutations(DefaultContest), restored: newMutations(DefaultContest), unreported: newUnreported(), departures: newDepartures(DefaultRemovalDelay), crowds: clusteraccess.NewCrowds()}
+	contest := contention.DefaultSettings()
+	r := &NamespaceReconciler{
+		Client: noNamespace{}, contests: contention.New(contest), arrivals: priority.NewArrivals(nil), looks: newLooks(),
+		counts: newCountWatch(), deferredRemovals: contention.NewDeferredRemovals(),
+		mutations: contention.NewRetries(contest), restored: contention.NewRetries(contest), unreported: newUnreported(),
+		departures: newDepartures(DefaultRemovalDelay), crowds: clusteraccess.NewCrowds(),
+	}
 	for _, namespace := range []string{"shop", "till"} {
-		r.contests.corrected(namespace, deleted(reference("Role", "bulwark-dev")), "", noon)
-		r.contests.corrected(namespace, deleted(reference("Role", "bulwark-ops")), "", noon)
-		r.mutations.note(mutated{namespace, reference("Role", "bulwark-dev")}, nil, noon)
+		for range contention.DefaultSettings().Threshold {
+			r.contests.Removed(namespace, reference("Role", "copied"), noon)
+		}
+		r.mutations.Note(namespace, reference("Role", "bulwark-dev"), nil, noon)
+		r.restored.Note(namespace, reference("Role", "bulwark-dev"), nil, noon)
 		r.looks.plan(namespace, noon)
 		r.arrivals.Note(namespace, noon)
 		r.counts.observe(namespace, []quotaCount{{ref: reference("ResourceQuota", "bulwark-small"), written: true}}, noon)
@@ -39,13 +45,16 @@ func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 	if _, err := r.reconcileNamed(t.Context(), requestFor("shop")); err != nil {
 		t.Fatal(err)
 	}
-	wantContests := remembered("till", reference("Role", "bulwark-dev"), noon)
-	maps.Copy(wantContests, remembered("till", reference("Role", "bulwark-ops"), noon))
-	if diff := cmp.Diff(wantContests, r.contests.corrections, cmp.AllowUnexported(contested{})); diff != "" {
-		t.Errorf("corrections that are remembered (-want +got):\n%s", diff)
-	}
-	if _, remembered := r.mutations.of[mutated{"till", reference("Role", "bulwark-dev")}]; !remembered || len(r.mutations.of) != 1 {
-		t.Errorf("what admission changes is remembered of %v", r.mutations.of)
+	for namespace, want := range map[string]bool{"shop": false, "till": true} {
+		if got := r.contests.IsRemovalContested(namespace, reference("Role", "copied"), noon); got != want {
+			t.Errorf("a contest in %s: remembered %t, want %t", namespace, got, want)
+		}
+		if _, got := r.mutations.Wait(namespace, reference("Role", "bulwark-dev"), nil, noon); got != want {
+			t.Errorf("what admission changes in %s: remembered %t, want %t", namespace, got, want)
+		}
+		if _, got := r.restored.Wait(namespace, reference("Role", "bulwark-dev"), nil, noon); got != want {
+			t.Errorf("what was put back in %s: remembered %t, want %t", namespace, got, want)
+		}
 	}
 	later := noon.Add(time.Hour)
 	for namespace, want := range map[string]time.Time{"shop": later, "till": noon} {
@@ -61,16 +70,5 @@ func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]departure{"till": {at: noon}}, r.departures.since, cmp.AllowUnexported(departure{})); diff != "" {
 		t.Errorf("departures that are remembered (-want +got):\n%s", diff)
-	}
-}
-
-// TestObjectsThatNeverComeBackAreForgotten is about a tenant who makes ever new objects that bear our label.
-func TestObjectsThatNeverComeBackAreForgotten(t *testing.T) {
-	c := newContests(DefaultContest)
-	for i := range 1000 {
-		c.corrected("shop", deleted(reference("Role", fmt.Sprint("forged-", i))), "", noon.Add(time.Duration(i)*time.Minute))
-	}
-	if n, most := len(c.corrections)/2, 2*int(c.Window/time.Minute)+1; n > most {
-		t.Errorf("one correction a minute: want at most those of two windows, %d, remembered, got %d", most, n)
 	}
 }

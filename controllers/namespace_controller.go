@@ -20,6 +20,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
+	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/events"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
@@ -52,7 +53,7 @@ type NamespaceReconciler struct {
 	// Recheck is how often a namespace is looked at again when its state hangs on objects that are not watched.
 	Recheck time.Duration
 
-	contests  *contests
+	contests  *contention.Contests
 	arrivals  *priority.Arrivals
 	looks     *looks
 	counts    *countWatch
@@ -63,10 +64,10 @@ type NamespaceReconciler struct {
 	writes    *priority.WriteLimiter
 	catalogue *catalogue
 
-	damping    *damping
-	mutations  *mutations
-	unreported *unreported
-	restored   *mutations // what was put back, since the object in its place was refused
+	deferredRemovals *contention.DeferredRemovals
+	mutations        *contention.Retries // of objects that admission changes
+	unreported       *unreported
+	restored         *contention.Retries // of objects that were put back, since those in their place were refused
 
 	departures *departures
 	reports    *ReportMemory
@@ -96,7 +97,7 @@ type pass struct {
 	blocked []v1alpha1.BlockedObject
 	kept    map[v1alpha1.ObjectReference]baseline.Object // what is in place meanwhile; nil is nothing
 
-	disputes []dispute // the contests over its objects, after the corrections
+	disputes []contention.Dispute // the contests over its objects, after the corrections
 
 	sections  []*podSection
 	rulesWait bool          // some of them do, and the namespace says so
@@ -117,9 +118,9 @@ func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconc
 	var ns corev1.Namespace
 	switch err := r.Client.Get(ctx, request.NamespacedName, &ns); {
 	case apierrors.IsNotFound(err):
-		r.contests.forget(request.Name)
-		r.mutations.forgetNamespace(request.Name)
-		r.restored.forgetNamespace(request.Name)
+		r.contests.Forget(request.Name)
+		r.mutations.ForgetNamespace(request.Name)
+		r.restored.ForgetNamespace(request.Name)
 		r.unreported.forget(request.Name)
 		r.arrivals.Forget(request.Name)
 		r.looks.forget(request.Name)
@@ -133,7 +134,8 @@ func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconc
 		return reconcile.Result{}, fmt.Errorf("reading namespace %s: %w", request.Name, err)
 	}
 	result, err := r.Reconcile(ctx, &ns)
-	return r.damping.soonest(request.Name, result), err
+	result.RequeueAfter = r.deferredRemovals.TakeSooner(request.Name, result.RequeueAfter)
+	return result, err
 }
 
 // Reconcile brings one namespace to the baseline of the profile that governs it, or takes away what is left of one.
@@ -252,7 +254,7 @@ func (r *NamespaceReconciler) nextLook(p *pass, outcomes []drift.Outcome, recoun
 		sooner(r.looks.until(p.namespace.Name, r.Clock.Now()))
 	}
 	for _, d := range p.disputes {
-		sooner(d.left)
+		sooner(d.Left)
 	}
 	for _, o := range outcomes {
 		sooner(o.Wait)

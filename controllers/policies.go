@@ -22,6 +22,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/printable"
@@ -39,7 +40,7 @@ type policies struct {
 	protected []string
 	operator  string // the name of the user that the operator is
 	proof     admission.Proof
-	contests  *contests
+	contests  *contention.Contests
 	changes   *moments // when the policies of each profile last changed: until every API server has heard of it, they may not hold
 	strays    *strays
 	swept     bool
@@ -68,8 +69,8 @@ type policing struct {
 
 	corrected []drift.Outcome // the drift that is to be recorded, of this pass and of earlier ones that no status was written of
 
-	answer   v1alpha1.Contest // to those who contest a policy
-	disputes []dispute        // the contests that there are after the corrections
+	answer   v1alpha1.Contest     // to those who contest a policy
+	disputes []contention.Dispute // the contests that there are after the corrections
 
 	cost policyCost
 	wait time.Duration // until a look at what waits or is not watched; zero for none
@@ -143,10 +144,10 @@ func (p *policies) dispute(pass *policing) {
 	differs := func(ref v1alpha1.ObjectReference) bool {
 		return pass.came(func(o *drift.Outcome) bool { return o.Object == ref && !o.Done })
 	}
-	pass.disputes = p.contests.standing("", among, differs, p.clock.Now())
+	pass.disputes = p.contests.Standing("", among, differs, p.clock.Now())
 	for _, d := range pass.disputes {
-		if d.left > 0 {
-			pass.comeBack(d.left)
+		if d.Left > 0 {
+			pass.comeBack(d.Left)
 		}
 	}
 }
@@ -357,11 +358,11 @@ func (p *policies) judge(profile *v1alpha1.SecurityProfile, d drift.Drift, stead
 // contestedWait is how long a correction waits for the sake of a contest.
 func (p *policies) contestedWait(profile *v1alpha1.SecurityProfile, o *drift.Outcome) time.Duration {
 	now := p.clock.Now()
-	p.contests.found("", &o.Drift, o.By.Manager, now)
+	p.contests.Found("", &o.Drift, o.By.Manager, now)
 	if profile.EffectiveContest() == v1alpha1.Correct {
-		return p.contests.take("", &o.Drift, now)
+		return p.contests.TakeTurn("", &o.Drift, now)
 	}
-	return p.contests.wait("", &o.Drift, now)
+	return p.contests.Wait("", &o.Drift, now)
 }
 
 // note takes down what became of a correction. What should not exist and is gone already is corrected.
@@ -375,7 +376,7 @@ func (p *policies) note(profile *v1alpha1.SecurityProfile, o *drift.Outcome, err
 		p.metrics.ApplyFailed(profile.Name, o.Object.Kind, err)
 	case o.Recorded:
 		corrected := *o // In the history it is, whatever becomes of a contest.
-		if o.Change != v1alpha1.Unexpected && p.contests.corrected("", &o.Drift, o.By.Manager, p.clock.Now()) {
+		if o.Change != v1alpha1.Unexpected && p.contests.Corrected("", &o.Drift, o.By.Manager, p.clock.Now()) {
 			o.State = v1alpha1.Contested
 		}
 		if o.State != v1alpha1.Contested || !told(profile, o) {
@@ -512,6 +513,6 @@ func (p *policies) announce(profile *v1alpha1.SecurityProfile, o *drift.Outcome)
 	case o.State == v1alpha1.Contested:
 		p.metrics.Contested(profile.Name, o.Object.Kind)
 		event(corev1.EventTypeWarning, v1alpha1.EventContested, "Wait",
-			name+" is "+(&dispute{change: o.Change, managers: managersOf(o.By.Manager)}).sentence(profile.EffectiveContest()))
+			name+" is "+contention.DisputeOf(&o.Drift, o.By.Manager).Sentence(profile.EffectiveContest()))
 	}
 }

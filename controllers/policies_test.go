@@ -22,6 +22,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
 )
@@ -207,7 +208,7 @@ func TestDriftIsRememberedUntilAStatusHoldsIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := &policies{
-		metrics: metrics, contests: newContests(DefaultContest), clock: clocktesting.NewFakePassiveClock(noon), unwritten: map[string][]drift.Outcome{}, patience: map[string]patience{},
+		metrics: metrics, contests: contention.New(contention.DefaultSettings()), clock: clocktesting.NewFakePassiveClock(noon), unwritten: map[string][]drift.Outcome{}, patience: map[string]patience{},
 	}
 	remembered := func(o drift.Outcome, err error) int {
 		p.note(profile, &o, err)

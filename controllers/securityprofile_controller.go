@@ -17,6 +17,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/selection"
@@ -39,7 +40,7 @@ type SecurityProfileReconciler struct {
 	// Protected are names and globs of namespaces that are never selected.
 	Protected []string
 
-	contests    *contests
+	contests    *contention.Contests
 	policies    *policies
 	joins       *joins
 	unreported  *unreported
@@ -257,7 +258,7 @@ func (r *SecurityProfileReconciler) remains(ctx context.Context, profile string)
 		return false, err
 	}
 	for namespace, report := range reports {
-		if isEnding(report) || r.contests.contestsRemoval(namespace, postureReference, r.Clock.Now()) {
+		if isEnding(report) || r.contests.IsRemovalContested(namespace, postureReference, r.Clock.Now()) {
 			continue // It goes by itself, or somebody makes it anew each time.
 		}
 		if standing, err := r.standing(ctx, namespace); err != nil || standing {
@@ -314,10 +315,10 @@ func (r *SecurityProfileReconciler) isMadeAgain(
 	ctx context.Context, namespace string, o baseline.Object, report *v1alpha1.NamespacePosture,
 ) (bool, error) {
 	now, ref := r.Clock.Now(), baseline.Reference(o)
-	if r.contests.contestsRemoval(namespace, ref, now) {
+	if r.contests.IsRemovalContested(namespace, ref, now) {
 		return true, nil
 	}
-	if report != nil || !r.contests.contestsKind(namespace, ref, now) {
+	if report != nil || !r.contests.IsKindContested(namespace, ref, now) {
 		return false, nil
 	}
 	var ns corev1.Namespace

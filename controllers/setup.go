@@ -25,6 +25,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
+	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/findings"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
@@ -55,7 +56,7 @@ type Options struct {
 	// Clock is the time.
 	Clock clock.PassiveClock
 	// Contest says when the correction of an object is contested.
-	Contest Contest
+	Contest contention.Settings
 	// RecheckInterval is how often a namespace is looked at again when its state hangs on objects that are not watched.
 	RecheckInterval time.Duration
 	// RemovalDelay is how long the two looks are apart before a baseline is taken away.
@@ -101,23 +102,23 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 	}
 	cached := newCatchingUp(mgr.GetClient(), believing{mgr.GetAPIReader(), o.Reports})
 	namespaces := &NamespaceReconciler{
-		Client:    cached,
-		Live:      mgr.GetAPIReader(),
-		Recorder:  mgr.GetEventRecorder(v1alpha1.FieldManager),
-		Metrics:   metrics,
-		Clock:     o.Clock,
-		Protected: o.Protected,
-		Recheck:   o.RecheckInterval,
-		contests:  newContests(o.Contest),
-		arrivals:  priority.NewArrivals(mgr.Elected()),
-		looks:     newLooks(),
-		rules:     newCompiledRules(),
-		counts:    newCountWatch(),
-		writes:    priority.NewWriteLimiter(o.Concurrency),
-		damping:   newDamping(),
-		mutations: newMutations(o.Contest),
-		grants:    newGrantedBinds(o.MayBind),
-		restored:  newMutations(o.Contest),
+		Client:           cached,
+		Live:             mgr.GetAPIReader(),
+		Recorder:         mgr.GetEventRecorder(v1alpha1.FieldManager),
+		Metrics:          metrics,
+		Clock:            o.Clock,
+		Protected:        o.Protected,
+		Recheck:          o.RecheckInterval,
+		contests:         contention.New(o.Contest),
+		arrivals:         priority.NewArrivals(mgr.Elected()),
+		looks:            newLooks(),
+		rules:            newCompiledRules(),
+		counts:           newCountWatch(),
+		writes:           priority.NewWriteLimiter(o.Concurrency),
+		deferredRemovals: contention.NewDeferredRemovals(),
+		mutations:        contention.NewRetries(o.Contest),
+		grants:           newGrantedBinds(o.MayBind),
+		restored:         contention.NewRetries(o.Contest),
 
 		unreported: newUnreported(),
 

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
@@ -103,7 +104,7 @@ func TestReportsAreListedOnceASecond(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			contests := newContests(DefaultContest)
+			contests := contention.New(contention.DefaultSettings())
 			r := &SecurityProfileReconciler{
 				Client: cluster, Metrics: metrics, Clock: now, contests: contests,
 				joins: newJoins(DefaultJoinGrace), policies: &policies{contests: contests, clock: now, client: cluster, swept: true, strays: newStrays(), inPlace: map[string]digest{}},
