@@ -34,14 +34,14 @@ func (r *NamespaceReconciler) announce(p *pass, outcomes []drift.Outcome) {
 // correction of what is contested counts, though it is told once.
 func (r *NamespaceReconciler) count(p *pass, o *drift.Outcome, told bool) {
 	if o.Recorded && !o.Foreign && (o.Done || !told) {
-		r.Metrics.driftDetected(p.profile.Name, o.Object.Kind, o.Change)
+		r.Metrics.DriftDetected(p.profile.Name, o.Object.Kind, o.Change)
 		r.announceGuarded(p, o)
 	}
 	if o.Recorded && !o.Foreign && o.Done && len(o.Mutated) == 0 {
-		r.Metrics.corrected(p.profile.Name, o.Object.Kind, r.Clock.Since(p.since))
+		r.Metrics.Corrected(p.profile.Name, o.Object.Kind, r.Clock.Since(p.since))
 	}
 	if o.State == v1alpha1.Contested && !told {
-		r.Metrics.contested(p.profile.Name, o.Object.Kind)
+		r.Metrics.Contested(p.profile.Name, o.Object.Kind)
 	}
 }
 

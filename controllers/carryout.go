@@ -14,7 +14,9 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/priority"
 )
 
 // carryOut decides on each drift and corrects those that are to be corrected: what is missing or differs first, what should
@@ -52,13 +54,13 @@ func (r *NamespaceReconciler) resolve(ctx context.Context, p *pass, d drift.Drif
 	if apierrors.IsNotFound(err) && d.Change == v1alpha1.Unexpected {
 		return nil, nil // It is gone already, and only the cache had not heard of it.
 	}
-	if isOvertaken(err) || errors.Is(err, errNoRoom) { // Somebody was faster, or it was not tried: the next pass finds what there is by then.
+	if isOvertaken(err) || errors.Is(err, priority.ErrNoRoom) { // Somebody was faster, or it was not tried: the next pass finds what there is by then.
 		o.State = v1alpha1.Present
 		return o, fmt.Errorf("correcting %s: %w", d.Object.Name, err)
 	}
 	if err != nil {
 		o.State, o.Err, o.Hint = v1alpha1.Present, err, r.catalogue.hint(ctx, d.Want, err)
-		r.Metrics.applyFailed(p.profile.Name, d.Object.Kind, err)
+		r.Metrics.ApplyFailed(p.profile.Name, d.Object.Kind, err)
 		return o, fmt.Errorf("correcting %s %s in namespace %s: %w", d.Object.Kind, d.Object.Name, p.namespace.Name, err)
 	}
 	r.conclude(p, o, answer)
@@ -68,18 +70,18 @@ func (r *NamespaceReconciler) resolve(ctx context.Context, p *pass, d drift.Drif
 // conclude says what has become of a drift whose correction was written, by the API server's answer.
 func (r *NamespaceReconciler) conclude(p *pass, o *drift.Outcome, answer baseline.Object) {
 	o.Done = true
-	r.restored.forget(mutated{p.namespace.Name, o.Object})
-	now, key := r.Clock.Now(), mutated{p.namespace.Name, o.Object}
+	r.restored.Forget(p.namespace.Name, o.Object)
+	now := r.Clock.Now()
 	// Of what somebody has deleted meanwhile admission has changed nothing.
 	if answer != nil && answer.GetDeletionTimestamp().IsZero() {
 		o.Mutated = drift.Differences(o.Want, answer)
 	}
 	if len(o.Mutated) > 0 {
-		o.State, o.Wait = v1alpha1.Present, r.mutations.note(key, o.Mutated, now)
+		o.State, o.Wait = v1alpha1.Present, r.mutations.Note(p.namespace.Name, o.Object, o.Mutated, now)
 	} else {
-		r.mutations.forget(key)
+		r.mutations.Forget(p.namespace.Name, o.Object)
 	}
-	if o.Recorded && r.contests.corrected(p.namespace.Name, &o.Drift, o.By.Manager, now) && o.State == v1alpha1.Corrected {
+	if o.Recorded && r.contests.Corrected(p.namespace.Name, &o.Drift, o.By.Manager, now) && o.State == v1alpha1.Corrected {
 		o.State = v1alpha1.Contested
 	}
 }
@@ -88,14 +90,14 @@ func (r *NamespaceReconciler) conclude(p *pass, o *drift.Outcome, answer baselin
 // somebody did.
 func (r *NamespaceReconciler) put(ctx context.Context, p *pass, o *drift.Outcome) (answer baseline.Object, err error) {
 	if p.overtakable {
-		err = r.pace.write(ctx, func() error {
+		err = r.writes.Write(ctx, func() error {
 			answer, err = r.correct(ctx, p, o)
 			return err
 		})
 		return answer, err
 	}
 	if o.Recorded && !o.Foreign {
-		r.pace.yield()
+		r.writes.Yield()
 	}
 	return r.correct(ctx, p, o)
 }
@@ -165,20 +167,20 @@ func (r *NamespaceReconciler) decide(p *pass, o *drift.Outcome) v1alpha1.DriftSt
 // hold meanwhile, so that its removal always backs off.
 func (r *NamespaceReconciler) contestedWait(p *pass, o *drift.Outcome) time.Duration {
 	now := r.Clock.Now()
-	r.contests.found(p.namespace.Name, &o.Drift, o.By.Manager, now)
+	r.contests.Found(p.namespace.Name, &o.Drift, o.By.Manager, now)
 	if o.Change != v1alpha1.Unexpected && p.profile.EffectiveContest() == v1alpha1.Correct {
-		return r.contests.take(p.namespace.Name, &o.Drift, now)
+		return r.contests.TakeTurn(p.namespace.Name, &o.Drift, now)
 	}
-	return r.contests.wait(p.namespace.Name, &o.Drift, now)
+	return r.contests.Wait(p.namespace.Name, &o.Drift, now)
 }
 
 // disputed are the contests in the namespace after the pass.
-func (r *NamespaceReconciler) disputed(p *pass, outcomes []drift.Outcome) []dispute {
+func (r *NamespaceReconciler) disputed(p *pass, outcomes []drift.Outcome) []contention.Dispute {
 	every := func(v1alpha1.ObjectReference) bool { return true }
 	differs := func(ref v1alpha1.ObjectReference) bool {
 		return slices.ContainsFunc(outcomes, func(o drift.Outcome) bool { return o.Object == ref && !o.Done })
 	}
-	return r.contests.standing(p.namespace.Name, every, differs, r.Clock.Now())
+	return r.contests.Standing(p.namespace.Name, every, differs, r.Clock.Now())
 }
 
 // attribute is who brought about a recorded drift, as far as can be known: of an object that was deleted, nothing. It costs a read

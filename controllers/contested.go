@@ -5,13 +5,14 @@ import (
 	"strings"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 // disputeOver is the contest over an object, or nil.
-func (p *pass) disputeOver(ref v1alpha1.ObjectReference) *dispute {
-	i := slices.IndexFunc(p.disputes, func(d dispute) bool { return d.object == ref })
+func (p *pass) disputeOver(ref v1alpha1.ObjectReference) *contention.Dispute {
+	i := slices.IndexFunc(p.disputes, func(d contention.Dispute) bool { return d.Object == ref })
 	if i < 0 {
 		return nil
 	}
@@ -25,7 +26,7 @@ func (p *pass) contestedOr(o v1alpha1.ManagedObject) v1alpha1.ManagedObject {
 	if d == nil || mutates || o.State != v1alpha1.ObjectCompliant && o.State != v1alpha1.ObjectDrifted {
 		return o
 	}
-	o.State, o.Message = v1alpha1.ObjectDrifted, printable.Message(d.sentence(p.profile.EffectiveContest()))
+	o.State, o.Message = v1alpha1.ObjectDrifted, printable.Message(d.Sentence(p.profile.EffectiveContest()))
 	return o
 }
 
@@ -33,9 +34,9 @@ func (p *pass) contestedOr(o v1alpha1.ManagedObject) v1alpha1.ManagedObject {
 func (p *pass) contestedCopies(reported []v1alpha1.ManagedObject) []v1alpha1.ManagedObject {
 	var copies []v1alpha1.ManagedObject
 	for _, d := range p.disputes {
-		known := slices.ContainsFunc(reported, func(o v1alpha1.ManagedObject) bool { return o.ObjectReference == d.object })
-		if d.change == v1alpha1.Unexpected && !known {
-			copies = append(copies, p.contestedOr(v1alpha1.ManagedObject{ObjectReference: d.object, State: v1alpha1.ObjectDrifted}))
+		known := slices.ContainsFunc(reported, func(o v1alpha1.ManagedObject) bool { return o.ObjectReference == d.Object })
+		if d.Change == v1alpha1.Unexpected && !known {
+			copies = append(copies, p.contestedOr(v1alpha1.ManagedObject{ObjectReference: d.Object, State: v1alpha1.ObjectDrifted}))
 		}
 	}
 	return copies
@@ -45,14 +46,14 @@ func (p *pass) contestedCopies(reported []v1alpha1.ManagedObject) []v1alpha1.Man
 func (p *pass) contestSentence(o *drift.Outcome) string {
 	d := p.disputeOver(o.Object)
 	if d == nil {
-		d = &dispute{change: o.Change, managers: managersOf(o.By.Manager)}
+		d = contention.DisputeOf(&o.Drift, o.By.Manager)
 	}
-	return d.sentence(p.profile.EffectiveContest())
+	return d.Sentence(p.profile.EffectiveContest())
 }
 
 // isContested reports whether the report says that an object is contested.
 func isContested(o v1alpha1.ManagedObject) bool {
-	return o.State == v1alpha1.ObjectDrifted && strings.HasPrefix(o.Message, contestedBy)
+	return o.State == v1alpha1.ObjectDrifted && strings.HasPrefix(o.Message, contention.ContestedBy)
 }
 
 func contestedCount(o v1alpha1.ManagedObject) int32 {

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
@@ -23,7 +24,7 @@ func contestedOutcome(manager string) drift.Outcome {
 func TestAContestIsOneStateWhateverIsCorrectedMeanwhile(t *testing.T) {
 	p := aPass()
 	limits := contestedOutcome("a")
-	p.disputes = []dispute{{object: limits.Object, change: v1alpha1.Modified, fields: []string{"spec.limits"}, managers: []string{"a", "b"}}}
+	p.disputes = []contention.Dispute{{Object: limits.Object, Change: v1alpha1.Modified, Fields: []string{"spec.limits"}, Managers: []string{"a", "b"}}}
 	first := assemble(p, desired(), []drift.Outcome{limits, contestedOutcome("b")}[:1], noon)
 	p.previous = first
 	second := assemble(p, desired(), []drift.Outcome{contestedOutcome("b")}, noon.Add(time.Second))
@@ -55,11 +56,11 @@ func TestAContestIsOneStateWhateverIsCorrectedMeanwhile(t *testing.T) {
 
 func TestManagersThatRenameThemselvesDoNotFillTheHistory(t *testing.T) {
 	p := aPass()
-	p.disputes = []dispute{{object: contestedOutcome("").Object, change: v1alpha1.Modified}}
+	p.disputes = []contention.Dispute{{Object: contestedOutcome("").Object, Change: v1alpha1.Modified}}
 	for i := range 40 {
 		p.previous = assemble(p, desired(), []drift.Outcome{contestedOutcome(strings.Repeat("x", i))}, noon.Add(time.Duration(i)*time.Second))
 	}
-	if len(p.previous.Drift) != maxManagers {
+	if len(p.previous.Drift) != contention.MaxManagers {
 		t.Errorf("%d entries", len(p.previous.Drift))
 	}
 }
@@ -67,7 +68,7 @@ func TestManagersThatRenameThemselvesDoNotFillTheHistory(t *testing.T) {
 func TestAContestOverCopiesTakesNothingOfTheBaselineAway(t *testing.T) {
 	p := aPass()
 	copied := reference("LimitRange", "copied")
-	p.disputes = []dispute{{object: copied, change: v1alpha1.Unexpected, managers: []string{"hnc"}}}
+	p.disputes = []contention.Dispute{{Object: copied, Change: v1alpha1.Unexpected, Managers: []string{"hnc"}}}
 	report := assemble(p, desired(), nil, noon)
 	if !report.Ready || report.Summary.Drifted != 1 || report.Summary.Contested != 1 {
 		t.Errorf("ready %t, with %+v", report.Ready, report.Summary)

@@ -5,50 +5,19 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/takeover"
 )
-
-// damping remembers how long what must still be removed from a namespace waits, until the pass over
-// it ends.
-type damping struct {
-	mu    sync.Mutex
-	waits map[string]time.Duration
-}
-
-func newDamping() *damping { return &damping{waits: map[string]time.Duration{}} }
-
-func (d *damping) note(namespace string, wait time.Duration) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if other, noted := d.waits[namespace]; !noted || wait < other {
-		d.waits[namespace] = wait
-	}
-}
-
-// soonest is the result of a pass that comes back when the first of what waits may be removed.
-func (d *damping) soonest(namespace string, result reconcile.Result) reconcile.Result {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	wait, noted := d.waits[namespace]
-	delete(d.waits, namespace)
-	if noted && (result.RequeueAfter == 0 || wait < result.RequeueAfter) {
-		result.RequeueAfter = wait
-	}
-	return result
-}
 
 // isCopy reports whether what bears a profile's label was never a part of the baseline that is
 // released here, by the last report: somebody copied it from another namespace, restored it, or
@@ -76,9 +45,9 @@ func (r *NamespaceReconciler) joinedWithoutReport(
 
 // waits reports whether the removal of a copy must wait, since somebody makes it again each time.
 func (r *NamespaceReconciler) waits(namespace string, o baseline.Object) bool {
-	wait := r.contests.wait(namespace, asUnexpected(o), r.Clock.Now())
+	wait := r.contests.Wait(namespace, asUnexpected(o), r.Clock.Now())
 	if wait > 0 {
-		r.damping.note(namespace, wait)
+		r.deferredRemovals.Note(namespace, wait)
 	}
 	return wait > 0
 }
@@ -103,24 +72,16 @@ func (r *NamespaceReconciler) traceRelease(ctx context.Context, ns *corev1.Names
 		d.Object.Kind, d.Object.Name, o.GetLabels()[v1alpha1.ProfileLabel], done)
 	logf.FromContext(ctx).Info("Released what bore a profile's label", "namespace", ns.Name, "kind", d.Object.Kind, "name", d.Object.Name, "manager", by)
 	r.tell(ns, d.Object, ns.Name, corev1.EventTypeWarning, v1alpha1.EventRemoved, "Release", what)
-	if !r.contests.corrected(ns.Name, d, by, r.Clock.Now()) {
+	if !r.contests.Corrected(ns.Name, d, by, r.Clock.Now()) {
 		return
 	}
 	name := "" // Whoever copies objects chooses what label they bear, so that only the names of profiles are counted by.
 	if profile != nil {
 		name = profile.Name
 	}
-	r.Metrics.contested(name, d.Object.Kind)
-	dispute := dispute{change: v1alpha1.Unexpected, managers: managersOf(by)}
+	r.Metrics.Contested(name, d.Object.Kind)
 	r.tell(ns, d.Object, ns.Name, corev1.EventTypeWarning, v1alpha1.EventContested, "Wait",
-		fmt.Sprintf("%s %s is %s", d.Object.Kind, d.Object.Name, dispute.sentence(v1alpha1.BackOff)))
-}
-
-func managersOf(by string) []string {
-	if by == "" {
-		return nil
-	}
-	return []string{by}
+		fmt.Sprintf("%s %s is %s", d.Object.Kind, d.Object.Name, contention.DisputeOf(d, by).Sentence(v1alpha1.BackOff)))
 }
 
 // traceRemovals logs what the pass removed, and tells an event of what no drift tells: what is
@@ -178,7 +139,7 @@ func (r *NamespaceReconciler) leaveAlone(ctx context.Context, ns *corev1.Namespa
 		ref := baseline.Reference(o)
 		logf.FromContext(ctx).Info("Left alone what bears a profile's label in a protected namespace",
 			"namespace", ns.Name, "kind", ref.Kind, "name", ref.Name, "profile", label)
-		if r.queue.isOvertakable(requestFor(ns.Name)) {
+		if r.queue.IsOvertakable(requestFor(ns.Name)) {
 			continue
 		}
 		what := fmt.Sprintf("%s %s in the protected namespace %s bears the label of SecurityProfile %s; it is left alone%s",

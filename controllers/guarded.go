@@ -31,13 +31,13 @@ func (r *NamespaceReconciler) announceGuarded(p *pass, o *drift.Outcome) {
 	name := o.Object.Kind + " " + o.Object.Name
 	switch verdict, why := change.Judge(guard); verdict {
 	case breakglass.Used:
-		r.Metrics.brokeGlass(p.profile.Name, o.Object.Kind)
+		r.Metrics.BrokeGlass(p.profile.Name, o.Object.Kind)
 		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventBreakGlass, "Compare", fmt.Sprintf(
 			"%s was changed by somebody whom tamper protection does not hold: a member of a break-glass group (%s), "+
 				"a break-glass user (%s), or a part of Kubernetes",
 			name, declaredOrNone(guard.BreakGlassGroups), declaredOrNone(guard.BreakGlassUsers)))
 	case breakglass.Unproven:
-		r.Metrics.guardedChanged(p.profile.Name, o.Object.Kind)
+		r.Metrics.GuardedChanged(p.profile.Name, o.Object.Kind)
 		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventGuardedChanged, "Compare", fmt.Sprintf(
 			"%s is guarded by tamper protection and was changed all the same; it is not known by whom: %s", name, why))
 	case breakglass.Unguarded:

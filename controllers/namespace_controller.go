@@ -20,8 +20,11 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/uncached"
+	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/events"
+	"github.com/bulwark-dev/bulwark/internal/metrics"
+	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
@@ -43,7 +46,7 @@ type NamespaceReconciler struct {
 	// Recorder emits events.
 	Recorder recorder.EventRecorder
 	// Metrics counts what happens.
-	Metrics *Metrics
+	Metrics *metrics.Metrics
 	// Clock is the time.
 	Clock clock.PassiveClock
 	// Protected are names and globs of namespaces that are never selected.
@@ -51,21 +54,21 @@ type NamespaceReconciler struct {
 	// Recheck is how often a namespace is looked at again when its state hangs on objects that are not watched.
 	Recheck time.Duration
 
-	contests  *contests
-	arrivals  *arrivals
+	contests  *contention.Contests
+	arrivals  *priority.Arrivals
 	looks     *looks
 	counts    *countWatch
 	foreign   *foreign // nil if findings are switched off
 	grants    *grantedBinds
 	rules     *compiledRules
-	queue     *overtaking
-	pace      *pace
+	queue     *priority.Queue
+	writes    *priority.WriteLimiter
 	catalogue *catalogue
 
-	damping    *damping
-	mutations  *mutations
-	unreported *unreported
-	restored   *mutations // what was put back, since the object in its place was refused
+	deferredRemovals *contention.DeferredRemovals
+	mutations        *contention.Retries // of objects that admission changes
+	unreported       *unreported
+	restored         *contention.Retries // of objects that were put back, since those in their place were refused
 
 	departures *departures
 	reports    *reportmemory.Memory
@@ -93,7 +96,7 @@ type pass struct {
 	blocked []v1alpha1.BlockedObject
 	kept    map[v1alpha1.ObjectReference]baseline.Object // what is in place meanwhile; nil is nothing
 
-	disputes []dispute // the contests over its objects, after the corrections
+	disputes []contention.Dispute // the contests over its objects, after the corrections
 
 	sections  []*podSection
 	rulesWait bool          // some of them do, and the namespace says so
@@ -114,11 +117,11 @@ func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconc
 	var ns corev1.Namespace
 	switch err := r.Client.Get(ctx, request.NamespacedName, &ns); {
 	case apierrors.IsNotFound(err):
-		r.contests.forget(request.Name)
-		r.mutations.forgetNamespace(request.Name)
-		r.restored.forgetNamespace(request.Name)
+		r.contests.Forget(request.Name)
+		r.mutations.ForgetNamespace(request.Name)
+		r.restored.ForgetNamespace(request.Name)
 		r.unreported.forget(request.Name)
-		r.arrivals.forget(request.Name)
+		r.arrivals.Forget(request.Name)
 		r.looks.forget(request.Name)
 		r.counts.forget(request.Name)
 		r.uncached.Forget(request.Name)
@@ -130,12 +133,13 @@ func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconc
 		return reconcile.Result{}, fmt.Errorf("reading namespace %s: %w", request.Name, err)
 	}
 	result, err := r.Reconcile(ctx, &ns)
-	return r.damping.soonest(request.Name, result), err
+	result.RequeueAfter = r.deferredRemovals.TakeSooner(request.Name, result.RequeueAfter)
+	return result, err
 }
 
 // Reconcile brings one namespace to the baseline of the profile that governs it, or takes away what is left of one.
 func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespace) (reconcile.Result, error) {
-	since := r.arrivals.take(ns.Name, r.Clock.Now())
+	since := r.arrivals.Take(ns.Name, r.Clock.Now())
 	if !ns.DeletionTimestamp.IsZero() {
 		return reconcile.Result{}, r.endReportIn(ctx, ns)
 	}
@@ -168,7 +172,7 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 	}
 	p := &pass{
 		profile: profile, namespace: ns, previous: previous, since: since,
-		forged: forgedMark(selector, profile, ns, previous), overtakable: r.queue.isOvertakable(requestFor(ns.Name)),
+		forged: forgedMark(selector, profile, ns, previous), overtakable: r.queue.IsOvertakable(requestFor(ns.Name)),
 	}
 	if p.audits() {
 		return r.audit(ctx, p, selecting)
@@ -249,7 +253,7 @@ func (r *NamespaceReconciler) nextLook(p *pass, outcomes []drift.Outcome, recoun
 		sooner(r.looks.until(p.namespace.Name, r.Clock.Now()))
 	}
 	for _, d := range p.disputes {
-		sooner(d.left)
+		sooner(d.Left)
 	}
 	for _, o := range outcomes {
 		sooner(o.Wait)

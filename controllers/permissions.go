@@ -75,7 +75,7 @@ func (r *SecurityProfileReconciler) whyStill(ctx context.Context, profile *v1alp
 		return 0, refusal // An admission webhook, say: the API server's words are all there is to tell.
 	case len(missing) == 0:
 		delete(r.lost.told, profile.Name)
-		r.Metrics.deletionStalled(profile.Name, false)
+		r.Metrics.DeletionStalled(profile.Name, false)
 		return retryMax, r.retractStall(ctx, profile)
 	}
 	return permissionsRecheck, r.tellStalled(ctx, profile, missing, refusal)
@@ -91,7 +91,7 @@ func (r *SecurityProfileReconciler) tellStalled(ctx context.Context, profile *v1
 	message := fmt.Sprintf("the profile is being deleted and the operator cannot end that. Left are %s. It may not: %s. Give it its permissions back "+
 		"(kubectl apply --server-side -k config/rbac), or take the finalizer %s off, upon which Kubernetes deletes what the profile owns "+
 		"(docs/gitops.md#if-the-permissions-went-first)", left, printable.Message(strings.Join(missing, "; ")), v1alpha1.Finalizer)
-	r.Metrics.deletionStalled(profile.Name, true)
+	r.Metrics.DeletionStalled(profile.Name, true)
 	if r.lost.told[profile.Name] != message {
 		r.lost.told[profile.Name] = message
 		logf.FromContext(ctx).Error(refusal, "A SecurityProfile cannot be let go", "profile", profile.Name, "reason", message)

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/metrics"
 )
 
 // emptyCluster lists nothing, and answers each write of a status in turn; when there are no answers left it takes it.
@@ -106,7 +107,7 @@ func TestADeletionSaysForWantOfWhatItDoesNotEnd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			registry := prometheus.NewRegistry()
-			metrics, err := NewMetrics(registry)
+			metrics, err := metrics.New(registry)
 			if err != nil {
 				t.Fatal(err)
 			}

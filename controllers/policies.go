@@ -22,7 +22,9 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/printable"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
@@ -33,12 +35,12 @@ type policies struct {
 	client    client.Client
 	live      client.Reader
 	recorder  recorder.EventRecorder
-	metrics   *Metrics
+	metrics   *metrics.Metrics
 	clock     clock.PassiveClock
 	protected []string
 	operator  string // the name of the user that the operator is
 	proof     admission.Proof
-	contests  *contests
+	contests  *contention.Contests
 	changes   *moments // when the policies of each profile last changed: until every API server has heard of it, they may not hold
 	strays    *strays
 	swept     bool
@@ -67,8 +69,8 @@ type policing struct {
 
 	corrected []drift.Outcome // the drift that is to be recorded, of this pass and of earlier ones that no status was written of
 
-	answer   v1alpha1.Contest // to those who contest a policy
-	disputes []dispute        // the contests that there are after the corrections
+	answer   v1alpha1.Contest     // to those who contest a policy
+	disputes []contention.Dispute // the contests that there are after the corrections
 
 	cost policyCost
 	wait time.Duration // until a look at what waits or is not watched; zero for none
@@ -142,10 +144,10 @@ func (p *policies) dispute(pass *policing) {
 	differs := func(ref v1alpha1.ObjectReference) bool {
 		return pass.came(func(o *drift.Outcome) bool { return o.Object == ref && !o.Done })
 	}
-	pass.disputes = p.contests.standing("", among, differs, p.clock.Now())
+	pass.disputes = p.contests.Standing("", among, differs, p.clock.Now())
 	for _, d := range pass.disputes {
-		if d.left > 0 {
-			pass.comeBack(d.left)
+		if d.Left > 0 {
+			pass.comeBack(d.Left)
 		}
 	}
 }
@@ -356,11 +358,11 @@ func (p *policies) judge(profile *v1alpha1.SecurityProfile, d drift.Drift, stead
 // contestedWait is how long a correction waits for the sake of a contest.
 func (p *policies) contestedWait(profile *v1alpha1.SecurityProfile, o *drift.Outcome) time.Duration {
 	now := p.clock.Now()
-	p.contests.found("", &o.Drift, o.By.Manager, now)
+	p.contests.Found("", &o.Drift, o.By.Manager, now)
 	if profile.EffectiveContest() == v1alpha1.Correct {
-		return p.contests.take("", &o.Drift, now)
+		return p.contests.TakeTurn("", &o.Drift, now)
 	}
-	return p.contests.wait("", &o.Drift, now)
+	return p.contests.Wait("", &o.Drift, now)
 }
 
 // note takes down what became of a correction. What should not exist and is gone already is corrected.
@@ -371,10 +373,10 @@ func (p *policies) note(profile *v1alpha1.SecurityProfile, o *drift.Outcome, err
 	switch {
 	case err != nil:
 		o.State, o.Err = v1alpha1.Present, err
-		p.metrics.applyFailed(profile.Name, o.Object.Kind, err)
+		p.metrics.ApplyFailed(profile.Name, o.Object.Kind, err)
 	case o.Recorded:
 		corrected := *o // In the history it is, whatever becomes of a contest.
-		if o.Change != v1alpha1.Unexpected && p.contests.corrected("", &o.Drift, o.By.Manager, p.clock.Now()) {
+		if o.Change != v1alpha1.Unexpected && p.contests.Corrected("", &o.Drift, o.By.Manager, p.clock.Now()) {
 			o.State = v1alpha1.Contested
 		}
 		if o.State != v1alpha1.Contested || !told(profile, o) {
@@ -493,8 +495,8 @@ func (p *policies) announce(profile *v1alpha1.SecurityProfile, o *drift.Outcome)
 	}
 	name := o.Object.Kind + " " + o.Object.Name
 	if o.Recorded && !o.Foreign && o.Done {
-		p.metrics.driftDetected(profile.Name, o.Object.Kind, o.Change)
-		p.metrics.countCorrection(profile.Name, o.Object.Kind)
+		p.metrics.DriftDetected(profile.Name, o.Object.Kind, o.Change)
+		p.metrics.CountCorrection(profile.Name, o.Object.Kind)
 	}
 	if o.Recorded && !o.Foreign && o.State == v1alpha1.Corrected {
 		event(corev1.EventTypeWarning, v1alpha1.EventDrift, "Compare", o.Sentence())
@@ -509,8 +511,8 @@ func (p *policies) announce(profile *v1alpha1.SecurityProfile, o *drift.Outcome)
 	case o.State == v1alpha1.Conflict:
 		event(corev1.EventTypeWarning, v1alpha1.EventConflict, "Compare", name+" was not made by Bulwark and is left alone")
 	case o.State == v1alpha1.Contested:
-		p.metrics.contested(profile.Name, o.Object.Kind)
+		p.metrics.Contested(profile.Name, o.Object.Kind)
 		event(corev1.EventTypeWarning, v1alpha1.EventContested, "Wait",
-			name+" is "+(&dispute{change: o.Change, managers: managersOf(o.By.Manager)}).sentence(profile.EffectiveContest()))
+			name+" is "+contention.DisputeOf(&o.Drift, o.By.Manager).Sentence(profile.EffectiveContest()))
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/admission/offline"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/printable"
@@ -89,13 +90,13 @@ func (p *policing) condition() (condition metav1.Condition, blocks bool) {
 func (p *policing) contests() []string {
 	var contests []string
 	for _, o := range p.outcomes {
-		told := slices.ContainsFunc(p.disputes, func(d dispute) bool { return d.object == o.Object })
+		told := slices.ContainsFunc(p.disputes, func(d contention.Dispute) bool { return d.Object == o.Object })
 		if o.State == v1alpha1.Contested && !told {
 			contests = append(contests, o.Object.Kind+" "+o.Object.Name+" by "+drift.ManagerName(o.By.Manager))
 		}
 	}
 	for _, d := range p.disputes {
-		contests = append(contests, d.object.Kind+" "+d.object.Name+" is "+d.sentence(p.answer))
+		contests = append(contests, d.Object.Kind+" "+d.Object.Name+" is "+d.Sentence(p.answer))
 	}
 	return contests
 }

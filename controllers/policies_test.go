@@ -22,7 +22,9 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/metrics"
 )
 
 // shelf is an API server that holds some policies, and a cache of those that bear a label.
@@ -201,12 +203,12 @@ func TestEveryPolicyIsNamed(t *testing.T) {
 // A correction is not seen again: what no status could be written of, or what another object's error cut short, must not be lost.
 func TestDriftIsRememberedUntilAStatusHoldsIt(t *testing.T) {
 	profile, _ := aPolicedProfile()
-	metrics, err := NewMetrics(prometheus.NewRegistry())
+	metrics, err := metrics.New(prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &policies{
-		metrics: metrics, contests: newContests(DefaultContest), clock: clocktesting.NewFakePassiveClock(noon), unwritten: map[string][]drift.Outcome{}, patience: map[string]patience{},
+		metrics: metrics, contests: contention.New(contention.DefaultSettings()), clock: clocktesting.NewFakePassiveClock(noon), unwritten: map[string][]drift.Outcome{}, patience: map[string]patience{},
 	}
 	remembered := func(o drift.Outcome, err error) int {
 		p.note(profile, &o, err)

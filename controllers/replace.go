@@ -116,7 +116,7 @@ func (r *NamespaceReconciler) putBack(ctx context.Context, p *pass, o *drift.Out
 	if err != nil {
 		return fmt.Errorf("%w; what was there before was deleted, and cannot be put back: %w", refusal, err)
 	}
-	again := r.restored.note(mutated{p.namespace.Name, o.Object}, o.Fields, r.Clock.Now())
+	again := r.restored.Note(p.namespace.Name, o.Object, o.Fields, r.Clock.Now())
 	r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventPutBack, "Replace", fmt.Sprintf(
 		"%s %s was deleted, what is declared was refused after all, and the old one was put back; "+
 			"the next try waits %s: %v",
@@ -147,11 +147,11 @@ func (r *NamespaceReconciler) isPutBack(p *pass, o *drift.Outcome) bool {
 	if !o.Replaces() {
 		return false
 	}
-	key, now := mutated{p.namespace.Name, o.Object}, r.Clock.Now()
+	now := r.Clock.Now()
 	reported := strings.HasPrefix(p.message(o.Object), wasPutBack)
-	left, known := r.restored.wait(key, o.Fields, now)
+	left, known := r.restored.Wait(p.namespace.Name, o.Object, o.Fields, now)
 	if !known && reported && p.current() {
-		left = r.restored.note(key, o.Fields, now)
+		left = r.restored.Note(p.namespace.Name, o.Object, o.Fields, now)
 	}
 	if left == 0 {
 		return false

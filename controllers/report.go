@@ -17,6 +17,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/printable"
@@ -145,7 +146,7 @@ func managedObject(ref v1alpha1.ObjectReference, outcomes []drift.Outcome) v1alp
 		object.Message = "an object of this name exists that Bulwark did not make; delete or rename it, or set spec.adoption to Adopt"
 	case v1alpha1.Contested:
 		object.State = v1alpha1.ObjectDrifted
-		object.Message = contestedBy + drift.ManagerName(o.By.Manager) + ": corrections wait with a growing delay"
+		object.Message = contention.ContestedBy + drift.ManagerName(o.By.Manager) + ": corrections wait with a growing delay"
 	case v1alpha1.Present:
 		object.State, object.Message = v1alpha1.ObjectDrifted, string(o.Change)
 		if len(o.Mutated) > 0 {
@@ -210,7 +211,7 @@ func recordDrift(p *pass, outcomes []drift.Outcome, now time.Time) ([]v1alpha1.D
 	}
 	var added []v1alpha1.DriftEntry
 	for i, o := range outcomes {
-		if !o.Recorded || known[i] || p.lasts(o) || o.State == v1alpha1.Contested && contestedEntries(entries, o.Object) >= maxManagers {
+		if !o.Recorded || known[i] || p.lasts(o) || o.State == v1alpha1.Contested && contestedEntries(entries, o.Object) >= contention.MaxManagers {
 			continue
 		}
 		added = append(added, o.Entry(p.namespace.Name, now))

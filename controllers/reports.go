@@ -62,7 +62,7 @@ func (r *NamespaceReconciler) deleteReport(ctx context.Context, report *v1alpha1
 	if err := r.Client.Delete(ctx, report, options...); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("deleting the report of namespace %s: %w", report.Namespace, err)
 	}
-	r.contests.removed(report.Namespace, postureReference, r.Clock.Now())
+	r.contests.Removed(report.Namespace, postureReference, r.Clock.Now())
 	if !held {
 		return nil
 	}

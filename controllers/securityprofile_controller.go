@@ -17,7 +17,9 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -32,13 +34,13 @@ type SecurityProfileReconciler struct {
 	// Client reads from the cache and sees its own writes.
 	Client client.Client
 	// Metrics counts what happens.
-	Metrics *Metrics
+	Metrics *metrics.Metrics
 	// Clock is the time.
 	Clock clock.PassiveClock
 	// Protected are names and globs of namespaces that are never selected.
 	Protected []string
 
-	contests    *contests
+	contests    *contention.Contests
 	policies    *policies
 	joins       *joins
 	unreported  *unreported
@@ -85,7 +87,7 @@ func (r *SecurityProfileReconciler) report(ctx context.Context, profile *v1alpha
 		return 0, err
 	}
 	if why := selector.Invalid(profile.Name); why != nil {
-		r.Metrics.renderFailed(profile.Name)
+		r.Metrics.RenderFailed(profile.Name)
 		return 0, r.conclude(ctx, profile, summarizeInvalid(profile, why, r.Clock.Now()))
 	}
 	namespaces, reports, err := r.governed(ctx, profile.Name)
@@ -168,7 +170,7 @@ func (r *SecurityProfileReconciler) conclude(
 	ctx context.Context, profile *v1alpha1.SecurityProfile, status *v1alpha1.SecurityProfileStatus,
 ) error {
 	r.publication.setCondition(status, r.Clock.Now())
-	r.Metrics.summed(profile.Name, status)
+	r.Metrics.Summed(profile.Name, status)
 	return r.writeStatus(ctx, profile, status)
 }
 
@@ -225,7 +227,7 @@ func (r *SecurityProfileReconciler) finalize(ctx context.Context, profile *v1alp
 	case err != nil:
 		return 0, err
 	}
-	r.Metrics.forget(profile.Name)
+	r.Metrics.Forget(profile.Name)
 	r.throttle.forget(profile.Name)
 	r.remembered.forget(profile.Name)
 	r.lost.forget(profile.Name)
@@ -256,7 +258,7 @@ func (r *SecurityProfileReconciler) remains(ctx context.Context, profile string)
 		return false, err
 	}
 	for namespace, report := range reports {
-		if isEnding(report) || r.contests.contestsRemoval(namespace, postureReference, r.Clock.Now()) {
+		if isEnding(report) || r.contests.IsRemovalContested(namespace, postureReference, r.Clock.Now()) {
 			continue // It goes by itself, or somebody makes it anew each time.
 		}
 		if standing, err := r.standing(ctx, namespace); err != nil || standing {
@@ -313,10 +315,10 @@ func (r *SecurityProfileReconciler) isMadeAgain(
 	ctx context.Context, namespace string, o baseline.Object, report *v1alpha1.NamespacePosture,
 ) (bool, error) {
 	now, ref := r.Clock.Now(), baseline.Reference(o)
-	if r.contests.contestsRemoval(namespace, ref, now) {
+	if r.contests.IsRemovalContested(namespace, ref, now) {
 		return true, nil
 	}
-	if report != nil || !r.contests.contestsKind(namespace, ref, now) {
+	if report != nil || !r.contests.IsKindContested(namespace, ref, now) {
 		return false, nil
 	}
 	var ns corev1.Namespace

@@ -27,8 +27,11 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/boundedcache"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/uncached"
+	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/findings"
+	"github.com/bulwark-dev/bulwark/internal/metrics"
+	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
 )
 
@@ -56,7 +59,7 @@ type Options struct {
 	// Clock is the time.
 	Clock clock.PassiveClock
 	// Contest says when the correction of an object is contested.
-	Contest Contest
+	Contest contention.Settings
 	// RecheckInterval is how often a namespace is looked at again when its state hangs on objects that are not watched.
 	RecheckInterval time.Duration
 	// RemovalDelay is how long the two looks are apart before a baseline is taken away.
@@ -86,7 +89,7 @@ type Options struct {
 
 // Setup adds both controllers to the manager.
 func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
-	metrics, err := NewMetrics(o.Registry)
+	metrics, err := metrics.New(o.Registry)
 	if err != nil {
 		return err
 	}
@@ -102,23 +105,23 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 	}
 	cached := clusteraccess.NewReadYourWritesClient(mgr.GetClient(), reportmemory.NewReader(mgr.GetAPIReader(), o.Reports))
 	namespaces := &NamespaceReconciler{
-		Client:    cached,
-		Live:      mgr.GetAPIReader(),
-		Recorder:  mgr.GetEventRecorder(v1alpha1.FieldManager),
-		Metrics:   metrics,
-		Clock:     o.Clock,
-		Protected: o.Protected,
-		Recheck:   o.RecheckInterval,
-		contests:  newContests(o.Contest),
-		arrivals:  newArrivals(mgr.Elected()),
-		looks:     newLooks(),
-		rules:     newCompiledRules(),
-		counts:    newCountWatch(),
-		pace:      newPace(o.Concurrency),
-		damping:   newDamping(),
-		mutations: newMutations(o.Contest),
-		grants:    newGrantedBinds(o.MayBind),
-		restored:  newMutations(o.Contest),
+		Client:           cached,
+		Live:             mgr.GetAPIReader(),
+		Recorder:         mgr.GetEventRecorder(v1alpha1.FieldManager),
+		Metrics:          metrics,
+		Clock:            o.Clock,
+		Protected:        o.Protected,
+		Recheck:          o.RecheckInterval,
+		contests:         contention.New(o.Contest),
+		arrivals:         priority.NewArrivals(mgr.Elected()),
+		looks:            newLooks(),
+		rules:            newCompiledRules(),
+		counts:           newCountWatch(),
+		writes:           priority.NewWriteLimiter(o.Concurrency),
+		deferredRemovals: contention.NewDeferredRemovals(),
+		mutations:        contention.NewRetries(o.Contest),
+		grants:           newGrantedBinds(o.MayBind),
+		restored:         contention.NewRetries(o.Contest),
 
 		unreported: newUnreported(),
 
@@ -243,7 +246,7 @@ func options(concurrency int) controller.Options {
 func (r *NamespaceReconciler) overtakingOptions(concurrency int) controller.Options {
 	o := options(concurrency + max(1, concurrency/4))
 	o.NewQueue = func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
-		r.queue = newOvertaking(name, limiter, concurrency, debug.FreeOSMemory) // What it took is given back to the machine.
+		r.queue = priority.NewQueue(name, limiter, concurrency, debug.FreeOSMemory) // What it took is given back to the machine.
 		return r.queue
 	}
 	return o

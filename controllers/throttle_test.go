@@ -14,6 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/contention"
+	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -98,11 +100,11 @@ func TestReportsAreListedOnceASecond(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			cluster, now := &oneReport{err: tt.err}, clocktesting.NewFakePassiveClock(noon)
-			metrics, err := NewMetrics(prometheus.NewRegistry())
+			metrics, err := metrics.New(prometheus.NewRegistry())
 			if err != nil {
 				t.Fatal(err)
 			}
-			contests := newContests(DefaultContest)
+			contests := contention.New(contention.DefaultSettings())
 			r := &SecurityProfileReconciler{
 				Client: cluster, Metrics: metrics, Clock: now, contests: contests,
 				joins: newJoins(DefaultJoinGrace), policies: &policies{contests: contests, clock: now, client: cluster, swept: true, strays: newStrays(), inPlace: map[string]digest{}},

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
@@ -36,37 +37,9 @@ func inOrder(drifts []drift.Drift) []drift.Drift {
 	})
 }
 
-// barrierTurns is how many contested corrections of a namespace in a row may be of barriers while
-// others wait: whoever fights over many objects delays those by a second at most.
-const barrierTurns = 2
-
-// isBarrier reports whether an object is what all else only makes holes in: the default-deny, or
-// the Namespace with its Pod Security level.
-func isBarrier(ref v1alpha1.ObjectReference) bool {
-	return ref.Kind == "Namespace" || ref.Kind == "NetworkPolicy" && ref.Name == v1alpha1.NamePrefix+"default-deny"
-}
-
 func rankOf(ref v1alpha1.ObjectReference) int {
-	if isBarrier(ref) {
+	if contention.IsBarrier(ref) {
 		return 0
 	}
 	return 1
-}
-
-// precedes reports whether one object has the next turn of the namespace before another.
-func (c *contests) precedes(namespace string, one, other *fight) bool {
-	first := isBarrier(one.object)
-	if first == isBarrier(other.object) {
-		return one.tried.Before(other.tried)
-	}
-	return first == (c.barriers[namespace] < barrierTurns)
-}
-
-// noteTurn notes that an object has had a turn.
-func (c *contests) noteTurn(namespace string, object v1alpha1.ObjectReference) {
-	if !isBarrier(object) {
-		delete(c.barriers, namespace)
-		return
-	}
-	c.barriers[namespace]++
 }

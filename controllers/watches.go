@@ -37,7 +37,7 @@ func requestFor(name string) reconcile.Request {
 // enqueueNamespace is for events on objects in a namespace, which lead to a pass over it.
 func (r *NamespaceReconciler) enqueueNamespace() handler.EventHandler {
 	enqueue := func(o client.Object, q queue) {
-		r.arrivals.note(o.GetNamespace(), r.Clock.Now())
+		r.arrivals.Note(o.GetNamespace(), r.Clock.Now())
 		q.Add(requestFor(o.GetNamespace()))
 	}
 	return handler.Funcs{

@@ -17,6 +17,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/controllers"
+	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/operator"
 )
 
@@ -58,7 +59,7 @@ func parse(args []string, stderr io.Writer) (operator.Options, error) {
 		"where the Go runtime's profiles are served, without TLS and to anybody who can reach it, so best on loopback; 0 is nowhere")
 	findings := flags.Bool("findings", true, "look for what weakens baselines though Bulwark does not own it, as profiles say under spec.findings")
 	flags.BoolVar(&o.OpenReports, "openreports", false, "write each NamespacePosture as a Report of openreports.io too, where its CRD is installed")
-	o.Contest = controllers.DefaultContest
+	o.Contest = contention.DefaultSettings()
 	flags.IntVar(&o.Contest.Threshold, "contest-threshold", o.Contest.Threshold, "how many corrections of the same field within --contest-window make it contested")
 	flags.DurationVar(&o.Contest.Window, "contest-window", o.Contest.Window, "how long a correction counts")
 	flags.DurationVar(&o.Contest.MinDelay, "contest-min-delay", o.Contest.MinDelay, "how long the first contested correction waits; each further one waits twice as long")

@@ -29,6 +29,7 @@ import (
 	"github.com/bulwark-dev/bulwark/controllers"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/boundedcache"
+	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
@@ -60,8 +61,8 @@ type Options struct {
 	Logger logr.Logger
 	// Clock is the time; by default that of the machine.
 	Clock clock.PassiveClock
-	// Contest says when the correction of an object is contested; by default as controllers.DefaultContest.
-	Contest controllers.Contest
+	// Contest says when the correction of an object is contested; by default as contention.DefaultSettings().
+	Contest contention.Settings
 	// RecheckInterval is how often what is not watched is looked at; by default controllers.DefaultRecheckInterval.
 	RecheckInterval time.Duration
 	// RemovalDelay is how long the two looks are apart before a baseline is taken away; by default controllers.DefaultRemovalDelay.
@@ -95,8 +96,8 @@ func (o *Options) setDefaults() {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
 	}
-	if o.Contest == (controllers.Contest{}) {
-		o.Contest = controllers.DefaultContest
+	if o.Contest == (contention.Settings{}) {
+		o.Contest = contention.DefaultSettings()
 	}
 	if o.RecheckInterval == 0 {
 		o.RecheckInterval = controllers.DefaultRecheckInterval

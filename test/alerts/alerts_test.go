@@ -13,10 +13,10 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/controllers"
+	"github.com/bulwark-dev/bulwark/internal/metrics"
 	_ "github.com/bulwark-dev/bulwark/internal/operator" // What it imports registers controller-runtime's metrics.
 )
 
@@ -49,13 +49,13 @@ var described = regexp.MustCompile(`^Desc\{fqName: "([^"]*)".* variableLabels: \
 func exported(t *testing.T) map[string][]string {
 	t.Helper()
 	own := prometheus.NewRegistry()
-	if _, err := controllers.NewMetrics(own); err != nil {
+	if _, err := metrics.New(own); err != nil {
 		t.Fatal(err)
 	}
 	descriptions := make(chan *prometheus.Desc)
 	go func() {
 		own.Describe(descriptions)
-		metrics.Registry.(prometheus.Collector).Describe(descriptions)
+		ctrlmetrics.Registry.(prometheus.Collector).Describe(descriptions)
 		close(descriptions)
 	}()
 	labels := map[string][]string{"up": nil} // Prometheus' own.

@@ -20,7 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/controllers"
+	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/operator"
 )
 
@@ -50,7 +50,7 @@ func run(ctx context.Context) error {
 	o.Clock = jumping
 	o.RecheckInterval = 5 * time.Second
 	o.RemovalDelay, o.JoinGrace = 2*time.Second, 2*time.Second
-	o.Contest = controllers.Contest{Threshold: 3, Window: 20 * time.Second, MinDelay: time.Second, MaxDelay: 5 * time.Second}
+	o.Contest = contention.Settings{Threshold: 3, Window: 20 * time.Second, MinDelay: time.Second, MaxDelay: 5 * time.Second}
 	o.Election = operator.Election{LeaseDuration: 4 * time.Second, RenewDeadline: 3 * time.Second, RetryPeriod: 500 * time.Millisecond}
 
 	cfg, err := clientcmd.BuildConfigFromFlags("", *kubeconfig)

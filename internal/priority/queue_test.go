@@ -1,4 +1,4 @@
-package controllers
+package priority
 
 import (
 	"maps"
@@ -9,15 +9,27 @@ import (
 	"testing/synctest"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
+const (
+	rolloutPriority = -50
+
+	retryMin = 100 * time.Millisecond
+	retryMax = time.Minute
+)
+
+func request(name string) reconcile.Request {
+	return reconcile.Request{NamespacedName: types.NamespacedName{Name: name}}
+}
+
 // staff are workers of a queue, each of which is done with what it was given when it is told so.
 type staff struct {
-	queue  *overtaking
+	queue  *Queue
 	given  chan reconcile.Request
 	done   map[reconcile.Request]chan struct{}
 	pauses atomic.Int64
@@ -28,20 +40,20 @@ func employ(t *testing.T, workers, limit int) *staff {
 	t.Helper()
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](retryMin, retryMax)
 	s := &staff{given: make(chan reconcile.Request), done: map[reconcile.Request]chan struct{}{}}
-	s.queue = newOvertaking("", limiter, limit, func() { s.pauses.Add(1) })
+	s.queue = NewQueue("", limiter, limit, func() { s.pauses.Add(1) })
 	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
-		s.done[requestFor(name)] = make(chan struct{})
+		s.done[request(name)] = make(chan struct{})
 	}
 	for range workers {
 		go func() {
 			for {
-				request, shutdown := s.queue.Get()
+				given, shutdown := s.queue.Get()
 				if shutdown {
 					return
 				}
-				s.given <- request
-				<-s.done[request]
-				s.queue.Done(request)
+				s.given <- given
+				<-s.done[given]
+				s.queue.Done(given)
 			}
 		}()
 	}
@@ -53,7 +65,7 @@ func employ(t *testing.T, workers, limit int) *staff {
 func (s *staff) add(priority int, names ...string) {
 	synctest.Wait()
 	for _, name := range names {
-		s.queue.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, requestFor(name))
+		s.queue.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, request(name))
 	}
 }
 
@@ -62,7 +74,7 @@ func (s *staff) finish(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		select {
-		case s.done[requestFor(name)] <- struct{}{}:
+		case s.done[request(name)] <- struct{}{}:
 		case <-time.After(time.Minute):
 			t.Fatalf("no worker was given %s", name)
 		}
@@ -75,8 +87,8 @@ func (s *staff) heard() []string {
 	for {
 		synctest.Wait()
 		select {
-		case request := <-s.given:
-			names = append(names, request.Name)
+		case given := <-s.given:
+			names = append(names, given.Name)
 		default:
 			return names
 		}
@@ -123,7 +135,7 @@ func TestWorkersAreLeftForWhatOvertakes(t *testing.T) {
 		"what is raised overtakes": func(t *testing.T, s *staff) {
 			s.add(rolloutPriority, "a", "b", "c")
 			s.expect(t, "a", "b")
-			s.queue.Add(requestFor("c"))
+			s.queue.Add(request("c"))
 			s.expect(t, "c")
 			s.finish(t, "a", "b", "c")
 		},
@@ -137,7 +149,7 @@ func TestWorkersAreLeftForWhatOvertakes(t *testing.T) {
 			s.finish(t, "a", "b", "c")
 		},
 		"a retry of what is urgent has a worker in its turn": func(t *testing.T, s *staff) {
-			s.queue.AddRateLimited(requestFor("a"))
+			s.queue.AddRateLimited(request("a"))
 			s.expect(t)
 			time.Sleep(retryMin)
 			s.expect(t, "a")
@@ -164,8 +176,8 @@ func TestWorkersAreLeftForWhatOvertakes(t *testing.T) {
 				s := employ(t, 4, 2)
 				test(t, s)
 				s.expect(t)
-				if len(s.queue.urgent) > 0 || len(s.queue.handed) > 0 || s.queue.Len() > 0 {
-					t.Errorf("left: %v urgent, %v handed, %d waiting", s.queue.urgent, s.queue.handed, s.queue.Len())
+				if len(s.queue.urgent) > 0 || len(s.queue.busy) > 0 || s.queue.Len() > 0 {
+					t.Errorf("left: %v urgent, %v busy, %d waiting", s.queue.urgent, s.queue.busy, s.queue.Len())
 				}
 			})
 		})
@@ -187,10 +199,10 @@ func (s *shift) step(t *testing.T) {
 		s.leave(t, name)
 	case s.random.IntN(8) == 0:
 		s.waits[name] = true
-		s.queue.AddRateLimited(requestFor(name))
+		s.queue.AddRateLimited(request(name))
 	default:
 		s.waits[name] = true
-		s.queue.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, requestFor(name))
+		s.queue.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, request(name))
 	}
 }
 
@@ -213,8 +225,9 @@ func (s *shift) collect(t *testing.T) {
 	}
 }
 
-// TestNothingIsLostBetweenWorkers adds at random and is done at random: whatever was added is given to a worker at the end, no request to
-// two workers at a time, and nothing urgent waits while a worker does.
+// TestNothingIsLostBetweenWorkers adds at random and is done at random. A worker is given each
+// request in the end, no request has two workers at a time, and nothing urgent waits while a worker
+// does.
 func TestNothingIsLostBetweenWorkers(t *testing.T) {
 	for seed := range uint64(200) {
 		synctest.Test(t, func(t *testing.T) {
@@ -247,22 +260,22 @@ func TestNothingIsLostBetweenWorkers(t *testing.T) {
 func TestNoNoteIsLeftBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](retryMin, retryMax)
-		q := newOvertaking("", limiter, 2, func() {})
+		q := NewQueue("", limiter, 2, func() {})
 		defer q.ShutDown()
 		for range 4 {
 			go func() {
-				for request, shutdown := q.Get(); !shutdown; request, shutdown = q.Get() {
-					q.Done(request)
+				for given, shutdown := q.Get(); !shutdown; given, shutdown = q.Get() {
+					q.Done(given)
 				}
 			}()
 		}
 		for range 500 {
 			for _, name := range []string{"a", "b", "c"} {
-				go q.Add(requestFor(name))
+				go q.Add(request(name))
 			}
 			synctest.Wait()
-			if len(q.urgent) > 0 || len(q.handed) > 0 || q.inside > 2 {
-				t.Fatalf("left: %v urgent, %v handed, %d workers inside", q.urgent, q.handed, q.inside)
+			if len(q.urgent) > 0 || len(q.busy) > 0 || q.inside > 2 {
+				t.Fatalf("left: %v urgent, %v busy, %d workers inside", q.urgent, q.busy, q.inside)
 			}
 		}
 	})

@@ -1,4 +1,4 @@
-package controllers
+package metrics
 
 import (
 	"errors"
@@ -13,12 +13,12 @@ import (
 
 func TestACorrectionTakesNoNegativeTime(t *testing.T) {
 	registry := prometheus.NewRegistry()
-	metrics, err := NewMetrics(registry)
+	metrics, err := New(registry)
 	if err != nil {
 		t.Fatal(err)
 	}
-	metrics.corrected("restricted", "Role", 2*time.Second)
-	metrics.corrected("restricted", "Role", -time.Hour) // The clock was set back.
+	metrics.Corrected("restricted", "Role", 2*time.Second)
+	metrics.Corrected("restricted", "Role", -time.Hour) // The clock was set back.
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package controllers
+package priority
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 
 // writing are writes of a roll-out, each of which is over when it is told so.
 type writing struct {
-	pace     *pace
+	limiter  *WriteLimiter
 	inFlight int
 	over     chan struct{}
 }
@@ -18,14 +18,14 @@ type writing struct {
 func (w *writing) begin(t *testing.T, n int) {
 	for range n {
 		go func() {
-			err := w.pace.write(t.Context(), func() error {
-				w.pace.mu.Lock()
+			err := w.limiter.Write(t.Context(), func() error {
+				w.limiter.mu.Lock()
 				w.inFlight++
-				w.pace.mu.Unlock()
+				w.limiter.mu.Unlock()
 				<-w.over
-				w.pace.mu.Lock()
+				w.limiter.mu.Lock()
 				w.inFlight--
-				w.pace.mu.Unlock()
+				w.limiter.mu.Unlock()
 				return nil
 			})
 			if err != nil && !errors.Is(err, context.Canceled) {
@@ -51,18 +51,18 @@ func (w *writing) expect(t *testing.T, when string, want int) {
 	}
 }
 
-func TestPace(t *testing.T) {
+func TestTheWriteLimiterMakesWayForCorrections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &writing{pace: newPace(8), over: make(chan struct{})}
-		w.pace.yield() // There is nothing that could make way.
+		w := &writing{limiter: NewWriteLimiter(8), over: make(chan struct{})}
+		w.limiter.Yield() // There is nothing that could make way.
 		w.begin(t, 1000)
 		w.expect(t, "before any correction", 8)
-		w.pace.yield()
+		w.limiter.Yield()
 		w.expect(t, "what is in flight when a correction comes", 8)
 		w.end(4)
 		w.expect(t, "half of them over", 4)
 		for range 9 {
-			w.pace.yield()
+			w.limiter.Yield()
 		}
 		w.end(8)
 		w.expect(t, "after many corrections", 2)
@@ -81,12 +81,12 @@ func TestPace(t *testing.T) {
 }
 
 // At its least a roll-out has one write at a time, however few workers it has.
-func TestPaceComesToNoStandstill(t *testing.T) {
+func TestTheWriteLimiterComesToNoStandstill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &writing{pace: newPace(1), over: make(chan struct{})}
+		w := &writing{limiter: NewWriteLimiter(1), over: make(chan struct{})}
 		w.begin(t, 3)
 		for range 3 {
-			w.pace.yield()
+			w.limiter.Yield()
 			w.expect(t, "after a correction", 1)
 			w.end(1)
 		}
@@ -95,22 +95,22 @@ func TestPaceComesToNoStandstill(t *testing.T) {
 }
 
 // What waits for its turn when the operator stops has not been written.
-func TestPaceStops(t *testing.T) {
+func TestTheWriteLimiterStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &writing{pace: newPace(1), over: make(chan struct{})}
+		w := &writing{limiter: NewWriteLimiter(1), over: make(chan struct{})}
 		w.begin(t, 1)
 		w.expect(t, "with one write", 1)
 		ctx, stop := context.WithCancel(t.Context())
 		written, waits := false, make(chan error)
 		go func() {
-			waits <- w.pace.write(ctx, func() error {
+			waits <- w.limiter.Write(ctx, func() error {
 				written = true
 				return nil
 			})
 		}()
 		synctest.Wait()
 		stop()
-		if err := <-waits; !errors.Is(err, context.Canceled) || !errors.Is(err, errNoRoom) || written {
+		if err := <-waits; !errors.Is(err, context.Canceled) || !errors.Is(err, ErrNoRoom) || written {
 			t.Errorf("stopped with %v, written: %t", err, written)
 		}
 		w.end(1)
