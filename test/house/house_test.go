@@ -20,7 +20,7 @@ var floors = [][]string{
 	{"internal/operator"},
 	{"controllers"},
 	{"internal/findings/watch", "internal/openreports/publish"},
-	{"internal/clusteraccess", "internal/events", "internal/reportmemory"},
+	{"internal/clusteraccess", "internal/contention", "internal/events", "internal/metrics", "internal/priority", "internal/reportmemory"},
 	pure,
 	{"api"},
 }
