@@ -4,17 +4,17 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/grants"
 )
 
 // binding is a RoleBinding of namespace shop.
@@ -28,95 +28,12 @@ func binding(kind, role string, subjects ...string) *rbacv1.RoleBinding {
 	return b
 }
 
-// judging judges by two ClusterRoles, reader and writer, and asks for what may be bound.
-func judging(t *testing.T, ask func(namespace, role string) (bool, error)) *NamespaceReconciler {
-	t.Helper()
-	r := &NamespaceReconciler{
-		Clock: clocktesting.NewFakePassiveClock(noon), clusterRoles: newClusterRoles(nil),
-		grants: newGrantedBinds(func(_ context.Context, namespace, role string) (bool, error) { return ask(namespace, role) }),
-	}
-	var roles []any
-	for name, verb := range map[string]string{"reader": "get", "writer": "update"} {
-		roles = append(roles, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: []rbacv1.PolicyRule{{
-			APIGroups: []string{""}, Resources: []string{"limitranges"}, Verbs: []string{verb},
-		}}})
-	}
-	if err := r.clusterRoles.clusterRoles.Replace(roles, "1"); err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
-func TestABindingIsJudgedByItsClusterRole(t *testing.T) {
-	answers := func(allowed ...string) func(string, string) (bool, error) {
-		return func(namespace, role string) (bool, error) {
-			for _, a := range allowed {
-				if a == namespace+"/"+role {
-					return true, nil
-				}
-			}
-			return false, nil
-		}
-	}
-	down := errors.New("the API server is down")
-	for it, test := range map[string]struct {
-		binding *rbacv1.RoleBinding
-		ask     func(namespace, role string) (bool, error)
-		refused func(error) bool
-	}{
-		"a Role is judged by itself": {binding("Role", "writer"), answers(), nil},
-		"one that permits little is bound, and nobody is asked": {
-			binding("ClusterRole", "reader"), func(string, string) (bool, error) { return false, down }, nil,
-		},
-		"one that permits too much is not":                    {binding("ClusterRole", "writer"), answers(), apierrors.IsForbidden},
-		"unless it may be bound by its name":                  {binding("ClusterRole", "writer"), answers("/writer"), nil},
-		"also in this namespace only":                         {binding("ClusterRole", "writer"), answers("shop/writer"), nil},
-		"another name does not help":                          {binding("ClusterRole", "writer"), answers("/reader", "till/writer"), apierrors.IsForbidden},
-		"one that is not known is not bound":                  {binding("ClusterRole", "none"), answers(), apierrors.IsNotFound},
-		"unless it may be bound by its name, though not seen": {binding("ClusterRole", "none"), answers("/none"), nil},
-		"if nobody can tell, it is not bound": {
-			binding("ClusterRole", "writer"), func(string, string) (bool, error) { return false, down }, func(err error) bool { return errors.Is(err, down) },
-		},
-	} {
-		t.Run(it, func(t *testing.T) {
-			err := judging(t, test.ask).refusedBinding(t.Context(), test.binding)
-			if test.refused == nil && err != nil || test.refused != nil && !test.refused(err) {
-				t.Errorf("answered %v", err)
-			}
-		})
-	}
-}
-
-func TestWhatMayBeBoundIsAskedOnceInAWhile(t *testing.T) {
-	var asked []string
-	allowed := true
-	g := newGrantedBinds(func(_ context.Context, namespace, role string) (bool, error) {
-		asked = append(asked, namespace+"/"+role)
-		return allowed, nil
-	})
-	now := noon
-	for _, step := range []struct {
-		after   time.Duration
-		allowed bool
-		want    []string
-	}{
-		{0, true, []string{"/edit"}},
-		{grantsHold - 1, true, nil},
-		{1, false, []string{"/edit", "shop/edit"}},
-		{time.Second, false, []string{"shop/edit"}},
-		{-time.Hour, true, []string{"/edit"}}, // The clock was set back.
-	} {
-		now, allowed, asked = now.Add(step.after), step.allowed, nil
-		if got, err := g.allows(t.Context(), "shop", "edit", now); err != nil || got != step.allowed {
-			t.Errorf("after %s: %v, %v", step.after, got, err)
-		}
-		if diff := cmp.Diff(step.want, asked); diff != "" {
-			t.Errorf("after %s asked (-want +got):\n%s", step.after, diff)
-		}
-	}
-	if _, err := g.allows(t.Context(), "shop", "other", now.Add(time.Hour)); err != nil || len(g.answered) != 1 {
-		t.Errorf("old answers are remembered: %v (%v)", g.answered, err)
-	}
+// verdictOn is the verdict on two ClusterRoles, reader and writer.
+func verdictOn(clusterRole string) grants.Verdict {
+	verb := map[string]string{"reader": "get", "writer": "update"}[clusterRole]
+	return grants.Judge(&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: clusterRole}, Rules: []rbacv1.PolicyRule{{
+		APIGroups: []string{""}, Resources: []string{"limitranges"}, Verbs: []string{verb},
+	}}})
 }
 
 func TestARefusedBindingGivesNobodyAnythingNew(t *testing.T) {
@@ -159,11 +76,40 @@ func TestABindingThatGivesIsFound(t *testing.T) {
 			if gives(want, test.outcomes) != test.gives {
 				t.Errorf("gives: %v", !test.gives)
 			}
-			r := judging(t, nil)
-			bound := r.boundRoles([]baseline.Object{binding("Role", "writer"), binding("ClusterRole", "reader"), want}, test.outcomes)
+			desired := []baseline.Object{binding("Role", "writer"), binding("ClusterRole", "reader"), want}
+			bound := boundRoles(desired, test.outcomes, verdictOn)
 			if _, found := bound["writer"]; found != test.gives || len(bound) > 1 {
 				t.Errorf("found %v", bound)
 			}
 		})
+	}
+}
+
+// bindingProfiles is a cache that holds one namespace, some profiles and no report.
+type bindingProfiles struct{ profilesOn }
+
+func (c *bindingProfiles) List(ctx context.Context, into client.ObjectList, options ...client.ListOption) error {
+	switch list := into.(type) {
+	case *corev1.NamespaceList:
+		list.Items = []corev1.Namespace{*c.namespace}
+	case *v1alpha1.NamespacePostureList:
+	default:
+		return c.profilesOn.List(ctx, into, options...)
+	}
+	return nil
+}
+
+func TestAClusterRoleConcernsTheNamespacesOfProfilesThatBindIt(t *testing.T) {
+	binding := func(p *v1alpha1.SecurityProfile) {
+		p.Spec.RBAC = &v1alpha1.RBAC{Bindings: []v1alpha1.ClusterRoleBinding{{Name: "viewers", ClusterRole: "view"}}}
+	}
+	r := &NamespaceReconciler{Client: &bindingProfiles{profilesOn{
+		profiles:  []v1alpha1.SecurityProfile{profileOn("shop", binding), profileOn("shop"), profileOn("till", binding)},
+		namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{"shop": "yes"}}},
+	}}}
+	for role, want := range map[string][]string{"view": {"shop"}, "edit": nil} {
+		if diff := cmp.Diff(want, r.namespacesUsing(role)); diff != "" {
+			t.Errorf("%s: concerns (-want +got):\n%s", role, diff)
+		}
 	}
 }

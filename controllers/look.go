@@ -20,6 +20,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/findings"
+	"github.com/bulwark-dev/bulwark/internal/findings/watch"
 	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
 
@@ -40,21 +41,24 @@ func (r *NamespaceReconciler) weaknesses(
 	ctx context.Context, p *pass, desired []baseline.Object, outcomes []drift.Outcome, counts []quotaCount,
 ) (*weakness, error) {
 	w := &weakness{}
-	if r.foreign == nil || p.profile.Spec.Findings != nil && p.profile.Spec.Findings.Mode == v1alpha1.NoFindings {
+	if r.facts == nil || p.profile.Spec.Findings != nil && p.profile.Spec.Findings.Mode == v1alpha1.NoFindings {
 		return w, nil
 	}
-	facts := r.foreign.of(p.namespace.Name)
+	facts := r.facts.Facts(p.namespace.Name)
 	for _, o := range desired {
 		if !p.audits() && !conflicts(baseline.Reference(o), outcomes) {
-			facts.Forget(o) // It was stripped of our label for a moment, and was another maker's as long.
+			facts.Forget(o) // It was unlabelled for a moment, and so unmanaged.
 		}
 	}
 	facts.Exceeded = p.exceeded(counts)
-	facts.Bound = r.boundRoles(desired, outcomes)
+	facts.Bound = boundRoles(desired, outcomes, r.clusterRoles.Verdict)
 	facts.Large = append(facts.Large, largeOf(outcomes)...)
 	facts.Uncached = r.uncached.Counts(p.namespace.Name)
 	facts.LabelSync = findings.LabelSyncOf(p.namespace.Labels, p.movers(outcomes))
-	unasked := r.askServices(ctx, p, facts)
+	services := findings.ServicesToAsk(p.profile, p.namespace.Name, facts)
+	p.asksServices = len(services) > 0
+	var unasked error
+	facts.Services, unasked = watch.ReadServices(ctx, r.Live, p.namespace.Name, services)
 	looked, err := r.look(ctx, p, outcomes, facts)
 	w.found = findings.Judge(p.profile, p.namespace.Name, facts)
 	w.totals = findings.Total(w.found)
@@ -148,7 +152,7 @@ func hasPodFindings(report *v1alpha1.NamespacePosture) bool {
 
 // looksAtPods reports whether the profile declares a level or rules that pods could violate, and wants to know of those that do.
 func (r *NamespaceReconciler) looksAtPods(p *pass) bool {
-	return r.foreign != nil && slices.ContainsFunc(podFindings, func(id v1alpha1.FindingID) bool { return looksForInPods(p.profile, id) })
+	return r.facts != nil && slices.ContainsFunc(podFindings, func(id v1alpha1.FindingID) bool { return looksForInPods(p.profile, id) })
 }
 
 // wantsLook reports whether it is time to look at pods. A level that is enforced lets no violator in; so once none was there, there

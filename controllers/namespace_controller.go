@@ -23,6 +23,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/events"
+	"github.com/bulwark-dev/bulwark/internal/findings/watch"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
@@ -58,8 +59,7 @@ type NamespaceReconciler struct {
 	arrivals  *priority.Arrivals
 	looks     *looks
 	counts    *countWatch
-	foreign   *foreign // nil if findings are switched off
-	grants    *grantedBinds
+	facts     *watch.Unmanaged // of unmanaged objects; nil if findings are switched off
 	rules     *compiledRules
 	queue     *priority.Queue
 	writes    *priority.WriteLimiter
@@ -76,7 +76,7 @@ type NamespaceReconciler struct {
 	events  events.Budget
 	watched watched
 
-	clusterRoles *foreign // those that profiles can bind
+	clusterRoles *watch.ClusterRoles // those that profiles can bind
 
 	uncached *uncached.Reader // reads what the caches lack
 

@@ -30,6 +30,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/findings"
+	"github.com/bulwark-dev/bulwark/internal/findings/watch"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
@@ -84,7 +85,7 @@ type Options struct {
 	MissingPermissions func(context.Context) ([]string, error)
 	// MayBind asks the API server whether the operator may bind a ClusterRole by its name, in a
 	// namespace or, if that is empty, in all.
-	MayBind func(ctx context.Context, namespace, clusterRole string) (bool, error)
+	MayBind watch.MayBind
 }
 
 // Setup adds both controllers to the manager.
@@ -120,7 +121,6 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		writes:           priority.NewWriteLimiter(o.Concurrency),
 		deferredRemovals: contention.NewDeferredRemovals(),
 		mutations:        contention.NewRetries(o.Contest),
-		grants:           newGrantedBinds(o.MayBind),
 		restored:         contention.NewRetries(o.Contest),
 
 		unreported: newUnreported(),
@@ -179,8 +179,8 @@ func (r *NamespaceReconciler) setup(mgr manager.Manager, concurrency int) error 
 			builder.WithPredicates(contentChanged(kind)))
 	}
 	b = b.WatchesRawSource(r.clusterRoles)
-	if r.foreign != nil {
-		b = b.WatchesRawSource(r.foreign)
+	if r.facts != nil {
+		b = b.WatchesRawSource(r.facts)
 	}
 	return b.Complete(clusteraccess.RequeueIfCacheBehind(reconcile.Func(r.reconcileNamed), retryMax))
 }
@@ -188,26 +188,16 @@ func (r *NamespaceReconciler) setup(mgr manager.Manager, concurrency int) error 
 // watchUnmanaged lets the controller judge the ClusterRoles that profiles bind, and look for what
 // weakens baselines.
 func (r *NamespaceReconciler) watchUnmanaged(mgr manager.Manager, o Options) error {
-	scheme, err := foreignScheme()
+	watching, err := watch.NewClient(mgr)
 	if err != nil {
 		return err
 	}
-	watching, err := client.NewWithWatch(mgr.GetConfig(), client.Options{
-		Scheme: scheme, HTTPClient: mgr.GetHTTPClient(), Mapper: mgr.GetRESTMapper(),
-	})
-	if err != nil {
-		return fmt.Errorf("making a client that watches: %w", err)
-	}
-	r.clusterRoles = newClusterRoles(watching)
-	r.clusterRoles.clusterRoles.concerns = func(_, role string, _, _ *clusterRole) []string { return r.namespacesUsing(role) }
+	r.clusterRoles = watch.NewClusterRoles(watching, o.Clock, o.MayBind, r.namespacesUsing)
 	if !o.Findings {
 		return nil
 	}
-	if r.foreign, err = newForeign(watching, r.clusterRoles); err != nil {
-		return err
-	}
-	r.foreign.getOpensStreams = findings.GetOpensStreams(o.ServerVersion)
-	return nil
+	r.facts, err = watch.NewUnmanaged(watching, r.clusterRoles, findings.GetOpensStreams(o.ServerVersion))
+	return err
 }
 
 func (r *SecurityProfileReconciler) setup(mgr manager.Manager) error {

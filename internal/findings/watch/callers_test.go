@@ -1,4 +1,4 @@
-package controllers
+package watch
 
 import (
 	"encoding/json"
@@ -26,8 +26,8 @@ func webhooksAt(certificate string, namespaces ...string) *admissionregistration
 
 func TestAWebhookConcernsTheNamespacesOfItsServices(t *testing.T) {
 	var told []string
-	f := unwatched(t, &told)
-	store := f.calls[0]
+	u := unwatched(t, &told)
+	store := u.callers[0]
 	for _, step := range []struct {
 		what string
 		do   func() error
@@ -52,18 +52,18 @@ func TestAWebhookConcernsTheNamespacesOfItsServices(t *testing.T) {
 
 func TestCallersIntoANamespace(t *testing.T) {
 	var told []string
-	f := unwatched(t, &told)
-	if err := f.calls[0].Add(webhooksAt("a", "shop", "till")); err != nil {
+	u := unwatched(t, &told)
+	if err := u.callers[0].Add(webhooksAt("a", "shop", "till")); err != nil {
 		t.Fatal(err)
 	}
 	want := []findings.Caller{{
 		Object: v1alpha1.ObjectReference{APIVersion: "admissionregistration.k8s.io/v1", Kind: "ValidatingWebhookConfiguration", Name: "certs"},
 		Call:   findings.Call{Namespace: "shop", Service: "hook", Port: 443, Vital: true, For: []string{"certs.example.com"}},
 	}}
-	if diff := cmp.Diff(want, f.of("shop").Callers); diff != "" {
+	if diff := cmp.Diff(want, u.Facts("shop").Callers); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if callers := f.of("yard").Callers; len(callers) > 0 {
+	if callers := u.Facts("yard").Callers; len(callers) > 0 {
 		t.Errorf("into another: %v", callers)
 	}
 }

@@ -1,4 +1,4 @@
-package controllers
+package watch
 
 import (
 	"fmt"
@@ -8,12 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	toolscache "k8s.io/client-go/tools/cache"
-
-	"github.com/bulwark-dev/bulwark/internal/findings"
 )
 
 // aStore keeps the data of ConfigMaps that say something, and tells of changes.
@@ -118,50 +114,6 @@ func TestFactsAreDrawnAsObjectsArrive(t *testing.T) {
 	}
 }
 
-// unwatched is fed by hand, and adds the namespaces of which it tells to a list.
-func unwatched(t *testing.T, told *[]string) *foreign {
-	t.Helper()
-	roles := newClusterRoles(nil)
-	f, err := newForeign(nil, roles)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &NamespaceReconciler{Client: &profilesOn{}, foreign: f}
-	roles.clusterRoles.concerns = func(_, role string, _, _ *clusterRole) []string { return r.namespacesUsing(role) }
-	for _, w := range slices.Concat(f.watches, roles.watches) {
-		w.tell(func(namespace string) { *told = append(*told, namespace) })
-	}
-	return f
-}
-
-func TestAClusterRoleConcernsThoseWhoBindIt(t *testing.T) {
-	var told []string
-	f := unwatched(t, &told)
-	binding := func(namespace, kind, role string) *rbacv1.RoleBinding {
-		return &rbacv1.RoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "b"}, RoleRef: rbacv1.RoleRef{Kind: kind, Name: role},
-			Subjects: []rbacv1.Subject{{Kind: "User", Name: "mallory"}},
-		}
-	}
-	for _, b := range []*rbacv1.RoleBinding{binding("shop", "ClusterRole", "deployer"), binding("till", "ClusterRole", "other"), binding("yard", "Role", "deployer")} {
-		if err := f.bindings.Add(b); err != nil {
-			t.Fatal(err)
-		}
-	}
-	told = nil
-	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "deployer"}, Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get"}}}}
-	if err := f.clusterRoles.Add(role); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{"shop"}, told); diff != "" {
-		t.Errorf("told (-want +got):\n%s", diff)
-	}
-	want := map[string]findings.Powers{"deployer": {Names: []string{"access to Secrets"}}}
-	if diff := cmp.Diff(want, f.of("shop").ClusterRoles); diff != "" {
-		t.Errorf("known of ClusterRoles (-want +got):\n%s", diff)
-	}
-}
-
 func TestFactsAreReadAndWrittenAtOnce(t *testing.T) {
 	store, _ := aStore()
 	var all sync.WaitGroup
@@ -180,35 +132,5 @@ func TestFactsAreReadAndWrittenAtOnce(t *testing.T) {
 	all.Wait()
 	if n := len(store.of("shop")); n != 8 {
 		t.Errorf("%d facts", n)
-	}
-}
-
-// TestHarmlessObjectsTellNobody adds objects from which something is drawn that is no fact.
-func TestHarmlessObjectsTellNobody(t *testing.T) {
-	var told []string
-	f := unwatched(t, &told)
-	meta := metav1.ObjectMeta{Namespace: "shop", Name: "theirs"}
-	none := &rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{Kind: "ClusterRole", Name: "view"}}
-	harmless := &corev1.LimitRange{ObjectMeta: meta}
-	closed := &networkingv1.NetworkPolicy{ObjectMeta: meta, Spec: networkingv1.NetworkPolicySpec{
-		PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}},
-	}}
-	for _, do := range []func(any) error{f.bindings.Add, f.bindings.Update, f.bindings.Delete} {
-		if err := do(none); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, do := range []func(any) error{f.limits.Add, f.limits.Update, f.limits.Delete} {
-		if err := do(harmless); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, do := range []func(any) error{f.policies.Add, f.policies.Update, f.policies.Delete} {
-		if err := do(closed); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if len(told) > 0 {
-		t.Errorf("told of nothing: %v", told)
 	}
 }
