@@ -7,13 +7,13 @@ import (
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/priority"
@@ -202,14 +202,4 @@ func (r *NamespaceReconciler) attribute(ctx context.Context, o *drift.Outcome) d
 }
 
 // isTerminating recognises the API server's refusal to make an object in a namespace that is being deleted, or is gone.
-func isTerminating(err error) bool {
-	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
-		return true
-	}
-	var status apierrors.APIStatus
-	if !apierrors.IsNotFound(err) || !errors.As(err, &status) {
-		return false
-	}
-	details := status.Status().Details
-	return details != nil && details.Kind == "namespaces"
-}
+func isTerminating(err error) bool { return clusteraccess.IsTerminating(err) }

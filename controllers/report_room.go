@@ -5,22 +5,11 @@ import (
 	"errors"
 	"fmt"
 
-	reportsv1alpha1 "github.com/openreports/reports-api/apis/openreports.io/v1alpha1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
-
-// roomBeside is the method of this name.
-type roomBeside func(
-	ctx context.Context, report *v1alpha1.NamespacePosture, object v1alpha1.ObjectReference, write func() error,
-) error
-
-// reportReference names the Report of openreports.io of a namespace.
-var reportReference = v1alpha1.ObjectReference{
-	APIVersion: reportsv1alpha1.SchemeGroupVersion.String(), Kind: "Report", Name: v1alpha1.ReportName,
-}
 
 // roomBeside makes the write of an object that goes with a report, which the baseline's own quotas
 // keep out as little as the report.

@@ -20,6 +20,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
+	"github.com/bulwark-dev/bulwark/internal/openreports/publish"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -44,7 +45,7 @@ type SecurityProfileReconciler struct {
 	policies    *policies
 	joins       *joins
 	unreported  *unreported
-	publication *publication // nil if reports are not published as Reports of openreports.io
+	publication *publish.Publication // nil if reports are not published as Reports of openreports.io
 	lost        *lost
 	throttle    throttle
 	remembered  throttle // when the status was written that remembers what the profile selects
@@ -169,7 +170,7 @@ func sooner(a, b time.Duration) time.Duration {
 func (r *SecurityProfileReconciler) conclude(
 	ctx context.Context, profile *v1alpha1.SecurityProfile, status *v1alpha1.SecurityProfileStatus,
 ) error {
-	r.publication.setCondition(status, r.Clock.Now())
+	setPublished(status, r.publication != nil, r.publication.Condition(), r.Clock.Now())
 	r.Metrics.Summed(profile.Name, status)
 	return r.writeStatus(ctx, profile, status)
 }

@@ -154,10 +154,9 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		},
 	}
 	if o.OpenReports {
-		if profiles.publication, err = newPublication(mgr, o.RecheckInterval); err != nil {
+		if profiles.publication, err = newPublication(mgr, o.RecheckInterval, namespaces.roomBeside); err != nil {
 			return fmt.Errorf("setting up the publication of reports: %w", err)
 		}
-		profiles.publication.room = namespaces.roomBeside
 	}
 	if err := profiles.setup(mgr); err != nil {
 		return fmt.Errorf("setting up the profile controller: %w", err)
@@ -216,7 +215,7 @@ func (r *SecurityProfileReconciler) setup(mgr manager.Manager) error {
 	}
 	b = b.WatchesRawSource(source.Channel(r.unreported.changed, enqueueAllProfiles(r.Client)))
 	if r.publication != nil {
-		b = b.WatchesRawSource(source.Channel(r.publication.changed, enqueueAllProfiles(r.Client)))
+		b = b.WatchesRawSource(source.Channel(r.publication.Changed(), enqueueAllProfiles(r.Client)))
 	}
 	return b.Complete(clusteraccess.RequeueIfCacheBehind(reconcile.AsReconciler(r.Client, r), retryMax))
 }
