@@ -59,7 +59,7 @@ func (r *NamespaceReconciler) resolve(ctx context.Context, p *pass, d drift.Drif
 		return o, fmt.Errorf("correcting %s: %w", d.Object.Name, err)
 	}
 	if err != nil {
-		o.State, o.Err, o.Hint = v1alpha1.Present, err, r.catalogue.hint(ctx, d.Want, err)
+		o.State, o.Err, o.Hint = v1alpha1.Present, err, r.resources.Hint(ctx, d.Want, err)
 		r.Metrics.ApplyFailed(p.profile.Name, d.Object.Kind, err)
 		return o, fmt.Errorf("correcting %s %s in namespace %s: %w", d.Object.Kind, d.Object.Name, p.namespace.Name, err)
 	}

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/recorder"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/apiresources/discover"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/uncached"
 	"github.com/bulwark-dev/bulwark/internal/contention"
@@ -63,7 +64,7 @@ type NamespaceReconciler struct {
 	rules     *compiledRules
 	queue     *priority.Queue
 	writes    *priority.WriteLimiter
-	catalogue *catalogue
+	resources *discover.Resources
 
 	deferredRemovals *contention.DeferredRemovals
 	mutations        *contention.Retries // of objects that admission changes

@@ -18,8 +18,10 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/apiresources/discover"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 func TestAssemble(t *testing.T) {
@@ -227,6 +229,19 @@ func TestLongRefusalIsCutAndKeepsItsRemedy(t *testing.T) {
 }
 
 // TestHistory takes one namespace through several passes, a minute apart.
+
+func TestALongHintFitsTheReport(t *testing.T) {
+	hint := printable.Cut(strings.Repeat("é", 2*discover.MaxHintRunes), discover.MaxHintRunes)
+	ref := reference("Role", "bulwark-dev")
+	long := apierrors.NewForbidden(schema.GroupResource{Resource: "roles"}, "bulwark-dev", errors.New(strings.Repeat("é", 4000)))
+	got := managedObject(ref, []drift.Outcome{{
+		Drift: drift.Drift{Object: ref, Want: &rbacv1.Role{}}, State: v1alpha1.Present, Err: long, Hint: hint,
+	}})
+	if n := utf8.RuneCountInString(got.Message); n > 1400 || !strings.HasSuffix(got.Message, hint) {
+		t.Errorf("want at most the 1400 characters that the schema allows, with the hint at their end, got %d: %s", n, got.Message)
+	}
+}
+
 func TestHistory(t *testing.T) {
 	const (
 		object = "bulwark-limits"

@@ -23,6 +23,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
+	"github.com/bulwark-dev/bulwark/internal/apiresources/discover"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/boundedcache"
@@ -132,7 +133,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 
 		policyChanges: &moments{},
 	}
-	if namespaces.catalogue, err = newCatalogue(mgr, o.Clock); err != nil {
+	if namespaces.resources, err = discover.New(mgr, o.Clock); err != nil {
 		return err
 	}
 	if err := namespaces.watchUnmanaged(mgr, o); err != nil {

@@ -1,4 +1,4 @@
-package controllers
+package discover
 
 import (
 	"context"
@@ -16,9 +16,7 @@ import (
 	"k8s.io/client-go/discovery"
 	clocktesting "k8s.io/utils/clock/testing"
 
-	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
-	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
 // discovered is an API server that has these resources, or does not tell.
@@ -61,8 +59,8 @@ func TestHintNamesWhatARefusedRoleHasNot(t *testing.T) {
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			c := &catalogue{discovery: &tc.api, clock: clocktesting.NewFakePassiveClock(time.Now())}
-			if got := c.hint(t.Context(), tc.want, tc.err); got != tc.hint {
+			r := &Resources{discovery: &tc.api, clock: clocktesting.NewFakePassiveClock(time.Now())}
+			if got := r.Hint(t.Context(), tc.want, tc.err); got != tc.hint {
 				t.Errorf("want the hint %q, got %q", tc.hint, got)
 			}
 			if tc.api.asked != tc.asked {
@@ -72,12 +70,12 @@ func TestHintNamesWhatARefusedRoleHasNot(t *testing.T) {
 	}
 }
 
-func TestCatalogueIsAskedForOnceInAWhile(t *testing.T) {
+func TestResourcesAreAskedForOnceInAWhile(t *testing.T) {
 	now := clocktesting.NewFakePassiveClock(time.Now())
 	api := &discovered{}
-	c := &catalogue{discovery: api, clock: now}
+	r := &Resources{discovery: api, clock: now}
 	for range 100 {
-		if c.hint(t.Context(), roleOf("widgets"), errEscalation) == "" {
+		if r.Hint(t.Context(), roleOf("widgets"), errEscalation) == "" {
 			t.Fatal("want a hint while there are no widgets")
 		}
 	}
@@ -85,8 +83,8 @@ func TestCatalogueIsAskedForOnceInAWhile(t *testing.T) {
 		t.Errorf("want one question for a hundred namespaces, got %d", api.asked)
 	}
 	api.resources = []metav1.APIResource{{Name: "widgets"}} // A CustomResourceDefinition was installed.
-	now.SetTime(now.Now().Add(catalogueTTL))
-	if hint := c.hint(t.Context(), roleOf("widgets"), errEscalation); hint != "" {
+	now.SetTime(now.Now().Add(answerHolds))
+	if hint := r.Hint(t.Context(), roleOf("widgets"), errEscalation); hint != "" {
 		t.Errorf("want no hint when there are widgets, got %q", hint)
 	}
 }
@@ -102,25 +100,25 @@ func TestFailedDiscoveryIsAskedForOnceInAWhile(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			now := clocktesting.NewFakePassiveClock(time.Now())
 			api := &discovered{err: failure}
-			c := &catalogue{discovery: api, clock: now}
+			r := &Resources{discovery: api, clock: now}
 			for range 100 {
-				c.hint(t.Context(), roleOf("widgets"), errEscalation)
+				r.Hint(t.Context(), roleOf("widgets"), errEscalation)
 			}
 			if api.asked != 1 {
 				t.Errorf("want one question for a hundred namespaces, got %d", api.asked)
 			}
 			api.err = nil
-			now.SetTime(now.Now().Add(catalogueTTL))
-			if hint := c.hint(t.Context(), roleOf("widgets"), errEscalation); hint == "" {
+			now.SetTime(now.Now().Add(answerHolds))
+			if hint := r.Hint(t.Context(), roleOf("widgets"), errEscalation); hint == "" {
 				t.Error("want a hint once the API server tells again")
 			}
 		})
 	}
 }
 
-func TestDiscoveryThatHangsHoldsNoPassForLong(t *testing.T) {
-	c := &catalogue{discovery: boundedDiscovery{t: t}, clock: clocktesting.NewFakePassiveClock(time.Now())}
-	c.hint(t.Context(), roleOf("widgets"), errEscalation)
+func TestDiscoveryThatHangsDelaysNoReconcileForLong(t *testing.T) {
+	r := &Resources{discovery: boundedDiscovery{t: t}, clock: clocktesting.NewFakePassiveClock(time.Now())}
+	r.Hint(t.Context(), roleOf("widgets"), errEscalation)
 }
 
 // boundedDiscovery wants a deadline of whoever asks.
@@ -138,16 +136,10 @@ func (d boundedDiscovery) ServerGroupsAndResourcesWithContext(
 	return nil, nil, ctx.Err()
 }
 
-func TestLongHintFitsTheReport(t *testing.T) {
-	c := &catalogue{discovery: &discovered{}, clock: clocktesting.NewFakePassiveClock(time.Now())}
-	hint := c.hint(t.Context(), roleOf(strings.Repeat("é", 250), strings.Repeat("ö", 250)), errEscalation)
-	if n := utf8.RuneCountInString(hint); n < maxHintRunes || !utf8.ValidString(hint) {
-		t.Errorf("want %d whole characters and what tells that it is cut, got %d", maxHintRunes, n)
-	}
-	ref := reference("Role", "bulwark-dev")
-	long := apierrors.NewForbidden(schema.GroupResource{Resource: "roles"}, "bulwark-dev", errors.New(strings.Repeat("é", 4000)))
-	got := managedObject(ref, []drift.Outcome{{Drift: drift.Drift{Object: ref, Want: roleOf("a")}, State: v1alpha1.Present, Err: long, Hint: hint}})
-	if n := utf8.RuneCountInString(got.Message); n > 1400 || !strings.HasSuffix(got.Message, hint) {
-		t.Errorf("want at most the 1400 characters that the schema allows, with the hint at their end, got %d: %s", n, got.Message)
+func TestAHintIsBounded(t *testing.T) {
+	r := &Resources{discovery: &discovered{}, clock: clocktesting.NewFakePassiveClock(time.Now())}
+	hint := r.Hint(t.Context(), roleOf(strings.Repeat("é", 250), strings.Repeat("ö", 250)), errEscalation)
+	if n := utf8.RuneCountInString(hint); n < MaxHintRunes || !utf8.ValidString(hint) {
+		t.Errorf("want %d whole characters and what tells that it is cut, got %d", MaxHintRunes, n)
 	}
 }
