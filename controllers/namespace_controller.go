@@ -121,7 +121,7 @@ func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconc
 		r.contests.Forget(request.Name)
 		r.mutations.ForgetNamespace(request.Name)
 		r.restored.ForgetNamespace(request.Name)
-		r.unreported.forget(request.Name)
+		r.unreported.Forget(request.Name)
 		r.arrivals.Forget(request.Name)
 		r.looks.forget(request.Name)
 		r.counts.forget(request.Name)

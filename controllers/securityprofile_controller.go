@@ -101,7 +101,7 @@ func (r *SecurityProfileReconciler) report(ctx context.Context, profile *v1alpha
 		return 0, err
 	}
 	lately, concluded := r.joins.sum(profile, r.Clock.Now())
-	reports = withUnreported(profile, selector, namespaces, reports, r.unreported.why)
+	reports = withUnreported(profile, selector, namespaces, reports, r.unreported.Why)
 	status := summarize(profile, selector, namespaces, reports, lately, policing, r.Clock.Now())
 	next = sooner(next, concluded())
 	if err := r.addProtected(ctx, profile, selector, namespaces, status); err != nil {

@@ -108,7 +108,7 @@ func TestReportsAreListedOnceASecond(t *testing.T) {
 			r := &SecurityProfileReconciler{
 				Client: cluster, Metrics: metrics, Clock: now, contests: contests,
 				joins: newJoins(DefaultJoinGrace), policies: &policies{contests: contests, clock: now, client: cluster, swept: true, strays: newStrays(), inPlace: map[string]digest{}},
-				lost: newLost(func(context.Context) ([]string, error) { return nil, nil }),
+				lost: newLost(func(context.Context) ([]string, error) { return nil, nil }), unreported: newUnreported(),
 			}
 			for i, s := range tt.steps {
 				now.SetTime(noon.Add(s.after))

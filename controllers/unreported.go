@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -12,53 +11,32 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/printable"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
-// reportTries is how many times in a row the API server refuses a report before that is told: some
-// three seconds.
-const reportTries = 5
-
-// unreported remembers the namespaces whose report the API server refuses, since a tenant's quota
-// has no room for it, or a policy or webhook denies it. The profile's status then says what the
-// report cannot. It is kept in memory: who begins to lead finds it out anew.
+// unreported remembers the namespaces whose report the API server refuses.
 type unreported struct {
+	*posture.Refusals
 	changed chan event.GenericEvent // tells that there is one more, or one less
-
-	mu sync.Mutex
-	of map[string]refusedReport // by namespace
-}
-
-// refusedReport is a report that could not be written.
-type refusedReport struct {
-	profile string
-	tries   int
-	why     string
 }
 
 func newUnreported() *unreported {
-	return &unreported{changed: make(chan event.GenericEvent, 1), of: map[string]refusedReport{}}
+	return &unreported{Refusals: posture.NewRefusals(), changed: make(chan event.GenericEvent, 1)}
 }
 
 // note remembers the answer to one more try to write a report, and reports whether it is time to
 // tell that it is refused.
 func (u *unreported) note(namespace, profile string, err error) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	known := u.of[namespace]
 	switch {
 	case err == nil:
-		delete(u.of, namespace)
+		u.Forget(namespace)
 		return false
 	case !refuses(err):
 		return false
-	case known.profile != profile:
-		known = refusedReport{profile: profile}
 	}
-	known.tries, known.why = known.tries+1, printable.Message(err.Error())
-	u.of[namespace] = known
-	return known.tries == reportTries
+	return u.Refused(namespace, profile, printable.Message(err.Error()))
 }
 
 // refuses recognises errors that say more than that somebody was faster, or that the API server is
@@ -67,20 +45,6 @@ func refuses(err error) bool {
 	var status apierrors.APIStatus
 	return errors.As(err, &status) && !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) &&
 		(!interrupted(err) || apierrors.IsInternalError(err)) // The API server says so of a webhook that fails.
-}
-
-func (u *unreported) forget(namespace string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	delete(u.of, namespace)
-}
-
-// why is why a namespace has no report, or an old one, if that has been so for some tries.
-func (u *unreported) why(profile, namespace string) (string, bool) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	known := u.of[namespace]
-	return known.why, known.profile == profile && known.tries >= reportTries
 }
 
 // noteReport remembers whether the report of a pass was written, and tells it if it was refused for

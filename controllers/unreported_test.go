@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 )
 
 var postures = schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: "namespacepostures"}
@@ -31,14 +32,14 @@ func TestUnreported(t *testing.T) {
 		refused bool
 	}{
 		"a report that is written":                         {answers: again(9, nil)},
-		"one that is refused for the first few times":      {answers: again(reportTries-1, errNoRoomForReport)},
-		"one that is refused again and again is told once": {answers: again(3*reportTries, errNoRoomForReport), told: 1, refused: true},
-		"one that is written at last":                      {answers: append(again(reportTries, errNoRoomForReport), nil), told: 1},
-		"a webhook that fails":                             {answers: again(reportTries, apierrors.NewInternalError(errors.New("failed calling webhook"))), told: 1, refused: true},
+		"one that is refused for the first few times":      {answers: again(posture.RefusalsToTell-1, errNoRoomForReport)},
+		"one that is refused again and again is told once": {answers: again(3*posture.RefusalsToTell, errNoRoomForReport), told: 1, refused: true},
+		"one that is written at last":                      {answers: append(again(posture.RefusalsToTell, errNoRoomForReport), nil), told: 1},
+		"a webhook that fails":                             {answers: again(posture.RefusalsToTell, apierrors.NewInternalError(errors.New("failed calling webhook"))), told: 1, refused: true},
 		"somebody who is faster":                           {answers: again(9, apierrors.NewConflict(postures, "posture", errors.New("changed")))},
 		"an API server that is busy":                       {answers: again(9, apierrors.NewTooManyRequests("busy", 1))},
 		"one that is away":                                 {answers: again(9, errors.New("connection refused"))},
-		"a busy one in between changes nothing":            {answers: append(append(again(reportTries-1, errNoRoomForReport), apierrors.NewTooManyRequests("busy", 1)), errNoRoomForReport), told: 1, refused: true},
+		"a busy one in between changes nothing":            {answers: append(append(again(posture.RefusalsToTell-1, errNoRoomForReport), apierrors.NewTooManyRequests("busy", 1)), errNoRoomForReport), told: 1, refused: true},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			u, told := newUnreported(), 0
@@ -47,16 +48,16 @@ func TestUnreported(t *testing.T) {
 					told++
 				}
 			}
-			words, refused := u.why("strict", "team-a")
+			words, refused := u.Why("strict", "team-a")
 			if told != tt.told || refused != tt.refused {
 				t.Errorf("told %d times, refused %v: %s", told, refused, words)
 			}
-			if _, others := u.why("other", "team-a"); others {
+			if _, others := u.Why("other", "team-a"); others {
 				t.Error("it is another profile's too")
 			}
-			u.forget("team-a")
-			if len(u.of) > 0 {
-				t.Errorf("it is remembered: %v", u.of)
+			u.Forget("team-a")
+			if words, refused := u.Why("strict", "team-a"); refused {
+				t.Errorf("it is remembered: %s", words)
 			}
 		})
 	}

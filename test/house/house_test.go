@@ -20,7 +20,10 @@ var floors = [][]string{
 	{"internal/operator"},
 	{"controllers"},
 	{"internal/findings/watch", "internal/openreports/publish"},
-	{"internal/clusteraccess", "internal/contention", "internal/events", "internal/metrics", "internal/priority", "internal/reportmemory"},
+	{
+		"internal/apiresources/discover", "internal/clusteraccess", "internal/contention", "internal/events",
+		"internal/metrics", "internal/priority", "internal/reportmemory",
+	},
 	pure,
 	{"api"},
 }
