@@ -30,7 +30,8 @@ const reportConcurrency = 4
 // newPublication adds the publication of reports to the manager, on the replica that leads.
 func newPublication(mgr manager.Manager, recheck time.Duration, room publish.Room) (*publish.Publication, error) {
 	direct, err := client.New(mgr.GetConfig(), client.Options{
-		Scheme: mgr.GetScheme(), HTTPClient: mgr.GetHTTPClient(), Mapper: mgr.GetRESTMapper(), FieldOwner: v1alpha1.FieldManager,
+		Scheme: mgr.GetScheme(), HTTPClient: mgr.GetHTTPClient(), Mapper: mgr.GetRESTMapper(),
+		FieldOwner: v1alpha1.FieldManager,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making a client: %w", err)
@@ -67,8 +68,9 @@ func (s *reportsSetup) run(ctx context.Context, refused func()) error {
 		return fmt.Errorf("making a cache of Reports: %w", err)
 	}
 	reports, err := client.New(s.mgr.GetConfig(), client.Options{
-		Scheme: s.mgr.GetScheme(), HTTPClient: s.mgr.GetHTTPClient(), Mapper: s.mgr.GetRESTMapper(), FieldOwner: v1alpha1.FieldManager,
-		Cache: &client.CacheOptions{Reader: caches, EnableReadYourWritesConsistency: ptr.To(true)},
+		Scheme: s.mgr.GetScheme(), HTTPClient: s.mgr.GetHTTPClient(), Mapper: s.mgr.GetRESTMapper(),
+		FieldOwner: v1alpha1.FieldManager,
+		Cache:      &client.CacheOptions{Reader: caches, EnableReadYourWritesConsistency: ptr.To(true)},
 	})
 	if err != nil {
 		return fmt.Errorf("making a client that reads the cache of Reports: %w", err)
@@ -98,7 +100,9 @@ func (s *reportsSetup) run(ctx context.Context, refused func()) error {
 }
 
 // setup makes the controller, which the caller starts. It can be made anew in the same process.
-func (r *openReportsReconciler) setup(postures, reports cache.Cache, o controller.Options) (controller.Controller, error) {
+func (r *openReportsReconciler) setup(
+	postures, reports cache.Cache, o controller.Options,
+) (controller.Controller, error) {
 	o.Reconciler = clusteraccess.RequeueIfCacheBehind(r, retryMax)
 	c, err := controller.NewUnmanaged("openreports", o)
 	if err != nil {
@@ -132,7 +136,9 @@ func postureEvents(postures cache.Cache) source.Source {
 		if err != nil {
 			return fmt.Errorf("watching NamespacePostures: %w", err)
 		}
-		context.AfterFunc(ctx, func() { _ = informer.RemoveEventHandler(registration) }) // It fails once the cache has stopped.
+		context.AfterFunc(ctx, func() {
+			_ = informer.RemoveEventHandler(registration) // It fails once the cache has stopped.
+		})
 		return nil
 	})
 }

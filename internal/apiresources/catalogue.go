@@ -1,5 +1,6 @@
-// Package apiresources knows which resources an API server has and finds those that rules name and it has not, with what they may have
-// meant. It is pure: it imports Kubernetes' API types only, and asks no API server.
+// Package apiresources compares the resources that rules name with those that an API server has,
+// and suggests what a missing one may have meant. It is pure: it may import Kubernetes' API types
+// only, and must never ask an API server; internal/apiresources/discover does.
 package apiresources
 
 import (
@@ -13,8 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Catalogue are the resources of an API server: by group and then by name, with subresources such as pods/log, the other names that people
-// have for each.
+// Catalogue are the resources of an API server: by group and then by name, with subresources such
+// as pods/log, the other names that people have for each.
 type Catalogue struct {
 	groups map[string]map[string][]string
 	// unknown are groups that did not answer: of them nothing can be said.
@@ -43,7 +44,8 @@ func New(lists []*metav1.APIResourceList, failed map[schema.GroupVersion]error) 
 	return c
 }
 
-// Missing are sentences on what the rules name and the API server has not. A resource that any group of its rule has is not missing.
+// Missing are sentences on what the rules name and the API server has not. A resource that any
+// group of its rule has is not missing.
 func (c *Catalogue) Missing(rules []rbacv1.PolicyRule) []string {
 	var missing []string
 	add := func(sentence string) {
@@ -99,7 +101,8 @@ func suggested(names []string) string {
 	return "; " + strings.Join(names[:min(len(names), maxSuggestions)], " or ") + "?"
 }
 
-// meant are the resources that a name may stand for, by the likeliest kind of mistake that explains it:
+// meant are the resources that a name may stand for, by the likeliest kind of mistake that explains
+// it:
 //
 //  1. another name of a resource of these groups: its singular, its kind, a short name,
 //  2. a resource of another group, by its name or another one,
@@ -128,7 +131,8 @@ func (c *Catalogue) meant(groups []string, name string) []string {
 	return similarly
 }
 
-// called are the resources of a group that go by a name, a short one included, each with the subresource that the name ends with.
+// called are the resources of a group that go by a name, a short one included, each with the
+// subresource that the name ends with.
 func (c *Catalogue) called(group, name string) []string {
 	plain, sub, _ := strings.Cut(name, "/")
 	if sub != "" {

@@ -1,5 +1,9 @@
-// Package findings knows what weakens a baseline though Bulwark does not own it: it draws facts from objects of other makers,
-// and judges them by what a profile declares. It is pure; whoever calls it keeps the facts and throws the objects away.
+// Package findings knows what weakens a baseline though Bulwark does not manage it. It draws facts
+// from unmanaged objects, and judges the facts by what a profile declares; internal/findings/watch
+// keeps the facts and not the objects.
+//
+// It is pure: it may import the API, internal/baseline and other pure packages, and must never talk
+// to a cluster.
 package findings
 
 import (
@@ -19,8 +23,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
-// Facts are what a namespace holds of other makers and what may weaken a baseline, each by the name of its object. Harmless
-// objects are not among them.
+// Facts are what is known of the unmanaged objects of a namespace that may weaken a baseline, each by
+// the name of its object. Harmless objects are not among them.
 type Facts struct {
 	Policies map[string]Policy
 	Bindings map[string]Binding
@@ -37,8 +41,9 @@ type Facts struct {
 	// Pods is what was seen of the pods.
 	Pods PodFacts
 
-	// Callers have the API server call Services of the namespace, Gates are what policies of other makers let in that is no pod, and
-	// Services are what those that are called say, nil where it is not known.
+	// Callers have the API server call Services of the namespace, Gates are what unmanaged policies
+	// let in that is no pod, and Services are the specs of the Services that are called; one that is
+	// not known is not among them.
 	Callers  []Caller
 	Gates    map[string]Gate
 	Services map[string]*corev1.ServiceSpec

@@ -158,11 +158,12 @@ func (j *judge) bindings(facts *Facts) {
 // grant is that somebody has a role.
 type grant struct{ subject, roleKind, role string }
 
-// declaredRBAC are the grants of the profile: a binding of another maker that says the same again gives nothing; and the powers of
-// the namespace's Roles, the profile's own among them, since another maker's binding can give those to somebody else.
-func (j *judge) declaredRBAC(foreign map[string]Powers) (grants map[grant]bool, roles map[string]Powers) {
+// declaredRBAC are the grants of the profile, since an unmanaged binding that grants the same again
+// gives nothing; and the powers of the namespace's Roles, those of the profile among them, since an
+// unmanaged binding can give these to further subjects.
+func (j *judge) declaredRBAC(unmanaged map[string]Powers) (grants map[grant]bool, roles map[string]Powers) {
 	grants, roles = map[grant]bool{}, map[string]Powers{}
-	maps.Copy(roles, foreign)
+	maps.Copy(roles, unmanaged)
 	for _, o := range j.desired() {
 		switch o := o.(type) {
 		case *rbacv1.Role:

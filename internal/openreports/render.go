@@ -1,4 +1,6 @@
-// Package openreports renders a NamespacePosture as a Report of openreports.io, which policy-reporter and others show.
+// Package openreports knows how a NamespacePosture reads as a Report of openreports.io, which
+// policy-reporter and other dashboards show. It is pure: it may import the API and that of
+// OpenReports, and must never talk to a cluster; internal/openreports/publish does.
 package openreports
 
 import (
@@ -29,8 +31,9 @@ const (
 	categoryReport   = "Report"
 )
 
-// Render is the Report that says what a NamespacePosture says. The same posture always gives the same Report: what bounds the one
-// bounds the other, and no time is in it but that at which a drift was first seen.
+// Render is the Report that says what a NamespacePosture says. The same posture always gives the
+// same Report: what bounds the one bounds the other, and no time is in it but that at which a drift
+// was first seen.
 func Render(posture *v1alpha1.NamespacePosture) *reportsv1alpha1.Report {
 	report := &reportsv1alpha1.Report{
 		ObjectMeta: metav1.ObjectMeta{
@@ -146,8 +149,9 @@ func openDrift(posture *v1alpha1.NamespacePosture, object v1alpha1.ObjectReferen
 	return nil
 }
 
-// describe adds what is known of a drift: in which fields, by whom, and since when. Readers take a result with a time for news only
-// if it is later than their own start, so that this is the one time that a result has: when the drift was first seen.
+// describe adds what is known of a drift: in which fields, by whom, and since when. Readers take a
+// result with a time for news only if it is later than their own start, so that this is the one
+// time that a result has: when the drift was first seen.
 func describe(result *reportsv1alpha1.ReportResult, entry *v1alpha1.DriftEntry) {
 	result.Timestamp = metav1.Timestamp{Seconds: entry.ObservedAt.Unix()}
 	result.Properties["change"] = string(entry.Change)

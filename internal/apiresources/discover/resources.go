@@ -1,5 +1,5 @@
-// Package discover asks an API server which resources it has, and says of a refused Role which of its
-// resources there are not.
+// Package discover asks an API server which resources it has, and says of a refused Role which of
+// its resources there are not.
 //
 // It may import internal/apiresources, which compares, and a client for discovery. It must never
 // delay a reconcile for long, nor ask once for each namespace.
@@ -27,8 +27,8 @@ import (
 // namespace, and must not be asked once for each.
 const answerHolds = 30 * time.Second
 
-// MaxHintRunes bounds a hint: it is the part of a report's message that follows the API server's own
-// words.
+// MaxHintRunes bounds a hint: it is the part of a report's message that follows the API server's
+// own words.
 const MaxHintRunes = 370
 
 // Resources remembers which resources the API server has. The API server is asked only after it has
@@ -57,8 +57,8 @@ func New(mgr manager.Manager, clock clock.PassiveClock) (*Resources, error) {
 	return &Resources{discovery: discovers, clock: clock}, nil
 }
 
-// Hint says which resources of a refused Role the API server does not have. It is empty for any other
-// object or error, and if the API server does not answer.
+// Hint says which resources of a refused Role the API server does not have. It is empty for any
+// other object or error, and if the API server does not answer.
 func (r *Resources) Hint(ctx context.Context, want baseline.Object, err error) string {
 	role, ok := want.(*rbacv1.Role)
 	if !ok || !apierrors.IsForbidden(err) {
@@ -79,8 +79,8 @@ func (r *Resources) Hint(ctx context.Context, want baseline.Object, err error) s
 // one of them may hang.
 const discoveryTimeout = 5 * time.Second
 
-// read is the last answer if it holds, and otherwise a new one; nil is no answer, which holds as long
-// as an answer does.
+// read is the last answer if it holds, and otherwise a new one; nil is no answer, which holds as
+// long as an answer does.
 func (r *Resources) read(ctx context.Context) *apiresources.Catalogue {
 	r.mu.Lock()
 	defer r.mu.Unlock()

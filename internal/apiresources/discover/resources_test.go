@@ -27,15 +27,20 @@ type discovered struct {
 	asked     int
 }
 
-func (d *discovered) ServerGroupsAndResourcesWithContext(context.Context) ([]*metav1.APIGroup, []*metav1.APIResourceList, error) {
+func (d *discovered) ServerGroupsAndResourcesWithContext(
+	context.Context,
+) ([]*metav1.APIGroup, []*metav1.APIResourceList, error) {
 	d.asked++
 	return nil, []*metav1.APIResourceList{{GroupVersion: "v1", APIResources: d.resources}}, d.err
 }
 
-var errEscalation = apierrors.NewForbidden(schema.GroupResource{Group: rbacv1.GroupName, Resource: "roles"}, "bulwark-dev", errors.New("escalation"))
+var errEscalation = apierrors.NewForbidden(
+	schema.GroupResource{Group: rbacv1.GroupName, Resource: "roles"}, "bulwark-dev", errors.New("escalation"))
 
 func roleOf(resources ...string) *rbacv1.Role {
-	return &rbacv1.Role{Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: resources, Verbs: []string{"get"}}}}
+	return &rbacv1.Role{Rules: []rbacv1.PolicyRule{{
+		APIGroups: []string{""}, Resources: resources, Verbs: []string{"get"},
+	}}}
 }
 
 func TestHintNamesWhatARefusedRoleHasNot(t *testing.T) {
@@ -51,9 +56,11 @@ func TestHintNamesWhatARefusedRoleHasNot(t *testing.T) {
 			api: discovered{resources: pods}, want: roleOf("pod"), err: errEscalation, asked: 1,
 			hint: "; no such resource: there is no resource pod in the core group; pods?",
 		},
-		"nothing of a role of what there is": {api: discovered{resources: pods}, want: roleOf("pods"), err: errEscalation, asked: 1},
-		"nothing of another object":          {want: &corev1.LimitRange{}, err: errEscalation},
-		"nothing of another failure":         {want: roleOf("pod"), err: errors.New("timeout")},
+		"nothing of a role of what there is": {
+			api: discovered{resources: pods}, want: roleOf("pods"), err: errEscalation, asked: 1,
+		},
+		"nothing of another object":  {want: &corev1.LimitRange{}, err: errEscalation},
+		"nothing of another failure": {want: roleOf("pod"), err: errors.New("timeout")},
 		"nothing if the API server does not tell": {
 			api: discovered{err: errors.New("timeout")}, want: roleOf("pod"), err: errEscalation, asked: 1,
 		},

@@ -65,7 +65,9 @@ func (u *Unmanaged) callersInto(namespace string) []findings.Caller {
 
 var (
 	apiServiceKind = schema.GroupVersionKind{Group: "apiregistration.k8s.io", Version: "v1", Kind: "APIService"}
-	crdKind        = schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}
+	crdKind        = schema.GroupVersionKind{
+		Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition",
+	}
 )
 
 // apiServiceSpec is where an aggregated API is served.

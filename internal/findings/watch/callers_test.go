@@ -17,7 +17,8 @@ func webhooksAt(certificate string, namespaces ...string) *admissionregistration
 	for _, namespace := range namespaces {
 		c.Webhooks = append(c.Webhooks, admissionregistrationv1.ValidatingWebhook{
 			Name: "certs.example.com", ClientConfig: admissionregistrationv1.WebhookClientConfig{
-				CABundle: []byte(certificate), Service: &admissionregistrationv1.ServiceReference{Namespace: namespace, Name: "hook"},
+				CABundle: []byte(certificate),
+				Service:  &admissionregistrationv1.ServiceReference{Namespace: namespace, Name: "hook"},
 			},
 		})
 	}
@@ -35,9 +36,13 @@ func TestAWebhookConcernsTheNamespacesOfItsServices(t *testing.T) {
 	}{
 		{"one is made", func() error { return store.Add(webhooksAt("a", "shop", "till", "shop")) }, []string{"shop", "till"}},
 		{"its certificate changes", func() error { return store.Update(webhooksAt("b", "shop", "till", "shop")) }, nil},
-		{"it calls another namespace", func() error { return store.Update(webhooksAt("b", "shop", "yard")) }, []string{"shop", "till", "yard"}},
+		{"it calls another namespace", func() error {
+			return store.Update(webhooksAt("b", "shop", "yard"))
+		}, []string{"shop", "till", "yard"}},
 		{"all is read anew", func() error { return store.Replace([]any{webhooksAt("c", "shop", "yard")}, "1") }, nil},
-		{"all is read anew, and it calls nothing", func() error { return store.Replace([]any{webhooksAt("c")}, "2") }, []string{"shop", "yard"}},
+		{"all is read anew, and it calls nothing", func() error {
+			return store.Replace([]any{webhooksAt("c")}, "2")
+		}, []string{"shop", "yard"}},
 		{"it goes", func() error { return store.Delete(webhooksAt("c")) }, nil},
 	} {
 		told = nil
@@ -57,8 +62,10 @@ func TestCallersIntoANamespace(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []findings.Caller{{
-		Object: v1alpha1.ObjectReference{APIVersion: "admissionregistration.k8s.io/v1", Kind: "ValidatingWebhookConfiguration", Name: "certs"},
-		Call:   findings.Call{Namespace: "shop", Service: "hook", Port: 443, Vital: true, For: []string{"certs.example.com"}},
+		Object: v1alpha1.ObjectReference{
+			APIVersion: "admissionregistration.k8s.io/v1", Kind: "ValidatingWebhookConfiguration", Name: "certs",
+		},
+		Call: findings.Call{Namespace: "shop", Service: "hook", Port: 443, Vital: true, For: []string{"certs.example.com"}},
 	}}
 	if diff := cmp.Diff(want, u.Facts("shop").Callers); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -71,14 +78,16 @@ func TestCallersIntoANamespace(t *testing.T) {
 func TestCallsOfTrimmedKinds(t *testing.T) {
 	api := func(spec string) ([]findings.Call, bool) {
 		o := &trimmed[apiServiceSpec]{}
-		if err := json.Unmarshal([]byte(`{"kind":"APIService","metadata":{"name":"v1.example.com"},"spec":`+spec+`}`), o); err != nil {
+		whole := `{"kind":"APIService","metadata":{"name":"v1.example.com"},"spec":` + spec + `}`
+		if err := json.Unmarshal([]byte(whole), o); err != nil {
 			t.Fatal(err)
 		}
 		return apiServiceCalls(o.DeepCopyObject().(*trimmed[apiServiceSpec]))
 	}
 	crd := func(spec string) ([]findings.Call, bool) {
 		o := &trimmedList[crdSpec]{}
-		if err := json.Unmarshal([]byte(`{"items":[{"metadata":{"name":"certs.example.com"},"spec":`+spec+`}]}`), o); err != nil {
+		whole := `{"items":[{"metadata":{"name":"certs.example.com"},"spec":` + spec + `}]}`
+		if err := json.Unmarshal([]byte(whole), o); err != nil {
 			t.Fatal(err)
 		}
 		return conversionCalls(&o.DeepCopyObject().(*trimmedList[crdSpec]).Items[0])
@@ -95,8 +104,8 @@ func TestCallsOfTrimmedKinds(t *testing.T) {
 		"a custom resource":              {crd, `{"group":"x","versions":[{"schema":{}}]}`, nil},
 		"one that is not converted":      {crd, `{"conversion":{"strategy":"None"}}`, nil},
 		"one that is converted at a URL": {crd, `{"conversion":{"webhook":{"clientConfig":{"url":"https://x"}}}}`, nil},
-		"one that is converted by a Service": {crd, `{"conversion":{"strategy":"Webhook","webhook":{"clientConfig":{"caBundle":"eA==",` +
-			`"service":{"namespace":"shop","name":"hook","path":"/convert","port":9443}}}}}`, at(9443)},
+		"one that is converted by a Service": {crd, `{"conversion":{"strategy":"Webhook","webhook":{"clientConfig":{` +
+			`"caBundle":"eA==","service":{"namespace":"shop","name":"hook","path":"/convert","port":9443}}}}}`, at(9443)},
 	} {
 		got, any := tc.draw(tc.spec)
 		if diff := cmp.Diff(tc.want, got); diff != "" || any != (tc.want != nil) {

@@ -40,8 +40,8 @@ func clusterRoleOf(role *rbacv1.ClusterRole) (clusterRole, bool) {
 	return clusterRole{powers: powers, verdict: grants.Judge(role)}, true
 }
 
-// NewClusterRoles makes the watch; a controller starts it. mayBind asks the API server, and concerns
-// lists the namespaces that a change of a ClusterRole concerns.
+// NewClusterRoles makes the watch; a controller starts it. mayBind asks the API server, and
+// concerns lists the namespaces that a change of a ClusterRole concerns.
 func NewClusterRoles(
 	c client.WithWatch, clock clock.PassiveClock, mayBind MayBind, concerns func(clusterRole string) []string,
 ) *ClusterRoles {
@@ -71,9 +71,9 @@ func (r *ClusterRoles) Verdict(name string) grants.Verdict {
 //	is any other ClusterRole, or is    | yes                      | yes
 //	not there                          | no                       | no
 //
-// An administrator of the cluster grants the operator the verb bind on a ClusterRole by its name. It
-// is not enough that the operator holds what the ClusterRole permits, since it holds what baselines
-// consist of.
+// An administrator of the cluster grants the operator the verb bind on a ClusterRole by its name.
+// It is not enough that the operator holds what the ClusterRole permits, since it holds what
+// baselines consist of.
 func (r *ClusterRoles) CheckBinding(ctx context.Context, binding *rbacv1.RoleBinding) error {
 	name := binding.RoleRef.Name
 	if binding.RoleRef.Kind != "ClusterRole" {

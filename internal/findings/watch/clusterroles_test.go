@@ -60,14 +60,19 @@ func TestABindingIsJudgedByItsClusterRole(t *testing.T) {
 		"one that permits little is bound, and nobody is asked": {
 			binding("ClusterRole", "reader"), func(string, string) (bool, error) { return false, down }, nil,
 		},
-		"one that permits too much is not":                    {binding("ClusterRole", "writer"), answers(), apierrors.IsForbidden},
-		"unless it may be bound by its name":                  {binding("ClusterRole", "writer"), answers("/writer"), nil},
-		"also in this namespace only":                         {binding("ClusterRole", "writer"), answers("shop/writer"), nil},
-		"another name does not help":                          {binding("ClusterRole", "writer"), answers("/reader", "till/writer"), apierrors.IsForbidden},
-		"one that is not known is not bound":                  {binding("ClusterRole", "none"), answers(), apierrors.IsNotFound},
+		"one that permits too much is not":   {binding("ClusterRole", "writer"), answers(), apierrors.IsForbidden},
+		"unless it may be bound by its name": {binding("ClusterRole", "writer"), answers("/writer"), nil},
+		"also in this namespace only":        {binding("ClusterRole", "writer"), answers("shop/writer"), nil},
+		"another name does not help": {
+			binding("ClusterRole", "writer"), answers("/reader", "till/writer"), apierrors.IsForbidden,
+		},
+		"one that is not known is not bound": {
+			binding("ClusterRole", "none"), answers(), apierrors.IsNotFound,
+		},
 		"unless it may be bound by its name, though not seen": {binding("ClusterRole", "none"), answers("/none"), nil},
 		"if nobody can tell, it is not bound": {
-			binding("ClusterRole", "writer"), func(string, string) (bool, error) { return false, down }, func(err error) bool { return errors.Is(err, down) },
+			binding("ClusterRole", "writer"), func(string, string) (bool, error) { return false, down },
+			func(err error) bool { return errors.Is(err, down) },
 		},
 	} {
 		t.Run(it, func(t *testing.T) {

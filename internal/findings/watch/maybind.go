@@ -38,7 +38,8 @@ func newBindAnswers(ask MayBind) *bindAnswers {
 	return &bindAnswers{ask: ask, answered: map[string]bindAnswer{}}
 }
 
-// allows reports whether the operator may bind a ClusterRole in all namespaces, or else in this one.
+// allows reports whether the operator may bind a ClusterRole in all namespaces, or else in this
+// one.
 func (a *bindAnswers) allows(ctx context.Context, namespace, clusterRole string, now time.Time) (bool, error) {
 	everywhere, known := a.last(clusterRole, now)
 	if !known {

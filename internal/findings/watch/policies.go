@@ -6,8 +6,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/findings"
 )
 
-// policyFacts are the facts of a NetworkPolicy: what it opens to everybody, and what it lets in that
-// is no pod, each nil if there is none; and how many bytes it is, if it is large.
+// policyFacts are the facts of a NetworkPolicy: what it opens to everybody, and what it lets in
+// that is no pod, each nil if there is none; and how many bytes it is, if it is large.
 type policyFacts struct {
 	opens *findings.Policy
 	gate  *findings.Gate

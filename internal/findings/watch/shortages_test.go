@@ -21,17 +21,24 @@ func attemptOf(name, message string, second int) *corev1.Event {
 	}
 }
 
-// TestWorkloadsConcernTheirNamespaceOnceTheyAreRefused takes workloads and events as they come when pods are made, and refused.
+// TestWorkloadsConcernTheirNamespaceOnceTheyAreRefused takes workloads and events as they come when
+// pods are created, and refused.
 func TestWorkloadsConcernTheirNamespaceOnceTheyAreRefused(t *testing.T) {
 	const refusal = `pods "db-0" is forbidden: violates PodSecurity "restricted:v1.37": privileged`
 	var told []string
 	u := unwatched(t, &told)
 	set := func(name string, replicas int32) *appsv1.StatefulSet {
-		return &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name}, Status: appsv1.StatefulSetStatus{Replicas: replicas}}
+		return &appsv1.StatefulSet{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name},
+			Status:     appsv1.StatefulSetStatus{Replicas: replicas},
+		}
 	}
-	replicaSet := &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}, Status: appsv1.ReplicaSetStatus{
-		Conditions: []appsv1.ReplicaSetCondition{{Type: appsv1.ReplicaSetReplicaFailure, Status: corev1.ConditionTrue, Reason: findings.FailedCreate, Message: refusal}},
-	}}
+	replicaSet := &appsv1.ReplicaSet{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"},
+		Status: appsv1.ReplicaSetStatus{Conditions: []appsv1.ReplicaSetCondition{{
+			Type: appsv1.ReplicaSetReplicaFailure, Status: corev1.ConditionTrue, Reason: findings.FailedCreate, Message: refusal,
+		}}},
+	}
 	replicaSets, sets, jobs := u.shortages[0], u.shortages[2], u.shortages[4]
 	for _, step := range []struct {
 		what string
@@ -49,7 +56,9 @@ func TestWorkloadsConcernTheirNamespaceOnceTheyAreRefused(t *testing.T) {
 		{"it is again, with the same words", func() error { return u.attempts.Update(attemptOf("b", refusal, 3)) }, nil},
 		{"another workload is made", func() error { return sets.Add(set("other", 0)) }, nil},
 		{"it is again, in another event", func() error { return u.attempts.Add(attemptOf("c", refusal, 4)) }, nil},
-		{"then it fails for another reason again", func() error { return u.attempts.Update(attemptOf("a", "no", 5)) }, []string{"shop"}},
+		{"then it fails for another reason again", func() error {
+			return u.attempts.Update(attemptOf("a", "no", 5))
+		}, []string{"shop"}},
 		{"then it is refused again", func() error { return u.attempts.Update(attemptOf("c", refusal, 6)) }, []string{"shop"}},
 		{"it comes", func() error { return sets.Update(set("db", 1)) }, []string{"shop"}},
 		{"an old event goes", func() error { return u.attempts.Delete(attemptOf("b", refusal, 3)) }, nil},

@@ -182,8 +182,8 @@ func (s *factStore[F]) Replace(objects []any, _ string) error {
 	return nil
 }
 
-// tellDifferences compares the facts of a namespace and tells of one that differs. Of cluster-scoped
-// objects it tells of each, since each concerns namespaces of its own.
+// tellDifferences compares the facts of a namespace and tells of one that differs. Of
+// cluster-scoped objects it tells of each, since each concerns namespaces of its own.
 func (s *factStore[F]) tellDifferences(namespace string, before, now map[string]F) {
 	for _, facts := range []map[string]F{before, now} {
 		for name := range facts {

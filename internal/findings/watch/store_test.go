@@ -38,7 +38,9 @@ func aStore() (store *factStore[string], told func() []string) {
 }
 
 func saying(namespace, name, says string) *corev1.ConfigMap {
-	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Data: map[string]string{"says": says}}
+	return &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Data: map[string]string{"says": says},
+	}
 }
 
 func TestFactsFollowTheObjects(t *testing.T) {
@@ -50,18 +52,26 @@ func TestFactsFollowTheObjects(t *testing.T) {
 		shop map[string]string
 	}{
 		{"a harmless object", func() error { return store.Add(saying("shop", "a", "")) }, nil, nil},
-		{"one that says something", func() error { return store.Add(saying("shop", "b", "x")) }, []string{"shop/b"}, map[string]string{"b": "x"}},
+		{"one that says something", func() error {
+			return store.Add(saying("shop", "b", "x"))
+		}, []string{"shop/b"}, map[string]string{"b": "x"}},
 		{"the same again", func() error { return store.Update(saying("shop", "b", "x")) }, nil, map[string]string{"b": "x"}},
-		{"something else", func() error { return store.Update(saying("shop", "b", "y")) }, []string{"shop/b"}, map[string]string{"b": "y"}},
+		{"something else", func() error {
+			return store.Update(saying("shop", "b", "y"))
+		}, []string{"shop/b"}, map[string]string{"b": "y"}},
 		{"it is harmless now", func() error { return store.Update(saying("shop", "b", "")) }, []string{"shop/b"}, nil},
 		{"a harmless one goes", func() error { return store.Delete(saying("shop", "a", "")) }, nil, nil},
 		{"everything anew", func() error {
-			return store.Replace([]any{saying("shop", "c", "z"), saying("till", "a", "x"), saying("till", "b", "y"), saying("yard", "a", "")}, "1")
+			return store.Replace([]any{
+				saying("shop", "c", "z"), saying("till", "a", "x"), saying("till", "b", "y"), saying("yard", "a", ""),
+			}, "1")
 		}, []string{"shop/c", "till/a"}, map[string]string{"c": "z"}},
 		{"everything anew, and the same", func() error {
 			return store.Replace([]any{saying("shop", "c", "z"), saying("till", "a", "x"), saying("till", "b", "y")}, "2")
 		}, nil, map[string]string{"c": "z"}},
-		{"everything anew, and less", func() error { return store.Replace([]any{saying("shop", "c", "z")}, "3") }, []string{"till/a"}, map[string]string{"c": "z"}},
+		{"everything anew, and less", func() error {
+			return store.Replace([]any{saying("shop", "c", "z")}, "3")
+		}, []string{"till/a"}, map[string]string{"c": "z"}},
 		{"it goes, and only its name is known", func() error {
 			return store.Delete(&metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "c"}})
 		}, []string{"shop/c"}, nil},
@@ -94,7 +104,8 @@ func TestFactsAreDrawnAsObjectsArrive(t *testing.T) {
 		t.Error("synced before anything was read")
 	default:
 	}
-	temporary := toolscache.NewStore(toolscache.DeletionHandlingMetaNamespaceKeyFunc, toolscache.WithTransformer(store.Transformer()))
+	temporary := toolscache.NewStore(
+		toolscache.DeletionHandlingMetaNamespaceKeyFunc, toolscache.WithTransformer(store.Transformer()))
 	for _, o := range []*corev1.ConfigMap{saying("shop", "a", "x"), saying("shop", "b", "")} {
 		if err := temporary.Add(o); err != nil {
 			t.Fatal(err)

@@ -37,13 +37,18 @@ func TestAClusterRoleConcernsThoseWhoBindIt(t *testing.T) {
 			Subjects: []rbacv1.Subject{{Kind: "User", Name: "mallory"}},
 		}
 	}
-	for _, b := range []*rbacv1.RoleBinding{binding("shop", "ClusterRole", "deployer"), binding("till", "ClusterRole", "other"), binding("yard", "Role", "deployer")} {
+	for _, b := range []*rbacv1.RoleBinding{
+		binding("shop", "ClusterRole", "deployer"), binding("till", "ClusterRole", "other"),
+		binding("yard", "Role", "deployer"),
+	} {
 		if err := u.bindings.Add(b); err != nil {
 			t.Fatal(err)
 		}
 	}
 	told = nil
-	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "deployer"}, Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get"}}}}
+	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "deployer"}, Rules: []rbacv1.PolicyRule{{
+		APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get"},
+	}}}
 	if err := u.clusterRoles.kept.Add(role); err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,8 @@ const (
 // an object may set them on it.
 var reportVerbs = []string{"get", "list", "watch", "create", "update", "delete"}
 
-// obstacle checks what stands in the way of writing Reports: as a condition, or nil if nothing does.
+// obstacle checks what stands in the way of writing Reports: as a condition, or nil if nothing
+// does.
 func (p *Publication) obstacle(ctx context.Context) (*metav1.Condition, error) {
 	version := reportsv1alpha1.SchemeGroupVersion.String()
 	known, err := p.Discovery.ServerResourcesForGroupVersionWithContext(ctx, version)

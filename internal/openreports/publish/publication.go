@@ -58,8 +58,8 @@ type Options struct {
 //	              | Run ends                        | not written   | False, PublishingFailed
 //
 // A check is made every Recheck. It is made earlier after a check that was not answered while
-// Reports are not written (retryInterval), and after a Report was refused: at once, and then at most
-// every doubtInterval.
+// Reports are not written (retryInterval), and after a Report was refused: at once, and then at
+// most every doubtInterval.
 type Publication struct {
 	Options
 
@@ -146,8 +146,8 @@ func (p *Publication) doubt() {
 // Changed has an event after each change of the condition; its object is an empty SecurityProfile.
 func (p *Publication) Changed() <-chan event.GenericEvent { return p.changed }
 
-// Condition says whether Reports are written; nil before the first check that was answered, and of no
-// publication.
+// Condition says whether Reports are written; nil before the first check that was answered, and of
+// no publication.
 func (p *Publication) Condition() *metav1.Condition {
 	if p == nil {
 		return nil

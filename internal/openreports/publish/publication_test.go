@@ -89,8 +89,8 @@ func TestReportsAreWrittenWhileTheClusterTakesThem(t *testing.T) {
 			after: retryInterval, reasons: [2]string{"", v1alpha1.ReasonPublishing}, runs: [2]bool{false, true},
 		},
 		"Reports are installed": {
-			change: func(c *cluster, _ *running) { c.resources = []string{"reports"} },
-			after:  recheck, reasons: [2]string{v1alpha1.ReasonNotInstalled, v1alpha1.ReasonPublishing}, runs: [2]bool{false, true},
+			change: func(c *cluster, _ *running) { c.resources = []string{"reports"} }, after: recheck,
+			reasons: [2]string{v1alpha1.ReasonNotInstalled, v1alpha1.ReasonPublishing}, runs: [2]bool{false, true},
 		},
 		"another resource of the group is installed": {
 			change: func(c *cluster, _ *running) { c.resources = []string{"clusterreports"} },
@@ -101,8 +101,9 @@ func TestReportsAreWrittenWhileTheClusterTakesThem(t *testing.T) {
 			after:  recheck, reasons: [2]string{v1alpha1.ReasonNotInstalled, v1alpha1.ReasonNotInstalled},
 		},
 		"the operator may not delete them": {
-			at: cluster{resources: []string{"reports"}}, change: func(c *cluster, _ *running) { c.forbidden = []string{"delete"} },
-			after: recheck, reasons: [2]string{v1alpha1.ReasonPublishing, v1alpha1.ReasonForbidden}, runs: [2]bool{true, false},
+			at:     cluster{resources: []string{"reports"}},
+			change: func(c *cluster, _ *running) { c.forbidden = []string{"delete"} },
+			after:  recheck, reasons: [2]string{v1alpha1.ReasonPublishing, v1alpha1.ReasonForbidden}, runs: [2]bool{true, false},
 		},
 		"a check that is not answered ends nothing": {
 			at: cluster{resources: []string{"reports"}}, change: func(c *cluster, _ *running) { c.down = errDown },

@@ -76,8 +76,8 @@ func (w *Writer) create(
 	return false, w.update(ctx, have, want)
 }
 
-// createdByUs reports whether Bulwark created a Report: by its label or, if somebody took that off, by
-// its owner.
+// createdByUs reports whether Bulwark created a Report: by its label or, if somebody took that off,
+// by its owner.
 func createdByUs(have, want *reportsv1alpha1.Report) bool {
 	if have.Labels[v1alpha1.ManagedByLabel] == v1alpha1.ManagedBy {
 		return true

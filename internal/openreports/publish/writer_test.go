@@ -74,16 +74,25 @@ func TestWrite(t *testing.T) {
 		fails        bool
 	}{
 		"there is none": {written: same},
-		"there is none, and the namespace terminates":  {written: same, answer: terminating},
-		"there is none, and the API server takes none": {written: same, answer: apierrors.NewForbidden(reports, "bulwark", errors.New("no")), refused: 1, fails: true},
-		"it says the same":                            {cached: same},
-		"it says the same, and is annotated":          {cached: changed(annotated)},
-		"it says something older":                     {cached: changed(older), written: same},
-		"annotations of others stay":                  {cached: changed(older, annotated), written: changed(annotated)},
-		"it has been changed meanwhile":               {cached: changed(older), written: same, answer: apierrors.NewConflict(reports, "bulwark", errors.New("too late")), fails: true},
-		"it is gone meanwhile":                        {cached: changed(older), written: same, answer: apierrors.NewNotFound(reports, "bulwark"), refused: 1},
-		"its name is occupied by an unmanaged Report": {live: changed(unmanaged), written: same, answer: exists, occupied: true},
-		"it exists meanwhile, and says the same":      {live: same, written: same, answer: exists},
+		"there is none, and the namespace terminates": {written: same, answer: terminating},
+		"there is none, and the API server takes none": {
+			written: same, answer: apierrors.NewForbidden(reports, "bulwark", errors.New("no")), refused: 1, fails: true,
+		},
+		"it says the same":                   {cached: same},
+		"it says the same, and is annotated": {cached: changed(annotated)},
+		"it says something older":            {cached: changed(older), written: same},
+		"annotations of others stay":         {cached: changed(older, annotated), written: changed(annotated)},
+		"it has been changed meanwhile": {
+			cached: changed(older), written: same,
+			answer: apierrors.NewConflict(reports, "bulwark", errors.New("too late")), fails: true,
+		},
+		"it is gone meanwhile": {
+			cached: changed(older), written: same, answer: apierrors.NewNotFound(reports, "bulwark"), refused: 1,
+		},
+		"its name is occupied by an unmanaged Report": {
+			live: changed(unmanaged), written: same, answer: exists, occupied: true,
+		},
+		"it exists meanwhile, and says the same": {live: same, written: same, answer: exists},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			refused := 0
