@@ -17,10 +17,10 @@ const answerHolds = 30 * time.Second
 // asked only for those that permit what a profile must not grant:
 //
 //	the last answer for all namespaces | asked for all | asked for this one
-//	none, older than answerHolds, or   | yes           | if that answer is no
+//	none, older than answerHolds, or   | yes           | if the new answer is no
 //	in the future                      |               |
-//	yes                                | no            | no
-//	no                                 | no            | yes
+//	yes                                | -             | -
+//	no                                 | -             | yes
 type bindAnswers struct {
 	ask MayBind
 

@@ -169,7 +169,9 @@ func TestRefusedReportsLeadToFewChecks(t *testing.T) {
 			t.Errorf("want one check within %s, got %d", doubtInterval, c.asked)
 		}
 		stop()
-		<-ended
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 	})
 }
 
