@@ -3,10 +3,8 @@ package controllers
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/drift"
@@ -102,62 +100,11 @@ func (p *pass) alreadyTold(o drift.Outcome) bool {
 	})
 }
 
-// event tells the namespace and the profile. The object is the event's related one, by which the recorder tells one series of
-// events from another.
-func (r *NamespaceReconciler) event(p *pass, object v1alpha1.ObjectReference, eventType, reason, action, note string) {
-	for _, regarding := range []runtime.Object{p.namespace, p.profile} {
-		told := note
-		if regarding == runtime.Object(p.profile) {
-			told = "namespace " + p.namespace.Name + ": " + note
-		}
-		r.tell(regarding, object, p.namespace.Name, eventType, reason, action, told)
-	}
-}
-
-// tell tells one object of another, which is in a namespace, or is the namespace. Of many objects
-// of one namespace it tells the first, and that there are more.
-func (r *NamespaceReconciler) tell(regarding runtime.Object, object v1alpha1.ObjectReference, namespace, eventType, reason, action, note string) {
-	source := events.Source{Regarding: kindOf(regarding), Namespace: namespace, Reason: reason}
-	switch r.events.Take(source, object, r.Clock.Now()) {
-	case events.TellOfMore:
-		object = v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: namespace}
-		note = moreNote(regarding, namespace)
-	case events.Silent:
-		return
-	case events.Tell:
-	}
-	related := &corev1.ObjectReference{APIVersion: object.APIVersion, Kind: object.Kind, Namespace: namespace, Name: object.Name}
-	if object.Kind == "Namespace" {
-		related.Namespace = ""
-	}
-	r.Recorder.Eventf(regarding, related, eventType, reason, action, "%s", cutNote(note))
-}
-
-// kindOf tells events on a profile from those on its namespaces.
-func kindOf(regarding runtime.Object) string {
-	if _, profile := regarding.(*v1alpha1.SecurityProfile); profile {
-		return "SecurityProfile"
-	}
-	return "Namespace"
-}
-
-// moreNote says of which namespace not everything is told.
-func moreNote(regarding runtime.Object, namespace string) string {
-	if kindOf(regarding) == "Namespace" {
-		return events.Note
-	}
-	return "namespace " + namespace + ": " + events.Note
-}
-
-// maxNoteBytes is the longest note of an event that the API server takes. It refuses the whole event for a longer one.
-const maxNoteBytes = 1024
-
-// cutNote is a note as an event can hold it, and a person read it.
-func cutNote(note string) string {
-	note = printable.Line(note)
-	if len(note) <= maxNoteBytes {
-		return note
-	}
-	const ellipsis = "…"
-	return strings.ToValidUTF8(note[:maxNoteBytes-len(ellipsis)], "") + ellipsis
+// event tells the namespace and the profile.
+func (r *NamespaceReconciler) event(
+	p *pass, object v1alpha1.ObjectReference, eventType, reason, action, note string,
+) {
+	r.events.TellBoth(p.namespace, p.profile, events.Notice{
+		Object: object, Type: eventType, Reason: reason, Action: action, Note: note,
+	})
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/events"
 	"github.com/bulwark-dev/bulwark/internal/takeover"
 )
 
@@ -71,7 +72,9 @@ func (r *NamespaceReconciler) traceRelease(ctx context.Context, ns *corev1.Names
 	what := fmt.Sprintf("%s %s bore the label of SecurityProfile %s, which does not govern this namespace: %s",
 		d.Object.Kind, d.Object.Name, o.GetLabels()[v1alpha1.ProfileLabel], done)
 	logf.FromContext(ctx).Info("Released what bore a profile's label", "namespace", ns.Name, "kind", d.Object.Kind, "name", d.Object.Name, "manager", by)
-	r.tell(ns, d.Object, ns.Name, corev1.EventTypeWarning, v1alpha1.EventRemoved, "Release", what)
+	r.events.Tell(ns, ns.Name, events.Notice{
+		Object: d.Object, Type: corev1.EventTypeWarning, Reason: v1alpha1.EventRemoved, Action: "Release", Note: what,
+	})
 	if !r.contests.Corrected(ns.Name, d, by, r.Clock.Now()) {
 		return
 	}
@@ -80,8 +83,10 @@ func (r *NamespaceReconciler) traceRelease(ctx context.Context, ns *corev1.Names
 		name = profile.Name
 	}
 	r.Metrics.Contested(name, d.Object.Kind)
-	r.tell(ns, d.Object, ns.Name, corev1.EventTypeWarning, v1alpha1.EventContested, "Wait",
-		fmt.Sprintf("%s %s is %s", d.Object.Kind, d.Object.Name, contention.DisputeOf(d, by).Sentence(v1alpha1.BackOff)))
+	what = fmt.Sprintf("%s %s is %s", d.Object.Kind, d.Object.Name, contention.DisputeOf(d, by).Sentence(v1alpha1.BackOff))
+	r.events.Tell(ns, ns.Name, events.Notice{
+		Object: d.Object, Type: corev1.EventTypeWarning, Reason: v1alpha1.EventContested, Action: "Wait", Note: what,
+	})
 }
 
 // traceRemovals logs what the pass removed, and tells an event of what no drift tells: what is
@@ -148,7 +153,9 @@ func (r *NamespaceReconciler) leaveAlone(ctx context.Context, ns *corev1.Namespa
 		if profile != nil {
 			regarding = profile
 		}
-		r.tell(regarding, ref, ns.Name, corev1.EventTypeWarning, v1alpha1.EventProtected, "Look", what)
+		r.events.Tell(regarding, ns.Name, events.Notice{
+			Object: ref, Type: corev1.EventTypeWarning, Reason: v1alpha1.EventProtected, Action: "Look", Note: what,
+		})
 	}
 	return nil
 }

@@ -11,13 +11,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/validate/content"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/uncached"
+	"github.com/bulwark-dev/bulwark/internal/events"
 	"github.com/bulwark-dev/bulwark/internal/takeover"
 )
 
@@ -223,18 +223,22 @@ func (r *NamespaceReconciler) announceDeparture(
 	if profile != nil && !profile.DeletionTimestamp.IsZero() {
 		why = "the profile is being deleted"
 	}
-	reason, action, note := v1alpha1.EventBaselineRemoved, "Remove", "the baseline of SecurityProfile "+report.Profile+" was removed"
+	told := events.Notice{
+		Type: corev1.EventTypeNormal, Reason: v1alpha1.EventBaselineRemoved, Action: "Remove",
+		Note: "the baseline of SecurityProfile " + report.Profile + " was removed",
+	}
 	switch before := takeover.Remembered(ns.Annotations); {
 	case retains(profile):
-		reason, action, note = v1alpha1.EventBaselineRetained, "Retain", "the baseline of SecurityProfile "+report.Profile+" stays, unmanaged"
+		told.Reason, told.Action = v1alpha1.EventBaselineRetained, "Retain"
+		told.Note = "the baseline of SecurityProfile " + report.Profile + " stays, unmanaged"
 	case len(before) > 0:
-		note += ", and the Pod Security labels of before are given back (" + inWords(before) + ")"
+		told.Note += ", and the Pod Security labels of before are given back (" + inWords(before) + ")"
 	}
-	note += ": " + why
-	r.Recorder.Eventf(ns, nil, corev1.EventTypeNormal, reason, action, "%s", cutNote(note))
+	told.Note += ": " + why
+	r.events.TellAlways(ns, told)
 	if profile != nil {
-		related := runtime.Object(&corev1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: ns.Name})
-		r.Recorder.Eventf(profile, related, corev1.EventTypeNormal, reason, action, "%s", cutNote("namespace "+ns.Name+": "+note))
+		told.Object, told.Note = baseline.Reference(ns), "namespace "+ns.Name+": "+told.Note
+		r.events.TellAlways(profile, told)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/events"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -49,5 +50,8 @@ func (r *NamespaceReconciler) tellMark(p *pass, outcomes []drift.Outcome) {
 func (r *NamespaceReconciler) tellMarkOff(ns *corev1.Namespace, mark string) {
 	what := fmt.Sprintf("Namespace %s bore the label of SecurityProfile %s, which does not govern this namespace: "+
 		"that label was taken off", ns.Name, mark)
-	r.tell(ns, baseline.Reference(ns), "", corev1.EventTypeWarning, v1alpha1.EventRemoved, "Release", what)
+	r.events.Tell(ns, "", events.Notice{
+		Object: baseline.Reference(ns), Type: corev1.EventTypeWarning,
+		Reason: v1alpha1.EventRemoved, Action: "Release", Note: what,
+	})
 }

@@ -15,7 +15,6 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/recorder"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/apiresources/discover"
@@ -45,8 +44,6 @@ type NamespaceReconciler struct {
 	Client client.Client
 	// Live reads from the API server, for what the cache does not hold.
 	Live client.Reader
-	// Recorder emits events.
-	Recorder recorder.EventRecorder
 	// Metrics counts what happens.
 	Metrics *metrics.Metrics
 	// Clock is the time.
@@ -74,7 +71,7 @@ type NamespaceReconciler struct {
 	departures *departures
 	reports    *reportmemory.Memory
 
-	events  events.Budget
+	events  *events.Teller
 	watched watched
 
 	clusterRoles *watch.ClusterRoles // those that profiles can bind

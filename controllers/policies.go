@@ -17,13 +17,13 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/recorder"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/events"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/printable"
 	"github.com/bulwark-dev/bulwark/internal/selection"
@@ -34,7 +34,7 @@ import (
 type policies struct {
 	client    client.Client
 	live      client.Reader
-	recorder  recorder.EventRecorder
+	events    *events.Teller
 	metrics   *metrics.Metrics
 	clock     clock.PassiveClock
 	protected []string
@@ -490,8 +490,9 @@ func (p *policies) removeAll(ctx context.Context, objects []baseline.Object) err
 // announce tells events and metrics. What is contested is told once, and each of its corrections counts. Of what lasts, a policy tells once: the status of the profile says it from then on.
 func (p *policies) announce(profile *v1alpha1.SecurityProfile, o *drift.Outcome) {
 	event := func(eventType, reason, action, note string) {
-		related := &corev1.ObjectReference{APIVersion: o.Object.APIVersion, Kind: o.Object.Kind, Name: o.Object.Name}
-		p.recorder.Eventf(profile, related, eventType, reason, action, "%s", cutNote(note))
+		p.events.TellAlways(profile, events.Notice{
+			Object: o.Object, Type: eventType, Reason: reason, Action: action, Note: note,
+		})
 	}
 	name := o.Object.Kind + " " + o.Object.Name
 	if o.Recorded && !o.Foreign && o.Done {

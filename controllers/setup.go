@@ -30,6 +30,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/uncached"
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/events"
 	"github.com/bulwark-dev/bulwark/internal/findings"
 	"github.com/bulwark-dev/bulwark/internal/findings/watch"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
@@ -109,7 +110,6 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 	namespaces := &NamespaceReconciler{
 		Client:           cached,
 		Live:             mgr.GetAPIReader(),
-		Recorder:         mgr.GetEventRecorder(v1alpha1.FieldManager),
 		Metrics:          metrics,
 		Clock:            o.Clock,
 		Protected:        o.Protected,
@@ -132,6 +132,8 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		uncached: uncached.NewReader(mgr.GetAPIReader(), o.Informers),
 
 		policyChanges: &moments{},
+
+		events: events.NewTeller(mgr.GetEventRecorder(v1alpha1.FieldManager), o.Clock),
 	}
 	if namespaces.resources, err = discover.New(mgr, o.Clock); err != nil {
 		return err
@@ -147,7 +149,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		unreported: namespaces.unreported,
 		lost:       newLost(o.MissingPermissions),
 		policies: &policies{
-			client: cached, live: mgr.GetAPIReader(), recorder: namespaces.Recorder, metrics: metrics, clock: o.Clock,
+			client: cached, live: mgr.GetAPIReader(), events: namespaces.events, metrics: metrics, clock: o.Clock,
 			protected: o.Protected, operator: o.Operator, proof: o.Proof,
 			contests: namespaces.contests, recheck: o.RecheckInterval,
 			changes: namespaces.policyChanges, strays: newStrays(), inPlace: map[string]digest{}, refused: map[string]refusedPass{},

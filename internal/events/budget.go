@@ -1,5 +1,6 @@
-// Package events knows how many events of one namespace are told. It imports no client and asks no
-// clock, and must never tell an event.
+// Package events knows how an event is told: to whom, within which budget, and how long its note
+// may be. It may import a clock, and no client. It must never decide what there is to tell:
+// reconcilers do, and they alone call the Teller.
 package events
 
 import (
@@ -42,7 +43,7 @@ var Note = fmt.Sprintf("more than %d objects of the namespace within %s: "+
 
 // Budget bounds the events of each namespace, since whoever makes a thousand objects there would
 // else have the operator tell a thousand events. Repeated events on one object are a series, which
-// costs nothing.
+// costs nothing. The budget itself asks no clock, and tells nothing.
 //
 //	objects told of within a window | event on one of them | event on another one
 //	--------------------------------|----------------------|--------------------------
