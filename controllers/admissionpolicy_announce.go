@@ -72,7 +72,9 @@ func (a *policyAnnouncer) event(
 }
 
 // contestSentences say who contests which policy.
-func contestSentences(profile *v1alpha1.SecurityProfile, outcomes []drift.Outcome, disputes []contention.Dispute) []string {
+func contestSentences(
+	profile *v1alpha1.SecurityProfile, outcomes []drift.Outcome, disputes []contention.Dispute,
+) []string {
 	var sentences []string
 	for _, o := range outcomes {
 		told := slices.ContainsFunc(disputes, func(d contention.Dispute) bool { return d.Object == o.Object })
