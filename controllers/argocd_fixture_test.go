@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
@@ -25,12 +26,13 @@ var update = flag.Bool("update", false, "write test/argocd/testdata instead of c
 // can be.
 func TestWhatArgoCDIsShown(t *testing.T) {
 	_, policies := aPolicedProfile()
-	policed := &policing{desired: policies}
-	contestedPolicies := &policing{desired: policies, outcomes: []drift.Outcome{policyOutcome(v1alpha1.Contested, nil)}}
+	policed := reportOf(admission.Pass{Desired: len(policies)})
+	contested := []drift.Outcome{policyOutcome(v1alpha1.Contested, nil)}
+	contestedPolicies := reportOf(admission.Pass{Desired: len(policies), Outcomes: contested, Contests: contestSentences(&v1alpha1.SecurityProfile{}, contested, nil)})
 	for name, tt := range map[string]struct {
 		states   []string
 		change   func(*v1alpha1.SecurityProfile)
-		policing *policing
+		policies *admission.Report
 		contests bool
 		status   func(*v1alpha1.SecurityProfile) *v1alpha1.SecurityProfileStatus
 	}{
@@ -48,8 +50,8 @@ func TestWhatArgoCDIsShown(t *testing.T) {
 		"contested-in-place": {states: []string{compliant, compliant}, contests: true},
 		"conflicted":         {states: []string{compliant, conflict}},
 		"refused":            {states: []string{compliant, refused, unseen}},
-		"policies-in-force":  {states: []string{compliant}, policing: policed},
-		"policies-contested": {states: []string{compliant}, policing: contestedPolicies},
+		"policies-in-force":  {states: []string{compliant}, policies: policed},
+		"policies-contested": {states: []string{compliant}, policies: contestedPolicies},
 		"invalid": {status: func(p *v1alpha1.SecurityProfile) *v1alpha1.SecurityProfileStatus {
 			return summarizeInvalid(p, errors.New("spec.namespaceSelector: a word is missing"), noon)
 		}},
@@ -80,7 +82,7 @@ func TestWhatArgoCDIsShown(t *testing.T) {
 		if tt.status != nil {
 			profile.Status = *tt.status(profile)
 		} else {
-			profile.Status = *summarize(profile, selectorOf(profile), namespaces, reports, nil, tt.policing, noon)
+			profile.Status = *summarize(profile, selectorOf(profile), namespaces, reports, nil, tt.policies, noon)
 		}
 		compareShown(t, name, profile)
 	}

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/breakglass"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/printable"
@@ -18,12 +19,12 @@ import (
 // announceGuarded tells of a change that tamper protection refuses to everybody but those whom it
 // does not hold, and what that proves of who it was. Only the audit log has the name.
 func (r *NamespaceReconciler) announceGuarded(p *pass, o *drift.Outcome) {
-	if p.audits() || !inForce(p.profile) {
+	if p.audits() || !admission.InForce(admission.Said(p.profile)) {
 		return
 	}
 	ready := meta.FindStatusCondition(p.profile.Status.Conditions, v1alpha1.ConditionAdmission)
 	inForce := ready.LastTransitionTime.Time
-	if changed, known := r.policyChanges.of(p.profile.Name); known {
+	if changed, known := r.policyChanges.changedAt(p.profile.Name); known {
 		inForce = changed
 	}
 	guard := p.profile.Spec.Protection

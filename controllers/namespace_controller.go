@@ -78,7 +78,7 @@ type NamespaceReconciler struct {
 
 	uncached *uncached.Reader // reads what the caches lack
 
-	policyChanges *moments // when the admission policies of each profile last changed
+	policyChanges *profileStates // when the admission policies of each profile last changed
 }
 
 // pass is one reconcile of one governed namespace: what it knows before it begins, and what must wait.

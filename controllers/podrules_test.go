@@ -13,7 +13,6 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/admission/offline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
-	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
 // ruled is a profile with a section of rules for pods, and the section.
@@ -152,70 +151,6 @@ func TestAPodThatShouldHaveEndedIsInNobodysWay(t *testing.T) {
 		t.Error("a pod is overdue once its grace is over, and not before")
 	}
 }
-
-func TestPodLooks(t *testing.T) {
-	profile := aPass().profile
-	section := ruled(profile)
-	selector := selection.New([]v1alpha1.SecurityProfile{*profile}, nil)
-	namespace := func(name string) corev1.Namespace {
-		return corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: profile.Spec.NamespaceSelector.MatchLabels}}
-	}
-	report := func(generation int64, content string) *v1alpha1.NamespacePosture {
-		return &v1alpha1.NamespacePosture{
-			Profile: profile.Name, ProfileGeneration: generation, Enforcement: v1alpha1.Enforce,
-			InPlace: []v1alpha1.ObjectContent{{Object: section.Policy(profile.Name), Content: content}},
-		}
-	}
-	held := func(content string) admission.Held {
-		return admission.Held{Policy: section.Policy(profile.Name).Name, Content: content}
-	}
-	many := map[string]*v1alpha1.NamespacePosture{}
-	var most []admission.Held
-	for i := range 2 * maxHeld {
-		many[fmt.Sprintf("ns-%02d", i)] = report(profile.Generation, fmt.Sprintf("before-%02d", i))
-		if i < maxHeld {
-			most = append(most, held(fmt.Sprintf("before-%02d", i)))
-		}
-	}
-	for sentence, tc := range map[string]struct {
-		change  func(*v1alpha1.SecurityProfile)
-		reports map[string]*v1alpha1.NamespacePosture
-		want    podLooks
-	}{
-		"a namespace has no report":                     {reports: map[string]*v1alpha1.NamespacePosture{"a": nil}, want: podLooks{missing: 1}},
-		"a report is of another generation":             {reports: map[string]*v1alpha1.NamespacePosture{"a": report(profile.Generation-1, section.Content)}, want: podLooks{missing: 1}},
-		"all have been looked at":                       {reports: map[string]*v1alpha1.NamespacePosture{"a": report(profile.Generation, section.Content)}},
-		"in one nothing is in force":                    {reports: map[string]*v1alpha1.NamespacePosture{"a": report(profile.Generation, "")}},
-		"in one and another what was before":            {reports: map[string]*v1alpha1.NamespacePosture{"a": report(profile.Generation, "x"), "b": report(profile.Generation, "x")}, want: podLooks{held: []admission.Held{held("x")}}},
-		"in more of them than are kept something else":  {reports: many, want: podLooks{held: most}},
-		"under Immediate nobody looks first":            {change: immediately, reports: map[string]*v1alpha1.NamespacePosture{"a": nil}},
-		"what is no policy of the profile's is no rule": {reports: map[string]*v1alpha1.NamespacePosture{"a": {ProfileGeneration: profile.Generation, Enforcement: v1alpha1.Enforce, InPlace: []v1alpha1.ObjectContent{{Object: reference("LimitRange", "x"), Content: "x"}}}}},
-	} {
-		t.Run(sentence, func(t *testing.T) {
-			p := profile.DeepCopy()
-			if tc.change != nil {
-				tc.change(p)
-			}
-			var namespaces []corev1.Namespace
-			for _, name := range []string{"a", "b"} {
-				if _, there := tc.reports[name]; there {
-					namespaces = append(namespaces, namespace(name))
-				}
-			}
-			for i := range 2 * maxHeld {
-				if name := fmt.Sprintf("ns-%02d", i); tc.reports[name] != nil {
-					namespaces = append(namespaces, namespace(name))
-				}
-			}
-			got := podLooksOf(p, selector, namespaces, tc.reports)
-			if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(podLooks{})); diff != "" {
-				t.Errorf("(-want +got): %s", diff)
-			}
-		})
-	}
-}
-
-func immediately(p *v1alpha1.SecurityProfile) { p.Spec.Rollout = v1alpha1.Immediate }
 
 func TestRulesAreCompiledOnce(t *testing.T) {
 	c := newCompiledRules()

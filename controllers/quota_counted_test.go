@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/boundedcache"
 	"github.com/bulwark-dev/bulwark/internal/counting"
@@ -187,7 +188,7 @@ func TestProfilesSayWhatIsNotCounted(t *testing.T) {
 				reports[name] = uncounted(tt.message)
 				reports[name].Namespace, reports[name].ProfileGeneration = name, profile.Generation
 			}
-			status := summarize(profile, selectorOf(profile), namespaces, reports, nil, &policing{}, noon)
+			status := summarize(profile, selectorOf(profile), namespaces, reports, nil, &admission.Report{}, noon)
 			if want := (v1alpha1.NamespaceCounts{Selected: 2, Uncounted: 2}); status.Namespaces != want {
 				t.Errorf("counts %+v", status.Namespaces)
 			}

@@ -3,6 +3,7 @@ package controllers
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
@@ -42,7 +44,7 @@ type SecurityProfileReconciler struct {
 	Protected []string
 
 	contests    *contention.Contests
-	policies    *policies
+	policies    admissionPolicies
 	joins       *joins
 	unreported  *unreported
 	publication *publish.Publication // nil if reports are not published as Reports of openreports.io
@@ -50,6 +52,20 @@ type SecurityProfileReconciler struct {
 	throttle    throttle
 	remembered  throttle // when the status was written that remembers what the profile selects
 }
+
+// admissionPolicies is the reconciler of admission policies, as the one of profiles needs it.
+type admissionPolicies interface {
+	// report is what the status is to say of the profile's policies, and the function that is called once it says that. The report
+	// is nil while this generation of the profile has not been looked at: then another pass is to come.
+	report(profile *v1alpha1.SecurityProfile) (report *admission.Report, written func())
+	// relax removes the policies that judge requests, of a profile that is being deleted.
+	relax(ctx context.Context, profile *v1alpha1.SecurityProfile) error
+	// withdraw removes all policies of a profile that is being deleted, once its baseline is gone.
+	withdraw(ctx context.Context, profile *v1alpha1.SecurityProfile) error
+}
+
+// errAwaitsPolicies ends a pass over a profile whose admission policies have not been looked at in this generation.
+var errAwaitsPolicies = errors.New("the admission policies of this generation have not been looked at")
 
 // Reconcile keeps the finalizer and the status of one profile.
 func (r *SecurityProfileReconciler) Reconcile(ctx context.Context, profile *v1alpha1.SecurityProfile) (reconcile.Result, error) {
@@ -71,7 +87,10 @@ func (r *SecurityProfileReconciler) Reconcile(ctx context.Context, profile *v1al
 		look = r.finalize
 	}
 	next, err := look(ctx, profile)
-	if err != nil {
+	switch {
+	case errors.Is(err, errAwaitsPolicies):
+		return reconcile.Result{}, nil // The first result leads to another pass, which the throttle must not delay.
+	case err != nil:
 		return reconcile.Result{}, err // It is not noted: to wait for the throttle would undo the back-off.
 	}
 	if isHeld(profile) {
@@ -80,8 +99,8 @@ func (r *SecurityProfileReconciler) Reconcile(ctx context.Context, profile *v1al
 	return reconcile.Result{RequeueAfter: next}, nil
 }
 
-// report puts the profile's policies in force and sums the reports into its status. It returns when to come back though nothing has been
-// heard; zero is never.
+// report sums the reports into the status of a profile, and says what its admission policies came to. It returns when to come back
+// though nothing has been heard; zero is never. No status says Ready of a generation whose policies have not been looked at.
 func (r *SecurityProfileReconciler) report(ctx context.Context, profile *v1alpha1.SecurityProfile) (time.Duration, error) {
 	selector, err := readSelector(ctx, r.Client, r.Protected)
 	if err != nil {
@@ -91,19 +110,21 @@ func (r *SecurityProfileReconciler) report(ctx context.Context, profile *v1alpha
 		r.Metrics.RenderFailed(profile.Name)
 		return 0, r.conclude(ctx, profile, summarizeInvalid(profile, why, r.Clock.Now()))
 	}
-	namespaces, reports, err := r.governed(ctx, profile.Name)
+	policies, written := r.policies.report(profile)
+	if policies == nil {
+		return 0, errAwaitsPolicies
+	}
+	namespaces, reports, err := governed(ctx, r.Client, profile.Name)
 	if err != nil {
 		return 0, err
 	}
-	awaiting, next := r.await(profile, selector)
-	policing, err := r.police(ctx, profile, awaiting, podLooksOf(profile, selector, namespaces, reports), next > 0)
-	if err != nil {
-		return 0, err
+	if policies.IsOutdated(admission.PodRolloutOf(profile, selector, namespaces, reports)) {
+		return 0, nil // No status says Ready before the rules for pods are in force. Their pass leads to another one here.
 	}
 	lately, concluded := r.joins.sum(profile, r.Clock.Now())
 	reports = withUnreported(profile, selector, namespaces, reports, r.unreported.Why)
-	status := summarize(profile, selector, namespaces, reports, lately, policing, r.Clock.Now())
-	next = sooner(next, concluded())
+	status := summarize(profile, selector, namespaces, reports, lately, policies, r.Clock.Now())
+	next := concluded()
 	if err := r.addProtected(ctx, profile, selector, namespaces, status); err != nil {
 		return 0, err
 	}
@@ -113,57 +134,8 @@ func (r *SecurityProfileReconciler) report(ctx context.Context, profile *v1alpha
 	if err := r.conclude(ctx, profile, status); err != nil {
 		return 0, err
 	}
-	if policing != nil {
-		r.policies.written(profile.Name)
-		next = sooner(next, policing.wait)
-	}
+	written()
 	return next, nil
-}
-
-// police puts the profile's policies in force. There is no pass over them while the release of another profile is awaited and one
-// before it has changed what is declared: several that go together lead to one rewriting.
-func (r *SecurityProfileReconciler) police(
-	ctx context.Context, profile *v1alpha1.SecurityProfile, selector *selection.Selector, looks podLooks, awaits bool,
-) (*policing, error) {
-	if awaits {
-		if unsettled, err := r.policies.unsettled(profile, selector, looks); err != nil || unsettled {
-			return nil, err
-		}
-	}
-	return r.policies.establish(ctx, profile, selector, looks)
-}
-
-// releaseFirst is how long the policies that give way to a profile that is being deleted are left as they are. Its own release needs
-// the one worker that there is, and nobody waits for the rewriting of theirs.
-//
-// Meanwhile what they refuse is not refused in namespaces that the profile hands over. So it is bounded: a release can be stuck.
-const releaseFirst = 10 * time.Second
-
-// await is the selection to which a profile's policies give way, and how long they await the release of another profile at most;
-// zero if they await none. A clock that is far off awaits none.
-func (r *SecurityProfileReconciler) await(
-	profile *v1alpha1.SecurityProfile, selector *selection.Selector,
-) (awaiting *selection.Selector, most time.Duration) {
-	left := func(p *v1alpha1.SecurityProfile) time.Duration {
-		since := r.Clock.Since(p.DeletionTimestamp.Time)
-		if !isHeld(p) || since <= -releaseFirst {
-			return 0
-		}
-		return max(0, releaseFirst-since)
-	}
-	awaiting = selector.Awaiting(func(p *v1alpha1.SecurityProfile) bool { return left(p) > 0 })
-	for _, p := range awaiting.Awaited(profile) {
-		most = max(most, left(p))
-	}
-	return awaiting, most
-}
-
-// sooner is the shorter of two waits, of which zero is none.
-func sooner(a, b time.Duration) time.Duration {
-	if a == 0 || b != 0 && b < a {
-		return b
-	}
-	return a
 }
 
 // conclude tells the metrics and writes the status.
@@ -176,21 +148,21 @@ func (r *SecurityProfileReconciler) conclude(
 }
 
 // governed are all namespaces, and the profile's reports by namespace, as there are now.
-func (r *SecurityProfileReconciler) governed(
-	ctx context.Context, profile string,
+func governed(
+	ctx context.Context, cached client.Reader, profile string,
 ) ([]corev1.Namespace, map[string]*v1alpha1.NamespacePosture, error) {
 	var namespaces corev1.NamespaceList
-	if err := r.Client.List(ctx, &namespaces, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
+	if err := cached.List(ctx, &namespaces, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
 		return nil, nil, fmt.Errorf("listing namespaces: %w", err)
 	}
-	reports, err := r.reports(ctx, profile)
+	reports, err := reportsOf(ctx, cached, profile)
 	return namespaces.Items, reports, err
 }
 
-// reports are the profile's reports by namespace. They are shared with the cache.
-func (r *SecurityProfileReconciler) reports(ctx context.Context, profile string) (map[string]*v1alpha1.NamespacePosture, error) {
+// reportsOf are the profile's reports by namespace. They are shared with the cache.
+func reportsOf(ctx context.Context, cached client.Reader, profile string) (map[string]*v1alpha1.NamespacePosture, error) {
 	var list v1alpha1.NamespacePostureList
-	err := r.Client.List(ctx, &list, client.MatchingFields{postureProfileIndex: profile},
+	err := cached.List(ctx, &list, client.MatchingFields{postureProfileIndex: profile},
 		client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
 	if err != nil {
 		return nil, fmt.Errorf("listing NamespacePostures of profile %s: %w", profile, err)
@@ -254,7 +226,7 @@ func (r *SecurityProfileReconciler) release(ctx context.Context, profile *v1alph
 
 // remains reports whether anything outside of terminating namespaces still bears the profile's name.
 func (r *SecurityProfileReconciler) remains(ctx context.Context, profile string) (bool, error) {
-	reports, err := r.reports(ctx, profile)
+	reports, err := reportsOf(ctx, r.Client, profile)
 	if err != nil {
 		return false, err
 	}
@@ -355,8 +327,13 @@ type throttle struct{ moments }
 
 // wait is how long it is until the profile may be looked at again.
 func (t *throttle) wait(profile string, now time.Time) time.Duration {
-	last, summed := t.of(profile)
-	if !summed || last.After(now) { // The clock has been set back.
+	last, _ := t.of(profile)
+	return untilNext(last, now)
+}
+
+// untilNext is how long it is until a profile may be looked at again whose last look ended then; a zero time is never.
+func untilNext(last, now time.Time) time.Duration {
+	if last.IsZero() || last.After(now) { // The clock has been set back.
 		return 0
 	}
 	return max(0, last.Add(statusInterval).Sub(now))

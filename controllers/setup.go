@@ -29,7 +29,6 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/boundedcache"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/uncached"
 	"github.com/bulwark-dev/bulwark/internal/contention"
-	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/events"
 	"github.com/bulwark-dev/bulwark/internal/findings"
 	"github.com/bulwark-dev/bulwark/internal/findings/watch"
@@ -90,7 +89,7 @@ type Options struct {
 	MayBind watch.MayBind
 }
 
-// Setup adds both controllers to the manager.
+// Setup adds the controllers to the manager.
 func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 	metrics, err := metrics.New(o.Registry)
 	if err != nil {
@@ -131,7 +130,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 
 		uncached: uncached.NewReader(mgr.GetAPIReader(), o.Informers),
 
-		policyChanges: &moments{},
+		policyChanges: newProfileStates(),
 
 		events: events.NewTeller(mgr.GetEventRecorder(v1alpha1.FieldManager), o.Clock),
 	}
@@ -144,25 +143,23 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 	if err := namespaces.setup(mgr, o.Concurrency); err != nil {
 		return fmt.Errorf("setting up the namespace controller: %w", err)
 	}
+	policies := newAdmissionPolicyReconciler(mgr, cached, namespaces, o)
 	profiles := &SecurityProfileReconciler{
 		Client: cached, Metrics: metrics, Clock: o.Clock, Protected: o.Protected, contests: namespaces.contests, joins: newJoins(o.JoinGrace),
 		unreported: namespaces.unreported,
 		lost:       newLost(o.MissingPermissions),
-		policies: &policies{
-			client: cached, live: mgr.GetAPIReader(), events: namespaces.events, metrics: metrics, clock: o.Clock,
-			protected: o.Protected, operator: o.Operator, proof: o.Proof,
-			contests: namespaces.contests, recheck: o.RecheckInterval,
-			changes: namespaces.policyChanges, strays: newStrays(), inPlace: map[string]digest{}, refused: map[string]refusedPass{},
-			strangers: map[string][]v1alpha1.ObjectReference{}, costs: costs{}, unwritten: map[string][]drift.Outcome{}, patience: map[string]patience{},
-		},
+		policies:   policies,
 	}
 	if o.OpenReports {
 		if profiles.publication, err = newPublication(mgr, o.RecheckInterval, namespaces.roomBeside); err != nil {
 			return fmt.Errorf("setting up the publication of reports: %w", err)
 		}
 	}
-	if err := profiles.setup(mgr); err != nil {
+	if err := profiles.setup(mgr, policies.states); err != nil {
 		return fmt.Errorf("setting up the profile controller: %w", err)
+	}
+	if err := policies.setup(mgr); err != nil {
+		return fmt.Errorf("setting up the admission policy controller: %w", err)
 	}
 	return nil
 }
@@ -202,7 +199,7 @@ func (r *NamespaceReconciler) watchUnmanaged(mgr manager.Manager, o Options) err
 	return err
 }
 
-func (r *SecurityProfileReconciler) setup(mgr manager.Manager) error {
+func (r *SecurityProfileReconciler) setup(mgr manager.Manager, policies *profileStates) error {
 	b := builder.ControllerManagedBy(mgr).
 		Named("securityprofile").
 		For(&v1alpha1.SecurityProfile{}).
@@ -213,9 +210,7 @@ func (r *SecurityProfileReconciler) setup(mgr manager.Manager) error {
 	for i := range baseline.Kinds[1:] {
 		b = b.Watches(baseline.Kinds[1:][i].New(), r.enqueueLabelled())
 	}
-	for i := range baseline.AdmissionKinds {
-		b = b.Watches(baseline.AdmissionKinds[i].New(), r.enqueuePoliced())
-	}
+	b = b.WatchesRawSource(policies.source())
 	b = b.WatchesRawSource(source.Channel(r.unreported.changed, enqueueAllProfiles(r.Client)))
 	if r.publication != nil {
 		b = b.WatchesRawSource(source.Channel(r.publication.Changed(), enqueueAllProfiles(r.Client)))

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/printable"
 	"github.com/bulwark-dev/bulwark/internal/selection"
@@ -43,12 +44,12 @@ type tally struct {
 	lately lately
 }
 
-// summarize is the status of a profile by the reports of the namespaces that it governs, and by the pass over its policies if there was
-// one. It is a pure function; the time is that of conditions that change. Lately tells whether a namespace joined so lately that it
+// summarize is the status of a profile by the reports of the namespaces that it governs, and by what its policies came to if that is
+// known. It is a pure function; the time is that of conditions that change. Lately tells whether a namespace joined so lately that it
 // need not be ready yet.
 func summarize(
 	profile *v1alpha1.SecurityProfile, selector *selection.Selector, namespaces []corev1.Namespace,
-	reports map[string]*v1alpha1.NamespacePosture, lately lately, policing *policing, now time.Time,
+	reports map[string]*v1alpha1.NamespacePosture, lately lately, policies *admission.Report, now time.Time,
 ) *v1alpha1.SecurityProfileStatus {
 	t := &tally{findings: map[v1alpha1.FindingTotal]int32{}, lately: lately}
 	for i := range namespaces {
@@ -78,8 +79,8 @@ func summarize(
 		DriftTotal:         t.driftTotal,
 		Drift:              t.drift,
 	}
-	policing.recordDrift(profile, status, now)
-	setConditions(status, policing.bearOn(status, t.conditions(profile), now), now)
+	recordPolicyDrift(profile, status, policies, now)
+	setConditions(status, withPolicies(status, policies, t.conditions(profile), now), now)
 	return status
 }
 
@@ -311,7 +312,7 @@ func (t *tally) troubles() string {
 	}
 	if len(t.contested) > 0 {
 		slices.Sort(t.contested)
-		parts = append(parts, listed(t.contested))
+		parts = append(parts, printable.Listed(t.contested))
 	}
 	return strings.Join(parts, "; ")
 }

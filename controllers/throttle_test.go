@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/selection"
@@ -107,7 +108,7 @@ func TestReportsAreListedOnceASecond(t *testing.T) {
 			contests := contention.New(contention.DefaultSettings())
 			r := &SecurityProfileReconciler{
 				Client: cluster, Metrics: metrics, Clock: now, contests: contests,
-				joins: newJoins(DefaultJoinGrace), policies: &policies{contests: contests, clock: now, client: cluster, swept: true, strays: newStrays(), inPlace: map[string]digest{}},
+				joins: newJoins(DefaultJoinGrace), policies: noPolicies{},
 				lost: newLost(func(context.Context) ([]string, error) { return nil, nil }), unreported: newUnreported(),
 			}
 			for i, s := range tt.steps {
@@ -126,6 +127,15 @@ func TestReportsAreListedOnceASecond(t *testing.T) {
 		})
 	}
 }
+
+// noPolicies are those of profiles that declare none.
+type noPolicies struct{}
+
+func (noPolicies) report(*v1alpha1.SecurityProfile) (*admission.Report, func()) {
+	return &admission.Report{}, func() {}
+}
+func (noPolicies) relax(context.Context, *v1alpha1.SecurityProfile) error    { return nil }
+func (noPolicies) withdraw(context.Context, *v1alpha1.SecurityProfile) error { return nil }
 
 // looked is what a reconcile led to, some time after noon.
 type looked struct {

@@ -152,26 +152,6 @@ func (r *SecurityProfileReconciler) enqueueLabelled() handler.EventHandler {
 	}
 }
 
-// enqueuePoliced is for events on admission policies, which concern the profile whose name they bear, before or after. What the cache loses
-// may be stripped of it, and not gone; what bears another name now is lost to the former.
-func (r *SecurityProfileReconciler) enqueuePoliced() handler.EventHandler {
-	enqueue := func(o client.Object, q queue) { q.Add(requestFor(profileOf(o))) }
-	return handler.Funcs{
-		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { enqueue(e.Object, q) },
-		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
-			if profileOf(e.ObjectOld) != profileOf(e.ObjectNew) {
-				r.policies.strays.add(e.ObjectNew.(baseline.Object))
-			}
-			enqueue(e.ObjectOld, q)
-			enqueue(e.ObjectNew, q)
-		},
-		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
-			r.policies.strays.add(e.Object.(baseline.Object))
-			enqueue(e.Object, q)
-		},
-	}
-}
-
 func profileOf(o client.Object) string { return o.GetLabels()[v1alpha1.ProfileLabel] }
 
 // enqueueSelecting is for events on a namespace, which concern the profiles that select it, before or after, and the one whose

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -43,6 +42,11 @@ type Kind struct {
 	Content func(Object) map[string]any
 	// Immutable are field paths that the API server lets nobody change: the object is deleted and made anew.
 	Immutable []string
+	// DeleteAsRead is set if an object of this kind is deleted only in the version that was read, without finalizers. With one more
+	// finalizer it would stay in force.
+	DeleteAsRead bool
+	// Loosen takes off an object what would keep the API server from storing it without finalizers; nil if there is no such field.
+	Loosen func(Object)
 
 	// Is reports whether an object is of this kind.
 	Is func(Object) bool
@@ -70,19 +74,6 @@ var Kinds = []Kind{
 			return map[string]any{"roleRef": o.RoleRef, "subjects": o.Subjects}
 		},
 		"roleRef"),
-}
-
-// AdmissionKinds are the kinds of the policies by which the API server itself guards baselines. They are in no namespace and are
-// Bulwark's alone.
-var AdmissionKinds = []Kind{
-	kind("validatingadmissionpolicies", admissionregistrationv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicy"), exclusive,
-		func(o *admissionregistrationv1.ValidatingAdmissionPolicy) map[string]any {
-			return map[string]any{"spec": o.Spec}
-		}),
-	kind("validatingadmissionpolicybindings", admissionregistrationv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicyBinding"), exclusive,
-		func(o *admissionregistrationv1.ValidatingAdmissionPolicyBinding) map[string]any {
-			return map[string]any{"spec": o.Spec}
-		}),
 }
 
 const (

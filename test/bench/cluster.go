@@ -151,7 +151,8 @@ func (c *cluster) verified(ctx context.Context, o *controlplane.Operator, namesp
 		if err != nil {
 			return false, stillRuns(o) // The metrics are served a moment after the process has begun.
 		}
-		return m.idle("namespace", namespaces) && m.idle("securityprofile", 0), stillRuns(o)
+		idle := m.idle("namespace", namespaces) && m.idle("admissionpolicy", 0) && m.idle("securityprofile", 0)
+		return idle, stillRuns(o)
 	})
 }
 

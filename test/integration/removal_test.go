@@ -105,7 +105,8 @@ var _ = Describe("Deleting one profile of several", func() {
 		Expect(policyWrites(writes, apart)).To(BeEmpty(), "no namespace can be both's")
 
 		By("and holds what it hands over to the rules of who governs now")
-		tenant := fixture.RestrictedPod(namespace, "of-another-registry")
+		tenant := fixture.HardenedPod(namespace, "of-another-registry") // Of several policies that refuse, the API server names any.
+		tenant.Spec.Containers[0].Image = "app:v1"
 		EventuallyRefused(admin, tenant, "registry.example.com")
 	})
 

@@ -44,7 +44,7 @@ func TestTheReleaseOfAProfileIsAwaited(t *testing.T) {
 			own := v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "own"}}
 			own.Spec.Priority = 1
 			selectsTier("a")(&own)
-			r := &SecurityProfileReconciler{Clock: clocktesting.NewFakePassiveClock(noon.Add(tc.after))}
+			r := &AdmissionPolicyReconciler{Clock: clocktesting.NewFakePassiveClock(noon.Add(tc.after))}
 			awaiting, most := r.await(&own, selection.New([]v1alpha1.SecurityProfile{going, own}, nil))
 			if most != tc.want {
 				t.Errorf("awaited for %s, want %s", most, tc.want)

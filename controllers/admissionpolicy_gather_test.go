@@ -2,29 +2,22 @@ package controllers
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
-	"github.com/bulwark-dev/bulwark/internal/contention"
-	"github.com/bulwark-dev/bulwark/internal/drift"
-	"github.com/bulwark-dev/bulwark/internal/metrics"
 )
 
 // shelf is an API server that holds some policies, and a cache of those that bear a label.
@@ -142,9 +135,10 @@ func TestPoliciesThatTheCacheDoesNotHoldAreFound(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			s := &shelf{objects: tc.there}
-			p := &policies{client: s, live: s, strays: newStrays(), swept: tc.swept}
+			p := &policyReader{client: s, live: s, unlabelled: newUnlabelled()}
+			p.unlabelled.swept = tc.swept
 			for _, o := range tc.lost {
-				p.strays.add(o)
+				p.unlabelled.add(o)
 			}
 			found, err := p.gather(t.Context(), profile.Name, tc.desired, tc.all)
 			if err != nil {
@@ -168,7 +162,7 @@ func TestAPolicyIsDeletedAsItWasFound(t *testing.T) {
 	policy.SetUID("u")
 	policy.SetResourceVersion("7")
 	s := &shelf{}
-	if err := (&policies{client: s}).remove(t.Context(), policy); err != nil {
+	if err := (&policyCorrector{client: s}).remove(t.Context(), policy); err != nil {
 		t.Fatal(err)
 	}
 	want := &metav1.Preconditions{UID: new(policy.GetUID()), ResourceVersion: new("7")}
@@ -197,45 +191,5 @@ func TestEveryPolicyIsNamed(t *testing.T) {
 	slices.Sort(got)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-rendered +named): %s", diff)
-	}
-}
-
-// A correction is not seen again: what no status could be written of, or what another object's error cut short, must not be lost.
-func TestDriftIsRememberedUntilAStatusHoldsIt(t *testing.T) {
-	profile, _ := aPolicedProfile()
-	metrics, err := metrics.New(prometheus.NewRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &policies{
-		metrics: metrics, contests: contention.New(contention.DefaultSettings()), clock: clocktesting.NewFakePassiveClock(noon), unwritten: map[string][]drift.Outcome{}, patience: map[string]patience{},
-	}
-	remembered := func(o drift.Outcome, err error) int {
-		p.note(profile, &o, err)
-		return len(p.unwritten[profile.Name])
-	}
-	drifted := policyOutcome(v1alpha1.Corrected, nil)
-	rolledOut := drifted
-	rolledOut.Recorded = false
-	pruned := drifted
-	pruned.Change = v1alpha1.Unexpected
-	for _, step := range []struct {
-		what string
-		o    drift.Outcome
-		err  error
-		want int
-	}{
-		{"the roll-out of a change", rolledOut, nil, 0},
-		{"what the API server refused", drifted, errors.New("no"), 0},
-		{"a drift", drifted, nil, 1},
-		{"one that was gone already", pruned, apierrors.NewNotFound(schema.GroupResource{}, "x"), 2},
-	} {
-		if got := remembered(step.o, step.err); got != step.want {
-			t.Errorf("after %s %d drifts are remembered, and not %d", step.what, got, step.want)
-		}
-	}
-	p.written(profile.Name)
-	if left := p.unwritten[profile.Name]; len(left) > 0 {
-		t.Errorf("still remembered though a status holds them: %v", left)
 	}
 }

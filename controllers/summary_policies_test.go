@@ -36,6 +36,9 @@ func policyOutcome(state v1alpha1.DriftState, err error) drift.Outcome {
 	}
 }
 
+// reportOf is what a status is to say of a pass.
+func reportOf(pass admission.Pass) *admission.Report { return &admission.Report{Result: pass.Result()} }
+
 func TestAdmissionReady(t *testing.T) {
 	profile, desired := aPolicedProfile()
 	checked := desired[0].DeepCopyObject().(*admissionregistrationv1.ValidatingAdmissionPolicy)
@@ -45,47 +48,48 @@ func TestAdmissionReady(t *testing.T) {
 	outdated := checked.DeepCopy()
 	outdated.Generation = 2
 	for name, tt := range map[string]struct {
-		policing *policing
-		reason   string // none if the condition is absent
-		message  string
-		blocks   bool // the profile from being ready
+		pass    admission.Pass
+		reason  string // none if the condition is absent
+		message string
+		blocks  bool // the profile from being ready
 	}{
-		"is absent without policies": {policing: &policing{}},
+		"is absent without policies": {},
 		"is True with all in place": {
-			policing: &policing{desired: desired, cost: policyCost{percent: 4}},
-			reason:   v1alpha1.ReasonInForce, message: "1 admission policies are in force; judging the largest pod costs up to 4 %",
+			pass:   admission.Pass{Desired: len(desired), Cost: admission.Cost{Percent: 4}},
+			reason: v1alpha1.ReasonInForce, message: "1 admission policies are in force; judging the largest pod costs up to 4 %",
 		},
 		"is True after a correction": {
-			policing: &policing{desired: desired, outcomes: []drift.Outcome{policyOutcome(v1alpha1.Corrected, nil)}},
-			reason:   v1alpha1.ReasonInForce, message: "1 admission policies are in force",
+			pass:   admission.Pass{Desired: len(desired), Outcomes: []drift.Outcome{policyOutcome(v1alpha1.Corrected, nil)}},
+			reason: v1alpha1.ReasonInForce, message: "1 admission policies are in force",
 		},
 		"tells what the API server refused": {
-			policing: &policing{desired: desired, outcomes: []drift.Outcome{policyOutcome(v1alpha1.Present, errors.New("not you"))}},
-			reason:   v1alpha1.ReasonFailed, message: "ValidatingAdmissionPolicy bulwark-restricted-workloads: not you", blocks: true,
+			pass:   admission.Pass{Desired: len(desired), Outcomes: []drift.Outcome{policyOutcome(v1alpha1.Present, errors.New("not you"))}},
+			reason: v1alpha1.ReasonFailed, message: "ValidatingAdmissionPolicy bulwark-restricted-workloads: not you", blocks: true,
 		},
 		"tells whose name is taken": {
-			policing: &policing{desired: desired, outcomes: []drift.Outcome{policyOutcome(v1alpha1.Conflict, nil)}},
-			reason:   v1alpha1.ReasonConflicted, message: "policies of another maker", blocks: true,
+			pass:   admission.Pass{Desired: len(desired), Outcomes: []drift.Outcome{policyOutcome(v1alpha1.Conflict, nil)}},
+			reason: v1alpha1.ReasonConflicted, message: "policies of another maker", blocks: true,
 		},
 		"tells who contests": {
-			policing: &policing{desired: desired, outcomes: []drift.Outcome{policyOutcome(v1alpha1.Contested, nil)}},
-			reason:   v1alpha1.ReasonContested, message: "by the field manager kubectl-edit",
+			pass:   admission.Pass{Desired: len(desired), Outcomes: []drift.Outcome{policyOutcome(v1alpha1.Contested, nil)}},
+			reason: v1alpha1.ReasonContested, message: "by the field manager kubectl-edit",
 		},
 		"tells of warnings on expressions, in one line": {
-			policing: &policing{desired: desired, found: []baseline.Object{checked}},
-			reason:   v1alpha1.ReasonTypeWarnings, message: "spec.validations[0].expression: v1, Kind=Pod: undefined field 'spek'",
+			pass:   admission.Pass{Desired: len(desired), Found: []baseline.Object{checked}},
+			reason: v1alpha1.ReasonTypeWarnings, message: "spec.validations[0].expression: v1, Kind=Pod: undefined field 'spek'",
 		},
 		"tells of none that are about an older policy": {
-			policing: &policing{desired: desired, found: []baseline.Object{outdated}},
-			reason:   v1alpha1.ReasonInForce, message: "in force",
+			pass:   admission.Pass{Desired: len(desired), Found: []baseline.Object{outdated}},
+			reason: v1alpha1.ReasonInForce, message: "in force",
 		},
 		"tells that judging costs too much": {
-			policing: &policing{desired: desired, cost: policyCost{err: errors.New("out of budget")}},
-			reason:   v1alpha1.ReasonTooCostly, message: "out of budget",
+			pass:   admission.Pass{Desired: len(desired), Cost: admission.Cost{Err: errors.New("out of budget")}},
+			reason: v1alpha1.ReasonTooCostly, message: "out of budget",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			status := summarize(profile, selectorOf(profile), nil, nil, nil, tt.policing, noon)
+			tt.pass.Contests = contestSentences(profile, tt.pass.Outcomes, nil)
+			status := summarize(profile, selectorOf(profile), nil, nil, nil, reportOf(tt.pass), noon)
 			got := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionAdmission)
 			if tt.reason == "" {
 				if got != nil {
@@ -111,7 +115,8 @@ func TestAdmissionReady(t *testing.T) {
 func TestAdmissionReadyDoesNotMoveByItself(t *testing.T) {
 	profile, desired := aPolicedProfile()
 	for _, state := range []v1alpha1.DriftState{v1alpha1.Conflict, v1alpha1.Contested} {
-		pass := &policing{desired: desired, outcomes: []drift.Outcome{policyOutcome(state, nil)}}
+		outcomes := []drift.Outcome{policyOutcome(state, nil)}
+		pass := reportOf(admission.Pass{Desired: len(desired), Outcomes: outcomes, Contests: contestSentences(profile, outcomes, nil)})
 		profile.Status = *summarize(profile, selectorOf(profile), nil, nil, nil, pass, noon)
 		again := summarize(profile, selectorOf(profile), nil, nil, nil, pass, noon.Add(time.Hour))
 		if diff := cmp.Diff(&profile.Status, again); diff != "" {
@@ -134,7 +139,9 @@ func TestDriftOfPoliciesIsKeptAndCounted(t *testing.T) {
 	reports := map[string]*v1alpha1.NamespacePosture{"shop": report}
 	sum := func(at time.Time, outcomes ...drift.Outcome) {
 		t.Helper()
-		profile.Status = *summarize(profile, selectorOf(profile), []corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}, reports, nil, &policing{desired: desired, corrected: outcomes}, at)
+		report := reportOf(admission.Pass{Desired: len(desired)})
+		report.Corrected = outcomes
+		profile.Status = *summarize(profile, selectorOf(profile), []corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}, reports, nil, report, at)
 	}
 	sum(noon, policyOutcome(v1alpha1.Corrected, nil))
 	for range 40 {

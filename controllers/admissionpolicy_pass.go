@@ -1,0 +1,109 @@
+package controllers
+
+import (
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/admission"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/contention"
+	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/selection"
+)
+
+// policyPass is what a pass over the policies of a profile begins with. It is not changed.
+type policyPass struct {
+	profile  *v1alpha1.SecurityProfile
+	selector *selection.Selector
+	cluster  admission.Cluster // without the profiles that outrank it, and without rules that are held
+	rollout  admission.PodRollout
+	declared []baseline.Object
+	digest   digest
+	steady   bool                       // what is declared is what was last put in place
+	changes  bool                       // something else was in place before
+	said     metav1.Condition           // AdmissionReady, as it was last said of this generation
+	taken    []v1alpha1.ObjectReference // unmanaged policies that bore names of the profile's at the last pass
+}
+
+// defers reports whether a pass is left out while the release of another profile is awaited: the
+// policies that are in force as the profile's spec declares them differ from what is declared now,
+// since other profiles have come or gone. Several that go together lead to one rewriting.
+func (p *policyPass) defers(awaits bool) bool {
+	return awaits && p.changes && admission.InForce(p.said)
+}
+
+// ours tells whether Bulwark made a policy. Whoever strips a policy of all that says so does not
+// make it an unmanaged one.
+func (p *policyPass) ours(o baseline.Object) bool {
+	return drift.Ours(o) ||
+		(p.steady || admission.InForce(p.said)) && !slices.Contains(p.taken, baseline.Reference(o))
+}
+
+// changed reports whether the policies of the profile changed in the pass, by what was corrected or
+// by what is declared.
+func (p *policyPass) changed(outcomes []drift.Outcome) bool {
+	return p.changes || came(outcomes, func(o *drift.Outcome) bool { return o.Done })
+}
+
+// conclude notes what is in place now, or how long it is until a refused pass is tried again.
+func (s *profileState) conclude(
+	pass *policyPass, interim bool, outcomes []drift.Outcome, result admission.Result, now time.Time,
+) (wait time.Duration) {
+	if came(outcomes, func(o *drift.Outcome) bool { return o.Err != nil }) {
+		s.refused = s.refused.again(pass.digest, result, now)
+		return s.refused.wait
+	}
+	s.refused, s.unmanaged = nil, nil
+	for i := range outcomes {
+		if o := &outcomes[i]; o.State == v1alpha1.Conflict {
+			s.unmanaged = append(s.unmanaged, o.Object)
+		}
+	}
+	if !interim { // Else the bindings that have been written lead to another pass.
+		s.inPlace = pass.digest
+	}
+	return 0
+}
+
+// again is a pass that was refused now, after this one, if that was over the same policies.
+func (p *refusedPass) again(of digest, result admission.Result, now time.Time) *refusedPass {
+	refused := &refusedPass{digest: of, result: result, tried: now, wait: statusInterval}
+	if p != nil && p.digest == of {
+		refused.wait = min(2*p.wait, retryMax)
+	}
+	return refused
+}
+
+// stands is how long it is too early to try again what was refused; zero if it is not.
+func (p *refusedPass) stands(of digest, now time.Time) time.Duration {
+	if p == nil || p.digest != of {
+		return 0
+	}
+	since := now.Sub(p.tried)
+	if since < 0 { // The clock has been set back.
+		return 0
+	}
+	return max(0, p.wait-since)
+}
+
+// nextLook is how long it is until what waits or is not watched is looked at again; zero if there
+// is no such thing.
+func nextLook(outcomes []drift.Outcome, disputes []contention.Dispute, recheck time.Duration) (next time.Duration) {
+	for i := range outcomes {
+		switch o := &outcomes[i]; {
+		case o.State == v1alpha1.Conflict:
+			next = sooner(next, recheck)
+		case o.State == v1alpha1.Contested && !o.Done:
+			next = sooner(next, o.Wait)
+		}
+	}
+	for _, d := range disputes {
+		if d.Left > 0 {
+			next = sooner(next, d.Left)
+		}
+	}
+	return next
+}
