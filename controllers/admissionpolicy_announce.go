@@ -54,11 +54,13 @@ func (a *policyAnnouncer) announceTrouble(profile *v1alpha1.SecurityProfile, o *
 	case o.Err != nil:
 		a.event(profile, o, corev1.EventTypeWarning, v1alpha1.EventFailed, "Apply", printable.Message(o.Err.Error()))
 	case o.State == v1alpha1.Conflict:
-		a.event(profile, o, corev1.EventTypeWarning, v1alpha1.EventConflict, "Compare", name+" was not made by Bulwark and is left alone")
+		a.event(profile, o, corev1.EventTypeWarning, v1alpha1.EventConflict, "Compare",
+			name+" was not made by Bulwark and is left alone")
 	case o.State == v1alpha1.Contested:
 		a.metrics.Contested(profile.Name, o.Object.Kind)
 		d := contention.DisputeOf(&o.Drift, o.By.Manager)
-		a.event(profile, o, corev1.EventTypeWarning, v1alpha1.EventContested, "Wait", name+" is "+d.Sentence(profile.EffectiveContest()))
+		a.event(profile, o, corev1.EventTypeWarning, v1alpha1.EventContested, "Wait",
+			name+" is "+d.Sentence(profile.EffectiveContest()))
 	}
 }
 
@@ -70,7 +72,9 @@ func (a *policyAnnouncer) event(
 }
 
 // contestSentences say who contests which policy.
-func contestSentences(profile *v1alpha1.SecurityProfile, outcomes []drift.Outcome, disputes []contention.Dispute) []string {
+func contestSentences(
+	profile *v1alpha1.SecurityProfile, outcomes []drift.Outcome, disputes []contention.Dispute,
+) []string {
 	var sentences []string
 	for _, o := range outcomes {
 		told := slices.ContainsFunc(disputes, func(d contention.Dispute) bool { return d.Object == o.Object })

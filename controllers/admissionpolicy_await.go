@@ -7,14 +7,16 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
-// releaseFirst is how long the policies that give way to a profile that is being deleted are left as they are. Its own release goes
-// before, several that go together lead to one rewriting, and nobody waits for that.
+// releaseFirst is how long the policies that give way to a profile that is being deleted are left
+// as they are. Its own release goes before, several that go together lead to one rewriting, and
+// nobody waits for that.
 //
-// Meanwhile what they refuse is not refused in namespaces that the profile hands over. So it is bounded: a release can be stuck.
+// Meanwhile what they refuse is not refused in namespaces that the profile hands over. So it is
+// bounded: a release can be stuck.
 const releaseFirst = 10 * time.Second
 
-// await is the selection to which a profile's policies give way, and how long they await the release of another profile at most;
-// zero if they await none. A clock that is far off awaits none.
+// await is the selection to which a profile's policies give way, and how long they await the
+// release of another profile at most; zero if they await none. A clock that is far off awaits none.
 func (r *AdmissionPolicyReconciler) await(
 	profile *v1alpha1.SecurityProfile, selector *selection.Selector,
 ) (awaiting *selection.Selector, most time.Duration) {

@@ -17,8 +17,9 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
-// AdmissionPolicyReconciler brings the ValidatingAdmissionPolicies of a profile, and their bindings, to what the profile declares.
-// It writes no status: the reconciler of profiles reads its results (see profileStates).
+// AdmissionPolicyReconciler brings the ValidatingAdmissionPolicies of a profile, and their
+// bindings, to what the profile declares. It writes no status: the reconciler of profiles reads its
+// results (see profileStates).
 type AdmissionPolicyReconciler struct {
 	// Client reads from the cache and sees its own writes.
 	Client client.Client
@@ -35,7 +36,8 @@ type AdmissionPolicyReconciler struct {
 	announcer *policyAnnouncer
 }
 
-// newAdmissionPolicyReconciler shares with the reconciler of namespaces the contests, the metrics, and when policies changed.
+// newAdmissionPolicyReconciler shares with the reconciler of namespaces the contests, the metrics,
+// and when policies changed.
 func newAdmissionPolicyReconciler(
 	mgr manager.Manager, cached client.Client, namespaces *NamespaceReconciler, o Options,
 ) *AdmissionPolicyReconciler {
@@ -50,8 +52,11 @@ func newAdmissionPolicyReconciler(
 	}
 }
 
-// Reconcile corrects what differs from the policies that one profile declares, and publishes what that came to.
-func (r *AdmissionPolicyReconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+// Reconcile corrects what differs from the policies that one profile declares, and publishes what
+// that came to.
+func (r *AdmissionPolicyReconciler) Reconcile(
+	ctx context.Context, request reconcile.Request,
+) (reconcile.Result, error) {
 	unlock := r.states.lock(request.Name)
 	defer unlock()
 	profile, err := r.readProfile(ctx, request)
@@ -85,12 +90,15 @@ func (r *AdmissionPolicyReconciler) Reconcile(ctx context.Context, request recon
 
 // readProfile is the profile of a request, or nil if nothing is to be done for it:
 //
-//	the profile                                    is left to
-//	is gone                                        nobody: what is remembered of it is forgotten
-//	is being deleted                               its own reconciler, which removes the policies in their turn
-//	does not bear the finalizer                    its own reconciler: before that, nothing is done for it
-//	selects what its status does not remember yet  its own reconciler: no crash may come between a policy and that knowledge
-func (r *AdmissionPolicyReconciler) readProfile(ctx context.Context, request reconcile.Request) (*v1alpha1.SecurityProfile, error) {
+//	the profile                     why
+//	is gone                         what is remembered of it is forgotten
+//	is being deleted                its own reconciler removes the policies in their turn
+//	does not bear the finalizer     its own reconciler writes that before anything is done for it
+//	selects what its status does    its own reconciler writes that first: no crash comes between
+//	not remember yet                a policy and the knowledge of whose it is
+func (r *AdmissionPolicyReconciler) readProfile(
+	ctx context.Context, request reconcile.Request,
+) (*v1alpha1.SecurityProfile, error) {
 	profile := &v1alpha1.SecurityProfile{}
 	if err := r.Client.Get(ctx, request.NamespacedName, profile); err != nil {
 		if err = client.IgnoreNotFound(err); err == nil {
@@ -133,10 +141,13 @@ func (r *AdmissionPolicyReconciler) begin(
 	return pass, err
 }
 
-// establish corrects what differs from the policies that the profile declares, and publishes the result. It returns when to look
-// again though nothing has been heard; zero is never. What the API server refuses is part of the result, and is tried again after
-// a growing while. An error is what a pass that comes soon may not meet; then there is no result.
-func (r *AdmissionPolicyReconciler) establish(ctx context.Context, state *profileState, pass *policyPass) (time.Duration, error) {
+// establish corrects what differs from the policies that the profile declares, and publishes the
+// result. It returns when to look again though nothing has been heard; zero is never. What the API
+// server refuses is part of the result, and is tried again after a growing while. An error is what
+// a pass that comes soon may not meet; then there is no result.
+func (r *AdmissionPolicyReconciler) establish(
+	ctx context.Context, state *profileState, pass *policyPass,
+) (time.Duration, error) {
 	if wait := state.refused.stands(pass.digest, r.Clock.Now()); wait > 0 {
 		r.states.publish(pass.profile, state.refused.result)
 		return wait, nil
@@ -150,7 +161,8 @@ func (r *AdmissionPolicyReconciler) establish(ctx context.Context, state *profil
 		return 0, err
 	}
 	outcomes, err := r.corrector.correctAll(ctx, pass, desired.objects, found)
-	r.states.keep(pass.profile.Name, admission.History(pass.said, outcomes)) // No later pass finds it, whatever becomes of this one.
+	// No later pass finds what was corrected, whatever becomes of this one.
+	r.states.keep(pass.profile.Name, admission.History(pass.said, outcomes))
 	r.announcer.announce(pass, outcomes)
 	if err != nil {
 		return 0, err
@@ -172,8 +184,11 @@ func (r *AdmissionPolicyReconciler) establish(ctx context.Context, state *profil
 	return sooner(retry, sooner(desired.wait, nextLook(outcomes, disputes, r.Recheck))), nil
 }
 
-// cost is what the profile's policies cost where no other outranks it: to tell that another does costs next to nothing beside.
-func (r *AdmissionPolicyReconciler) cost(ctx context.Context, state *profileState, pass *policyPass) (admission.Cost, error) {
+// cost is what the profile's policies cost where no other outranks it: to tell that another does
+// costs next to nothing beside.
+func (r *AdmissionPolicyReconciler) cost(
+	ctx context.Context, state *profileState, pass *policyPass,
+) (admission.Cost, error) {
 	if pass.steady {
 		return state.cost.cost, nil
 	}
@@ -194,12 +209,14 @@ func (r *AdmissionPolicyReconciler) cost(ctx context.Context, state *profileStat
 }
 
 // report implements admissionPolicies.
-func (r *AdmissionPolicyReconciler) report(profile *v1alpha1.SecurityProfile) (report *admission.Report, written func()) {
+func (r *AdmissionPolicyReconciler) report(
+	profile *v1alpha1.SecurityProfile,
+) (report *admission.Report, written func()) {
 	return r.states.report(profile)
 }
 
-// relax deletes what judges requests for the sake of a profile that goes: it governs no namespace any more. What guards its baseline
-// stays until that is gone.
+// relax deletes what judges requests for the sake of a profile that goes: it governs no namespace
+// any more. What guards its baseline stays until that is gone.
 func (r *AdmissionPolicyReconciler) relax(ctx context.Context, profile *v1alpha1.SecurityProfile) error {
 	unlock := r.states.lock(profile.Name)
 	defer unlock()
@@ -211,9 +228,10 @@ func (r *AdmissionPolicyReconciler) relax(ctx context.Context, profile *v1alpha1
 	return r.corrector.removeAll(ctx, slices.DeleteFunc(objects, guards))
 }
 
-// withdraw deletes the policies of a profile that goes: those that bear its name, and those that are unlabelled. They go last, so
-// that the baseline is guarded until it is gone, and whatever the profile's deletionPolicy is: without the profile nobody would say
-// any more that a namespace is ready.
+// withdraw deletes the policies of a profile that goes: those that bear its name, and those that
+// are unlabelled. They go last, so that the baseline is guarded until it is gone, and whatever the
+// profile's deletionPolicy is: without the profile nobody would say any more that a namespace is
+// ready.
 func (r *AdmissionPolicyReconciler) withdraw(ctx context.Context, profile *v1alpha1.SecurityProfile) error {
 	unlock := r.states.lock(profile.Name)
 	defer unlock()

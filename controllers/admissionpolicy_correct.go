@@ -28,8 +28,8 @@ type policyCorrector struct {
 	clock    clock.PassiveClock
 }
 
-// correctAll corrects what is missing or differs, in the order of kinds, and then removes what should not exist, in the reverse
-// order. Each drift is tried; the error joins those of all.
+// correctAll corrects what is missing or differs, in the order of kinds, and then removes what
+// should not exist, in the reverse order. Each drift is tried; the error joins those of all.
 func (c *policyCorrector) correctAll(
 	ctx context.Context, pass *policyPass, desired, found []baseline.Object,
 ) ([]drift.Outcome, error) {
@@ -56,7 +56,8 @@ func (c *policyCorrector) correctAll(
 	return outcomes, errors.Join(interruptions...)
 }
 
-// bindsUnmanaged reports whether an object is a binding that would put an unmanaged policy in force.
+// bindsUnmanaged reports whether an object is a binding that would put an unmanaged policy in
+// force.
 func bindsUnmanaged(o baseline.Object, outcomes []drift.Outcome) bool {
 	binding, ok := o.(*admissionregistrationv1.ValidatingAdmissionPolicyBinding)
 	return ok && came(outcomes, func(o *drift.Outcome) bool {
@@ -69,7 +70,8 @@ func came(outcomes []drift.Outcome, such func(*drift.Outcome) bool) bool {
 	return slices.ContainsFunc(outcomes, func(o drift.Outcome) bool { return such(&o) })
 }
 
-// resolve decides on one drift, and corrects it if it is to be. There is no outcome if there is no drift after all, or with an error.
+// resolve decides on one drift, and corrects it if it is to be. There is no outcome if there is no
+// drift after all, or with an error.
 func (c *policyCorrector) resolve(ctx context.Context, pass *policyPass, d drift.Drift) (*drift.Outcome, error) {
 	o := c.judge(pass, d)
 	if o.State != v1alpha1.Corrected {
@@ -89,17 +91,21 @@ func (c *policyCorrector) resolve(ctx context.Context, pass *policyPass, d drift
 // isTransient recognises errors that a pass which comes soon may not meet.
 func isTransient(err error) bool { return interrupted(err) || isOvertaken(err) }
 
-// interrupted recognises errors of a write that say nothing of what is written: somebody was faster, or the API server is busy or away.
+// interrupted recognises errors of a write that say nothing of what is written: somebody was
+// faster, or the API server is busy or away.
 func interrupted(err error) bool {
 	var status apierrors.APIStatus
 	return err != nil && (!errors.As(err, &status) || apierrors.IsConflict(err) || apierrors.IsTooManyRequests(err) ||
-		apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsInternalError(err))
+		apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) || apierrors.IsServiceUnavailable(err) ||
+		apierrors.IsInternalError(err))
 }
 
-// judge is what shall become of a drift, and whether it is recorded. It is not if the profile, another that outranks it or the
-// operator has changed since the policies were put in place: then the difference is none of somebody else's making.
+// judge is what shall become of a drift, and whether it is recorded. It is not if the profile,
+// another that outranks it or the operator has changed since the policies were put in place: then
+// the difference is none of somebody else's making.
 //
-// After a restart that is not known. Then what somebody else has set is recorded, and what is missing of what was in place.
+// After a restart that is not known. Then what somebody else has set is recorded, and what is
+// missing of what was in place.
 func (c *policyCorrector) judge(pass *policyPass, d drift.Drift) drift.Outcome {
 	o := drift.Outcome{Drift: d, State: v1alpha1.Corrected}
 	if d.Got != nil {
@@ -130,7 +136,8 @@ func (c *policyCorrector) contestedWait(profile *v1alpha1.SecurityProfile, o *dr
 	return c.contests.Wait("", &o.Drift, now)
 }
 
-// conclude says what has become of a drift by the answer to its correction. What should not exist and is gone already is corrected.
+// conclude says what has become of a drift by the answer to its correction. What should not exist
+// and is gone already is corrected.
 func (c *policyCorrector) conclude(o *drift.Outcome, err error) {
 	if o.Change == v1alpha1.Unexpected {
 		err = client.IgnoreNotFound(err)
@@ -140,13 +147,19 @@ func (c *policyCorrector) conclude(o *drift.Outcome, err error) {
 		return
 	}
 	o.Done = true
-	if o.Recorded && o.Change != v1alpha1.Unexpected && c.contests.Corrected("", &o.Drift, o.By.Manager, c.clock.Now()) {
+	if !o.Recorded || o.Change == v1alpha1.Unexpected {
+		return
+	}
+	if c.contests.Corrected("", &o.Drift, o.By.Manager, c.clock.Now()) {
 		o.State = v1alpha1.Contested
 	}
 }
 
-// resolveExisting is for the object that was thought to be missing, since it does not bear the label by which the cache holds it.
-func (c *policyCorrector) resolveExisting(ctx context.Context, pass *policyPass, want baseline.Object) (*drift.Outcome, error) {
+// resolveExisting is for the object that was thought to be missing, since it does not bear the
+// label by which the cache holds it.
+func (c *policyCorrector) resolveExisting(
+	ctx context.Context, pass *policyPass, want baseline.Object,
+) (*drift.Outcome, error) {
 	got, err := c.reader.read(ctx, want)
 	if err != nil {
 		return nil, err

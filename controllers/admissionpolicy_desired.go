@@ -15,9 +15,9 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
-// With the roll-out WhenSafe the rules for pods change only once every namespace has looked at what runs there: whoever breaks them says by
-// its label that they wait. They change after a while all the same, since one namespace that cannot be looked at must not keep them from
-// all others.
+// With the roll-out WhenSafe the rules for pods change only once every namespace has looked at what
+// runs there: whoever breaks them says by its label that they wait. They change after a while all
+// the same, since one namespace that cannot be looked at must not keep them from all others.
 const lookPatience = 30 * time.Second
 
 // patience is how many namespaces are waited for, and since when it is as many.
@@ -36,7 +36,9 @@ type desiredPolicies struct {
 }
 
 // desired is what is declared, or what there is to be meanwhile if that must wait.
-func (r *AdmissionPolicyReconciler) desired(ctx context.Context, state *profileState, pass *policyPass) (desiredPolicies, error) {
+func (r *AdmissionPolicyReconciler) desired(
+	ctx context.Context, state *profileState, pass *policyPass,
+) (desiredPolicies, error) {
 	if pass.steady {
 		state.patience = nil
 		return desiredPolicies{objects: pass.declared}, nil
@@ -56,8 +58,9 @@ func (r *AdmissionPolicyReconciler) desired(ctx context.Context, state *profileS
 	return desired, nil
 }
 
-// givingWay is what is declared until all bindings select as declared. A policy is written before its binding: if it gave way only
-// where the profile selects now, it would judge what the binding still selects in the place of the profile that governs there.
+// givingWay is what is declared until all bindings select as declared. A policy is written before
+// its binding: if it gave way only where the profile selects now, it would judge what the binding
+// still selects in the place of the profile that governs there.
 func (p *policyPass) givingWay(labelled []baseline.Object) (desiredPolicies, error) {
 	var bound []*metav1.LabelSelector
 	for _, o := range labelled {
@@ -67,13 +70,15 @@ func (p *policyPass) givingWay(labelled []baseline.Object) (desiredPolicies, err
 	}
 	desired := desiredPolicies{objects: p.render(bound...)}
 	rendered, err := digestOf(desired.objects)
-	if desired.interim = rendered != p.digest; desired.interim { // The bindings may have been written before: then no event tells.
+	if desired.interim = rendered != p.digest; desired.interim {
+		// The bindings may have been written before: then no event tells.
 		desired.wait = statusInterval
 	}
 	return desired, err
 }
 
-// waitsForReports reports whether the rules for pods stay as they are, since namespaces are to be looked at before they change.
+// waitsForReports reports whether the rules for pods stay as they are, since namespaces are to be
+// looked at before they change.
 func (s *profileState) waitsForReports(pass *policyPass, now time.Time) bool {
 	missing, generation := pass.rollout.Pending, pass.profile.Generation
 	if missing == 0 {
@@ -88,7 +93,8 @@ func (s *profileState) waitsForReports(pass *policyPass, now time.Time) bool {
 	return now.Sub(last.since) < lookPatience
 }
 
-// render makes the policies of the profile, which give way to others also by what else its bindings may select.
+// render makes the policies of the profile, which give way to others also by what else its bindings
+// may select.
 func (p *policyPass) render(bound ...*metav1.LabelSelector) []baseline.Object {
 	cluster := p.cluster
 	cluster.Outranking, cluster.Held = p.selector.Outranking(p.profile, bound...), p.rollout.Held

@@ -22,9 +22,12 @@ type policyReader struct {
 	unlabelled *unlabelled
 }
 
-// gather is what bears the profile's name, what has the name of something desired, and what has been stripped of the profile's name. The last
-// two the cache does not hold: they are read from the API server, the stripped ones where some are known of, or all that there may be.
-func (r *policyReader) gather(ctx context.Context, profile string, desired []baseline.Object, all bool) ([]baseline.Object, error) {
+// gather is what bears the profile's name, what has the name of something desired, and what has
+// been stripped of the profile's name. The last two the cache does not hold: they are read from the
+// API server, the stripped ones where some are known of, or all that there may be.
+func (r *policyReader) gather(
+	ctx context.Context, profile string, desired []baseline.Object, all bool,
+) ([]baseline.Object, error) {
 	if err := r.sweep(ctx); err != nil {
 		return nil, err
 	}
@@ -52,7 +55,8 @@ func (r *policyReader) gather(ctx context.Context, profile string, desired []bas
 	return objects, nil
 }
 
-// readUnlabelled reads what the cache does not hold. If it is gone, or nobody's, it is not looked for again.
+// readUnlabelled reads what the cache does not hold. If it is gone, or nobody's, it is not looked
+// for again.
 func (r *policyReader) readUnlabelled(ctx context.Context, o baseline.Object) (baseline.Object, error) {
 	got, err := r.read(ctx, o)
 	if err == nil && (got == nil || !marked(got)) {
@@ -61,8 +65,8 @@ func (r *policyReader) readUnlabelled(ctx context.Context, o baseline.Object) (b
 	return got, err
 }
 
-// marked reports whether anything on an object with one of our names says that it was ours. Whoever tampers with it again and again leaves
-// the name of some profile at the least, or nothing.
+// marked reports whether anything on an object with one of our names says that it was ours. Whoever
+// tampers with it again and again leaves the name of some profile at the least, or nothing.
 func marked(o baseline.Object) bool {
 	return isLabelled(o) || drift.Ours(o)
 }
@@ -78,7 +82,8 @@ func (r *policyReader) unheld(profile string, labelled []baseline.Object) []base
 	return slices.DeleteFunc(named, func(o baseline.Object) bool { return held[baseline.Reference(o)] })
 }
 
-// sweep looks once for what was stripped of its profile's name, or given another's, before the cache began to watch.
+// sweep looks once for what was stripped of its profile's name, or given another's, before the
+// cache began to watch.
 func (r *policyReader) sweep(ctx context.Context) error {
 	if r.unlabelled.isSwept() {
 		return nil
@@ -105,8 +110,8 @@ func (r *policyReader) sweep(ctx context.Context) error {
 	return nil
 }
 
-// unlabelled are the policies and bindings that the cache does not hold for their profile: each is gone, or stripped of its profile's name, or
-// bears another's.
+// unlabelled are the policies and bindings that the cache does not hold for their profile: each is
+// gone, or stripped of its profile's name, or bears another's.
 type unlabelled struct {
 	mu    sync.Mutex
 	refs  map[v1alpha1.ObjectReference]bool
@@ -139,7 +144,8 @@ func (u *unlabelled) drop(o baseline.Object) {
 	delete(u.refs, baseline.Reference(o))
 }
 
-// heldBy are those of a profile that the rules for pods are named after which were in force before: their names are not known otherwise.
+// heldBy are those of a profile that the rules for pods are named after which were in force before:
+// their names are not known otherwise.
 func (u *unlabelled) heldBy(profile string) []baseline.Object {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -165,7 +171,8 @@ func (u *unlabelled) has(o baseline.Object) bool {
 	return u.refs[baseline.Reference(o)]
 }
 
-// labelled lists the policies and bindings that bear the profile's name. They are shared with the cache.
+// labelled lists the policies and bindings that bear the profile's name. They are shared with the
+// cache.
 func (r *policyReader) labelled(ctx context.Context, profile string) ([]baseline.Object, error) {
 	var objects []baseline.Object
 	for i := range baseline.AdmissionKinds {
@@ -174,7 +181,8 @@ func (r *policyReader) labelled(ctx context.Context, profile string) ([]baseline
 		if err != nil {
 			return nil, err
 		}
-		// It does not wait for our own last writes: of one that somebody strips at once the cache never hears.
+		// It does not wait for our own last writes: of one that somebody strips at once the cache
+		// never hears.
 		err = r.client.List(ctx, list, client.MatchingLabels{v1alpha1.ProfileLabel: profile},
 			client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
 		if err != nil {

@@ -28,20 +28,22 @@ type policyPass struct {
 	taken    []v1alpha1.ObjectReference // unmanaged policies that bore names of the profile's at the last pass
 }
 
-// defers reports whether a pass is left out while the release of another profile is awaited: the policies that are in force as the
-// profile's spec declares them differ from what is declared now, since other profiles have come or gone. Several that go together
-// lead to one rewriting.
+// defers reports whether a pass is left out while the release of another profile is awaited: the
+// policies that are in force as the profile's spec declares them differ from what is declared now,
+// since other profiles have come or gone. Several that go together lead to one rewriting.
 func (p *policyPass) defers(awaits bool) bool {
 	return awaits && p.changes && admission.InForce(p.said)
 }
 
-// ours tells whether Bulwark made a policy. Whoever strips a policy of all that says so does not make it an unmanaged one.
+// ours tells whether Bulwark made a policy. Whoever strips a policy of all that says so does not
+// make it an unmanaged one.
 func (p *policyPass) ours(o baseline.Object) bool {
 	return drift.Ours(o) ||
 		(p.steady || admission.InForce(p.said)) && !slices.Contains(p.taken, baseline.Reference(o))
 }
 
-// changed reports whether the policies of the profile changed in the pass, by what was corrected or by what is declared.
+// changed reports whether the policies of the profile changed in the pass, by what was corrected or
+// by what is declared.
 func (p *policyPass) changed(outcomes []drift.Outcome) bool {
 	return p.changes || came(outcomes, func(o *drift.Outcome) bool { return o.Done })
 }
@@ -87,7 +89,8 @@ func (p *refusedPass) stands(of digest, now time.Time) time.Duration {
 	return max(0, p.wait-since)
 }
 
-// nextLook is how long it is until what waits or is not watched is looked at again; zero if there is no such thing.
+// nextLook is how long it is until what waits or is not watched is looked at again; zero if there
+// is no such thing.
 func nextLook(outcomes []drift.Outcome, disputes []contention.Dispute, recheck time.Duration) (next time.Duration) {
 	for i := range outcomes {
 		switch o := &outcomes[i]; {

@@ -17,28 +17,31 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
-// profileStates remember what the passes over the admission policies of each profile found. They are kept in memory: after a
-// restart the first pass over a profile finds it out anew.
+// profileStates remember what the passes over the admission policies of each profile found. They
+// are kept in memory: after a restart the first pass over a profile finds it out anew.
 //
-// The reconciler of profiles writes the status, so it reads here what the status is to say. A result is current if it is of the
-// profile's UID and generation:
+// The reconciler of profiles writes the status, so it reads here what the status is to say. A
+// result is current if it is of the profile's UID and generation:
 //
-//	result     event                                        becomes
-//	none, old  the profile's status is to be written        the same; the status is left as it is until there is a current result
-//	none, old  a pass fails, or waits for the profile       the same; the pass is tried again
-//	any        a pass ends with a new result, or with       current; the profile is requeued
+//	result     event                                      becomes
+//	none, old  the profile's status is to be written      the same; the status is left as it is
+//	none, old  a pass fails, or waits for the profile     the same; the pass is tried again
+//	any        a pass ends with a new result, or with     current; the profile is requeued
 //	           corrections that no status holds
-//	current    a pass ends with the same result             the same; nobody is told
-//	current    a pass is deferred: it awaits the release    the same
+//	current    a pass ends with the same result           the same; nobody is told
+//	current    a pass is deferred: it awaits the release  the same
 //	           of another profile
-//	current    the profile's spec changes                   old
-//	current    a status was written that says it            current; the corrections that the status holds are dropped, and
-//	                                                        those that were added meanwhile stay
-//	any        the policies of the deleted profile are      none
+//	current    the profile's spec changes                 old
+//	current    the reports are complete for which the     the same; the status is left as it is
+//	           rules for pods waited                      until the next pass
+//	current    a status was written that says it          current; corrections are dropped that
+//	                                                      the status holds, and no later ones
+//	any        the policies of the deleted profile are    none
 //	           gone, or the profile is
 //
-// While a profile is worked on, its key is locked: by a pass, or by the removal of its policies. So no pass makes a policy that
-// was removed just before, and each pass reads the profile after the removal has begun.
+// While a profile is worked on, its key is locked: by a pass, or by the removal of its policies. So
+// no pass makes a policy that was removed just before, and each pass reads the profile after the
+// removal has begun.
 type profileStates struct {
 	working keymutex.KeyMutex
 
@@ -47,10 +50,10 @@ type profileStates struct {
 	requeue func(profile string) // nil until the reconciler of profiles has started
 }
 
-// profileState is what is remembered of one profile. Passes alone use the first group of fields, while they hold the profile's
-// key. The second group is guarded by profileStates.mu.
+// profileState is what is remembered of one profile. Passes alone use the first group of fields,
+// while they hold the profile's key. The second group is guarded by profileStates.mu.
 type profileState struct {
-	inPlace   digest                     // of what was last put in place; what differs later though the same is declared is drift
+	inPlace   digest                     // of what was last put in place
 	unmanaged []v1alpha1.ObjectReference // policies that bore the names of the profile's then
 	refused   *refusedPass               // the last pass, if the API server refused something in it
 	patience  *patience                  // for how many namespaces the rules for pods wait
@@ -68,7 +71,8 @@ type profileState struct {
 // digest tells one rendering from another. The zero digest is of none.
 type digest [sha256.Size]byte
 
-// refusedPass is a pass in which the API server refused something. Its result stands until it is time to try again.
+// refusedPass is a pass in which the API server refused something. Its result stands until it is
+// time to try again.
 type refusedPass struct {
 	digest digest
 	result admission.Result
@@ -116,7 +120,8 @@ func (s *profileStates) keep(profile string, corrected []drift.Outcome) {
 	s.of[profile].corrected = append(s.of[profile].corrected, corrected...)
 }
 
-// publish makes a result the current one, and requeues the profile if its status has something to say.
+// publish makes a result the current one, and requeues the profile if its status has something to
+// say.
 func (s *profileStates) publish(profile *v1alpha1.SecurityProfile, result admission.Result) {
 	s.mu.Lock()
 	known := s.of[profile.Name]
@@ -132,8 +137,8 @@ func (s *profileState) isOf(profile *v1alpha1.SecurityProfile) bool {
 	return s != nil && s.current && s.uid == profile.UID && s.revision == profile.Generation
 }
 
-// report is what the status of a profile is to say, and the function that is called once a status says it. The report is nil if
-// there is no current result.
+// report is what the status of a profile is to say, and the function that is called once a status
+// says it. The report is nil if there is no current result.
 func (s *profileStates) report(profile *v1alpha1.SecurityProfile) (report *admission.Report, written func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,7 +154,8 @@ func (s *profileStates) report(profile *v1alpha1.SecurityProfile) (report *admis
 	}
 }
 
-// said is the condition AdmissionReady that was last published of this generation of a profile, or that its status holds.
+// said is the condition AdmissionReady that was last published of this generation of a profile, or
+// that its status holds.
 func (s *profileStates) said(profile *v1alpha1.SecurityProfile) metav1.Condition {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -159,7 +165,8 @@ func (s *profileStates) said(profile *v1alpha1.SecurityProfile) metav1.Condition
 	return admission.Said(profile)
 }
 
-// noteChange remembers that the policies of a profile have changed: until every API server has heard of it, they may not hold.
+// noteChange remembers that the policies of a profile have changed: until every API server has
+// heard of it, they may not hold.
 func (s *profileStates) noteChange(profile string, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -177,7 +184,8 @@ func (s *profileStates) changedAt(profile string) (time.Time, bool) {
 	return known.changed, true
 }
 
-// tell requeues a profile. Before its reconciler has started there is no need to: that reads what is remembered.
+// tell requeues a profile. Before its reconciler has started there is no need to: that reads what
+// is remembered.
 func (s *profileStates) tell(profile string) {
 	s.mu.Lock()
 	requeue := s.requeue

@@ -35,8 +35,9 @@ func (r *AdmissionPolicyReconciler) setup(mgr manager.Manager) error {
 	return b.Complete(clusteraccess.RequeueIfCacheBehind(reconcile.Func(r.Reconcile), retryMax))
 }
 
-// enqueuePoliced is for events on admission policies, which concern the profile whose name they bear, before or after. What the cache loses
-// may be unlabelled, and not gone; what bears another name now is lost to the former.
+// enqueuePoliced is for events on admission policies, which concern the profile whose name they
+// bear, before or after. What the cache loses may be unlabelled, and not gone; what bears another
+// name now is lost to the former.
 func (r *AdmissionPolicyReconciler) enqueuePoliced() handler.EventHandler {
 	enqueue := func(o client.Object, q queue) { q.Add(requestFor(profileOf(o))) }
 	return handler.Funcs{
@@ -55,7 +56,8 @@ func (r *AdmissionPolicyReconciler) enqueuePoliced() handler.EventHandler {
 	}
 }
 
-// podRolloutChanged lets through the updates of a report that change what admission.PodRolloutOf reads of it.
+// podRolloutChanged lets through the updates of a report that change what admission.PodRolloutOf
+// reads of it.
 func podRolloutChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, after := e.ObjectOld.(*v1alpha1.NamespacePosture), e.ObjectNew.(*v1alpha1.NamespacePosture)
@@ -64,14 +66,15 @@ func podRolloutChanged() predicate.Predicate {
 	}}
 }
 
-// enqueueWaiting is for events on a namespace, which concern the profiles that select it, before or after, and whose rules for pods
-// wait for reports.
+// enqueueWaiting is for events on a namespace, which concern the profiles that select it, before or
+// after, and whose rules for pods wait for reports.
 func (r *AdmissionPolicyReconciler) enqueueWaiting() handler.EventHandler {
 	enqueue := func(ctx context.Context, q queue, states ...client.Object) {
 		var profiles v1alpha1.SecurityProfileList
 		err := r.Client.List(ctx, &profiles, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
 		if err != nil { // It is a read of memory, and fails only when the operator is stopping.
-			logf.FromContext(ctx).Error(err, "Finding the profiles that select a namespace", "namespace", states[0].GetName())
+			logf.FromContext(ctx).Error(err, "Finding the profiles that select a namespace",
+				"namespace", states[0].GetName())
 			return
 		}
 		waits := false
@@ -92,7 +95,9 @@ func (r *AdmissionPolicyReconciler) enqueueWaiting() handler.EventHandler {
 	}
 	return handler.Funcs{
 		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { enqueue(ctx, q, e.Object) },
-		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) { enqueue(ctx, q, e.ObjectOld, e.ObjectNew) },
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
+			enqueue(ctx, q, e.ObjectOld, e.ObjectNew)
+		},
 		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { enqueue(ctx, q, e.Object) },
 	}
 }

@@ -117,6 +117,9 @@ func (r *SecurityProfileReconciler) report(ctx context.Context, profile *v1alpha
 	if err != nil {
 		return 0, err
 	}
+	if policies.IsOutdated(admission.PodRolloutOf(profile, selector, namespaces, reports)) {
+		return 0, nil // No status says Ready before the rules for pods are in force. Their pass leads to another one here.
+	}
 	lately, concluded := r.joins.sum(profile, r.Clock.Now())
 	reports = withUnreported(profile, selector, namespaces, reports, r.unreported.why)
 	status := summarize(profile, selector, namespaces, reports, lately, policies, r.Clock.Now())

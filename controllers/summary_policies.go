@@ -12,8 +12,9 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/posture"
 )
 
-// withPolicies sets the condition AdmissionReady, and returns the other conditions that hold: if the policies could not be put in
-// force, the profile is not ready. Without a report the condition stays what it was.
+// withPolicies sets the condition AdmissionReady, and returns the other conditions that hold: if
+// the policies could not be put in force, the profile is not ready. Without a report the condition
+// stays what it was.
 func withPolicies(
 	status *v1alpha1.SecurityProfileStatus, report *admission.Report, hold []metav1.Condition, now time.Time,
 ) []metav1.Condition {
@@ -36,8 +37,8 @@ func withPolicies(
 	return append(hold, ready, stalled)
 }
 
-// recordPolicyDrift keeps the drift of policies that the status holds, which is what bears no namespace, and adds what was corrected
-// since it was written, beside the drift of namespaces.
+// recordPolicyDrift keeps the drift of policies that the status holds, which is what bears no
+// namespace, and adds what was corrected since it was written, beside the drift of namespaces.
 func recordPolicyDrift(
 	profile *v1alpha1.SecurityProfile, status *v1alpha1.SecurityProfileStatus, report *admission.Report, now time.Time,
 ) {

@@ -39,14 +39,21 @@ type Cost struct {
 	Err error
 }
 
-// Result is what a pass means for the status of the profile. Two results are the same if == says so.
+// Result is what a pass means for the status of the profile. Two results are the same if == says
+// so.
 type Result struct {
 	// Condition is AdmissionReady without a generation and a time. It has no type if the profile
 	// declares no policies and none is left.
 	Condition metav1.Condition
 	// Blocks is set if the profile is not ready because of the condition.
 	Blocks bool
+	// Pending is the number of namespaces for whose reports the rules for pods still wait.
+	Pending int
 }
+
+// IsOutdated reports whether the rules for pods no longer wait, and the result is of a pass in
+// which they still did: another pass puts them in force.
+func (r *Result) IsOutdated(now PodRollout) bool { return r.Pending > 0 && now.Pending == 0 }
 
 // Report is what the status of a profile is to say of its policies.
 type Report struct {
@@ -76,8 +83,11 @@ func (p *Pass) Result() Result {
 		status = metav1.ConditionTrue
 	}
 	return Result{
-		Condition: metav1.Condition{Type: v1alpha1.ConditionAdmission, Status: status, Reason: reason, Message: message},
-		Blocks:    reason == v1alpha1.ReasonFailed || reason == v1alpha1.ReasonConflicted,
+		Condition: metav1.Condition{
+			Type: v1alpha1.ConditionAdmission, Status: status, Reason: reason, Message: message,
+		},
+		Blocks:  reason == v1alpha1.ReasonFailed || reason == v1alpha1.ReasonConflicted,
+		Pending: p.Pending,
 	}
 }
 
@@ -93,22 +103,25 @@ func (p *Pass) verdict() (reason, message string) {
 	case len(p.Contests) > 0:
 		return v1alpha1.ReasonContested, "other managers keep changing policies back: " + printable.Listed(p.Contests)
 	case len(warnings) > 0:
-		return v1alpha1.ReasonTypeWarnings, "kube-controller-manager warns of expressions: " + printable.Listed(warnings)
+		return v1alpha1.ReasonTypeWarnings,
+			"kube-controller-manager warns of expressions: " + printable.Listed(warnings)
 	case p.Pending > 0:
-		return v1alpha1.ReasonLooking, fmt.Sprintf("the rules for pods stay as they are until it is known what runs in "+
-			"%d namespaces that have not been looked at yet", p.Pending)
+		return v1alpha1.ReasonLooking, fmt.Sprintf("the rules for pods stay as they are until it is known what runs "+
+			"in %d namespaces that have not been looked at yet", p.Pending)
 	case p.Cost.Err != nil:
 		return v1alpha1.ReasonTooCostly, "the API server would refuse the largest pods, since it cannot judge one: " +
 			printable.Message(p.Cost.Err.Error())
 	}
 	message = fmt.Sprintf("%d admission policies are in force", p.Desired/2)
 	if p.Cost.Percent > 0 {
-		message += fmt.Sprintf("; judging the largest pod costs up to %d %% of what the API server spends on a policy", p.Cost.Percent)
+		message += fmt.Sprintf("; judging the largest pod costs up to %d %% of what the API server spends on a policy",
+			p.Cost.Percent)
 	}
 	return v1alpha1.ReasonInForce, message
 }
 
-// troubles lists what the API server refused, and what an unmanaged object of the same name keeps out.
+// troubles lists what the API server refused, and what an unmanaged object of the same name keeps
+// out.
 func (p *Pass) troubles() (failures, conflicts []string) {
 	for i := range p.Outcomes {
 		o := &p.Outcomes[i]
@@ -169,8 +182,8 @@ func Tells(said metav1.Condition, o *drift.Outcome) bool {
 	return true
 }
 
-// History lists the corrections of one pass that belong in the history. A contest is in it once, for
-// as long as the condition tells of it.
+// History lists the corrections of one pass that belong in the history. A contest is in it once,
+// for as long as the condition tells of it.
 func History(said metav1.Condition, outcomes []drift.Outcome) []drift.Outcome {
 	var history []drift.Outcome
 	for i := range outcomes {

@@ -10,11 +10,12 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
-// maxHeld bounds the rules of a section that are in force in some namespaces in place of those that are declared. Where more would be,
-// those that are declared are in force.
+// maxHeld bounds the rules of a section that are in force in some namespaces in place of those that
+// are declared. Where more would be, those that are declared are in force.
 const maxHeld = 8
 
-// PodRollout is what reports say of the roll-out of a profile's rules for pods (spec.rollout: WhenSafe).
+// PodRollout is what reports say of the roll-out of a profile's rules for pods (spec.rollout:
+// WhenSafe).
 type PodRollout struct {
 	// Pending is the number of namespaces whose report is not of this generation yet.
 	Pending int
@@ -22,14 +23,17 @@ type PodRollout struct {
 	Held []Held
 }
 
-// WaitsForReports reports whether the policies of a profile depend on the reports of its namespaces.
+// WaitsForReports reports whether the policies of a profile depend on the reports of its
+// namespaces.
 func WaitsForReports(profile *v1alpha1.SecurityProfile) bool {
-	return profile.WaitsUntilSafe() && profile.EffectiveEnforcement() == v1alpha1.Enforce && len(PodSections(profile)) > 0
+	return profile.WaitsUntilSafe() && profile.EffectiveEnforcement() == v1alpha1.Enforce &&
+		len(PodSections(profile)) > 0
 }
 
 // PodRolloutOf reads the reports on the namespaces that a profile governs.
 func PodRolloutOf(
-	profile *v1alpha1.SecurityProfile, selector *selection.Selector, namespaces []corev1.Namespace, reports map[string]*v1alpha1.NamespacePosture,
+	profile *v1alpha1.SecurityProfile, selector *selection.Selector, namespaces []corev1.Namespace,
+	reports map[string]*v1alpha1.NamespacePosture,
 ) PodRollout {
 	var rollout PodRollout
 	if !WaitsForReports(profile) {
@@ -53,7 +57,9 @@ func PodRolloutOf(
 }
 
 // add adds what the report on one namespace says, if there is one.
-func (r *PodRollout) add(profile *v1alpha1.SecurityProfile, declared map[v1alpha1.ObjectReference]string, report *v1alpha1.NamespacePosture) {
+func (r *PodRollout) add(
+	profile *v1alpha1.SecurityProfile, declared map[v1alpha1.ObjectReference]string, report *v1alpha1.NamespacePosture,
+) {
 	if report == nil || report.ProfileGeneration != profile.Generation || report.Enforcement != v1alpha1.Enforce {
 		r.Pending++
 	}

@@ -7,8 +7,9 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 )
 
-// AdmissionKinds are the kinds of the policies by which the API server itself guards baselines. They are in no namespace and are
-// Bulwark's alone. Objects are made in the order of these rows, and deleted in the reverse order.
+// AdmissionKinds are the kinds of the policies by which the API server itself guards baselines.
+// They are in no namespace and are Bulwark's alone. Objects are made in the order of these rows,
+// and deleted in the reverse order.
 var AdmissionKinds = []Kind{
 	deletedAsRead(kind("validatingadmissionpolicies",
 		admissionregistrationv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicy"), exclusive,
