@@ -43,7 +43,9 @@ type policies struct {
 	strays    *strays
 	swept     bool
 	recheck   time.Duration // of policies of another maker, which the cache does not hold
-	costs     costs
+	// statusInterval is after what time a pass that has to wait is done again.
+	statusInterval time.Duration
+	costs          costs
 
 	// inPlace is, by profile, a digest of what was last put in place: what differs though the declared is the same is drift.
 	inPlace map[string]digest
@@ -219,7 +221,7 @@ type refusedPass struct {
 
 // refuse remembers the pass, which then stands for those that come too early.
 func (p *policies) refuse(profile string, now digest, pass *policing) {
-	r := refusedPass{digest: now, pass: *pass, tried: p.clock.Now(), wait: statusInterval}
+	r := refusedPass{digest: now, pass: *pass, tried: p.clock.Now(), wait: p.statusInterval}
 	if last, again := p.refused[profile]; again && last.digest == now {
 		r.wait = min(2*last.wait, retryMax)
 	}
@@ -283,7 +285,7 @@ func (p *policies) giveWayMeanwhile(
 	pass.desired = p.render(profile, selector, looks.held, bound...)
 	desired, err := digestOf(pass.desired)
 	if pass.interim = desired != declared; pass.interim { // The bindings may have been written before: then no event tells.
-		pass.comeBack(statusInterval)
+		pass.comeBack(p.statusInterval)
 	}
 	return err
 }

@@ -117,6 +117,6 @@ func (p *policies) lookFirst(ctx context.Context, profile *v1alpha1.SecurityProf
 	kept := slices.DeleteFunc(inPlace, func(o baseline.Object) bool { return !judges(o) })
 	pass.desired = append(slices.DeleteFunc(pass.desired, judges), kept...)
 	pass.interim, pass.looking = true, looks.missing
-	pass.comeBack(statusInterval)
+	pass.comeBack(p.statusInterval)
 	return nil
 }

@@ -59,6 +59,8 @@ type Options struct {
 	Contest Contest
 	// RecheckInterval is how often a namespace is looked at again when its state hangs on objects that are not watched.
 	RecheckInterval time.Duration
+	// StatusInterval is the least time between two sums of one profile's reports into its status.
+	StatusInterval time.Duration
 	// RemovalDelay is how long the two looks are apart before a baseline is taken away.
 	RemovalDelay time.Duration
 	// JoinGrace is how long a namespace that joins may take to become ready before that takes the profile's Ready away.
@@ -139,13 +141,14 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		return fmt.Errorf("setting up the namespace controller: %w", err)
 	}
 	profiles := &SecurityProfileReconciler{
+		throttle: throttle{interval: o.StatusInterval}, remembered: throttle{interval: o.StatusInterval},
 		Client: cached, Metrics: metrics, Clock: o.Clock, Protected: o.Protected, contests: namespaces.contests, joins: newJoins(o.JoinGrace),
 		unreported: namespaces.unreported,
 		lost:       newLost(o.MissingPermissions),
 		policies: &policies{
 			client: cached, live: mgr.GetAPIReader(), recorder: namespaces.Recorder, metrics: metrics, clock: o.Clock,
 			protected: o.Protected, operator: o.Operator, proof: o.Proof,
-			contests: namespaces.contests, recheck: o.RecheckInterval,
+			contests: namespaces.contests, recheck: o.RecheckInterval, statusInterval: o.StatusInterval,
 			changes: namespaces.policyChanges, strays: newStrays(), inPlace: map[string]digest{}, refused: map[string]refusedPass{},
 			strangers: map[string][]v1alpha1.ObjectReference{}, costs: costs{}, unwritten: map[string][]drift.Outcome{}, patience: map[string]patience{},
 		},
@@ -211,7 +214,7 @@ func (r *SecurityProfileReconciler) setup(mgr manager.Manager) error {
 	b := builder.ControllerManagedBy(mgr).
 		Named("securityprofile").
 		For(&v1alpha1.SecurityProfile{}).
-		Watches(&v1alpha1.SecurityProfile{}, enqueueAllProfiles(r.Client), builder.WithPredicates(specChanged())).
+		Watches(&v1alpha1.SecurityProfile{}, enqueueAllProfiles(r.Client, r.throttle.interval), builder.WithPredicates(specChanged())).
 		Watches(&v1alpha1.NamespacePosture{}, enqueueReported()).
 		Watches(&corev1.Namespace{}, r.enqueueSelecting(), builder.WithPredicates(labelsOrDeletionChanged())).
 		WithOptions(options(1))
@@ -221,9 +224,9 @@ func (r *SecurityProfileReconciler) setup(mgr manager.Manager) error {
 	for i := range baseline.AdmissionKinds {
 		b = b.Watches(baseline.AdmissionKinds[i].New(), r.enqueuePoliced())
 	}
-	b = b.WatchesRawSource(source.Channel(r.unreported.changed, enqueueAllProfiles(r.Client)))
+	b = b.WatchesRawSource(source.Channel(r.unreported.changed, enqueueAllProfiles(r.Client, r.throttle.interval)))
 	if r.publication != nil {
-		b = b.WatchesRawSource(source.Channel(r.publication.changed, enqueueAllProfiles(r.Client)))
+		b = b.WatchesRawSource(source.Channel(r.publication.changed, enqueueAllProfiles(r.Client, r.throttle.interval)))
 	}
 	return b.Complete(clusteraccess.RequeueIfCacheBehind(reconcile.AsReconciler(r.Client, r), retryMax))
 }

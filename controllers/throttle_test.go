@@ -31,7 +31,7 @@ func TestTheThrottleSpacesSums(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			var throttle throttle
+			throttle := throttle{interval: time.Second}
 			if tt.summed {
 				throttle.note("restricted", noon)
 			}
@@ -105,7 +105,7 @@ func TestReportsAreListedOnceASecond(t *testing.T) {
 			contests := newContests(DefaultContest)
 			r := &SecurityProfileReconciler{
 				Client: cluster, Metrics: metrics, Clock: now, contests: contests,
-				joins: newJoins(DefaultJoinGrace), policies: &policies{contests: contests, clock: now, client: cluster, swept: true, strays: newStrays(), inPlace: map[string]digest{}},
+				joins: newJoins(DefaultJoinGrace), throttle: throttle{interval: DefaultStatusInterval}, policies: &policies{contests: contests, clock: now, client: cluster, swept: true, strays: newStrays(), inPlace: map[string]digest{}},
 				lost: newLost(func(context.Context) ([]string, error) { return nil, nil }),
 			}
 			for i, s := range tt.steps {
