@@ -29,6 +29,8 @@ type AdmissionPolicyReconciler struct {
 	Cluster admission.Cluster
 	// Recheck is how often unmanaged policies are read again, which the cache does not hold.
 	Recheck time.Duration
+	// Interval is the least time between two passes over the policies of one profile.
+	Interval time.Duration
 
 	states    *profileStates
 	policies  *policyReader
@@ -43,7 +45,7 @@ func newAdmissionPolicyReconciler(
 ) *AdmissionPolicyReconciler {
 	reader := &policyReader{client: cached, live: mgr.GetAPIReader(), unlabelled: newUnlabelled()}
 	return &AdmissionPolicyReconciler{
-		Client: cached, Clock: o.Clock, Recheck: o.RecheckInterval,
+		Client: cached, Clock: o.Clock, Recheck: o.RecheckInterval, Interval: o.StatusInterval,
 		Cluster:   admission.Cluster{Protected: o.Protected, Operator: o.Operator, Proof: o.Proof},
 		states:    namespaces.policyChanges,
 		policies:  reader,
@@ -64,7 +66,7 @@ func (r *AdmissionPolicyReconciler) Reconcile(
 		return reconcile.Result{}, err
 	}
 	state := r.states.state(profile.Name)
-	if wait := untilNext(state.ended, r.Clock.Now()); wait > 0 {
+	if wait := untilNext(state.ended, r.Interval, r.Clock.Now()); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	selector, err := readSelector(ctx, r.Client, r.Cluster.Protected)

@@ -47,21 +47,21 @@ func (r *AdmissionPolicyReconciler) desired(
 	if err != nil {
 		return desiredPolicies{}, err
 	}
-	desired, err := pass.givingWay(labelled)
+	desired, err := pass.givingWay(labelled, r.Interval)
 	if err != nil || !state.waitsForReports(pass, r.Clock.Now()) {
 		return desired, err
 	}
 	judges := func(o baseline.Object) bool { return admission.JudgesPods(pass.profile.Name, o.GetName()) }
 	kept := slices.DeleteFunc(labelled, func(o baseline.Object) bool { return !judges(o) })
 	desired.objects = append(slices.DeleteFunc(desired.objects, judges), kept...)
-	desired.interim, desired.pending, desired.wait = true, pass.rollout.Pending, statusInterval
+	desired.interim, desired.pending, desired.wait = true, pass.rollout.Pending, r.Interval
 	return desired, nil
 }
 
 // givingWay is what is declared until all bindings select as declared. A policy is written before
 // its binding: if it gave way only where the profile selects now, it would judge what the binding
 // still selects in the place of the profile that governs there.
-func (p *policyPass) givingWay(labelled []baseline.Object) (desiredPolicies, error) {
+func (p *policyPass) givingWay(labelled []baseline.Object, interval time.Duration) (desiredPolicies, error) {
 	var bound []*metav1.LabelSelector
 	for _, o := range labelled {
 		if b, ok := o.(*admissionregistrationv1.ValidatingAdmissionPolicyBinding); ok && b.Spec.MatchResources != nil {
@@ -72,7 +72,7 @@ func (p *policyPass) givingWay(labelled []baseline.Object) (desiredPolicies, err
 	rendered, err := digestOf(desired.objects)
 	if desired.interim = rendered != p.digest; desired.interim {
 		// The bindings may have been written before: then no event tells.
-		desired.wait = statusInterval
+		desired.wait = interval
 	}
 	return desired, err
 }

@@ -70,7 +70,7 @@ func (s *profileState) conclude(
 
 // again is a pass that was refused now, after this one, if that was over the same policies.
 func (p *refusedPass) again(of digest, result admission.Result, now time.Time) *refusedPass {
-	refused := &refusedPass{digest: of, result: result, tried: now, wait: statusInterval}
+	refused := &refusedPass{digest: of, result: result, tried: now, wait: DefaultStatusInterval}
 	if p != nil && p.digest == of {
 		refused.wait = min(2*p.wait, retryMax)
 	}

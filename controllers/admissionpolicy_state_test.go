@@ -196,7 +196,7 @@ func TestARefusedPassStandsForAGrowingWhile(t *testing.T) {
 			t.Errorf("once it is time it waits %s more", got)
 		}
 	}
-	if p.stands(other, now) != 0 || p.again(other, admission.Result{}, now).wait != statusInterval {
+	if p.stands(other, now) != 0 || p.again(other, admission.Result{}, now).wait != DefaultStatusInterval {
 		t.Error("other policies wait for the refusal of these")
 	}
 	if got := p.stands(one, noon.Add(-time.Hour)); got != 0 {

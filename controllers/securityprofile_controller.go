@@ -26,10 +26,10 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
-// statusInterval is the least time between two looks at all reports of one profile, and so between two status writes: ten
+// DefaultStatusInterval is the least time between two looks at all reports of one profile, and so between two status writes: ten
 // thousand namespaces in a roll-out must mean neither ten thousand sums nor ten thousand writes, and those that a deleted
 // profile leaves no ten thousand searches for what remains.
-const statusInterval = time.Second
+const DefaultStatusInterval = time.Second
 
 // SecurityProfileReconciler sums the reports of the namespaces that a profile governs into its status, and holds a deleted
 // profile until its deletionPolicy has been carried out in all of them.
@@ -323,20 +323,23 @@ func (r *SecurityProfileReconciler) writeFinalizers(ctx context.Context, before,
 }
 
 // throttle spaces the looks at each profile. It notes when the last one ended.
-type throttle struct{ moments }
+type throttle struct {
+	moments
+	interval time.Duration
+}
 
 // wait is how long it is until the profile may be looked at again.
 func (t *throttle) wait(profile string, now time.Time) time.Duration {
 	last, _ := t.of(profile)
-	return untilNext(last, now)
+	return untilNext(last, t.interval, now)
 }
 
 // untilNext is how long it is until a profile may be looked at again whose last look ended then; a zero time is never.
-func untilNext(last, now time.Time) time.Duration {
+func untilNext(last time.Time, interval time.Duration, now time.Time) time.Duration {
 	if last.IsZero() || last.After(now) { // The clock has been set back.
 		return 0
 	}
-	return max(0, last.Add(statusInterval).Sub(now))
+	return max(0, last.Add(interval).Sub(now))
 }
 
 // moments remembers a time for each profile.

@@ -64,6 +64,8 @@ type Options struct {
 	Contest contention.Settings
 	// RecheckInterval is how often a namespace is looked at again when its state hangs on objects that are not watched.
 	RecheckInterval time.Duration
+	// StatusInterval is the least time between two sums of one profile's reports into its status.
+	StatusInterval time.Duration
 	// RemovalDelay is how long the two looks are apart before a baseline is taken away.
 	RemovalDelay time.Duration
 	// JoinGrace is how long a namespace that joins may take to become ready before that takes the profile's Ready away.
@@ -145,6 +147,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 	}
 	policies := newAdmissionPolicyReconciler(mgr, cached, namespaces, o)
 	profiles := &SecurityProfileReconciler{
+		throttle: throttle{interval: o.StatusInterval}, remembered: throttle{interval: o.StatusInterval},
 		Client: cached, Metrics: metrics, Clock: o.Clock, Protected: o.Protected, contests: namespaces.contests, joins: newJoins(o.JoinGrace),
 		unreported: namespaces.unreported,
 		lost:       newLost(o.MissingPermissions),
@@ -203,7 +206,7 @@ func (r *SecurityProfileReconciler) setup(mgr manager.Manager, policies *profile
 	b := builder.ControllerManagedBy(mgr).
 		Named("securityprofile").
 		For(&v1alpha1.SecurityProfile{}).
-		Watches(&v1alpha1.SecurityProfile{}, enqueueAllProfiles(r.Client), builder.WithPredicates(specChanged())).
+		Watches(&v1alpha1.SecurityProfile{}, enqueueAllProfiles(r.Client, r.throttle.interval), builder.WithPredicates(specChanged())).
 		Watches(&v1alpha1.NamespacePosture{}, enqueueReported()).
 		Watches(&corev1.Namespace{}, r.enqueueSelecting(), builder.WithPredicates(labelsOrDeletionChanged())).
 		WithOptions(options(1))
@@ -211,9 +214,9 @@ func (r *SecurityProfileReconciler) setup(mgr manager.Manager, policies *profile
 		b = b.Watches(baseline.Kinds[1:][i].New(), r.enqueueLabelled())
 	}
 	b = b.WatchesRawSource(policies.source())
-	b = b.WatchesRawSource(source.Channel(r.unreported.changed, enqueueAllProfiles(r.Client)))
+	b = b.WatchesRawSource(source.Channel(r.unreported.changed, enqueueAllProfiles(r.Client, r.throttle.interval)))
 	if r.publication != nil {
-		b = b.WatchesRawSource(source.Channel(r.publication.Changed(), enqueueAllProfiles(r.Client)))
+		b = b.WatchesRawSource(source.Channel(r.publication.Changed(), enqueueAllProfiles(r.Client, r.throttle.interval)))
 	}
 	return b.Complete(clusteraccess.RequeueIfCacheBehind(reconcile.AsReconciler(r.Client, r), retryMax))
 }

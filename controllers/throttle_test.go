@@ -34,7 +34,7 @@ func TestTheThrottleSpacesSums(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			var throttle throttle
+			throttle := throttle{interval: time.Second}
 			if tt.summed {
 				throttle.note("restricted", noon)
 			}
@@ -108,7 +108,7 @@ func TestReportsAreListedOnceASecond(t *testing.T) {
 			contests := contention.New(contention.DefaultSettings())
 			r := &SecurityProfileReconciler{
 				Client: cluster, Metrics: metrics, Clock: now, contests: contests,
-				joins: newJoins(DefaultJoinGrace), policies: noPolicies{},
+				joins: newJoins(DefaultJoinGrace), throttle: throttle{interval: DefaultStatusInterval}, policies: noPolicies{},
 				lost: newLost(func(context.Context) ([]string, error) { return nil, nil }), unreported: newUnreported(),
 			}
 			for i, s := range tt.steps {

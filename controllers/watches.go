@@ -181,7 +181,7 @@ func (r *SecurityProfileReconciler) enqueueSelecting() handler.EventHandler {
 
 // enqueueAllProfiles is for events that may change which profile governs what. They are of no concern to anybody who waits: each
 // profile's own events go before. Those of a deletion wait a moment, so that several at once lead to one pass.
-func enqueueAllProfiles(reader client.Reader) handler.EventHandler {
+func enqueueAllProfiles(reader client.Reader, pause time.Duration) handler.EventHandler {
 	enqueue := func(ctx context.Context, q queue, after time.Duration) {
 		var profiles v1alpha1.SecurityProfileList
 		if err := reader.List(ctx, &profiles, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
@@ -201,7 +201,7 @@ func enqueueAllProfiles(reader client.Reader) handler.EventHandler {
 	return handler.Funcs{
 		CreateFunc:  func(ctx context.Context, _ event.CreateEvent, q queue) { enqueue(ctx, q, 0) },
 		UpdateFunc:  func(ctx context.Context, _ event.UpdateEvent, q queue) { enqueue(ctx, q, 0) },
-		DeleteFunc:  func(ctx context.Context, _ event.DeleteEvent, q queue) { enqueue(ctx, q, statusInterval) },
+		DeleteFunc:  func(ctx context.Context, _ event.DeleteEvent, q queue) { enqueue(ctx, q, pause) },
 		GenericFunc: func(ctx context.Context, _ event.GenericEvent, q queue) { enqueue(ctx, q, 0) },
 	}
 }

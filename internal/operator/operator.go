@@ -65,6 +65,9 @@ type Options struct {
 	Contest contention.Settings
 	// RecheckInterval is how often what is not watched is looked at; by default controllers.DefaultRecheckInterval.
 	RecheckInterval time.Duration
+	// StatusInterval is the least time between two sums of one profile's reports into its status; by default
+	// controllers.DefaultStatusInterval.
+	StatusInterval time.Duration
 	// RemovalDelay is how long the two looks are apart before a baseline is taken away; by default controllers.DefaultRemovalDelay.
 	RemovalDelay time.Duration
 	// JoinGrace is how long a namespace that joins may take to become ready before that takes the profile's Ready away; by default
@@ -101,6 +104,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.RecheckInterval == 0 {
 		o.RecheckInterval = controllers.DefaultRecheckInterval
+	}
+	if o.StatusInterval == 0 {
+		o.StatusInterval = controllers.DefaultStatusInterval
 	}
 	if o.RemovalDelay == 0 {
 		o.RemovalDelay = controllers.DefaultRemovalDelay
@@ -164,7 +170,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	permissions := newPermissionCheck(direct, o.Namespace, o.Logger.WithName("permissions"))
 	if err := controllers.Setup(ctx, mgr, controllers.Options{
 		Concurrency: o.Concurrency, Protected: protected, Registry: o.Registry,
-		Clock: o.Clock, Contest: o.Contest, RecheckInterval: o.RecheckInterval, Findings: !o.NoFindings,
+		Clock: o.Clock, Contest: o.Contest, RecheckInterval: o.RecheckInterval, StatusInterval: o.StatusInterval, Findings: !o.NoFindings,
 		Operator: self.name, Proof: self.proof, OpenReports: o.OpenReports, MissingPermissions: permissions.review,
 		MayBind:       mayBind(direct),
 		ServerVersion: serverVersion(ctx, cfg, o.Logger),

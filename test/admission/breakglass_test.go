@@ -15,7 +15,6 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	bulwark "github.com/bulwark-dev/bulwark/internal/admission"
-	"github.com/bulwark-dev/bulwark/internal/operator"
 	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
@@ -38,12 +37,7 @@ func (s *suite) testBreakGlassNames(t *testing.T) {
 	s.create(t, profile)
 	s.apply(t, bulwark.Render(profile, bulwark.Cluster{Operator: controlplane.OperatorUser}))
 	tampers := func(name string, groups ...string) error {
-		cfg := rest.CopyConfig(s.plane.Config)
-		cfg.Impersonate = rest.ImpersonationConfig{UserName: name, Groups: append(groups, user.AllAuthenticated)}
-		c, err := client.New(cfg, client.Options{Scheme: operator.Scheme()})
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := s.bed.Impersonating(t, rest.ImpersonationConfig{UserName: name, Groups: append(groups, user.AllAuthenticated)})
 		return c.Create(s.ctx, &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "odd", Name: "bulwark-mine"}}, client.DryRunAll)
 	}
 	eventually(t, "the policies of odd are in force", func() (bool, error) {

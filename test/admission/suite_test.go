@@ -21,7 +21,6 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	bulwark "github.com/bulwark-dev/bulwark/internal/admission"
-	"github.com/bulwark-dev/bulwark/internal/operator"
 	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
 	"github.com/bulwark-dev/bulwark/test/framework/testbed"
 )
@@ -56,6 +55,7 @@ func TestAdmission(t *testing.T) {
 // suite is a control plane without the operator.
 type suite struct {
 	ctx    context.Context
+	bed    *testbed.Cluster
 	plane  *controlplane.ControlPlane
 	admin  client.Client
 	warned *warnings
@@ -67,7 +67,7 @@ type suite struct {
 func start(t *testing.T) *suite {
 	t.Helper()
 	bed := testbed.Installed(t)
-	s := &suite{ctx: bed.Context, plane: bed.Plane, warned: &warnings{}, senders: map[string]client.Client{}}
+	s := &suite{ctx: bed.Context, bed: bed, plane: bed.Plane, warned: &warnings{}, senders: map[string]client.Client{}}
 	s.admin = s.clientAs(t, "")
 	for _, name := range []string{tenant, responder, controlplane.OperatorUser} {
 		s.senders[name] = s.clientAs(t, name)
@@ -96,11 +96,7 @@ func (s *suite) clientAs(t *testing.T, name string) client.Client {
 		cfg.Impersonate = rest.ImpersonationConfig{UserName: name, Groups: groupsOf(name)}
 	}
 	cfg.WarningHandlerWithContext = s.warned
-	c, err := client.New(cfg, client.Options{Scheme: operator.Scheme(), FieldOwner: v1alpha1.FieldManager})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return client.WithFieldOwner(s.bed.ClientOf(t, cfg), v1alpha1.FieldManager)
 }
 
 func (s *suite) create(t *testing.T, o client.Object) {

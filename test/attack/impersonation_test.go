@@ -16,7 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/internal/operator"
 	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
 	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 )
@@ -35,12 +34,8 @@ const (
 // impersonating is a client that the API server takes for somebody, whom RBAC permits everything.
 func impersonating(who rest.ImpersonationConfig) client.Client {
 	GinkgoHelper()
-	cfg := rest.CopyConfig(plane.Config)
 	who.Groups = []string{user.AllAuthenticated, user.SystemPrivilegedGroup}
-	cfg.Impersonate = who
-	c, err := client.New(cfg, client.Options{Scheme: operator.Scheme(), Mapper: admin.RESTMapper()})
-	Expect(err).NotTo(HaveOccurred())
-	return c
+	return bed.Impersonating(GinkgoTB(), who)
 }
 
 // credential is one that somebody made up, as impersonation takes it.
@@ -152,8 +147,7 @@ func operatorIdentity() {
 		} {
 			cfg, err := plane.ServiceAccountConfig(ctx, account.namespace, account.name)
 			Expect(err).NotTo(HaveOccurred())
-			as, err := client.New(cfg, client.Options{Scheme: operator.Scheme(), Mapper: admin.RESTMapper()})
-			Expect(err).NotTo(HaveOccurred())
+			as := bed.ClientOf(GinkgoTB(), cfg)
 			Expect(tampers(as)).To(Succeed(), account.name)
 			review := &authenticationv1.SelfSubjectReview{}
 			Expect(as.Create(ctx, review)).To(Succeed())
@@ -169,8 +163,7 @@ func operatorIdentity() {
 	It("has policies renewed that knew it by its name alone, and nobody gets through meanwhile", func() {
 		drift := Get(fortress, "", fortress.Name).Status.PolicyDriftTotal
 		bulwark.Stop()
-		asOperator, err := client.New(operatorConf, client.Options{Scheme: operator.Scheme(), Mapper: admin.RESTMapper(), FieldOwner: v1alpha1.FieldManager})
-		Expect(err).NotTo(HaveOccurred())
+		asOperator := client.WithFieldOwner(bed.ClientOf(GinkgoTB(), operatorConf), v1alpha1.FieldManager)
 		for _, concern := range []string{"tamper-objects", "tamper-namespaces", "tenant-network-policies"} {
 			old := &admissionregistrationv1.ValidatingAdmissionPolicy{}
 			Expect(changed(asOperator, bearing(old, "bulwark-fortress-"+concern), func(client.Object) {

@@ -1,6 +1,7 @@
 package attack
 
 import (
+	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -11,7 +12,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/internal/operator"
 	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
 )
 
@@ -76,9 +76,7 @@ func permissionAttacks() []attack {
 			} {
 				cfg := rest.CopyConfig(own)
 				cfg.Impersonate = rest.ImpersonationConfig{UserName: user}
-				as, err := client.New(cfg, client.Options{Scheme: operator.Scheme(), Mapper: admin.RESTMapper()})
-				Expect(err).NotTo(HaveOccurred())
-				answers = append(answers, as.Delete(ctx, defaultDeny()))
+				answers = append(answers, bed.ClientOf(GinkgoTB(), cfg).Delete(ctx, defaultDeny()))
 			}
 			return answers
 		},
@@ -88,9 +86,7 @@ func permissionAttacks() []attack {
 			cfg, err := plane.ServiceAccountConfig(ctx, shop, "ci")
 			Expect(err).NotTo(HaveOccurred())
 			cfg.Impersonate = rest.ImpersonationConfig{UserName: robot.user, Groups: []string{breakGlass}}
-			as, err := client.New(cfg, client.Options{Scheme: operator.Scheme(), Mapper: admin.RESTMapper()})
-			Expect(err).NotTo(HaveOccurred())
-			return []error{as.Delete(ctx, defaultDeny())}
+			return []error{bed.ClientOf(GinkgoTB(), cfg).Delete(ctx, defaultDeny())}
 		},
 	}}, lookalikeAttacks()...)
 }

@@ -23,6 +23,7 @@ import (
 
 var (
 	ctx          context.Context
+	bed          *testbed.Cluster
 	plane        *controlplane.ControlPlane
 	admin        client.Client
 	operatorConf *rest.Config
@@ -51,10 +52,10 @@ var _ = BeforeSuite(func() {
 	SetDefaultEventuallyTimeout(20 * time.Second)
 	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
 
-	c := testbed.Installed(GinkgoTB())
-	UseCluster(c)
-	ctx, plane, admin = c.Context, c.Plane, c.Admin
-	operatorConf = c.OperatorConfig(GinkgoTB())
+	bed = testbed.Installed(GinkgoTB())
+	UseCluster(bed)
+	ctx, plane, admin = bed.Context, bed.Plane, bed.Admin
+	operatorConf = bed.OperatorConfig(GinkgoTB())
 
 	bulwark = startOperator()
 	DeferCleanup(func() { bulwark.Stop() })

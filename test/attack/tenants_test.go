@@ -10,7 +10,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/internal/operator"
 )
 
 // tenant is somebody who attacks.
@@ -49,11 +48,7 @@ func serviceAccount(title, namespace, name string) tenant {
 // client is one that the API server takes for the tenant.
 func (t tenant) client() client.Client {
 	GinkgoHelper()
-	cfg := rest.CopyConfig(plane.Config)
-	cfg.Impersonate = rest.ImpersonationConfig{UserName: t.user, Groups: append([]string{"system:authenticated"}, t.groups...)}
-	c, err := client.New(cfg, client.Options{Scheme: operator.Scheme()})
-	Expect(err).NotTo(HaveOccurred())
-	return c
+	return bed.Impersonating(GinkgoTB(), rest.ImpersonationConfig{UserName: t.user, Groups: append([]string{"system:authenticated"}, t.groups...)})
 }
 
 // subject is who a binding grants something to.

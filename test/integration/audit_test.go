@@ -85,9 +85,7 @@ var _ = Describe("A profile that audits", func() {
 		EventuallyReported(auditing, namespace)
 	})
 
-	Context("and looks often", func() {
-		restartedWith(looksOften)
-
+	Context("and looks often", thatLooksOften, func() {
 		It("reports objects that should not be there in one order, and writes no report twice", func() {
 			profile, namespace := Governed(fixture.Audited)
 			const forged = 8

@@ -14,7 +14,6 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/events"
-	"github.com/bulwark-dev/bulwark/internal/operator"
 	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
@@ -44,8 +43,7 @@ var _ = Describe("A change of what tamper protection guards", func() {
 		EventuallyPoliced(profile)
 		cfg, err := plane.ServiceAccountConfig(ctx, "kube-system", "generic-garbage-collector") // Policies let it delete.
 		Expect(err).NotTo(HaveOccurred())
-		collector, err := client.New(cfg, client.Options{Scheme: operator.Scheme(), Mapper: admin.RESTMapper()})
-		Expect(err).NotTo(HaveOccurred())
+		collector := bed.ClientOf(GinkgoTB(), cfg)
 		EventuallyCounted("bulwark_guarded_changes_total", profile, func() error { return collector.Delete(ctx, quota(namespace)) })
 		EventuallyEstablished(profile, namespace)
 		for kind, name := range map[string]string{"SecurityProfile": profile.Name, "Namespace": namespace} {

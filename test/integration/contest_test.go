@@ -139,8 +139,7 @@ type writer struct {
 // write writes until the time is up.
 func (w writer) write(ctx context.Context, namespace, label string, until time.Time) {
 	defer GinkgoRecover()
-	c, err := client.New(plane.Config, client.Options{Scheme: operator.Scheme()})
-	Expect(err).NotTo(HaveOccurred())
+	c := bed.ClientOf(GinkgoTB(), plane.Config)
 	for at := time.Now().Add(w.first); at.Before(until); at = at.Add(w.every) {
 		select {
 		case <-ctx.Done():

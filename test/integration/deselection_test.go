@@ -72,9 +72,7 @@ func withoutStatus(writes []controlplane.Write) []controlplane.Write {
 	return slices.DeleteFunc(writes, func(w controlplane.Write) bool { return w.Resource == "securityprofiles" })
 }
 
-var _ = Describe("A namespace that its profile selects no more", func() {
-	restartedWith(looksTwice)
-
+var _ = Describe("A namespace that its profile selects no more", thatLooksTwice, func() {
 	// flaps is what takes a namespace out of the selection for a moment, and what puts it back.
 	type flap struct {
 		out, in func(*v1alpha1.SecurityProfile, string)

@@ -12,7 +12,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/internal/operator"
 	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
@@ -20,11 +19,7 @@ import (
 // impersonating is a client that the API server takes for somebody else.
 func impersonating(user string, groups ...string) client.Client {
 	GinkgoHelper()
-	cfg := rest.CopyConfig(plane.Config)
-	cfg.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: append(groups, "system:authenticated")}
-	c, err := client.New(cfg, client.Options{Scheme: operator.Scheme()})
-	Expect(err).NotTo(HaveOccurred())
-	return c
+	return bed.Impersonating(GinkgoTB(), rest.ImpersonationConfig{UserName: user, Groups: append(groups, "system:authenticated")})
 }
 
 // allowed asks the API server whether a member of a group may do something in a namespace.

@@ -231,9 +231,7 @@ var _ = Describe("Findings", func() {
 	)
 })
 
-var _ = Describe("Findings on pods", func() {
-	restartedWith(looksOften)
-
+var _ = Describe("Findings on pods", thatLooksOften, func() {
 	It("tell of those that ran before the level was enforced, and go with them", func() {
 		name := UniqueName()
 		namespace := name + "-a"
@@ -308,9 +306,7 @@ var _ = Describe("With findings switched off", func() {
 	})
 })
 
-var _ = Describe("Findings that cannot be made", func() {
-	restartedWith(looksOften)
-
+var _ = Describe("Findings that cannot be made", thatLooksOften, func() {
 	It("hold up no correction and no other finding, and are made later", func() {
 		profile, namespace := unseen()
 		tampers["appends a rule that lets everything in"].do(namespace)

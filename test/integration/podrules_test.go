@@ -77,9 +77,7 @@ func warningsOf(pod *corev1.Pod) []string {
 	heard := &heardWarnings{}
 	cfg := rest.CopyConfig(plane.Config)
 	cfg.WarningHandlerWithContext = heard
-	c, err := client.New(cfg, client.Options{Scheme: admin.Scheme()})
-	Expect(err).NotTo(HaveOccurred())
-	Expect(c.Create(ctx, pod.DeepCopy(), client.DryRunAll)).To(Succeed())
+	Expect(bed.ClientOf(GinkgoTB(), cfg).Create(ctx, pod.DeepCopy(), client.DryRunAll)).To(Succeed())
 	return heard.texts
 }
 
@@ -109,9 +107,7 @@ func readOnlyPod(namespace, name string) *corev1.Pod {
 	return pod
 }
 
-var _ = Describe("Rules for pods under the roll-out WhenSafe", func() {
-	restartedWith(looksOften)
-
+var _ = Describe("Rules for pods under the roll-out WhenSafe", thatLooksOften, func() {
 	It("wait in the namespace in which what runs breaks them, and in no other", func() {
 		name := UniqueName()
 		namespace, clean := name+"-a", name+"-b"
@@ -338,9 +334,7 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", func() {
 	})
 })
 
-var _ = Describe("A pod that breaks rules for pods", func() {
-	restartedWith(looksOften)
-
+var _ = Describe("A pod that breaks rules for pods", thatLooksOften, func() {
 	It("is found under Immediate too, in the rules' words, and goes with them", func() {
 		name := UniqueName()
 		namespace := name + "-a"
@@ -396,9 +390,7 @@ func EventuallyPodOf(deployment *appsv1.Deployment, other string) *corev1.Pod {
 	return &pods.Items[0]
 }
 
-var _ = Describe("Controllers under rules for pods", func() {
-	restartedWith(looksOften)
-
+var _ = Describe("Controllers under rules for pods", thatLooksOften, func() {
 	It("replace a pod that breaks rules which wait for it", func() {
 		name := UniqueName()
 		namespace := name + "-a"

@@ -86,8 +86,7 @@ var _ = Describe("A finalizer on a report", func() {
 	It("does not hold a profile's deletion where it is put on again and again", func() {
 		profile, _ := Governed(fixture.OnlyNetwork)
 		namespace := ungovernedNamespace()
-		tenant, err := client.New(plane.Config, client.Options{Scheme: operator.Scheme()})
-		Expect(err).NotTo(HaveOccurred())
+		tenant := bed.ClientOf(GinkgoTB(), plane.Config)
 		done := make(chan struct{})
 		ended := make(chan struct{})
 		go func() {

@@ -67,9 +67,7 @@ func theirs(namespace string, item corev1.LimitRangeItem) *corev1.LimitRange {
 	}
 }
 
-var _ = Describe("The roll-out WhenSafe of a LimitRange", func() {
-	restartedWith(looksOften)
-
+var _ = Describe("The roll-out WhenSafe of a LimitRange", thatLooksOften, func() {
 	half := v1alpha1.LimitRangeItem{Default: cpu("500m"), DefaultRequest: cpu("100m")}
 	DescribeTable("waits for pods that its defaults would make invalid", func(says string, set func(*corev1.PodSpec), item v1alpha1.LimitRangeItem) {
 		namespace, suite := newNamespace()
@@ -189,9 +187,7 @@ func EventuallyPastGrace(pods []*corev1.Pod) {
 	}).Should(Succeed())
 }
 
-var _ = Describe("The roll-out WhenSafe of a quota", func() {
-	restartedWith(looksOften)
-
+var _ = Describe("The roll-out WhenSafe of a quota", thatLooksOften, func() {
 	asIs := func(*corev1.Pod) {}
 	asking := func(p *corev1.Pod) { p.Spec.Containers[0].Resources.Requests = cpu("2") }
 	DescribeTable("does not count pods that should have been gone", func(name corev1.ResourceName, most string, change func(*corev1.Pod)) {

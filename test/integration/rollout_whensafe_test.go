@@ -62,9 +62,7 @@ func refuses(pod *corev1.Pod) bool {
 	return admin.Create(ctx, pod, client.DryRunAll) != nil
 }
 
-var _ = Describe("The roll-out WhenSafe", func() {
-	restartedWith(looksOften)
-
+var _ = Describe("The roll-out WhenSafe", thatLooksOften, func() {
 	It("of a stricter Pod Security level warns and audits, names the pods, and ratchets once they are gone", func() {
 		profile, namespace := Governed(atBaseline, whenSafe)
 		EventuallyEstablished(profile, namespace)
@@ -267,9 +265,7 @@ var _ = Describe("The roll-out WhenSafe", func() {
 	})
 })
 
-var _ = Describe("What another profile retained", func() {
-	restartedWith(looksOften)
-
+var _ = Describe("What another profile retained", thatLooksOften, func() {
 	It("is what stays in place while a stricter one waits", func() {
 		first, namespace := Governed(fixture.Retained)
 		EventuallyEstablished(first, namespace)

@@ -23,6 +23,7 @@ import (
 
 var (
 	ctx          context.Context
+	bed          *testbed.Cluster
 	plane        *controlplane.ControlPlane
 	admin        client.Client
 	operatorConf *rest.Config
@@ -43,16 +44,60 @@ var _ = BeforeSuite(func() {
 	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
 	SetDefaultConsistentlyDuration(2 * time.Second)
 
-	c := testbed.Installed(GinkgoTB())
-	UseCluster(c)
-	ctx, plane, admin = c.Context, c.Plane, c.Admin
-	operatorConf = c.OperatorConfig(GinkgoTB())
+	bed = testbed.Installed(GinkgoTB())
+	UseCluster(bed)
+	ctx, plane, admin = bed.Context, bed.Plane, bed.Admin
+	operatorConf = bed.OperatorConfig(GinkgoTB())
 
 	bulwark = startOperator()
 	DeferCleanup(func() { bulwark.Stop() })
 })
 
-func startOperator() *RunningOperator { return startOperatorWith(operatorConf) }
+// Labels of specs that need an operator with other options than most. From one such spec to the next
+// the operator is kept.
+const (
+	looksOftenLabel = "operator looks often"
+	looksTwiceLabel = "operator looks twice"
+)
+
+var (
+	thatLooksOften = Label(looksOftenLabel)
+	thatLooksTwice = Label(looksTwiceLabel)
+
+	optionsByLabel = map[string]func(*operator.Options){looksOftenLabel: looksOften, looksTwiceLabel: looksTwice}
+)
+
+// kept is the operator that was started for a label; nil where a spec has put another in its place.
+var kept struct {
+	label    string
+	operator *RunningOperator
+}
+
+var _ = BeforeEach(func() {
+	label := ""
+	for _, l := range CurrentSpecReport().Labels() {
+		if optionsByLabel[l] != nil {
+			label = l
+		}
+	}
+	if bulwark == kept.operator && label == kept.label {
+		return
+	}
+	bulwark.Stop()
+	if label == "" {
+		bulwark = startOperator()
+		return
+	}
+	bulwark = startOperatorWith(operatorConf, optionsByLabel[label])
+	kept.label, kept.operator = label, bulwark
+})
+
+// startOperator starts the operator that most specs need.
+func startOperator() *RunningOperator {
+	started := startOperatorWith(operatorConf)
+	kept.label, kept.operator = "", started
+	return started
+}
 
 // startOperatorWith starts an operator that reaches the API server in another way, by a proxy say, or has other options.
 func startOperatorWith(cfg *rest.Config, changes ...func(*operator.Options)) *RunningOperator {

@@ -140,7 +140,7 @@ func trap(name, denied, rules, reason, declared string) TableEntry {
 }
 
 var _ = DescribeTable("A policy may leave its policyTypes out", func(sections string) {
-	Expect(createProfile(newAdmin(), sections)).To(Succeed())
+	Expect(createProfile(sections)).To(Succeed())
 },
 	Entry("with rules of both where both are denied", `network: {defaultDeny: [Egress, Ingress], policies: [{name: a, spec: {podSelector: {}, ingress: [{}], egress: [{}]}}]}`),
 	Entry("with rules of egress where both are denied", `network: {defaultDeny: [Ingress, Egress], policies: [{name: a, spec: {podSelector: {}, egress: [{}]}}]}`),

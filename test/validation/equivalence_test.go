@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
-	"github.com/bulwark-dev/bulwark/internal/operator"
 )
 
 // alike is an entry of a table of values of which the profile must be refused if and only if the API server refuses what is rendered of it.
@@ -28,43 +26,34 @@ type alike struct {
 
 // ExpectLikeTheAPI sends each value through the CRD and, rendered, through the API itself.
 func ExpectLikeTheAPI(a alike) {
-	admin := newAdmin()
 	for _, value := range a.accepted {
 		sections := fmt.Sprintf(a.in, value)
-		Expect(createProfile(admin, sections)).To(Succeed(), sections)
-		Expect(createRendered(admin, sections)).To(Succeed(), sections)
+		Expect(createProfile(sections)).To(Succeed(), sections)
+		Expect(createRendered(sections)).To(Succeed(), sections)
 	}
 	for _, value := range a.refused {
 		sections := fmt.Sprintf(a.in, value)
-		Expect(createRendered(admin, sections)).NotTo(Succeed(), "Kubernetes accepts it: %s", sections)
-		Expect(createProfile(admin, sections)).To(MatchError(And(ContainSubstring(a.path), ContainSubstring(a.reason))), sections)
+		Expect(createRendered(sections)).NotTo(Succeed(), "Kubernetes accepts it: %s", sections)
+		Expect(createProfile(sections)).To(MatchError(And(ContainSubstring(a.path), ContainSubstring(a.reason))), sections)
 	}
 }
 
 // ExpectStricterThanTheAPI is for what Kubernetes accepts, and does not do what its author means by it.
 func ExpectStricterThanTheAPI(a alike) {
-	admin := newAdmin()
 	for _, value := range a.accepted {
 		sections := fmt.Sprintf(a.in, value)
-		Expect(createProfile(admin, sections)).To(Succeed(), sections)
-		Expect(createRendered(admin, sections)).To(Succeed(), sections)
+		Expect(createProfile(sections)).To(Succeed(), sections)
+		Expect(createRendered(sections)).To(Succeed(), sections)
 	}
 	for _, value := range a.refused {
 		sections := fmt.Sprintf(a.in, value)
-		Expect(createRendered(admin, sections)).To(Succeed(), "Kubernetes refuses it too: %s", sections)
-		Expect(createProfile(admin, sections)).To(MatchError(And(ContainSubstring(a.path), ContainSubstring(a.reason))), sections)
+		Expect(createRendered(sections)).To(Succeed(), "Kubernetes refuses it too: %s", sections)
+		Expect(createProfile(sections)).To(MatchError(And(ContainSubstring(a.path), ContainSubstring(a.reason))), sections)
 	}
 }
 
-func newAdmin() client.Client {
-	GinkgoHelper()
-	admin, err := client.New(plane.Config, client.Options{Scheme: operator.Scheme()})
-	Expect(err).NotTo(HaveOccurred())
-	return admin
-}
-
 // createProfile is what the API server says to a profile with these sections.
-func createProfile(admin client.Client, sections string) error {
+func createProfile(sections string) error {
 	object := &unstructured.Unstructured{Object: map[string]any{}}
 	data, err := yaml.YAMLToJSON([]byte(profile("alike", selecting(sections))))
 	Expect(err).NotTo(HaveOccurred(), sections)
@@ -73,7 +62,7 @@ func createProfile(admin client.Client, sections string) error {
 }
 
 // createRendered is what the API server says to the objects that would be rendered of a profile with these sections, if it were stored.
-func createRendered(admin client.Client, sections string) error {
+func createRendered(sections string) error {
 	p := &v1alpha1.SecurityProfile{}
 	data, err := yaml.YAMLToJSON([]byte(profile("alike", selecting(sections))))
 	Expect(err).NotTo(HaveOccurred(), sections)

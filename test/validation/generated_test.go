@@ -14,20 +14,19 @@ const generatedProfiles = 1500
 
 var _ = Describe("A profile of generated parts, sound ones and odd ones", func() {
 	It("is accepted only if Kubernetes accepts all that is rendered of it", func() {
-		admin := newAdmin()
 		seed := GinkgoRandomSeed()
 		accepted, refused := 0, 0
 		for i := range generatedProfiles {
 			g := &generator{rand.New(rand.NewPCG(uint64(seed), uint64(i)))}
 			sections := g.sections()
-			err := createProfile(admin, sections)
+			err := createProfile(sections)
 			if err != nil {
 				Expect(apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)).To(BeTrue(), "%v\n%s", err, sections)
 				refused++
 				continue
 			}
 			accepted++
-			Expect(createRendered(admin, sections)).To(Succeed(), "-ginkgo.seed=%d, profile %d:\n%s", seed, i, sections)
+			Expect(createRendered(sections)).To(Succeed(), "-ginkgo.seed=%d, profile %d:\n%s", seed, i, sections)
 		}
 		// Else the parts are such that the spec shows little.
 		Expect(accepted).To(BeNumerically(">", generatedProfiles/5), "%d were refused", refused)

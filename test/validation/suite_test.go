@@ -8,6 +8,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
 	"github.com/bulwark-dev/bulwark/test/framework/testbed"
@@ -16,6 +17,7 @@ import (
 var (
 	ctx      context.Context
 	plane    *controlplane.ControlPlane
+	admin    client.Client
 	cacheDir string
 )
 
@@ -27,5 +29,5 @@ func TestValidation(t *testing.T) {
 var _ = BeforeSuite(func() {
 	cacheDir = GinkgoT().TempDir()
 	c := testbed.Installed(GinkgoTB())
-	ctx, plane = c.Context, c.Plane
+	ctx, plane, admin = c.Context, c.Plane, c.Admin
 })

@@ -67,6 +67,7 @@ type ControlPlane struct {
 
 	assets    string
 	dir       string
+	token     string // the administrator's; empty is a certificate
 	static    string // the folder of admission policies by manifest; empty is none
 	env       *envtest.Environment
 	apiServer *exec.Cmd // since its first restart; before, it is the environment's
@@ -149,12 +150,23 @@ func (c *ControlPlane) startAPIServer() error {
 		Set("admission-control-config-file", admission).
 		Set("audit-log-path", c.auditLog()).
 		Set("audit-log-maxsize", "4096")
-	cfg, err := c.env.Start()
-	c.Config = cfg
-	if cfg != nil {
-		cfg.QPS = -1
+	if c.token != "" {
+		path, err := c.tokenFile()
+		if err != nil {
+			return err
+		}
+		c.env.ControlPlane.GetAPIServer().Configure().Set("token-auth-file", path)
 	}
-	return err
+	cfg, err := c.env.Start()
+	if err != nil {
+		return err
+	}
+	if c.token != "" {
+		cfg = c.byToken(cfg)
+	}
+	cfg.QPS = -1
+	c.Config = cfg
+	return nil
 }
 
 func (c *ControlPlane) startControllerManager() error {

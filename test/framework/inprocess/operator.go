@@ -35,7 +35,9 @@ func Start(ctx context.Context, cfg *rest.Config, changes ...func(*operator.Opti
 		Registry:            o.Metrics,
 		Logger:              logf.Log,
 		SeveralInOneProcess: true,
-		RemovalDelay:        300 * time.Millisecond, // Specs that are not about it need not wait for it.
+		// Specs that are not about these need not wait for them.
+		RemovalDelay:   300 * time.Millisecond,
+		StatusInterval: 100 * time.Millisecond,
 	}
 	for _, change := range changes {
 		change(&options)

@@ -28,7 +28,7 @@ func Start(t testing.TB, options ...controlplane.Option) *Cluster {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	plane, err := controlplane.Start(ctx, options...)
+	plane, err := controlplane.Start(ctx, append(options, controlplane.WithAdminToken())...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +65,14 @@ func (c *Cluster) ClientOf(t testing.TB, cfg *rest.Config) client.Client {
 		t.Fatal(err)
 	}
 	return made
+}
+
+// Impersonating is a client that the API server takes for somebody else.
+func (c *Cluster) Impersonating(t testing.TB, who rest.ImpersonationConfig) client.Client {
+	t.Helper()
+	cfg := rest.CopyConfig(c.Plane.Config)
+	cfg.Impersonate = who
+	return c.ClientOf(t, cfg)
 }
 
 // OperatorConfig is the configuration of a client that is the operator.
