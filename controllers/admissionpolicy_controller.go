@@ -129,11 +129,11 @@ func (r *AdmissionPolicyReconciler) begin(
 		said: r.states.said(profile), taken: state.unmanaged,
 	}
 	if admission.WaitsForReports(profile) {
-		namespaces, reports, err := governed(ctx, r.Client, profile.Name)
+		cluster, err := governed(ctx, r.Client, profile.Name, selector)
 		if err != nil {
 			return nil, err
 		}
-		pass.rollout = admission.PodRolloutOf(profile, selector, namespaces, reports)
+		pass.rollout = admission.PodRolloutOf(profile, selector, cluster.Namespaces, cluster.Reports)
 	}
 	pass.declared = pass.render()
 	var err error

@@ -18,6 +18,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -203,7 +204,7 @@ func TestNoStatusIsWrittenBeforeThePoliciesOfItsGenerationHaveBeenLookedAt(t *te
 	now := clocktesting.NewFakePassiveClock(noon)
 	r := &SecurityProfileReconciler{
 		Client: cluster, Metrics: recorded, Clock: now, contests: contention.New(contention.DefaultSettings()),
-		joins: newJoins(DefaultJoinGrace), policies: &AdmissionPolicyReconciler{states: states}, unreported: newUnreported(),
+		joins: posture.NewJoins(posture.DefaultJoinGrace), policies: &AdmissionPolicyReconciler{states: states}, unreported: newUnreported(),
 	}
 	looking := func(pending int) func() {
 		return func() {

@@ -7,54 +7,74 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/events"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
-// announce tells events and metrics what the pass found and did. What the last report already said is not said again, so
-// that a state that lasts is one event.
-func (r *NamespaceReconciler) announce(p *pass, outcomes []drift.Outcome) {
-	for _, o := range outcomes {
-		told := p.alreadyTold(o)
-		r.count(p, &o, told)
+// tellCorrections tells what the writes of a pass came to, beside what became of each drift.
+func (r *NamespaceReconciler) tellCorrections(p *posture.Pass, done *corrections) {
+	r.notify(p, done.notices)
+	for i := range done.outcomes {
+		if o := &done.outcomes[i]; o.Err != nil {
+			r.Metrics.ApplyFailed(p.Profile.Name, o.Object.Kind, o.Err)
+		}
+	}
+}
+
+// notify tells what steps have returned to be told.
+func (r *NamespaceReconciler) notify(p *posture.Pass, notices []events.Notice) {
+	for _, n := range notices {
+		r.events.TellBoth(p.Namespace, p.Profile, n)
+	}
+}
+
+// announce tells events and metrics what the pass found and did. What the last report already said
+// is not said again, so that a state that lasts is one event.
+func (r *NamespaceReconciler) announce(p *posture.Pass, found *posture.Found) {
+	for i := range found.Outcomes {
+		o := &found.Outcomes[i]
+		told := p.Told(o)
+		r.count(p, o, told)
 		if told {
 			continue
 		}
 		if o.Recorded && !o.Foreign {
 			r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventDrift, "Compare", o.Sentence())
 		}
-		r.announceState(p, &o)
+		r.announceState(p, found, o)
 	}
 }
 
-// count counts an drift.Outcome, and tells of each change of what tamper protection guards. Each
+// count counts an outcome, and tells of each change of what tamper protection guards. Each
 // correction of what is contested counts, though it is told once.
-func (r *NamespaceReconciler) count(p *pass, o *drift.Outcome, told bool) {
+func (r *NamespaceReconciler) count(p *posture.Pass, o *drift.Outcome, told bool) {
 	if o.Recorded && !o.Foreign && (o.Done || !told) {
-		r.Metrics.DriftDetected(p.profile.Name, o.Object.Kind, o.Change)
+		r.Metrics.DriftDetected(p.Profile.Name, o.Object.Kind, o.Change)
 		r.announceGuarded(p, o)
 	}
 	if o.Recorded && !o.Foreign && o.Done && len(o.Mutated) == 0 {
-		r.Metrics.Corrected(p.profile.Name, o.Object.Kind, r.Clock.Since(p.since))
+		r.Metrics.Corrected(p.Profile.Name, o.Object.Kind, r.Clock.Since(p.Since))
 	}
 	if o.State == v1alpha1.Contested && !told {
-		r.Metrics.Contested(p.profile.Name, o.Object.Kind)
+		r.Metrics.Contested(p.Profile.Name, o.Object.Kind)
 	}
 }
 
 // announceState tells what has become of a drift.
-func (r *NamespaceReconciler) announceState(p *pass, o *drift.Outcome) {
+func (r *NamespaceReconciler) announceState(p *posture.Pass, found *posture.Found, o *drift.Outcome) {
 	name := o.Object.Kind + " " + o.Object.Name
 	switch {
 	case o.Err != nil:
 		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventFailed, "Apply", printable.Message(o.Err.Error())+o.Hint)
 	case len(o.Mutated) > 0:
-		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventMutated, "Apply", name+" is "+mutationSentence(o.Mutated))
+		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventMutated, "Apply", name+" is "+posture.MutationSentence(o.Mutated))
 	case o.State == v1alpha1.Conflict:
 		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventConflict, "Compare", name+" was not made by Bulwark and is left alone")
 	case o.State == v1alpha1.Contested:
-		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventContested, "Wait", name+" is "+p.contestSentence(o))
+		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventContested, "Wait", name+" is "+contestSentence(p, found, o))
 	case o.State == v1alpha1.Corrected && o.Foreign:
 		r.event(p, o.Object, corev1.EventTypeNormal, v1alpha1.EventAdopted, "Adopt",
 			fmt.Sprintf("%s of %s was taken over", name, drift.ManagerName(o.By.Manager)))
@@ -63,11 +83,19 @@ func (r *NamespaceReconciler) announceState(p *pass, o *drift.Outcome) {
 	}
 }
 
+// contestSentence says who contests what is found.
+func contestSentence(p *posture.Pass, found *posture.Found, o *drift.Outcome) string {
+	if told := found.DisputeOver(o.Object); told != nil {
+		return told.Sentence
+	}
+	return contention.DisputeOf(&o.Drift, o.By.Manager).Sentence(p.Profile.EffectiveContest())
+}
+
 // announceReport tells events what newly weakens the baseline, and what newly waits.
-func (r *NamespaceReconciler) announceReport(p *pass, report *v1alpha1.NamespacePosture) {
+func (r *NamespaceReconciler) announceReport(p *posture.Pass, report *v1alpha1.NamespacePosture) {
 	var before v1alpha1.NamespacePosture
-	if p.previous != nil {
-		before = *p.previous
+	if p.Report() != nil {
+		before = *p.Report()
 	}
 	for _, f := range report.Findings {
 		if !slices.ContainsFunc(before.Findings, func(b v1alpha1.Finding) bool { return b.ID == f.ID && b.Object == f.Object }) {
@@ -83,28 +111,11 @@ func (r *NamespaceReconciler) announceReport(p *pass, report *v1alpha1.Namespace
 	}
 }
 
-// alreadyTold reports whether the last report holds this very outcome.
-func (p *pass) alreadyTold(o drift.Outcome) bool {
-	if p.previous == nil || o.State == v1alpha1.Corrected {
-		return false
-	}
-	if o.Err != nil {
-		state, _ := p.reported(o.Object)
-		return state == v1alpha1.ObjectFailed
-	}
-	if len(o.Mutated) > 0 && !o.Recorded {
-		return p.message(o.Object) == mutationSentence(o.Mutated)
-	}
-	return p.lasts(o) || slices.ContainsFunc(p.previous.Drift, func(entry v1alpha1.DriftEntry) bool {
-		return entry.State == o.State && o.Continues(entry)
-	})
-}
-
 // event tells the namespace and the profile.
 func (r *NamespaceReconciler) event(
-	p *pass, object v1alpha1.ObjectReference, eventType, reason, action, note string,
+	p *posture.Pass, object v1alpha1.ObjectReference, eventType, reason, action, note string,
 ) {
-	r.events.TellBoth(p.namespace, p.profile, events.Notice{
+	r.events.TellBoth(p.Namespace, p.Profile, events.Notice{
 		Object: object, Type: eventType, Reason: reason, Action: action, Note: note,
 	})
 }

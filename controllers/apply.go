@@ -19,13 +19,28 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/events"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/takeover"
 	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
 
-// correct makes the one write, or for an immutable field the two, that end a drift, and returns what the API server has made of it, if
-// the object is to exist. The objects of a drift may be shared with the cache, so that what is written is a copy.
-func (r *NamespaceReconciler) correct(ctx context.Context, p *pass, o *drift.Outcome) (baseline.Object, error) {
+// answer is what the API server has made of a write.
+type answer struct {
+	// object is what is there now; nil if nothing is to exist.
+	object baseline.Object
+	// notices are what is to be told of the write.
+	notices []events.Notice
+	// level is the stricter Pod Security level that was put in place, if one was.
+	level appliedLevel
+}
+
+func answered(object baseline.Object, err error) (answer, error) { return answer{object: object}, err }
+
+// correct makes the one write, or for an immutable field the two, that end a drift, and returns
+// what the API server has made of it, if the object is to exist. The objects of a drift may be
+// shared with the cache, so that what is written is a copy.
+func (r *NamespaceReconciler) correct(ctx context.Context, p *posture.Pass, o *drift.Outcome) (answer, error) {
 	if _, ok := o.Want.(*rbacv1.RoleBinding); ok {
 		return r.bind(ctx, p, o)
 	}
@@ -33,10 +48,10 @@ func (r *NamespaceReconciler) correct(ctx context.Context, p *pass, o *drift.Out
 }
 
 // write makes the write, whatever it grants.
-func (r *NamespaceReconciler) write(ctx context.Context, p *pass, o *drift.Outcome) (baseline.Object, error) {
+func (r *NamespaceReconciler) write(ctx context.Context, p *posture.Pass, o *drift.Outcome) (answer, error) {
 	switch d := o.Drift; {
 	case d.Want == nil:
-		return nil, r.remove(ctx, d.Got)
+		return answer{}, r.remove(ctx, d.Got)
 	case baseline.BelongsToNamespace(d.Want):
 		return r.apply(ctx, p, d)
 	case d.Got == nil:
@@ -44,25 +59,26 @@ func (r *NamespaceReconciler) write(ctx context.Context, p *pass, o *drift.Outco
 	case d.Replaces():
 		return r.replace(ctx, p, o)
 	case baseline.KindOf(d.Want).Shared:
-		return r.amend(ctx, d)
+		return answered(r.amend(ctx, d))
 	default:
-		return r.overwrite(ctx, d)
+		return answered(r.overwrite(ctx, d))
 	}
 }
 
 // create makes an object, and returns what it is then.
-func (r *NamespaceReconciler) create(ctx context.Context, p *pass, want baseline.Object) (baseline.Object, error) {
+func (r *NamespaceReconciler) create(ctx context.Context, p *posture.Pass, want baseline.Object) (answer, error) {
 	var object baseline.Object
-	err := r.withRoom(ctx, p, baseline.Reference(want), func() error {
+	opened, err := r.withRoom(ctx, p, baseline.Reference(want), func() error {
 		object = want.DeepCopyObject().(baseline.Object)
 		return r.Client.Create(ctx, object)
 	})
-	return object, err
+	return answer{object: object, notices: opened}, err
 }
 
-// overwrite replaces what the object enforces, whatever that is by now: it is all ours, and a lock on the version that was read would
-// only lose races with the quota controller's status writes and with whoever keeps editing. Others' metadata stays: to strip it would
-// be a fight with whoever put it there.
+// overwrite replaces what the object enforces, whatever that is by now: it is all ours, and a lock
+// on the version that was read would only lose races with the quota controller's status writes and
+// with whoever keeps editing. Others' metadata stays: to strip it would be a fight with whoever put
+// it there.
 func (r *NamespaceReconciler) overwrite(ctx context.Context, d drift.Drift) (baseline.Object, error) {
 	patch, err := drift.Patch(d.Want, d.Got)
 	if err != nil {
@@ -81,42 +97,45 @@ func (r *NamespaceReconciler) patch(
 	return object, r.Client.Patch(ctx, object, client.RawPatch(patchType, patch), options...)
 }
 
-// apply sets our fields of an object that comes with the namespace, by server-side apply. Others' fields stay theirs. The UID
-// of the object that was found goes along, so that one that has vanished since, a namespace say, is not made by applying to it.
+// apply sets our fields of an object that comes with the namespace, by server-side apply. Others'
+// fields stay theirs. The UID of the object that was found goes along, so that one that has
+// vanished since, a namespace say, is not made by applying to it.
 //
-// What the API server warns of a stricter Pod Security level is kept: it saves a look at the pods.
-func (r *NamespaceReconciler) apply(ctx context.Context, p *pass, d drift.Drift) (baseline.Object, error) {
+// What the API server warns of a stricter Pod Security level is returned: it saves a look at the pods.
+func (r *NamespaceReconciler) apply(ctx context.Context, p *posture.Pass, d drift.Drift) (answer, error) {
 	var uid types.UID
 	var before map[string]string
 	if d.Got != nil {
 		uid, before = d.Got.GetUID(), d.Got.GetLabels()
 	}
 	if _, ok := d.Want.(*corev1.Namespace); ok { // What the profile of before declared and this one does not is as it was again.
-		if err := r.giveBack(ctx, p.namespace, takeover.Beyond(p.remembered(), takeover.Remembered(d.Want.GetAnnotations()))); err != nil {
-			return nil, err
+		if err := r.giveBack(ctx, p.Namespace, takeover.Beyond(rememberedLabels(p), takeover.Remembered(d.Want.GetAnnotations()))); err != nil {
+			return answer{}, err
 		}
 	}
 	ctx, warnings := clusteraccess.CollectWarnings(ctx)
 	configuration, err := json.Marshal(applyConfiguration(d.Want, uid))
 	if err != nil {
-		return nil, fmt.Errorf("writing what is applied: %w", err)
+		return answer{}, fmt.Errorf("writing what is applied: %w", err)
 	}
-	var answer baseline.Object
-	err = r.withRoom(ctx, p, d.Object, func() (err error) { // It makes a ServiceAccount that is missing.
-		answer, err = r.patch(ctx, d.Want, types.ApplyYAMLPatchType, configuration, client.ForceOwnership) // JSON is YAML.
+	var applied baseline.Object
+	opened, err := r.withRoom(ctx, p, d.Object, func() (err error) { // It makes a ServiceAccount that is missing.
+		applied, err = r.patch(ctx, d.Want, types.ApplyYAMLPatchType, configuration, client.ForceOwnership) // JSON is YAML.
 		return err
 	})
+	made := answer{object: applied, notices: opened}
 	if err != nil {
-		return nil, err
+		return made, err
 	}
 	if _, ok := d.Want.(*corev1.Namespace); ok && tightening.StricterLabels(d.Want.GetLabels(), before) {
-		p.warned, p.tightened = warnings.Texts(), true
+		made.level = appliedLevel{tightened: true, warned: warnings.Texts()}
 	}
-	return answer, nil
+	return made, nil
 }
 
-// amend sets our fields of a ServiceAccount that we made, whatever they are by now. Another profile's ownership ends where this one's
-// begins; if nothing is wrong with the owners, they are not written, so that nobody's are lost.
+// amend sets our fields of a ServiceAccount that we made, whatever they are by now. Another
+// profile's ownership ends where this one's begins; if nothing is wrong with the owners, they are
+// not written, so that nobody's are lost.
 func (r *NamespaceReconciler) amend(ctx context.Context, d drift.Drift) (baseline.Object, error) {
 	want := d.Want.(*corev1.ServiceAccount)
 	metadata := map[string]any{"labels": want.Labels}
@@ -131,8 +150,9 @@ func (r *NamespaceReconciler) amend(ctx context.Context, d drift.Drift) (baselin
 	return r.patch(ctx, want, types.MergePatchType, patch)
 }
 
-// remove takes an object away; from one that comes with the namespace, only our fields of it. It is not waited for: an object that
-// does not bear our label is not in the cache, which would never see it go, and every later read would wait in vain.
+// remove takes an object away; from one that comes with the namespace, only our fields of it. It is
+// not waited for: an object that does not bear our label is not in the cache, which would never see
+// it go, and every later read would wait in vain.
 func (r *NamespaceReconciler) remove(ctx context.Context, got baseline.Object) error {
 	if !baseline.BelongsToNamespace(got) {
 		return r.deleteObject(ctx, got)
@@ -152,10 +172,12 @@ func (r *NamespaceReconciler) remove(ctx context.Context, got baseline.Object) e
 		v1alpha1.ProfileLabel, v1alpha1.WorkloadsLabel, v1alpha1.ImagesLabel, v1alpha1.PodSecurityBeforeAnnotation))
 }
 
-// abandon leaves an object as it is, and nobody's: without the label by which it is ours and the owner with whom it would
-// be deleted. What we made bears the label that says so, also if somebody has taken that away, so that a later profile recognises it.
+// abandon leaves an object as it is, and nobody's: without the label by which it is ours and the
+// owner with whom it would be deleted. What we made bears the label that says so, also if somebody
+// has taken that away, so that a later profile recognises it.
 //
-// It is not waited for: the object leaves the cache, and if the watch breaks just then the cache never sees this version of it.
+// It is not waited for: the object leaves the cache, and if the watch breaks just then the cache
+// never sees this version of it.
 func (r *NamespaceReconciler) abandon(ctx context.Context, got baseline.Object, made bool) error {
 	if isAbandoned(got) {
 		return nil
@@ -170,9 +192,10 @@ func (r *NamespaceReconciler) abandon(ctx context.Context, got baseline.Object, 
 	return r.Client.Patch(ctx, abandoned, patch, client.DisableReadYourWritesConsistency)
 }
 
-// abandonment is the object as it shall be, and the patch that makes it so, whatever the object has become since it was read: once
-// it is nobody's, nobody looks at it again. All owners of what is ours alone go. Of what others have a part in, ours go, and the
-// patch is refused if the object is not as it was read.
+// abandonment is the object as it shall be, and the patch that makes it so, whatever the object has
+// become since it was read: once it is nobody's, nobody looks at it again. All owners of what is
+// ours alone go. Of what others have a part in, ours go, and the patch is refused if the object is
+// not as it was read.
 func abandonment(got baseline.Object, made bool) (client.Object, client.Patch) {
 	abandoned := got.DeepCopyObject().(client.Object)
 	if !baseline.KindOf(got).Shared {
@@ -215,8 +238,9 @@ func (r *NamespaceReconciler) patchMetadata(ctx context.Context, got baseline.Ob
 	return client.IgnoreNotFound(err)
 }
 
-// deleteObject deletes exactly this object, not another that has taken its name since, whatever finalizer a tenant has put on
-// it. Not found is an error, and so is a conflict: another object has taken the name, which the next pass deals with.
+// deleteObject deletes exactly this object, not another that has taken its name since, whatever
+// finalizer a tenant has put on it. Not found is an error, and so is a conflict: another object has
+// taken the name, which the next pass deals with.
 func (r *NamespaceReconciler) deleteObject(ctx context.Context, got baseline.Object) error {
 	if len(got.GetFinalizers()) > 0 {
 		patch, err := drift.WithoutFinalizers(got)

@@ -18,6 +18,8 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/posture"
+	"github.com/bulwark-dev/bulwark/internal/posture/posturetest"
 )
 
 var update = flag.Bool("update", false, "write test/argocd/testdata instead of comparing it")
@@ -39,27 +41,27 @@ func TestWhatArgoCDIsShown(t *testing.T) {
 		"new": {status: func(*v1alpha1.SecurityProfile) *v1alpha1.SecurityProfileStatus {
 			return &v1alpha1.SecurityProfileStatus{}
 		}},
-		"in-place":           {states: []string{compliant, compliant}},
-		"weakened":           {states: []string{compliant, weakened}},
-		"audited":            {states: []string{drifted}, change: func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.Audit }},
-		"rolling-out":        {states: []string{compliant, stale, unseen}},
-		"rolling-out-beside": {states: []string{compliant, unseen, drifted}, contests: true},
-		"blocked":            {states: []string{compliant, blocked}},
-		"drifted":            {states: []string{compliant, drifted}},
-		"contested":          {states: []string{compliant, drifted}, contests: true},
-		"contested-in-place": {states: []string{compliant, compliant}, contests: true},
-		"conflicted":         {states: []string{compliant, conflict}},
-		"refused":            {states: []string{compliant, refused, unseen}},
-		"policies-in-force":  {states: []string{compliant}, policies: policed},
-		"policies-contested": {states: []string{compliant}, policies: contestedPolicies},
+		"in-place":           {states: []string{posturetest.Compliant, posturetest.Compliant}},
+		"weakened":           {states: []string{posturetest.Compliant, posturetest.Weakened}},
+		"audited":            {states: []string{posturetest.Drifted}, change: func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.Audit }},
+		"rolling-out":        {states: []string{posturetest.Compliant, posturetest.Stale, posturetest.Unseen}},
+		"rolling-out-beside": {states: []string{posturetest.Compliant, posturetest.Unseen, posturetest.Drifted}, contests: true},
+		"blocked":            {states: []string{posturetest.Compliant, posturetest.Blocked}},
+		"drifted":            {states: []string{posturetest.Compliant, posturetest.Drifted}},
+		"contested":          {states: []string{posturetest.Compliant, posturetest.Drifted}, contests: true},
+		"contested-in-place": {states: []string{posturetest.Compliant, posturetest.Compliant}, contests: true},
+		"conflicted":         {states: []string{posturetest.Compliant, posturetest.Conflict}},
+		"refused":            {states: []string{posturetest.Compliant, posturetest.Refused, posturetest.Unseen}},
+		"policies-in-force":  {states: []string{posturetest.Compliant}, policies: policed},
+		"policies-contested": {states: []string{posturetest.Compliant}, policies: contestedPolicies},
 		"invalid": {status: func(p *v1alpha1.SecurityProfile) *v1alpha1.SecurityProfileStatus {
-			return summarizeInvalid(p, errors.New("spec.namespaceSelector: a word is missing"), noon)
+			return posture.SummarizeInvalid(p, errors.New("spec.namespaceSelector: a word is missing"), noon)
 		}},
 		"outdated": {change: func(p *v1alpha1.SecurityProfile) { p.Generation = 5 }, status: func(p *v1alpha1.SecurityProfile) *v1alpha1.SecurityProfileStatus {
 			earlier := p.DeepCopy()
 			earlier.Generation = 4
-			namespaces, reports := cluster(compliant)
-			return summarize(earlier, selectorOf(earlier), namespaces, reports, nil, nil, noon)
+			namespaces, reports := posturetest.Cluster(posturetest.Compliant)
+			return posture.Summarize(earlier, &posture.Cluster{Selector: posturetest.SelectorOf(earlier), Namespaces: namespaces, Reports: reports}, nil, nil, noon)
 		}},
 	} {
 		profile := &v1alpha1.SecurityProfile{
@@ -69,11 +71,11 @@ func TestWhatArgoCDIsShown(t *testing.T) {
 		if tt.change != nil {
 			tt.change(profile)
 		}
-		namespaces, reports := cluster(tt.states...)
+		namespaces, reports := posturetest.Cluster(tt.states...)
 		if tt.contests {
 			report := reports[namespaces[len(namespaces)-1].Name]
 			report.Drift[0].State, report.Summary.Contested = v1alpha1.Contested, 1
-			if tt.states[len(tt.states)-1] == drifted {
+			if tt.states[len(tt.states)-1] == posturetest.Drifted {
 				report.Objects = []v1alpha1.ManagedObject{{
 					ObjectReference: reference("Role", "bulwark-dev"), State: v1alpha1.ObjectDrifted, Message: "contested by the field manager argocd: rules",
 				}}
@@ -82,7 +84,7 @@ func TestWhatArgoCDIsShown(t *testing.T) {
 		if tt.status != nil {
 			profile.Status = *tt.status(profile)
 		} else {
-			profile.Status = *summarize(profile, selectorOf(profile), namespaces, reports, nil, tt.policies, noon)
+			profile.Status = *posture.Summarize(profile, &posture.Cluster{Selector: posturetest.SelectorOf(profile), Namespaces: namespaces, Reports: reports}, nil, tt.policies, noon)
 		}
 		compareShown(t, name, profile)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/findings"
 	"github.com/bulwark-dev/bulwark/internal/grants"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 )
 
 // namespacesUsing lists the namespaces that a change of a ClusterRole concerns: those of the
@@ -46,7 +47,7 @@ func binds(profile *v1alpha1.SecurityProfile, role string) bool {
 
 // bind makes a declared RoleBinding what is declared, unless it must not be bound. Then nobody is
 // given anything new by it, and what is given already stays.
-func (r *NamespaceReconciler) bind(ctx context.Context, p *pass, o *drift.Outcome) (baseline.Object, error) {
+func (r *NamespaceReconciler) bind(ctx context.Context, p *posture.Pass, o *drift.Outcome) (answer, error) {
 	d := o.Drift
 	refusal := r.clusterRoles.CheckBinding(ctx, d.Want.(*rbacv1.RoleBinding))
 	got, exists := d.Got.(*rbacv1.RoleBinding)
@@ -54,21 +55,21 @@ func (r *NamespaceReconciler) bind(ctx context.Context, p *pass, o *drift.Outcom
 	case refusal == nil:
 		return r.write(ctx, p, o)
 	case !exists:
-		return nil, refusal
+		return answer{}, refusal
 	case d.Replaces() && !d.Foreign && !d.Terminates() && r.clusterRoles.CheckBinding(ctx, got) != nil:
-		return nil, errors.Join(refusal, client.IgnoreNotFound(r.deleteObject(ctx, got)))
+		return answer{}, errors.Join(refusal, client.IgnoreNotFound(r.deleteObject(ctx, got)))
 	case d.Replaces():
-		return nil, r.outlive(ctx, o, refusal)
+		return answer{}, r.outlive(ctx, o, refusal)
 	}
 	narrowed := narrowed(d.Want.(*rbacv1.RoleBinding), got)
 	if len(narrowed.Subjects) == len(d.Want.(*rbacv1.RoleBinding).Subjects) {
-		return r.overwrite(ctx, d)
+		return answered(r.overwrite(ctx, d))
 	}
 	if len(drift.Differences(narrowed, got)) == 0 {
-		return nil, refusal
+		return answer{}, refusal
 	}
 	_, err := r.overwrite(ctx, drift.Drift{Object: d.Object, Change: d.Change, Want: narrowed, Got: got})
-	return nil, errors.Join(refusal, err)
+	return answer{}, errors.Join(refusal, err)
 }
 
 // narrowed is a declared RoleBinding with those of its subjects that the one that is there has.

@@ -17,6 +17,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/events"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/takeover"
 )
 
@@ -25,7 +26,7 @@ import (
 // wrote the label on it. Of the profile that has made a baseline without a report yet, nothing is a
 // copy.
 func isCopy(report *v1alpha1.NamespacePosture, o baseline.Object, unreported string) bool {
-	return !sawInPlace(report, o) && (unreported == "" || profileOf(o) != unreported)
+	return !posture.MemoryOf(report).WasInPlace(o) && (unreported == "" || profileOf(o) != unreported)
 }
 
 // joinedWithoutReport is the profile of which a namespace holds a baseline, or the beginnings of
@@ -91,7 +92,7 @@ func (r *NamespaceReconciler) traceRelease(ctx context.Context, ns *corev1.Names
 
 // traceRemovals logs what the pass removed, and tells an event of what no drift tells: what is
 // declared no more.
-func (r *NamespaceReconciler) traceRemovals(ctx context.Context, p *pass, outcomes []drift.Outcome) {
+func (r *NamespaceReconciler) traceRemovals(ctx context.Context, p *posture.Pass, outcomes []drift.Outcome) {
 	var removed, undeclared []string
 	for _, o := range outcomes {
 		if o.Change != v1alpha1.Unexpected || !o.Done {
@@ -104,11 +105,11 @@ func (r *NamespaceReconciler) traceRemovals(ctx context.Context, p *pass, outcom
 		}
 	}
 	if len(removed) > 0 {
-		logf.FromContext(ctx).Info("Removed what the baseline does not hold", "namespace", p.namespace.Name, "objects", removed)
+		logf.FromContext(ctx).Info("Removed what the baseline does not hold", "namespace", p.Namespace.Name, "objects", removed)
 	}
 	if len(undeclared) > 0 {
-		r.event(p, baseline.Reference(p.namespace), corev1.EventTypeNormal, v1alpha1.EventRemoved, "Prune",
-			"SecurityProfile "+p.profile.Name+" does not declare and had removed: "+strings.Join(undeclared, ", "))
+		r.event(p, baseline.Reference(p.Namespace), corev1.EventTypeNormal, v1alpha1.EventRemoved, "Prune",
+			"SecurityProfile "+p.Profile.Name+" does not declare and had removed: "+strings.Join(undeclared, ", "))
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/uncached"
 	"github.com/bulwark-dev/bulwark/internal/events"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/takeover"
 )
 
@@ -45,18 +46,17 @@ func (r *NamespaceReconciler) leave(
 
 // audit evaluates a namespace that a profile only audits. What others have left in it goes first, as their deletionPolicy says,
 // since that profile writes nothing. If the baseline that the report speaks of has to wait, so has the next report.
-func (r *NamespaceReconciler) audit(ctx context.Context, p *pass, selecting []*v1alpha1.SecurityProfile) (reconcile.Result, error) {
-	report, staying := p.previous, profilesNamed(selecting)
-	removes := r.standsFor(p.namespace, report) && !staying[report.Profile]
-	remaining, wait, err := r.depart(ctx, p.namespace, report, staying)
+func (r *NamespaceReconciler) audit(ctx context.Context, p *posture.Pass, selecting []*v1alpha1.SecurityProfile) (reconcile.Result, error) {
+	report, staying := p.Report(), profilesNamed(selecting)
+	removes := r.standsFor(p.Namespace, report) && !staying[report.Profile]
+	remaining, wait, err := r.depart(ctx, p.Namespace, report, staying)
 	if err != nil || report != nil && !staying[report.Profile] && r.awaits(ctx, report, wait) {
 		return resultAfter(wait, err)
 	}
 	if removes {
-		r.announceDeparture(ctx, p.namespace, report, "SecurityProfile "+p.profile.Name+" governs the namespace and only audits")
+		r.announceDeparture(ctx, p.Namespace, report, "SecurityProfile "+p.Profile.Name+" governs the namespace and only audits")
 	}
-	p.previous = remaining
-	result, err := r.establish(ctx, p)
+	result, err := r.establish(ctx, p.With(remaining))
 	if err == nil && wait > 0 && (result.RequeueAfter == 0 || wait < result.RequeueAfter) {
 		result.RequeueAfter = wait
 	}
@@ -65,27 +65,28 @@ func (r *NamespaceReconciler) audit(ctx context.Context, p *pass, selecting []*v
 
 // missFormer finds out whether the profile from which this one takes the namespace over is only missing from the cache. If it is,
 // there is no handover yet, and what the former declares must not go.
-func (r *NamespaceReconciler) missFormer(ctx context.Context, p *pass) error {
-	if p.previous == nil || p.previous.Profile == "" || p.previous.Profile == p.profile.Name {
+func (r *NamespaceReconciler) missFormer(ctx context.Context, p *posture.Pass) error {
+	last := p.Report()
+	if last == nil || last.Profile == "" || last.Profile == p.Profile.Name {
 		return nil
 	}
-	former, err := r.readProfile(ctx, p.previous.Profile)
+	former, err := r.readProfile(ctx, last.Profile)
 	if err != nil || former != nil {
 		return err
 	}
-	if p.previous.Profile == "" || len(content.IsPathSegmentName(p.previous.Profile)) > 0 {
+	if last.Profile == "" || len(content.IsPathSegmentName(last.Profile)) > 0 {
 		// No profile bears such a name, and a client refuses to ask for it: whoever forged the report
 		// would keep the baseline out.
 		return nil
 	}
 	var live v1alpha1.SecurityProfile
-	switch err := r.Live.Get(ctx, client.ObjectKey{Name: p.previous.Profile}, &live); {
+	switch err := r.Live.Get(ctx, client.ObjectKey{Name: last.Profile}, &live); {
 	case apierrors.IsNotFound(err):
 		return nil
 	case err != nil:
-		return fmt.Errorf("reading SecurityProfile %s: %w", p.previous.Profile, err)
+		return fmt.Errorf("reading SecurityProfile %s: %w", last.Profile, err)
 	}
-	return fmt.Errorf("the cache does not hold SecurityProfile %s yet, which governed namespace %s", p.previous.Profile, p.namespace.Name)
+	return fmt.Errorf("the cache does not hold SecurityProfile %s yet, which governed namespace %s", last.Profile, p.Namespace.Name)
 }
 
 // standsFor reports whether the baseline that a report speaks of still marks the namespace.

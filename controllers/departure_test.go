@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -124,9 +125,9 @@ func TestAHandoverFromAProfileThatTheCacheLacksWaits(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			own := profileOn("own")
-			p := &pass{profile: &own, namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}
+			p := &posture.Pass{Profile: &own, Namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}
 			if tc.previous != "" {
-				p.previous = &v1alpha1.NamespacePosture{Profile: tc.previous}
+				p = p.With(&v1alpha1.NamespacePosture{Profile: tc.previous})
 			}
 			r := &NamespaceReconciler{Client: &profilesOn{profiles: tc.cached}, Live: &profilesOn{profiles: tc.live}}
 			if err := r.missFormer(t.Context(), p); (err != nil) != tc.waits {

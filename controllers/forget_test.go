@@ -14,6 +14,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/boundedcache"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/uncached"
 	"github.com/bulwark-dev/bulwark/internal/contention"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/priority"
 )
 
@@ -40,7 +41,7 @@ func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 		r.restored.Note(namespace, reference("Role", "bulwark-dev"), nil, noon)
 		r.looks.plan(namespace, noon)
 		r.arrivals.Note(namespace, noon)
-		r.counts.observe(namespace, []quotaCount{{ref: reference("ResourceQuota", "bulwark-small"), written: true}}, noon)
+		r.counts.observe(namespace, []posture.QuotaCount{{Ref: reference("ResourceQuota", "bulwark-small"), Written: true}}, noon)
 		r.departures.wait(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, noon)
 	}
 	if _, err := r.reconcileNamed(t.Context(), requestFor("shop")); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 )
 
 // gather reads what the namespace holds of the desired objects, and whatever else in it bears our labels. The objects may be
@@ -25,18 +27,19 @@ import (
 // is read.
 //
 // The same goes for what is not desired: whoever strips an object of our labels must not keep by it what the object grants.
-func (r *NamespaceReconciler) gather(ctx context.Context, p *pass, desired []baseline.Object) ([]baseline.Object, error) {
-	found, err := r.desiredThere(ctx, p, desired)
-	if err != nil {
-		return nil, err
+func (r *NamespaceReconciler) gather(
+	ctx context.Context, p *posture.Pass, desired []baseline.Object,
+) (found []baseline.Object, reread time.Duration, err error) {
+	if found, err = r.desiredThere(ctx, p, desired); err != nil {
+		return nil, 0, err
 	}
 	held := map[v1alpha1.ObjectReference]bool{}
 	for _, o := range found {
 		held[baseline.Reference(o)] = true
 	}
-	labelled, err := r.labelledIn(ctx, p)
+	labelled, reread, err := r.labelledIn(ctx, p)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	for _, o := range labelled {
 		if ref := baseline.Reference(o); !held[ref] {
@@ -47,16 +50,16 @@ func (r *NamespaceReconciler) gather(ctx context.Context, p *pass, desired []bas
 		held[baseline.Reference(want)] = true
 	}
 	stripped, err := r.strippedBefore(ctx, p, held)
-	return append(found, stripped...), err
+	return append(found, stripped...), reread, err
 }
 
 // desiredThere is what the namespace holds of the desired objects.
-func (r *NamespaceReconciler) desiredThere(ctx context.Context, p *pass, desired []baseline.Object) ([]baseline.Object, error) {
-	found := []baseline.Object{p.namespace}
+func (r *NamespaceReconciler) desiredThere(ctx context.Context, p *posture.Pass, desired []baseline.Object) ([]baseline.Object, error) {
+	found := []baseline.Object{p.Namespace}
 	for _, want := range desired[1:] {
-		_, known := p.reported(baseline.Reference(want))
-		mayWait := p.profile.WaitsUntilSafe() && canWait(want)
-		got, err := r.read(ctx, want, p.audits() || known || mayWait)
+		_, known := p.Object(baseline.Reference(want))
+		mayWait := p.Profile.WaitsUntilSafe() && baseline.CanRefuse(want)
+		got, err := r.read(ctx, want, p.Audits() || known || mayWait)
 		if err == nil && got != nil && r.uncached.LacksContent(got, mayWait) {
 			got, err = r.uncached.ReadWhole(ctx, want)
 		}
@@ -71,26 +74,28 @@ func (r *NamespaceReconciler) desiredThere(ctx context.Context, p *pass, desired
 }
 
 // labelledIn is what bears our label in the namespace of a pass, also of what the cache does not
-// hold unless the pass audits.
-func (r *NamespaceReconciler) labelledIn(ctx context.Context, p *pass) ([]baseline.Object, error) {
-	labelled, err := r.labelled(ctx, p.namespace.Name)
-	if err != nil || p.audits() {
-		return labelled, err
+// hold unless the pass audits, and when to read more of that; zero is never.
+func (r *NamespaceReconciler) labelledIn(
+	ctx context.Context, p *posture.Pass,
+) (labelled []baseline.Object, reread time.Duration, err error) {
+	labelled, err = r.labelled(ctx, p.Namespace.Name)
+	if err != nil || p.Audits() {
+		return labelled, 0, err
 	}
-	var most int
-	most, p.rereadUncached = r.uncached.Due(p.namespace.Name, r.Clock.Now())
-	return r.uncached.AddTo(ctx, labelled, p.namespace.Name, most)
+	most, reread := r.uncached.Due(p.Namespace.Name, r.Clock.Now())
+	labelled, err = r.uncached.AddTo(ctx, labelled, p.Namespace.Name, most)
+	return labelled, reread, err
 }
 
 // strippedBefore is what the last report says was in place and neither is desired nor bears our labels. An Audit profile takes nothing
 // away.
 func (r *NamespaceReconciler) strippedBefore(
-	ctx context.Context, p *pass, held map[v1alpha1.ObjectReference]bool,
+	ctx context.Context, p *posture.Pass, held map[v1alpha1.ObjectReference]bool,
 ) ([]baseline.Object, error) {
-	if p.previous == nil || p.audits() {
+	if p.Report() == nil || p.Audits() {
 		return nil, nil
 	}
-	return r.stripped(ctx, p.previous, held)
+	return r.stripped(ctx, p.Report(), held)
 }
 
 // stripped reads from the API server what was in place by a report and is not held.
@@ -98,8 +103,8 @@ func (r *NamespaceReconciler) stripped(
 	ctx context.Context, report *v1alpha1.NamespacePosture, held map[v1alpha1.ObjectReference]bool,
 ) ([]baseline.Object, error) {
 	var objects []baseline.Object
-	for _, o := range report.Objects {
-		if held[o.ObjectReference] || !wasInPlace(report, o) {
+	for _, o := range posture.MemoryOf(report).InPlace() {
+		if held[o.ObjectReference] {
 			continue
 		}
 		named := baseline.Named(o.ObjectReference, report.Namespace)

@@ -17,6 +17,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/findings"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
 
@@ -29,52 +30,53 @@ type waiting struct {
 	refused *tightening.Refused
 }
 
-// hold takes what must wait out of the drifts, and puts what is to be kept in its place meanwhile. Under Audit it only finds what
-// would have to wait, if it were enforced. What the error concerns waits too, since it cannot be told what it would refuse.
-func (r *NamespaceReconciler) hold(ctx context.Context, p *pass, desired []baseline.Object, drifts []drift.Drift) ([]drift.Drift, error) {
-	if !p.audits() && !p.profile.WaitsUntilSafe() {
-		return drifts, nil
+// deferObjects takes what is to be deferred out of the drifts, and puts what is to be kept in its
+// place meanwhile. Under Audit it only finds what would be deferred, if it were enforced. If a
+// check fails, the object is deferred: it cannot be told what it would refuse.
+func (r *NamespaceReconciler) deferObjects(
+	ctx context.Context, p *posture.Pass, desired []baseline.Object, drifts []drift.Drift,
+) (remaining []drift.Drift, deferred *posture.Deferrals, err error) {
+	deferred = &posture.Deferrals{Kept: map[v1alpha1.ObjectReference]baseline.Object{}}
+	if !p.Audits() && !p.Profile.WaitsUntilSafe() {
+		return drifts, deferred, nil
 	}
-	candidates := p.mayWait(drifts)
-	err := r.findRefused(ctx, p, desired, candidates)
-	var remaining []drift.Drift
+	candidates := mayWait(p, drifts)
+	err = r.findRefused(ctx, p, desired, candidates)
 	for _, d := range drifts {
 		i := slices.IndexFunc(candidates, func(w *waiting) bool { return w.Object == d.Object && !w.refused.Empty() })
 		if i < 0 {
 			remaining = append(remaining, d)
 			continue
 		}
-		p.block(candidates[i])
-		if p.audits() {
+		w := candidates[i]
+		deferred.Blocked = append(deferred.Blocked, blockedBy(w.Object, w.refused))
+		deferred.Kept[w.Object] = w.before
+		if p.Audits() {
 			remaining = append(remaining, d)
 			continue
 		}
-		remaining = append(remaining, candidates[i].interim(p.ours)...)
+		remaining = append(remaining, w.interim(p.Ours)...)
 	}
-	return remaining, err
+	return remaining, deferred, err
 }
 
-// block reports that an object waits, and remembers what stays in its place.
-func (p *pass) block(w *waiting) {
-	p.blocked = append(p.blocked, v1alpha1.BlockedObject{
-		Object: w.Object, Message: w.refused.Message(), Violators: w.refused.Names(), ViolatorsTotal: w.refused.Total,
-	})
-	if p.kept == nil {
-		p.kept = map[v1alpha1.ObjectReference]baseline.Object{}
+// blockedBy is an object that is deferred, as a report has it.
+func blockedBy(ref v1alpha1.ObjectReference, refused *tightening.Refused) v1alpha1.BlockedObject {
+	return v1alpha1.BlockedObject{
+		Object: ref, Message: refused.Message(), Violators: refused.Names(), ViolatorsTotal: refused.Total,
 	}
-	p.kept[w.Object] = w.before
 }
 
 // mayWait are the drifts of objects that refuse more than what is in place does. What somebody loosened is corrected at once,
 // whatever runs by now: it was in place before. What was refused or another maker's never was.
-func (p *pass) mayWait(drifts []drift.Drift) []*waiting {
+func mayWait(p *posture.Pass, drifts []drift.Drift) []*waiting {
 	var candidates []*waiting
 	for _, d := range drifts {
-		if d.Want == nil || d.Foreign || !canWait(d.Want) {
+		if d.Want == nil || d.Foreign || !baseline.CanRefuse(d.Want) {
 			continue
 		}
-		before, remembered := p.inPlace(d.Want)
-		if !remembered && p.current() && !p.audits() && p.heldBefore(d.Object) {
+		before, remembered := p.Before(d.Want)
+		if !remembered && p.Current() && !p.Audits() && p.HeldAsDeclared(d.Object) {
 			continue
 		}
 		if !remembered {
@@ -87,27 +89,12 @@ func (p *pass) mayWait(drifts []drift.Drift) []*waiting {
 	return candidates
 }
 
-// heldBefore reports whether an object was in place as declared by the last report, though somebody may have changed it since.
-func (p *pass) heldBefore(ref v1alpha1.ObjectReference) bool {
-	state, _ := p.reported(ref)
-	return state == v1alpha1.ObjectCompliant || state == v1alpha1.ObjectUncounted || state == v1alpha1.ObjectDrifted
-}
-
-// canWait reports whether objects of this kind can refuse what runs in a namespace.
-func canWait(o baseline.Object) bool {
-	switch o.(type) {
-	case *corev1.Namespace, *corev1.LimitRange, *corev1.ResourceQuota:
-		return true
-	}
-	return false
-}
-
 // tightens reports whether an object may refuse what another lets in. Of a LimitRange or quota that is another than before the check
 // itself tells.
 func tightens(want, before baseline.Object) bool {
 	ns, ok := want.(*corev1.Namespace)
 	if !ok {
-		return contentOf(want) != contentOf(before)
+		return baseline.RefusingContent(want) != baseline.RefusingContent(before)
 	}
 	var labels map[string]string
 	if before != nil {
@@ -118,7 +105,7 @@ func tightens(want, before baseline.Object) bool {
 
 // findRefused asks what each candidate would refuse: of a level the API server, of a quota in place Kubernetes' own count, and of
 // everything else the pods themselves.
-func (r *NamespaceReconciler) findRefused(ctx context.Context, p *pass, desired []baseline.Object, candidates []*waiting) error {
+func (r *NamespaceReconciler) findRefused(ctx context.Context, p *posture.Pass, desired []baseline.Object, candidates []*waiting) error {
 	var failures []error
 	var checks []podCheck
 	limitsOf := sync.OnceValues(func() (*tightening.LimitCheck, error) { return r.limitCheck(ctx, p, desired, candidates) })
@@ -159,11 +146,11 @@ type podCheck struct {
 }
 
 // checkPods holds each pod of the namespace against the checks, in one pass over them.
-func (r *NamespaceReconciler) checkPods(ctx context.Context, p *pass, checks []podCheck) error {
+func (r *NamespaceReconciler) checkPods(ctx context.Context, p *posture.Pass, checks []podCheck) error {
 	if len(checks) == 0 {
 		return nil
 	}
-	_, err := r.eachPod(ctx, p.namespace.Name, func(pod *corev1.Pod) {
+	_, err := r.eachPod(ctx, p.Namespace.Name, func(pod *corev1.Pod) {
 		for _, check := range checks {
 			check.Add(pod)
 		}
@@ -193,17 +180,17 @@ func sameScopes(a, b *corev1.ResourceQuota) bool {
 }
 
 // refusedByLevel asks the API server, by a dry run, which pods the enforced level of the wanted labels would refuse.
-func (r *NamespaceReconciler) refusedByLevel(ctx context.Context, p *pass, want *corev1.Namespace) (*tightening.Refused, error) {
+func (r *NamespaceReconciler) refusedByLevel(ctx context.Context, p *posture.Pass, want *corev1.Namespace) (*tightening.Refused, error) {
 	ctx, warnings := clusteraccess.CollectWarnings(ctx)
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": tightening.EnforcedLabels(want.Labels)}})
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": baseline.EnforcedLabels(want.Labels)}})
 	if err != nil {
 		return nil, fmt.Errorf("writing a patch: %w", err)
 	}
-	if err := r.dryRun(ctx, p.namespace, patch); err != nil {
+	if err := r.dryRun(ctx, p.Namespace, patch); err != nil {
 		return nil, fmt.Errorf("asking what the Pod Security level of namespace %s would refuse: %w", want.Name, err)
 	}
 	refused := tightening.RefusedByLevel(warnings.Texts())
-	level, declared := findings.LevelOf(p.profile)
+	level, declared := findings.LevelOf(p.Profile)
 	unseen := refused.Empty() && tightening.Unfinished(warnings.Texts())
 	if !declared || !unseen && !refused.Unnamed() {
 		return refused, nil
@@ -222,9 +209,9 @@ func (r *NamespaceReconciler) refusedByLevel(ctx context.Context, p *pass, want 
 
 // refusedByPods holds the pods themselves against a level, where the API server has not looked at all of them, or has named one of many: it
 // names another each time, and the report would never be the same twice.
-func (r *NamespaceReconciler) refusedByPods(ctx context.Context, p *pass, level *findings.Level) (*tightening.Refused, error) {
+func (r *NamespaceReconciler) refusedByPods(ctx context.Context, p *posture.Pass, level *findings.Level) (*tightening.Refused, error) {
 	refused := &tightening.Refused{}
-	_, err := r.eachPod(ctx, p.namespace.Name, func(pod *corev1.Pod) {
+	_, err := r.eachPod(ctx, p.Namespace.Name, func(pod *corev1.Pod) {
 		if violation, violates := level.Violation(pod); violates {
 			refused.AddPod(pod.Name, violation)
 		}
@@ -266,110 +253,6 @@ func (w *waiting) interim(ours func(baseline.Object) bool) []drift.Drift {
 		return nil
 	}
 	keep := w.Want.DeepCopyObject().(baseline.Object)
-	setContent(keep, w.before)
+	baseline.CopyRefusing(keep, w.before)
 	return drift.Compare([]baseline.Object{keep}, found, ours)
-}
-
-// inPlace is what the last report remembers to be in place of an object that may wait. It is nil, and remembered, if there was
-// none. What cannot be read is not remembered: somebody has written into the report.
-func (p *pass) inPlace(want baseline.Object) (before baseline.Object, remembered bool) {
-	if p.previous == nil {
-		return nil, false
-	}
-	ref := baseline.Reference(want)
-	i := slices.IndexFunc(p.previous.InPlace, func(c v1alpha1.ObjectContent) bool { return c.Object == ref })
-	if i < 0 {
-		return nil, false
-	}
-	content := p.previous.InPlace[i].Content
-	if content == "" {
-		return nil, true
-	}
-	before = baseline.KindOf(want).New()
-	before.SetNamespace(want.GetNamespace())
-	before.SetName(want.GetName())
-	if readContent(before, content) != nil {
-		return nil, false
-	}
-	return before, true
-}
-
-// remember is what is in place of the objects that may wait, after the pass.
-func (p *pass) remember(desired []baseline.Object, outcomes []drift.Outcome) []v1alpha1.ObjectContent {
-	contents := p.rememberRules(outcomes)
-	if p.audits() || !p.profile.WaitsUntilSafe() {
-		return contents
-	}
-	for _, o := range desired {
-		ref := baseline.Reference(o)
-		if !canWait(o) {
-			continue
-		}
-		if kept, blocked := p.kept[ref]; blocked {
-			o = kept
-		} else if !inPlaceNow(ref, outcomes) {
-			before, remembered := p.inPlace(o)
-			if !remembered {
-				continue
-			}
-			o = before
-		}
-		if content := contentOf(o); len(content) <= v1alpha1.MaxContent {
-			contents = append(contents, v1alpha1.ObjectContent{Object: ref, Content: content})
-		} // What is larger is not remembered: it is held against what is found.
-	}
-	return contents
-}
-
-// inPlaceNow reports whether an object is as declared after the pass.
-func inPlaceNow(ref v1alpha1.ObjectReference, outcomes []drift.Outcome) bool {
-	i := slices.IndexFunc(outcomes, func(o drift.Outcome) bool { return o.Object == ref })
-	return i < 0 || outcomes[i].State == v1alpha1.Corrected || outcomes[i].Done && len(outcomes[i].Mutated) == 0
-}
-
-// contentOf is what an object that may wait holds, as JSON; empty for none.
-func contentOf(o baseline.Object) string {
-	var content any
-	switch o := o.(type) {
-	case *corev1.Namespace:
-		content = tightening.EnforcedLabels(o.Labels)
-	case *corev1.LimitRange:
-		content = o.Spec
-	case *corev1.ResourceQuota:
-		content = o.Spec
-	default:
-		return ""
-	}
-	text, err := json.Marshal(content)
-	if err != nil { // None of these types fails to marshal.
-		return ""
-	}
-	return string(text)
-}
-
-// readContent sets what contentOf wrote.
-func readContent(o baseline.Object, content string) error {
-	var into any
-	switch o := o.(type) {
-	case *corev1.Namespace:
-		into = &o.Labels
-	case *corev1.LimitRange:
-		into = &o.Spec
-	case *corev1.ResourceQuota:
-		into = &o.Spec
-	}
-	if err := json.Unmarshal([]byte(content), into); err != nil {
-		return fmt.Errorf("reading what is in place of %s: %w", describe(o), err)
-	}
-	return nil
-}
-
-// setContent makes an object hold what another of its kind does.
-func setContent(o, from baseline.Object) {
-	switch o := o.(type) {
-	case *corev1.LimitRange:
-		o.Spec = *from.(*corev1.LimitRange).Spec.DeepCopy()
-	case *corev1.ResourceQuota:
-		o.Spec = *from.(*corev1.ResourceQuota).Spec.DeepCopy()
-	}
 }

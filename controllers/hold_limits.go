@@ -9,6 +9,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
 
@@ -22,7 +23,7 @@ const (
 // limitCheck is a check of the LimitRange of the baseline beside those that others have put into the namespace: the API server gives a
 // pod the defaults of all of them, and then judges it.
 func (r *NamespaceReconciler) limitCheck(
-	ctx context.Context, p *pass, desired []baseline.Object, candidates []*waiting,
+	ctx context.Context, p *posture.Pass, desired []baseline.Object, candidates []*waiting,
 ) (*tightening.LimitCheck, error) {
 	want := limitRangeOf(desired)
 	var found []corev1.LimitRange
@@ -31,21 +32,23 @@ func (r *NamespaceReconciler) limitCheck(
 	_, err := clusteraccess.EachPage(ctx, r.Live, maxLimitRanges, newList, func(list *corev1.LimitRangeList) {
 		for i := range list.Items {
 			limits := &list.Items[i]
-			own := p.ours(limits) || want != nil && limits.Name == want.Name
+			own := p.Ours(limits) || want != nil && limits.Name == want.Name
 			if bytes += limits.Spec.Size(); own || bytes <= maxLimitBytes {
 				found = append(found, *limits)
 			}
 		}
-	}, client.InNamespace(p.namespace.Name))
+	}, client.InNamespace(p.Namespace.Name))
 	if err != nil {
-		return nil, fmt.Errorf("listing the LimitRanges of namespace %s: %w", p.namespace.Name, err)
+		return nil, fmt.Errorf("listing the LimitRanges of namespace %s: %w", p.Namespace.Name, err)
 	}
-	return p.limitCheck(found, want, candidates), nil
+	return limitCheckOf(p, found, want, candidates), nil
 }
 
-// limitCheck is a check of the wanted LimitRange, if there is one, against what is in place of it. If it is no candidate, it is held
+// limitCheckOf is a check of the wanted LimitRange, if there is one, against what is in place of it. If it is no candidate, it is held
 // against no pods, and tells quotas what defaults there will be.
-func (p *pass) limitCheck(found []corev1.LimitRange, want *corev1.LimitRange, candidates []*waiting) *tightening.LimitCheck {
+func limitCheckOf(
+	p *posture.Pass, found []corev1.LimitRange, want *corev1.LimitRange, candidates []*waiting,
+) *tightening.LimitCheck {
 	var after, before []corev1.LimitRangeItem
 	var others [][]corev1.LimitRangeItem
 	if want != nil {
@@ -55,7 +58,7 @@ func (p *pass) limitCheck(found []corev1.LimitRange, want *corev1.LimitRange, ca
 		limits := &found[i]
 		bearsName := want != nil && limits.Name == want.Name
 		switch {
-		case p.ours(limits), bearsName && p.profile.Adopts():
+		case p.Ours(limits), bearsName && p.Profile.Adopts():
 			before = limits.Spec.Limits
 		case bearsName: // It stays, and keeps ours out.
 			after, others = nil, append(others, limits.Spec.Limits)

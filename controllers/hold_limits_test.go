@@ -50,7 +50,7 @@ func TestLimitCheckKnowsWhatGivesDefaults(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			p := aPass()
 			if tt.adopts {
-				p.profile.Spec.Adoption = v1alpha1.Adopt
+				p.Profile.Spec.Adoption = v1alpha1.Adopt
 			}
 			var candidates []*waiting
 			if tt.candidate {
@@ -60,7 +60,7 @@ func TestLimitCheckKnowsWhatGivesDefaults(t *testing.T) {
 				}
 				candidates = append(candidates, w)
 			}
-			check := p.limitCheck(tt.found, tt.want, candidates)
+			check := limitCheckOf(p, tt.found, tt.want, candidates)
 			web := needing("")
 			web.Spec.Containers[0].Resources.Requests = amounts("cpu", "1")
 			check.Add(&web)

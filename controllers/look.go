@@ -21,6 +21,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/findings"
 	"github.com/bulwark-dev/bulwark/internal/findings/watch"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
 
@@ -35,50 +36,51 @@ const (
 	lookInterval = time.Hour
 )
 
-// weaknesses are the findings in the namespace, after the pass has done what it has. If pods could not be looked at, those on pods are
-// what they were.
+// weaknesses are the findings in the namespace, after the pass has done what it has, and when to come back since they hang on what is
+// not watched; zero is never. If pods could not be looked at, those on pods are what they were.
 func (r *NamespaceReconciler) weaknesses(
-	ctx context.Context, p *pass, desired []baseline.Object, outcomes []drift.Outcome, counts []quotaCount,
-) (*weakness, error) {
-	w := &weakness{}
-	if r.facts == nil || p.profile.Spec.Findings != nil && p.profile.Spec.Findings.Mode == v1alpha1.NoFindings {
-		return w, nil
+	ctx context.Context, p *posture.Pass, found *posture.Found, level appliedLevel, pods *podScan,
+) (w posture.Weaknesses, recheck time.Duration, err error) {
+	if r.facts == nil || p.Profile.Spec.Findings != nil && p.Profile.Spec.Findings.Mode == v1alpha1.NoFindings {
+		return w, 0, nil
 	}
-	facts := r.facts.Facts(p.namespace.Name)
-	for _, o := range desired {
-		if !p.audits() && !conflicts(baseline.Reference(o), outcomes) {
+	facts := r.facts.Facts(p.Namespace.Name)
+	for _, o := range found.Desired {
+		if !p.Audits() && !conflicts(baseline.Reference(o), found.Outcomes) {
 			facts.Forget(o) // It was unlabelled for a moment, and so unmanaged.
 		}
 	}
-	facts.Exceeded = p.exceeded(counts)
-	facts.Bound = boundRoles(desired, outcomes, r.clusterRoles.Verdict)
-	facts.Large = append(facts.Large, largeOf(outcomes)...)
-	facts.Uncached = r.uncached.Counts(p.namespace.Name)
-	facts.LabelSync = findings.LabelSyncOf(p.namespace.Labels, p.movers(outcomes))
-	services := findings.ServicesToAsk(p.profile, p.namespace.Name, facts)
-	p.asksServices = len(services) > 0
-	var unasked error
-	facts.Services, unasked = watch.ReadServices(ctx, r.Live, p.namespace.Name, services)
-	looked, err := r.look(ctx, p, outcomes, facts)
-	w.found = findings.Judge(p.profile, p.namespace.Name, facts)
-	w.totals = findings.Total(w.found)
-	w.podsUnseen = err != nil
-	if !looked && p.previous != nil {
-		w.carry(p)
-		w.podsUnseen = w.podsUnseen || r.looksAtPods(p) && p.previous.PodsUnseen
+	facts.Exceeded = posture.Exceeded(p.Memory, found.Counts)
+	facts.Bound = boundRoles(found.Desired, found.Outcomes, r.clusterRoles.Verdict)
+	facts.Large = append(facts.Large, largeOf(found.Outcomes)...)
+	facts.Uncached = r.uncached.Counts(p.Namespace.Name)
+	facts.LabelSync = findings.LabelSyncOf(p.Namespace.Labels, movers(p, found.Outcomes))
+	services := findings.ServicesToAsk(p.Profile, p.Namespace.Name, facts)
+	if len(services) > 0 {
+		recheck = r.Recheck
 	}
-	return w, errors.Join(unasked, err)
+	var unasked error
+	facts.Services, unasked = watch.ReadServices(ctx, r.Live, p.Namespace.Name, services)
+	looked, err := r.look(ctx, p, found, level, pods, facts)
+	w.Found = findings.Judge(p.Profile, p.Namespace.Name, facts)
+	w.Totals = findings.Total(w.Found)
+	w.PodsUnseen = err != nil
+	if last := p.Report(); !looked && last != nil {
+		w = w.Carry(p.Memory, p.Profile)
+		w.PodsUnseen = w.PodsUnseen || r.looksAtPods(p) && last.PodsUnseen
+	}
+	return w, recheck, errors.Join(unasked, err)
 }
 
 // movers are the field managers that are known to have changed the namespace's labels.
-func (p *pass) movers(outcomes []drift.Outcome) []string {
+func movers(p *posture.Pass, outcomes []drift.Outcome) []string {
 	var managers []string
 	for _, o := range outcomes {
 		if o.Object.Kind == "Namespace" {
 			managers = append(managers, o.By.Manager)
 		}
 	}
-	for _, entry := range p.history() {
+	for _, entry := range p.History() {
 		if entry.Object.Kind == "Namespace" {
 			managers = append(managers, entry.Manager)
 		}
@@ -86,47 +88,22 @@ func (p *pass) movers(outcomes []drift.Outcome) []string {
 	return managers
 }
 
-// weakness is what is found in a namespace, and how much there is of it beyond what is known in words.
-type weakness struct {
-	found  []v1alpha1.Finding
-	totals []v1alpha1.FindingTotal
-
-	podsUnseen bool // pods were to be looked at, and could not be
-}
-
-// carry adds what the last report says of pods, as far as the profile still looks for it.
-func (w *weakness) carry(p *pass) {
-	ofPods := func(id v1alpha1.FindingID) bool {
-		return slices.Contains(podFindings, id) && looksForInPods(p.profile, id)
-	}
-	for _, f := range p.previous.Findings {
-		if ofPods(f.ID) {
-			w.found = append(w.found, findings.Printable(f))
-		}
-	}
-	for _, t := range p.previous.FindingTotals {
-		if ofPods(t.ID) {
-			w.totals = append(w.totals, t)
-		}
-	}
-	findings.Sort(w.found)
-	findings.SortTotals(w.totals)
-}
-
 // look looks at pods if it is time to, and reports whether what the facts say of them holds.
-func (r *NamespaceReconciler) look(ctx context.Context, p *pass, outcomes []drift.Outcome, facts *findings.Facts) (looked bool, err error) {
-	if !r.looksAtPods(p) || !r.wantsLook(p, outcomes) {
+func (r *NamespaceReconciler) look(
+	ctx context.Context, p *posture.Pass, found *posture.Found, level appliedLevel, scan *podScan, facts *findings.Facts,
+) (looked bool, err error) {
+	if !r.looksAtPods(p) || !r.wantsLook(p, found.Outcomes, level) {
 		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	pods, err := r.lookAtPods(ctx, p)
+	pods, err := r.lookAtPods(ctx, p, found.Deferred, level, scan)
 	if err != nil {
-		r.planLook(p, true) // Soon and not at once: whoever makes it fail must not have it repeated without end.
+		r.planLook(p, found.Deferred, level, true) // Soon and not at once: whoever makes it fail must not have it repeated without end.
 		return false, err
 	}
 	facts.Pods = *pods
-	r.planLook(p, len(pods.Violations)+len(pods.Rules) > 0 || pods.Exempt != "")
+	r.planLook(p, found.Deferred, level, len(pods.Violations)+len(pods.Rules) > 0 || pods.Exempt != "")
 	return true, nil
 }
 
@@ -134,78 +111,66 @@ func conflicts(ref v1alpha1.ObjectReference, outcomes []drift.Outcome) bool {
 	return slices.ContainsFunc(outcomes, func(o drift.Outcome) bool { return o.Object == ref && o.State == v1alpha1.Conflict })
 }
 
-// podFindings are those for which pods are read, or the API server is asked.
-var podFindings = []v1alpha1.FindingID{v1alpha1.PodSecurityViolated, v1alpha1.PodSecurityExempt, v1alpha1.WorkloadRuleViolated}
-
-// looksForInPods reports whether a profile declares what pods could violate by one of these findings, and wants to know of it.
-func looksForInPods(profile *v1alpha1.SecurityProfile, id v1alpha1.FindingID) bool {
-	declared := profile.HasPodRules()
-	if id != v1alpha1.WorkloadRuleViolated {
-		_, declared = findings.LevelOf(profile)
-	}
-	return declared && profile.LooksFor(id)
-}
-
-func hasPodFindings(report *v1alpha1.NamespacePosture) bool {
-	return slices.ContainsFunc(report.FindingTotals, func(t v1alpha1.FindingTotal) bool { return slices.Contains(podFindings, t.ID) })
-}
-
 // looksAtPods reports whether the profile declares a level or rules that pods could violate, and wants to know of those that do.
-func (r *NamespaceReconciler) looksAtPods(p *pass) bool {
-	return r.facts != nil && slices.ContainsFunc(podFindings, func(id v1alpha1.FindingID) bool { return looksForInPods(p.profile, id) })
+func (r *NamespaceReconciler) looksAtPods(p *posture.Pass) bool {
+	return r.facts != nil && slices.ContainsFunc(findings.OfPods, func(id v1alpha1.FindingID) bool {
+		return findings.LooksForInPods(p.Profile, id)
+	})
 }
 
 // wantsLook reports whether it is time to look at pods. A level that is enforced lets no violator in; so once none was there, there
 // is none until the level changes, somebody takes it away for a moment, or an exemption lets one in. Who begins to lead does not know when
 // to look next, and looks at once where there were violators, or nobody could look.
-func (r *NamespaceReconciler) wantsLook(p *pass, outcomes []drift.Outcome) bool {
+func (r *NamespaceReconciler) wantsLook(p *posture.Pass, outcomes []drift.Outcome, level appliedLevel) bool {
 	now := r.Clock.Now()
-	return !p.current() || r.looks.due(p.namespace.Name, now) ||
-		(hasPodFindings(p.previous) || p.previous.PodsUnseen) && !r.looks.planned(p.namespace.Name) ||
+	return !p.Current() || r.looks.due(p.Namespace.Name, now) ||
+		p.DoubtsPods() && !r.looks.planned(p.Namespace.Name) ||
 		slices.ContainsFunc(outcomes, func(o drift.Outcome) bool {
 			// A level that is contested is put back every second: that is looked at where the API server warns of pods.
-			return o.Object.Kind == "Namespace" && (o.State == v1alpha1.Corrected || o.Done && len(p.warned) > 0)
+			return o.Object.Kind == "Namespace" && (o.State == v1alpha1.Corrected || o.Done && len(level.warned) > 0)
 		})
 }
 
 // lookAtPods holds the pods of the namespace against the declared level and rules, and asks the API server whether it enforces a level there at
 // all. Where the API server has just been told the level, it has said so already.
-func (r *NamespaceReconciler) lookAtPods(ctx context.Context, p *pass) (*findings.PodFacts, error) {
+func (r *NamespaceReconciler) lookAtPods(
+	ctx context.Context, p *posture.Pass, deferred *posture.Deferrals, level appliedLevel, pods *podScan,
+) (*findings.PodFacts, error) {
 	facts := &findings.PodFacts{Violations: map[string]string{}}
-	_, leveled := findings.LevelOf(p.profile)
-	told := p.tightened && !p.waits() && tightening.Clean(p.warned)
-	if !told || looksForInPods(p.profile, v1alpha1.WorkloadRuleViolated) {
-		seen, err := r.seePods(ctx, p)
+	_, leveled := findings.LevelOf(p.Profile)
+	told := level.tightened && !deferred.Any() && tightening.Clean(level.warned)
+	if !told || findings.LooksForInPods(p.Profile, v1alpha1.WorkloadRuleViolated) {
+		seen, err := r.seePods(ctx, p, pods, nil)
 		if err != nil {
 			return nil, err
 		}
-		facts.Violations, facts.Rules, facts.Unseen = seen.violations, seen.ruleViolations(p.profile), seen.unseen
+		facts.Violations, facts.Rules, facts.Unseen = seen.violations, seen.ruleViolations(p.Profile), seen.unseen
 	}
 	if told {
-		facts.Exempt = tightening.Exempt(p.warned)
+		facts.Exempt = tightening.Exempt(level.warned)
 		return facts, nil
 	}
 	if !leveled {
 		return facts, nil
 	}
 	var err error
-	facts.Exempt, err = r.exempt(ctx, p.namespace)
+	facts.Exempt, err = r.exempt(ctx, p.Namespace)
 	return facts, err
 }
 
 // planLook plans the next look: soon while something is amiss, or a level was put in place, since admission takes a moment to hear of
 // it and a pod may slip in meanwhile; and otherwise after an interval, at another time in each namespace.
-func (r *NamespaceReconciler) planLook(p *pass, amiss bool) {
-	wait := lookInterval/2 + r.looks.spread(p.namespace.Name, lookInterval/2)
+func (r *NamespaceReconciler) planLook(p *posture.Pass, deferred *posture.Deferrals, level appliedLevel, amiss bool) {
+	wait := lookInterval/2 + r.looks.spread(p.Namespace.Name, lookInterval/2)
 	switch {
-	case p.waits():
+	case deferred.Any():
 		wait = r.Recheck / blockedRechecks
-	case p.tightened:
-		wait = r.Recheck + r.looks.spread(p.namespace.Name, r.Recheck)
-	case p.audits() || amiss:
+	case level.tightened:
+		wait = r.Recheck + r.looks.spread(p.Namespace.Name, r.Recheck)
+	case p.Audits() || amiss:
 		wait = r.Recheck
 	}
-	r.looks.plan(p.namespace.Name, r.Clock.Now().Add(min(wait, lookInterval)))
+	r.looks.plan(p.Namespace.Name, r.Clock.Now().Add(min(wait, lookInterval)))
 }
 
 // eachPod reads the pods of a namespace page by page, up to a bound, and says how many there are beyond it.

@@ -19,6 +19,8 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/posture"
+	"github.com/bulwark-dev/bulwark/internal/posture/posturetest"
 )
 
 // quotaOf is the quota bulwark-compute.
@@ -109,8 +111,8 @@ func TestWhatSomebodyLoosenedNeverWaits(t *testing.T) {
 	newGeneration := func(r *v1alpha1.NamespacePosture) { r.ProfileGeneration-- }
 	compute := quotaOf(amounts("pods", "1"))
 	drifts := []drift.Drift{
-		modified(levelled("restricted"), levelled("privileged")), modified(levelled("restricted"), levelled("")),
-		modified(limited("1"), limited("64")), modified(limited("1"), nil),
+		modified(posturetest.Levelled("restricted"), posturetest.Levelled("privileged")), modified(posturetest.Levelled("restricted"), posturetest.Levelled("")),
+		modified(posturetest.Limited("1"), posturetest.Limited("64")), modified(posturetest.Limited("1"), nil),
 		modified(compute, quotaOf(amounts("pods", "64"))), modified(compute, nil),
 	}
 	for sentence, change := range map[string]func(*v1alpha1.NamespacePosture){
@@ -121,13 +123,13 @@ func TestWhatSomebodyLoosenedNeverWaits(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			for _, d := range drifts {
-				p := safely(func(r *v1alpha1.NamespacePosture) { kept(d.Want)(r); change(r) })
+				p := safely(func(r *v1alpha1.NamespacePosture) { posturetest.Remembering(d.Want)(r); change(r) })
 				live := &inhabited{err: errors.New("no route"), pods: []corev1.Pod{needing("32")}}
-				remaining, err := (&NamespaceReconciler{Live: live}).hold(t.Context(), p, []baseline.Object{d.Want}, []drift.Drift{d})
+				remaining, deferred, err := (&NamespaceReconciler{Live: live}).deferObjects(t.Context(), p, []baseline.Object{d.Want}, []drift.Drift{d})
 				if err != nil || live.asked > 0 {
 					t.Errorf("%s: the API server was asked %d times: %v", d.Object.Kind, live.asked, err)
 				}
-				if diff := cmp.Diff([]drift.Drift{d}, remaining); diff != "" || len(p.blocked) > 0 {
+				if diff := cmp.Diff([]drift.Drift{d}, remaining); diff != "" || len(deferred.Blocked) > 0 {
 					t.Errorf("%s is held (-want +got):\n%s", d.Object.Kind, diff)
 				}
 			}
@@ -145,7 +147,7 @@ func TestMemoryThatWasTakenAway(t *testing.T) {
 		v1alpha1.ObjectConflict:  true,
 	} {
 		p := safely(func(r *v1alpha1.NamespacePosture) { r.Objects[1].State = state })
-		if got := len(p.mayWait([]drift.Drift{modified(limited("1"), nil)})) == 1; got != waits {
+		if got := len(mayWait(p, []drift.Drift{modified(posturetest.Limited("1"), nil)})) == 1; got != waits {
 			t.Errorf("%s: may wait: want %t, got %t", state, waits, got)
 		}
 	}
@@ -222,17 +224,17 @@ func TestQuotaIsHeldAgainstWhatIsCountedAndElseAgainstPods(t *testing.T) {
 			p := safely(func(r *v1alpha1.NamespacePosture) { r.ProfileGeneration-- })
 			d := modified(tt.want, nil)
 			if tt.before != nil {
-				kept(tt.before)(p.previous)
+				posturetest.Remembering(tt.before)(p.Report())
 				d = modified(tt.want, tt.before)
 			}
 			r := &NamespaceReconciler{Live: &tt.live, Clock: clocktesting.NewFakePassiveClock(noon)}
-			_, err := r.hold(t.Context(), p, []baseline.Object{tt.want}, []drift.Drift{d})
+			_, deferred, err := r.deferObjects(t.Context(), p, []baseline.Object{tt.want}, []drift.Drift{d})
 			if (err != nil) != tt.fails {
 				t.Errorf("error: %v", err)
 			}
 			says := ""
-			if len(p.blocked) > 0 {
-				says = p.blocked[0].Message
+			if len(deferred.Blocked) > 0 {
+				says = deferred.Blocked[0].Message
 			}
 			if diff := cmp.Diff(tt.says, says); diff != "" {
 				t.Errorf("blocked (-want +got):\n%s", diff)
@@ -244,7 +246,8 @@ func TestQuotaIsHeldAgainstWhatIsCountedAndElseAgainstPods(t *testing.T) {
 func TestALookAfterATighteningComesWithinAnInterval(t *testing.T) {
 	for recheck, want := range map[time.Duration]time.Duration{time.Minute: time.Minute, 5 * lookInterval: lookInterval} {
 		r := &NamespaceReconciler{Clock: clocktesting.NewFakePassiveClock(noon), Recheck: recheck, looks: newLooks()}
-		r.planLook(&pass{profile: aPass().profile, namespace: levelled("restricted"), tightened: true}, false)
+		p := &posture.Pass{Profile: posturetest.Profile(), Namespace: posturetest.Levelled("restricted")}
+		r.planLook(p, nil, appliedLevel{tightened: true}, false)
 		if got := r.looks.until("shop", noon); got < want || got > 2*want || r.looks.due("shop", noon) {
 			t.Errorf("rechecks every %s: want the next look in %s to twice that, got %s", recheck, want, got)
 		}

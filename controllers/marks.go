@@ -10,6 +10,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/events"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -40,10 +41,10 @@ func forgedMark(
 
 // tellMark tells that the forged label of a namespace was replaced, where that is not told as
 // drift.
-func (r *NamespaceReconciler) tellMark(p *pass, outcomes []drift.Outcome) {
-	i := slices.IndexFunc(outcomes, func(o drift.Outcome) bool { return o.Object == baseline.Reference(p.namespace) })
-	if p.forged && i >= 0 && outcomes[i].Done && !outcomes[i].Recorded {
-		r.tellMarkOff(p.namespace, profileOf(p.namespace))
+func (r *NamespaceReconciler) tellMark(p *posture.Pass, outcomes []drift.Outcome) {
+	i := slices.IndexFunc(outcomes, func(o drift.Outcome) bool { return o.Object == baseline.Reference(p.Namespace) })
+	if p.Forged && i >= 0 && outcomes[i].Done && !outcomes[i].Recorded {
+		r.tellMarkOff(p.Namespace, profileOf(p.Namespace))
 	}
 }
 

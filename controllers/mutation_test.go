@@ -12,6 +12,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 )
 
 func TestWhatSomebodyDeletesMeanwhileIsNotChangedByAdmission(t *testing.T) {
@@ -29,7 +30,7 @@ func TestWhatSomebodyDeletesMeanwhileIsNotChangedByAdmission(t *testing.T) {
 		o.Want = want
 		answer := want.DeepCopy()
 		tc.answer(answer)
-		r.conclude(&pass{namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}, o, answer)
+		r.conclude(&posture.Pass{Namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}, o, answer)
 		if o.State != tc.state || len(o.Mutated) > 0 != (tc.state == v1alpha1.Present) {
 			t.Errorf("%s: got %s, changed by admission: %v", sentence, o.State, o.Mutated)
 		}

@@ -6,8 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
+	"maps"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -25,6 +24,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/events"
 	"github.com/bulwark-dev/bulwark/internal/findings/watch"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
 	"github.com/bulwark-dev/bulwark/internal/selection"
@@ -79,34 +79,6 @@ type NamespaceReconciler struct {
 	uncached *uncached.Reader // reads what the caches lack
 
 	policyChanges *profileStates // when the admission policies of each profile last changed
-}
-
-// pass is one reconcile of one governed namespace: what it knows before it begins, and what must wait.
-type pass struct {
-	profile   *v1alpha1.SecurityProfile
-	namespace *corev1.Namespace
-	previous  *v1alpha1.NamespacePosture // nil before the first report
-	since     time.Time                  // when the change was seen that led to this pass
-
-	forged      bool // the namespace bears the label of a profile that has not governed it
-	overtakable bool // it is of a roll-out, or of the first look at everything after a start
-
-	blocked []v1alpha1.BlockedObject
-	kept    map[v1alpha1.ObjectReference]baseline.Object // what is in place meanwhile; nil is nothing
-
-	disputes []contention.Dispute // the contests over its objects, after the corrections
-
-	sections  []*podSection
-	rulesWait bool          // some of them do, and the namespace says so
-	seen      *podsSeen     // nil if the pods have not been looked at
-	lookAgain time.Duration // when to look at them once more; zero for never
-
-	tightened bool     // a stricter Pod Security level was put in place
-	warned    []string // what the API server then warned of
-
-	asksServices bool // what is found hangs on Services, which are not watched
-
-	rereadUncached time.Duration // when to read more labelled objects that are not cached; zero for never
 }
 
 // reconcileNamed reconciles the namespace of a request. Every event on it and on what it holds leads here, the last ones after it
@@ -168,11 +140,11 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 	if !isHeld(profile) || !selection.Remembers(profile, ns) {
 		return reconcile.Result{}, nil // Its own reconciler writes both, and that comes back here.
 	}
-	p := &pass{
-		profile: profile, namespace: ns, previous: previous, since: since,
-		forged: forgedMark(selector, profile, ns, previous), overtakable: r.queue.IsOvertakable(requestFor(ns.Name)),
+	p := &posture.Pass{
+		Profile: profile, Namespace: ns, Memory: posture.MemoryOf(previous), Since: since,
+		Forged: forgedMark(selector, profile, ns, previous), Overtakable: r.queue.IsOvertakable(requestFor(ns.Name)),
 	}
-	if p.audits() {
+	if p.Audits() {
 		return r.audit(ctx, p, selecting)
 	}
 	r.departures.end(ns.Name)
@@ -182,147 +154,114 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 	return r.establish(ctx, p)
 }
 
-// establish compares the namespace with its baseline, corrects what differs, looks for what weakens it, and reports.
-func (r *NamespaceReconciler) establish(ctx context.Context, p *pass) (reconcile.Result, error) {
-	if err := r.regain(ctx, p); err != nil {
-		return reconcile.Result{}, err
-	}
-	desired := baseline.Render(p.profile, p.namespace.Name)
-	if err := r.remember(ctx, p, desired[0]); err != nil {
-		return reconcile.Result{}, err
-	}
-	found, err := r.gather(ctx, p, desired)
+// establish compares the namespace with its baseline, corrects what differs, looks for what weakens
+// it, and reports.
+func (r *NamespaceReconciler) establish(ctx context.Context, p *posture.Pass) (reconcile.Result, error) {
+	p, err := r.regain(ctx, p)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	untold := r.holdRules(ctx, p, desired)
-	drifts, undecided := r.hold(ctx, p, desired, drift.Compare(desired, found, p.ours))
-	outcomes, refused := r.carryOut(ctx, p, drifts)
+	desired, err := r.render(ctx, p)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	there, reread, err := r.gather(ctx, p, desired)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	pods := &podScan{}
+	rules, again, untold := r.deferRules(ctx, p, pods)
+	maps.Copy(desired[0].GetLabels(), rules.Labels)
+	drifts, objects, undecided := r.deferObjects(ctx, p, desired, drift.Compare(desired, there, p.Ours))
+	deferred := rules.With(objects)
+	done, refused := r.carryOut(ctx, p, deferred, drifts)
+	r.tellCorrections(p, &done)
 	if errors.Is(refused, errTerminating) {
 		return reconcile.Result{}, nil
 	}
-	r.tellMark(p, outcomes)
-	counts := p.counted(desired, found, outcomes)
-	recount := r.awaitCounts(ctx, p, counts)
-	if errors.Join(untold, undecided, refused) == nil && p.withholds(counts, outcomes, r.counts.withholdsAgain(p)) {
-		r.traceRemovals(ctx, p, outcomes)
-		r.counts.withhold(p)
+	r.tellMark(p, done.outcomes)
+	counts, recount := r.awaitCounts(ctx, p, posture.Counted(desired, there, done.outcomes, deferred))
+	failed := errors.Join(untold, undecided, refused)
+	if failed == nil && posture.Withholds(p, counts, done.outcomes, r.counts.withholdsAgain(p)) {
+		r.traceRemovals(ctx, p, done.outcomes)
+		r.counts.withhold(p, done.level)
 		return reconcile.Result{RequeueAfter: recount}, nil
 	}
-	r.counts.resume(p)
-	p.disputes = r.disputed(p, outcomes)
-	weaknesses, unseen := r.weaknesses(ctx, p, desired, outcomes, counts)
-	report := assemble(p, desired, outcomes, r.Clock.Now())
-	p.setUncounted(report, counts)
-	setFindings(report, weaknesses)
-	fit(report)
-	r.announce(p, outcomes)
-	r.watched.add(p.namespace.Name)
-	r.traceRemovals(ctx, p, outcomes)
-	r.announceReport(p, report)
-	unwritten := r.withRoom(ctx, p, postureReference, func() error { return r.writeReport(ctx, p.previous, report) })
-	r.noteReport(p, unwritten)
-	if err := errors.Join(untold, undecided, refused, unseen, unwritten); err != nil {
+	level := r.counts.resume(p, done.level)
+	found := &posture.Found{Desired: desired, Outcomes: done.outcomes, Deferred: deferred, Counts: counts}
+	next, unreported := r.report(ctx, p, found, level, pods)
+	if err := errors.Join(failed, unreported); err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: r.nextLook(p, outcomes, recount)}, nil
+	return reconcile.Result{RequeueAfter: soonest(next, recount, reread, again)}, nil
 }
 
-// nextLook is when to come back though nothing has been heard; zero is never.
-func (r *NamespaceReconciler) nextLook(p *pass, outcomes []drift.Outcome, recount time.Duration) time.Duration {
-	next := recount
-	sooner := func(d time.Duration) {
-		if d > 0 && (next == 0 || d < next) {
-			next = d
-		}
+// report looks for what weakens the baseline, and tells and writes what the pass found and did. It
+// returns when to come back though nothing has been heard; zero is never.
+func (r *NamespaceReconciler) report(
+	ctx context.Context, p *posture.Pass, found *posture.Found, level appliedLevel, pods *podScan,
+) (next time.Duration, err error) {
+	disputes, quiet := r.disputed(p, found.Outcomes)
+	weaknesses, recheck, unseen := r.weaknesses(ctx, p, found, level, pods)
+	found.Disputes, found.Weaknesses = disputes, weaknesses
+	report := posture.Assemble(p, found, r.Clock.Now())
+	r.announce(p, found)
+	r.watched.add(p.Namespace.Name)
+	r.traceRemovals(ctx, p, found.Outcomes)
+	r.announceReport(p, report)
+	notices, unwritten := r.withRoom(ctx, p, postureReference, func() error {
+		return r.writeReport(ctx, p.Report(), report)
+	})
+	r.notify(p, notices)
+	r.noteReport(p, unwritten)
+	return soonest(r.nextVisit(p, found), quiet, recheck), errors.Join(unseen, unwritten)
+}
+
+// render is what the namespace shall hold. The Namespace itself also remembers the Pod Security
+// labels that it bore before.
+func (r *NamespaceReconciler) render(ctx context.Context, p *posture.Pass) ([]baseline.Object, error) {
+	desired := baseline.Render(p.Profile, p.Namespace.Name)
+	if p.Audits() {
+		return desired, nil
 	}
-	if p.audits() {
-		sooner(r.Recheck)
+	annotations, err := r.labelsBefore(ctx, p, desired[0].GetLabels())
+	desired[0].SetAnnotations(annotations)
+	return desired, err
+}
+
+// nextVisit is when to come back for the sake of what was found, though nothing has been heard;
+// zero is never.
+func (r *NamespaceReconciler) nextVisit(p *posture.Pass, found *posture.Found) time.Duration {
+	var next time.Duration
+	if p.Audits() {
+		next = r.Recheck
 	}
-	if p.waits() {
-		sooner(r.Recheck / blockedRechecks)
-	}
-	sooner(p.lookAgain)
-	sooner(p.rereadUncached)
-	if p.asksServices {
-		sooner(r.Recheck)
+	if found.Deferred.Any() {
+		next = soonest(next, r.Recheck/blockedRechecks)
 	}
 	if r.looksAtPods(p) {
-		sooner(r.looks.until(p.namespace.Name, r.Clock.Now()))
+		next = soonest(next, r.looks.until(p.Namespace.Name, r.Clock.Now()))
 	}
-	for _, d := range p.disputes {
-		sooner(d.Left)
-	}
-	for _, o := range outcomes {
-		sooner(o.Wait)
-		if o.State == v1alpha1.Conflict {
-			sooner(r.Recheck)
+	for i := range found.Outcomes {
+		next = soonest(next, found.Outcomes[i].Wait)
+		if found.Outcomes[i].State == v1alpha1.Conflict {
+			next = soonest(next, r.Recheck)
 		}
+	}
+	return next
+}
+
+// soonest is the shortest of some waits, of which zero is none.
+func soonest(waits ...time.Duration) time.Duration {
+	var next time.Duration
+	for _, wait := range waits {
+		next = sooner(next, wait)
 	}
 	return next
 }
 
 // blockedRechecks is how many times as often as other rechecks one is made of what must wait.
 const blockedRechecks = 10
-
-func (p *pass) audits() bool {
-	return p.profile.EffectiveEnforcement() == v1alpha1.Audit
-}
-
-// ours reports whether Bulwark made an object. Beside what the object says of itself, the last report remembers: a tenant
-// who strips our labels and puts a loose object in the place of ours has not thereby made it a stranger's.
-func (p *pass) ours(o baseline.Object) bool {
-	return drift.Ours(o) || sawInPlace(p.previous, o)
-}
-
-// sawInPlace reports whether the last report says that an object was in place.
-func sawInPlace(report *v1alpha1.NamespacePosture, o baseline.Object) bool {
-	ref := baseline.Reference(o)
-	return report != nil && slices.ContainsFunc(report.Objects, func(reported v1alpha1.ManagedObject) bool {
-		return reported.ObjectReference == ref && wasInPlace(report, reported)
-	})
-}
-
-// wasInPlace reports whether an object that a report holds was made by Bulwark.
-func wasInPlace(report *v1alpha1.NamespacePosture, o v1alpha1.ManagedObject) bool {
-	if report.Enforcement != v1alpha1.Enforce {
-		return false
-	}
-	switch o.State {
-	case v1alpha1.ObjectCompliant, v1alpha1.ObjectUncounted, v1alpha1.ObjectDrifted:
-		return true
-	case v1alpha1.ObjectBlocked: // What it was before stays in place, if it was there.
-		return slices.ContainsFunc(report.InPlace, func(kept v1alpha1.ObjectContent) bool {
-			return kept.Object == o.ObjectReference && kept.Content != ""
-		})
-	case v1alpha1.ObjectFailed:
-		return strings.HasPrefix(o.Message, undeleted)
-	}
-	return false
-}
-
-// reported is the state of an object in the last report.
-func (p *pass) reported(ref v1alpha1.ObjectReference) (v1alpha1.ObjectState, bool) {
-	if p.previous == nil {
-		return "", false
-	}
-	for _, o := range p.previous.Objects {
-		if o.ObjectReference == ref {
-			return o.State, true
-		}
-	}
-	return "", false
-}
-
-// current reports whether the last report speaks of the same namespace, profile, generation and enforcement as this pass. If it does not,
-// what differs is the roll-out of a change and not drift.
-func (p *pass) current() bool {
-	return p.previous != nil && p.previous.Stalled == "" &&
-		p.previous.NamespaceUID == p.namespace.UID &&
-		p.previous.Profile == p.profile.Name &&
-		p.previous.ProfileGeneration == p.profile.Generation &&
-		p.previous.Enforcement == p.profile.EffectiveEnforcement()
-}
 
 func (r *NamespaceReconciler) selector(ctx context.Context) (*selection.Selector, error) {
 	return readSelector(ctx, r.Client, r.Protected)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/openreports/publish"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 )
 
 // openReportsReconciler publishes the NamespacePosture of one namespace as a Report of
@@ -49,6 +50,6 @@ func setPublished(status *v1alpha1.SecurityProfileStatus, wanted bool, known *me
 	case !wanted:
 		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionPublished)
 	case known != nil:
-		setCondition(status, *known, now)
+		posture.SetCondition(status, *known, now)
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
@@ -98,7 +99,7 @@ func (r *SecurityProfileReconciler) tellStalled(ctx context.Context, profile *v1
 	}
 	status := profile.Status.DeepCopy()
 	status.ObservedGeneration = profile.Generation
-	setConditions(status, []metav1.Condition{
+	posture.SetConditions(status, []metav1.Condition{
 		{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonPermissionsLost, Message: message},
 		{Type: v1alpha1.ConditionCompliant, Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonPermissionsLost, Message: message},
 		{Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonPermissionsLost, Message: message},
@@ -119,7 +120,7 @@ func (r *SecurityProfileReconciler) retractStall(ctx context.Context, profile *v
 	}
 	const message = "the profile is being deleted, and what it established is being taken away"
 	status := profile.Status.DeepCopy()
-	setConditions(status, []metav1.Condition{
+	posture.SetConditions(status, []metav1.Condition{
 		{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonProgressing, Message: message},
 		{Type: v1alpha1.ConditionCompliant, Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonProgressing, Message: message},
 		{Type: v1alpha1.ConditionReconciling, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonProgressing, Message: message},
@@ -156,7 +157,7 @@ func (r *SecurityProfileReconciler) left(ctx context.Context, profile string) (s
 	}
 	left := cmp.Or(strings.Join(counts, ", "), "nothing")
 	if len(namespaces) > 0 {
-		left += fmt.Sprintf(", in %d namespaces (%s)", len(namespaces), names(slices.Collect(maps.Keys(namespaces))))
+		left += fmt.Sprintf(", in %d namespaces (%s)", len(namespaces), posture.FirstNames(slices.Collect(maps.Keys(namespaces))))
 	}
 	return left, nil
 }

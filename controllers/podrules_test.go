@@ -12,7 +12,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/admission/offline"
-	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 )
 
 // ruled is a profile with a section of rules for pods, and the section.
@@ -22,82 +22,11 @@ func ruled(p *v1alpha1.SecurityProfile) admission.PodSection {
 	return admission.PodSections(p)[0]
 }
 
-func TestRulesInForce(t *testing.T) {
-	remembers := func(profile, content string) func(*pass, *admission.PodSection) {
-		return func(p *pass, s *admission.PodSection) {
-			p.previous.Profile = profile
-			p.previous.InPlace = []v1alpha1.ObjectContent{{Object: s.Policy(profile), Content: content}}
-		}
-	}
-	for sentence, tc := range map[string]struct {
-		change func(*pass, *admission.PodSection)
-		want   string // declared are those that are declared
-		known  bool
-	}{
-		"what the report remembers":                          {remembers("restricted", "before"), "before", true},
-		"that nothing was":                                   {remembers("restricted", ""), "", true},
-		"what another profile left":                          {remembers("another", "theirs"), "theirs", true},
-		"before the first report nothing was":                {func(p *pass, _ *admission.PodSection) { p.previous = nil }, "", false},
-		"without a memory, of this generation, the declared": {func(*pass, *admission.PodSection) {}, "declared", false},
-		"without a memory, of another generation, nothing":   {func(p *pass, _ *admission.PodSection) { p.previous.ProfileGeneration-- }, "", false},
-		"under Audit nothing": {func(p *pass, s *admission.PodSection) {
-			remembers("restricted", "before")(p, s)
-			p.profile.Spec.Enforcement = v1alpha1.Audit
-		}, "", false},
-	} {
-		t.Run(sentence, func(t *testing.T) {
-			p := safely(func(*v1alpha1.NamespacePosture) {})
-			section := ruled(p.profile)
-			tc.change(p, &section)
-			got, known := p.rulesInForce(&section)
-			if tc.want == "declared" {
-				tc.want = section.Content
-			}
-			if got != tc.want || known != tc.known {
-				t.Errorf("want %q (%t), got %q (%t)", tc.want, tc.known, got, known)
-			}
-		})
-	}
-}
-
-func TestWhatAReleaseIsNotTakenFor(t *testing.T) {
-	field := func(label string) drift.Field { return drift.Field{Path: []string{"metadata", "labels", label}} }
-	for sentence, tc := range map[string]struct {
-		section podSection
-		fields  []drift.Field
-		want    bool
-	}{
-		"a section that waited is put in force": {section: podSection{waited: true}, fields: []drift.Field{field(v1alpha1.ImagesLabel)}, want: true},
-		"a section is remembered for the first time": {
-			section: podSection{unknown: true}, fields: []drift.Field{field(v1alpha1.ImagesLabel)}, want: true,
-		},
-		"the label of one that is in force was changed": {fields: []drift.Field{field(v1alpha1.ImagesLabel)}},
-		"the label of one that waits was changed":       {section: podSection{waited: true, inForce: "x"}, fields: []drift.Field{field(v1alpha1.ImagesLabel)}},
-		"another label was changed too":                 {section: podSection{waited: true}, fields: []drift.Field{field(v1alpha1.ImagesLabel), field(level)}},
-		"nothing was changed":                           {section: podSection{waited: true}},
-	} {
-		t.Run(sentence, func(t *testing.T) {
-			p := safely(func(*v1alpha1.NamespacePosture) {})
-			section := ruled(p.profile)
-			s := tc.section
-			s.PodSection = section
-			if s.inForce == "" {
-				s.inForce = section.Content
-			}
-			p.sections = []*podSection{&s}
-			d := &drift.Drift{Object: reference("Namespace", "shop"), Change: v1alpha1.Modified, Fields: tc.fields}
-			if got := p.releases(d); got != tc.want {
-				t.Errorf("want %t, got %t", tc.want, got)
-			}
-		})
-	}
-}
-
 func TestOnlyPodsThatWereAdmittedBeforeAreInTheWay(t *testing.T) {
 	p := safely(func(*v1alpha1.NamespacePosture) {})
-	section := ruled(p.profile)
-	policy := section.Policy(p.profile.Name).Name
-	s := &podSection{PodSection: section, before: &offline.Rules{}}
+	section := ruled(p.Profile)
+	policy := section.Policy(p.Profile.Name).Name
+	s := &podSection{Section: posture.Section{PodSection: section}, before: &offline.Rules{}}
 	seen := &podsSeen{
 		broken: map[string]offline.Broken{
 			"b-was-admitted": {policy: {"requireDigest: container app must", "pullPolicy: container app must"}},
@@ -106,7 +35,7 @@ func TestOnlyPodsThatWereAdmittedBeforeAreInTheWay(t *testing.T) {
 		},
 		admitted: map[string][]*podSection{"b-was-admitted": {s}, "c-breaks-other": {s}},
 	}
-	seen.refusedBy(s, p.profile.Name)
+	seen.refusedBy(s, p.Profile.Name)
 	if diff := cmp.Diff([]string{"b-was-admitted"}, s.refused.Names()); diff != "" {
 		t.Errorf("(-want +got): %s", diff)
 	}
@@ -154,7 +83,7 @@ func TestAPodThatShouldHaveEndedIsInNobodysWay(t *testing.T) {
 
 func TestRulesAreCompiledOnce(t *testing.T) {
 	c := newCompiledRules()
-	profile := aPass().profile
+	profile := aPass().Profile
 	ruled(profile)
 	first, err := c.of(profile)
 	if err != nil {

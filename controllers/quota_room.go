@@ -21,6 +21,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/counting"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/events"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 )
 
 // The quotas of a baseline also count what the baseline itself is made of, and a tenant may have
@@ -30,9 +32,7 @@ import (
 // tampering comes of it, and kube-controller-manager need not run.
 
 // postureReference names the report of a namespace.
-var postureReference = v1alpha1.ObjectReference{
-	APIVersion: v1alpha1.GroupVersion.String(), Kind: "NamespacePosture", Name: v1alpha1.PostureName,
-}
+var postureReference = posture.Reference
 
 const (
 	// roomTimeout bounds the attempts at a write for which a quota has been opened. The API server
@@ -49,14 +49,14 @@ const (
 )
 
 // withRoom makes a write that our own quotas must not keep out: those that refuse it are opened for
-// it.
+// it. It returns what is to be told of that.
 func (r *NamespaceReconciler) withRoom(
-	ctx context.Context, p *pass, object v1alpha1.ObjectReference, write func() error,
-) error {
+	ctx context.Context, p *posture.Pass, object v1alpha1.ObjectReference, write func() error,
+) ([]events.Notice, error) {
 	err := write()
 	refusal, refused := refusalIn(err)
 	if !refused {
-		return err
+		return nil, err
 	}
 	o := &openings{r: r, p: p, object: object, quotas: map[string]*opening{}}
 	defer o.close(ctx)
@@ -65,15 +65,15 @@ func (r *NamespaceReconciler) withRoom(
 	for refused && trying.Err() == nil {
 		opened, failure := o.open(trying, &refusal)
 		if failure != nil {
-			return errors.Join(err, failure)
+			return o.notices, errors.Join(err, failure)
 		}
 		if !opened {
-			return err
+			return o.notices, err
 		}
 		err = write()
 		refusal, refused = refusalIn(err)
 	}
-	return err
+	return o.notices, err
 }
 
 // refusalIn is the refusal of a quota that an error holds.
@@ -88,9 +88,11 @@ func refusalIn(err error) (counting.Refusal, bool) {
 // openings are the quotas that are open for one write.
 type openings struct {
 	r      *NamespaceReconciler
-	p      *pass
+	p      *posture.Pass
 	object v1alpha1.ObjectReference
 	quotas map[string]*opening
+	// notices tell which quotas were opened.
+	notices []events.Notice
 }
 
 // opening is a quota that is open, and what its entries were opened to.
@@ -114,7 +116,7 @@ func (o *openings) open(ctx context.Context, refusal *counting.Refusal) (bool, e
 		}
 		opened = &opening{quota: quota, entries: counting.Entries{}}
 		o.quotas[refusal.Quota] = opened
-		o.tell(opened, refusal)
+		o.notices = append(o.notices, o.notice(opened, refusal))
 	case refusal.Knows(opened.entries):
 		opened.room++
 	case opened.backoff.Steps > 0:
@@ -138,22 +140,24 @@ func (o *openings) open(ctx context.Context, refusal *counting.Refusal) (bool, e
 // nil.
 func (o *openings) ours(ctx context.Context, name string) (*corev1.ResourceQuota, error) {
 	quota := &corev1.ResourceQuota{}
-	err := o.r.Live.Get(ctx, client.ObjectKey{Namespace: o.p.namespace.Name, Name: name}, quota)
+	err := o.r.Live.Get(ctx, client.ObjectKey{Namespace: o.p.Namespace.Name, Name: name}, quota)
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("reading the quota that refuses %s %s: %w", o.object.Kind, o.object.Name, err)
-	case !strings.HasPrefix(name, v1alpha1.NamePrefix) || !isLabelled(quota) || !o.p.ours(quota):
+	case !strings.HasPrefix(name, v1alpha1.NamePrefix) || !isLabelled(quota) || !o.p.Ours(quota):
 		return nil, nil
 	}
 	return quota, nil
 }
 
-func (o *openings) tell(opened *opening, refusal *counting.Refusal) {
-	o.r.event(o.p, baseline.Reference(opened.quota), corev1.EventTypeWarning, v1alpha1.EventOpened, "Open", fmt.Sprintf(
-		"ResourceQuota %s has no room for %s %s of the baseline, and is opened for this one write: %s",
-		opened.quota.Name, o.object.Kind, o.object.Name, entriesOf(refusal.Opening(0))))
+func (o *openings) notice(opened *opening, refusal *counting.Refusal) events.Notice {
+	return events.Notice{
+		Object: baseline.Reference(opened.quota), Type: corev1.EventTypeWarning, Reason: v1alpha1.EventOpened, Action: "Open",
+		Note: fmt.Sprintf("ResourceQuota %s has no room for %s %s of the baseline, and is opened for this one write: %s",
+			opened.quota.Name, o.object.Kind, o.object.Name, entriesOf(refusal.Opening(0))),
+	}
 }
 
 func entriesOf(hard counting.Entries) string {
@@ -183,9 +187,9 @@ func (o *openings) close(ctx context.Context) {
 // closeAgain closes a quota that was opened by an operator that died before it could close it, and
 // reports whether there was anything to close: the API server remembers who set an entry last. What
 // somebody else raised is kube-controller-manager's to set back.
-func (r *NamespaceReconciler) closeAgain(ctx context.Context, p *pass, q *quotaCount) bool {
+func (r *NamespaceReconciler) closeAgain(ctx context.Context, p *posture.Pass, q *posture.QuotaCount) bool {
 	quota := &corev1.ResourceQuota{}
-	if err := r.Live.Get(ctx, client.ObjectKey{Namespace: p.namespace.Name, Name: q.ref.Name}, quota); err != nil {
+	if err := r.Live.Get(ctx, client.ObjectKey{Namespace: p.Namespace.Name, Name: q.Ref.Name}, quota); err != nil {
 		return false // It is tried again with the next look.
 	}
 	opened := counting.Entries{}

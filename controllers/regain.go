@@ -11,37 +11,44 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
 )
 
-// regain tells of a report that somebody else wrote, and regains what the pass may know of before.
-// Where the report opens the gate for pods, it is shut at once and not only when the pass ends.
-func (r *NamespaceReconciler) regain(ctx context.Context, p *pass) error {
-	if p.previous == nil || reportmemory.IsRecalled(p.previous) || r.reports.Wrote(p.previous) {
-		return nil
+// regain tells of a report that somebody else wrote, and returns the pass with what it may know of
+// before. Where the report opens the gate for pods, it is shut at once and not only when the pass
+// ends.
+func (r *NamespaceReconciler) regain(ctx context.Context, p *posture.Pass) (*posture.Pass, error) {
+	found := p.Report()
+	if found == nil || reportmemory.IsRecalled(found) || r.reports.Wrote(found) {
+		return p, nil
 	}
-	if r.reports.Disbelieves(p.previous) {
+	if r.reports.Disbelieves(found) {
 		r.event(p, postureReference, corev1.EventTypeWarning, v1alpha1.EventReportForged, "Read",
 			"NamespacePosture posture is not as Bulwark wrote it: what it says is not believed, and it is written again")
 	}
-	recall(p.profile, p.previous)
-	if guard := p.profile.Spec.Protection; p.audits() || guard == nil || !guard.ReadyGate {
-		return nil
+	regained := recall(p.Profile, found)
+	if guard := p.Profile.Spec.Protection; p.Audits() || guard == nil || !guard.ReadyGate {
+		return p.With(regained), nil
 	}
-	shut := p.previous.DeepCopy()
+	shut := regained.DeepCopy()
 	if shut.Profile == "" {
-		shut.Profile, shut.Enforcement, shut.NamespaceUID = p.profile.Name, p.profile.EffectiveEnforcement(), p.namespace.UID
+		shut.Profile, shut.Enforcement, shut.NamespaceUID = p.Profile.Name, p.Profile.EffectiveEnforcement(), p.Namespace.UID
 	}
 	r.reports.Seal(shut)
 	if err := r.Client.Update(ctx, shut); err != nil {
-		return ignoreTerminating(fmt.Errorf("taking back the report of namespace %s: %w", p.namespace.Name, err))
+		return p.With(regained), ignoreTerminating(fmt.Errorf("taking back the report of namespace %s: %w", p.Namespace.Name, err))
 	}
-	p.previous.ResourceVersion = shut.ResourceVersion
-	return nil
+	regained.ResourceVersion = shut.ResourceVersion
+	return p.With(regained), nil
 }
 
-// recall has a report of which nothing is believed remember what the status of the profile does.
-func recall(profile *v1alpha1.SecurityProfile, report *v1alpha1.NamespacePosture) {
-	if report == nil || report.Profile != "" {
-		return
+// recall is a report that remembers what the status of the profile does, where nothing of it is
+// believed.
+func recall(profile *v1alpha1.SecurityProfile, report *v1alpha1.NamespacePosture) *v1alpha1.NamespacePosture {
+	if report == nil {
+		return nil
 	}
-	report.Drift = posture.Recalled(&profile.Status, report.Namespace)
-	report.DriftTotal = int64(len(report.Drift))
+	recalled := *report
+	if report.Profile == "" {
+		recalled.Drift = posture.Recalled(&profile.Status, report.Namespace)
+		recalled.DriftTotal = int64(len(recalled.Drift))
+	}
+	return &recalled
 }

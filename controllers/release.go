@@ -17,6 +17,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/uncached"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
 )
 
@@ -80,7 +81,7 @@ func (r *NamespaceReconciler) releaseLabelled(
 		}
 		profile, err := r.readProfile(ctx, o.GetLabels()[v1alpha1.ProfileLabel])
 		if err == nil {
-			err = r.letGo(ctx, o, profile, drift.Ours(o) || sawInPlace(report, o))
+			err = r.letGo(ctx, o, profile, drift.Ours(o) || posture.MemoryOf(report).WasInPlace(o))
 		}
 		if err != nil {
 			failures = append(failures, fmt.Errorf("releasing %s: %w", describe(o), err))
@@ -119,7 +120,7 @@ func (r *NamespaceReconciler) releaseStripped(ctx context.Context, profile *v1al
 
 // forget takes out of a report what it says was in place, if it says that of anything.
 func (r *NamespaceReconciler) forget(ctx context.Context, report *v1alpha1.NamespacePosture) (*v1alpha1.NamespacePosture, error) {
-	if !slices.ContainsFunc(report.Objects, func(o v1alpha1.ManagedObject) bool { return wasInPlace(report, o) }) {
+	if len(posture.MemoryOf(report).InPlace()) == 0 {
 		return report, nil
 	}
 	if reportmemory.IsRecalled(report) {

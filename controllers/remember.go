@@ -3,16 +3,15 @@ package controllers
 import (
 	"context"
 	"slices"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -33,7 +32,7 @@ func (r *SecurityProfileReconciler) remember(ctx context.Context, profile *v1alp
 	}
 	status := profile.Status.DeepCopy()
 	if len(status.Conditions) == 0 {
-		status = summarizeNew(profile, r.Clock.Now())
+		status = posture.SummarizeNew(profile, r.Clock.Now())
 	}
 	status.Selection = known
 	if err := r.writeStatus(ctx, profile, status); err != nil {
@@ -43,23 +42,6 @@ func (r *SecurityProfileReconciler) remember(ctx context.Context, profile *v1alp
 		r.remembered.note(profile.Name, r.Clock.Now())
 	}
 	return nil
-}
-
-// summarizeNew is the status of a profile for which nothing has been done yet.
-func summarizeNew(profile *v1alpha1.SecurityProfile, now time.Time) *v1alpha1.SecurityProfileStatus {
-	status := &v1alpha1.SecurityProfileStatus{ObservedGeneration: profile.Generation}
-	progressing := func(conditionType string, holds metav1.ConditionStatus) metav1.Condition {
-		return metav1.Condition{
-			Type: conditionType, Status: holds, Reason: v1alpha1.ReasonProgressing,
-			Message: "the profile is new: its namespaces have yet to be looked at",
-		}
-	}
-	setConditions(status, []metav1.Condition{
-		progressing(v1alpha1.ConditionReady, metav1.ConditionFalse),
-		progressing(v1alpha1.ConditionCompliant, metav1.ConditionFalse),
-		progressing(v1alpha1.ConditionReconciling, metav1.ConditionTrue),
-	}, now)
-	return status
 }
 
 // selectionRemembered lets through the updates of a profile by which its status remembers another

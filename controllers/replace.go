@@ -15,6 +15,8 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/events"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 )
 
 // An object of which an immutable field differs, or that is about to go, is deleted and made anew.
@@ -42,12 +44,12 @@ func admits(ctx context.Context, c client.Client, want baseline.Object) error {
 
 // replace deletes the object and makes it anew, once the API server has said that it would. What
 // our own quotas have no room for, they are opened for from the question on.
-func (r *NamespaceReconciler) replace(ctx context.Context, p *pass, o *drift.Outcome) (baseline.Object, error) {
+func (r *NamespaceReconciler) replace(ctx context.Context, p *posture.Pass, o *drift.Outcome) (answer, error) {
 	var made baseline.Object
 	admitted, deleted := false, false
 	lasting, end := context.WithTimeout(context.WithoutCancel(ctx), restoreTimeout)
 	defer end()
-	err := r.withRoom(ctx, p, o.Object, func() error {
+	opened, err := r.withRoom(ctx, p, o.Object, func() error {
 		if !admitted {
 			if err := admits(ctx, r.Client, o.Want); err != nil {
 				return err
@@ -65,15 +67,17 @@ func (r *NamespaceReconciler) replace(ctx context.Context, p *pass, o *drift.Out
 	})
 	switch {
 	case err == nil:
-		r.event(p, o.Object, corev1.EventTypeNormal, v1alpha1.EventReplaced, "Replace",
-			fmt.Sprintf("%s %s was deleted and made anew: %s", o.Object.Kind, o.Object.Name, whyReplaced(&o.Drift)))
-		return made, nil
+		return answer{object: made, notices: append(opened, events.Notice{
+			Object: o.Object, Type: corev1.EventTypeNormal, Reason: v1alpha1.EventReplaced, Action: "Replace",
+			Note: fmt.Sprintf("%s %s was deleted and made anew: %s", o.Object.Kind, o.Object.Name, whyReplaced(&o.Drift)),
+		})}, nil
 	case deleted:
-		return nil, r.putBack(lasting, p, o, err)
+		notices, err := r.putBack(lasting, p, o, err)
+		return answer{notices: append(opened, notices...)}, err
 	case admitted, interrupted(err), isTerminating(err):
-		return nil, err
+		return answer{notices: opened}, err
 	}
-	return nil, r.outlive(ctx, o, err)
+	return answer{notices: opened}, r.outlive(ctx, o, err)
 }
 
 func whyReplaced(d *drift.Drift) string {
@@ -103,25 +107,29 @@ func (r *NamespaceReconciler) outlive(ctx context.Context, o *drift.Outcome, ref
 
 // putBack makes an object again as it was, after it has been deleted and the one in its place has
 // been refused all the same.
-func (r *NamespaceReconciler) putBack(ctx context.Context, p *pass, o *drift.Outcome, refusal error) error {
+func (r *NamespaceReconciler) putBack(
+	ctx context.Context, p *posture.Pass, o *drift.Outcome, refusal error,
+) (notices []events.Notice, _ error) {
 	if apierrors.IsAlreadyExists(refusal) || isTerminating(refusal) || !o.Outlives(o.Recorded) {
-		return refusal
+		return nil, refusal
 	}
 	err := r.untilAnswered(ctx, func() error {
-		return r.withRoom(ctx, p, o.Object, func() error { return r.Client.Create(ctx, o.Restored()) })
+		opened, err := r.withRoom(ctx, p, o.Object, func() error { return r.Client.Create(ctx, o.Restored()) })
+		notices = append(notices, opened...)
+		return err
 	})
 	if apierrors.IsAlreadyExists(err) { // The answer to a write was lost.
-		return refusal
+		return notices, refusal
 	}
 	if err != nil {
-		return fmt.Errorf("%w; what was there before was deleted, and cannot be put back: %w", refusal, err)
+		return notices, fmt.Errorf("%w; what was there before was deleted, and cannot be put back: %w", refusal, err)
 	}
-	again := r.restored.Note(p.namespace.Name, o.Object, o.Fields, r.Clock.Now())
-	r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventPutBack, "Replace", fmt.Sprintf(
-		"%s %s was deleted, what is declared was refused after all, and the old one was put back; "+
-			"the next try waits %s: %v",
-		o.Object.Kind, o.Object.Name, again, refusal))
-	return fmt.Errorf("%s%w", wasPutBack, refusal)
+	again := r.restored.Note(p.Namespace.Name, o.Object, o.Fields, r.Clock.Now())
+	return append(notices, events.Notice{
+		Object: o.Object, Type: corev1.EventTypeWarning, Reason: v1alpha1.EventPutBack, Action: "Replace",
+		Note: fmt.Sprintf("%s %s was deleted, what is declared was refused after all, and the old one was put back; "+
+			"the next try waits %s: %v", o.Object.Kind, o.Object.Name, again, refusal),
+	}), fmt.Errorf("%s%w", wasPutBack, refusal)
 }
 
 // wasPutBack begins the message on an object that was put back.
@@ -143,22 +151,23 @@ func (r *NamespaceReconciler) untilAnswered(ctx context.Context, write func() er
 
 // isPutBack reports whether a drift is that of an object that was put back, and whose replacement
 // is not tried again yet. After a restart the last report tells.
-func (r *NamespaceReconciler) isPutBack(p *pass, o *drift.Outcome) bool {
+func (r *NamespaceReconciler) isPutBack(p *posture.Pass, o *drift.Outcome) bool {
 	if !o.Replaces() {
 		return false
 	}
 	now := r.Clock.Now()
-	reported := strings.HasPrefix(p.message(o.Object), wasPutBack)
-	left, known := r.restored.Wait(p.namespace.Name, o.Object, o.Fields, now)
-	if !known && reported && p.current() {
-		left = r.restored.Note(p.namespace.Name, o.Object, o.Fields, now)
+	last, _ := p.Object(o.Object)
+	reported := strings.HasPrefix(last.Message, wasPutBack)
+	left, known := r.restored.Wait(p.Namespace.Name, o.Object, o.Fields, now)
+	if !known && reported && p.Current() {
+		left = r.restored.Note(p.Namespace.Name, o.Object, o.Fields, now)
 	}
 	if left == 0 {
 		return false
 	}
 	o.Recorded, o.Wait, o.Standing = false, left, wasPutBack+"the next try waits"
 	if reported {
-		o.Standing = p.message(o.Object)
+		o.Standing = last.Message
 	}
 	return true
 }

@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 )
 
 // roomBeside makes the write of an object that goes with a report, which the baseline's own quotas
@@ -20,12 +21,16 @@ func (r *NamespaceReconciler) roomBeside(
 	if _, refused := refusalIn(err); !refused {
 		return err
 	}
-	p := &pass{profile: &v1alpha1.SecurityProfile{}, namespace: &corev1.Namespace{}, previous: report}
+	p := &posture.Pass{
+		Profile: &v1alpha1.SecurityProfile{}, Namespace: &corev1.Namespace{}, Memory: posture.MemoryOf(report),
+	}
 	unread := errors.Join(
-		r.Client.Get(ctx, client.ObjectKey{Name: report.Profile}, p.profile),
-		r.Client.Get(ctx, client.ObjectKey{Name: report.Namespace}, p.namespace))
+		r.Client.Get(ctx, client.ObjectKey{Name: report.Profile}, p.Profile),
+		r.Client.Get(ctx, client.ObjectKey{Name: report.Namespace}, p.Namespace))
 	if unread != nil {
 		return errors.Join(err, fmt.Errorf("reading whose quotas these are: %w", unread))
 	}
-	return r.withRoom(ctx, p, object, write)
+	notices, err := r.withRoom(ctx, p, object, write)
+	r.notify(p, notices)
+	return err
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/openreports/publish"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -45,7 +46,7 @@ type SecurityProfileReconciler struct {
 
 	contests    *contention.Contests
 	policies    admissionPolicies
-	joins       *joins
+	joins       *posture.Joins
 	unreported  *unreported
 	publication *publish.Publication // nil if reports are not published as Reports of openreports.io
 	lost        *lost
@@ -108,24 +109,24 @@ func (r *SecurityProfileReconciler) report(ctx context.Context, profile *v1alpha
 	}
 	if why := selector.Invalid(profile.Name); why != nil {
 		r.Metrics.RenderFailed(profile.Name)
-		return 0, r.conclude(ctx, profile, summarizeInvalid(profile, why, r.Clock.Now()))
+		return 0, r.conclude(ctx, profile, posture.SummarizeInvalid(profile, why, r.Clock.Now()))
 	}
 	policies, written := r.policies.report(profile)
 	if policies == nil {
 		return 0, errAwaitsPolicies
 	}
-	namespaces, reports, err := governed(ctx, r.Client, profile.Name)
+	cluster, err := governed(ctx, r.Client, profile.Name, selector)
 	if err != nil {
 		return 0, err
 	}
-	if policies.IsOutdated(admission.PodRolloutOf(profile, selector, namespaces, reports)) {
+	if policies.IsOutdated(admission.PodRolloutOf(profile, selector, cluster.Namespaces, cluster.Reports)) {
 		return 0, nil // No status says Ready before the rules for pods are in force. Their pass leads to another one here.
 	}
-	lately, concluded := r.joins.sum(profile, r.Clock.Now())
-	reports = withUnreported(profile, selector, namespaces, reports, r.unreported.Why)
-	status := summarize(profile, selector, namespaces, reports, lately, policies, r.Clock.Now())
+	lately, concluded := r.joins.Sum(profile, r.Clock.Now())
+	reported := cluster.WithRefused(profile, r.unreported.Why)
+	status := posture.Summarize(profile, reported, lately, policies, r.Clock.Now())
 	next := concluded()
-	if err := r.addProtected(ctx, profile, selector, namespaces, status); err != nil {
+	if err := r.addProtected(ctx, profile, selector, cluster.Namespaces, status); err != nil {
 		return 0, err
 	}
 	if wait := r.remembered.wait(profile.Name, r.Clock.Now()); wait > 0 {
@@ -149,14 +150,14 @@ func (r *SecurityProfileReconciler) conclude(
 
 // governed are all namespaces, and the profile's reports by namespace, as there are now.
 func governed(
-	ctx context.Context, cached client.Reader, profile string,
-) ([]corev1.Namespace, map[string]*v1alpha1.NamespacePosture, error) {
+	ctx context.Context, cached client.Reader, profile string, selector *selection.Selector,
+) (*posture.Cluster, error) {
 	var namespaces corev1.NamespaceList
 	if err := cached.List(ctx, &namespaces, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
-		return nil, nil, fmt.Errorf("listing namespaces: %w", err)
+		return nil, fmt.Errorf("listing namespaces: %w", err)
 	}
 	reports, err := reportsOf(ctx, cached, profile)
-	return namespaces.Items, reports, err
+	return &posture.Cluster{Selector: selector, Namespaces: namespaces.Items, Reports: reports}, err
 }
 
 // reportsOf are the profile's reports by namespace. They are shared with the cache.
@@ -204,7 +205,7 @@ func (r *SecurityProfileReconciler) finalize(ctx context.Context, profile *v1alp
 	r.throttle.forget(profile.Name)
 	r.remembered.forget(profile.Name)
 	r.lost.forget(profile.Name)
-	r.joins.forget(profile.Name)
+	r.joins.Forget(profile.Name)
 	return 0, nil
 }
 

@@ -33,6 +33,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/findings"
 	"github.com/bulwark-dev/bulwark/internal/findings/watch"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
 )
@@ -148,7 +149,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 	policies := newAdmissionPolicyReconciler(mgr, cached, namespaces, o)
 	profiles := &SecurityProfileReconciler{
 		throttle: throttle{interval: o.StatusInterval}, remembered: throttle{interval: o.StatusInterval},
-		Client: cached, Metrics: metrics, Clock: o.Clock, Protected: o.Protected, contests: namespaces.contests, joins: newJoins(o.JoinGrace),
+		Client: cached, Metrics: metrics, Clock: o.Clock, Protected: o.Protected, contests: namespaces.contests, joins: posture.NewJoins(o.JoinGrace),
 		unreported: namespaces.unreported,
 		lost:       newLost(o.MissingPermissions),
 		policies:   policies,

@@ -16,6 +16,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/posture"
+	"github.com/bulwark-dev/bulwark/internal/posture/posturetest"
 )
 
 // aPolicedProfile declares one rule of admission, and its policies.
@@ -89,7 +91,7 @@ func TestAdmissionReady(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.pass.Contests = contestSentences(profile, tt.pass.Outcomes, nil)
-			status := summarize(profile, selectorOf(profile), nil, nil, nil, reportOf(tt.pass), noon)
+			status := posture.Summarize(profile, &posture.Cluster{Selector: posturetest.SelectorOf(profile)}, nil, reportOf(tt.pass), noon)
 			got := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionAdmission)
 			if tt.reason == "" {
 				if got != nil {
@@ -117,12 +119,12 @@ func TestAdmissionReadyDoesNotMoveByItself(t *testing.T) {
 	for _, state := range []v1alpha1.DriftState{v1alpha1.Conflict, v1alpha1.Contested} {
 		outcomes := []drift.Outcome{policyOutcome(state, nil)}
 		pass := reportOf(admission.Pass{Desired: len(desired), Outcomes: outcomes, Contests: contestSentences(profile, outcomes, nil)})
-		profile.Status = *summarize(profile, selectorOf(profile), nil, nil, nil, pass, noon)
-		again := summarize(profile, selectorOf(profile), nil, nil, nil, pass, noon.Add(time.Hour))
+		profile.Status = *posture.Summarize(profile, &posture.Cluster{Selector: posturetest.SelectorOf(profile)}, nil, pass, noon)
+		again := posture.Summarize(profile, &posture.Cluster{Selector: posturetest.SelectorOf(profile)}, nil, pass, noon.Add(time.Hour))
 		if diff := cmp.Diff(&profile.Status, again); diff != "" {
 			t.Errorf("an hour later, %s (-before +after):\n%s", state, diff)
 		}
-		without := summarize(profile, selectorOf(profile), nil, nil, nil, nil, noon.Add(time.Hour))
+		without := posture.Summarize(profile, &posture.Cluster{Selector: posturetest.SelectorOf(profile)}, nil, nil, noon.Add(time.Hour))
 		before := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionAdmission)
 		if diff := cmp.Diff(before, meta.FindStatusCondition(without.Conditions, v1alpha1.ConditionAdmission)); diff != "" {
 			t.Errorf("a sum without a pass changed the condition (-before +after):\n%s", diff)
@@ -141,7 +143,7 @@ func TestDriftOfPoliciesIsKeptAndCounted(t *testing.T) {
 		t.Helper()
 		report := reportOf(admission.Pass{Desired: len(desired)})
 		report.Corrected = outcomes
-		profile.Status = *summarize(profile, selectorOf(profile), []corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}, reports, nil, report, at)
+		profile.Status = *posture.Summarize(profile, &posture.Cluster{Selector: posturetest.SelectorOf(profile), Namespaces: []corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}, Reports: reports}, nil, report, at)
 	}
 	sum(noon, policyOutcome(v1alpha1.Corrected, nil))
 	for range 40 {

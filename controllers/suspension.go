@@ -43,8 +43,7 @@ func (r *NamespaceReconciler) suspend(
 ) error {
 	r.departures.end(ns.Name)
 	r.counts.forget(ns.Name)
-	recall(profile, previous)
-	previous, unreleased := r.releaseDeleted(ctx, ns, previous, profile.Name)
+	previous, unreleased := r.releaseDeleted(ctx, ns, recall(profile, previous), profile.Name)
 	unmarked := r.takeMarkOff(ctx, ns, profile.Name)
 	report := posture.Stalled(profile, ns, previous, why)
 	return errors.Join(unreleased, unmarked, r.writeReport(ctx, previous, report))

@@ -16,49 +16,50 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/takeover"
 )
 
-// remember lets the desired Namespace carry the Pod Security labels that it bore before Bulwark set its own, so that the write
-// that replaces them remembers them.
+// labelsBefore are the annotations by which the desired Namespace, of these labels, remembers the
+// Pod Security labels that it bore before Bulwark set its own, so that the write that replaces them
+// remembers them.
 //
 //	the namespace                                          what is remembered
 //	bears no label of ours, and no report says otherwise   all that the desired labels replace; what an annotation says is forged
 //	is as the last report of this generation has it        what it remembers: what differs, somebody has set since
 //	is taken over by another profile or generation, or     also what that replaces and somebody else has set, by managedFields
 //	its report is lost
-func (r *NamespaceReconciler) remember(ctx context.Context, p *pass, desired baseline.Object) error {
-	if p.audits() {
-		return nil
-	}
-	before := p.remembered()
-	replaced := takeover.Beyond(takeover.Replaced(desired.GetLabels(), p.namespace.Labels), before)
-	taken := sawInPlace(p.previous, p.namespace)
+func (r *NamespaceReconciler) labelsBefore(
+	ctx context.Context, p *posture.Pass, desired map[string]string,
+) (map[string]string, error) {
+	before := rememberedLabels(p)
+	replaced := takeover.Beyond(takeover.Replaced(desired, p.Namespace.Labels), before)
+	taken := p.WasInPlace(p.Namespace)
 	switch {
-	case len(replaced) == 0 || taken && p.current():
+	case len(replaced) == 0 || taken && p.Current():
 		replaced = nil
-	case taken || isLabelled(p.namespace):
-		if err := r.dropOurs(ctx, p.namespace, replaced); err != nil {
-			return err
+	case taken || isLabelled(p.Namespace):
+		if err := r.dropOurs(ctx, p.Namespace, replaced); err != nil {
+			return nil, err
 		}
 	}
 	merged := map[string]string{}
 	maps.Copy(merged, replaced)
 	maps.Copy(merged, before)
-	desired.SetAnnotations(takeover.Annotations(takeover.Within(merged, desired.GetLabels())))
-	if _, held := p.namespace.Annotations[v1alpha1.PodSecurityBeforeAnnotation]; held && len(desired.GetAnnotations()) == 0 {
-		desired.SetAnnotations(map[string]string{v1alpha1.PodSecurityBeforeAnnotation: "{}"}) // What is forged is overwritten.
+	annotations := takeover.Annotations(takeover.Within(merged, desired))
+	if _, held := p.Namespace.Annotations[v1alpha1.PodSecurityBeforeAnnotation]; held && len(annotations) == 0 {
+		annotations = map[string]string{v1alpha1.PodSecurityBeforeAnnotation: "{}"} // What is forged is overwritten.
 	}
-	return nil
+	return annotations, nil
 }
 
-// remembered are the labels of before that the namespace remembers. One that Bulwark has not taken over remembers nothing:
-// whatever it holds is somebody else's.
-func (p *pass) remembered() map[string]string {
-	if !isLabelled(p.namespace) && !sawInPlace(p.previous, p.namespace) {
+// rememberedLabels are the labels of before that the namespace remembers. One that Bulwark has not
+// taken over remembers nothing: whatever it holds is somebody else's.
+func rememberedLabels(p *posture.Pass) map[string]string {
+	if !isLabelled(p.Namespace) && !p.WasInPlace(p.Namespace) {
 		return nil
 	}
-	return takeover.Remembered(p.namespace.Annotations)
+	return takeover.Remembered(p.Namespace.Annotations)
 }
 
 // dropOurs takes those labels out of others that Bulwark itself has set on a namespace.
@@ -108,8 +109,9 @@ func (r *NamespaceReconciler) giveBack(ctx context.Context, ns baseline.Object, 
 	return nil
 }
 
-// namespaceAbandonment is the patch that makes a namespace nobody's, with the labels that it bears, and refused if it is not as
-// it was read. The cache holds none of its annotations but ours, so that no difference to it may be written.
+// namespaceAbandonment is the patch that makes a namespace nobody's, with the labels that it bears,
+// and refused if it is not as it was read. The cache holds none of its annotations but ours, so
+// that no difference to it may be written.
 func namespaceAbandonment(ns *corev1.Namespace) (client.Patch, error) {
 	metadata := map[string]any{
 		"resourceVersion": ns.ResourceVersion,

@@ -17,6 +17,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -108,7 +109,7 @@ func TestReportsAreListedOnceASecond(t *testing.T) {
 			contests := contention.New(contention.DefaultSettings())
 			r := &SecurityProfileReconciler{
 				Client: cluster, Metrics: metrics, Clock: now, contests: contests,
-				joins: newJoins(DefaultJoinGrace), throttle: throttle{interval: DefaultStatusInterval}, policies: noPolicies{},
+				joins: posture.NewJoins(posture.DefaultJoinGrace), throttle: throttle{interval: DefaultStatusInterval}, policies: noPolicies{},
 				lost: newLost(func(context.Context) ([]string, error) { return nil, nil }), unreported: newUnreported(),
 			}
 			for i, s := range tt.steps {

@@ -2,18 +2,14 @@ package controllers
 
 import (
 	"errors"
-	"fmt"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/printable"
-	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
 // unreported remembers the namespaces whose report the API server refuses.
@@ -49,8 +45,8 @@ func refuses(err error) bool {
 
 // noteReport remembers whether the report of a pass was written, and tells it if it was refused for
 // some tries.
-func (r *NamespaceReconciler) noteReport(p *pass, err error) {
-	if !r.unreported.note(p.namespace.Name, p.profile.Name, err) {
+func (r *NamespaceReconciler) noteReport(p *posture.Pass, err error) {
+	if !r.unreported.note(p.Namespace.Name, p.Profile.Name, err) {
 		return
 	}
 	r.event(p, postureReference, corev1.EventTypeWarning, v1alpha1.EventFailed, "Report", printable.Message(err.Error()))
@@ -58,37 +54,4 @@ func (r *NamespaceReconciler) noteReport(p *pass, err error) {
 	case r.unreported.changed <- event.GenericEvent{Object: &v1alpha1.SecurityProfile{}}:
 	default: // The profiles are about to be told already.
 	}
-}
-
-// withUnreported are the reports of a profile, and in the place of those that are refused what they
-// would say: that they are.
-func withUnreported(
-	profile *v1alpha1.SecurityProfile, selector *selection.Selector, namespaces []corev1.Namespace,
-	reports map[string]*v1alpha1.NamespacePosture, why func(profile, namespace string) (string, bool),
-) map[string]*v1alpha1.NamespacePosture {
-	all := make(map[string]*v1alpha1.NamespacePosture, len(reports))
-	for namespace, report := range reports {
-		all[namespace] = report
-	}
-	for i := range namespaces {
-		ns := &namespaces[i]
-		words, refused := why(profile.Name, ns.Name)
-		if _, governs := selector.Standing(profile.Name, ns); !refused || !governs {
-			continue
-		}
-		standIn := &v1alpha1.NamespacePosture{}
-		if last := reports[ns.Name]; last != nil {
-			shallow := *last
-			standIn = &shallow
-		}
-		standIn.ObjectMeta = metav1.ObjectMeta{Namespace: ns.Name, Name: v1alpha1.PostureName}
-		standIn.Profile, standIn.ProfileGeneration, standIn.Ready = profile.Name, profile.Generation, false
-		standIn.Summary.Failed++
-		standIn.Objects = append([]v1alpha1.ManagedObject{{
-			ObjectReference: postureReference, State: v1alpha1.ObjectFailed,
-			Message: fmt.Sprintf("the report is refused: %s", words),
-		}}, slices.Clone(standIn.Objects)...)
-		all[ns.Name] = standIn
-	}
-	return all
 }

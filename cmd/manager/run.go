@@ -19,6 +19,7 @@ import (
 	"github.com/bulwark-dev/bulwark/controllers"
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/operator"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 )
 
 // run runs the operator as the arguments say until the context ends.
@@ -66,7 +67,7 @@ func parse(args []string, stderr io.Writer) (operator.Options, error) {
 	flags.DurationVar(&o.Contest.MaxDelay, "contest-max-delay", o.Contest.MaxDelay, "how long a contested correction waits at most")
 	flags.DurationVar(&o.RemovalDelay, "removal-delay", controllers.DefaultRemovalDelay,
 		"how long a namespace must have been selected by no profile before its baseline is taken away; the deletion of a profile does not wait")
-	flags.DurationVar(&o.JoinGrace, "join-grace", controllers.DefaultJoinGrace,
+	flags.DurationVar(&o.JoinGrace, "join-grace", posture.DefaultJoinGrace,
 		"how long a namespace that joins a profile may take to become ready before the profile is not Ready for it")
 	logFormat := flags.String("log-format", "json", "json or text")
 	logLevel := flags.String("log-level", "info", "debug, info or error")

@@ -47,6 +47,8 @@ type Kind struct {
 	DeleteAsRead bool
 	// Loosen takes off an object what would keep the API server from storing it without finalizers; nil if there is no such field.
 	Loosen func(Object)
+	// Refusing is set if objects of this kind can refuse what runs in a namespace.
+	Refusing *Refusing
 
 	// Is reports whether an object is of this kind.
 	Is func(Object) bool
@@ -54,15 +56,17 @@ type Kind struct {
 
 // Kinds are the managed kinds, in the order in which they are applied: what restricts before what permits.
 var Kinds = []Kind{
-	kind("namespaces", corev1.SchemeGroupVersion.WithKind("Namespace"), shared,
-		func(*corev1.Namespace) map[string]any { return nil }),
+	refusingByLevel(kind("namespaces", corev1.SchemeGroupVersion.WithKind("Namespace"), shared,
+		func(*corev1.Namespace) map[string]any { return nil })),
 	kind("networkpolicies", networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy"), exclusive,
 		func(o *networkingv1.NetworkPolicy) map[string]any { return map[string]any{"spec": o.Spec} }),
-	kind("limitranges", corev1.SchemeGroupVersion.WithKind("LimitRange"), exclusive,
+	refusing(kind("limitranges", corev1.SchemeGroupVersion.WithKind("LimitRange"), exclusive,
 		func(o *corev1.LimitRange) map[string]any { return map[string]any{"spec": o.Spec} }),
-	kind("resourcequotas", corev1.SchemeGroupVersion.WithKind("ResourceQuota"), exclusive,
+		func(o *corev1.LimitRange) *corev1.LimitRangeSpec { return &o.Spec }),
+	refusing(kind("resourcequotas", corev1.SchemeGroupVersion.WithKind("ResourceQuota"), exclusive,
 		func(o *corev1.ResourceQuota) map[string]any { return map[string]any{"spec": o.Spec} },
 		"spec.scopes", "spec.scopeSelector"),
+		func(o *corev1.ResourceQuota) *corev1.ResourceQuotaSpec { return &o.Spec }),
 	kind("serviceaccounts", corev1.SchemeGroupVersion.WithKind("ServiceAccount"), shared,
 		func(o *corev1.ServiceAccount) map[string]any {
 			return map[string]any{"automountServiceAccountToken": o.AutomountServiceAccountToken}

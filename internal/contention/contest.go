@@ -7,6 +7,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 )
 
 const (
@@ -14,9 +15,6 @@ const (
 	// its contest is over: a client that backs off, such as Argo CD, pauses three times as long each
 	// time.
 	quietFactor = 3
-	// MaxManagers bounds the field managers that are named of one object. Whoever keeps changing names
-	// is told by the first of them.
-	MaxManagers = 4
 )
 
 // contest is an object that is contested.
@@ -60,7 +58,7 @@ func (c *Contests) begin(namespace string, d *drift.Drift, now time.Time) *conte
 // name adds a field manager, and the fields that it contests, to those that are told.
 func (c *contest) name(d *drift.Drift, by string) {
 	c.change = d.Change
-	if by != "" && !slices.Contains(c.managers, by) && len(c.managers) < MaxManagers {
+	if by != "" && !slices.Contains(c.managers, by) && len(c.managers) < posture.MaxManagers {
 		c.managers = slices.Sorted(slices.Values(append(c.managers, by)))
 	}
 	if d.Change != v1alpha1.Modified {

@@ -7,10 +7,8 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 )
-
-// ContestedBy begins the sentence of a dispute.
-const ContestedBy = "contested by "
 
 // Dispute is what there is to tell of a contest.
 type Dispute struct {
@@ -48,7 +46,7 @@ func (d *Dispute) Sentence(answer v1alpha1.Contest) string {
 	if answer == v1alpha1.Correct {
 		how = fmt.Sprintf("what is contested in the namespace is corrected every %s", turnInterval)
 	}
-	return fmt.Sprintf("%s%s: %s; %s", ContestedBy, managerNames(d.Managers), what, how)
+	return fmt.Sprintf("%s%s: %s; %s", posture.ContestedBy, managerNames(d.Managers), what, how)
 }
 
 func managerNames(managers []string) string {

@@ -39,6 +39,16 @@ type Outcome struct {
 	Standing string
 }
 
+// OutcomeOf is the first outcome of a drift of an object, or nil.
+func OutcomeOf(ref v1alpha1.ObjectReference, outcomes []Outcome) *Outcome {
+	for i := range outcomes {
+		if outcomes[i].Object == ref {
+			return &outcomes[i]
+		}
+	}
+	return nil
+}
+
 // MaxManagerRunes bounds the name of a field manager in the history.
 const MaxManagerRunes = 127
 

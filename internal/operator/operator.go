@@ -30,6 +30,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/boundedcache"
 	"github.com/bulwark-dev/bulwark/internal/contention"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
@@ -71,7 +72,7 @@ type Options struct {
 	// RemovalDelay is how long the two looks are apart before a baseline is taken away; by default controllers.DefaultRemovalDelay.
 	RemovalDelay time.Duration
 	// JoinGrace is how long a namespace that joins may take to become ready before that takes the profile's Ready away; by default
-	// controllers.DefaultJoinGrace.
+	// posture.DefaultJoinGrace.
 	JoinGrace time.Duration
 	// NoFindings switches findings off, whatever profiles say.
 	NoFindings bool
@@ -112,7 +113,7 @@ func (o *Options) setDefaults() {
 		o.RemovalDelay = controllers.DefaultRemovalDelay
 	}
 	if o.JoinGrace == 0 {
-		o.JoinGrace = controllers.DefaultJoinGrace
+		o.JoinGrace = posture.DefaultJoinGrace
 	}
 	if o.Election == (Election{}) {
 		o.Election = DefaultElection

@@ -1,5 +1,3 @@
-// Package posture knows what the report on a namespace says, which reports Bulwark wrote itself,
-// and what of any other can be true. It imports no client, context, clock or logger.
 package posture
 
 import (

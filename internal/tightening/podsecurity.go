@@ -13,6 +13,7 @@ import (
 	podsecurity "k8s.io/pod-security-admission/api"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
@@ -91,26 +92,11 @@ func HoldLabels(labels, held map[string]string) map[string]string {
 	}
 	delete(interim, podsecurity.EnforceLevelLabel)
 	delete(interim, podsecurity.EnforceVersionLabel)
-	maps.Copy(interim, EnforcedLabels(held))
+	maps.Copy(interim, baseline.EnforcedLabels(held))
 	return interim
 }
 
 const privileged = string(podsecurity.LevelPrivileged)
-
-// EnforcedLabels are those labels of a namespace that say which Pod Security level is enforced. A level always has a version: without
-// one, whoever adds an old one would change what the level means.
-func EnforcedLabels(labels map[string]string) map[string]string {
-	enforced := map[string]string{}
-	for _, label := range []string{podsecurity.EnforceLevelLabel, podsecurity.EnforceVersionLabel} {
-		if value, set := labels[label]; set {
-			enforced[label] = value
-		}
-	}
-	if _, set := enforced[podsecurity.EnforceVersionLabel]; !set && enforced[podsecurity.EnforceLevelLabel] != "" {
-		enforced[podsecurity.EnforceVersionLabel] = podsecurity.VersionLatest
-	}
-	return enforced
-}
 
 var (
 	// violators matches what the API server warns of pods that violate a level (k8s.io/pod-security-admission/admission).

@@ -166,7 +166,7 @@ func (c *check) checkInPlace(report *v1alpha1.NamespacePosture, d drift.Drift) {
 	case *corev1.Namespace: // Where no level was, whoever may label the namespace may set one.
 		held := map[string]string{}
 		_ = json.Unmarshal([]byte(report.InPlace[i].Content), &held) // What cannot be read is not what is there.
-		if live = asJSON(tightening.EnforcedLabels(o.Labels)); len(held) == 0 {
+		if live = asJSON(baseline.EnforcedLabels(o.Labels)); len(held) == 0 {
 			live = asJSON(held)
 		}
 	case *corev1.LimitRange:

@@ -1,4 +1,4 @@
-package controllers
+package posture
 
 import (
 	"testing"
@@ -10,10 +10,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/posture/posturetest"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
-// Each sum at a time after noon is asked of namespaces, those in brackets with a report that is not ready, and says which of them
+// Each sum at a time after posturetest.Noon is asked of namespaces, those in brackets with a report that is not ready, and says which of them
 // joined lately and when it wants to be made again.
 func TestJoins(t *testing.T) {
 	type sum struct {
@@ -67,22 +68,22 @@ func TestJoins(t *testing.T) {
 		}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			j := newJoins(grace)
+			j := NewJoins(grace)
 			for i, s := range tc.sums {
 				if s.restarted {
-					j = newJoins(grace)
+					j = NewJoins(grace)
 				}
 				profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "p", Generation: max(1, s.generation)}}
 				profile.Status.Conditions = tc.conditions
-				lately, concluded := j.sum(profile, noon.Add(s.at))
+				lately, concluded := j.Sum(profile, posturetest.Noon.Add(s.at))
 				var recent []string
 				for _, ns := range s.unreported {
-					if lately.joined(ns, false) {
+					if lately.has(ns, false) {
 						recent = append(recent, ns)
 					}
 				}
 				for _, ns := range s.reported {
-					if lately.joined(ns, true) {
+					if lately.has(ns, true) {
 						recent = append(recent, ns)
 					}
 				}
@@ -93,7 +94,7 @@ func TestJoins(t *testing.T) {
 					t.Errorf("sum %d: come back after %s, want %s", i, next, s.next)
 				}
 			}
-			j.forget("p")
+			j.Forget("p")
 			if len(j.of) > 0 {
 				t.Errorf("remembered of a profile that is gone: %v", j.of)
 			}
@@ -103,11 +104,11 @@ func TestJoins(t *testing.T) {
 
 // What joined and is gone again is not remembered.
 func TestJoinsAreForgotten(t *testing.T) {
-	j := newJoins(time.Second)
+	j := NewJoins(time.Second)
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "p"}}
 	for i := range 1000 {
-		lately, concluded := j.sum(profile, noon.Add(time.Duration(i)*time.Second))
-		lately.joined(string(rune('a'+i)), false)
+		lately, concluded := j.Sum(profile, posturetest.Noon.Add(time.Duration(i)*time.Second))
+		lately.has(string(rune('a'+i)), false)
 		concluded()
 	}
 	if n := len(j.of["p"].since) + len(j.of["p"].rollout); n > 2 {
@@ -132,7 +133,7 @@ func TestSummarizeWhatJoinsAndWhatLeaves(t *testing.T) {
 	type reports = map[string]*v1alpha1.NamespacePosture
 	for sentence, tc := range map[string]struct {
 		reports   reports
-		lately    lately
+		lately    Lately
 		audits    bool
 		protected []string
 		counts    v1alpha1.NamespaceCounts
@@ -186,7 +187,7 @@ func TestSummarizeWhatJoinsAndWhatLeaves(t *testing.T) {
 				{ObjectMeta: metav1.ObjectMeta{Name: "left"}},
 			}
 			selector := selection.New([]v1alpha1.SecurityProfile{*profile}, tc.protected)
-			status := summarize(profile, selector, namespaces, tc.reports, tc.lately, nil, noon)
+			status := Summarize(profile, &Cluster{selector, namespaces, tc.reports}, tc.lately, nil, posturetest.Noon)
 			if diff := cmp.Diff(tc.counts, status.Namespaces); diff != "" {
 				t.Errorf("counts (-want +got):\n%s", diff)
 			}

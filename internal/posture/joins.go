@@ -1,4 +1,4 @@
-package controllers
+package posture
 
 import (
 	"time"
@@ -9,24 +9,24 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// DefaultJoinGrace is how long a namespace that joins a profile may take to become ready before that takes the profile's Ready
-// away.
+// DefaultJoinGrace is how long a namespace that joins a profile may take to become ready before
+// that takes the profile's Ready away.
 const DefaultJoinGrace = 30 * time.Second
 
-// lately tells whether a namespace joined a profile lately; without it, none did.
-type lately func(namespace string, reported bool) bool
+// Lately tells whether a namespace joined a profile lately; without it, none did.
+type Lately func(namespace string, reported bool) bool
 
-func (l lately) joined(namespace string, reported bool) bool {
+func (l Lately) has(namespace string, reported bool) bool {
 	return l != nil && l(namespace, reported)
 }
 
-// joins remember, by profile, the namespaces that joined lately. The reconciler of profiles has one worker, so that nothing here is
-// locked.
+// Joins remember, by profile, the namespaces that joined lately. The reconciler of profiles has one
+// worker, so that nothing here is locked.
 //
-// Those that a generation of the profile finds without a report when it is summed for the first time belong to its roll-out, and so
-// do not join: the profile is not Ready before each of them has a report. Whoever begins to lead knows by the profile's status
-// whether that roll-out is over.
-type joins struct {
+// Those that a generation of the profile finds without a report when it is summed for the first
+// time belong to its roll-out, and so do not join: the profile is not Ready before each of them has
+// a report. Whoever begins to lead knows by the profile's status whether that roll-out is over.
+type Joins struct {
 	grace time.Duration
 	of    map[string]*joining
 }
@@ -40,11 +40,12 @@ type joining struct {
 	since      map[string]time.Time // when those that joined were first seen
 }
 
-func newJoins(grace time.Duration) *joins { return &joins{grace: grace, of: map[string]*joining{}} }
+// NewJoins remembers nothing yet.
+func NewJoins(grace time.Duration) *Joins { return &Joins{grace: grace, of: map[string]*joining{}} }
 
-// sum is one sum of a profile: the function that tells who joined lately, and the one that ends it, which is how long it is until
-// the first of them will have been there long enough; zero for none.
-func (j *joins) sum(profile *v1alpha1.SecurityProfile, now time.Time) (lately, func() time.Duration) {
+// Sum is one sum of a profile: the function that tells who joined lately, and the one that ends it,
+// which is how long it is until the first of them will have been there long enough; zero for none.
+func (j *Joins) Sum(profile *v1alpha1.SecurityProfile, now time.Time) (Lately, func() time.Duration) {
 	known := j.of[profile.Name]
 	if known == nil || known.uid != profile.UID || known.generation != profile.Generation {
 		known = &joining{
@@ -74,12 +75,12 @@ func (j *joins) sum(profile *v1alpha1.SecurityProfile, now time.Time) (lately, f
 	return joined, func() time.Duration { return j.conclude(known, unreported, now) }
 }
 
-func (j *joins) recent(since, now time.Time) bool {
+func (j *Joins) recent(since, now time.Time) bool {
 	return now.Sub(since) < j.grace && !since.After(now)
 }
 
 // conclude forgets whoever is no more among those without a report, and has been there long enough.
-func (j *joins) conclude(known *joining, unreported map[string]bool, now time.Time) (next time.Duration) {
+func (j *Joins) conclude(known *joining, unreported map[string]bool, now time.Time) (next time.Duration) {
 	known.rolledOut = true
 	for namespace := range known.rollout {
 		if !unreported[namespace] {
@@ -99,9 +100,11 @@ func (j *joins) conclude(known *joining, unreported map[string]bool, now time.Ti
 	return next
 }
 
-func (j *joins) forget(profile string) { delete(j.of, profile) }
+// Forget drops what is remembered of a profile that is gone.
+func (j *Joins) Forget(profile string) { delete(j.of, profile) }
 
-// rolledOut reports whether the status of a profile says that each namespace had a report of this generation.
+// rolledOut reports whether the status of a profile says that each namespace had a report of this
+// generation.
 func rolledOut(profile *v1alpha1.SecurityProfile) bool {
 	ready := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionReady)
 	return ready != nil && ready.ObservedGeneration == profile.Generation &&

@@ -1,4 +1,4 @@
-package controllers
+package posture
 
 import (
 	"cmp"
@@ -8,8 +8,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
-// refusal is what the API server refuses in one of the namespaces, as an example of why.
-type refusal struct {
+// refusalExample is what the API server refuses in one of the namespaces, as an example of why.
+type refusalExample struct {
 	namespace, sentence string
 }
 
@@ -31,11 +31,11 @@ func (t *tally) keepRefusal(namespace, sentence string) {
 	if cmp.Or(t.refusal.namespace, namespace) < namespace || sentence == "" {
 		return
 	}
-	t.refusal = refusal{namespace: namespace, sentence: printable.Cut(sentence, maxRefusalRunes)}
+	t.refusal = refusalExample{namespace: namespace, sentence: printable.Cut(sentence, maxRefusalRunes)}
 }
 
 // example is the refusal in words, or nothing.
-func (r *refusal) example() string {
+func (r *refusalExample) example() string {
 	if r.sentence == "" {
 		return ""
 	}

@@ -1,4 +1,4 @@
-package controllers
+package posture
 
 import (
 	"encoding/json"
@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/posture/posturetest"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 	"github.com/bulwark-dev/bulwark/test/framework/choose"
 )
@@ -30,24 +31,24 @@ func FuzzSummarize(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c := choose.By(data)
-		profile := aPass().profile
+		profile := aPass().Profile
 		profile.Spec.Enforcement = choose.Of(c, "", v1alpha1.Enforce, v1alpha1.Audit)
 		namespaces, reports := someCluster(c)
 		selector := selection.New([]v1alpha1.SecurityProfile{*profile, overriding}, nil)
-		late := choose.Of(c, nil, func(namespace string, _ bool) bool { return len(namespace)%2 == 0 })
-		status := summarize(profile, selector, namespaces, reports, late, nil, noon)
+		late := choose.Of[Lately](c, nil, func(namespace string, _ bool) bool { return len(namespace)%2 == 0 })
+		status := Summarize(profile, &Cluster{selector, namespaces, reports}, late, nil, posturetest.Noon)
 		if said, err := refusals(admitted.Properties["status"], status); err != nil || len(said) > 0 {
 			t.Fatalf("the API server refuses the status: %v %v", err, said)
 		}
 		checkCounts(t, status)
 		checkConditions(t, status)
 
-		shuffled := summarize(profile, selector, choose.Order(c, namespaces), reports, late, nil, noon)
+		shuffled := Summarize(profile, &Cluster{selector, choose.Order(c, namespaces), reports}, late, nil, posturetest.Noon)
 		if diff := cmp.Diff(status, shuffled); diff != "" {
 			t.Errorf("with the namespaces in another order (-first +second):\n%s", diff)
 		}
 		profile.Status = stored(t, status)
-		again := summarize(profile, selector, namespaces, reports, late, nil, noon.Add(time.Hour))
+		again := Summarize(profile, &Cluster{selector, namespaces, reports}, late, nil, posturetest.Noon.Add(time.Hour))
 		if !equality.Semantic.DeepEqual(&profile.Status, again) {
 			t.Errorf("a status that says nothing new is written (-before +after):\n%s", cmp.Diff(&profile.Status, again))
 		}
@@ -57,12 +58,12 @@ func FuzzSummarize(f *testing.F) {
 
 // checkInvalid breaks the profile, whatever the reason.
 func checkInvalid(t *testing.T, admitted *openAPI, profile *v1alpha1.SecurityProfile, why error) {
-	status := summarizeInvalid(profile, why, noon)
+	status := SummarizeInvalid(profile, why, posturetest.Noon)
 	if said, err := refusals(admitted.Properties["status"], status); err != nil || len(said) > 0 {
 		t.Fatalf("the API server refuses the status of an invalid profile: %v %v", err, said)
 	}
 	profile.Status = stored(t, status)
-	if again := summarizeInvalid(profile, why, noon.Add(time.Hour)); !equality.Semantic.DeepEqual(&profile.Status, again) {
+	if again := SummarizeInvalid(profile, why, posturetest.Noon.Add(time.Hour)); !equality.Semantic.DeepEqual(&profile.Status, again) {
 		t.Errorf("a status that says nothing new is written (-before +after):\n%s", cmp.Diff(&profile.Status, again))
 	}
 }
@@ -128,7 +129,7 @@ func someCluster(c *choose.Source) ([]corev1.Namespace, map[string]*v1alpha1.Nam
 		case 8:
 			ns.Labels = map[string]string{"over": "yes"}
 		case 9:
-			ns.DeletionTimestamp = &metav1.Time{Time: noon}
+			ns.DeletionTimestamp = &metav1.Time{Time: posturetest.Noon}
 		}
 		namespaces = append(namespaces, ns)
 		report := someReport(c)

@@ -1,4 +1,4 @@
-package controllers
+package posture
 
 import (
 	"encoding/json"
@@ -20,6 +20,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/posture/posturetest"
 	"github.com/bulwark-dev/bulwark/test/framework/choose"
 )
 
@@ -35,18 +36,18 @@ func FuzzAssemble(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c := choose.By(data)
 		p := aPass()
-		p.previous = someReport(c)
+		p.Memory = MemoryOf(someReport(c))
 		for i := range 1 + c.Below(4) {
-			p.profile.Generation += int64(c.Below(2))
-			p.profile.Spec.Enforcement = choose.Of(c, "", v1alpha1.Enforce, v1alpha1.Audit)
+			p.Profile.Generation += int64(c.Below(2))
+			p.Profile.Spec.Enforcement = choose.Of(c, "", v1alpha1.Enforce, v1alpha1.Audit)
 			wanted, outcomes := somePass(c, p)
-			now := noon.Add(time.Duration(i)*time.Hour + 300*time.Millisecond)
+			now := posturetest.Noon.Add(time.Duration(i)*time.Hour + 300*time.Millisecond)
 			report := assemble(p, wanted, outcomes, now)
 			if said, err := refusals(admitted, report); err != nil || len(said) > 0 {
 				t.Fatalf("the API server refuses the report: %v %v", err, said)
 			}
-			checkTotals(t, p.previous, report, len(wanted))
-			p.previous = asStored(t, report)
+			checkTotals(t, p.Report(), report, len(wanted))
+			p.Memory = MemoryOf(asStored(t, report))
 			checkLasts(t, p, wanted, outcomes, now)
 		}
 	})
@@ -62,7 +63,7 @@ func asStored(t *testing.T, report *v1alpha1.NamespacePosture) *v1alpha1.Namespa
 	if err := json.Unmarshal(data, stored); err != nil {
 		t.Fatal(err)
 	}
-	if !sameReport(report, stored) {
+	if !Same(report, stored) {
 		t.Fatalf("the report is not stored as it is (-report +stored):\n%s", cmp.Diff(report, stored))
 	}
 	return stored
@@ -76,7 +77,7 @@ func checkTotals(t *testing.T, previous, report *v1alpha1.NamespacePosture, want
 	}
 	var copies int32 // What is made again and again beyond the baseline takes nothing of it away.
 	if len(report.Objects) < v1alpha1.MaxObjects {
-		copies = contestedBeyond(report.Objects[wanted:])
+		copies = contestedAmong(report.Objects[wanted:])
 	}
 	if len(report.Objects) < v1alpha1.MaxObjects && report.Ready != (s.Drifted+s.Conflicted+s.Failed-copies == 0) {
 		t.Errorf("ready: %t, with %+v of which %d are beyond the baseline", report.Ready, s, copies)
@@ -91,23 +92,23 @@ func checkTotals(t *testing.T, previous, report *v1alpha1.NamespacePosture, want
 }
 
 // checkLasts checks that a pass which finds what the last one left writes nothing new.
-func checkLasts(t *testing.T, p *pass, wanted []baseline.Object, outcomes []drift.Outcome, now time.Time) {
+func checkLasts(t *testing.T, p *Pass, wanted []baseline.Object, outcomes []drift.Outcome, now time.Time) {
 	lasting := slices.DeleteFunc(slices.Clone(outcomes), func(o drift.Outcome) bool { return o.State == v1alpha1.Corrected })
 	again := assemble(p, wanted, lasting, now.Add(time.Minute))
-	if !sameReport(p.previous, again) {
-		t.Fatalf("what lasts is written again (-previous +again):\n%s", cmp.Diff(p.previous, again))
+	if !Same(p.Report(), again) {
+		t.Fatalf("what lasts is written again (-previous +again):\n%s", cmp.Diff(p.Report(), again))
 	}
 	// The next passes judge anew what belongs in the history, and come to rest.
 	var reports []*v1alpha1.NamespacePosture
 	q := *p
 	for i := range 3 {
 		for j := range lasting {
-			lasting[j].Recorded = q.records(lasting[j].Drift)
+			lasting[j].Recorded = q.Records(&lasting[j].Drift, nil)
 		}
-		q.previous = assemble(&q, wanted, lasting, now.Add(time.Duration(2+i)*time.Minute))
-		reports = append(reports, q.previous)
+		q.Memory = MemoryOf(assemble(&q, wanted, lasting, now.Add(time.Duration(2+i)*time.Minute)))
+		reports = append(reports, q.Report())
 	}
-	if !sameReport(reports[1], reports[2]) {
+	if !Same(reports[1], reports[2]) {
 		t.Fatalf("what lasts is written without end (-second +third):\n%s", cmp.Diff(reports[1], reports[2]))
 	}
 }
@@ -132,13 +133,13 @@ var (
 		apierrors.NewNotFound(schema.GroupResource{Group: rbacv1.GroupName, Resource: "clusterroles"}, "view"),
 	}
 	differing = [][]drift.Field{
-		fields("spec.limits"), {{Path: []string{"metadata", "annotations", strings.Repeat("a", 317)}, Got: strings.Repeat("é", 400)}},
-		slices.Repeat(fields("spec.hard"), 40), {{Path: []string{"rules"}, Want: `"\u0000<>&"`, Got: "\u2028"}},
+		posturetest.Fields("spec.limits"), {{Path: []string{"metadata", "annotations", strings.Repeat("a", 317)}, Got: strings.Repeat("é", 400)}},
+		slices.Repeat(posturetest.Fields("spec.hard"), 40), {{Path: []string{"rules"}, Want: `"\u0000<>&"`, Got: "\u2028"}},
 	}
 )
 
 // somePass is what a namespace shall hold, and what a pass over it found and did.
-func somePass(c *choose.Source, p *pass) ([]baseline.Object, []drift.Outcome) {
+func somePass(c *choose.Source, p *Pass) ([]baseline.Object, []drift.Outcome) {
 	wanted := []baseline.Object{&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}
 	for i := range choose.Of(c, 0, 1, 3, 40) {
 		meta := metav1.ObjectMeta{Namespace: "shop", Name: fmt.Sprint("bulwark-", i)}
@@ -163,24 +164,24 @@ func somePass(c *choose.Source, p *pass) ([]baseline.Object, []drift.Outcome) {
 			continue
 		}
 		o := outcomes[len(outcomes)-4] // More of the same: what is drawn is not without end.
-		o.Drift, o.Recorded = d, p.records(d)
+		o.Drift, o.Recorded = d, p.Records(&d, nil)
 		outcomes = append(outcomes, o)
 	}
 	return wanted, outcomes
 }
 
 // someOutcome is one that carryOut can come to.
-func someOutcome(c *choose.Source, p *pass, d drift.Drift) drift.Outcome {
+func someOutcome(c *choose.Source, p *Pass, d drift.Drift) drift.Outcome {
 	if d.Change == v1alpha1.Modified {
 		d.Fields = choose.Of(c, differing...)
 		d.Foreign = d.Object.Kind != "Namespace" && c.Bool()
 	}
-	o := drift.Outcome{Drift: d, Recorded: p.records(d), By: drift.Attribution{Manager: choose.Of(c, managers...)}, State: v1alpha1.Corrected}
-	contested := p.current() && c.Bool()
+	o := drift.Outcome{Drift: d, Recorded: p.Records(&d, nil), By: drift.Attribution{Manager: choose.Of(c, managers...)}, State: v1alpha1.Corrected}
+	contested := p.Current() && c.Bool()
 	switch {
-	case d.Foreign && !p.profile.Adopts():
+	case d.Foreign && !p.Profile.Adopts():
 		o.State = v1alpha1.Conflict
-	case p.audits():
+	case p.Audits():
 		o.State = v1alpha1.Present
 	case contested:
 		o.State = v1alpha1.Contested
@@ -197,17 +198,17 @@ func someReport(c *choose.Source) *v1alpha1.NamespacePosture {
 	if c.Bool() {
 		return nil
 	}
-	report := compliantReport()
+	report := posturetest.Report()
 	report.Profile = choose.Of(c, "strict", "other")
 	report.ProfileGeneration = int64(3 + c.Below(3))
 	report.Enforcement = choose.Of(c, v1alpha1.Enforce, v1alpha1.Audit)
 	for i := range choose.Of(c, 0, 1, 32) {
 		report.Drift = append(report.Drift, v1alpha1.DriftEntry{
 			Namespace:  "shop",
-			Object:     reference("LimitRange", fmt.Sprint("bulwark-", 4*c.Below(4))),
+			Object:     posturetest.Reference("LimitRange", fmt.Sprint("bulwark-", 4*c.Below(4))),
 			Change:     choose.Of(c, v1alpha1.Missing, "Modified", "Unexpected"),
 			Fields:     drift.Report(choose.Of(c, differing...)),
-			ObservedAt: metav1.NewTime(noon.Add(-time.Duration(i) * time.Minute)),
+			ObservedAt: metav1.NewTime(posturetest.Noon.Add(-time.Duration(i) * time.Minute)),
 			State:      choose.Of(c, v1alpha1.Present, "Corrected", "Contested", "Conflict"),
 		})
 	}

@@ -1,4 +1,4 @@
-package controllers
+package posture
 
 import (
 	"strings"
@@ -10,28 +10,28 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/posture/posturetest"
 )
 
 // contestedOutcome is a correction of a field that two managers change back.
 func contestedOutcome(manager string) drift.Outcome {
-	o := outcomeOf("bulwark-limits", v1alpha1.Modified, v1alpha1.Contested)
-	o.Fields, o.By.Manager, o.Done = fields("spec.limits"), manager, true
+	o := posturetest.Outcome("bulwark-limits", v1alpha1.Modified, v1alpha1.Contested)
+	o.Fields, o.By.Manager, o.Done = posturetest.Fields("spec.limits"), manager, true
 	return o
 }
 
 func TestAContestIsOneStateWhateverIsCorrectedMeanwhile(t *testing.T) {
 	p := aPass()
 	limits := contestedOutcome("a")
-	p.disputes = []contention.Dispute{{Object: limits.Object, Change: v1alpha1.Modified, Fields: []string{"spec.limits"}, Managers: []string{"a", "b"}}}
-	first := assemble(p, desired(), []drift.Outcome{limits, contestedOutcome("b")}[:1], noon)
-	p.previous = first
-	second := assemble(p, desired(), []drift.Outcome{contestedOutcome("b")}, noon.Add(time.Second))
+	disputes := []Dispute{{Object: limits.Object, Change: v1alpha1.Modified, Sentence: "contested by the field managers a and b: spec.limits"}}
+	first := assemble(p, posturetest.Desired(), []drift.Outcome{limits, contestedOutcome("b")}[:1], posturetest.Noon, disputes...)
+	p.Memory = MemoryOf(first)
+	second := assemble(p, posturetest.Desired(), []drift.Outcome{contestedOutcome("b")}, posturetest.Noon.Add(time.Second), disputes...)
 	if len(second.Drift) != 2 || second.DriftTotal != 2 {
 		t.Fatalf("want an entry for each manager, got %v", second.Drift)
 	}
-	p.previous = second
+	p.Memory = MemoryOf(second)
 	waiting := contestedOutcome("a")
 	waiting.Done, waiting.Wait, waiting.Fields[0].Got = false, time.Second, "3"
 	for sentence, outcomes := range map[string][]drift.Outcome{
@@ -39,16 +39,15 @@ func TestAContestIsOneStateWhateverIsCorrectedMeanwhile(t *testing.T) {
 		"the one has changed it and waits": {waiting},
 		"the other was corrected":          {contestedOutcome("b")},
 	} {
-		third := assemble(p, desired(), outcomes, noon.Add(time.Minute))
-		if !sameReport(second, third) {
+		third := assemble(p, posturetest.Desired(), outcomes, posturetest.Noon.Add(time.Minute), disputes...)
+		if !Same(second, third) {
 			t.Errorf("%s: the report is written again: %v", sentence, third.Drift)
 		}
 	}
 	if second.Ready || second.Summary.Contested != 1 || second.Summary.Drifted != 1 {
 		t.Errorf("ready %t, with %+v", second.Ready, second.Summary)
 	}
-	p.disputes = nil
-	over := assemble(p, desired(), nil, noon.Add(2*time.Minute))
+	over := assemble(p, posturetest.Desired(), nil, posturetest.Noon.Add(2*time.Minute))
 	if !over.Ready || over.Summary.Contested != 0 || over.Drift[0].State != v1alpha1.Corrected || over.Drift[1].State != v1alpha1.Corrected {
 		t.Errorf("after it is over: ready %t, with %+v and %v", over.Ready, over.Summary, over.Drift)
 	}
@@ -56,20 +55,22 @@ func TestAContestIsOneStateWhateverIsCorrectedMeanwhile(t *testing.T) {
 
 func TestManagersThatRenameThemselvesDoNotFillTheHistory(t *testing.T) {
 	p := aPass()
-	p.disputes = []contention.Dispute{{Object: contestedOutcome("").Object, Change: v1alpha1.Modified}}
+	dispute := Dispute{Object: contestedOutcome("").Object, Change: v1alpha1.Modified, Sentence: "contested by an unknown manager: …"}
 	for i := range 40 {
-		p.previous = assemble(p, desired(), []drift.Outcome{contestedOutcome(strings.Repeat("x", i))}, noon.Add(time.Duration(i)*time.Second))
+		outcomes := []drift.Outcome{contestedOutcome(strings.Repeat("x", i))}
+		now := posturetest.Noon.Add(time.Duration(i) * time.Second)
+		p.Memory = MemoryOf(assemble(p, posturetest.Desired(), outcomes, now, dispute))
 	}
-	if len(p.previous.Drift) != contention.MaxManagers {
-		t.Errorf("%d entries", len(p.previous.Drift))
+	if len(p.Report().Drift) != MaxManagers {
+		t.Errorf("%d entries", len(p.Report().Drift))
 	}
 }
 
 func TestAContestOverCopiesTakesNothingOfTheBaselineAway(t *testing.T) {
 	p := aPass()
-	copied := reference("LimitRange", "copied")
-	p.disputes = []contention.Dispute{{Object: copied, Change: v1alpha1.Unexpected, Managers: []string{"hnc"}}}
-	report := assemble(p, desired(), nil, noon)
+	copied := posturetest.Reference("LimitRange", "copied")
+	dispute := Dispute{Object: copied, Change: v1alpha1.Unexpected, Sentence: "contested by the field manager hnc: it is made again and again; …"}
+	report := assemble(p, posturetest.Desired(), nil, posturetest.Noon, dispute)
 	if !report.Ready || report.Summary.Drifted != 1 || report.Summary.Contested != 1 {
 		t.Errorf("ready %t, with %+v", report.Ready, report.Summary)
 	}
@@ -81,13 +82,13 @@ func TestAContestOverCopiesTakesNothingOfTheBaselineAway(t *testing.T) {
 
 func TestWhatACorrectionWasMadeInVainOfStaysOpen(t *testing.T) {
 	p := aPass()
-	limits := outcomeOf("bulwark-limits", v1alpha1.Modified, v1alpha1.Present)
-	limits.Fields, limits.By.Manager, limits.Done, limits.Mutated = fields("spec.limits"), "kubectl-edit", true, fields("spec.other")
-	p.previous = assemble(p, desired(), []drift.Outcome{limits}, noon)
-	again := unrecorded(outcomeOf("bulwark-limits", v1alpha1.Modified, v1alpha1.Present))
-	again.Fields, again.Mutated = fields("spec.other"), fields("spec.other")
-	report := assemble(p, desired(), []drift.Outcome{again}, noon.Add(time.Minute))
-	if !sameReport(p.previous, report) || len(report.Drift) != 1 || report.Drift[0].State != v1alpha1.Present {
+	limits := posturetest.Outcome("bulwark-limits", v1alpha1.Modified, v1alpha1.Present)
+	limits.Fields, limits.By.Manager, limits.Done, limits.Mutated = posturetest.Fields("spec.limits"), "kubectl-edit", true, posturetest.Fields("spec.other")
+	p.Memory = MemoryOf(assemble(p, posturetest.Desired(), []drift.Outcome{limits}, posturetest.Noon))
+	again := posturetest.Unrecorded(posturetest.Outcome("bulwark-limits", v1alpha1.Modified, v1alpha1.Present))
+	again.Fields, again.Mutated = posturetest.Fields("spec.other"), posturetest.Fields("spec.other")
+	report := assemble(p, posturetest.Desired(), []drift.Outcome{again}, posturetest.Noon.Add(time.Minute))
+	if !Same(p.Report(), report) || len(report.Drift) != 1 || report.Drift[0].State != v1alpha1.Present {
 		t.Errorf("the history is %v", report.Drift)
 	}
 	if message := report.Objects[1].Message; !strings.HasPrefix(message, "changed by admission: spec.other: want 1, got 2") {
@@ -98,12 +99,12 @@ func TestWhatACorrectionWasMadeInVainOfStaysOpen(t *testing.T) {
 func TestTheConditionNamesWhoContestsWhat(t *testing.T) {
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "strict", Generation: 4}}
 	profile.Spec.NamespaceSelector = v1alpha1.NamespaceSelector{}
-	namespaces, reports := cluster(compliant, drifted)
+	namespaces, reports := posturetest.Cluster(compliant, drifted)
 	reports["ns-1"].Objects = []v1alpha1.ManagedObject{{
-		ObjectReference: reference("Namespace", "ns-1"), State: v1alpha1.ObjectDrifted, Message: "contested by the field manager argocd: labels; …",
+		ObjectReference: posturetest.Reference("Namespace", "ns-1"), State: v1alpha1.ObjectDrifted, Message: "contested by the field manager argocd: labels; …",
 	}}
 	reports["ns-1"].Summary.Contested = 1
-	status := summarize(profile, selectorOf(profile), append([]corev1.Namespace{}, namespaces...), reports, nil, nil, noon)
+	status := Summarize(profile, &Cluster{posturetest.SelectorOf(profile), append([]corev1.Namespace{}, namespaces...), reports}, nil, nil, posturetest.Noon)
 	ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady)
 	const want = "in namespace ns-1 Namespace ns-1 is contested by the field manager argocd: labels"
 	if ready.Status != metav1.ConditionFalse || ready.Reason != v1alpha1.ReasonContestedObjects || !strings.Contains(ready.Message, want) {

@@ -1,4 +1,4 @@
-package controllers
+package posture
 
 import (
 	"errors"
@@ -15,24 +15,24 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/utils/ptr"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/apiresources/discover"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/posture/posturetest"
 	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 func TestAssemble(t *testing.T) {
 	entry := v1alpha1.DriftEntry{
-		Namespace: "shop", Object: reference("LimitRange", "bulwark-limits"), Change: v1alpha1.Missing,
-		ObservedAt: metav1.NewTime(noon.Add(-time.Hour)), State: v1alpha1.Corrected,
+		Namespace: "shop", Object: posturetest.Reference("LimitRange", "bulwark-limits"), Change: v1alpha1.Missing,
+		ObservedAt: metav1.NewTime(posturetest.Noon.Add(-time.Hour)), State: v1alpha1.Corrected,
 	}
-	limits := outcomeOf("bulwark-limits", v1alpha1.Modified, v1alpha1.Present)
-	limits.Fields, limits.By.Manager = fields("spec.limits"), "kubectl-edit"
-	extra := outcomeOf("bulwark-old", v1alpha1.Unexpected, v1alpha1.Present)
-	pruned := outcomeOf("bulwark-old", v1alpha1.Unexpected, v1alpha1.Corrected)
+	limits := posturetest.Outcome("bulwark-limits", v1alpha1.Modified, v1alpha1.Present)
+	limits.Fields, limits.By.Manager = posturetest.Fields("spec.limits"), "kubectl-edit"
+	extra := posturetest.Outcome("bulwark-old", v1alpha1.Unexpected, v1alpha1.Present)
+	pruned := posturetest.Outcome("bulwark-old", v1alpha1.Unexpected, v1alpha1.Corrected)
 	tests := map[string]struct {
 		previous *v1alpha1.NamespacePosture
 		outcomes []drift.Outcome
@@ -58,12 +58,12 @@ func TestAssemble(t *testing.T) {
 				r.Drift = []v1alpha1.DriftEntry{{
 					Namespace: "shop", Object: limits.Object, Change: v1alpha1.Modified, Manager: "kubectl-edit",
 					Fields:     []v1alpha1.FieldDrift{{Path: "spec.limits", Want: "1", Got: "2"}},
-					ObservedAt: metav1.NewTime(noon), State: v1alpha1.Present,
+					ObservedAt: metav1.NewTime(posturetest.Noon), State: v1alpha1.Present,
 				}, entry}
 			},
 		},
 		"drift that is not to be recorded is reported all the same": {
-			outcomes: []drift.Outcome{unrecorded(limits)},
+			outcomes: []drift.Outcome{posturetest.Unrecorded(limits)},
 			change: func(r *v1alpha1.NamespacePosture) {
 				r.Ready = false
 				r.Summary = v1alpha1.PostureSummary{Compliant: 1, Drifted: 1}
@@ -71,7 +71,7 @@ func TestAssemble(t *testing.T) {
 			},
 		},
 		"an unexpected object that stays is an object of the report": {
-			outcomes: []drift.Outcome{unrecorded(extra)},
+			outcomes: []drift.Outcome{posturetest.Unrecorded(extra)},
 			change: func(r *v1alpha1.NamespacePosture) {
 				r.Ready = false
 				r.Summary = v1alpha1.PostureSummary{Compliant: 2, Drifted: 1}
@@ -81,17 +81,17 @@ func TestAssemble(t *testing.T) {
 			},
 		},
 		"an unexpected object that was deleted is not": {
-			outcomes: []drift.Outcome{unrecorded(pruned)},
+			outcomes: []drift.Outcome{posturetest.Unrecorded(pruned)},
 			change:   func(*v1alpha1.NamespacePosture) {},
 		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			want := compliantReport()
+			want := posturetest.Report()
 			tt.change(want)
 			p := aPass()
-			p.previous = tt.previous
-			got := assemble(p, desired(), tt.outcomes, noon.Add(300*time.Millisecond))
+			p.Memory = MemoryOf(tt.previous)
+			got := assemble(p, posturetest.Desired(), tt.outcomes, posturetest.Noon.Add(300*time.Millisecond))
 			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("report (-want +got):\n%s", diff)
 			}
@@ -100,16 +100,16 @@ func TestAssemble(t *testing.T) {
 }
 
 func TestAssembleIsAFixpoint(t *testing.T) {
-	modified := outcomeOf("bulwark-limits", v1alpha1.Modified, v1alpha1.Contested)
-	modified.Fields, modified.By.Manager = fields("spec.limits"), "kubectl-edit"
+	modified := posturetest.Outcome("bulwark-limits", v1alpha1.Modified, v1alpha1.Contested)
+	modified.Fields, modified.By.Manager = posturetest.Fields("spec.limits"), "kubectl-edit"
 	tests := map[string][]drift.Outcome{
 		"nothing differs":                {},
-		"an object stays missing":        {outcomeOf("bulwark-limits", v1alpha1.Missing, v1alpha1.Present)},
+		"an object stays missing":        {posturetest.Outcome("bulwark-limits", v1alpha1.Missing, v1alpha1.Present)},
 		"an object stays contested":      {modified},
-		"an object stays in conflict":    {outcomeOf("bulwark-limits", v1alpha1.Modified, v1alpha1.Conflict)},
-		"an object stays refused":        {failed(outcomeOf("bulwark-limits", v1alpha1.Missing, v1alpha1.Present))},
-		"an unexpected object stays":     {outcomeOf("bulwark-old", v1alpha1.Unexpected, v1alpha1.Present)},
-		"drift that is not recorded":     {unrecorded(outcomeOf("bulwark-limits", v1alpha1.Missing, v1alpha1.Present))},
+		"an object stays in conflict":    {posturetest.Outcome("bulwark-limits", v1alpha1.Modified, v1alpha1.Conflict)},
+		"an object stays refused":        {posturetest.Failed(posturetest.Outcome("bulwark-limits", v1alpha1.Missing, v1alpha1.Present))},
+		"an unexpected object stays":     {posturetest.Outcome("bulwark-old", v1alpha1.Unexpected, v1alpha1.Present)},
+		"drift that is not recorded":     {posturetest.Unrecorded(posturetest.Outcome("bulwark-limits", v1alpha1.Missing, v1alpha1.Present))},
 		"as many drifts as are kept":     missing(v1alpha1.MaxDrift),
 		"one drift more than are kept":   missing(v1alpha1.MaxDrift + 1),
 		"many more drifts than are kept": missing(3 * v1alpha1.MaxDrift),
@@ -117,16 +117,16 @@ func TestAssembleIsAFixpoint(t *testing.T) {
 	for name, outcomes := range tests {
 		t.Run(name, func(t *testing.T) {
 			p := aPass()
-			first := assemble(p, declared(outcomes), outcomes, noon)
-			p.previous = first.DeepCopy()
-			second := assemble(p, declared(outcomes), outcomes, noon.Add(time.Hour))
+			first := assemble(p, declared(outcomes), outcomes, posturetest.Noon)
+			p.Memory = MemoryOf(first.DeepCopy())
+			second := assemble(p, declared(outcomes), outcomes, posturetest.Noon.Add(time.Hour))
 			if diff := cmp.Diff(first, second); diff != "" {
 				t.Errorf("the second report (-first +second):\n%s", diff)
 			}
-			if diff := cmp.Diff(first, p.previous); diff != "" {
+			if diff := cmp.Diff(first, p.Report()); diff != "" {
 				t.Errorf("the previous report was changed (-before +after):\n%s", diff)
 			}
-			if !sameReport(first, second) {
+			if !Same(first, second) {
 				t.Error("the second report would be written")
 			}
 		})
@@ -201,7 +201,7 @@ func TestManagedObjectMessages(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			ref := reference("Any", "bulwark-x")
+			ref := posturetest.Reference("Any", "bulwark-x")
 			tt.outcome.Object, tt.outcome.Change, tt.outcome.Want = ref, v1alpha1.Modified, tt.want
 			want := v1alpha1.ManagedObject{ObjectReference: ref, State: tt.state, Message: tt.message}
 			if diff := cmp.Diff(want, managedObject(ref, []drift.Outcome{tt.outcome})); diff != "" {
@@ -212,7 +212,7 @@ func TestManagedObjectMessages(t *testing.T) {
 }
 
 func TestLongRefusalIsCutAndKeepsItsRemedy(t *testing.T) {
-	ref := reference("Role", "bulwark-dev")
+	ref := posturetest.Reference("Role", "bulwark-dev")
 	err := apierrors.NewForbidden(schema.GroupResource{Resource: "roles"}, "bulwark-dev", errors.New(strings.Repeat("é", 4000)))
 	got := managedObject(ref, []drift.Outcome{{
 		Drift: drift.Drift{Object: ref, Change: v1alpha1.Missing, Want: &rbacv1.Role{}}, State: v1alpha1.Present, Err: err,
@@ -228,11 +228,9 @@ func TestLongRefusalIsCutAndKeepsItsRemedy(t *testing.T) {
 	}
 }
 
-// TestHistory takes one namespace through several passes, a minute apart.
-
 func TestALongHintFitsTheReport(t *testing.T) {
 	hint := printable.Cut(strings.Repeat("é", 2*discover.MaxHintRunes), discover.MaxHintRunes)
-	ref := reference("Role", "bulwark-dev")
+	ref := posturetest.Reference("Role", "bulwark-dev")
 	long := apierrors.NewForbidden(schema.GroupResource{Resource: "roles"}, "bulwark-dev", errors.New(strings.Repeat("é", 4000)))
 	got := managedObject(ref, []drift.Outcome{{
 		Drift: drift.Drift{Object: ref, Want: &rbacv1.Role{}}, State: v1alpha1.Present, Err: long, Hint: hint,
@@ -242,17 +240,18 @@ func TestALongHintFitsTheReport(t *testing.T) {
 	}
 }
 
+// TestHistory takes one namespace through several passes, a minute apart.
 func TestHistory(t *testing.T) {
 	const (
 		object = "bulwark-limits"
 		closed = "12:00 bulwark-limits Modified Corrected"
 	)
-	present := outcomeOf(object, v1alpha1.Modified, v1alpha1.Present)
-	present.Fields = fields("spec.limits")
+	present := posturetest.Outcome(object, v1alpha1.Modified, v1alpha1.Present)
+	present.Fields = posturetest.Fields("spec.limits")
 	contended, corrected, elsewhere := present, present, present
 	contended.State, corrected.State = v1alpha1.Contested, v1alpha1.Corrected
-	elsewhere.Fields = fields("metadata.labels")
-	gone := outcomeOf(object, v1alpha1.Missing, v1alpha1.Present)
+	elsewhere.Fields = posturetest.Fields("metadata.labels")
+	gone := posturetest.Outcome(object, v1alpha1.Missing, v1alpha1.Present)
 	tests := map[string]struct {
 		passes [][]drift.Outcome
 		want   []string
@@ -271,7 +270,7 @@ func TestHistory(t *testing.T) {
 			want:   []string{closed}, total: 1,
 		},
 		"drift that stays is the same entry, though it would not be recorded now": {
-			passes: [][]drift.Outcome{{present}, {unrecorded(present)}},
+			passes: [][]drift.Outcome{{present}, {posturetest.Unrecorded(present)}},
 			want:   []string{"12:00 bulwark-limits Modified Present"}, total: 1,
 		},
 		"drift that is gone is closed": {
@@ -291,20 +290,20 @@ func TestHistory(t *testing.T) {
 			want:   []string{"12:01 bulwark-limits Missing Present", closed}, total: 2,
 		},
 		"what is not to be recorded is no entry": {
-			passes: [][]drift.Outcome{{unrecorded(present)}, {unrecorded(corrected)}},
+			passes: [][]drift.Outcome{{posturetest.Unrecorded(present)}, {posturetest.Unrecorded(corrected)}},
 		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			p := aPass()
 			for i, outcomes := range tt.passes {
-				p.previous = assemble(p, desired(), outcomes, noon.Add(time.Duration(i)*time.Minute))
+				p.Memory = MemoryOf(assemble(p, posturetest.Desired(), outcomes, posturetest.Noon.Add(time.Duration(i)*time.Minute)))
 			}
-			if diff := cmp.Diff(tt.want, history(p.previous)); diff != "" {
+			if diff := cmp.Diff(tt.want, history(p.Report())); diff != "" {
 				t.Errorf("history (-want +got):\n%s", diff)
 			}
-			if p.previous.DriftTotal != tt.total {
-				t.Errorf("driftTotal: want %d, got %d", tt.total, p.previous.DriftTotal)
+			if p.Report().DriftTotal != tt.total {
+				t.Errorf("driftTotal: want %d, got %d", tt.total, p.Report().DriftTotal)
 			}
 		})
 	}
@@ -314,15 +313,15 @@ func TestHistoryKeepsTheNewest(t *testing.T) {
 	p := aPass()
 	var want []string
 	for i := range 40 {
-		o := outcomeOf("bulwark-limits", v1alpha1.Missing, v1alpha1.Corrected)
-		p.previous = assemble(p, desired(), []drift.Outcome{o}, noon.Add(time.Duration(i)*time.Minute))
+		o := posturetest.Outcome("bulwark-limits", v1alpha1.Missing, v1alpha1.Corrected)
+		p.Memory = MemoryOf(assemble(p, posturetest.Desired(), []drift.Outcome{o}, posturetest.Noon.Add(time.Duration(i)*time.Minute)))
 		want = append([]string{fmt.Sprintf("12:%02d bulwark-limits Missing Corrected", i)}, want...)
 	}
-	if diff := cmp.Diff(want[:32], history(p.previous)); diff != "" {
+	if diff := cmp.Diff(want[:32], history(p.Report())); diff != "" {
 		t.Errorf("history (-want +got):\n%s", diff)
 	}
-	if p.previous.DriftTotal != 40 {
-		t.Errorf("driftTotal: want 40, got %d", p.previous.DriftTotal)
+	if p.Report().DriftTotal != 40 {
+		t.Errorf("driftTotal: want 40, got %d", p.Report().DriftTotal)
 	}
 }
 
@@ -336,7 +335,7 @@ func history(report *v1alpha1.NamespacePosture) []string {
 
 // declared is a baseline that holds whatever the outcomes say should exist.
 func declared(outcomes []drift.Outcome) []baseline.Object {
-	objects := desired()[:1]
+	objects := posturetest.Desired()[:1]
 	for _, o := range outcomes {
 		if o.Change != v1alpha1.Unexpected {
 			objects = append(objects, &corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: o.Object.Name}})
@@ -345,74 +344,23 @@ func declared(outcomes []drift.Outcome) []baseline.Object {
 	return objects
 }
 
-// desired is a baseline of two objects.
-func desired() []baseline.Object {
-	return []baseline.Object{
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}},
-		&corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "bulwark-limits"}},
-	}
-}
-
-func aPass() *pass {
-	return &pass{
-		profile: &v1alpha1.SecurityProfile{
-			ObjectMeta: metav1.ObjectMeta{Name: "strict", UID: "uid-1", Generation: 4, Labels: map[string]string{"team": "a"}},
-		},
-		namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}},
-	}
-}
-
-// compliantReport is the report on a pass that found the desired objects as they should be.
-func compliantReport() *v1alpha1.NamespacePosture {
-	return &v1alpha1.NamespacePosture{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: "shop", Name: "posture",
-			Labels: map[string]string{
-				"app.kubernetes.io/managed-by": "bulwark", "security.bulwark.dev/profile": "strict",
-			},
-			OwnerReferences: []metav1.OwnerReference{{
-				APIVersion: "security.bulwark.dev/v1alpha1", Kind: "SecurityProfile", Name: "strict", UID: "uid-1",
-				Controller: ptr.To(true),
-			}},
-		},
-		Profile: "strict", ProfileGeneration: 4, Enforcement: v1alpha1.Enforce, Ready: true,
-		Summary: v1alpha1.PostureSummary{Compliant: 2},
-		Objects: []v1alpha1.ManagedObject{
-			{ObjectReference: reference("Namespace", "shop"), State: v1alpha1.ObjectCompliant},
-			{ObjectReference: reference("LimitRange", "bulwark-limits"), State: v1alpha1.ObjectCompliant},
-		},
-	}
-}
-
-// outcomeOf is a drift of a LimitRange that is to be recorded.
-func outcomeOf(name string, change v1alpha1.DriftChange, state v1alpha1.DriftState) drift.Outcome {
-	return drift.Outcome{
-		Drift: drift.Drift{Object: reference("LimitRange", name), Change: change}, State: state, Recorded: true,
-	}
-}
-
-func unrecorded(o drift.Outcome) drift.Outcome {
-	o.Recorded = false
-	return o
-}
-
-func failed(o drift.Outcome) drift.Outcome {
-	o.Err = errors.New("refused by a webhook")
-	return o
-}
-
 func missing(n int) []drift.Outcome {
 	var outcomes []drift.Outcome
 	for i := range n {
-		outcomes = append(outcomes, outcomeOf(fmt.Sprintf("bulwark-%03d", i), v1alpha1.Missing, v1alpha1.Present))
+		outcomes = append(outcomes, posturetest.Outcome(fmt.Sprintf("bulwark-%03d", i), v1alpha1.Missing, v1alpha1.Present))
 	}
 	return outcomes
 }
 
-func bindingTo(kind, name string) baseline.Object {
-	return &rbacv1.RoleBinding{RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: kind, Name: name}}
+func aPass() *Pass { return &Pass{Profile: posturetest.Profile(), Namespace: posturetest.Namespace()} }
+
+// assemble is the report on a pass that defers nothing and finds no weaknesses.
+func assemble(
+	p *Pass, desired []baseline.Object, outcomes []drift.Outcome, now time.Time, disputes ...Dispute,
+) *v1alpha1.NamespacePosture {
+	return Assemble(p, &Found{Desired: desired, Outcomes: outcomes, Deferred: &Deferrals{}, Disputes: disputes}, now)
 }
 
-func fields(path string) []drift.Field {
-	return []drift.Field{{Path: strings.Split(path, "."), Want: "1", Got: "2"}}
+func bindingTo(kind, name string) baseline.Object {
+	return &rbacv1.RoleBinding{RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: kind, Name: name}}
 }

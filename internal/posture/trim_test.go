@@ -1,4 +1,4 @@
-package controllers
+package posture
 
 import (
 	"encoding/json"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/posture/posturetest"
 	"github.com/bulwark-dev/bulwark/internal/printable"
 	"github.com/bulwark-dev/bulwark/test/framework/choose"
 )
@@ -20,7 +21,7 @@ var wordy = []string{"m", "é", "<", `"`, `\`, "\n", "\x01", "\u2028", "\U0001F6
 // fullOf is a report of which every list and every text is as long as it can be, made of one character.
 func fullOf(text string, objects int) *v1alpha1.NamespacePosture {
 	long := func(n int) string { return strings.Repeat(text, n) }
-	r := compliantReport()
+	r := posturetest.Report()
 	ref := v1alpha1.ObjectReference{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "RoleBinding", Name: long(v1alpha1.MaxName)}
 	r.Objects = nil
 	for range objects {
@@ -63,14 +64,14 @@ func bytesOf(t *testing.T, report *v1alpha1.NamespacePosture) int {
 // TestNoCharacterMakesAReportTooLarge bounds reports by what JSON takes for them: whoever names a Role chooses the characters.
 func TestNoCharacterMakesAReportTooLarge(t *testing.T) {
 	for _, text := range wordy {
-		for objects, most := range map[int]int{0: maxReportBytes, 40: maxReportBytes, v1alpha1.MaxObjects: 3 << 19} { // What is stored of one object.
+		for objects, most := range map[int]int{0: MaxReportBytes, 40: MaxReportBytes, v1alpha1.MaxObjects: 3 << 19} { // What is stored of one object.
 			t.Run(fmt.Sprintf("%q in %d objects", text, objects), func(t *testing.T) {
 				report, again := fullOf(text, objects), fullOf(text, objects)
 				if size, is := report.Size(), bytesOf(t, report); size < is {
 					t.Errorf("%d bytes are taken for %d", is, size)
 				}
-				fit(report)
-				fit(again)
+				TrimToSize(report)
+				TrimToSize(again)
 				if diff := cmp.Diff(report, again); diff != "" {
 					t.Errorf("cut in another way (-first +then):\n%s", diff)
 				}
@@ -102,11 +103,11 @@ func TestACutReportKnowsWhatCouldNotBeDeleted(t *testing.T) {
 	report.Enforcement = v1alpha1.Enforce
 	last := &report.Objects[v1alpha1.MaxObjects-1]
 	last.Message = undeleted + last.Message
-	fit(report)
-	if last.Message != undeleted || !wasInPlace(report, *last) {
+	TrimToSize(report)
+	if last.Message != undeleted || !MemoryOf(report).wasInPlace(*last) {
 		t.Errorf("it counts as one that never was in place: %q", last.Message)
 	}
-	if other := report.Objects[v1alpha1.MaxObjects-2]; other.Message != "" || wasInPlace(report, other) {
+	if other := report.Objects[v1alpha1.MaxObjects-2]; other.Message != "" || MemoryOf(report).wasInPlace(other) {
 		t.Errorf("one that was refused counts as in place: %q", other.Message)
 	}
 }
@@ -115,24 +116,25 @@ func TestACutReportKnowsWhatCouldNotBeDeleted(t *testing.T) {
 func TestACutReportIsAFixpoint(t *testing.T) {
 	outcomes := missing(3 * v1alpha1.MaxDrift)
 	for i := range outcomes {
-		outcomes[i] = failed(outcomes[i])
+		outcomes[i] = posturetest.Failed(outcomes[i])
 		outcomes[i].Err = fmt.Errorf("%s", strings.Repeat("<", 4000))
 		outcomes[i].Fields = []drift.Field{{Path: []string{strings.Repeat("\u2028", 600)}, Want: strings.Repeat("\x01", 300)}}
 	}
 	p := aPass()
 	var reports []*v1alpha1.NamespacePosture
 	for range 3 {
-		report := assemble(p, declared(outcomes), outcomes, noon)
-		setFindings(report, weaknessOf(fullOf("<", 0).Findings))
-		fit(report)
+		report := Assemble(p, &Found{
+			Desired: declared(outcomes), Outcomes: outcomes, Deferred: &Deferrals{},
+			Weaknesses: weaknessOf(fullOf("<", 0).Findings),
+		}, posturetest.Noon)
 		reports = append(reports, report)
-		p.previous = asStored(t, report)
+		p.Memory = MemoryOf(asStored(t, report))
 	}
 	if reports[0].Truncated == 0 || len(reports[0].Findings) == v1alpha1.MaxFindings && len(reports[0].Drift) == v1alpha1.MaxDrift {
 		t.Fatal("nothing was cut")
 	}
 	for _, later := range reports[1:] {
-		if !sameReport(reports[0], later) {
+		if !Same(reports[0], later) {
 			t.Errorf("what lasts is written again (-first +later):\n%s", cmp.Diff(reports[0], later))
 		}
 	}
@@ -151,4 +153,54 @@ func FuzzReportSize(f *testing.F) {
 			t.Errorf("%d bytes are taken for %d", is, size)
 		}
 	})
+}
+
+// TestTheLargestReportFits makes every list and every text of a report as long as it can be.
+func TestTheLargestReportFits(t *testing.T) {
+	long := func(n int) string { return strings.Repeat("\u00e9", n) }
+	largest := func() *v1alpha1.NamespacePosture {
+		r := posturetest.Report()
+		ref := v1alpha1.ObjectReference{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "RoleBinding", Name: long(253)}
+		r.Objects = nil
+		for range v1alpha1.MaxObjects {
+			r.Objects = append(r.Objects, v1alpha1.ManagedObject{ObjectReference: ref, State: v1alpha1.ObjectFailed, Message: long(1400)})
+		}
+		for range v1alpha1.MaxDrift {
+			entry := v1alpha1.DriftEntry{Namespace: "shop", Object: ref, Manager: long(128)}
+			for range 16 {
+				entry.Fields = append(entry.Fields, v1alpha1.FieldDrift{Path: long(512), Want: long(256), Got: long(256)})
+			}
+			r.Drift = append(r.Drift, entry)
+		}
+		for range v1alpha1.MaxFindings {
+			r.Findings = append(r.Findings, v1alpha1.Finding{ID: v1alpha1.LimitDefaultsOverridden, Severity: v1alpha1.Critical, Object: ref, Message: long(1025), Remedy: long(512)})
+		}
+		for range 18 {
+			r.InPlace = append(r.InPlace, v1alpha1.ObjectContent{Object: ref, Content: strings.Repeat(`"`, v1alpha1.MaxContent)})
+			r.Blocked = append(r.Blocked, v1alpha1.BlockedObject{Object: ref, Message: long(1025), Violators: []string{long(253)}})
+		}
+		return r
+	}
+	report, again := largest(), largest()
+	TrimToSize(report)
+	TrimToSize(again)
+	if diff := cmp.Diff(report, again); diff != "" {
+		t.Errorf("cut in another way (-first +then):\n%s", diff)
+	}
+	data, err := json.Marshal(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const stored = 3 << 19 // What the API server and etcd take.
+	if len(data) > stored {
+		t.Errorf("%d bytes are more than %d", len(data), stored)
+	}
+	if report.Truncated == 0 {
+		t.Error("what is left out is not counted")
+	}
+	small := posturetest.Report()
+	TrimToSize(small)
+	if diff := cmp.Diff(posturetest.Report(), small); diff != "" {
+		t.Errorf("a report that fits was cut (-want +got):\n%s", diff)
+	}
 }

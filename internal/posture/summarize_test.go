@@ -1,4 +1,4 @@
-package controllers
+package posture
 
 import (
 	"errors"
@@ -12,18 +12,20 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/posture/posturetest"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
+// The states in which a namespace can be.
 const (
-	compliant = "compliant"
-	drifted   = "drifted"
-	conflict  = "conflict"
-	refused   = "refused"
-	blocked   = "blocked"
-	weakened  = "weakened"
-	stale     = "stale"
-	unseen    = "unseen"
+	compliant = posturetest.Compliant
+	drifted   = posturetest.Drifted
+	conflict  = posturetest.Conflict
+	refused   = posturetest.Refused
+	blocked   = posturetest.Blocked
+	weakened  = posturetest.Weakened
+	stale     = posturetest.Stale
+	unseen    = posturetest.Unseen
 )
 
 func TestSummarize(t *testing.T) {
@@ -187,12 +189,12 @@ func TestSummarize(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			profile := aPass().profile
+			profile := aPass().Profile
 			if tt.change != nil {
 				tt.change(profile)
 			}
-			namespaces, reports := cluster(tt.states...)
-			status := summarize(profile, selectorOf(profile), namespaces, reports, nil, nil, noon)
+			namespaces, reports := posturetest.Cluster(tt.states...)
+			status := Summarize(profile, &Cluster{posturetest.SelectorOf(profile), namespaces, reports}, nil, nil, posturetest.Noon)
 			if diff := cmp.Diff(tt.counts, status.Namespaces); diff != "" {
 				t.Errorf("counts (-want +got):\n%s", diff)
 			}
@@ -218,7 +220,7 @@ const (
 )
 
 func TestSummarizeCountsWhatTheProfileGoverns(t *testing.T) {
-	profile := aPass().profile
+	profile := aPass().Profile
 	profile.Spec.NamespaceSelector.MatchLabels = map[string]string{"env": "prod"}
 	above := v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "above"}, Spec: v1alpha1.SecurityProfileSpec{
 		Priority: 1, NamespaceSelector: v1alpha1.NamespaceSelector{MatchLabels: map[string]string{"team": "a"}},
@@ -233,17 +235,17 @@ func TestSummarizeCountsWhatTheProfileGoverns(t *testing.T) {
 		return ns
 	}
 	terminating := named("terminating", "env", "prod")
-	terminating.DeletionTimestamp = &metav1.Time{Time: noon}
+	terminating.DeletionTimestamp = &metav1.Time{Time: posturetest.Noon}
 	namespaces := []corev1.Namespace{
 		named("governed", "env", "prod"), named("overridden", "env", "prod", "team", "a"), terminating,
 		named("not-selected"), named("kube-system", "env", "prod"),
 	}
 	reports := map[string]*v1alpha1.NamespacePosture{}
 	for _, ns := range namespaces {
-		reports[ns.Name] = report(ns.Name, compliant)
+		reports[ns.Name] = posturetest.ReportOn(ns.Name, compliant)
 	}
 
-	status := summarize(profile, selector, namespaces, reports, nil, nil, noon)
+	status := Summarize(profile, &Cluster{selector, namespaces, reports}, nil, nil, posturetest.Noon)
 	want := v1alpha1.NamespaceCounts{Selected: 1, Compliant: 1, Overridden: 1}
 	if diff := cmp.Diff(want, status.Namespaces); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)
@@ -256,17 +258,17 @@ func TestSummarizeCountsWhatTheProfileGoverns(t *testing.T) {
 func TestSummarizeDriftIsNewestFirst(t *testing.T) {
 	entry := func(namespace, kind, name string, minute int) v1alpha1.DriftEntry {
 		return v1alpha1.DriftEntry{
-			Namespace: namespace, Object: reference(kind, name),
-			ObservedAt: metav1.NewTime(noon.Add(time.Duration(minute) * time.Minute)),
+			Namespace: namespace, Object: posturetest.Reference(kind, name),
+			ObservedAt: metav1.NewTime(posturetest.Noon.Add(time.Duration(minute) * time.Minute)),
 		}
 	}
-	namespaces, reports := cluster(compliant, compliant)
+	namespaces, reports := posturetest.Cluster(compliant, compliant)
 	reports["ns-0"].Drift = []v1alpha1.DriftEntry{
 		entry("ns-0", "Role", "b", 5), entry("ns-0", "Role", "a", 5), entry("ns-0", "LimitRange", "z", 5), entry("ns-0", "Role", "a", 1),
 	}
 	reports["ns-1"].Drift = []v1alpha1.DriftEntry{entry("ns-1", "Role", "a", 9), entry("ns-1", "Role", "a", 5)}
-	profile := aPass().profile
-	status := summarize(profile, selectorOf(profile), namespaces, reports, nil, nil, noon)
+	profile := aPass().Profile
+	status := Summarize(profile, &Cluster{posturetest.SelectorOf(profile), namespaces, reports}, nil, nil, posturetest.Noon)
 	want := []v1alpha1.DriftEntry{
 		entry("ns-1", "Role", "a", 9),
 		entry("ns-0", "LimitRange", "z", 5), entry("ns-0", "Role", "a", 5), entry("ns-0", "Role", "b", 5), entry("ns-1", "Role", "a", 5),
@@ -283,8 +285,7 @@ func TestSummarizeDriftIsNewestFirst(t *testing.T) {
 func TestSummarizeSharesNothingWithTheReports(t *testing.T) {
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "restricted"}}
 	report := &v1alpha1.NamespacePosture{Drift: []v1alpha1.DriftEntry{{Fields: []v1alpha1.FieldDrift{{Path: "spec"}}}}}
-	status := summarize(profile, selection.New([]v1alpha1.SecurityProfile{*profile}, nil),
-		[]corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}, map[string]*v1alpha1.NamespacePosture{"shop": report}, nil, nil, noon)
+	status := Summarize(profile, &Cluster{selection.New([]v1alpha1.SecurityProfile{*profile}, nil), []corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}, map[string]*v1alpha1.NamespacePosture{"shop": report}}, nil, nil, posturetest.Noon)
 	status.Drift[0].Fields[0].Path = "what the API server answered"
 	if got := report.Drift[0].Fields[0].Path; got != "spec" {
 		t.Errorf("the report of the cache was written to: %q", got)
@@ -296,12 +297,12 @@ func TestSummarizeIsTheSameInAnyOrder(t *testing.T) {
 	for i := range 24 {
 		states = append(states, []string{compliant, drifted, conflict, refused, stale, unseen}[i%6])
 	}
-	namespaces, reports := cluster(states...)
+	namespaces, reports := posturetest.Cluster(states...)
 	for name, r := range reports { // In one second, one object moved twice.
-		r.Drift = []v1alpha1.DriftEntry{driftOf(name, "second"), driftOf(name, "first")}
+		r.Drift = []v1alpha1.DriftEntry{posturetest.DriftOf(name, "second"), posturetest.DriftOf(name, "first")}
 	}
-	profile := aPass().profile
-	want := summarize(profile, selectorOf(profile), namespaces, reports, nil, nil, noon)
+	profile := aPass().Profile
+	want := Summarize(profile, &Cluster{posturetest.SelectorOf(profile), namespaces, reports}, nil, nil, posturetest.Noon)
 	if len(want.Drift) != v1alpha1.MaxDrift {
 		t.Errorf("want %d drifts, got %d", v1alpha1.MaxDrift, len(want.Drift))
 	}
@@ -309,37 +310,37 @@ func TestSummarizeIsTheSameInAnyOrder(t *testing.T) {
 		rand.New(rand.NewSource(seed)).Shuffle(len(namespaces), func(i, j int) {
 			namespaces[i], namespaces[j] = namespaces[j], namespaces[i]
 		})
-		if diff := cmp.Diff(want, summarize(profile, selectorOf(profile), namespaces, reports, nil, nil, noon)); diff != "" {
+		if diff := cmp.Diff(want, Summarize(profile, &Cluster{posturetest.SelectorOf(profile), namespaces, reports}, nil, nil, posturetest.Noon)); diff != "" {
 			t.Fatalf("status after shuffling the namespaces (-want +got):\n%s", diff)
 		}
 	}
 }
 
 func TestTransitionTimes(t *testing.T) {
-	later := noon.Add(time.Hour)
+	later := posturetest.Noon.Add(time.Hour)
 	tests := map[string]struct {
 		before, after string
 		want          map[string]time.Time
 	}{
-		"nothing changed": {compliant, compliant, map[string]time.Time{"Ready": noon, "Compliant": noon}},
+		"nothing changed": {compliant, compliant, map[string]time.Time{"Ready": posturetest.Noon, "Compliant": posturetest.Noon}},
 		"only the reason changed": {
-			drifted, unseen, map[string]time.Time{"Ready": noon, "Compliant": noon, "Reconciling": noon},
+			drifted, unseen, map[string]time.Time{"Ready": posturetest.Noon, "Compliant": posturetest.Noon, "Reconciling": posturetest.Noon},
 		},
 		"the status changed": {
 			compliant, drifted, map[string]time.Time{"Ready": later, "Compliant": later, "Reconciling": later},
 		},
 		"another condition came": {
-			drifted, refused, map[string]time.Time{"Ready": noon, "Compliant": noon, "Stalled": later},
+			drifted, refused, map[string]time.Time{"Ready": posturetest.Noon, "Compliant": posturetest.Noon, "Stalled": later},
 		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			profile := aPass().profile
-			namespaces, reports := cluster(tt.before)
-			profile.Status = *summarize(profile, selectorOf(profile), namespaces, reports, nil, nil, noon.Add(300*time.Millisecond))
+			profile := aPass().Profile
+			namespaces, reports := posturetest.Cluster(tt.before)
+			profile.Status = *Summarize(profile, &Cluster{posturetest.SelectorOf(profile), namespaces, reports}, nil, nil, posturetest.Noon.Add(300*time.Millisecond))
 			before := profile.DeepCopy()
-			namespaces, reports = cluster(tt.after)
-			status := summarize(profile, selectorOf(profile), namespaces, reports, nil, nil, later.Add(300*time.Millisecond))
+			namespaces, reports = posturetest.Cluster(tt.after)
+			status := Summarize(profile, &Cluster{posturetest.SelectorOf(profile), namespaces, reports}, nil, nil, later.Add(300*time.Millisecond))
 			got := map[string]time.Time{}
 			for _, c := range status.Conditions {
 				got[c.Type] = c.LastTransitionTime.Time
@@ -356,13 +357,13 @@ func TestTransitionTimes(t *testing.T) {
 
 func TestSummarizeInvalid(t *testing.T) {
 	const message = "the profile cannot be carried out: spec.excludeNamespaces: bad; what it established before stays as it is"
-	profile := aPass().profile
-	namespaces, reports := cluster(compliant, unseen)
-	profile.Status = *summarize(profile, selectorOf(profile), namespaces, reports, nil, nil, noon)
+	profile := aPass().Profile
+	namespaces, reports := posturetest.Cluster(compliant, unseen)
+	profile.Status = *Summarize(profile, &Cluster{posturetest.SelectorOf(profile), namespaces, reports}, nil, nil, posturetest.Noon)
 	profile.Generation = 5
 	before := profile.DeepCopy()
 
-	status := summarizeInvalid(profile, errors.New("spec.excludeNamespaces: bad"), noon.Add(time.Hour))
+	status := SummarizeInvalid(profile, errors.New("spec.excludeNamespaces: bad"), posturetest.Noon.Add(time.Hour))
 	want := []string{
 		"Ready=False InvalidSpec: " + message,
 		"Compliant=Unknown InvalidSpec: " + message,
@@ -387,13 +388,13 @@ func TestSummarizeInvalid(t *testing.T) {
 }
 
 func TestSummarizeCountsFindingsAndContests(t *testing.T) {
-	profile := aPass().profile
-	namespaces, reports := cluster(weakened, blocked, compliant, drifted)
+	profile := aPass().Profile
+	namespaces, reports := posturetest.Cluster(weakened, blocked, compliant, drifted)
 	reports["ns-2"].FindingTotals = []v1alpha1.FindingTotal{
 		{ID: v1alpha1.BroadBinding, Severity: v1alpha1.Critical, Count: 1}, {ID: v1alpha1.NetworkReopened, Severity: v1alpha1.High, Count: 3},
 	}
 	reports["ns-3"].Drift[0].State = v1alpha1.Contested
-	status := summarize(profile, selectorOf(profile), namespaces, reports, nil, nil, noon)
+	status := Summarize(profile, &Cluster{posturetest.SelectorOf(profile), namespaces, reports}, nil, nil, posturetest.Noon)
 	want := []v1alpha1.FindingTotal{
 		{ID: v1alpha1.BroadBinding, Severity: v1alpha1.Critical, Count: 1}, {ID: v1alpha1.BroadBinding, Severity: v1alpha1.High, Count: 4},
 		{ID: v1alpha1.NetworkReopened, Severity: v1alpha1.High, Count: 3},

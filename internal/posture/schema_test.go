@@ -1,4 +1,4 @@
-package controllers
+package posture
 
 import (
 	"encoding/json"
@@ -22,7 +22,7 @@ type openAPI struct {
 
 // schemaOf is the schema of a CRD of config/crd, by which the API server judges what the operator writes.
 func schemaOf(plural string) (*openAPI, error) {
-	data, err := os.ReadFile("../config/crd/bases/security.bulwark.dev_" + plural + ".yaml")
+	data, err := os.ReadFile("../../config/crd/bases/security.bulwark.dev_" + plural + ".yaml")
 	if err != nil {
 		return nil, err
 	}
