@@ -1,5 +1,5 @@
 // Package choose makes choices by the bytes of a fuzzer, so that it explores what the choices lead to,
-// or by a seed. It knows nothing of what there is to choose from.
+// or by a seed. It knows nothing of what there is to choose from, and must never import it.
 package choose
 
 import (
