@@ -39,19 +39,15 @@ endif
 build: ## Build the operator into bin/.
 	@$(BUILD) bin/manager -o bin/manager -- ./cmd/manager
 
-# In how many processes the specs of test/integration run. They wait more than they compute.
-INTEGRATION_PROCS ?= 3
-
 .PHONY: test
-test: controlplane build ## Run every test, the suites on a real control plane included (about 20 minutes).
+test: controlplane build ## Run every test, the suites on a real control plane included (about 7 minutes).
 	@$(BUILD) "what the tests import" -- \
 		$$(go list -deps -test -f '{{if and .GoFiles (not (or .ForTest (eq .Name "main")))}}{{.ImportPath}}{{end}}' ./...)
-	@echo "running the tests but for test/integration (about 8 minutes)"
-	go test $$(go list ./... | grep -v /test/integration$$) -count=1 -timeout 20m
-	@echo "running test/integration, in $(INTEGRATION_PROCS) processes with a control plane each (about 12 minutes; a dot a spec)"
-	go tool ginkgo --procs=$(INTEGRATION_PROCS) --flake-attempts=2 --timeout=40m --no-color ./test/integration
-	cd test/oracle && go test ./... -count=1
-	cd test/argocd && go test ./... -count=1
+	@hack/test.sh
+
+.PHONY: test-unit
+test-unit: ## Run the tests that start no control plane (half a minute, once built).
+	@hack/test.sh units
 
 FUZZTIME ?= 30s
 

@@ -11,7 +11,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	bulwark "github.com/bulwark-dev/bulwark/internal/admission"
@@ -155,7 +154,7 @@ func (s *suite) checkAsIf(t reporter, profile *v1alpha1.SecurityProfile, cluster
 	t.Helper()
 	profile = profile.DeepCopy()
 	if err := s.admin.Create(s.ctx, profile, client.DryRunAll, client.FieldValidation("Strict")); err != nil {
-		t.Fatalf("the API server refuses the profile: %v\n%s", err, asYAML(profile))
+		t.Fatalf("the API server refuses the profile: %v\n%s", err, fixture.AsYAML(profile))
 	}
 	before := profile.DeepCopy()
 	policies := bulwark.Render(profile, cluster)
@@ -168,7 +167,7 @@ func (s *suite) checkAsIf(t reporter, profile *v1alpha1.SecurityProfile, cluster
 	for _, want := range bulwark.Objects(policies) {
 		got := want.DeepCopyObject().(client.Object)
 		if err := s.admin.Create(s.ctx, got, client.DryRunAll, client.FieldValidation("Strict")); err != nil {
-			t.Fatalf("the API server refuses %T %s: %v\nrendered:\n%s\nof the profile:\n%s", want, want.GetName(), err, asYAML(want), asYAML(profile))
+			t.Fatalf("the API server refuses %T %s: %v\nrendered:\n%s\nof the profile:\n%s", want, want.GetName(), err, fixture.AsYAML(want), fixture.AsYAML(profile))
 		}
 		compare(t, want, got)
 	}
@@ -205,12 +204,4 @@ func differing(want, got any) string {
 		return ""
 	}
 	return cmp.Diff(want, got)
-}
-
-func asYAML(o any) string {
-	data, err := yaml.Marshal(o)
-	if err != nil {
-		return err.Error()
-	}
-	return string(data)
 }

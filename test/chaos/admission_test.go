@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/test/framework/choose"
 )
 
 const (
@@ -34,13 +35,13 @@ func drawAdmission(r *rand.Rand, spec *v1alpha1.SecurityProfileSpec) {
 	if protection.ReadyGate || protection.Tamper {
 		spec.Protection = protection
 	}
-	if tenants := oneOf(r, "", "", "", v1alpha1.AllowTenantPolicies, v1alpha1.TenantPoliciesWithin, v1alpha1.DenyTenantPolicies); spec.Network != nil {
+	if tenants := choose.OneOf(r, "", "", "", v1alpha1.AllowTenantPolicies, v1alpha1.TenantPoliciesWithin, v1alpha1.DenyTenantPolicies); spec.Network != nil {
 		spec.Network.TenantPolicies = tenants
 	}
 }
 
 func randomAction(r *rand.Rand) v1alpha1.AdmissionAction {
-	return oneOf(r, "", v1alpha1.DenyAdmission, v1alpha1.DenyAdmission, v1alpha1.WarnAdmission, v1alpha1.AuditAdmission)
+	return choose.OneOf(r, "", v1alpha1.DenyAdmission, v1alpha1.DenyAdmission, v1alpha1.WarnAdmission, v1alpha1.AuditAdmission)
 }
 
 func randomWorkloads(r *rand.Rand) *v1alpha1.Workloads {
@@ -54,7 +55,7 @@ func randomWorkloads(r *rand.Rand) *v1alpha1.Workloads {
 	}
 	w := &v1alpha1.Workloads{Action: randomAction(r)}
 	for range 1 + r.IntN(2) {
-		oneOf(r, rules...)(w)
+		choose.OneOf(r, rules...)(w)
 	}
 	return w
 }
@@ -68,7 +69,7 @@ func randomImages(r *rand.Rand) *v1alpha1.Images {
 	}
 	i := &v1alpha1.Images{Action: randomAction(r)}
 	for range 1 + r.IntN(2) {
-		oneOf(r, rules...)(i)
+		choose.OneOf(r, rules...)(i)
 	}
 	return i
 }

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/test/framework/choose"
 	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
 	"github.com/bulwark-dev/bulwark/test/framework/faultproxy"
 )
@@ -98,21 +99,21 @@ type fault struct {
 
 var faults = []fault{
 	{"kill -9", 7, func(ctx context.Context, w *world, r *rand.Rand) error {
-		victim, early := oneOf(r, w.replicas...), maybe(r, 0.25)
+		victim, early := choose.OneOf(r, w.replicas...), maybe(r, 0.25)
 		if early || victim.up(ctx) {
 			victim.kill()
 		}
 		return nil
 	}},
 	{"kill -9 between two writes", 12, func(ctx context.Context, w *world, r *rand.Rand) error {
-		victim := oneOf(r, w.replicas...)
+		victim := choose.OneOf(r, w.replicas...)
 		if victim.up(ctx) {
 			victim.proxy.OnNextWrite(toBaseline, victim.kill)
 		}
 		return nil
 	}},
 	{"cut the connections", 3, func(_ context.Context, w *world, r *rand.Rand) error {
-		oneOf(r, w.replicas...).proxy.Cut()
+		choose.OneOf(r, w.replicas...).proxy.Cut()
 		return nil
 	}},
 	{"calls fail", 10, misbehave},
@@ -142,17 +143,17 @@ func toBaseline(path string) bool {
 
 // misbehave makes a replica's calls fail from now on, in another measure than before.
 func misbehave(_ context.Context, w *world, r *rand.Rand) error {
-	oneOf(r, w.replicas...).proxy.Set(faultproxy.Faults{
-		Rate:      oneOf(r, 0, 0.01, 0.05, 0.1, 0.2),
-		WatchLife: oneOf(r, 0, time.Second, 5*time.Second, 20*time.Second),
-		Lag:       oneOf(r, 0, 0, 100*time.Millisecond, time.Second, 3*time.Second),
+	choose.OneOf(r, w.replicas...).proxy.Set(faultproxy.Faults{
+		Rate:      choose.OneOf(r, 0, 0.01, 0.05, 0.1, 0.2),
+		WatchLife: choose.OneOf(r, 0, time.Second, 5*time.Second, 20*time.Second),
+		Lag:       choose.OneOf(r, 0, 0, 100*time.Millisecond, time.Second, 3*time.Second),
 	})
 	return nil
 }
 
 // splitNetwork isolates a replica for longer than a leader holds its Lease, or not as long.
 func splitNetwork(ctx context.Context, w *world, r *rand.Rand) error {
-	victim := oneOf(r, w.replicas...)
+	victim := choose.OneOf(r, w.replicas...)
 	victim.proxy.Isolate()
 	defer victim.proxy.Rejoin()
 	return pause(ctx, time.Duration(1000+r.IntN(8000))*time.Millisecond)
@@ -160,7 +161,7 @@ func splitNetwork(ctx context.Context, w *world, r *rand.Rand) error {
 
 // revokePermissions takes one of the operator's bindings away for a while: all that it may do, or what it may grant.
 func revokePermissions(ctx context.Context, w *world, r *rand.Rand) error {
-	binding := &rbacv1.ClusterRoleBinding{ObjectMeta: objectMeta("", oneOf(r, "bulwark-manager", v1alpha1.GrantableClusterRole))}
+	binding := &rbacv1.ClusterRoleBinding{ObjectMeta: objectMeta("", choose.OneOf(r, "bulwark-manager", v1alpha1.GrantableClusterRole))}
 	away := time.Duration(1000+r.IntN(5000)) * time.Millisecond
 	if err := w.insist(func() error { return w.admin.Get(w.ctx, client.ObjectKeyFromObject(binding), binding) }); err != nil {
 		return err

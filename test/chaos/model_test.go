@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/test/framework/choose"
 )
 
 const (
@@ -169,16 +170,14 @@ func byRank(a, b *v1alpha1.SecurityProfile) int {
 // maybe is a draw with a chance.
 func maybe(r *rand.Rand, chance float64) bool { return r.Float64() < chance }
 
-func oneOf[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
-
 // randomSpec is the spec of a profile. Whether it adopts depends on its name alone, so that the model can tell what it may
 // have taken over.
 func randomSpec(r *rand.Rand, name string) v1alpha1.SecurityProfileSpec {
 	spec := v1alpha1.SecurityProfileSpec{
-		Enforcement:       oneOf(r, v1alpha1.Enforce, v1alpha1.Enforce, v1alpha1.Enforce, v1alpha1.Enforce, v1alpha1.Audit),
+		Enforcement:       choose.OneOf(r, v1alpha1.Enforce, v1alpha1.Enforce, v1alpha1.Enforce, v1alpha1.Enforce, v1alpha1.Audit),
 		Priority:          r.Int32N(4),
-		DeletionPolicy:    oneOf(r, v1alpha1.Delete, v1alpha1.Delete, v1alpha1.Retain),
-		ExcludeNamespaces: []string{"default", oneOf(r, "*-n9", strings.SplitAfter(name, "-")[0]+"n9")},
+		DeletionPolicy:    choose.OneOf(r, v1alpha1.Delete, v1alpha1.Delete, v1alpha1.Retain),
+		ExcludeNamespaces: []string{"default", choose.OneOf(r, "*-n9", strings.SplitAfter(name, "-")[0]+"n9")},
 		NamespaceSelector: randomSelector(r),
 		Adoption:          v1alpha1.NeverAdopt,
 		Rollout:           v1alpha1.Immediate,
@@ -191,7 +190,7 @@ func randomSpec(r *rand.Rand, name string) v1alpha1.SecurityProfileSpec {
 		spec.Adoption = v1alpha1.Adopt
 	}
 	if maybe(r, 0.7) {
-		spec.PodSecurity = &v1alpha1.PodSecurity{Enforce: oneOf[v1alpha1.PodSecurityLevel](r, "baseline", "restricted")}
+		spec.PodSecurity = &v1alpha1.PodSecurity{Enforce: choose.OneOf[v1alpha1.PodSecurityLevel](r, "baseline", "restricted")}
 		if maybe(r, 0.5) {
 			spec.PodSecurity.Warn, spec.PodSecurity.Version = "restricted", "v1.37"
 		}
@@ -208,7 +207,7 @@ func randomSpec(r *rand.Rand, name string) v1alpha1.SecurityProfileSpec {
 		case n == 0: // Nobody knows such a resource, so that it is never counted.
 			quota.Hard["count/widgets.example.com"] = resource.MustParse("1")
 		case n < 5:
-			quota.Scopes = []corev1.ResourceQuotaScope{oneOf(r, corev1.ResourceQuotaScopeNotBestEffort, corev1.ResourceQuotaScopeTerminating)}
+			quota.Scopes = []corev1.ResourceQuotaScope{choose.OneOf(r, corev1.ResourceQuotaScopeNotBestEffort, corev1.ResourceQuotaScopeTerminating)}
 		}
 		spec.Quotas = append(spec.Quotas, v1alpha1.Quota{Name: v1alpha1.ObjectName(fmt.Sprintf("quota-%d", i)), Spec: quota})
 	}
@@ -247,7 +246,7 @@ func randomSelector(r *rand.Rand) v1alpha1.NamespaceSelector {
 
 func randomNetwork(r *rand.Rand) *v1alpha1.Network {
 	n := &v1alpha1.Network{
-		DefaultDeny: oneOf(r,
+		DefaultDeny: choose.OneOf(r,
 			[]networkingv1.PolicyType{"Ingress"},
 			[]networkingv1.PolicyType{"Ingress", "Egress"}),
 		AllowSameNamespace: maybe(r, 0.5),
@@ -257,7 +256,7 @@ func randomNetwork(r *rand.Rand) *v1alpha1.Network {
 	}
 	if maybe(r, 0.4) {
 		n.Policies = []v1alpha1.NetworkPolicy{{Name: "extra", Spec: networkingv1.NetworkPolicySpec{
-			PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"app": oneOf(r, "web", "db")}},
+			PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"app": choose.OneOf(r, "web", "db")}},
 			PolicyTypes: []networkingv1.PolicyType{"Ingress"},
 		}}}
 	}
@@ -272,9 +271,9 @@ func randomRBAC(r *rand.Rand) *v1alpha1.RBAC {
 			rbac.Roles = append(rbac.Roles, v1alpha1.Role{
 				Name: name,
 				Rules: []v1alpha1.PolicyRule{{
-					Resources: []string{"pods"}, Verbs: oneOf(r, []string{"get"}, []string{"get", "list", "watch"}),
+					Resources: []string{"pods"}, Verbs: choose.OneOf(r, []string{"get"}, []string{"get", "list", "watch"}),
 				}},
-				Subjects: []v1alpha1.Subject{{Kind: "Group", Name: oneOf(r, "developers", "testers")}},
+				Subjects: []v1alpha1.Subject{{Kind: "Group", Name: choose.OneOf(r, "developers", "testers")}},
 			})
 		}
 	}
@@ -287,11 +286,11 @@ func randomRBAC(r *rand.Rand) *v1alpha1.RBAC {
 	}
 	if maybe(r, 0.6) {
 		rbac.Bindings = []v1alpha1.ClusterRoleBinding{{
-			Name: "members", ClusterRole: oneOf(r, "view", "edit"), Subjects: []v1alpha1.Subject{{Kind: "Group", Name: "on-call"}},
+			Name: "members", ClusterRole: choose.OneOf(r, "view", "edit"), Subjects: []v1alpha1.Subject{{Kind: "Group", Name: "on-call"}},
 		}}
 	}
 	if maybe(r, 0.6) {
-		account := v1alpha1.ServiceAccount{Name: "app", AutomountServiceAccountToken: oneOf(r, nil, ptr.To(true))}
+		account := v1alpha1.ServiceAccount{Name: "app", AutomountServiceAccountToken: choose.OneOf(r, nil, ptr.To(true))}
 		if len(rbac.Roles) > 0 {
 			account.Roles = []v1alpha1.ObjectName{rbac.Roles[0].Name}
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/test/framework/choose"
 )
 
 // operation is one thing that somebody does to the cluster, legal or hostile. Skipped is true if there was nothing to do it to.
@@ -69,7 +70,7 @@ func weighted[T interface{ chance() int }](r *rand.Rand, from []T) T {
 var profileNames = []string{"p0", "p1", "p2", "p3-adopts", "p4-adopts"}
 
 func (w *world) createProfile(r *rand.Rand) (bool, error) {
-	name := w.model.prefix + oneOf(r, profileNames...)
+	name := w.model.prefix + choose.OneOf(r, profileNames...)
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: randomSpec(r, name)}
 	if _, exists := w.model.profiles[name]; exists {
 		return true, nil
@@ -115,7 +116,7 @@ func (w *world) deleteProfile(r *rand.Rand) (bool, error) {
 
 func (w *world) createNamespace(r *rand.Rand) (bool, error) {
 	name := fmt.Sprintf("%sn%d", w.model.prefix, r.IntN(10))
-	tier := oneOf(r, "a", "a", "b", "b", "none")
+	tier := choose.OneOf(r, "a", "a", "b", "b", "none")
 	if _, exists := w.model.namespaces[name]; exists {
 		return true, nil
 	}
@@ -164,7 +165,7 @@ func (w *world) occupant(r *rand.Rand, namespace string) client.Object {
 
 func (w *world) labelNamespace(r *rand.Rand) (bool, error) {
 	name, found := pick(r, w.model.namespaces)
-	tier := oneOf(r, "a", "a", "b", "b", "none")
+	tier := choose.OneOf(r, "a", "a", "b", "b", "none")
 	if !found {
 		return true, nil
 	}
@@ -179,7 +180,7 @@ func (w *world) labelNamespace(r *rand.Rand) (bool, error) {
 // flapLabel gives a namespace another tier, or none, and the one that it had back at once.
 func (w *world) flapLabel(r *rand.Rand) (bool, error) {
 	name, found := pick(r, w.model.namespaces)
-	away := oneOf(r, "none", "none", "a", "b")
+	away := choose.OneOf(r, "none", "none", "a", "b")
 	if !found {
 		return true, nil
 	}
@@ -237,7 +238,7 @@ func (w *world) createForeign(r *rand.Rand) (bool, error) {
 	name, found := pick(r, w.model.namespaces)
 	w.foreigners++
 	meta := metav1.ObjectMeta{Namespace: name, Name: fmt.Sprintf("tenant-%d", w.foreigners)}
-	object := oneOf[client.Object](r,
+	object := choose.OneOf[client.Object](r,
 		&networkingv1.NetworkPolicy{ObjectMeta: meta, Spec: networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{"Ingress"}}},
 		&networkingv1.NetworkPolicy{ObjectMeta: meta, Spec: networkingv1.NetworkPolicySpec{
 			PolicyTypes: []networkingv1.PolicyType{"Ingress", "Egress"},
@@ -248,8 +249,8 @@ func (w *world) createForeign(r *rand.Rand) (bool, error) {
 		&corev1.ServiceAccount{ObjectMeta: meta},
 		&corev1.ConfigMap{ObjectMeta: meta},
 		&rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}}}},
-		&rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: oneOf(r, "cluster-admin", "view", "edit")},
-			Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "Group", Name: oneOf(r, "on-call", "outsiders", "system:authenticated")}}},
+		&rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: choose.OneOf(r, "cluster-admin", "view", "edit")},
+			Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "Group", Name: choose.OneOf(r, "on-call", "outsiders", "system:authenticated")}}},
 	)
 	if !found {
 		return true, nil

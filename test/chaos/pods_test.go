@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/bulwark-dev/bulwark/test/framework/choose"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
@@ -19,7 +20,7 @@ import (
 func (w *world) createPod(r *rand.Rand) (bool, error) {
 	name, found := pick(r, w.model.namespaces)
 	w.foreigners++
-	pod := oneOf(r, fixture.RestrictedPod, fixture.RestrictedPod, fixture.PrivilegedPod)(name, fmt.Sprintf("pod-%d", w.foreigners))
+	pod := choose.OneOf(r, fixture.RestrictedPod, fixture.RestrictedPod, fixture.PrivilegedPod)(name, fmt.Sprintf("pod-%d", w.foreigners))
 	if maybe(r, 0.3) {
 		pod.Spec.SecurityContext.RunAsNonRoot = nil
 	}
@@ -39,7 +40,7 @@ func (w *world) createPod(r *rand.Rand) (bool, error) {
 func (w *world) createInhabited(r *rand.Rand) (bool, error) {
 	w.occupied++
 	name := fmt.Sprintf("%sinh-%d", w.model.prefix, w.occupied)
-	tier := oneOf(r, "a", "b")
+	tier := choose.OneOf(r, "a", "b")
 	ns := namespace(name, "none")
 	if _, err := w.create(ns, func() {}); err != nil {
 		return false, err

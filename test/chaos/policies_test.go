@@ -15,6 +15,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/test/framework/choose"
 )
 
 // policyOperations are what administrators do to admission policies, which nothing but the operator guards.
@@ -113,7 +114,7 @@ const forgedName = "-forged-"
 // forgePolicy creates a policy or a binding that bears our labels and that no profile declares.
 func (w *world) forgePolicy(r *rand.Rand) (bool, error) {
 	w.foreigners++
-	profile := w.model.prefix + oneOf(r, profileNames...)
+	profile := w.model.prefix + choose.OneOf(r, profileNames...)
 	forged := inert(r, fmt.Sprintf("%s%s%s%d", v1alpha1.NamePrefix, profile, forgedName, w.foreigners))
 	forged.SetLabels(map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.ProfileLabel: profile})
 	w.model.forgedPolicies[key(forged)] = true
@@ -123,13 +124,13 @@ func (w *world) forgePolicy(r *rand.Rand) (bool, error) {
 // createForeignPolicy creates one that has nothing to do with us.
 func (w *world) createForeignPolicy(r *rand.Rand) (bool, error) {
 	w.foreigners++
-	return w.createOwnPolicy(inert(r, fmt.Sprintf("%s%sadmins-%d", oneOf(r, "", v1alpha1.NamePrefix), w.model.prefix, w.foreigners)), false)
+	return w.createOwnPolicy(inert(r, fmt.Sprintf("%s%sadmins-%d", choose.OneOf(r, "", v1alpha1.NamePrefix), w.model.prefix, w.foreigners)), false)
 }
 
 // occupyPolicy creates an administrator's own policy under a name that a profile may come to declare and does not now.
 func (w *world) occupyPolicy(r *rand.Rand) (bool, error) {
-	profile := w.model.prefix + oneOf(r, profileNames...)
-	name := v1alpha1.NamePrefix + profile + "-" + oneOf(r, "tamper-objects", "workloads", "images", "tenant-network-policies", "pods-wait-for-report")
+	profile := w.model.prefix + choose.OneOf(r, profileNames...)
+	name := v1alpha1.NamePrefix + profile + "-" + choose.OneOf(r, "tamper-objects", "workloads", "images", "tenant-network-policies", "pods-wait-for-report")
 	occupant := inert(r, name)
 	if declared := w.model.profiles[profile]; declared != nil {
 		for _, o := range admission.Objects(admission.Render(declared, admission.Cluster{})) {
@@ -193,7 +194,7 @@ func adoptsPolicies(o client.Object) bool { return strings.Contains(o.GetName(),
 // inert is a policy about what does not exist, or a binding of a policy that does not.
 func inert(r *rand.Rand, name string) client.Object {
 	meta := metav1.ObjectMeta{Name: name}
-	return oneOf[client.Object](r,
+	return choose.OneOf[client.Object](r,
 		&admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: meta, Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
 			MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
 				RuleWithOperations: admissionregistrationv1.RuleWithOperations{

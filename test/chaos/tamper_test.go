@@ -17,6 +17,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/test/framework/choose"
 )
 
 // tampering changes an object that the operator made.
@@ -144,8 +145,8 @@ func (w *world) substitute(object client.Object) (bool, error) {
 
 func (w *world) tamperWithLabels(r *rand.Rand) (bool, error) {
 	name, found := pick(r, w.model.namespaces)
-	other := w.model.prefix + oneOf(r, profileNames...)
-	change := oneOf(r,
+	other := w.model.prefix + choose.OneOf(r, profileNames...)
+	change := choose.OneOf(r,
 		func(ns *corev1.Namespace) { ns.Labels["pod-security.kubernetes.io/enforce"] = "privileged" },
 		func(ns *corev1.Namespace) { ns.Labels["pod-security.kubernetes.io/enforce-version"] = "v1.0" },
 		func(ns *corev1.Namespace) { delete(ns.Labels, "pod-security.kubernetes.io/enforce") },
@@ -174,7 +175,7 @@ func (w *world) tamperWithDefaultAccount(r *rand.Rand) (bool, error) {
 
 func (w *world) tamperWithReport(r *rand.Rand) (bool, error) {
 	name, found := pick(r, w.model.namespaces)
-	change := oneOf(r,
+	change := choose.OneOf(r,
 		func(o client.Object) { o.(*v1alpha1.NamespacePosture).Ready = !o.(*v1alpha1.NamespacePosture).Ready },
 		func(o client.Object) { o.(*v1alpha1.NamespacePosture).Objects = nil },
 		func(o client.Object) { o.(*v1alpha1.NamespacePosture).Profile = "nobody" },
@@ -220,10 +221,10 @@ func (w *world) forge(r *rand.Rand) (bool, error) {
 		Namespace: name, Name: fmt.Sprintf("bulwark-forged-%d", w.foreigners),
 		Labels: map[string]string{
 			v1alpha1.ManagedByLabel: v1alpha1.ManagedBy,
-			v1alpha1.ProfileLabel:   oneOf(r, "nobody", w.model.prefix+profileNames[0]),
+			v1alpha1.ProfileLabel:   choose.OneOf(r, "nobody", w.model.prefix+profileNames[0]),
 		},
 	}
-	object := oneOf[client.Object](r,
+	object := choose.OneOf[client.Object](r,
 		&networkingv1.NetworkPolicy{ObjectMeta: objectMeta, Spec: networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{"Ingress"}}},
 		&rbacv1.RoleBinding{ObjectMeta: objectMeta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "admin"}},
 		&corev1.LimitRange{ObjectMeta: objectMeta, Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypePod, Max: amount("cpu", 99)}}}},

@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"pgregory.net/rapid"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
@@ -81,7 +80,7 @@ func start(t *testing.T) *suite {
 func (s *suite) check(t reporter, profile *unstructured.Unstructured) {
 	t.Helper()
 	s.profiles++
-	given := asYAML(profile)
+	given := fixture.AsYAML(profile)
 	if err := s.admin.Create(s.ctx, profile, client.DryRunAll, client.FieldValidation("Strict")); err != nil {
 		t.Fatalf("the API server refuses the profile: %v\n%s", err, given)
 	}
@@ -109,7 +108,7 @@ func (s *suite) check(t reporter, profile *unstructured.Unstructured) {
 		s.objects++
 		got, err := s.store(want)
 		if err != nil {
-			t.Fatalf("%v\nrendered:\n%s\nof the profile:\n%s", err, asYAML(want), given)
+			t.Fatalf("%v\nrendered:\n%s\nof the profile:\n%s", err, fixture.AsYAML(want), given)
 		}
 		found = append(found, got)
 	}
@@ -137,12 +136,4 @@ func (s *suite) store(want baseline.Object) (baseline.Object, error) {
 		return nil, fmt.Errorf("reading %s %s: %w", kind.Kind, want.GetName(), err)
 	}
 	return got, nil
-}
-
-func asYAML(o any) string {
-	data, err := yaml.Marshal(o)
-	if err != nil {
-		return err.Error()
-	}
-	return string(data)
 }

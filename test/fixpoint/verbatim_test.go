@@ -12,6 +12,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 // verbatim are those objects of the baseline that the profile spells out, with the profile's own words and nothing defaulted.
@@ -55,7 +56,7 @@ func (s *suite) checkDefaults(t reporter, profile *v1alpha1.SecurityProfile, des
 		}
 		if want := kind.Content(object); !equality.Semantic.DeepEqual(want, kind.Content(desired[i])) {
 			t.Errorf("%s %s is not rendered as the API server defaults it:\n%s\nbut:\n%s\nof the profile:\n%s",
-				reference.Kind, reference.Name, asYAML(want), asYAML(kind.Content(desired[i])), given)
+				reference.Kind, reference.Name, fixture.AsYAML(want), fixture.AsYAML(kind.Content(desired[i])), given)
 		}
 	}
 }

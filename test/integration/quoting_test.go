@@ -3,7 +3,6 @@ package integration
 import (
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -46,7 +45,7 @@ func ExpectPrintableTexts(g Gomega, value any) {
 	GinkgoHelper()
 	switch v := value.(type) {
 	case string:
-		g.Expect(strings.IndexFunc(v, steers)).To(Equal(-1), "%q", v)
+		g.Expect(strings.IndexFunc(v, SteersTerminal)).To(Equal(-1), "%q", v)
 		g.Expect(utf8.ValidString(v)).To(BeTrue(), "%q", v)
 	case map[string]any:
 		for _, item := range v {
@@ -58,8 +57,6 @@ func ExpectPrintableTexts(g Gomega, value any) {
 		}
 	}
 }
-
-func steers(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }
 
 // ExpectAllPrintable waits until a namespace's report, its profile and all events of both say something of that, and nothing that steers.
 func ExpectAllPrintable(profile *v1alpha1.SecurityProfile, namespace, reason, of string) {
@@ -92,7 +89,7 @@ func lines(namespace, template string) []string {
 	GinkgoHelper()
 	out, err := plane.Kubectl(ctx, "get", "nspost", "posture", "-n", namespace, "-o", "jsonpath="+template).Output()
 	Expect(err).NotTo(HaveOccurred())
-	Expect(strings.IndexFunc(strings.NewReplacer("\n", "", "\t", "").Replace(string(out)), steers)).To(Equal(-1), "%q", out)
+	Expect(strings.IndexFunc(strings.NewReplacer("\n", "", "\t", "").Replace(string(out)), SteersTerminal)).To(Equal(-1), "%q", out)
 	return strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
 }
 

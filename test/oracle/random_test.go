@@ -6,12 +6,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bulwark-dev/bulwark/test/framework/choose"
 )
 
 // randomSpec is made of what the table is made of.
 func randomSpec(r *rand.Rand) spec {
-	s := spec{PodSelector: oneOf(r, selector{}, selector{}, labelled("app", "web"), requiring("app", metav1.LabelSelectorOpNotIn, "db"))}
-	s.PolicyTypes = oneOf(r, nil, []direction{ingress}, []direction{egress}, directions, directions, directions)
+	s := spec{PodSelector: choose.OneOf(r, selector{}, selector{}, labelled("app", "web"), requiring("app", metav1.LabelSelectorOpNotIn, "db"))}
+	s.PolicyTypes = choose.OneOf(r, nil, []direction{ingress}, []direction{egress}, directions, directions, directions)
 	s.Ingress, s.Egress = in(randomRules(r)...).Ingress, out(randomRules(r)...).Egress
 	return s
 }
@@ -34,7 +36,7 @@ func randomRules(r *rand.Rand) []aRule {
 func randomPorts(r *rand.Rand) []networkingv1.NetworkPolicyPort {
 	var ports []networkingv1.NetworkPolicyPort
 	for range r.IntN(3) {
-		ports = append(ports, oneOf(r, tcp(443), ranged(1000, 2000), named("http"), at(corev1.ProtocolUDP, 53), every(corev1.ProtocolSCTP),
+		ports = append(ports, choose.OneOf(r, tcp(443), ranged(1000, 2000), named("http"), at(corev1.ProtocolUDP, 53), every(corev1.ProtocolSCTP),
 			networkingv1.NetworkPolicyPort{}))
 	}
 	return ports
@@ -55,17 +57,17 @@ func randomPeer(r *rand.Rand) peer {
 	case 5:
 		return randomBlock(r, "::/0", "::/1", "8000::/1", "2000::/3", "2000::/4", "3000::/4", "2400::/7")
 	case 6:
-		return oneOf(r, block("16.0.0.0/5"), block("24.0.0.0/5"), block("64.0.0.0/6"), block("10.0.0.0/8"), block("2400::/8"),
+		return choose.OneOf(r, block("16.0.0.0/5"), block("24.0.0.0/5"), block("64.0.0.0/6"), block("10.0.0.0/8"), block("2400::/8"),
 			block("2600::/8"), block("2a00::/9"))
 	default:
-		return oneOf(r, block("203.0.113.7/32"), block("172.16.0.0/12"), block("192.168.0.0/16"), block("2001:db8::/32"), block("fc00::/7"))
+		return choose.OneOf(r, block("203.0.113.7/32"), block("172.16.0.0/12"), block("192.168.0.0/16"), block("2001:db8::/32"), block("fc00::/7"))
 	}
 }
 
 // randomNamespaces is a selector of one or two requirements, each of which every second time or less is one that strangers meet.
 func randomNamespaces(r *rand.Rand) selector {
 	one := func() selector {
-		return oneOf(r, selector{}, labelled("team", "a"), labelled("team", ""), labelled(corev1.LabelMetadataName, "monitoring"),
+		return choose.OneOf(r, selector{}, labelled("team", "a"), labelled("team", ""), labelled(corev1.LabelMetadataName, "monitoring"),
 			requiring("team", metav1.LabelSelectorOpIn, "a", "b"), requiring("team", metav1.LabelSelectorOpNotIn, "a"),
 			requiring("team", metav1.LabelSelectorOpExists), requiring("team", metav1.LabelSelectorOpDoesNotExist),
 			requiring(corev1.LabelMetadataName, metav1.LabelSelectorOpIn, "monitoring", "kube-system"),
@@ -82,7 +84,7 @@ func randomNamespaces(r *rand.Rand) selector {
 
 // randomPods is a selector that some labels meet: a pod of a stranger has what labels it likes.
 func randomPods(r *rand.Rand) selector {
-	return oneOf(r, selector{}, labelled("app", "prometheus"), requiring("app", metav1.LabelSelectorOpNotIn, "web"),
+	return choose.OneOf(r, selector{}, labelled("app", "prometheus"), requiring("app", metav1.LabelSelectorOpNotIn, "web"),
 		requiring("app", metav1.LabelSelectorOpDoesNotExist), requiring("app", metav1.LabelSelectorOpExists),
 		requiring("app", metav1.LabelSelectorOpIn, "web", "db"))
 }
@@ -104,7 +106,7 @@ var within = map[string][]string{
 }
 
 func randomBlock(r *rand.Rand, cidrs ...string) peer {
-	cidr := oneOf(r, cidrs...)
+	cidr := choose.OneOf(r, cidrs...)
 	var except []string
 	for _, part := range within[cidr] {
 		if r.IntN(2) == 0 {
@@ -113,5 +115,3 @@ func randomBlock(r *rand.Rand, cidrs ...string) peer {
 	}
 	return block(cidr, except...)
 }
-
-func oneOf[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/internal/tightening"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 	"github.com/bulwark-dev/bulwark/test/framework/generate"
 )
 
@@ -103,7 +104,7 @@ func (s *suite) limit(t reporter, namespace, name string, items []corev1.LimitRa
 			break
 		}
 	}
-	t.Fatalf("creating a LimitRange: %v\n%s", err, asYAML(items))
+	t.Fatalf("creating a LimitRange: %v\n%s", err, fixture.AsYAML(items))
 	return nil
 }
 
@@ -157,7 +158,7 @@ func (s *suite) ask(t reporter, namespace string, manifest *corev1.Pod, apply bo
 	case apierrors.IsInvalid(err), apierrors.IsForbidden(err):
 		return nil, refused, err.Error()
 	}
-	t.Fatalf("asking the API server: %v\n%s", err, asYAML(manifest))
+	t.Fatalf("asking the API server: %v\n%s", err, fixture.AsYAML(manifest))
 	return nil, "", ""
 }
 
@@ -261,7 +262,7 @@ func (c *scenario) refusedOnce(t *rapid.T, namespace string, manifest *corev1.Po
 }
 
 func (c *scenario) asYAML(manifest, pod *corev1.Pod) string {
-	return asYAML(map[string]any{
+	return fixture.AsYAML(map[string]any{
 		"before": c.before, "after": c.after, "others": c.others, "hard": c.hard, "manifest": manifest.Spec,
 		"running": map[string]any{"spec": pod.Spec, "managedFields": pod.ManagedFields},
 	})

@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/bulwark-dev/bulwark/test/framework/testbed"
 )
@@ -83,12 +82,4 @@ func (s *suite) create(t reporter, o client.Object) {
 	if err := s.admin.Create(s.ctx, o); err != nil {
 		t.Fatalf("creating %T %s: %v", o, o.GetName(), err)
 	}
-}
-
-func asYAML(o any) string {
-	data, err := yaml.Marshal(o)
-	if err != nil {
-		return err.Error()
-	}
-	return string(data)
 }

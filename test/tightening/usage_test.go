@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/internal/tightening"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 	"github.com/bulwark-dev/bulwark/test/framework/generate"
 )
 
@@ -139,12 +140,12 @@ func (s *suite) live(t reporter, namespace, name string, l *life) bool {
 	if err := s.admin.Create(s.ctx, pod); apierrors.IsInvalid(err) {
 		return false
 	} else if err != nil {
-		t.Fatalf("creating a pod: %v\n%s", err, asYAML(l.manifest))
+		t.Fatalf("creating a pod: %v\n%s", err, fixture.AsYAML(l.manifest))
 	}
 	l.status.QOSClass = pod.Status.QOSClass
 	pod.Status = *l.status.DeepCopy()
 	if err := s.admin.Status().Update(s.ctx, pod); err != nil {
-		t.Fatalf("setting the status of a pod: %v\n%s", err, asYAML(l.status))
+		t.Fatalf("setting the status of a pod: %v\n%s", err, fixture.AsYAML(l.status))
 	}
 	if l.resized != nil {
 		resized := pod.DeepCopy()
@@ -153,7 +154,7 @@ func (s *suite) live(t reporter, namespace, name string, l *life) bool {
 		}
 		err := s.admin.SubResource("resize").Update(s.ctx, resized)
 		if err != nil && !apierrors.IsInvalid(err) && !apierrors.IsForbidden(err) {
-			t.Fatalf("resizing a pod: %v\n%s", err, asYAML(resized.Spec))
+			t.Fatalf("resizing a pod: %v\n%s", err, fixture.AsYAML(resized.Spec))
 		}
 	}
 	if l.deleted != nil {
@@ -198,7 +199,7 @@ func (s *suite) compareUsage(t *rapid.T, namespace string) {
 		pods.Items[i].ManagedFields = nil
 	}
 	if err != nil {
-		t.Fatalf("%v; tightening counts (-) what kube-controller-manager does not (+):\n%s\n%s", err, cmp.Diff(want, quota.Status.Used), asYAML(pods.Items))
+		t.Fatalf("%v; tightening counts (-) what kube-controller-manager does not (+):\n%s\n%s", err, cmp.Diff(want, quota.Status.Used), fixture.AsYAML(pods.Items))
 	}
 }
 

@@ -1,7 +1,11 @@
-// Package choose makes choices by the bytes of a fuzzer, so that it explores what the choices lead to.
+// Package choose makes choices by the bytes of a fuzzer, so that it explores what the choices lead to,
+// or by a seed. It knows nothing of what there is to choose from, and must never import it.
 package choose
 
-import "slices"
+import (
+	"math/rand/v2"
+	"slices"
+)
 
 // Source are the bytes that choices are made by. Where they end, it is the first of what there is to choose from that is chosen.
 type Source struct {
@@ -31,6 +35,11 @@ func (s *Source) Bool() bool {
 // Of chooses one of several.
 func Of[T any](s *Source, from ...T) T {
 	return from[s.Below(len(from))]
+}
+
+// OneOf draws one of several.
+func OneOf[T any](r *rand.Rand, from ...T) T {
+	return from[r.IntN(len(from))]
 }
 
 // Some chooses up to n of several, the same perhaps more than once.

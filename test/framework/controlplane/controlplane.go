@@ -1,5 +1,7 @@
-// Package controlplane runs a Kubernetes control plane on loopback for test suites and for the demo: etcd, kube-apiserver and
-// kube-controller-manager, from KUBEBUILDER_ASSETS where that is set, else from what `make controlplane` built.
+// Package controlplane runs a Kubernetes control plane on loopback for suites, the benchmark and the
+// demo: etcd, kube-apiserver and kube-controller-manager, from KUBEBUILDER_ASSETS where that is set,
+// else from what `make controlplane` built. It knows the processes, their files and the audit log. It
+// may import envtest and client-go, and must never know a test, nor leave a process or a file behind.
 package controlplane
 
 import (

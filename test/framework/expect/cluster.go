@@ -1,7 +1,7 @@
 // Package expect holds what specs expect of a cluster, each as a sentence: every helper is a
 // GinkgoHelper, and its name begins with Expect, Eventually or Consistently where it fails a spec.
-// It is written to be dot-imported. It knows the one cluster of a suite, which UseCluster names,
-// and must never start or stop that.
+// It is written to be dot-imported. It knows the one cluster of a suite, which UseCluster names. It
+// may import all of the framework, and must never start or stop a cluster.
 package expect
 
 import (

@@ -3,6 +3,7 @@ package expect
 import (
 	"fmt"
 	"time"
+	"unicode"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -151,4 +152,9 @@ func EventuallyDrift(namespace string, accepts func(v1alpha1.DriftEntry) bool) v
 		g.Expect(report.Drift).To(ContainElement("the wanted entry"))
 	}).Should(Succeed())
 	return found
+}
+
+// SteersTerminal reports whether a character does something to a terminal instead of being seen.
+func SteersTerminal(r rune) bool {
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 }

@@ -1,6 +1,7 @@
-// Package faultproxy stands between an API server and one client of it, and makes the network and the server misbehave for
-// that client alone: calls fail, answers are lost after the write took effect, watches are cut, expire or lag behind, and
-// nothing gets through at all.
+// Package faultproxy stands between an API server and one client of it, and makes the network and the
+// server misbehave for that client alone: calls fail, answers are lost after the write took effect,
+// watches are cut, expire or lag behind, and nothing gets through at all. It knows HTTP and how the
+// API server answers. It may import client-go, and must never know who the client is.
 package faultproxy
 
 import (

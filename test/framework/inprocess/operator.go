@@ -1,4 +1,5 @@
-// Package inprocess runs the operator in the process of a suite.
+// Package inprocess runs the operator in the process of a suite, with shorter waits than by default. It
+// knows the operator's options. It may import the operator, and must never know what a suite expects.
 package inprocess
 
 import (
