@@ -80,7 +80,7 @@ func Exceeded(m Memory, counts []QuotaCount) map[string]string {
 			if message := m.Exceeded(q.Ref); message != "" {
 				exceeded[q.Ref.Name] = message
 			}
-		case len(q.Counting.Exceeded) > 0:
+		case len(q.Exceeded) > 0:
 			exceeded[q.Ref.Name] = q.ExceededSentence()
 		}
 	}
