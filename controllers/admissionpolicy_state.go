@@ -24,20 +24,20 @@ import (
 // result is current if it is of the profile's UID and generation:
 //
 //	result     event                                      becomes
-//	none, old  the profile's status is to be written      the same; the status is left as it is
-//	none, old  a pass fails, or waits for the profile     the same; the pass is tried again
+//	none, old  the profile's status is to be written      unchanged; the status is left as it is
+//	none, old  a pass fails, or waits for the profile     unchanged; the pass is tried again
 //	any        a pass ends with a new result, or with     current; the profile is requeued
 //	           corrections that no status holds
-//	current    a pass ends with the same result           the same; nobody is told
-//	current    a pass is deferred: it awaits the release  the same
+//	current    a pass ends with the same result           unchanged; nobody is told
+//	current    a pass is deferred: it awaits the release  unchanged
 //	           of another profile
 //	current    the profile's spec changes                 old
-//	current    the reports are complete for which the     the same; the status is left as it is
+//	current    the reports are complete for which the     unchanged; the status is left as it is
 //	           rules for pods waited                      until the next pass
 //	current    a status was written that says it          current; corrections are dropped that
 //	                                                      the status holds, and no later ones
 //	any        the policies of the deleted profile are    none
-//	           gone, or the profile is
+//	           gone, or itself is
 //
 // While a profile is worked on, its key is locked: by a pass, or by the removal of its policies. So
 // no pass makes a policy that was removed just before, and each pass reads the profile after the

@@ -48,14 +48,15 @@ func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 		t.Fatal(err)
 	}
 	for namespace, want := range map[string]bool{"shop": false, "till": true} {
-		if got := r.contests.IsRemovalContested(namespace, reference("Role", "copied"), noon); got != want {
-			t.Errorf("a contest in %s: remembered %t, want %t", namespace, got, want)
-		}
-		if _, got := r.mutations.Wait(namespace, reference("Role", "bulwark-dev"), nil, noon); got != want {
-			t.Errorf("what admission changes in %s: remembered %t, want %t", namespace, got, want)
-		}
-		if _, got := r.restored.Wait(namespace, reference("Role", "bulwark-dev"), nil, noon); got != want {
-			t.Errorf("what was put back in %s: remembered %t, want %t", namespace, got, want)
+		contested := r.contests.IsRemovalContested(namespace, reference("Role", "copied"), noon)
+		_, mutated := r.mutations.Wait(namespace, reference("Role", "bulwark-dev"), nil, noon)
+		_, restored := r.restored.Wait(namespace, reference("Role", "bulwark-dev"), nil, noon)
+		for what, got := range map[string]bool{
+			"a contest": contested, "what admission changes": mutated, "what was put back": restored,
+		} {
+			if got != want {
+				t.Errorf("%s in %s: remembered %t, want %t", what, namespace, got, want)
+			}
 		}
 	}
 	later := noon.Add(time.Hour)
