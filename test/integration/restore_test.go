@@ -104,7 +104,7 @@ var _ = Describe("A backup that is restored", func() {
 		Expect(ns.Labels).To(HaveKeyWithValue(v1alpha1.ProfileLabel, profile.Name))
 		disaster(namespace)
 		tool := backupToolClient()
-		Expect(tool.Create(ctx, ns)).To(Succeed())
+		Eventually(func() error { return tool.Create(ctx, ns) }).Should(Succeed()) // Once its binding is known.
 		for _, o := range objects {
 			err := tool.Create(ctx, o)
 			Expect(apierrors.IsForbidden(err) || apierrors.IsAlreadyExists(err)).To(BeTrue(), "%T %s: %v", o, o.GetName(), err)
@@ -133,7 +133,7 @@ var _ = Describe("A backup that is restored", func() {
 		}).Should(Succeed())
 
 		tool := backupToolClient()
-		Expect(tool.Create(ctx, ns)).To(Succeed())
+		Eventually(func() error { return tool.Create(ctx, ns) }).Should(Succeed()) // Once its binding is known.
 		uids := map[string]any{}
 		for _, o := range objects {
 			if _, ok := o.(*corev1.ServiceAccount); ok {
