@@ -20,7 +20,7 @@ import (
 //	a worker is | and becomes
 //	------------|---------------------------------------------------------------------------------
 //	outside     | inside, if fewer than limit workers are inside or busy with overtakable requests,
-//	            | or if more urgent requests wait than workers are inside
+//	            | or if more urgent requests wait than workers are in there
 //	inside      | busy, with the request that comes first
 //	busy        | outside, when it is done
 //
