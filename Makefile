@@ -40,7 +40,7 @@ build: ## Build the operator into bin/.
 	@$(BUILD) bin/manager -o bin/manager -- ./cmd/manager
 
 .PHONY: test
-test: controlplane build ## Run every test, the suites on a real control plane included (about 7 minutes).
+test: controlplane build ## Run every test, the suites on a real control plane included (about 20 minutes).
 	@$(BUILD) "what the tests import" -- \
 		$$(go list -deps -test -f '{{if and .GoFiles (not (or .ForTest (eq .Name "main")))}}{{.ImportPath}}{{end}}' ./...)
 	@hack/test.sh
