@@ -37,8 +37,11 @@ func inWordsOfKubectl(answer error) string {
 	if !errors.As(answer, &status) {
 		return answer.Error()
 	}
-	if !apierrors.IsInvalid(answer) {
-		return fmt.Sprintf("Error from server (%s): %v\n", status.Status().Reason, answer)
+	switch reason := status.Status().Reason; {
+	case reason == "":
+		return fmt.Sprintf("Error from server: %v\n", answer)
+	case !apierrors.IsInvalid(answer):
+		return fmt.Sprintf("Error from server (%s): %v\n", reason, answer)
 	}
 	details := status.Status().Details
 	said := fmt.Sprintf("The %s %q is invalid", details.Kind, details.Name)
