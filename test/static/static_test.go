@@ -147,15 +147,18 @@ var _ = Describe("Admission by manifest", Ordered, func() {
 		}
 		Expect(os.Remove(manifests)).To(Succeed())
 		Eventually(probe).WithTimeout(90 * time.Second).Should(Succeed())
-		Expect(os.WriteFile(manifests+".new", shipped, 0o600)).To(Succeed())
-		Expect(os.Rename(manifests+".new", manifests)).To(Succeed())
+		place := func(content []byte) { // At once: a file that is being written could be read half.
+			Expect(os.WriteFile(manifests+".new", content, 0o600)).To(Succeed())
+			Expect(os.Rename(manifests+".new", manifests)).To(Succeed())
+		}
+		place(shipped)
 		Eventually(probe).WithTimeout(90 * time.Second).ShouldNot(Succeed())
 		ExpectRefused("once the file is back", probe())
 
 		By("what cannot be read leaves in force what was")
-		Expect(os.WriteFile(manifests, []byte(strings.Replace(string(shipped), ".static.k8s.io", "", 1)), 0o600)).To(Succeed())
+		place([]byte(strings.Replace(string(shipped), ".static.k8s.io", "", 1)))
 		Consistently(probe).WithTimeout(2 * time.Second).ShouldNot(Succeed())
-		Expect(os.WriteFile(manifests, shipped, 0o600)).To(Succeed())
+		place(shipped)
 
 		By("a folder that is gone cannot be read either")
 		Expect(os.Rename(folder, folder+"-away")).To(Succeed())
