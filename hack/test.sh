@@ -10,9 +10,6 @@
 #   TEST_PROCS           how many of the other packages run at a time
 set -uo pipefail
 
-# Tests and control planes collect their garbage less often: a seventh less work, for more memory.
-export GOGC=${GOGC:-400}
-
 # The suites that start a control plane. The longest begin first, so that none is left alone at the end.
 suites=(attack chaos process admission static validation fixpoint tightening)
 units=$(go list ./... | grep -vE "/test/(integration|$(IFS='|'; echo "${suites[*]}"))$")
