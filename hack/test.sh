@@ -31,7 +31,7 @@ progress() {
   done
 }
 
-echo "running test/integration in $procs processes, and everything else beside it (about 7 minutes)"
+echo "running test/integration in $procs processes, and everything else beside it (8 to 13 minutes)"
 go tool ginkgo --procs="$procs" --flake-attempts=2 --timeout=40m --no-color ./test/integration >"$log" 2>&1 &
 integration=$!
 progress &
