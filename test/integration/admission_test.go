@@ -218,6 +218,7 @@ var _ = Describe("A profile that cannot be read", func() {
 		ExpectCreated(profile)
 		EventuallyPoliced(profile, broken)
 
+		EventuallyOlderThanASecond(held)
 		Update(broken, func(p *v1alpha1.SecurityProfile) {
 			p.Spec.NamespaceSelector.MatchLabels = map[string]string{"not a label key": "a"}
 		})

@@ -45,9 +45,19 @@ func broken(changes ...func(*v1alpha1.SecurityProfile)) (*v1alpha1.SecurityProfi
 	GinkgoHelper()
 	profile, namespace := Governed(changes...)
 	EventuallyCondition(profile, v1alpha1.ConditionReady, metav1.ConditionTrue)
+	EventuallyOlderThanASecond(namespace)
 	Update(profile, breaks)
 	EventuallyCondition(profile, v1alpha1.ConditionStalled, metav1.ConditionTrue)
 	return profile, namespace
+}
+
+// EventuallyOlderThanASecond waits until the second is over in which a namespace was made. Times are of
+// whole seconds: a profile that breaks in that second holds none that may have been made afterwards.
+func EventuallyOlderThanASecond(namespace string) {
+	GinkgoHelper()
+	ns := theNamespace(namespace)
+	Expect(admin.Get(ctx, client.ObjectKeyFromObject(ns), ns)).To(Succeed())
+	Eventually(time.Now).Should(BeTemporally(">=", ns.GetCreationTimestamp().Add(time.Second)))
 }
 
 // EventuallySuspended waits until the report on a namespace says that its profile is broken, and
@@ -167,6 +177,7 @@ var _ = Describe("A profile that never could be carried out", func() {
 					To(MatchError(ContainSubstring("is set by Bulwark alone")))
 			}
 		}
+		EventuallyRefused(admin, marked(func(map[string]string) {}), "is set by Bulwark alone")
 		refuses()
 		bulwark.Stop()
 		refuses()

@@ -11,7 +11,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/controllers"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/operator"
 	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
 	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
@@ -39,6 +41,8 @@ var _ = Describe("At rest", func() {
 })
 
 var _ = Describe("A roll-out", func() {
+	restartedWith(func(o *operator.Options) { o.StatusInterval = controllers.DefaultStatusInterval })
+
 	It("costs each namespace its objects, one namespace patch and one report, and the profile one status a second", func() {
 		const namespaces = 30
 		name := UniqueName()

@@ -70,6 +70,7 @@ type ControlPlane struct {
 	assets    string
 	dir       string
 	token     string // the administrator's; empty is a certificate
+	garbage   string // how often the processes collect it, as GOGC says; empty is Go's default
 	static    string // the folder of admission policies by manifest; empty is none
 	env       *envtest.Environment
 	apiServer *exec.Cmd // since its first restart; before, it is the environment's
@@ -159,7 +160,7 @@ func (c *ControlPlane) startAPIServer() error {
 		}
 		c.env.ControlPlane.GetAPIServer().Configure().Set("token-auth-file", path)
 	}
-	cfg, err := c.env.Start()
+	cfg, err := c.startEnvironment()
 	if err != nil {
 		return err
 	}
@@ -199,6 +200,7 @@ func (c *ControlPlane) startControllerManager() error {
 		"--kube-api-burst=1000",
 	)
 	c.manager.Stdout, c.manager.Stderr = log, log
+	c.manager.Env = c.environment()
 	// It dies with the process that started it, also if that one is killed, and Ctrl-C is not for it: it is told to end.
 	c.manager.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
 	return c.manager.Start()

@@ -117,7 +117,7 @@ func (c *ControlPlane) startAgain(args [][]byte) (*exec.Cmd, error) {
 		return nil, err
 	}
 	defer log.Close()
-	cmd.Stderr = log
+	cmd.Stderr, cmd.Env = log, c.environment()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
 	return cmd, cmd.Start()
 }

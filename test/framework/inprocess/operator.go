@@ -37,7 +37,8 @@ func Start(ctx context.Context, cfg *rest.Config, changes ...func(*operator.Opti
 		Logger:              logf.Log,
 		SeveralInOneProcess: true,
 		// Specs that are not about these need not wait for them.
-		RemovalDelay: 300 * time.Millisecond,
+		RemovalDelay:   300 * time.Millisecond,
+		StatusInterval: 100 * time.Millisecond,
 	}
 	for _, change := range changes {
 		change(&options)
