@@ -227,7 +227,7 @@ func (r *AdmissionPolicyReconciler) relax(ctx context.Context, profile *v1alpha1
 		return err
 	}
 	guards := func(o baseline.Object) bool { return admission.Guards(profile.Name, o.GetName()) }
-	return r.corrector.removeAll(ctx, slices.DeleteFunc(objects, guards))
+	return r.corrector.writer().RemoveAll(ctx, slices.DeleteFunc(objects, guards))
 }
 
 // withdraw deletes the policies of a profile that goes: those that bear its name, and those that
@@ -241,7 +241,7 @@ func (r *AdmissionPolicyReconciler) withdraw(ctx context.Context, profile *v1alp
 	if err != nil {
 		return err
 	}
-	if err := r.corrector.removeAll(ctx, objects); err != nil {
+	if err := r.corrector.writer().RemoveAll(ctx, objects); err != nil {
 		return err
 	}
 	r.states.forget(profile.Name)

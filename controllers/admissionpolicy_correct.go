@@ -9,7 +9,6 @@ import (
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/contention"
+	"github.com/bulwark-dev/bulwark/internal/correction"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
@@ -177,58 +177,25 @@ func (c *policyCorrector) resolveExisting(
 func (c *policyCorrector) correct(ctx context.Context, d drift.Drift) error {
 	switch {
 	case d.Want == nil:
-		return c.remove(ctx, d.Got)
+		return c.writer().Remove(ctx, d.Got)
 	case d.Got == nil:
 		return c.client.Create(ctx, d.Want.DeepCopyObject().(client.Object))
 	case d.Replaces(): // It is about to go, whoever holds it. If it may not be made anew, it is left to that.
-		if err := admits(ctx, c.client, d.Want); err != nil {
+		if err := c.writer().Admits(ctx, d.Want); err != nil {
 			return err
 		}
-		if err := c.remove(ctx, d.Got); client.IgnoreNotFound(err) != nil {
+		if err := c.writer().Delete(ctx, d.Got); client.IgnoreNotFound(err) != nil {
 			return err
 		}
 		return c.client.Create(ctx, d.Want.DeepCopyObject().(client.Object))
 	}
-	patch, err := drift.Patch(d.Want, d.Got)
-	if err != nil {
-		return err
-	}
-	object := baseline.KindOf(d.Want).New()
-	object.SetName(d.Want.GetName())
-	return c.client.Patch(ctx, object, client.RawPatch(types.JSONPatchType, patch))
+	_, err := c.writer().Overwrite(ctx, d.Want, d.Got)
+	return err
 }
 
-// remove deletes an object as its kind demands, whatever finalizer somebody has put on it.
-func (c *policyCorrector) remove(ctx context.Context, got baseline.Object) error {
-	kind := baseline.KindOf(got)
-	if kind.DeleteAsRead && len(got.GetFinalizers()) > 0 {
-		released := got.DeepCopyObject().(baseline.Object)
-		released.SetFinalizers(nil)
-		if kind.Loosen != nil {
-			kind.Loosen(released)
-		}
-		if err := c.client.Update(ctx, released, client.DisableReadYourWritesConsistency); err != nil {
-			return err
-		}
-		got = released
-	}
-	uid, version := got.GetUID(), got.GetResourceVersion()
-	preconditions := client.Preconditions{UID: &uid}
-	if kind.DeleteAsRead {
-		preconditions.ResourceVersion = &version
-	}
-	return c.client.Delete(ctx, got, preconditions, client.DisableReadYourWritesConsistency)
-}
-
-// removeAll deletes policies and bindings, the latter first.
-func (c *policyCorrector) removeAll(ctx context.Context, objects []baseline.Object) error {
-	slices.SortStableFunc(objects, func(a, b baseline.Object) int { return baseline.ByAdmissionKind(b, a) })
-	for _, o := range objects {
-		if err := c.remove(ctx, o); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("deleting %s: %w", describe(o), err)
-		}
-	}
-	return nil
+// writer makes the writes.
+func (c *policyCorrector) writer() correction.Writer {
+	return correction.Writer{Client: c.client, Live: c.reader.live}
 }
 
 // disputes are the contests over the policies of a profile after a pass.

@@ -57,18 +57,18 @@ func (r *NamespaceReconciler) bind(ctx context.Context, p *posture.Pass, o *drif
 	case !exists:
 		return answer{}, refusal
 	case d.Replaces() && !d.Foreign && !d.Terminates() && r.clusterRoles.CheckBinding(ctx, got) != nil:
-		return answer{}, errors.Join(refusal, client.IgnoreNotFound(r.deleteObject(ctx, got)))
+		return answer{}, errors.Join(refusal, client.IgnoreNotFound(r.writer().Delete(ctx, got)))
 	case d.Replaces():
 		return answer{}, r.outlive(ctx, o, refusal)
 	}
 	narrowed := narrowed(d.Want.(*rbacv1.RoleBinding), got)
 	if len(narrowed.Subjects) == len(d.Want.(*rbacv1.RoleBinding).Subjects) {
-		return answered(r.overwrite(ctx, d))
+		return answered(r.writer().Overwrite(ctx, d.Want, d.Got))
 	}
 	if len(drift.Differences(narrowed, got)) == 0 {
 		return answer{}, refusal
 	}
-	_, err := r.overwrite(ctx, drift.Drift{Object: d.Object, Change: d.Change, Want: narrowed, Got: got})
+	_, err := r.writer().Overwrite(ctx, narrowed, got)
 	return answer{}, errors.Join(refusal, err)
 }
 

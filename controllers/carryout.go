@@ -8,8 +8,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
@@ -204,12 +202,10 @@ func (r *NamespaceReconciler) attribute(ctx context.Context, o *drift.Outcome) d
 	}
 	managedFields := o.Got.GetManagedFields()
 	if managedFields == nil {
-		object := &metav1.PartialObjectMetadata{}
-		object.SetGroupVersionKind(baseline.KindOf(o.Got).GroupVersionKind)
-		if err := r.Live.Get(ctx, client.ObjectKeyFromObject(o.Got), object); err != nil {
+		var err error
+		if managedFields, err = r.writer().ManagedFields(ctx, o.Got); err != nil {
 			return drift.Attribution{} // A hint that cannot be had is no reason to leave the drift as it is.
 		}
-		managedFields = object.GetManagedFields()
 	}
 	return drift.Attribute(managedFields, o.Fields)
 }

@@ -38,7 +38,7 @@ func (r *NamespaceReconciler) joinedWithoutReport(
 	if report != nil || !isLabelled(ns) {
 		return "", nil
 	}
-	managedFields, err := r.managedFields(ctx, ns)
+	managedFields, err := r.writer().ManagedFields(ctx, ns)
 	if err != nil || !takeover.SetByBulwark(managedFields, v1alpha1.ProfileLabel) {
 		return "", client.IgnoreNotFound(err)
 	}

@@ -31,17 +31,6 @@ import (
 // stop meanwhile.
 const restoreTimeout = 10 * time.Second
 
-// admits asks the API server whether it would make an object, by a dry run: admission is asked
-// before the name, so that an object of the same name means that it would.
-func admits(ctx context.Context, c client.Client, want baseline.Object) error {
-	asked := want.DeepCopyObject().(baseline.Object)
-	err := c.Create(ctx, asked, client.DryRunAll, client.DisableReadYourWritesConsistency)
-	if apierrors.IsAlreadyExists(err) {
-		return nil
-	}
-	return err
-}
-
 // replace deletes the object and makes it anew, once the API server has said that it would. What
 // our own quotas have no room for, they are opened for from the question on.
 func (r *NamespaceReconciler) replace(ctx context.Context, p *posture.Pass, o *drift.Outcome) (answer, error) {
@@ -51,19 +40,20 @@ func (r *NamespaceReconciler) replace(ctx context.Context, p *posture.Pass, o *d
 	defer end()
 	opened, err := r.withRoom(ctx, p, o.Object, func() error {
 		if !admitted {
-			if err := admits(ctx, r.Client, o.Want); err != nil {
+			if err := r.writer().Admits(ctx, o.Want); err != nil {
 				return err
 			}
 			admitted = true
 		}
 		if !deleted {
-			if err := r.deleteObject(lasting, o.Got); client.IgnoreNotFound(err) != nil {
+			if err := r.writer().Delete(lasting, o.Got); client.IgnoreNotFound(err) != nil {
 				return err
 			}
 			deleted = true
 		}
-		made = o.Want.DeepCopyObject().(baseline.Object)
-		return r.Client.Create(lasting, made)
+		var err error
+		made, err = r.writer().Create(lasting, o.Want)
+		return err
 	})
 	switch {
 	case err == nil:
@@ -91,14 +81,14 @@ func whyReplaced(d *drift.Drift) string {
 // this profile's. The error says so.
 func (r *NamespaceReconciler) outlive(ctx context.Context, o *drift.Outcome, refusal error) error {
 	if !o.Outlives(o.Recorded) {
-		if err := r.deleteObject(ctx, o.Got); client.IgnoreNotFound(err) != nil {
+		if err := r.writer().Delete(ctx, o.Got); client.IgnoreNotFound(err) != nil {
 			return errors.Join(refusal, err)
 		}
 		return fmt.Errorf("what somebody made in its place was deleted: %w", refusal)
 	}
 	kept := o.Restored()
 	if !o.Foreign && !o.Terminates() && len(drift.Differences(kept, o.Got)) > 0 {
-		if _, err := r.overwrite(ctx, drift.Drift{Want: kept, Got: o.Got}); err != nil {
+		if _, err := r.writer().Overwrite(ctx, kept, o.Got); err != nil {
 			return errors.Join(refusal, err)
 		}
 	}

@@ -80,7 +80,7 @@ func (r *NamespaceReconciler) takeMarkOff(ctx context.Context, ns *corev1.Namesp
 		return nil
 	}
 	patch := fmt.Sprintf(`{"metadata":{"labels":{%q:null}}}`, v1alpha1.ProfileLabel)
-	if err := r.patchMetadata(ctx, ns, patch); err != nil {
+	if err := r.writer().PatchMetadata(ctx, ns, patch); err != nil {
 		return fmt.Errorf("taking the label of profile %q off namespace %s: %w", mark, ns.Name, err)
 	}
 	r.tellMarkOff(ns, mark)

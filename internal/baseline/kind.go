@@ -118,6 +118,12 @@ func Reference(o Object) v1alpha1.ObjectReference {
 	return v1alpha1.ObjectReference{APIVersion: apiVersion, Kind: kind, Name: PrintableName(o.GetName())}
 }
 
+// IsLabelled reports whether an object bears the label by which it is a profile's.
+func IsLabelled(o metav1.Object) bool {
+	_, labelled := o.GetLabels()[v1alpha1.ProfileLabel]
+	return labelled
+}
+
 // Describe names an object in error messages: kind, namespace and name.
 func Describe(o Object) string {
 	return KindOf(o).Kind + " " + types.NamespacedName{Namespace: o.GetNamespace(), Name: o.GetName()}.String()
