@@ -9,9 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
-	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
 // Each step of a departure asks at a time after noon how long there is to wait, or ends it.
@@ -60,17 +58,5 @@ func TestServiceAccountsGoLast(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"bulwark-a", "default", "shop", "bulwark-app", "bulwark-job"}, released); diff != "" {
 		t.Errorf("released (-want +got):\n%s", diff)
-	}
-	var corrected []string
-	for _, d := range inOrder([]drift.Drift{
-		{Object: reference("ServiceAccount", "stale"), Change: v1alpha1.Unexpected},
-		{Object: reference("Role", "stale"), Change: v1alpha1.Unexpected},
-		{Object: reference("ServiceAccount", "missing"), Change: v1alpha1.Missing},
-		{Object: reference("Role", "differs"), Change: v1alpha1.Modified},
-	}) {
-		corrected = append(corrected, d.Object.Kind+" "+d.Object.Name)
-	}
-	if diff := cmp.Diff([]string{"ServiceAccount missing", "Role differs", "Role stale", "ServiceAccount stale"}, corrected); diff != "" {
-		t.Errorf("corrected (-want +got):\n%s", diff)
 	}
 }
