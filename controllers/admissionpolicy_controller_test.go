@@ -119,7 +119,7 @@ func TestARemovalWaitsForThePassUnderWay(t *testing.T) {
 			profile, _ := aPolicedProfile()
 			s := &slowShelf{happened: make(chan string, 100)}
 			reader := &policyReader{client: s, live: s, unlabelled: newUnlabelled()}
-			r := &AdmissionPolicyReconciler{states: newProfileStates(), policies: reader, corrector: &policyCorrector{client: s, reader: reader}}
+			r := &AdmissionPolicyReconciler{states: newProfileStates(), policies: reader, corrections: newPolicyCorrections(reader, nil, Options{})}
 			unlock := r.states.lock(profile.Name)
 			r.states.state(profile.Name)
 			removed := make(chan error)
@@ -141,7 +141,7 @@ func TestWhatIsKnownOfAProfileGoesWithItsPolicies(t *testing.T) {
 	ours := policyKindNamed("workloads", map[string]string{v1alpha1.ProfileLabel: profile.Name})
 	s := &shelf{objects: []baseline.Object{ours}}
 	reader := &policyReader{client: s, live: s, unlabelled: newUnlabelled()}
-	r := &AdmissionPolicyReconciler{states: newProfileStates(), policies: reader, corrector: &policyCorrector{client: s, reader: reader}}
+	r := &AdmissionPolicyReconciler{states: newProfileStates(), policies: reader, corrections: newPolicyCorrections(reader, nil, Options{})}
 	r.states.state(profile.Name)
 	r.states.publish(profile, inForceResult(2))
 	if err := r.withdraw(t.Context(), profile); err != nil {

@@ -68,7 +68,7 @@ func (r *policyReader) readUnlabelled(ctx context.Context, o baseline.Object) (b
 // marked reports whether anything on an object with one of our names says that it was ours. Whoever
 // tampers with it again and again leaves the name of some profile at the least, or nothing.
 func marked(o baseline.Object) bool {
-	return isLabelled(o) || drift.Ours(o)
+	return baseline.IsLabelled(o) || drift.Ours(o)
 }
 
 // unheld are those of a profile's policies and bindings, by name, that the cache does not hold.

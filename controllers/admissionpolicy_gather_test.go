@@ -18,6 +18,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/correction"
 )
 
 // shelf is an API server that holds some policies, and a cache of those that bear a label.
@@ -162,7 +163,7 @@ func TestAPolicyIsDeletedAsItWasFound(t *testing.T) {
 	policy.SetUID("u")
 	policy.SetResourceVersion("7")
 	s := &shelf{}
-	if err := (&policyCorrector{client: s}).remove(t.Context(), policy); err != nil {
+	if err := (correction.Writer{Client: s}).Remove(t.Context(), policy); err != nil {
 		t.Fatal(err)
 	}
 	want := &metav1.Preconditions{UID: new(policy.GetUID()), ResourceVersion: new("7")}

@@ -42,10 +42,31 @@ func (p *policyPass) ours(o baseline.Object) bool {
 		(p.steady || admission.InForce(p.said)) && !slices.Contains(p.taken, baseline.Reference(o))
 }
 
+// records tells whether a drift belongs in the history. It does not if the profile, another that
+// outranks it or the operator has changed since the policies were put in place: then the difference is
+// none of somebody else's making.
+//
+// After a restart that is not known. Then the history tells what somebody else has set, and what is
+// missing of what was in place.
+func (p *policyPass) records(d *drift.Drift) bool {
+	if d.Foreign || p.steady || !admission.InForce(p.said) {
+		return d.Foreign || p.steady
+	}
+	if d.Change == v1alpha1.Missing {
+		return !admission.IsHeld(p.profile.Name, d.Object.Name)
+	}
+	return drift.Attribute(d.Got.GetManagedFields(), d.Fields).Manager != ""
+}
+
 // changed reports whether the policies of the profile changed in the pass, by what was corrected or
 // by what is declared.
 func (p *policyPass) changed(outcomes []drift.Outcome) bool {
 	return p.changes || came(outcomes, func(o *drift.Outcome) bool { return o.Done })
+}
+
+// came reports whether some outcome is such.
+func came(outcomes []drift.Outcome, such func(*drift.Outcome) bool) bool {
+	return slices.ContainsFunc(outcomes, func(o drift.Outcome) bool { return such(&o) })
 }
 
 // conclude notes what is in place now, or how long it is until a refused pass is tried again.

@@ -3,11 +3,13 @@ package controllers
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/contention"
+	"github.com/bulwark-dev/bulwark/internal/correction"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/events"
 	"github.com/bulwark-dev/bulwark/internal/posture"
@@ -15,10 +17,10 @@ import (
 )
 
 // tellCorrections tells what the writes of a pass came to, beside what became of each drift.
-func (r *NamespaceReconciler) tellCorrections(p *posture.Pass, done *corrections) {
-	r.notify(p, done.notices)
-	for i := range done.outcomes {
-		if o := &done.outcomes[i]; o.Err != nil {
+func (r *NamespaceReconciler) tellCorrections(p *posture.Pass, done *correction.Result) {
+	r.notify(p, done.Notices)
+	for i := range done.Outcomes {
+		if o := &done.Outcomes[i]; o.Err != nil {
 			r.Metrics.ApplyFailed(p.Profile.Name, o.Object.Kind, o.Err)
 		}
 	}
@@ -89,6 +91,21 @@ func contestSentence(p *posture.Pass, found *posture.Found, o *drift.Outcome) st
 		return told.Sentence
 	}
 	return contention.DisputeOf(&o.Drift, o.By.Manager).Sentence(p.Profile.EffectiveContest())
+}
+
+// disputed are the contests in the namespace after the pass, and how long it is until the first of
+// them may be over; zero is never.
+func (r *NamespaceReconciler) disputed(
+	p *posture.Pass, outcomes []drift.Outcome,
+) (disputes []posture.Dispute, quiet time.Duration) {
+	every := func(v1alpha1.ObjectReference) bool { return true }
+	for _, d := range r.corrections.Standing(p.Namespace.Name, every, outcomes) {
+		disputes = append(disputes, posture.Dispute{
+			Object: d.Object, Change: d.Change, Sentence: d.Sentence(p.Profile.EffectiveContest()),
+		})
+		quiet = soonest(quiet, d.Left)
+	}
+	return disputes, quiet
 }
 
 // announceReport tells events what newly weakens the baseline, and what newly waits.

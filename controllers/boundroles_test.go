@@ -36,24 +36,6 @@ func verdictOn(clusterRole string) grants.Verdict {
 	}}})
 }
 
-func TestARefusedBindingGivesNobodyAnythingNew(t *testing.T) {
-	for it, test := range map[string]struct{ want, got, kept []string }{
-		"nobody is added":                    {[]string{"a", "b"}, []string{"a"}, []string{"a"}},
-		"who was added goes":                 {[]string{"a"}, []string{"a", "mallory"}, []string{"a"}},
-		"both at once":                       {[]string{"a", "b"}, []string{"a", "mallory"}, []string{"a"}},
-		"nobody is left if all were changed": {[]string{"a"}, []string{"mallory"}, nil},
-	} {
-		t.Run(it, func(t *testing.T) {
-			kept := narrowed(binding("ClusterRole", "writer", test.want...), binding("ClusterRole", "writer", test.got...))
-			if diff := cmp.Diff(binding("ClusterRole", "writer", test.kept...).Subjects, kept.Subjects, cmp.Transformer("nil", func(s []rbacv1.Subject) []rbacv1.Subject {
-				return append([]rbacv1.Subject{}, s...)
-			})); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
 func TestABindingThatGivesIsFound(t *testing.T) {
 	want := binding("ClusterRole", "writer", "a")
 	as := func(state v1alpha1.DriftState, err error, got baseline.Object) []drift.Outcome {

@@ -35,10 +35,10 @@ func isCopy(report *v1alpha1.NamespacePosture, o baseline.Object, unreported str
 func (r *NamespaceReconciler) joinedWithoutReport(
 	ctx context.Context, ns *corev1.Namespace, report *v1alpha1.NamespacePosture,
 ) (string, error) {
-	if report != nil || !isLabelled(ns) {
+	if report != nil || !baseline.IsLabelled(ns) {
 		return "", nil
 	}
-	managedFields, err := r.managedFields(ctx, ns)
+	managedFields, err := r.corrections.Writer.ManagedFields(ctx, ns)
 	if err != nil || !takeover.SetByBulwark(managedFields, v1alpha1.ProfileLabel) {
 		return "", client.IgnoreNotFound(err)
 	}
@@ -133,7 +133,7 @@ func (r *NamespaceReconciler) leaveAlone(ctx context.Context, ns *corev1.Namespa
 	if err != nil {
 		return err
 	}
-	if isLabelled(ns) {
+	if baseline.IsLabelled(ns) {
 		objects = append(objects, ns)
 	}
 	for _, o := range objects {

@@ -8,11 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
 
-	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
-	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
 // Each step of a departure asks at a time after noon how long there is to wait, or ends it.
@@ -61,49 +58,5 @@ func TestServiceAccountsGoLast(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"bulwark-a", "default", "shop", "bulwark-app", "bulwark-job"}, released); diff != "" {
 		t.Errorf("released (-want +got):\n%s", diff)
-	}
-	var corrected []string
-	for _, d := range inOrder([]drift.Drift{
-		{Object: reference("ServiceAccount", "stale"), Change: v1alpha1.Unexpected},
-		{Object: reference("Role", "stale"), Change: v1alpha1.Unexpected},
-		{Object: reference("ServiceAccount", "missing"), Change: v1alpha1.Missing},
-		{Object: reference("Role", "differs"), Change: v1alpha1.Modified},
-	}) {
-		corrected = append(corrected, d.Object.Kind+" "+d.Object.Name)
-	}
-	if diff := cmp.Diff([]string{"ServiceAccount missing", "Role differs", "Role stale", "ServiceAccount stale"}, corrected); diff != "" {
-		t.Errorf("corrected (-want +got):\n%s", diff)
-	}
-}
-
-// The cache holds none of a namespace's annotations but Bulwark's own: to write the difference would take all others away.
-func TestANamespaceIsAbandonedWithTheAnnotationsOfOthers(t *testing.T) {
-	owner := metav1.OwnerReference{APIVersion: "example.com/v1", Kind: "Team", Name: "a", UID: "u-2"}
-	profile := metav1.OwnerReference{APIVersion: v1alpha1.GroupVersion.String(), Kind: "SecurityProfile", Name: "p", UID: "u-3", Controller: ptr.To(true)}
-	meta := metav1.ObjectMeta{Name: "shop", ResourceVersion: "7", Labels: map[string]string{v1alpha1.ProfileLabel: "p", "team": "a"}}
-	owned := *meta.DeepCopy()
-	owned.OwnerReferences = []metav1.OwnerReference{owner, profile}
-	unowned := *meta.DeepCopy()
-	unowned.OwnerReferences = []metav1.OwnerReference{owner}
-	const begins = `{"metadata":{"annotations":{"security.bulwark.dev/pod-security-before":null},"labels":{"security.bulwark.dev/images":null,"security.bulwark.dev/profile":null,"security.bulwark.dev/workloads":null},`
-	for sentence, tc := range map[string]struct {
-		meta metav1.ObjectMeta
-		want string
-	}{
-		"its owner stays": {unowned, begins + `"resourceVersion":"7"}}`},
-		"a profile is no owner of it": {owned, begins +
-			`"ownerReferences":[{"apiVersion":"example.com/v1","kind":"Team","name":"a","uid":"u-2"}],"resourceVersion":"7"}}`},
-	} {
-		t.Run(sentence, func(t *testing.T) {
-			ns := &corev1.Namespace{ObjectMeta: tc.meta}
-			patch, err := namespaceAbandonment(ns)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, err := patch.Data(ns)
-			if diff := cmp.Diff(tc.want, string(got)); err != nil || diff != "" {
-				t.Errorf("%v, the patch (-want +got):\n%s", err, diff)
-			}
-		})
 	}
 }

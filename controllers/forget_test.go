@@ -29,16 +29,16 @@ func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 	contest := contention.DefaultSettings()
 	r := &NamespaceReconciler{
 		Client: noNamespace{}, contests: contention.New(contest), arrivals: priority.NewArrivals(nil), looks: newLooks(),
-		counts: newCountWatch(), deferredRemovals: contention.NewDeferredRemovals(),
-		mutations: contention.NewRetries(contest), restored: contention.NewRetries(contest), unreported: newUnreported(),
+		counts: newCountWatch(), deferredRemovals: contention.NewDeferredRemovals(), unreported: newUnreported(),
 		departures: newDepartures(DefaultRemovalDelay), uncached: uncached.NewReader(nil, &boundedcache.Informers{}),
 	}
+	r.corrections = r.newCorrections(Options{Contest: contest})
 	for _, namespace := range []string{"shop", "till"} {
 		for range contention.DefaultSettings().Threshold {
 			r.contests.Removed(namespace, reference("Role", "copied"), noon)
 		}
-		r.mutations.Note(namespace, reference("Role", "bulwark-dev"), nil, noon)
-		r.restored.Note(namespace, reference("Role", "bulwark-dev"), nil, noon)
+		r.corrections.Mutations.Note(namespace, reference("Role", "bulwark-dev"), nil, noon)
+		r.corrections.PutBack.Note(namespace, reference("Role", "bulwark-dev"), nil, noon)
 		r.looks.plan(namespace, noon)
 		r.arrivals.Note(namespace, noon)
 		r.counts.observe(namespace, []posture.QuotaCount{{Ref: reference("ResourceQuota", "bulwark-small"), Written: true}}, noon)
@@ -49,8 +49,8 @@ func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 	}
 	for namespace, want := range map[string]bool{"shop": false, "till": true} {
 		contested := r.contests.IsRemovalContested(namespace, reference("Role", "copied"), noon)
-		_, mutated := r.mutations.Wait(namespace, reference("Role", "bulwark-dev"), nil, noon)
-		_, restored := r.restored.Wait(namespace, reference("Role", "bulwark-dev"), nil, noon)
+		_, mutated := r.corrections.Mutations.Wait(namespace, reference("Role", "bulwark-dev"), nil, noon)
+		_, restored := r.corrections.PutBack.Wait(namespace, reference("Role", "bulwark-dev"), nil, noon)
 		for what, got := range map[string]bool{
 			"a contest": contested, "what admission changes": mutated, "what was put back": restored,
 		} {

@@ -137,7 +137,7 @@ func (r *NamespaceReconciler) hasPartIn(ctx context.Context, o baseline.Object) 
 	managedFields := o.GetManagedFields()
 	if managedFields == nil { // It was read from the cache, which does not hold them.
 		var err error
-		if managedFields, err = r.managedFields(ctx, o); err != nil {
+		if managedFields, err = r.corrections.Writer.ManagedFields(ctx, o); err != nil {
 			return false, client.IgnoreNotFound(err)
 		}
 	}

@@ -39,7 +39,7 @@ const (
 // weaknesses are the findings in the namespace, after the pass has done what it has, and when to come back since they hang on what is
 // not watched; zero is never. If pods could not be looked at, those on pods are what they were.
 func (r *NamespaceReconciler) weaknesses(
-	ctx context.Context, p *posture.Pass, found *posture.Found, level appliedLevel, pods *podScan,
+	ctx context.Context, p *posture.Pass, found *posture.Found, level tightening.AppliedLevel, pods *podScan,
 ) (w posture.Weaknesses, recheck time.Duration, err error) {
 	if r.facts == nil || p.Profile.Spec.Findings != nil && p.Profile.Spec.Findings.Mode == v1alpha1.NoFindings {
 		return w, 0, nil
@@ -90,7 +90,7 @@ func movers(p *posture.Pass, outcomes []drift.Outcome) []string {
 
 // look looks at pods if it is time to, and reports whether what the facts say of them holds.
 func (r *NamespaceReconciler) look(
-	ctx context.Context, p *posture.Pass, found *posture.Found, level appliedLevel, scan *podScan, facts *findings.Facts,
+	ctx context.Context, p *posture.Pass, found *posture.Found, level tightening.AppliedLevel, scan *podScan, facts *findings.Facts,
 ) (looked bool, err error) {
 	if !r.looksAtPods(p) || !r.wantsLook(p, found.Outcomes, level) {
 		return false, nil
@@ -121,24 +121,24 @@ func (r *NamespaceReconciler) looksAtPods(p *posture.Pass) bool {
 // wantsLook reports whether it is time to look at pods. A level that is enforced lets no violator in; so once none was there, there
 // is none until the level changes, somebody takes it away for a moment, or an exemption lets one in. Who begins to lead does not know when
 // to look next, and looks at once where there were violators, or nobody could look.
-func (r *NamespaceReconciler) wantsLook(p *posture.Pass, outcomes []drift.Outcome, level appliedLevel) bool {
+func (r *NamespaceReconciler) wantsLook(p *posture.Pass, outcomes []drift.Outcome, level tightening.AppliedLevel) bool {
 	now := r.Clock.Now()
 	return !p.Current() || r.looks.due(p.Namespace.Name, now) ||
 		p.DoubtsPods() && !r.looks.planned(p.Namespace.Name) ||
 		slices.ContainsFunc(outcomes, func(o drift.Outcome) bool {
 			// A level that is contested is put back every second: that is looked at where the API server warns of pods.
-			return o.Object.Kind == "Namespace" && (o.State == v1alpha1.Corrected || o.Done && len(level.warned) > 0)
+			return o.Object.Kind == "Namespace" && (o.State == v1alpha1.Corrected || o.Done && len(level.Warnings) > 0)
 		})
 }
 
 // lookAtPods holds the pods of the namespace against the declared level and rules, and asks the API server whether it enforces a level there at
 // all. Where the API server has just been told the level, it has said so already.
 func (r *NamespaceReconciler) lookAtPods(
-	ctx context.Context, p *posture.Pass, deferred *posture.Deferrals, level appliedLevel, pods *podScan,
+	ctx context.Context, p *posture.Pass, deferred *posture.Deferrals, level tightening.AppliedLevel, pods *podScan,
 ) (*findings.PodFacts, error) {
 	facts := &findings.PodFacts{Violations: map[string]string{}}
 	_, leveled := findings.LevelOf(p.Profile)
-	told := level.tightened && !deferred.Any() && tightening.Clean(level.warned)
+	told := level.Tightened && !deferred.Any() && tightening.Clean(level.Warnings)
 	if !told || findings.LooksForInPods(p.Profile, v1alpha1.WorkloadRuleViolated) {
 		seen, err := r.seePods(ctx, p, pods, nil)
 		if err != nil {
@@ -147,7 +147,7 @@ func (r *NamespaceReconciler) lookAtPods(
 		facts.Violations, facts.Rules, facts.Unseen = seen.violations, seen.ruleViolations(p.Profile), seen.unseen
 	}
 	if told {
-		facts.Exempt = tightening.Exempt(level.warned)
+		facts.Exempt = tightening.Exempt(level.Warnings)
 		return facts, nil
 	}
 	if !leveled {
@@ -160,12 +160,12 @@ func (r *NamespaceReconciler) lookAtPods(
 
 // planLook plans the next look: soon while something is amiss, or a level was put in place, since admission takes a moment to hear of
 // it and a pod may slip in meanwhile; and otherwise after an interval, at another time in each namespace.
-func (r *NamespaceReconciler) planLook(p *posture.Pass, deferred *posture.Deferrals, level appliedLevel, amiss bool) {
+func (r *NamespaceReconciler) planLook(p *posture.Pass, deferred *posture.Deferrals, level tightening.AppliedLevel, amiss bool) {
 	wait := lookInterval/2 + r.looks.spread(p.Namespace.Name, lookInterval/2)
 	switch {
 	case deferred.Any():
 		wait = r.Recheck / blockedRechecks
-	case level.tightened:
+	case level.Tightened:
 		wait = r.Recheck + r.looks.spread(p.Namespace.Name, r.Recheck)
 	case p.Audits() || amiss:
 		wait = r.Recheck

@@ -21,6 +21,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/posture/posturetest"
+	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
 
 // quotaOf is the quota bulwark-compute.
@@ -247,7 +248,7 @@ func TestALookAfterATighteningComesWithinAnInterval(t *testing.T) {
 	for recheck, want := range map[time.Duration]time.Duration{time.Minute: time.Minute, 5 * lookInterval: lookInterval} {
 		r := &NamespaceReconciler{Clock: clocktesting.NewFakePassiveClock(noon), Recheck: recheck, looks: newLooks()}
 		p := &posture.Pass{Profile: posturetest.Profile(), Namespace: posturetest.Levelled("restricted")}
-		r.planLook(p, nil, appliedLevel{tightened: true}, false)
+		r.planLook(p, nil, tightening.AppliedLevel{Tightened: true}, false)
 		if got := r.looks.until("shop", noon); got < want || got > 2*want || r.looks.due("shop", noon) {
 			t.Errorf("rechecks every %s: want the next look in %s to twice that, got %s", recheck, want, got)
 		}

@@ -33,7 +33,7 @@ func forgedMark(
 	ns *corev1.Namespace, report *v1alpha1.NamespacePosture,
 ) bool {
 	mark := profileOf(ns)
-	if !isLabelled(ns) || mark == governing.Name {
+	if !baseline.IsLabelled(ns) || mark == governing.Name {
 		return false
 	}
 	return report == nil || report.Profile != mark || selector.NeverGoverned(mark)

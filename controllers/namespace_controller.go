@@ -20,6 +20,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/uncached"
 	"github.com/bulwark-dev/bulwark/internal/contention"
+	"github.com/bulwark-dev/bulwark/internal/correction"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/events"
 	"github.com/bulwark-dev/bulwark/internal/findings/watch"
@@ -28,14 +29,12 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
 	"github.com/bulwark-dev/bulwark/internal/selection"
+	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
 
 // DefaultRecheckInterval is how often a namespace is looked at again when its state hangs on objects that are not watched:
 // those of other makers, in a conflict or under an Audit profile.
 const DefaultRecheckInterval = 5 * time.Minute
-
-// errTerminating ends a pass over a namespace that turned out to be on its way out.
-var errTerminating = errors.New("the namespace is terminating")
 
 // NamespaceReconciler brings one namespace to its baseline and reports on it. It is the unit of work, of parallelism, of
 // failure and of report.
@@ -53,20 +52,18 @@ type NamespaceReconciler struct {
 	// Recheck is how often a namespace is looked at again when its state hangs on objects that are not watched.
 	Recheck time.Duration
 
-	contests  *contention.Contests
-	arrivals  *priority.Arrivals
-	looks     *looks
-	counts    *countWatch
-	facts     *watch.Unmanaged // of unmanaged objects; nil if findings are switched off
-	rules     *compiledRules
-	queue     *priority.Queue
-	writes    *priority.WriteLimiter
-	resources *discover.Resources
+	contests    *contention.Contests
+	arrivals    *priority.Arrivals
+	looks       *looks
+	counts      *countWatch
+	facts       *watch.Unmanaged // of unmanaged objects; nil if findings are switched off
+	rules       *compiledRules
+	queue       *priority.Queue
+	corrections *correction.Engine
+	resources   *discover.Resources
 
 	deferredRemovals *contention.DeferredRemovals
-	mutations        *contention.Retries // of objects that admission changes
 	unreported       *unreported
-	restored         *contention.Retries // of objects that were put back, since those in their place were refused
 
 	departures *departures
 	reports    *reportmemory.Memory
@@ -87,9 +84,7 @@ func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconc
 	var ns corev1.Namespace
 	switch err := r.Client.Get(ctx, request.NamespacedName, &ns); {
 	case apierrors.IsNotFound(err):
-		r.contests.Forget(request.Name)
-		r.mutations.ForgetNamespace(request.Name)
-		r.restored.ForgetNamespace(request.Name)
+		r.corrections.Forget(request.Name)
 		r.unreported.Forget(request.Name)
 		r.arrivals.Forget(request.Name)
 		r.looks.forget(request.Name)
@@ -174,21 +169,21 @@ func (r *NamespaceReconciler) establish(ctx context.Context, p *posture.Pass) (r
 	maps.Copy(desired[0].GetLabels(), rules.Labels)
 	drifts, objects, undecided := r.deferObjects(ctx, p, desired, drift.Compare(desired, there, p.Ours))
 	deferred := rules.With(objects)
-	done, refused := r.carryOut(ctx, p, deferred, drifts)
+	done, interrupted := r.corrections.CorrectAll(ctx, correction.OfNamespace(p, deferred), drifts)
 	r.tellCorrections(p, &done)
-	if errors.Is(refused, errTerminating) {
+	if errors.Is(interrupted, correction.ErrTerminating) {
 		return reconcile.Result{}, nil
 	}
-	r.tellMark(p, done.outcomes)
-	counts, recount := r.awaitCounts(ctx, p, posture.Counted(desired, there, done.outcomes, deferred))
-	failed := errors.Join(untold, undecided, refused)
-	if failed == nil && posture.Withholds(p, counts, done.outcomes, r.counts.withholdsAgain(p)) {
-		r.traceRemovals(ctx, p, done.outcomes)
-		r.counts.withhold(p, done.level)
+	r.tellMark(p, done.Outcomes)
+	counts, recount := r.awaitCounts(ctx, p, posture.Counted(desired, there, done.Outcomes, deferred))
+	failed := errors.Join(untold, undecided, interrupted, done.Refused())
+	if failed == nil && posture.Withholds(p, counts, done.Outcomes, r.counts.withholdsAgain(p)) {
+		r.traceRemovals(ctx, p, done.Outcomes)
+		r.counts.withhold(p, done.Level)
 		return reconcile.Result{RequeueAfter: recount}, nil
 	}
-	level := r.counts.resume(p, done.level)
-	found := &posture.Found{Desired: desired, Outcomes: done.outcomes, Deferred: deferred, Counts: counts}
+	level := r.counts.resume(p, done.Level)
+	found := &posture.Found{Desired: desired, Outcomes: done.Outcomes, Deferred: deferred, Counts: counts}
 	next, unreported := r.report(ctx, p, found, level, pods)
 	if err := errors.Join(failed, unreported); err != nil {
 		return reconcile.Result{}, err
@@ -199,7 +194,7 @@ func (r *NamespaceReconciler) establish(ctx context.Context, p *posture.Pass) (r
 // report looks for what weakens the baseline, and tells and writes what the pass found and did. It
 // returns when to come back though nothing has been heard; zero is never.
 func (r *NamespaceReconciler) report(
-	ctx context.Context, p *posture.Pass, found *posture.Found, level appliedLevel, pods *podScan,
+	ctx context.Context, p *posture.Pass, found *posture.Found, level tightening.AppliedLevel, pods *podScan,
 ) (next time.Duration, err error) {
 	disputes, quiet := r.disputed(p, found.Outcomes)
 	weaknesses, recheck, unseen := r.weaknesses(ctx, p, found, level, pods)
@@ -224,7 +219,7 @@ func (r *NamespaceReconciler) render(ctx context.Context, p *posture.Pass) ([]ba
 	if p.Audits() {
 		return desired, nil
 	}
-	annotations, err := r.labelsBefore(ctx, p, desired[0].GetLabels())
+	annotations, err := r.corrections.Writer.AnnotateLabelsBefore(ctx, p, desired[0].GetLabels())
 	desired[0].SetAnnotations(annotations)
 	return desired, err
 }

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/bulwark-dev/bulwark/internal/posture"
+	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
 
 const (
@@ -36,7 +37,7 @@ func (r *NamespaceReconciler) awaitCounts(
 			continue
 		}
 		wait := r.counts.patience(p.Namespace.Name, q, now)
-		if wait == 0 && len(q.Loosened) > 0 && !p.Audits() && r.closeAgain(ctx, p, q) {
+		if wait == 0 && len(q.Loosened) > 0 && !p.Audits() && r.corrections.Room.CloseAgain(ctx, p.Namespace.Name, q.Ref.Name) {
 			wait = r.counts.restart(p.Namespace.Name, q.Ref.Name, now)
 		}
 		q.Fresh = wait > 0
@@ -61,7 +62,7 @@ type withheld struct {
 	generation int64
 	namespace  types.UID
 
-	level appliedLevel
+	level tightening.AppliedLevel
 }
 
 // of reports whether it was a pass over the same namespace for the same profile as it is now.
@@ -134,11 +135,11 @@ func (w *countWatch) withholdsAgain(p *posture.Pass) bool {
 
 // withhold keeps what the pass learned of a stricter Pod Security level for the pass that will
 // report.
-func (w *countWatch) withhold(p *posture.Pass, level appliedLevel) {
+func (w *countWatch) withhold(p *posture.Pass, level tightening.AppliedLevel) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	kept, ok := w.withheld[p.Namespace.Name]
-	if ok && kept.of(p) && !level.tightened {
+	if ok && kept.of(p) && !level.Tightened {
 		return
 	}
 	w.withheld[p.Namespace.Name] = withheld{
@@ -149,12 +150,12 @@ func (w *countWatch) withhold(p *posture.Pass, level appliedLevel) {
 
 // resume is what a pass that reports has learned of a stricter Pod Security level, or the one before
 // of which the report was withheld.
-func (w *countWatch) resume(p *posture.Pass, level appliedLevel) appliedLevel {
+func (w *countWatch) resume(p *posture.Pass, level tightening.AppliedLevel) tightening.AppliedLevel {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	kept, ok := w.withheld[p.Namespace.Name]
 	delete(w.withheld, p.Namespace.Name)
-	if ok && kept.of(p) && kept.level.tightened && !level.tightened {
+	if ok && kept.of(p) && kept.level.Tightened && !level.Tightened {
 		return kept.level
 	}
 	return level

@@ -8,11 +8,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
-	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/boundedcache"
 	"github.com/bulwark-dev/bulwark/internal/counting"
-	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 )
 
@@ -97,27 +95,6 @@ func TestOnlyWhatIsCountedAndExceededIsHeardOf(t *testing.T) {
 			e := event.UpdateEvent{ObjectOld: cached(tt.before), ObjectNew: cached(tt.after)}
 			if got := contentChanged(kind).Update(e); got != tt.want {
 				t.Errorf("want %t", tt.want)
-			}
-		})
-	}
-}
-
-func TestQuotasAreMadeAfterWhatTheyMayCount(t *testing.T) {
-	for sentence, tt := range map[string]struct {
-		of   drift.Drift
-		want int
-	}{
-		"a quota that is missing":                 {drift.Drift{Object: small, Change: v1alpha1.Missing}, quotasTurn},
-		"a quota that differs":                    {drift.Drift{Object: small, Change: v1alpha1.Modified}, firstTurn},
-		"a quota that should not exist":           {drift.Drift{Object: small, Change: v1alpha1.Unexpected}, removalsTurn},
-		"a service account that should not exist": {drift.Drift{Object: reference("ServiceAccount", "bulwark-app"), Change: v1alpha1.Unexpected}, lastTurn},
-		"a role that is missing":                  {drift.Drift{Object: reference("Role", "bulwark-dev"), Change: v1alpha1.Missing}, firstTurn},
-		"a role that should not exist":            {drift.Drift{Object: reference("Role", "bulwark-dev"), Change: v1alpha1.Unexpected}, removalsTurn},
-		"the labels of a namespace changed":       {drift.Drift{Object: reference("Namespace", "shop"), Change: v1alpha1.Modified}, firstTurn},
-	} {
-		t.Run(sentence, func(t *testing.T) {
-			if got := turnOf(tt.of); got != tt.want {
-				t.Errorf("want %d, got %d", tt.want, got)
 			}
 		})
 	}

@@ -37,7 +37,7 @@ func (r *NamespaceReconciler) release(
 	if err != nil {
 		return report, err
 	}
-	left = slices.DeleteFunc(append(left, ns), func(o baseline.Object) bool { return !isLabelled(o) })
+	left = slices.DeleteFunc(append(left, ns), func(o baseline.Object) bool { return !baseline.IsLabelled(o) })
 	remaining := report
 	var before *v1alpha1.SecurityProfile
 	var stripped, accounts []baseline.Object // What is stripped, and those of it that go last.
@@ -141,14 +141,14 @@ func (r *NamespaceReconciler) forget(ctx context.Context, report *v1alpha1.Names
 // profile back for ever. What the profile did declare is tried again, since the operator may have lost for a moment what it may grant.
 func (r *NamespaceReconciler) letGo(ctx context.Context, o baseline.Object, profile *v1alpha1.SecurityProfile, made bool) error {
 	if retains(profile) {
-		switch err := r.abandon(ctx, o, made); {
+		switch err := r.corrections.Writer.Abandon(ctx, o, made); {
 		case !escalates(o, err):
 			return client.IgnoreNotFound(err)
 		case declares(profile, o) && r.bindsDeclared(ctx, profile, o):
 			return err
 		}
 	}
-	return client.IgnoreNotFound(r.remove(ctx, o))
+	return client.IgnoreNotFound(r.corrections.Writer.Remove(ctx, o))
 }
 
 // escalates recognises the API server's refusal to write a Role or a RoleBinding that grants more than its writer holds, or of

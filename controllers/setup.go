@@ -29,6 +29,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/boundedcache"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/uncached"
 	"github.com/bulwark-dev/bulwark/internal/contention"
+	"github.com/bulwark-dev/bulwark/internal/correction"
+	"github.com/bulwark-dev/bulwark/internal/correction/quotaroom"
 	"github.com/bulwark-dev/bulwark/internal/events"
 	"github.com/bulwark-dev/bulwark/internal/findings"
 	"github.com/bulwark-dev/bulwark/internal/findings/watch"
@@ -121,10 +123,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		looks:            newLooks(),
 		rules:            newCompiledRules(),
 		counts:           newCountWatch(),
-		writes:           priority.NewWriteLimiter(o.Concurrency),
 		deferredRemovals: contention.NewDeferredRemovals(),
-		mutations:        contention.NewRetries(o.Contest),
-		restored:         contention.NewRetries(o.Contest),
 
 		unreported: newUnreported(),
 
@@ -143,6 +142,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 	if err := namespaces.watchUnmanaged(mgr, o); err != nil {
 		return err
 	}
+	namespaces.corrections = namespaces.newCorrections(o)
 	if err := namespaces.setup(mgr, o.Concurrency); err != nil {
 		return fmt.Errorf("setting up the namespace controller: %w", err)
 	}
@@ -166,6 +166,21 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		return fmt.Errorf("setting up the admission policy controller: %w", err)
 	}
 	return nil
+}
+
+// newCorrections makes the engine that ends the drift of namespaces.
+func (r *NamespaceReconciler) newCorrections(o Options) *correction.Engine {
+	return &correction.Engine{
+		Writer: correction.Writer{Client: r.Client, Live: r.Live}, Room: quotaroom.Maker{Client: r.Client, Live: r.Live},
+		Clock: r.Clock, Contests: r.contests,
+		Mutations: contention.NewRetries(o.Contest), PutBack: contention.NewRetries(o.Contest),
+		Writes: priority.NewWriteLimiter(o.Concurrency),
+		Read: func(ctx context.Context, want baseline.Object) (baseline.Object, error) {
+			return r.read(ctx, want, true)
+		},
+		CheckBinding: r.clusterRoles.CheckBinding,
+		Hint:         r.resources.Hint,
+	}
 }
 
 func (r *NamespaceReconciler) setup(mgr manager.Manager, concurrency int) error {

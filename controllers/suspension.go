@@ -76,11 +76,11 @@ func (r *NamespaceReconciler) releaseDeleted(
 // tells it.
 func (r *NamespaceReconciler) takeMarkOff(ctx context.Context, ns *corev1.Namespace, governing string) error {
 	mark := profileOf(ns)
-	if !isLabelled(ns) || mark == governing {
+	if !baseline.IsLabelled(ns) || mark == governing {
 		return nil
 	}
 	patch := fmt.Sprintf(`{"metadata":{"labels":{%q:null}}}`, v1alpha1.ProfileLabel)
-	if err := r.patchMetadata(ctx, ns, patch); err != nil {
+	if err := r.corrections.Writer.PatchMetadata(ctx, ns, patch); err != nil {
 		return fmt.Errorf("taking the label of profile %q off namespace %s: %w", mark, ns.Name, err)
 	}
 	r.tellMarkOff(ns, mark)

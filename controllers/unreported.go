@@ -8,6 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/correction"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/printable"
 )
@@ -33,7 +34,7 @@ func (u *unreported) note(namespace, profile string, err error) bool {
 func refuses(err error) bool {
 	var status apierrors.APIStatus
 	return errors.As(err, &status) && !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) &&
-		(!interrupted(err) || apierrors.IsInternalError(err)) // The API server says so of a webhook that fails.
+		(!correction.IsInterrupted(err) || apierrors.IsInternalError(err)) // The API server says so of a webhook that fails.
 }
 
 // noteReport remembers whether the report of a pass was written, and tells it if it was refused for

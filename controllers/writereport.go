@@ -2,11 +2,11 @@ package controllers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
 )
@@ -45,7 +45,7 @@ func keepMetadata(report, previous *v1alpha1.NamespacePosture) {
 }
 
 func ignoreTerminating(err error) error {
-	if isTerminating(err) || errors.Is(err, errTerminating) {
+	if clusteraccess.IsTerminating(err) {
 		return nil
 	}
 	return err

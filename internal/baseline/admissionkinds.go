@@ -11,24 +11,35 @@ import (
 // They are in no namespace and are Bulwark's alone. Objects are made in the order of these rows,
 // and deleted in the reverse order.
 var AdmissionKinds = []Kind{
-	deletedAsRead(kind("validatingadmissionpolicies",
+	judging(kind("validatingadmissionpolicies",
 		admissionregistrationv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicy"), exclusive,
 		func(o *admissionregistrationv1.ValidatingAdmissionPolicy) map[string]any {
 			return map[string]any{"spec": o.Spec}
 		}), nil),
-	deletedAsRead(kind("validatingadmissionpolicybindings",
+	puttingInForce(judging(kind("validatingadmissionpolicybindings",
 		admissionregistrationv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicyBinding"), exclusive,
 		func(o *admissionregistrationv1.ValidatingAdmissionPolicyBinding) map[string]any {
 			return map[string]any{"spec": o.Spec}
 		}), func(o Object) {
 		// Without the policy, nobody may write a binding that has a parameter.
 		o.(*admissionregistrationv1.ValidatingAdmissionPolicyBinding).Spec.ParamRef = nil
+	}), func(o Object) Object {
+		policy := &admissionregistrationv1.ValidatingAdmissionPolicy{}
+		policy.SetName(o.(*admissionregistrationv1.ValidatingAdmissionPolicyBinding).Spec.PolicyName)
+		return policy
 	}),
 }
 
-// deletedAsRead is the kind with objects that are deleted only in the version that was read.
-func deletedAsRead(k Kind, loosen func(Object)) Kind {
-	k.DeleteAsRead, k.Loosen = true, loosen
+// judging is the kind with objects that judge requests. They are deleted only in the version that was
+// read.
+func judging(k Kind, loosen func(Object)) Kind {
+	k.JudgesRequests, k.DeleteAsRead, k.Loosen = true, true, loosen
+	return k
+}
+
+// puttingInForce is the kind with objects that put another one in force.
+func puttingInForce(k Kind, other func(Object) Object) Kind {
+	k.PutsInForce = other
 	return k
 }
 

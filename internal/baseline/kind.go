@@ -42,6 +42,18 @@ type Kind struct {
 	Content func(Object) map[string]any
 	// Immutable are field paths that the API server lets nobody change: the object is deleted and made anew.
 	Immutable []string
+	// MadeLast is set if objects of this kind count others: they are made when those are there.
+	MadeLast bool
+	// RemovedLast is set if an object of this kind cannot be made again as it was.
+	RemovedLast bool
+	// JudgesRequests is set if objects of this kind judge requests to the API server. Then
+	//
+	//  1. no admission changes them,
+	//  2. their removal waits for no contest, and counts as one also if somebody else was faster,
+	//  3. one that is about to go is neither kept nor put back.
+	JudgesRequests bool
+	// PutsInForce names the object that an object of this kind puts in force; nil if it needs no other.
+	PutsInForce func(Object) Object
 	// DeleteAsRead is set if an object of this kind is deleted only in the version that was read, without finalizers. With one more
 	// finalizer it would stay in force.
 	DeleteAsRead bool
@@ -63,14 +75,14 @@ var Kinds = []Kind{
 	refusing(kind("limitranges", corev1.SchemeGroupVersion.WithKind("LimitRange"), exclusive,
 		func(o *corev1.LimitRange) map[string]any { return map[string]any{"spec": o.Spec} }),
 		func(o *corev1.LimitRange) *corev1.LimitRangeSpec { return &o.Spec }),
-	refusing(kind("resourcequotas", corev1.SchemeGroupVersion.WithKind("ResourceQuota"), exclusive,
+	madeLast(refusing(kind("resourcequotas", corev1.SchemeGroupVersion.WithKind("ResourceQuota"), exclusive,
 		func(o *corev1.ResourceQuota) map[string]any { return map[string]any{"spec": o.Spec} },
 		"spec.scopes", "spec.scopeSelector"),
-		func(o *corev1.ResourceQuota) *corev1.ResourceQuotaSpec { return &o.Spec }),
-	kind("serviceaccounts", corev1.SchemeGroupVersion.WithKind("ServiceAccount"), shared,
+		func(o *corev1.ResourceQuota) *corev1.ResourceQuotaSpec { return &o.Spec })),
+	removedLast(kind("serviceaccounts", corev1.SchemeGroupVersion.WithKind("ServiceAccount"), shared,
 		func(o *corev1.ServiceAccount) map[string]any {
 			return map[string]any{"automountServiceAccountToken": o.AutomountServiceAccountToken}
-		}),
+		})), // Its tokens die with its UID.
 	kind("roles", rbacv1.SchemeGroupVersion.WithKind("Role"), exclusive,
 		func(o *rbacv1.Role) map[string]any { return map[string]any{"rules": o.Rules} }),
 	kind("rolebindings", rbacv1.SchemeGroupVersion.WithKind("RoleBinding"), exclusive,
@@ -100,6 +112,16 @@ func kind[T any, P interface {
 	}
 }
 
+func madeLast(k Kind) Kind {
+	k.MadeLast = true
+	return k
+}
+
+func removedLast(k Kind) Kind {
+	k.RemovedLast = true
+	return k
+}
+
 // KindOf is the Kind of an object of one of the managed kinds.
 func KindOf(o Object) *Kind {
 	for _, kinds := range [][]Kind{Kinds, AdmissionKinds} {
@@ -116,6 +138,12 @@ func KindOf(o Object) *Kind {
 func Reference(o Object) v1alpha1.ObjectReference {
 	apiVersion, kind := KindOf(o).ToAPIVersionAndKind()
 	return v1alpha1.ObjectReference{APIVersion: apiVersion, Kind: kind, Name: PrintableName(o.GetName())}
+}
+
+// IsLabelled reports whether an object bears the label by which it is a profile's.
+func IsLabelled(o metav1.Object) bool {
+	_, labelled := o.GetLabels()[v1alpha1.ProfileLabel]
+	return labelled
 }
 
 // Describe names an object in error messages: kind, namespace and name.

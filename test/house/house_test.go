@@ -21,8 +21,8 @@ var floors = [][]string{
 	{"controllers"},
 	{"internal/findings/watch", "internal/openreports/publish"},
 	{
-		"internal/apiresources/discover", "internal/clusteraccess", "internal/contention", "internal/events",
-		"internal/metrics", "internal/priority", "internal/reportmemory",
+		"internal/apiresources/discover", "internal/clusteraccess", "internal/contention", "internal/correction",
+		"internal/events", "internal/metrics", "internal/priority", "internal/reportmemory",
 	},
 	pure,
 	{"api"},

@@ -1,4 +1,14 @@
-package controllers
+// Package quotaroom knows how room is made in the quotas of a baseline for writes of Bulwark's own.
+//
+// The quotas of a baseline also count what the baseline itself is made of, and a tenant may have
+// filled them. Then a quota is opened for the one write that it refuses: what the API server holds
+// requests against, which is status.hard and not the spec, is raised by what the write needs and
+// set back at once. What the profile declares is never touched, so that neither drift nor anybody's
+// tampering comes of it, and kube-controller-manager need not run.
+//
+// It may import packages of its own floor and pure ones. It must never open an unmanaged quota, and
+// never emit an event: it returns notices.
+package quotaroom
 
 import (
 	"context"
@@ -22,17 +32,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/counting"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/events"
-	"github.com/bulwark-dev/bulwark/internal/posture"
 )
-
-// The quotas of a baseline also count what the baseline itself is made of, and a tenant may have
-// filled them. Then a quota is opened for the one write that it refuses: what the API server holds
-// requests against, which is status.hard and not the spec, is raised by what the write needs and
-// set back at once. What the profile declares is never touched, so that neither drift nor anybody's
-// tampering comes of it, and kube-controller-manager need not run.
-
-// postureReference names the report of a namespace.
-var postureReference = posture.Reference
 
 const (
 	// roomTimeout bounds the attempts at a write for which a quota has been opened. The API server
@@ -48,17 +48,24 @@ const (
 	firstPause, pauses = time.Millisecond, 8
 )
 
-// withRoom makes a write that our own quotas must not keep out: those that refuse it are opened for
-// it. It returns what is to be told of that.
-func (r *NamespaceReconciler) withRoom(
-	ctx context.Context, p *posture.Pass, object v1alpha1.ObjectReference, write func() error,
+// Maker makes room in quotas.
+type Maker struct {
+	Client client.Client
+	// Live reads from the API server, for what the cache does not hold of a quota.
+	Live client.Reader
+}
+
+// Write makes a write in a namespace that quotas of Bulwark's must not refuse: those that do are
+// opened for it. It returns what is to be told of that. Ours tells whether Bulwark made a quota.
+func (m Maker) Write(
+	ctx context.Context, namespace string, ours func(baseline.Object) bool, object v1alpha1.ObjectReference, write func() error,
 ) ([]events.Notice, error) {
 	err := write()
 	refusal, refused := refusalIn(err)
 	if !refused {
 		return nil, err
 	}
-	o := &openings{r: r, p: p, object: object, quotas: map[string]*opening{}}
+	o := &openings{m: m, namespace: namespace, isOurs: ours, object: object, quotas: map[string]*opening{}}
 	defer o.close(ctx)
 	trying, cancel := context.WithTimeout(ctx, roomTimeout)
 	defer cancel()
@@ -76,6 +83,12 @@ func (r *NamespaceReconciler) withRoom(
 	return o.notices, err
 }
 
+// IsRefusal recognises the refusal of a write by a quota.
+func IsRefusal(err error) bool {
+	_, refused := refusalIn(err)
+	return refused
+}
+
 // refusalIn is the refusal of a quota that an error holds.
 func refusalIn(err error) (counting.Refusal, bool) {
 	var status apierrors.APIStatus
@@ -87,10 +100,11 @@ func refusalIn(err error) (counting.Refusal, bool) {
 
 // openings are the quotas that are open for one write.
 type openings struct {
-	r      *NamespaceReconciler
-	p      *posture.Pass
-	object v1alpha1.ObjectReference
-	quotas map[string]*opening
+	m         Maker
+	namespace string
+	isOurs    func(baseline.Object) bool
+	object    v1alpha1.ObjectReference
+	quotas    map[string]*opening
 	// notices tell which quotas were opened.
 	notices []events.Notice
 }
@@ -104,8 +118,8 @@ type opening struct {
 }
 
 // open opens the quota that refuses the write, if it is ours, or waits for the API server to hear
-// that it has been opened. It reports whether the write is worth another attempt. A quota of
-// another maker says what it is there to say.
+// that it has been opened. It reports whether the write is worth another attempt. An unmanaged quota
+// says what it is there to say.
 func (o *openings) open(ctx context.Context, refusal *counting.Refusal) (bool, error) {
 	opened, again := o.quotas[refusal.Quota]
 	switch {
@@ -130,7 +144,7 @@ func (o *openings) open(ctx context.Context, refusal *counting.Refusal) (bool, e
 	opened.backoff = wait.Backoff{Duration: firstPause, Factor: 2, Steps: pauses}
 	entries := refusal.Opening(opened.room)
 	maps.Copy(opened.entries, entries)
-	if err := o.r.setHard(ctx, opened.quota, entries); client.IgnoreNotFound(err) != nil {
+	if err := o.m.setHard(ctx, opened.quota, entries); client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("opening ResourceQuota %s: %w", refusal.Quota, err)
 	}
 	return true, nil // One that is gone refuses nothing, as soon as the API server's cache has heard of that.
@@ -140,13 +154,13 @@ func (o *openings) open(ctx context.Context, refusal *counting.Refusal) (bool, e
 // nil.
 func (o *openings) ours(ctx context.Context, name string) (*corev1.ResourceQuota, error) {
 	quota := &corev1.ResourceQuota{}
-	err := o.r.Live.Get(ctx, client.ObjectKey{Namespace: o.p.Namespace.Name, Name: name}, quota)
+	err := o.m.Live.Get(ctx, client.ObjectKey{Namespace: o.namespace, Name: name}, quota)
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("reading the quota that refuses %s %s: %w", o.object.Kind, o.object.Name, err)
-	case !strings.HasPrefix(name, v1alpha1.NamePrefix) || !isLabelled(quota) || !o.p.Ours(quota):
+	case !strings.HasPrefix(name, v1alpha1.NamePrefix) || !baseline.IsLabelled(quota) || !o.isOurs(quota):
 		return nil, nil
 	}
 	return quota, nil
@@ -169,7 +183,7 @@ func entriesOf(hard counting.Entries) string {
 }
 
 // close sets what was opened back to what the quotas declare. If it fails, a later pass does it
-// (closeAgain), and kube-controller-manager does when it counts the quota next.
+// (CloseAgain), and kube-controller-manager does when it counts the quota next.
 func (o *openings) close(ctx context.Context) {
 	if len(o.quotas) == 0 {
 		return
@@ -177,19 +191,19 @@ func (o *openings) close(ctx context.Context) {
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	for _, opened := range o.quotas {
-		err := o.r.setHard(closing, opened.quota, opened.entries.Closing(opened.quota))
+		err := o.m.setHard(closing, opened.quota, opened.entries.Closing(opened.quota))
 		if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) { // It may be the very object that was replaced.
 			logf.FromContext(ctx).Error(err, "Closing a quota again", "quota", opened.quota.Name)
 		}
 	}
 }
 
-// closeAgain closes a quota that was opened by an operator that died before it could close it, and
+// CloseAgain closes a quota that was opened by an operator that died before it could close it, and
 // reports whether there was anything to close: the API server remembers who set an entry last. What
 // somebody else raised is kube-controller-manager's to set back.
-func (r *NamespaceReconciler) closeAgain(ctx context.Context, p *posture.Pass, q *posture.QuotaCount) bool {
+func (m Maker) CloseAgain(ctx context.Context, namespace, name string) bool {
 	quota := &corev1.ResourceQuota{}
-	if err := r.Live.Get(ctx, client.ObjectKey{Namespace: p.Namespace.Name, Name: q.Ref.Name}, quota); err != nil {
+	if err := m.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, quota); err != nil {
 		return false // It is tried again with the next look.
 	}
 	opened := counting.Entries{}
@@ -202,7 +216,7 @@ func (r *NamespaceReconciler) closeAgain(ctx context.Context, p *posture.Pass, q
 	if len(opened) == 0 {
 		return false
 	}
-	if err := r.setHard(ctx, quota, opened.Closing(quota)); err != nil {
+	if err := m.setHard(ctx, quota, opened.Closing(quota)); err != nil {
 		logf.FromContext(ctx).Error(err, "Closing a quota that was left open", "quota", quota.Name)
 		return false
 	}
@@ -210,7 +224,7 @@ func (r *NamespaceReconciler) closeAgain(ctx context.Context, p *posture.Pass, q
 }
 
 // setHard sets entries of status.hard of exactly this quota; what is nil goes.
-func (r *NamespaceReconciler) setHard(ctx context.Context, quota *corev1.ResourceQuota, hard counting.Entries) error {
+func (m Maker) setHard(ctx context.Context, quota *corev1.ResourceQuota, hard counting.Entries) error {
 	patch, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"uid": quota.UID},
 		"status":   map[string]any{"hard": hard},
@@ -221,5 +235,5 @@ func (r *NamespaceReconciler) setHard(ctx context.Context, quota *corev1.Resourc
 	patched := &corev1.ResourceQuota{}
 	patched.SetNamespace(quota.Namespace)
 	patched.SetName(quota.Name)
-	return r.Client.Status().Patch(ctx, patched, client.RawPatch(types.MergePatchType, patch))
+	return m.Client.Status().Patch(ctx, patched, client.RawPatch(types.MergePatchType, patch))
 }

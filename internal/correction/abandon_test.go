@@ -1,4 +1,4 @@
-package controllers
+package correction
 
 import (
 	"encoding/json"
@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
@@ -98,5 +99,37 @@ func TestWhatIsAbandonedIsLeftAlone(t *testing.T) {
 		if got := isAbandoned(test.object); got != test.want {
 			t.Errorf("%s: got %t", name, got)
 		}
+	}
+}
+
+// The cache holds none of a namespace's annotations but Bulwark's own: to write the difference would take all others away.
+func TestANamespaceIsAbandonedWithTheAnnotationsOfOthers(t *testing.T) {
+	owner := metav1.OwnerReference{APIVersion: "example.com/v1", Kind: "Team", Name: "a", UID: "u-2"}
+	profile := metav1.OwnerReference{APIVersion: v1alpha1.GroupVersion.String(), Kind: "SecurityProfile", Name: "p", UID: "u-3", Controller: ptr.To(true)}
+	meta := metav1.ObjectMeta{Name: "shop", ResourceVersion: "7", Labels: map[string]string{v1alpha1.ProfileLabel: "p", "team": "a"}}
+	owned := *meta.DeepCopy()
+	owned.OwnerReferences = []metav1.OwnerReference{owner, profile}
+	unowned := *meta.DeepCopy()
+	unowned.OwnerReferences = []metav1.OwnerReference{owner}
+	const begins = `{"metadata":{"annotations":{"security.bulwark.dev/pod-security-before":null},"labels":{"security.bulwark.dev/images":null,"security.bulwark.dev/profile":null,"security.bulwark.dev/workloads":null},`
+	for sentence, tc := range map[string]struct {
+		meta metav1.ObjectMeta
+		want string
+	}{
+		"its owner stays": {unowned, begins + `"resourceVersion":"7"}}`},
+		"a profile is no owner of it": {owned, begins +
+			`"ownerReferences":[{"apiVersion":"example.com/v1","kind":"Team","name":"a","uid":"u-2"}],"resourceVersion":"7"}}`},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			ns := &corev1.Namespace{ObjectMeta: tc.meta}
+			patch, err := namespaceAbandonment(ns)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := patch.Data(ns)
+			if diff := cmp.Diff(tc.want, string(got)); err != nil || diff != "" {
+				t.Errorf("%v, the patch (-want +got):\n%s", err, diff)
+			}
+		})
 	}
 }

@@ -1,4 +1,4 @@
-package controllers
+package correction
 
 import (
 	"errors"
@@ -37,7 +37,7 @@ func TestIsOvertaken(t *testing.T) {
 		"a webhook that answers 403":                {err: deniedBy(http.StatusForbidden, metav1.StatusReasonForbidden)},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			if got := isOvertaken(tt.err); got != tt.want {
+			if got := IsOvertaken(tt.err); got != tt.want {
 				t.Errorf("want %v, got %v", tt.want, got)
 			}
 		})

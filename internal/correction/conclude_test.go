@@ -1,18 +1,13 @@
-package controllers
+package correction
 
 import (
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	testingclock "k8s.io/utils/clock/testing"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/internal/baseline"
-	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
-	"github.com/bulwark-dev/bulwark/internal/posture"
 )
 
 func TestWhatSomebodyDeletesMeanwhileIsNotChangedByAdmission(t *testing.T) {
@@ -25,12 +20,10 @@ func TestWhatSomebodyDeletesMeanwhileIsNotChangedByAdmission(t *testing.T) {
 		"a finalizer holds a deletion":  {func(o *rbacv1.Role) { o.DeletionTimestamp = &metav1.Time{Time: noon} }, v1alpha1.Corrected},
 		"admission has changed a field": {func(o *rbacv1.Role) { o.Rules = []rbacv1.PolicyRule{{Verbs: []string{"get"}}} }, v1alpha1.Present},
 	} {
-		r := &NamespaceReconciler{Clock: testingclock.NewFakePassiveClock(noon), contests: contention.New(contention.DefaultSettings()), mutations: contention.NewRetries(contention.DefaultSettings()), restored: contention.NewRetries(contention.DefaultSettings())}
-		o := &drift.Outcome{Drift: *changed(baseline.Reference(want), "rules"), State: v1alpha1.Corrected, Recorded: true}
-		o.Want = want
+		o := &drift.Outcome{Drift: modified(want, "rules"), State: v1alpha1.Corrected, Recorded: true}
 		answer := want.DeepCopy()
 		tc.answer(answer)
-		r.conclude(&posture.Pass{Namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}, o, answer)
+		newEngine(nil).conclude(&Scope{Namespace: "shop"}, o, answer)
 		if o.State != tc.state || len(o.Mutated) > 0 != (tc.state == v1alpha1.Present) {
 			t.Errorf("%s: got %s, changed by admission: %v", sentence, o.State, o.Mutated)
 		}
