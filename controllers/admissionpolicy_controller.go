@@ -14,6 +14,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/admission/offline"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/correction"
 	"github.com/bulwark-dev/bulwark/internal/drift"
@@ -83,7 +84,7 @@ func (r *AdmissionPolicyReconciler) Reconcile(
 	if wait := untilNext(state.ended, r.Interval, r.Clock.Now()); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
-	selector, err := readSelector(ctx, r.Client, r.Cluster.Protected)
+	selector, err := inventory.Selector(ctx, r.Client, r.Cluster.Protected)
 	if err != nil || selector.Invalid(profile.Name) != nil {
 		return reconcile.Result{}, err // The reconciler of profiles says why it is invalid.
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/events"
@@ -38,7 +39,7 @@ func (r *NamespaceReconciler) joinedWithoutReport(
 	if report != nil || !baseline.IsLabelled(ns) {
 		return "", nil
 	}
-	managedFields, err := r.corrections.Writer.ManagedFields(ctx, ns)
+	managedFields, err := inventory.ManagedFields(ctx, r.Live, ns)
 	if err != nil || !takeover.SetByBulwark(managedFields, v1alpha1.ProfileLabel) {
 		return "", client.IgnoreNotFound(err)
 	}
@@ -129,7 +130,7 @@ func goesWith(o baseline.Object, profile *v1alpha1.SecurityProfile) string {
 // look at everything after a start tells no event, since an earlier one did: then the log and the
 // profile's status say it.
 func (r *NamespaceReconciler) leaveAlone(ctx context.Context, ns *corev1.Namespace) error {
-	objects, err := r.labelled(ctx, ns.Name)
+	objects, err := r.objects.Labelled(ctx, ns.Name)
 	if err != nil {
 		return err
 	}
@@ -138,7 +139,7 @@ func (r *NamespaceReconciler) leaveAlone(ctx context.Context, ns *corev1.Namespa
 	}
 	for _, o := range objects {
 		label := o.GetLabels()[v1alpha1.ProfileLabel]
-		profile, err := r.readProfile(ctx, label)
+		profile, err := inventory.Profile(ctx, r.Client, label)
 		if err != nil {
 			return err
 		}

@@ -16,7 +16,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
-	"github.com/bulwark-dev/bulwark/internal/clusteraccess/uncached"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/events"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/takeover"
@@ -70,7 +70,7 @@ func (r *NamespaceReconciler) missFormer(ctx context.Context, p *posture.Pass) e
 	if last == nil || last.Profile == "" || last.Profile == p.Profile.Name {
 		return nil
 	}
-	former, err := r.readProfile(ctx, last.Profile)
+	former, err := inventory.Profile(ctx, r.Client, last.Profile)
 	if err != nil || former != nil {
 		return err
 	}
@@ -153,10 +153,7 @@ func (r *NamespaceReconciler) mayReturn(
 func (r *NamespaceReconciler) leftBy(
 	ctx context.Context, ns *corev1.Namespace, report *v1alpha1.NamespacePosture,
 ) (map[string]bool, error) {
-	labelled, err := r.labelled(ctx, ns.Name)
-	if err == nil {
-		labelled, err = r.uncached.AddTo(ctx, labelled, ns.Name, uncached.MaxObjects)
-	}
+	labelled, err := r.objects.AllLabelled(ctx, ns.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +172,7 @@ func (r *NamespaceReconciler) leftBy(
 // isGoing reports whether the profile of this name is being deleted. One that is not found may be one that the cache has not
 // heard of.
 func (r *NamespaceReconciler) isGoing(ctx context.Context, name string) bool {
-	profile, err := r.readProfile(ctx, name)
+	profile, err := inventory.Profile(ctx, r.Client, name)
 	return err == nil && profile != nil && !profile.DeletionTimestamp.IsZero()
 }
 
@@ -190,7 +187,7 @@ func (r *NamespaceReconciler) lookAgain(
 	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(ns), &live); err != nil {
 		return 0, fmt.Errorf("looking again at namespace %s: %w", ns.Name, err)
 	}
-	selector, err := readSelector(ctx, r.Live, r.Protected)
+	selector, err := inventory.Selector(ctx, r.Live, r.Protected)
 	if err != nil {
 		return 0, err
 	}
@@ -217,7 +214,7 @@ func (r *NamespaceReconciler) announceDeparture(
 	if report.Enforcement != v1alpha1.Enforce {
 		return // There was none.
 	}
-	profile, err := r.readProfile(ctx, report.Profile)
+	profile, err := inventory.Profile(ctx, r.Client, report.Profile)
 	if err != nil {
 		profile = nil
 	}

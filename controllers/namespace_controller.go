@@ -18,6 +18,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/apiresources/discover"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/uncached"
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/correction"
@@ -74,6 +75,7 @@ type NamespaceReconciler struct {
 	clusterRoles *watch.ClusterRoles // those that profiles can bind
 
 	uncached *uncached.Reader // reads what the caches lack
+	objects  *inventory.Objects
 
 	policyChanges *profileStates // when the admission policies of each profile last changed
 }
@@ -108,12 +110,12 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 	if !ns.DeletionTimestamp.IsZero() {
 		return reconcile.Result{}, r.endReportIn(ctx, ns)
 	}
-	previous, err := r.readReport(ctx, ns.Name)
+	previous, err := inventory.Report(ctx, r.Client, ns.Name)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
 	previous = r.reports.Recall(ns, previous)
-	selector, err := r.selector(ctx)
+	selector, err := inventory.Selector(ctx, r.Client, r.Protected)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
@@ -257,28 +259,3 @@ func soonest(waits ...time.Duration) time.Duration {
 
 // blockedRechecks is how many times as often as other rechecks one is made of what must wait.
 const blockedRechecks = 10
-
-func (r *NamespaceReconciler) selector(ctx context.Context) (*selection.Selector, error) {
-	return readSelector(ctx, r.Client, r.Protected)
-}
-
-// readSelector makes a selector of the profiles that there are now.
-func readSelector(ctx context.Context, reader client.Reader, protected []string) (*selection.Selector, error) {
-	var profiles v1alpha1.SecurityProfileList
-	if err := reader.List(ctx, &profiles, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
-		return nil, fmt.Errorf("listing SecurityProfiles: %w", err)
-	}
-	return selection.New(profiles.Items, protected), nil
-}
-
-func (r *NamespaceReconciler) readReport(ctx context.Context, namespace string) (*v1alpha1.NamespacePosture, error) {
-	var report v1alpha1.NamespacePosture
-	key := client.ObjectKey{Namespace: namespace, Name: v1alpha1.PostureName}
-	switch err := r.Client.Get(ctx, key, &report); {
-	case apierrors.IsNotFound(err):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("reading the report of namespace %s: %w", namespace, err)
-	}
-	return &report, nil
-}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/printable"
 )
@@ -134,14 +135,7 @@ func (r *SecurityProfileReconciler) left(ctx context.Context, profile string) (s
 	namespaces := map[string]bool{}
 	kinds := slices.Concat(baseline.Kinds, baseline.AdmissionKinds)
 	for i := range kinds {
-		list, err := newList(r.Client.Scheme(), &kinds[i])
-		if err != nil {
-			return "", err
-		}
-		if err := r.Client.List(ctx, list, client.MatchingLabels{v1alpha1.ProfileLabel: profile}, client.UnsafeDisableDeepCopy); err != nil {
-			return "", fmt.Errorf("listing %s of profile %s: %w", kinds[i].Resource, profile, err)
-		}
-		items, err := itemsOf(list)
+		items, err := inventory.List(ctx, r.Client, &kinds[i], client.MatchingLabels{v1alpha1.ProfileLabel: profile})
 		if err != nil {
 			return "", err
 		}

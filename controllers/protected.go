@@ -10,6 +10,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -51,7 +52,7 @@ func (r *SecurityProfileReconciler) addProtected(
 func (r *SecurityProfileReconciler) labelledIn(ctx context.Context, namespace, profile string) (int, error) {
 	n := 0
 	for i := range baseline.Kinds[1:] {
-		objects, err := listLabelled(ctx, r.Client, &baseline.Kinds[1:][i], namespace)
+		objects, err := inventory.LabelledIn(ctx, r.Client, &baseline.Kinds[1:][i], namespace)
 		if err != nil {
 			return 0, err
 		}

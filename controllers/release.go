@@ -15,7 +15,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
-	"github.com/bulwark-dev/bulwark/internal/clusteraccess/uncached"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
@@ -30,10 +30,7 @@ import (
 func (r *NamespaceReconciler) release(
 	ctx context.Context, ns *corev1.Namespace, report *v1alpha1.NamespacePosture, leaving func(profile string) bool,
 ) (*v1alpha1.NamespacePosture, error) {
-	left, err := r.labelled(ctx, ns.Name)
-	if err == nil {
-		left, err = r.uncached.AddTo(ctx, left, ns.Name, uncached.MaxObjects)
-	}
+	left, err := r.objects.AllLabelled(ctx, ns.Name)
 	if err != nil {
 		return report, err
 	}
@@ -43,7 +40,7 @@ func (r *NamespaceReconciler) release(
 	var stripped, accounts []baseline.Object // What is stripped, and those of it that go last.
 	var failures []error
 	if report != nil && leaving(report.Profile) {
-		if before, err = r.readProfile(ctx, report.Profile); err != nil {
+		if before, err = inventory.Profile(ctx, r.Client, report.Profile); err != nil {
 			return report, err
 		}
 		stripped, err = r.strippedOf(ctx, report, left)
@@ -79,7 +76,7 @@ func (r *NamespaceReconciler) releaseLabelled(
 		if isCopy(report, o, unreported) && r.waits(ns.Name, o) {
 			continue
 		}
-		profile, err := r.readProfile(ctx, o.GetLabels()[v1alpha1.ProfileLabel])
+		profile, err := inventory.Profile(ctx, r.Client, o.GetLabels()[v1alpha1.ProfileLabel])
 		if err == nil {
 			err = r.letGo(ctx, o, profile, drift.Ours(o) || posture.MemoryOf(report).WasInPlace(o))
 		}
@@ -104,7 +101,7 @@ func (r *NamespaceReconciler) strippedOf(
 	for _, o := range labelled {
 		held[baseline.Reference(o)] = true
 	}
-	return r.stripped(ctx, report, held)
+	return r.objects.Unlabelled(ctx, report, held)
 }
 
 // releaseStripped carries the deletionPolicy of a profile out on what bears our label no more.
@@ -183,18 +180,6 @@ func (r *NamespaceReconciler) bindsDeclared(ctx context.Context, profile *v1alph
 		return !apierrors.IsNotFound(err)
 	}
 	return declares(profile, role)
-}
-
-// readProfile is the profile of this name, shared with the cache, or nil if there is none.
-func (r *NamespaceReconciler) readProfile(ctx context.Context, name string) (*v1alpha1.SecurityProfile, error) {
-	var profile v1alpha1.SecurityProfile
-	switch err := r.Client.Get(ctx, client.ObjectKey{Name: name}, &profile, client.UnsafeDisableDeepCopy); {
-	case apierrors.IsNotFound(err):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("reading SecurityProfile %s: %w", name, err)
-	}
-	return &profile, nil
 }
 
 // retains reports whether a profile leaves its baseline behind. One that is gone without its finalizer having been honoured left

@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
@@ -39,7 +40,7 @@ func (r *NamespaceReconciler) endReportIn(ctx context.Context, ns *corev1.Namesp
 	if selection.New(nil, r.Protected).Protects(ns.Name) {
 		return nil
 	}
-	report, err := r.readReport(ctx, ns.Name)
+	report, err := inventory.Report(ctx, r.Client, ns.Name)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
@@ -103,7 +104,7 @@ func (r *SecurityProfileReconciler) Reconcile(ctx context.Context, profile *v1al
 // report sums the reports into the status of a profile, and says what its admission policies came to. It returns when to come back
 // though nothing has been heard; zero is never. No status says Ready of a generation whose policies have not been looked at.
 func (r *SecurityProfileReconciler) report(ctx context.Context, profile *v1alpha1.SecurityProfile) (time.Duration, error) {
-	selector, err := readSelector(ctx, r.Client, r.Protected)
+	selector, err := inventory.Selector(ctx, r.Client, r.Protected)
 	if err != nil {
 		return 0, err
 	}
@@ -156,23 +157,8 @@ func governed(
 	if err := cached.List(ctx, &namespaces, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
 		return nil, fmt.Errorf("listing namespaces: %w", err)
 	}
-	reports, err := reportsOf(ctx, cached, profile)
+	reports, err := inventory.ReportsOf(ctx, cached, profile)
 	return &posture.Cluster{Selector: selector, Namespaces: namespaces.Items, Reports: reports}, err
-}
-
-// reportsOf are the profile's reports by namespace. They are shared with the cache.
-func reportsOf(ctx context.Context, cached client.Reader, profile string) (map[string]*v1alpha1.NamespacePosture, error) {
-	var list v1alpha1.NamespacePostureList
-	err := cached.List(ctx, &list, client.MatchingFields{postureProfileIndex: profile},
-		client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
-	if err != nil {
-		return nil, fmt.Errorf("listing NamespacePostures of profile %s: %w", profile, err)
-	}
-	reports := make(map[string]*v1alpha1.NamespacePosture, len(list.Items))
-	for i := range list.Items {
-		reports[list.Items[i].Namespace] = &list.Items[i]
-	}
-	return reports, nil
 }
 
 // writeStatus writes the status if it says anything new.
@@ -227,7 +213,7 @@ func (r *SecurityProfileReconciler) release(ctx context.Context, profile *v1alph
 
 // remains reports whether anything outside of terminating namespaces still bears the profile's name.
 func (r *SecurityProfileReconciler) remains(ctx context.Context, profile string) (bool, error) {
-	reports, err := reportsOf(ctx, r.Client, profile)
+	reports, err := inventory.ReportsOf(ctx, r.Client, profile)
 	if err != nil {
 		return false, err
 	}
@@ -250,14 +236,7 @@ func (r *SecurityProfileReconciler) remains(ctx context.Context, profile string)
 func (r *SecurityProfileReconciler) remainsOf(
 	ctx context.Context, kind *baseline.Kind, profile string, reports map[string]*v1alpha1.NamespacePosture,
 ) (bool, error) {
-	list, err := newList(r.Client.Scheme(), kind)
-	if err != nil {
-		return false, err
-	}
-	if err := r.Client.List(ctx, list, client.MatchingLabels{v1alpha1.ProfileLabel: profile}, client.UnsafeDisableDeepCopy); err != nil {
-		return false, fmt.Errorf("listing %s of profile %s: %w", kind.Resource, profile, err)
-	}
-	items, err := itemsOf(list)
+	items, err := inventory.List(ctx, r.Client, kind, client.MatchingLabels{v1alpha1.ProfileLabel: profile})
 	if err != nil {
 		return false, err
 	}

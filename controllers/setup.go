@@ -27,6 +27,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/boundedcache"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/uncached"
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/correction"
@@ -41,9 +42,6 @@ import (
 )
 
 const (
-	// postureProfileIndex indexes NamespacePostures by the profile that governs their namespace.
-	postureProfileIndex = "profile"
-
 	// A failed pass is tried again after retryMin, each further time after twice as long, up to retryMax: a namespace heals
 	// within a minute of the cause being removed.
 	retryMin = 100 * time.Millisecond
@@ -100,7 +98,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 	if err != nil {
 		return err
 	}
-	err = mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.NamespacePosture{}, postureProfileIndex, func(o client.Object) []string {
+	err = mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.NamespacePosture{}, inventory.ByProfile, func(o client.Object) []string {
 		return []string{o.(*v1alpha1.NamespacePosture).Profile}
 	})
 	if err != nil {
@@ -111,6 +109,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		return err
 	}
 	cached := clusteraccess.NewReadYourWritesClient(mgr.GetClient(), reportmemory.NewReader(mgr.GetAPIReader(), o.Reports))
+	uncachedObjects := uncached.NewReader(mgr.GetAPIReader(), o.Informers)
 	namespaces := &NamespaceReconciler{
 		Client:           cached,
 		Live:             mgr.GetAPIReader(),
@@ -130,7 +129,8 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		departures: newDepartures(o.RemovalDelay),
 		reports:    o.Reports,
 
-		uncached: uncached.NewReader(mgr.GetAPIReader(), o.Informers),
+		uncached: uncachedObjects,
+		objects:  &inventory.Objects{Cached: cached, Live: mgr.GetAPIReader(), Uncached: uncachedObjects},
 
 		policyChanges: newProfileStates(),
 
@@ -176,7 +176,7 @@ func (r *NamespaceReconciler) newCorrections(o Options) *correction.Engine {
 		Mutations: contention.NewRetries(o.Contest), PutBack: contention.NewRetries(o.Contest),
 		Writes: priority.NewWriteLimiter(o.Concurrency),
 		Read: func(ctx context.Context, want baseline.Object) (baseline.Object, error) {
-			return r.read(ctx, want, true)
+			return r.objects.Read(ctx, want, true)
 		},
 		CheckBinding: r.clusterRoles.CheckBinding,
 		Hint:         r.resources.Hint,

@@ -11,6 +11,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
@@ -91,15 +92,8 @@ func (r *NamespaceReconciler) takeMarkOff(ctx context.Context, ns *corev1.Namesp
 // nor the report of a namespace that another profile governs tells that.
 func (r *NamespaceReconciler) addHolders(ctx context.Context, profile string, namespaces map[string]bool) {
 	for i := range baseline.Kinds[1:] {
-		list, err := newList(r.Client.Scheme(), &baseline.Kinds[1:][i])
-		if err == nil {
-			err = r.Client.List(ctx, list, client.MatchingLabels{v1alpha1.ProfileLabel: profile},
-				client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
-		}
-		var items []baseline.Object
-		if err == nil {
-			items, err = itemsOf(list)
-		}
+		items, err := inventory.List(ctx, r.Client, &baseline.Kinds[1:][i],
+			client.MatchingLabels{v1alpha1.ProfileLabel: profile}, client.DisableReadYourWritesConsistency)
 		if err != nil { // They are reads of memory, and fail only when the operator is stopping.
 			logf.FromContext(ctx).Error(err, "Listing what bears the label of a profile", "profile", profile)
 			return

@@ -20,6 +20,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -95,7 +96,7 @@ func (r *NamespaceReconciler) touchedBy(ctx context.Context, profile *v1alpha1.S
 	fromCache := []client.ListOption{client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency}
 	err := r.Client.List(ctx, &namespaces, fromCache...)
 	if err == nil {
-		err = r.Client.List(ctx, &reports, append(fromCache, client.MatchingFields{postureProfileIndex: profile.Name})...)
+		err = r.Client.List(ctx, &reports, append(fromCache, client.MatchingFields{inventory.ByProfile: profile.Name})...)
 	}
 	if err != nil { // Both are reads of memory, and fail only when the operator is stopping.
 		logf.FromContext(ctx).Error(err, "Listing the namespaces that a profile touches", "profile", profile.Name)
@@ -158,7 +159,7 @@ func profileOf(o client.Object) string { return o.GetLabels()[v1alpha1.ProfileLa
 // name it bears. The others' sums are the same as before.
 func (r *SecurityProfileReconciler) enqueueSelecting() handler.EventHandler {
 	enqueue := func(ctx context.Context, q queue, states ...client.Object) {
-		selector, err := readSelector(ctx, r.Client, r.Protected)
+		selector, err := inventory.Selector(ctx, r.Client, r.Protected)
 		if err != nil { // It is a read of memory, and fails only when the operator is stopping.
 			logf.FromContext(ctx).Error(err, "Finding the profiles that select a namespace", "namespace", states[0].GetName())
 			return
