@@ -18,6 +18,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/correction"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -81,7 +82,7 @@ func (r *AdmissionPolicyReconciler) Reconcile(
 		return reconcile.Result{}, err
 	}
 	state := r.states.state(profile.Name)
-	if wait := untilNext(state.ended, r.Interval, r.Clock.Now()); wait > 0 {
+	if wait := priority.UntilNext(state.ended, r.Interval, r.Clock.Now()); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	selector, err := inventory.Selector(ctx, r.Client, r.Cluster.Protected)

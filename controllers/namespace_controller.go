@@ -28,7 +28,9 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/priority"
+	"github.com/bulwark-dev/bulwark/internal/release"
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
+	"github.com/bulwark-dev/bulwark/internal/reports"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
@@ -66,8 +68,10 @@ type NamespaceReconciler struct {
 	deferredRemovals *contention.DeferredRemovals
 	unreported       *unreported
 
-	departures *departures
+	departures *release.Departures
+	releases   *release.Namespaces
 	reports    *reportmemory.Memory
+	posts      *reports.Writer
 
 	events  *events.Teller
 	watched watched
@@ -92,7 +96,7 @@ func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconc
 		r.looks.forget(request.Name)
 		r.counts.forget(request.Name)
 		r.uncached.Forget(request.Name)
-		r.departures.end(request.Name)
+		r.departures.End(request.Name)
 		r.watched.forget(request.Name)
 		r.reports.Forget(request.Name)
 		return reconcile.Result{}, nil
@@ -122,7 +126,7 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 	if selector.Protects(ns.Name) {
 		return reconcile.Result{}, r.leaveAlone(ctx, ns)
 	}
-	if err := r.endReport(ctx, previous); err != nil {
+	if err := r.posts.End(ctx, previous); err != nil {
 		return reconcile.Result{}, err
 	}
 	selecting := selector.Selects(ns)
@@ -139,13 +143,13 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 	}
 	p := &posture.Pass{
 		Profile: profile, Namespace: ns, Memory: posture.MemoryOf(previous), Since: since,
-		Forged: forgedMark(selector, profile, ns, previous), Overtakable: r.queue.IsOvertakable(requestFor(ns.Name)),
+		Forged: release.IsForged(selector, profile, ns, previous), Overtakable: r.queue.IsOvertakable(requestFor(ns.Name)),
 	}
 	if p.Audits() {
 		return r.audit(ctx, p, selecting)
 	}
-	r.departures.end(ns.Name)
-	if err := r.missFormer(ctx, p); err != nil {
+	r.departures.End(ns.Name)
+	if err := r.releases.MissFormer(ctx, p); err != nil {
 		return reconcile.Result{}, err
 	}
 	return r.establish(ctx, p)
@@ -154,7 +158,8 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 // establish compares the namespace with its baseline, corrects what differs, looks for what weakens
 // it, and reports.
 func (r *NamespaceReconciler) establish(ctx context.Context, p *posture.Pass) (reconcile.Result, error) {
-	p, err := r.regain(ctx, p)
+	p, notices, err := r.posts.Regain(ctx, p)
+	r.notify(p, notices)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
@@ -176,7 +181,7 @@ func (r *NamespaceReconciler) establish(ctx context.Context, p *posture.Pass) (r
 	if errors.Is(interrupted, correction.ErrTerminating) {
 		return reconcile.Result{}, nil
 	}
-	r.tellMark(p, done.Outcomes)
+	r.events.TellEach(release.ForgedReplaced(p, done.Outcomes))
 	counts, recount := r.awaitCounts(ctx, p, posture.Counted(desired, there, done.Outcomes, deferred))
 	failed := errors.Join(untold, undecided, interrupted, done.Refused())
 	if failed == nil && posture.Withholds(p, counts, done.Outcomes, r.counts.withholdsAgain(p)) {
@@ -207,7 +212,7 @@ func (r *NamespaceReconciler) report(
 	r.traceRemovals(ctx, p, found.Outcomes)
 	r.announceReport(p, report)
 	notices, unwritten := r.withRoom(ctx, p, postureReference, func() error {
-		return r.writeReport(ctx, p.Report(), report)
+		return r.posts.Write(ctx, p.Report(), report)
 	})
 	r.notify(p, notices)
 	r.noteReport(p, unwritten)

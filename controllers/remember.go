@@ -40,7 +40,7 @@ func (r *SecurityProfileReconciler) remember(ctx context.Context, profile *v1alp
 		return err
 	}
 	if profile.Status.Selection != nil { // A CRD of an older release drops it.
-		r.remembered.note(profile.Name, r.Clock.Now())
+		r.remembered.Note(profile.Name, r.Clock.Now())
 	}
 	return nil
 }

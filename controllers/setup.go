@@ -38,7 +38,9 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/priority"
+	"github.com/bulwark-dev/bulwark/internal/release"
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
+	"github.com/bulwark-dev/bulwark/internal/reports"
 )
 
 const (
@@ -126,7 +128,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 
 		unreported: newUnreported(),
 
-		departures: newDepartures(o.RemovalDelay),
+		departures: release.NewDepartures(o.RemovalDelay),
 		reports:    o.Reports,
 
 		uncached: uncachedObjects,
@@ -136,6 +138,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 
 		events: events.NewTeller(mgr.GetEventRecorder(v1alpha1.FieldManager), o.Clock),
 	}
+	namespaces.setupReleases()
 	if namespaces.resources, err = discover.New(mgr, o.Clock); err != nil {
 		return err
 	}
@@ -147,12 +150,14 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		return fmt.Errorf("setting up the namespace controller: %w", err)
 	}
 	policies := newAdmissionPolicyReconciler(mgr, cached, namespaces, o)
+	remains := &release.Profiles{Client: cached, Contests: namespaces.contests, Clock: o.Clock, Protected: o.Protected}
 	profiles := &SecurityProfileReconciler{
-		throttle: throttle{interval: o.StatusInterval}, remembered: throttle{interval: o.StatusInterval},
-		Client: cached, Metrics: metrics, Clock: o.Clock, Protected: o.Protected, contests: namespaces.contests, joins: posture.NewJoins(o.JoinGrace),
-		unreported: namespaces.unreported,
-		lost:       newLost(o.MissingPermissions),
-		policies:   policies,
+		throttle: priority.NewThrottle(o.StatusInterval), remembered: priority.NewThrottle(o.StatusInterval),
+		Client: cached, Metrics: metrics, Clock: o.Clock, Protected: o.Protected, joins: posture.NewJoins(o.JoinGrace),
+		unreported:  namespaces.unreported,
+		remains:     remains,
+		standstills: release.NewStandstills(o.MissingPermissions, remains.Left),
+		policies:    policies,
 	}
 	if o.OpenReports {
 		if profiles.publication, err = newPublication(mgr, o.RecheckInterval, namespaces.roomBeside); err != nil {
@@ -180,6 +185,15 @@ func (r *NamespaceReconciler) newCorrections(o Options) *correction.Engine {
 		},
 		CheckBinding: r.clusterRoles.CheckBinding,
 		Hint:         r.resources.Hint,
+	}
+}
+
+// setupReleases sets up how the reconciler leaves namespaces.
+func (r *NamespaceReconciler) setupReleases() {
+	r.posts = &reports.Writer{Client: r.Client, Live: r.Live, Memory: r.reports, Contests: r.contests, Clock: r.Clock}
+	r.releases = &release.Namespaces{
+		Client: r.Client, Live: r.Live, Objects: r.objects, Writer: correction.Writer{Client: r.Client, Live: r.Live}, Reports: r.posts, Clock: r.Clock,
+		Protected: r.Protected, Departures: r.departures, Contests: r.contests, Deferred: r.deferredRemovals,
 	}
 }
 
@@ -222,7 +236,7 @@ func (r *SecurityProfileReconciler) setup(mgr manager.Manager, policies *profile
 	b := builder.ControllerManagedBy(mgr).
 		Named("securityprofile").
 		For(&v1alpha1.SecurityProfile{}).
-		Watches(&v1alpha1.SecurityProfile{}, enqueueAllProfiles(r.Client, r.throttle.interval), builder.WithPredicates(specChanged())).
+		Watches(&v1alpha1.SecurityProfile{}, enqueueAllProfiles(r.Client, r.throttle.Interval()), builder.WithPredicates(specChanged())).
 		Watches(&v1alpha1.NamespacePosture{}, enqueueReported()).
 		Watches(&corev1.Namespace{}, r.enqueueSelecting(), builder.WithPredicates(labelsOrDeletionChanged())).
 		WithOptions(options(1))
@@ -230,9 +244,9 @@ func (r *SecurityProfileReconciler) setup(mgr manager.Manager, policies *profile
 		b = b.Watches(baseline.Kinds[1:][i].New(), r.enqueueLabelled())
 	}
 	b = b.WatchesRawSource(policies.source())
-	b = b.WatchesRawSource(source.Channel(r.unreported.changed, enqueueAllProfiles(r.Client, r.throttle.interval)))
+	b = b.WatchesRawSource(source.Channel(r.unreported.changed, enqueueAllProfiles(r.Client, r.throttle.Interval())))
 	if r.publication != nil {
-		b = b.WatchesRawSource(source.Channel(r.publication.Changed(), enqueueAllProfiles(r.Client, r.throttle.interval)))
+		b = b.WatchesRawSource(source.Channel(r.publication.Changed(), enqueueAllProfiles(r.Client, r.throttle.Interval())))
 	}
 	return b.Complete(clusteraccess.RequeueIfCacheBehind(reconcile.AsReconciler(r.Client, r), retryMax))
 }

@@ -107,7 +107,9 @@ func (r *NamespaceReconciler) touchedBy(ctx context.Context, profile *v1alpha1.S
 		reported[reports.Items[i].Namespace] = true
 	}
 	if !profile.DeletionTimestamp.IsZero() {
-		r.addHolders(ctx, profile.Name, reported)
+		if err := inventory.AddNamespaces(ctx, r.Client, profile.Name, reported); err != nil {
+			logf.FromContext(ctx).Error(err, "Listing what bears the label of a profile", "profile", profile.Name)
+		}
 	}
 	selector := selection.New([]v1alpha1.SecurityProfile{*profile}, r.Protected)
 	var touched []string

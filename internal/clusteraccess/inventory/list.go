@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
@@ -21,7 +22,9 @@ type Cache interface {
 
 // List lists the cached objects of one kind in the order of their names. They are shared with the
 // cache and must not be changed.
-func List(ctx context.Context, cached Cache, kind *baseline.Kind, options ...client.ListOption) ([]baseline.Object, error) {
+func List(
+	ctx context.Context, cached Cache, kind *baseline.Kind, options ...client.ListOption,
+) ([]baseline.Object, error) {
 	list, err := NewList(cached.Scheme(), kind)
 	if err != nil {
 		return nil, err
@@ -60,4 +63,20 @@ func Items(list client.ObjectList) ([]baseline.Object, error) {
 	}
 	slices.SortFunc(objects, func(a, b baseline.Object) int { return cmp.Compare(a.GetName(), b.GetName()) })
 	return objects, nil
+}
+
+// AddNamespaces adds the namespaces in which any object bears the label of a profile. If another
+// profile governs such a namespace, neither its label nor its report tells that.
+func AddNamespaces(ctx context.Context, cached Cache, profile string, namespaces map[string]bool) error {
+	for i := range baseline.Kinds[1:] {
+		items, err := List(ctx, cached, &baseline.Kinds[1:][i],
+			client.MatchingLabels{v1alpha1.ProfileLabel: profile}, client.DisableReadYourWritesConsistency)
+		if err != nil {
+			return err
+		}
+		for _, o := range items {
+			namespaces[o.GetNamespace()] = true
+		}
+	}
+	return nil
 }

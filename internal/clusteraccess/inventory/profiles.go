@@ -14,7 +14,8 @@ import (
 // Selector makes a selector of the profiles that there are now.
 func Selector(ctx context.Context, reader client.Reader, protected []string) (*selection.Selector, error) {
 	var profiles v1alpha1.SecurityProfileList
-	if err := reader.List(ctx, &profiles, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
+	err := reader.List(ctx, &profiles, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
+	if err != nil {
 		return nil, fmt.Errorf("listing SecurityProfiles: %w", err)
 	}
 	return selection.New(profiles.Items, protected), nil

@@ -28,7 +28,9 @@ func Report(ctx context.Context, cached client.Reader, namespace string) (*v1alp
 
 // ReportsOf are the reports of a profile by namespace. They are shared with the cache and must not be
 // changed.
-func ReportsOf(ctx context.Context, cached client.Reader, profile string) (map[string]*v1alpha1.NamespacePosture, error) {
+func ReportsOf(
+	ctx context.Context, cached client.Reader, profile string,
+) (map[string]*v1alpha1.NamespacePosture, error) {
 	var list v1alpha1.NamespacePostureList
 	err := cached.List(ctx, &list, client.MatchingFields{ByProfile: profile},
 		client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
