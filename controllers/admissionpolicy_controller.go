@@ -128,7 +128,7 @@ func (r *AdmissionPolicyReconciler) readProfile(
 	case !profile.DeletionTimestamp.IsZero():
 		r.states.tell(profile.Name) // Somebody may have made a policy in its name.
 		return nil, nil
-	case !isHeld(profile):
+	case !hasFinalizer(profile):
 		return nil, nil
 	case profile.Status.Selection != nil && !selection.IsRemembered(profile): // A CRD of an older release drops it.
 		return nil, nil

@@ -130,7 +130,7 @@ func brokenGoverning(
 		}
 		return broken, selector.Invalid(broken.Name)
 	}
-	if !isHeld(selecting[0]) {
+	if !hasFinalizer(selecting[0]) {
 		return nil, nil
 	}
 	return selecting[0], selector.Invalid(selecting[0].Name)

@@ -138,7 +138,7 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 		return r.leave(ctx, ns, previous)
 	}
 	profile := selecting[0]
-	if !isHeld(profile) || !selection.Remembers(profile, ns) {
+	if !hasFinalizer(profile) || !selection.Remembers(profile, ns) {
 		return reconcile.Result{}, nil // Its own reconciler writes both, and that comes back here.
 	}
 	p := &posture.Pass{

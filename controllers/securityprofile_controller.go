@@ -94,7 +94,7 @@ func (r *SecurityProfileReconciler) Reconcile(ctx context.Context, profile *v1al
 	case err != nil:
 		return reconcile.Result{}, err // It is not noted: to wait for the throttle would undo the back-off.
 	}
-	if isHeld(profile) {
+	if hasFinalizer(profile) {
 		r.throttle.Note(profile.Name, r.Clock.Now()) // From its end, when the status was written.
 	}
 	return reconcile.Result{RequeueAfter: next}, nil
@@ -182,7 +182,7 @@ func (r *SecurityProfileReconciler) writeStatus(
 //  2. The reconciles of the namespaces release the baseline; each leads back here, and so does a minute.
 //  3. It deletes the policies that guard the baseline, and removes the finalizer.
 func (r *SecurityProfileReconciler) finalize(ctx context.Context, profile *v1alpha1.SecurityProfile) (time.Duration, error) {
-	if !isHeld(profile) {
+	if !hasFinalizer(profile) {
 		return 0, nil
 	}
 	switch released, err := r.release(ctx, profile); {

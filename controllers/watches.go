@@ -64,18 +64,18 @@ func (r *NamespaceReconciler) enqueueGoverned() handler.EventHandler {
 		enqueueAll(r.touchedBy(ctx, o.(*v1alpha1.SecurityProfile)), q)
 	}
 	unlessUnheld := func(ctx context.Context, o client.Object, q queue) {
-		if isHeld(o) || !o.GetDeletionTimestamp().IsZero() {
+		if hasFinalizer(o) || !o.GetDeletionTimestamp().IsZero() {
 			enqueue(ctx, o, q)
 		} // Else nothing is done before the profile is held, and that is another event.
 	}
 	return handler.Funcs{
 		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { unlessUnheld(ctx, e.Object, q) },
 		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
-			if isHeld(e.ObjectNew) && !profileChanged(e) {
+			if hasFinalizer(e.ObjectNew) && !profileChanged(e) {
 				enqueueAll(r.awaitedMemory(ctx, e), q)
 				return
 			}
-			if !isHeld(e.ObjectOld) { // Those that it selected have waited for it. It may not select them any more, nor go before another.
+			if !hasFinalizer(e.ObjectOld) { // Those that it selected have waited for it. It may not select them any more, nor go before another.
 				enqueue(ctx, e.ObjectOld, q)
 			}
 			unlessUnheld(ctx, e.ObjectNew, q)
@@ -84,8 +84,9 @@ func (r *NamespaceReconciler) enqueueGoverned() handler.EventHandler {
 	}
 }
 
-// isHeld reports whether a profile cannot go before what it has made. Until then nothing is done for it.
-func isHeld(profile client.Object) bool {
+// hasFinalizer reports whether a profile cannot go before the objects that it has made. Until then
+// nothing is done for it.
+func hasFinalizer(profile client.Object) bool {
 	return controllerutil.ContainsFinalizer(profile, v1alpha1.Finalizer)
 }
 
@@ -240,7 +241,7 @@ func specChanged() predicate.Predicate { return predicate.Funcs{UpdateFunc: prof
 
 func profileChanged(e event.UpdateEvent) bool {
 	return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() || // One of the same name was made while nobody watched.
-		e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() || isHeld(e.ObjectOld) != isHeld(e.ObjectNew) ||
+		e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() || hasFinalizer(e.ObjectOld) != hasFinalizer(e.ObjectNew) ||
 		e.ObjectOld.GetDeletionTimestamp().IsZero() != e.ObjectNew.GetDeletionTimestamp().IsZero()
 }
 
