@@ -14,9 +14,11 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/admission/offline"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/correction"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -80,10 +82,10 @@ func (r *AdmissionPolicyReconciler) Reconcile(
 		return reconcile.Result{}, err
 	}
 	state := r.states.state(profile.Name)
-	if wait := untilNext(state.ended, r.Interval, r.Clock.Now()); wait > 0 {
+	if wait := priority.UntilNext(state.ended, r.Interval, r.Clock.Now()); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
-	selector, err := readSelector(ctx, r.Client, r.Cluster.Protected)
+	selector, err := inventory.Selector(ctx, r.Client, r.Cluster.Protected)
 	if err != nil || selector.Invalid(profile.Name) != nil {
 		return reconcile.Result{}, err // The reconciler of profiles says why it is invalid.
 	}
@@ -126,7 +128,7 @@ func (r *AdmissionPolicyReconciler) readProfile(
 	case !profile.DeletionTimestamp.IsZero():
 		r.states.tell(profile.Name) // Somebody may have made a policy in its name.
 		return nil, nil
-	case !isHeld(profile):
+	case !hasFinalizer(profile):
 		return nil, nil
 	case profile.Status.Selection != nil && !selection.IsRemembered(profile): // A CRD of an older release drops it.
 		return nil, nil

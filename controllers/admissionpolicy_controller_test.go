@@ -16,9 +16,9 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
-	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/posture"
+	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -203,7 +203,7 @@ func TestNoStatusIsWrittenBeforeThePoliciesOfItsGenerationHaveBeenLookedAt(t *te
 	states, told := heard()
 	now := clocktesting.NewFakePassiveClock(noon)
 	r := &SecurityProfileReconciler{
-		Client: cluster, Metrics: recorded, Clock: now, contests: contention.New(contention.DefaultSettings()),
+		Client: cluster, Metrics: recorded, Clock: now, throttle: priority.NewThrottle(0), remembered: priority.NewThrottle(0),
 		joins: posture.NewJoins(posture.DefaultJoinGrace), policies: &AdmissionPolicyReconciler{states: states}, unreported: newUnreported(),
 	}
 	looking := func(pending int) func() {

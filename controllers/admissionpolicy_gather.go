@@ -12,6 +12,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
@@ -89,14 +90,14 @@ func (r *policyReader) sweep(ctx context.Context) error {
 		return nil
 	}
 	for i := range baseline.AdmissionKinds {
-		list, err := newList(r.client.Scheme(), &baseline.AdmissionKinds[i])
+		list, err := inventory.NewList(r.client.Scheme(), &baseline.AdmissionKinds[i])
 		if err != nil {
 			return err
 		}
 		if err := r.live.List(ctx, list); err != nil {
 			return fmt.Errorf("listing %s: %w", baseline.AdmissionKinds[i].Resource, err)
 		}
-		items, err := itemsOf(list)
+		items, err := inventory.Items(list)
 		if err != nil {
 			return err
 		}
@@ -177,7 +178,7 @@ func (r *policyReader) labelled(ctx context.Context, profile string) ([]baseline
 	var objects []baseline.Object
 	for i := range baseline.AdmissionKinds {
 		kind := &baseline.AdmissionKinds[i]
-		list, err := newList(r.client.Scheme(), kind)
+		list, err := inventory.NewList(r.client.Scheme(), kind)
 		if err != nil {
 			return nil, err
 		}
@@ -188,7 +189,7 @@ func (r *policyReader) labelled(ctx context.Context, profile string) ([]baseline
 		if err != nil {
 			return nil, fmt.Errorf("listing %s of profile %s: %w", kind.Resource, profile, err)
 		}
-		items, err := itemsOf(list)
+		items, err := inventory.Items(list)
 		if err != nil {
 			return nil, err
 		}

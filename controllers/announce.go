@@ -1,13 +1,17 @@
 package controllers
 
 import (
+	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/correction"
 	"github.com/bulwark-dev/bulwark/internal/drift"
@@ -135,4 +139,27 @@ func (r *NamespaceReconciler) event(
 	r.events.TellBoth(p.Namespace, p.Profile, events.Notice{
 		Object: object, Type: eventType, Reason: reason, Action: action, Note: note,
 	})
+}
+
+// traceRemovals logs what the pass removed, and tells an event of what no drift tells: what is
+// declared no more.
+func (r *NamespaceReconciler) traceRemovals(ctx context.Context, p *posture.Pass, outcomes []drift.Outcome) {
+	var removed, undeclared []string
+	for _, o := range outcomes {
+		if o.Change != v1alpha1.Unexpected || !o.Done {
+			continue
+		}
+		name := o.Object.Kind + " " + o.Object.Name
+		removed = append(removed, name)
+		if !o.Recorded {
+			undeclared = append(undeclared, name)
+		}
+	}
+	if len(removed) > 0 {
+		logf.FromContext(ctx).Info("Removed what the baseline does not hold", "namespace", p.Namespace.Name, "objects", removed)
+	}
+	if len(undeclared) > 0 {
+		r.event(p, baseline.Reference(p.Namespace), corev1.EventTypeNormal, v1alpha1.EventRemoved, "Prune",
+			"SecurityProfile "+p.Profile.Name+" does not declare and had removed: "+strings.Join(undeclared, ", "))
+	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory/inventorytest"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/grants"
 )
@@ -68,15 +69,15 @@ func TestABindingThatGivesIsFound(t *testing.T) {
 }
 
 // bindingProfiles is a cache that holds one namespace, some profiles and no report.
-type bindingProfiles struct{ profilesOn }
+type bindingProfiles struct{ inventorytest.Cluster }
 
 func (c *bindingProfiles) List(ctx context.Context, into client.ObjectList, options ...client.ListOption) error {
 	switch list := into.(type) {
 	case *corev1.NamespaceList:
-		list.Items = []corev1.Namespace{*c.namespace}
+		list.Items = []corev1.Namespace{*c.Namespace}
 	case *v1alpha1.NamespacePostureList:
 	default:
-		return c.profilesOn.List(ctx, into, options...)
+		return c.Cluster.List(ctx, into, options...)
 	}
 	return nil
 }
@@ -85,9 +86,9 @@ func TestAClusterRoleConcernsTheNamespacesOfProfilesThatBindIt(t *testing.T) {
 	binding := func(p *v1alpha1.SecurityProfile) {
 		p.Spec.RBAC = &v1alpha1.RBAC{Bindings: []v1alpha1.ClusterRoleBinding{{Name: "viewers", ClusterRole: "view"}}}
 	}
-	r := &NamespaceReconciler{Client: &bindingProfiles{profilesOn{
-		profiles:  []v1alpha1.SecurityProfile{profileOn("shop", binding), profileOn("shop"), profileOn("till", binding)},
-		namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{"shop": "yes"}}},
+	r := &NamespaceReconciler{Client: &bindingProfiles{inventorytest.Cluster{
+		Profiles:  []v1alpha1.SecurityProfile{inventorytest.Profile("shop", binding), inventorytest.Profile("shop"), inventorytest.Profile("till", binding)},
+		Namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{"shop": "yes"}}},
 	}}}
 	for role, want := range map[string][]string{"view": {"shop"}, "edit": nil} {
 		if diff := cmp.Diff(want, r.namespacesUsing(role)); diff != "" {

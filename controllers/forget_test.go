@@ -16,6 +16,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/priority"
+	"github.com/bulwark-dev/bulwark/internal/release"
 )
 
 // noNamespace is a cluster without namespaces.
@@ -30,7 +31,7 @@ func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 	r := &NamespaceReconciler{
 		Client: noNamespace{}, contests: contention.New(contest), arrivals: priority.NewArrivals(nil), looks: newLooks(),
 		counts: newCountWatch(), deferredRemovals: contention.NewDeferredRemovals(), unreported: newUnreported(),
-		departures: newDepartures(DefaultRemovalDelay), uncached: uncached.NewReader(nil, &boundedcache.Informers{}),
+		departures: release.NewDepartures(release.DefaultRemovalDelay), uncached: uncached.NewReader(nil, &boundedcache.Informers{}),
 	}
 	r.corrections = r.newCorrections(Options{Contest: contest})
 	for _, namespace := range []string{"shop", "till"} {
@@ -42,7 +43,7 @@ func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 		r.looks.plan(namespace, noon)
 		r.arrivals.Note(namespace, noon)
 		r.counts.observe(namespace, []posture.QuotaCount{{Ref: reference("ResourceQuota", "bulwark-small"), Written: true}}, noon)
-		r.departures.wait(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, noon)
+		r.departures.Wait(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, noon)
 	}
 	if _, err := r.reconcileNamed(t.Context(), requestFor("shop")); err != nil {
 		t.Fatal(err)
@@ -71,7 +72,10 @@ func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 	if diff := cmp.Diff(map[string]time.Time{"till": noon}, r.looks.next); diff != "" {
 		t.Errorf("looks that are remembered (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(map[string]departure{"till": {at: noon}}, r.departures.since, cmp.AllowUnexported(departure{})); diff != "" {
-		t.Errorf("departures that are remembered (-want +got):\n%s", diff)
+	for namespace, want := range map[string]time.Duration{"shop": release.DefaultRemovalDelay, "till": 0} {
+		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+		if got := r.departures.Wait(ns, noon.Add(release.DefaultRemovalDelay)); got != want {
+			t.Errorf("a departure from %s: the second look is due after %s, want %s", namespace, got, want)
+		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/apiresources/discover"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/uncached"
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/correction"
@@ -27,7 +28,9 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/priority"
+	"github.com/bulwark-dev/bulwark/internal/release"
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
+	"github.com/bulwark-dev/bulwark/internal/reports"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
@@ -65,8 +68,10 @@ type NamespaceReconciler struct {
 	deferredRemovals *contention.DeferredRemovals
 	unreported       *unreported
 
-	departures *departures
+	departures *release.Departures
+	releases   *release.Namespaces
 	reports    *reportmemory.Memory
+	posts      *reports.Writer
 
 	events  *events.Teller
 	watched watched
@@ -74,6 +79,7 @@ type NamespaceReconciler struct {
 	clusterRoles *watch.ClusterRoles // those that profiles can bind
 
 	uncached *uncached.Reader // reads what the caches lack
+	objects  *inventory.Objects
 
 	policyChanges *profileStates // when the admission policies of each profile last changed
 }
@@ -90,7 +96,7 @@ func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconc
 		r.looks.forget(request.Name)
 		r.counts.forget(request.Name)
 		r.uncached.Forget(request.Name)
-		r.departures.end(request.Name)
+		r.departures.End(request.Name)
 		r.watched.forget(request.Name)
 		r.reports.Forget(request.Name)
 		return reconcile.Result{}, nil
@@ -108,19 +114,19 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 	if !ns.DeletionTimestamp.IsZero() {
 		return reconcile.Result{}, r.endReportIn(ctx, ns)
 	}
-	previous, err := r.readReport(ctx, ns.Name)
+	previous, err := inventory.Report(ctx, r.Client, ns.Name)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
 	previous = r.reports.Recall(ns, previous)
-	selector, err := r.selector(ctx)
+	selector, err := inventory.Selector(ctx, r.Client, r.Protected)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
 	if selector.Protects(ns.Name) {
 		return reconcile.Result{}, r.leaveAlone(ctx, ns)
 	}
-	if err := r.endReport(ctx, previous); err != nil {
+	if err := r.posts.End(ctx, previous); err != nil {
 		return reconcile.Result{}, err
 	}
 	selecting := selector.Selects(ns)
@@ -132,18 +138,18 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 		return r.leave(ctx, ns, previous)
 	}
 	profile := selecting[0]
-	if !isHeld(profile) || !selection.Remembers(profile, ns) {
+	if !hasFinalizer(profile) || !selection.Remembers(profile, ns) {
 		return reconcile.Result{}, nil // Its own reconciler writes both, and that comes back here.
 	}
 	p := &posture.Pass{
 		Profile: profile, Namespace: ns, Memory: posture.MemoryOf(previous), Since: since,
-		Forged: forgedMark(selector, profile, ns, previous), Overtakable: r.queue.IsOvertakable(requestFor(ns.Name)),
+		Forged: release.IsForged(selector, profile, ns, previous), Overtakable: r.queue.IsOvertakable(requestFor(ns.Name)),
 	}
 	if p.Audits() {
 		return r.audit(ctx, p, selecting)
 	}
-	r.departures.end(ns.Name)
-	if err := r.missFormer(ctx, p); err != nil {
+	r.departures.End(ns.Name)
+	if err := r.releases.MissFormer(ctx, p); err != nil {
 		return reconcile.Result{}, err
 	}
 	return r.establish(ctx, p)
@@ -152,7 +158,8 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 // establish compares the namespace with its baseline, corrects what differs, looks for what weakens
 // it, and reports.
 func (r *NamespaceReconciler) establish(ctx context.Context, p *posture.Pass) (reconcile.Result, error) {
-	p, err := r.regain(ctx, p)
+	p, notices, err := r.posts.Regain(ctx, p)
+	r.notify(p, notices)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
@@ -174,7 +181,7 @@ func (r *NamespaceReconciler) establish(ctx context.Context, p *posture.Pass) (r
 	if errors.Is(interrupted, correction.ErrTerminating) {
 		return reconcile.Result{}, nil
 	}
-	r.tellMark(p, done.Outcomes)
+	r.events.TellEach(release.ForgedReplaced(p, done.Outcomes))
 	counts, recount := r.awaitCounts(ctx, p, posture.Counted(desired, there, done.Outcomes, deferred))
 	failed := errors.Join(untold, undecided, interrupted, done.Refused())
 	if failed == nil && posture.Withholds(p, counts, done.Outcomes, r.counts.withholdsAgain(p)) {
@@ -205,7 +212,7 @@ func (r *NamespaceReconciler) report(
 	r.traceRemovals(ctx, p, found.Outcomes)
 	r.announceReport(p, report)
 	notices, unwritten := r.withRoom(ctx, p, postureReference, func() error {
-		return r.writeReport(ctx, p.Report(), report)
+		return r.posts.Write(ctx, p.Report(), report)
 	})
 	r.notify(p, notices)
 	r.noteReport(p, unwritten)
@@ -257,28 +264,3 @@ func soonest(waits ...time.Duration) time.Duration {
 
 // blockedRechecks is how many times as often as other rechecks one is made of what must wait.
 const blockedRechecks = 10
-
-func (r *NamespaceReconciler) selector(ctx context.Context) (*selection.Selector, error) {
-	return readSelector(ctx, r.Client, r.Protected)
-}
-
-// readSelector makes a selector of the profiles that there are now.
-func readSelector(ctx context.Context, reader client.Reader, protected []string) (*selection.Selector, error) {
-	var profiles v1alpha1.SecurityProfileList
-	if err := reader.List(ctx, &profiles, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
-		return nil, fmt.Errorf("listing SecurityProfiles: %w", err)
-	}
-	return selection.New(profiles.Items, protected), nil
-}
-
-func (r *NamespaceReconciler) readReport(ctx context.Context, namespace string) (*v1alpha1.NamespacePosture, error) {
-	var report v1alpha1.NamespacePosture
-	key := client.ObjectKey{Namespace: namespace, Name: v1alpha1.PostureName}
-	switch err := r.Client.Get(ctx, key, &report); {
-	case apierrors.IsNotFound(err):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("reading the report of namespace %s: %w", namespace, err)
-	}
-	return &report, nil
-}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -29,7 +30,7 @@ func (r *SecurityProfileReconciler) addProtected(
 		if profileOf(ns) == profile.Name {
 			n++
 		}
-		labelled, err := r.labelledIn(ctx, ns.Name, profile.Name)
+		labelled, err := countLabelled(ctx, r.Client, ns.Name, profile.Name)
 		if err != nil {
 			return err
 		}
@@ -47,11 +48,11 @@ func (r *SecurityProfileReconciler) addProtected(
 	return nil
 }
 
-// labelledIn counts the objects in a namespace that bear the label of a profile.
-func (r *SecurityProfileReconciler) labelledIn(ctx context.Context, namespace, profile string) (int, error) {
+// countLabelled counts the objects in a namespace that bear the label of a profile.
+func countLabelled(ctx context.Context, cached inventory.Cache, namespace, profile string) (int, error) {
 	n := 0
 	for i := range baseline.Kinds[1:] {
-		objects, err := listLabelled(ctx, r.Client, &baseline.Kinds[1:][i], namespace)
+		objects, err := inventory.LabelledIn(ctx, cached, &baseline.Kinds[1:][i], namespace)
 		if err != nil {
 			return 0, err
 		}

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
@@ -23,7 +24,7 @@ func (r *SecurityProfileReconciler) remember(ctx context.Context, profile *v1alp
 	if equality.Semantic.DeepEqual(known, profile.Status.Selection) {
 		return nil
 	}
-	selector, err := readSelector(ctx, r.Client, r.Protected)
+	selector, err := inventory.Selector(ctx, r.Client, r.Protected)
 	if err != nil {
 		return err
 	}
@@ -39,7 +40,7 @@ func (r *SecurityProfileReconciler) remember(ctx context.Context, profile *v1alp
 		return err
 	}
 	if profile.Status.Selection != nil { // A CRD of an older release drops it.
-		r.remembered.note(profile.Name, r.Clock.Now())
+		r.remembered.Note(profile.Name, r.Clock.Now())
 	}
 	return nil
 }

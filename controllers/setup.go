@@ -27,6 +27,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/boundedcache"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/uncached"
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/correction"
@@ -37,13 +38,12 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/priority"
+	"github.com/bulwark-dev/bulwark/internal/release"
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
+	"github.com/bulwark-dev/bulwark/internal/reports"
 )
 
 const (
-	// postureProfileIndex indexes NamespacePostures by the profile that governs their namespace.
-	postureProfileIndex = "profile"
-
 	// A failed pass is tried again after retryMin, each further time after twice as long, up to retryMax: a namespace heals
 	// within a minute of the cause being removed.
 	retryMin = 100 * time.Millisecond
@@ -100,7 +100,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 	if err != nil {
 		return err
 	}
-	err = mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.NamespacePosture{}, postureProfileIndex, func(o client.Object) []string {
+	err = mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.NamespacePosture{}, inventory.ByProfile, func(o client.Object) []string {
 		return []string{o.(*v1alpha1.NamespacePosture).Profile}
 	})
 	if err != nil {
@@ -111,6 +111,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		return err
 	}
 	cached := clusteraccess.NewReadYourWritesClient(mgr.GetClient(), reportmemory.NewReader(mgr.GetAPIReader(), o.Reports))
+	uncachedObjects := uncached.NewReader(mgr.GetAPIReader(), o.Informers)
 	namespaces := &NamespaceReconciler{
 		Client:           cached,
 		Live:             mgr.GetAPIReader(),
@@ -127,15 +128,17 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 
 		unreported: newUnreported(),
 
-		departures: newDepartures(o.RemovalDelay),
+		departures: release.NewDepartures(o.RemovalDelay),
 		reports:    o.Reports,
 
-		uncached: uncached.NewReader(mgr.GetAPIReader(), o.Informers),
+		uncached: uncachedObjects,
+		objects:  &inventory.Objects{Cached: cached, Live: mgr.GetAPIReader(), Uncached: uncachedObjects},
 
 		policyChanges: newProfileStates(),
 
 		events: events.NewTeller(mgr.GetEventRecorder(v1alpha1.FieldManager), o.Clock),
 	}
+	namespaces.setupReleases()
 	if namespaces.resources, err = discover.New(mgr, o.Clock); err != nil {
 		return err
 	}
@@ -147,12 +150,14 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		return fmt.Errorf("setting up the namespace controller: %w", err)
 	}
 	policies := newAdmissionPolicyReconciler(mgr, cached, namespaces, o)
+	remains := &release.Profiles{Client: cached, Contests: namespaces.contests, Clock: o.Clock, Protected: o.Protected}
 	profiles := &SecurityProfileReconciler{
-		throttle: throttle{interval: o.StatusInterval}, remembered: throttle{interval: o.StatusInterval},
-		Client: cached, Metrics: metrics, Clock: o.Clock, Protected: o.Protected, contests: namespaces.contests, joins: posture.NewJoins(o.JoinGrace),
-		unreported: namespaces.unreported,
-		lost:       newLost(o.MissingPermissions),
-		policies:   policies,
+		throttle: priority.NewThrottle(o.StatusInterval), remembered: priority.NewThrottle(o.StatusInterval),
+		Client: cached, Metrics: metrics, Clock: o.Clock, Protected: o.Protected, joins: posture.NewJoins(o.JoinGrace),
+		unreported:  namespaces.unreported,
+		remains:     remains,
+		standstills: release.NewStandstills(o.MissingPermissions, remains.Left),
+		policies:    policies,
 	}
 	if o.OpenReports {
 		if profiles.publication, err = newPublication(mgr, o.RecheckInterval, namespaces.roomBeside); err != nil {
@@ -176,10 +181,19 @@ func (r *NamespaceReconciler) newCorrections(o Options) *correction.Engine {
 		Mutations: contention.NewRetries(o.Contest), PutBack: contention.NewRetries(o.Contest),
 		Writes: priority.NewWriteLimiter(o.Concurrency),
 		Read: func(ctx context.Context, want baseline.Object) (baseline.Object, error) {
-			return r.read(ctx, want, true)
+			return r.objects.Read(ctx, want, true)
 		},
 		CheckBinding: r.clusterRoles.CheckBinding,
 		Hint:         r.resources.Hint,
+	}
+}
+
+// setupReleases sets up how the reconciler leaves namespaces.
+func (r *NamespaceReconciler) setupReleases() {
+	r.posts = &reports.Writer{Client: r.Client, Live: r.Live, Memory: r.reports, Contests: r.contests, Clock: r.Clock}
+	r.releases = &release.Namespaces{
+		Client: r.Client, Live: r.Live, Objects: r.objects, Writer: correction.Writer{Client: r.Client, Live: r.Live}, Reports: r.posts, Clock: r.Clock,
+		Protected: r.Protected, Departures: r.departures, Contests: r.contests, Deferred: r.deferredRemovals,
 	}
 }
 
@@ -222,7 +236,7 @@ func (r *SecurityProfileReconciler) setup(mgr manager.Manager, policies *profile
 	b := builder.ControllerManagedBy(mgr).
 		Named("securityprofile").
 		For(&v1alpha1.SecurityProfile{}).
-		Watches(&v1alpha1.SecurityProfile{}, enqueueAllProfiles(r.Client, r.throttle.interval), builder.WithPredicates(specChanged())).
+		Watches(&v1alpha1.SecurityProfile{}, enqueueAllProfiles(r.Client, r.throttle.Interval()), builder.WithPredicates(specChanged())).
 		Watches(&v1alpha1.NamespacePosture{}, enqueueReported()).
 		Watches(&corev1.Namespace{}, r.enqueueSelecting(), builder.WithPredicates(labelsOrDeletionChanged())).
 		WithOptions(options(1))
@@ -230,9 +244,9 @@ func (r *SecurityProfileReconciler) setup(mgr manager.Manager, policies *profile
 		b = b.Watches(baseline.Kinds[1:][i].New(), r.enqueueLabelled())
 	}
 	b = b.WatchesRawSource(policies.source())
-	b = b.WatchesRawSource(source.Channel(r.unreported.changed, enqueueAllProfiles(r.Client, r.throttle.interval)))
+	b = b.WatchesRawSource(source.Channel(r.unreported.changed, enqueueAllProfiles(r.Client, r.throttle.Interval())))
 	if r.publication != nil {
-		b = b.WatchesRawSource(source.Channel(r.publication.Changed(), enqueueAllProfiles(r.Client, r.throttle.interval)))
+		b = b.WatchesRawSource(source.Channel(r.publication.Changed(), enqueueAllProfiles(r.Client, r.throttle.Interval())))
 	}
 	return b.Complete(clusteraccess.RequeueIfCacheBehind(reconcile.AsReconciler(r.Client, r), retryMax))
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -63,18 +64,18 @@ func (r *NamespaceReconciler) enqueueGoverned() handler.EventHandler {
 		enqueueAll(r.touchedBy(ctx, o.(*v1alpha1.SecurityProfile)), q)
 	}
 	unlessUnheld := func(ctx context.Context, o client.Object, q queue) {
-		if isHeld(o) || !o.GetDeletionTimestamp().IsZero() {
+		if hasFinalizer(o) || !o.GetDeletionTimestamp().IsZero() {
 			enqueue(ctx, o, q)
 		} // Else nothing is done before the profile is held, and that is another event.
 	}
 	return handler.Funcs{
 		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { unlessUnheld(ctx, e.Object, q) },
 		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
-			if isHeld(e.ObjectNew) && !profileChanged(e) {
+			if hasFinalizer(e.ObjectNew) && !profileChanged(e) {
 				enqueueAll(r.awaitedMemory(ctx, e), q)
 				return
 			}
-			if !isHeld(e.ObjectOld) { // Those that it selected have waited for it. It may not select them any more, nor go before another.
+			if !hasFinalizer(e.ObjectOld) { // Those that it selected have waited for it. It may not select them any more, nor go before another.
 				enqueue(ctx, e.ObjectOld, q)
 			}
 			unlessUnheld(ctx, e.ObjectNew, q)
@@ -83,8 +84,9 @@ func (r *NamespaceReconciler) enqueueGoverned() handler.EventHandler {
 	}
 }
 
-// isHeld reports whether a profile cannot go before what it has made. Until then nothing is done for it.
-func isHeld(profile client.Object) bool {
+// hasFinalizer reports whether a profile cannot go before the objects that it has made. Until then
+// nothing is done for it.
+func hasFinalizer(profile client.Object) bool {
 	return controllerutil.ContainsFinalizer(profile, v1alpha1.Finalizer)
 }
 
@@ -95,7 +97,7 @@ func (r *NamespaceReconciler) touchedBy(ctx context.Context, profile *v1alpha1.S
 	fromCache := []client.ListOption{client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency}
 	err := r.Client.List(ctx, &namespaces, fromCache...)
 	if err == nil {
-		err = r.Client.List(ctx, &reports, append(fromCache, client.MatchingFields{postureProfileIndex: profile.Name})...)
+		err = r.Client.List(ctx, &reports, append(fromCache, client.MatchingFields{inventory.ByProfile: profile.Name})...)
 	}
 	if err != nil { // Both are reads of memory, and fail only when the operator is stopping.
 		logf.FromContext(ctx).Error(err, "Listing the namespaces that a profile touches", "profile", profile.Name)
@@ -106,7 +108,9 @@ func (r *NamespaceReconciler) touchedBy(ctx context.Context, profile *v1alpha1.S
 		reported[reports.Items[i].Namespace] = true
 	}
 	if !profile.DeletionTimestamp.IsZero() {
-		r.addHolders(ctx, profile.Name, reported)
+		if err := inventory.AddNamespaces(ctx, r.Client, profile.Name, reported); err != nil {
+			logf.FromContext(ctx).Error(err, "Listing what bears the label of a profile", "profile", profile.Name)
+		}
 	}
 	selector := selection.New([]v1alpha1.SecurityProfile{*profile}, r.Protected)
 	var touched []string
@@ -158,7 +162,7 @@ func profileOf(o client.Object) string { return o.GetLabels()[v1alpha1.ProfileLa
 // name it bears. The others' sums are the same as before.
 func (r *SecurityProfileReconciler) enqueueSelecting() handler.EventHandler {
 	enqueue := func(ctx context.Context, q queue, states ...client.Object) {
-		selector, err := readSelector(ctx, r.Client, r.Protected)
+		selector, err := inventory.Selector(ctx, r.Client, r.Protected)
 		if err != nil { // It is a read of memory, and fails only when the operator is stopping.
 			logf.FromContext(ctx).Error(err, "Finding the profiles that select a namespace", "namespace", states[0].GetName())
 			return
@@ -237,7 +241,7 @@ func specChanged() predicate.Predicate { return predicate.Funcs{UpdateFunc: prof
 
 func profileChanged(e event.UpdateEvent) bool {
 	return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() || // One of the same name was made while nobody watched.
-		e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() || isHeld(e.ObjectOld) != isHeld(e.ObjectNew) ||
+		e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() || hasFinalizer(e.ObjectOld) != hasFinalizer(e.ObjectNew) ||
 		e.ObjectOld.GetDeletionTimestamp().IsZero() != e.ObjectNew.GetDeletionTimestamp().IsZero()
 }
 

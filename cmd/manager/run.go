@@ -16,10 +16,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/controllers"
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/operator"
 	"github.com/bulwark-dev/bulwark/internal/posture"
+	"github.com/bulwark-dev/bulwark/internal/release"
 )
 
 // run runs the operator as the arguments say until the context ends.
@@ -65,7 +65,7 @@ func parse(args []string, stderr io.Writer) (operator.Options, error) {
 	flags.DurationVar(&o.Contest.Window, "contest-window", o.Contest.Window, "how long a correction counts")
 	flags.DurationVar(&o.Contest.MinDelay, "contest-min-delay", o.Contest.MinDelay, "how long the first contested correction waits; each further one waits twice as long")
 	flags.DurationVar(&o.Contest.MaxDelay, "contest-max-delay", o.Contest.MaxDelay, "how long a contested correction waits at most")
-	flags.DurationVar(&o.RemovalDelay, "removal-delay", controllers.DefaultRemovalDelay,
+	flags.DurationVar(&o.RemovalDelay, "removal-delay", release.DefaultRemovalDelay,
 		"how long a namespace must have been selected by no profile before its baseline is taken away; the deletion of a profile does not wait")
 	flags.DurationVar(&o.JoinGrace, "join-grace", posture.DefaultJoinGrace,
 		"how long a namespace that joins a profile may take to become ready before the profile is not Ready for it")

@@ -17,6 +17,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/takeover"
 )
@@ -134,12 +135,7 @@ func (w Writer) GiveBack(ctx context.Context, ns baseline.Object, before map[str
 // ManagedFields reads from the API server who manages which field of an object. The cache does not
 // hold that of every kind.
 func (w Writer) ManagedFields(ctx context.Context, o baseline.Object) ([]metav1.ManagedFieldsEntry, error) {
-	object := &metav1.PartialObjectMetadata{}
-	object.SetGroupVersionKind(baseline.KindOf(o).GroupVersionKind)
-	if err := w.Live.Get(ctx, client.ObjectKeyFromObject(o), object); err != nil {
-		return nil, fmt.Errorf("reading who manages %s: %w", baseline.Describe(o), err)
-	}
-	return object.ManagedFields, nil
+	return inventory.ManagedFields(ctx, w.Live, o)
 }
 
 // applyConfiguration is what Bulwark sets on an object that comes with the namespace.

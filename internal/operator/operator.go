@@ -31,6 +31,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/boundedcache"
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/posture"
+	"github.com/bulwark-dev/bulwark/internal/release"
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
@@ -69,7 +70,7 @@ type Options struct {
 	// StatusInterval is the least time between two sums of one profile's reports into its status; by default
 	// controllers.DefaultStatusInterval.
 	StatusInterval time.Duration
-	// RemovalDelay is how long the two looks are apart before a baseline is taken away; by default controllers.DefaultRemovalDelay.
+	// RemovalDelay is how long the two looks are apart before a baseline is taken away; by default release.DefaultRemovalDelay.
 	RemovalDelay time.Duration
 	// JoinGrace is how long a namespace that joins may take to become ready before that takes the profile's Ready away; by default
 	// posture.DefaultJoinGrace.
@@ -110,7 +111,7 @@ func (o *Options) setDefaults() {
 		o.StatusInterval = controllers.DefaultStatusInterval
 	}
 	if o.RemovalDelay == 0 {
-		o.RemovalDelay = controllers.DefaultRemovalDelay
+		o.RemovalDelay = release.DefaultRemovalDelay
 	}
 	if o.JoinGrace == 0 {
 		o.JoinGrace = posture.DefaultJoinGrace

@@ -19,10 +19,10 @@ var floors = [][]string{
 	{"cmd"},
 	{"internal/operator"},
 	{"controllers"},
-	{"internal/findings/watch", "internal/openreports/publish"},
+	{"internal/findings/watch", "internal/openreports/publish", "internal/release"},
 	{
 		"internal/apiresources/discover", "internal/clusteraccess", "internal/contention", "internal/correction",
-		"internal/events", "internal/metrics", "internal/priority", "internal/reportmemory",
+		"internal/events", "internal/metrics", "internal/priority", "internal/reportmemory", "internal/reports",
 	},
 	pure,
 	{"api"},

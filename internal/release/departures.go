@@ -1,4 +1,4 @@
-package controllers
+package release
 
 import (
 	"sync"
@@ -8,8 +8,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// departures remembers since when each namespace is known to hold what is left of a profile that neither selects it nor is being
-// deleted.
+// DefaultRemovalDelay is how long the two looks are apart before a baseline is taken away.
+const DefaultRemovalDelay = 10 * time.Second
+
+// Departures remembers since when each namespace is known to contain objects of a profile that neither
+// selects it nor is being deleted.
 //
 //	state    what happens                                              becomes
 //	none     a pass finds such a namespace                             waiting, from now on
@@ -19,8 +22,8 @@ import (
 //	waiting  the delay is over, and the API server disagrees           waiting, from now on
 //	waiting  the delay is over, and the API server agrees              released; it stays so until nothing is left
 //
-// It is kept in memory. Who begins to lead begins to wait, too.
-type departures struct {
+// It is kept in memory. A replica that becomes leader begins to wait, too.
+type Departures struct {
 	delay time.Duration
 
 	mu    sync.Mutex
@@ -32,12 +35,13 @@ type departure struct {
 	at  time.Time
 }
 
-func newDepartures(delay time.Duration) *departures {
-	return &departures{delay: delay, since: map[string]departure{}}
+// NewDepartures returns Departures whose second look comes after the delay.
+func NewDepartures(delay time.Duration) *Departures {
+	return &Departures{delay: delay, since: map[string]departure{}}
 }
 
-// wait is how long it is until the second look; zero if it is time for it.
-func (d *departures) wait(ns *corev1.Namespace, now time.Time) time.Duration {
+// Wait is how long it is until the second look; zero if it is time for it.
+func (d *Departures) Wait(ns *corev1.Namespace, now time.Time) time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	began, waiting := d.since[ns.Name]
@@ -48,8 +52,8 @@ func (d *departures) wait(ns *corev1.Namespace, now time.Time) time.Duration {
 	return max(0, began.at.Add(d.delay).Sub(now))
 }
 
-// end forgets a departure, if there is one.
-func (d *departures) end(namespace string) {
+// End forgets a departure, if there is one.
+func (d *Departures) End(namespace string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.since, namespace)

@@ -18,33 +18,10 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/posture"
+	"github.com/bulwark-dev/bulwark/internal/priority"
+	"github.com/bulwark-dev/bulwark/internal/release"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
-
-func TestTheThrottleSpacesSums(t *testing.T) {
-	tests := map[string]struct {
-		summed bool // at noon
-		asked  time.Duration
-		want   time.Duration
-	}{
-		"a profile that was never summed does not wait": {},
-		"one that was summed just now waits a second":   {summed: true, want: time.Second},
-		"it waits for what is left of the second":       {summed: true, asked: 400 * time.Millisecond, want: 600 * time.Millisecond},
-		"and no longer": {summed: true, asked: time.Second},
-		"a clock that is set back makes nobody wait for it": {summed: true, asked: -time.Hour},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			throttle := throttle{interval: time.Second}
-			if tt.summed {
-				throttle.note("restricted", noon)
-			}
-			if got := throttle.wait("restricted", noon.Add(tt.asked)); got != tt.want {
-				t.Errorf("wait: want %s, got %s", tt.want, got)
-			}
-		})
-	}
-}
 
 // oneReport is a cluster with a namespace that is reported on, and counts how often its reports are listed.
 type oneReport struct {
@@ -89,8 +66,8 @@ func TestReportsAreListedOnceASecond(t *testing.T) {
 			{time.Second, 2, 0, false}, {time.Second, 2, time.Second, false},
 		}},
 		"of a profile that is deleted and not gone yet": {change: deleted, steps: []looked{
-			{0, 1, deletionPatience, false}, {400 * time.Millisecond, 1, 600 * time.Millisecond, false}, {time.Second, 2, deletionPatience, false},
-			{deletionPatience, 3, retryMax, false}, {deletionPatience + 30*time.Second, 4, retryMax - 30*time.Second, false},
+			{0, 1, release.DeletionPatience, false}, {400 * time.Millisecond, 1, 600 * time.Millisecond, false}, {time.Second, 2, release.DeletionPatience, false},
+			{release.DeletionPatience, 3, retryMax, false}, {release.DeletionPatience + 30*time.Second, 4, retryMax - 30*time.Second, false},
 		}},
 		"but a failure is an error each time, so that it backs off": {err: errors.New("refused"), steps: []looked{
 			{0, 1, 0, true}, {100 * time.Millisecond, 2, 0, true},
@@ -106,11 +83,11 @@ func TestReportsAreListedOnceASecond(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			contests := contention.New(contention.DefaultSettings())
+			remains := &release.Profiles{Client: cluster, Contests: contention.New(contention.DefaultSettings()), Clock: now}
 			r := &SecurityProfileReconciler{
-				Client: cluster, Metrics: metrics, Clock: now, contests: contests,
-				joins: posture.NewJoins(posture.DefaultJoinGrace), throttle: throttle{interval: DefaultStatusInterval}, policies: noPolicies{},
-				lost: newLost(func(context.Context) ([]string, error) { return nil, nil }), unreported: newUnreported(),
+				Client: cluster, Metrics: metrics, Clock: now, remains: remains,
+				joins: posture.NewJoins(posture.DefaultJoinGrace), throttle: priority.NewThrottle(DefaultStatusInterval), remembered: priority.NewThrottle(0), policies: noPolicies{},
+				standstills: release.NewStandstills(func(context.Context) ([]string, error) { return nil, nil }, remains.Left), unreported: newUnreported(),
 			}
 			for i, s := range tt.steps {
 				now.SetTime(noon.Add(s.after))

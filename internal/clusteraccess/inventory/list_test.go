@@ -1,4 +1,4 @@
-package controllers
+package inventory
 
 import (
 	"testing"
@@ -13,7 +13,7 @@ func TestWhatIsListedIsInTheOrderOfNames(t *testing.T) {
 	for _, name := range []string{"b", "c", "a"} { // As a cache may list them.
 		list.Items = append(list.Items, networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: name}})
 	}
-	items, err := itemsOf(list)
+	items, err := Items(list)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package controllers
+package release
 
 import (
 	"testing"
@@ -31,14 +31,14 @@ func TestDepartures(t *testing.T) {
 		"a clock that jumps forward brings its end": {{want: 10 * time.Second}, {at: time.Hour}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			d := newDepartures(10 * time.Second)
+			d := NewDepartures(10 * time.Second)
 			for i, s := range steps {
 				if s.ends {
-					d.end("shop")
+					d.End("shop")
 					continue
 				}
 				ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", UID: s.uid}}
-				if got := d.wait(ns, noon.Add(s.at)); got != s.want {
+				if got := d.Wait(ns, noon.Add(s.at)); got != s.want {
 					t.Errorf("step %d: wait %s, want %s", i, got, s.want)
 				}
 			}
