@@ -205,8 +205,8 @@ func (r *NamespaceReconciler) setup(mgr manager.Manager, concurrency int) error 
 			builder.WithPredicates(predicate.Or(specChanged(), selectionRemembered()))).
 		Watches(&v1alpha1.NamespacePosture{}, handler.WithLowPriorityWhenUnchanged(r.enqueueNamespace())).
 		WithOptions(r.overtakingOptions(concurrency))
-	for i := range baseline.Kinds[1:] {
-		kind := &baseline.Kinds[1:][i]
+	for i := range baseline.NamespacedKinds {
+		kind := &baseline.NamespacedKinds[i]
 		b = b.Watches(kind.New(), handler.WithLowPriorityWhenUnchanged(r.enqueueNamespace()),
 			builder.WithPredicates(contentChanged(kind)))
 	}
@@ -240,8 +240,8 @@ func (r *SecurityProfileReconciler) setup(mgr manager.Manager, policies *profile
 		Watches(&v1alpha1.NamespacePosture{}, enqueueReported()).
 		Watches(&corev1.Namespace{}, r.enqueueSelecting(), builder.WithPredicates(labelsOrDeletionChanged())).
 		WithOptions(options(1))
-	for i := range baseline.Kinds[1:] {
-		b = b.Watches(baseline.Kinds[1:][i].New(), r.enqueueLabelled())
+	for i := range baseline.NamespacedKinds {
+		b = b.Watches(baseline.NamespacedKinds[i].New(), r.enqueueLabelled())
 	}
 	b = b.WatchesRawSource(policies.source())
 	b = b.WatchesRawSource(source.Channel(r.unreported.changed, enqueueAllProfiles(r.Client, r.throttle.Interval())))
