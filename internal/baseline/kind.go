@@ -77,11 +77,11 @@ var NamespacedKinds = []Kind{
 		func(o *networkingv1.NetworkPolicy) map[string]any { return map[string]any{"spec": o.Spec} }),
 	refusing(kind("limitranges", corev1.SchemeGroupVersion.WithKind("LimitRange"), exclusive,
 		func(o *corev1.LimitRange) map[string]any { return map[string]any{"spec": o.Spec} }),
-		func(o *corev1.LimitRange) *corev1.LimitRangeSpec { return &o.Spec }),
+		PodsOutOfBounds, func(o *corev1.LimitRange) *corev1.LimitRangeSpec { return &o.Spec }),
 	madeLast(refusing(kind("resourcequotas", corev1.SchemeGroupVersion.WithKind("ResourceQuota"), exclusive,
 		func(o *corev1.ResourceQuota) map[string]any { return map[string]any{"spec": o.Spec} },
 		"spec.scopes", "spec.scopeSelector"),
-		func(o *corev1.ResourceQuota) *corev1.ResourceQuotaSpec { return &o.Spec })),
+		UsageAboveQuota, func(o *corev1.ResourceQuota) *corev1.ResourceQuotaSpec { return &o.Spec })),
 	removedLast(kind("serviceaccounts", corev1.SchemeGroupVersion.WithKind("ServiceAccount"), shared,
 		func(o *corev1.ServiceAccount) map[string]any {
 			return map[string]any{"automountServiceAccountToken": o.AutomountServiceAccountToken}

@@ -1,4 +1,4 @@
-package controllers
+package rollout
 
 import (
 	"errors"
@@ -6,35 +6,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
-	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/posture/posturetest"
 )
 
-// safely is a pass of a profile that waits until it is safe, in its present generation.
-func safely(change func(*v1alpha1.NamespacePosture)) *posture.Pass {
-	p := aPass()
-	p.Profile.Spec.Rollout = v1alpha1.WhenSafe
-	report := posturetest.Report()
-	change(report)
-	return p.With(report)
-}
-
-func modified(want, got baseline.Object) drift.Drift {
-	d := drift.Drift{Object: baseline.Reference(want), Change: v1alpha1.Modified, Want: want, Got: got}
-	if got == nil {
-		d.Change = v1alpha1.Missing
-	}
-	return d
-}
-
-func TestMayWait(t *testing.T) {
+func TestCandidates(t *testing.T) {
 	newGeneration := func(r *v1alpha1.NamespacePosture) { r.ProfileGeneration-- }
 	for sentence, tt := range map[string]struct {
 		previous []func(*v1alpha1.NamespacePosture)
@@ -73,22 +52,22 @@ func TestMayWait(t *testing.T) {
 		"what waits and was not there before": {
 			previous: []func(*v1alpha1.NamespacePosture){func(r *v1alpha1.NamespacePosture) {
 				r.Objects[1].State = v1alpha1.ObjectBlocked
-				r.InPlace = []v1alpha1.ObjectContent{{Object: reference("LimitRange", "bulwark-limits")}}
+				r.InPlace = []v1alpha1.ObjectContent{{Object: posturetest.Reference("LimitRange", "bulwark-limits")}}
 			}},
 			drift: modified(posturetest.Limited("1"), nil), want: true,
 		},
 		"a memory that nobody can read is none": {
 			previous: []func(*v1alpha1.NamespacePosture){newGeneration, func(r *v1alpha1.NamespacePosture) {
-				r.InPlace = []v1alpha1.ObjectContent{{Object: reference("LimitRange", "bulwark-limits"), Content: "{"}}
+				r.InPlace = []v1alpha1.ObjectContent{{Object: posturetest.Reference("LimitRange", "bulwark-limits"), Content: "{"}}
 			}},
 			drift: modified(posturetest.Limited("1"), posturetest.Limited("2")), want: true, before: posturetest.Limited("2"),
 		},
 		"another maker's object is none of it": {
 			previous: []func(*v1alpha1.NamespacePosture){newGeneration},
-			drift:    drift.Drift{Object: reference("LimitRange", "bulwark-limits"), Change: v1alpha1.Modified, Foreign: true, Want: posturetest.Limited("1"), Got: posturetest.Limited("2")},
+			drift:    drift.Drift{Object: posturetest.Reference("LimitRange", "bulwark-limits"), Change: v1alpha1.Modified, Foreign: true, Want: posturetest.Limited("1"), Got: posturetest.Limited("2")},
 		},
 		"what should not be there is none of it": {
-			drift: drift.Drift{Object: reference("LimitRange", "bulwark-limits"), Change: v1alpha1.Unexpected, Got: posturetest.Limited("2")},
+			drift: drift.Drift{Object: posturetest.Reference("LimitRange", "bulwark-limits"), Change: v1alpha1.Unexpected, Got: posturetest.Limited("2")},
 		},
 		"under Audit it would": {
 			audits: true, drift: modified(posturetest.Levelled("restricted"), posturetest.Levelled("")), want: true, before: posturetest.Levelled(""),
@@ -103,7 +82,7 @@ func TestMayWait(t *testing.T) {
 			if tt.audits {
 				p.Profile.Spec.Enforcement, p.Report().Enforcement = v1alpha1.Audit, v1alpha1.Audit
 			}
-			candidates := mayWait(p, []drift.Drift{tt.drift})
+			candidates := candidatesOf(p, []drift.Drift{tt.drift})
 			if got := len(candidates) == 1; got != tt.want {
 				t.Fatalf("may wait: want %t, got %t", tt.want, got)
 			}
@@ -126,68 +105,35 @@ func TestMayWait(t *testing.T) {
 
 func TestInterim(t *testing.T) {
 	ours := func(baseline.Object) bool { return true }
-	none := func(w *waiting) []drift.Drift { return w.interim(ours) }
+	none := func(w *candidate) []drift.Drift { return w.interim(ours) }
 	t.Run("what is in place stays as it is", func(t *testing.T) {
-		w := &waiting{Drift: modified(posturetest.Limited("1"), posturetest.Limited("4")), before: posturetest.Limited("4")}
+		w := &candidate{Drift: modified(posturetest.Limited("1"), posturetest.Limited("4")), before: posturetest.Limited("4")}
 		if drifts := none(w); len(drifts) != 0 {
 			t.Errorf("got %v", drifts)
 		}
 	})
 	t.Run("what was in place comes back", func(t *testing.T) {
-		w := &waiting{Drift: modified(posturetest.Limited("1"), posturetest.Limited("64")), before: posturetest.Limited("4")}
+		w := &candidate{Drift: modified(posturetest.Limited("1"), posturetest.Limited("64")), before: posturetest.Limited("4")}
 		drifts := none(w)
 		if len(drifts) != 1 || baseline.RefusingContent(drifts[0].Want) != baseline.RefusingContent(posturetest.Limited("4")) {
 			t.Errorf("got %v", drifts)
 		}
 	})
 	t.Run("what was not there is not made", func(t *testing.T) {
-		if drifts := none(&waiting{Drift: modified(posturetest.Limited("1"), nil)}); len(drifts) != 0 {
+		if drifts := none(&candidate{Drift: modified(posturetest.Limited("1"), nil)}); len(drifts) != 0 {
 			t.Errorf("got %v", drifts)
 		}
 	})
 	t.Run("a level warns and audits", func(t *testing.T) {
-		drifts := none(&waiting{Drift: modified(posturetest.Levelled("restricted"), posturetest.Levelled("baseline")), before: posturetest.Levelled("baseline")})
+		drifts := none(&candidate{Drift: modified(posturetest.Levelled("restricted"), posturetest.Levelled("baseline")), before: posturetest.Levelled("baseline")})
 		if len(drifts) != 1 || drifts[0].Want.GetLabels()[posturetest.EnforceLabel] != "baseline" || drifts[0].Want.GetLabels()["pod-security.kubernetes.io/warn"] != "restricted" {
 			t.Errorf("got %v", drifts)
 		}
 	})
 }
 
-func TestWhatCannotBeToldWaits(t *testing.T) {
+func TestAnObjectIsDeferredIfItsCheckFails(t *testing.T) {
 	if refused := unknown(errors.New("no route")); refused.Empty() || !strings.Contains(refused.Message(), "no route") {
 		t.Errorf("got %v", refused)
 	}
-}
-
-// FuzzInPlace reads what a report says to be in place: whoever can write a report must not break the operator by it.
-func FuzzInPlace(f *testing.F) {
-	f.Add(baseline.RefusingContent(posturetest.Levelled("baseline")), baseline.RefusingContent(posturetest.Limited("1")))
-	f.Add("{", `{"limits":[{"type":"Container","max":{"cpu":"1e99999999"}}]}`)
-	f.Add("null", `{"hard":{"pods":"x"}}`)
-	f.Fuzz(func(t *testing.T, labels, spec string) {
-		p := safely(func(r *v1alpha1.NamespacePosture) {
-			for ref, content := range map[v1alpha1.ObjectReference]string{
-				reference("Namespace", "shop"): labels, reference("LimitRange", "bulwark-limits"): spec, reference("ResourceQuota", "bulwark-compute"): spec,
-			} {
-				r.InPlace = append(r.InPlace, v1alpha1.ObjectContent{Object: ref, Content: content})
-			}
-			r.ProfileGeneration--
-		})
-		for _, want := range []baseline.Object{
-			posturetest.Levelled("restricted"), posturetest.Limited("1"), &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "bulwark-compute"}},
-		} {
-			for _, w := range mayWait(p, []drift.Drift{modified(want, nil)}) {
-				w.interim(p.Ours)
-				if w.before != nil {
-					again, err := baseline.WithRefusingContent(want, baseline.RefusingContent(w.before))
-					if err != nil {
-						t.Fatalf("what was read cannot be read again: %v", err)
-					}
-					if diff := cmp.Diff(baseline.RefusingContent(w.before), baseline.RefusingContent(again), cmpopts.EquateEmpty()); diff != "" {
-						t.Errorf("read again (-first +then):\n%s", diff)
-					}
-				}
-			}
-		}
-	})
 }

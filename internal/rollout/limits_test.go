@@ -1,4 +1,4 @@
-package controllers
+package rollout
 
 import (
 	"testing"
@@ -52,9 +52,9 @@ func TestLimitCheckKnowsWhatGivesDefaults(t *testing.T) {
 			if tt.adopts {
 				p.Profile.Spec.Adoption = v1alpha1.Adopt
 			}
-			var candidates []*waiting
+			var candidates []*candidate
 			if tt.candidate {
-				w := &waiting{Drift: modified(tt.want, nil)}
+				w := &candidate{Drift: modified(tt.want, nil)}
 				if tt.before != nil {
 					w.before = tt.before
 				}
