@@ -98,5 +98,7 @@ func (r *NamespaceReconciler) scansPods(p *posture.Pass) bool {
 }
 
 func conflicts(ref v1alpha1.ObjectReference, outcomes []drift.Outcome) bool {
-	return slices.ContainsFunc(outcomes, func(o drift.Outcome) bool { return o.Object == ref && o.State == v1alpha1.Conflict })
+	return slices.ContainsFunc(outcomes, func(o drift.Outcome) bool {
+		return o.Object == ref && o.State == v1alpha1.Conflict
+	})
 }

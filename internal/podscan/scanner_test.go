@@ -44,9 +44,11 @@ func (p *pages) List(_ context.Context, list client.ObjectList, opts ...client.L
 
 func TestPodsAreReadPageByPageUpToABound(t *testing.T) {
 	const large = clusteraccess.PageBytes / 20 // Twenty such pods are a page.
+	const first, further = clusteraccess.FirstPage, clusteraccess.LargestPage
 	for _, tt := range []struct{ pods, size, seen, asked, unseen int }{
-		{0, 0, 0, 1, 0}, {1, 0, 1, 1, 0}, {clusteraccess.FirstPage, 0, clusteraccess.FirstPage, 1, 0}, {clusteraccess.FirstPage + 1, 0, clusteraccess.FirstPage + 1, 2, 0},
-		{clusteraccess.FirstPage + clusteraccess.LargestPage + 1, 0, clusteraccess.FirstPage + clusteraccess.LargestPage + 1, 3, 0},
+		{0, 0, 0, 1, 0}, {1, 0, 1, 1, 0}, {first, 0, first, 1, 0},
+		{first + 1, 0, first + 1, 2, 0},
+		{first + further + 1, 0, first + further + 1, 3, 0},
 		{maxPods, 0, maxPods, 11, 0}, {maxPods + 7, 0, maxPods, 11, 7},
 		{100, large, 100, 6, 0}, {100, 2 * clusteraccess.PageBytes, 100, 10, 0},
 	} {

@@ -15,7 +15,17 @@ func TestAPodThatShouldHaveEndedIsInNobodysWay(t *testing.T) {
 	ends := func(at time.Time) *corev1.Pod {
 		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: &metav1.Time{Time: at}}}
 	}
-	if isOverdue(&corev1.Pod{}, posturetest.Noon) || isOverdue(ends(posturetest.Noon.Add(time.Second)), posturetest.Noon) || !isOverdue(ends(posturetest.Noon.Add(-time.Second)), posturetest.Noon) {
-		t.Error("a pod is overdue once its grace is over, and not before")
+	noon := posturetest.Noon
+	for sentence, tt := range map[string]struct {
+		pod  *corev1.Pod
+		want bool
+	}{
+		"one that is not being deleted": {pod: &corev1.Pod{}},
+		"one whose grace is not over":   {pod: ends(noon.Add(time.Second))},
+		"one whose grace is over":       {pod: ends(noon.Add(-time.Second)), want: true},
+	} {
+		if got := isOverdue(tt.pod, noon); got != tt.want {
+			t.Errorf("%s: overdue: want %t, got %t", sentence, tt.want, got)
+		}
 	}
 }

@@ -11,26 +11,33 @@ import (
 )
 
 func TestAWithheldReportLeavesItsLevelToTheNext(t *testing.T) {
+	type levels = []tightening.AppliedLevel
 	tightened := tightening.AppliedLevel{Tightened: true, Warnings: []string{"first"}}
 	again := tightening.AppliedLevel{Tightened: true, Warnings: []string{"second"}}
 	none := tightening.AppliedLevel{}
 	for sentence, tt := range map[string]struct {
-		withheld []tightening.AppliedLevel
+		withheld levels
 		next     func(*posture.Pass) // changes the pass that reports
 		applied  tightening.AppliedLevel
 		has      bool
 		want     tightening.AppliedLevel
 	}{
-		"no report was withheld":                           {applied: tightened, want: tightened},
-		"the pass before put a level in place":             {withheld: []tightening.AppliedLevel{tightened}, has: true, want: tightened},
-		"the pass before that did":                         {withheld: []tightening.AppliedLevel{tightened, none}, has: true, want: tightened},
-		"no pass did":                                      {withheld: []tightening.AppliedLevel{none}, has: true},
-		"the pass that reports put another level in place": {withheld: []tightening.AppliedLevel{tightened}, applied: again, has: true, want: again},
+		"no report was withheld": {applied: tightened, want: tightened},
+		"the pass before put a level in place": {
+			withheld: levels{tightened}, has: true, want: tightened,
+		},
+		"the pass before that did": {
+			withheld: levels{tightened, none}, has: true, want: tightened,
+		},
+		"no pass did": {withheld: levels{none}, has: true},
+		"the pass that reports put another level in place": {
+			withheld: levels{tightened}, applied: again, has: true, want: again,
+		},
 		"the profile has another generation by now": {
-			withheld: []tightening.AppliedLevel{tightened}, next: func(p *posture.Pass) { p.Profile.Generation++ },
+			withheld: levels{tightened}, next: func(p *posture.Pass) { p.Profile.Generation++ },
 		},
 		"another namespace bears the name by now": {
-			withheld: []tightening.AppliedLevel{tightened}, next: func(p *posture.Pass) { p.Namespace.UID = "other" },
+			withheld: levels{tightened}, next: func(p *posture.Pass) { p.Namespace.UID = "other" },
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {

@@ -44,7 +44,8 @@ func modified(want, got baseline.Object) drift.Drift {
 // quotaOf is the quota bulwark-compute.
 func quotaOf(hard corev1.ResourceList, scopes ...corev1.ResourceQuotaScope) *corev1.ResourceQuota {
 	return &corev1.ResourceQuota{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "bulwark-compute"}, Spec: corev1.ResourceQuotaSpec{Hard: hard, Scopes: scopes},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "bulwark-compute"},
+		Spec:       corev1.ResourceQuotaSpec{Hard: hard, Scopes: scopes},
 	}
 }
 
@@ -99,7 +100,9 @@ func needing(cpu string) corev1.Pod {
 	pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}}
 	pod.Spec.Containers = []corev1.Container{{Name: "app"}}
 	if cpu != "" {
-		pod.Spec.Containers[0].Resources = corev1.ResourceRequirements{Requests: amounts("cpu", cpu), Limits: amounts("cpu", cpu)}
+		pod.Spec.Containers[0].Resources = corev1.ResourceRequirements{
+			Requests: amounts("cpu", cpu), Limits: amounts("cpu", cpu),
+		}
 	}
 	return pod
 }

@@ -1,9 +1,10 @@
 // Package rollout knows what a roll-out must defer, since it would refuse what runs in the namespace
 // (spec.rollout: WhenSafe). From top to bottom:
 //
-//	Gate     decides on the objects and the sections of rules for pods
-//	Objects  which objects are deferred, by what checks of each kind of refusal find (level, limits, quota)
-//	Rules    which sections of rules for pods are deferred, by a scan of the pods
+//	Gate          decides, with two methods:
+//	Gate.Objects  which objects are deferred, by what each kind refuses (level.go, limits.go, quota.go)
+//	Gate.Rules    which sections of rules for pods are deferred, by a scan of the pods
+//	clearances    since when scans have found nothing in the way of a section
 //
 // It may import the pure packages, internal/podscan and internal/clusteraccess. It must never write
 // to the cluster but by dry runs, nor tell an event: what is deferred is returned.

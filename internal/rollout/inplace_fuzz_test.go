@@ -23,14 +23,16 @@ func FuzzInPlace(f *testing.F) {
 	f.Fuzz(func(t *testing.T, labels, spec string) {
 		p := safely(func(r *v1alpha1.NamespacePosture) {
 			for ref, content := range map[v1alpha1.ObjectReference]string{
-				posturetest.Reference("Namespace", "shop"): labels, posturetest.Reference("LimitRange", "bulwark-limits"): spec, posturetest.Reference("ResourceQuota", "bulwark-compute"): spec,
+				posturetest.Reference("Namespace", "shop"): labels, posturetest.Reference("LimitRange", "bulwark-limits"): spec,
+				posturetest.Reference("ResourceQuota", "bulwark-compute"): spec,
 			} {
 				r.InPlace = append(r.InPlace, v1alpha1.ObjectContent{Object: ref, Content: content})
 			}
 			r.ProfileGeneration--
 		})
 		for _, want := range []baseline.Object{
-			posturetest.Levelled("restricted"), posturetest.Limited("1"), &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "bulwark-compute"}},
+			posturetest.Levelled("restricted"), posturetest.Limited("1"),
+			&corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "bulwark-compute"}},
 		} {
 			for _, w := range candidatesOf(p, []drift.Drift{modified(want, nil)}) {
 				w.interim(p.Ours)
@@ -39,7 +41,8 @@ func FuzzInPlace(f *testing.F) {
 					if err != nil {
 						t.Fatalf("what was read cannot be read again: %v", err)
 					}
-					if diff := cmp.Diff(baseline.RefusingContent(w.before), baseline.RefusingContent(again), cmpopts.EquateEmpty()); diff != "" {
+					first, then := baseline.RefusingContent(w.before), baseline.RefusingContent(again)
+					if diff := cmp.Diff(first, then, cmpopts.EquateEmpty()); diff != "" {
 						t.Errorf("read again (-first +then):\n%s", diff)
 					}
 				}

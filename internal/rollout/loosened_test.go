@@ -13,7 +13,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/posture/posturetest"
 )
 
-// TestAnObjectThatSomebodyLoosenedIsNeverDeferred puts back what was in place, whatever runs by now and whether or not the API server can tell.
+// TestAnObjectThatSomebodyLoosenedIsNeverDeferred puts back what was in place, whatever runs by now,
+// and without asking the API server.
 func TestAnObjectThatSomebodyLoosenedIsNeverDeferred(t *testing.T) {
 	waiting := func(r *v1alpha1.NamespacePosture) {
 		for i := range r.Objects {
@@ -23,7 +24,8 @@ func TestAnObjectThatSomebodyLoosenedIsNeverDeferred(t *testing.T) {
 	newGeneration := func(r *v1alpha1.NamespacePosture) { r.ProfileGeneration-- }
 	compute := quotaOf(amounts("pods", "1"))
 	drifts := []drift.Drift{
-		modified(posturetest.Levelled("restricted"), posturetest.Levelled("privileged")), modified(posturetest.Levelled("restricted"), posturetest.Levelled("")),
+		modified(posturetest.Levelled("restricted"), posturetest.Levelled("privileged")),
+		modified(posturetest.Levelled("restricted"), posturetest.Levelled("")),
 		modified(posturetest.Limited("1"), posturetest.Limited("64")), modified(posturetest.Limited("1"), nil),
 		modified(compute, quotaOf(amounts("pods", "64"))), modified(compute, nil),
 	}
@@ -37,7 +39,8 @@ func TestAnObjectThatSomebodyLoosenedIsNeverDeferred(t *testing.T) {
 			for _, d := range drifts {
 				p := safely(func(r *v1alpha1.NamespacePosture) { posturetest.Remembering(d.Want)(r); change(r) })
 				live := &inhabited{err: errors.New("no route"), pods: []corev1.Pod{needing("32")}}
-				remaining, deferred, err := gateOf(live).Objects(t.Context(), p, []baseline.Object{d.Want}, []drift.Drift{d}, posturetest.Noon)
+				remaining, deferred, err := gateOf(live).Objects(
+					t.Context(), p, []baseline.Object{d.Want}, []drift.Drift{d}, posturetest.Noon)
 				if err != nil || live.asked > 0 {
 					t.Errorf("%s: the API server was asked %d times: %v", d.Object.Kind, live.asked, err)
 				}

@@ -14,63 +14,76 @@ import (
 )
 
 func TestCandidates(t *testing.T) {
+	type changes = []func(*v1alpha1.NamespacePosture)
+	level, limit, remembering := posturetest.Levelled, posturetest.Limited, posturetest.Remembering
+	limitRange := posturetest.Reference("LimitRange", "bulwark-limits")
 	newGeneration := func(r *v1alpha1.NamespacePosture) { r.ProfileGeneration-- }
 	for sentence, tt := range map[string]struct {
-		previous []func(*v1alpha1.NamespacePosture)
+		previous changes
 		drift    drift.Drift
 		audits   bool
 		want     bool
 		before   baseline.Object
 	}{
 		"a stricter level of a new generation, where a looser one was in place": {
-			previous: []func(*v1alpha1.NamespacePosture){newGeneration, posturetest.Remembering(posturetest.Levelled("baseline"))},
-			drift:    modified(posturetest.Levelled("restricted"), posturetest.Levelled("baseline")), want: true, before: posturetest.Levelled("baseline"),
+			previous: changes{newGeneration, remembering(level("baseline"))},
+			drift:    modified(level("restricted"), level("baseline")), want: true,
+			before: level("baseline"),
 		},
 		"a level that somebody took away, in the same generation": {
-			drift: modified(posturetest.Levelled("restricted"), posturetest.Levelled("privileged")),
+			drift: modified(level("restricted"), level("privileged")),
 		},
 		"a level that was in place by the last report, though the generation is new": {
-			previous: []func(*v1alpha1.NamespacePosture){newGeneration, posturetest.Remembering(posturetest.Levelled("restricted"))},
-			drift:    modified(posturetest.Levelled("restricted"), posturetest.Levelled("privileged")),
+			previous: changes{newGeneration, remembering(level("restricted"))},
+			drift:    modified(level("restricted"), level("privileged")),
 		},
 		"what somebody loosened while it waits is held against what was in place": {
-			previous: []func(*v1alpha1.NamespacePosture){newGeneration, posturetest.Remembering(posturetest.Levelled("baseline"))},
-			drift:    modified(posturetest.Levelled("restricted"), posturetest.Levelled("privileged")), want: true, before: posturetest.Levelled("baseline"),
+			previous: changes{newGeneration, remembering(level("baseline"))},
+			drift:    modified(level("restricted"), level("privileged")), want: true,
+			before: level("baseline"),
 		},
 		"without a memory, what is found": {
-			previous: []func(*v1alpha1.NamespacePosture){newGeneration},
-			drift:    modified(posturetest.Levelled("restricted"), posturetest.Levelled("baseline")), want: true, before: posturetest.Levelled("baseline"),
+			previous: changes{newGeneration},
+			drift:    modified(level("restricted"), level("baseline")), want: true,
+			before: level("baseline"),
 		},
 		"a looser level waits for nothing": {
-			previous: []func(*v1alpha1.NamespacePosture){newGeneration, posturetest.Remembering(posturetest.Levelled("restricted"))},
-			drift:    modified(posturetest.Levelled("baseline"), posturetest.Levelled("restricted")),
+			previous: changes{newGeneration, remembering(level("restricted"))},
+			drift:    modified(level("baseline"), level("restricted")),
 		},
 		"what waits already may wait on": {
-			previous: []func(*v1alpha1.NamespacePosture){posturetest.Remembering(posturetest.Limited("4")), func(r *v1alpha1.NamespacePosture) { r.Objects[1].State = v1alpha1.ObjectBlocked }},
-			drift:    modified(posturetest.Limited("1"), posturetest.Limited("64")), want: true, before: posturetest.Limited("4"),
+			previous: changes{
+				remembering(limit("4")),
+				func(r *v1alpha1.NamespacePosture) { r.Objects[1].State = v1alpha1.ObjectBlocked },
+			},
+			drift: modified(limit("1"), limit("64")), want: true,
+			before: limit("4"),
 		},
 		"what waits and was not there before": {
-			previous: []func(*v1alpha1.NamespacePosture){func(r *v1alpha1.NamespacePosture) {
+			previous: changes{func(r *v1alpha1.NamespacePosture) {
 				r.Objects[1].State = v1alpha1.ObjectBlocked
-				r.InPlace = []v1alpha1.ObjectContent{{Object: posturetest.Reference("LimitRange", "bulwark-limits")}}
+				r.InPlace = []v1alpha1.ObjectContent{{Object: limitRange}}
 			}},
-			drift: modified(posturetest.Limited("1"), nil), want: true,
+			drift: modified(limit("1"), nil), want: true,
 		},
 		"a memory that nobody can read is none": {
-			previous: []func(*v1alpha1.NamespacePosture){newGeneration, func(r *v1alpha1.NamespacePosture) {
-				r.InPlace = []v1alpha1.ObjectContent{{Object: posturetest.Reference("LimitRange", "bulwark-limits"), Content: "{"}}
+			previous: changes{newGeneration, func(r *v1alpha1.NamespacePosture) {
+				r.InPlace = []v1alpha1.ObjectContent{{Object: limitRange, Content: "{"}}
 			}},
-			drift: modified(posturetest.Limited("1"), posturetest.Limited("2")), want: true, before: posturetest.Limited("2"),
+			drift: modified(limit("1"), limit("2")), want: true, before: limit("2"),
 		},
 		"another maker's object is none of it": {
-			previous: []func(*v1alpha1.NamespacePosture){newGeneration},
-			drift:    drift.Drift{Object: posturetest.Reference("LimitRange", "bulwark-limits"), Change: v1alpha1.Modified, Foreign: true, Want: posturetest.Limited("1"), Got: posturetest.Limited("2")},
+			previous: changes{newGeneration},
+			drift: drift.Drift{
+				Object: limitRange, Change: v1alpha1.Modified, Foreign: true, Want: limit("1"), Got: limit("2"),
+			},
 		},
 		"what should not be there is none of it": {
-			drift: drift.Drift{Object: posturetest.Reference("LimitRange", "bulwark-limits"), Change: v1alpha1.Unexpected, Got: posturetest.Limited("2")},
+			drift: drift.Drift{Object: limitRange, Change: v1alpha1.Unexpected, Got: limit("2")},
 		},
 		"under Audit it would": {
-			audits: true, drift: modified(posturetest.Levelled("restricted"), posturetest.Levelled("")), want: true, before: posturetest.Levelled(""),
+			audits: true, drift: modified(level("restricted"), level("")), want: true,
+			before: level(""),
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -104,29 +117,34 @@ func TestCandidates(t *testing.T) {
 }
 
 func TestInterim(t *testing.T) {
+	level, limit := posturetest.Levelled, posturetest.Limited
 	ours := func(baseline.Object) bool { return true }
 	none := func(w *candidate) []drift.Drift { return w.interim(ours) }
 	t.Run("what is in place stays as it is", func(t *testing.T) {
-		w := &candidate{Drift: modified(posturetest.Limited("1"), posturetest.Limited("4")), before: posturetest.Limited("4")}
+		w := &candidate{Drift: modified(limit("1"), limit("4")), before: limit("4")}
 		if drifts := none(w); len(drifts) != 0 {
 			t.Errorf("got %v", drifts)
 		}
 	})
 	t.Run("what was in place comes back", func(t *testing.T) {
-		w := &candidate{Drift: modified(posturetest.Limited("1"), posturetest.Limited("64")), before: posturetest.Limited("4")}
+		w := &candidate{Drift: modified(limit("1"), limit("64")), before: limit("4")}
 		drifts := none(w)
-		if len(drifts) != 1 || baseline.RefusingContent(drifts[0].Want) != baseline.RefusingContent(posturetest.Limited("4")) {
+		if len(drifts) != 1 || baseline.RefusingContent(drifts[0].Want) != baseline.RefusingContent(limit("4")) {
 			t.Errorf("got %v", drifts)
 		}
 	})
 	t.Run("what was not there is not made", func(t *testing.T) {
-		if drifts := none(&candidate{Drift: modified(posturetest.Limited("1"), nil)}); len(drifts) != 0 {
+		if drifts := none(&candidate{Drift: modified(limit("1"), nil)}); len(drifts) != 0 {
 			t.Errorf("got %v", drifts)
 		}
 	})
 	t.Run("a level warns and audits", func(t *testing.T) {
-		drifts := none(&candidate{Drift: modified(posturetest.Levelled("restricted"), posturetest.Levelled("baseline")), before: posturetest.Levelled("baseline")})
-		if len(drifts) != 1 || drifts[0].Want.GetLabels()[posturetest.EnforceLabel] != "baseline" || drifts[0].Want.GetLabels()["pod-security.kubernetes.io/warn"] != "restricted" {
+		drifts := none(&candidate{Drift: modified(level("restricted"), level("baseline")), before: level("baseline")})
+		if len(drifts) != 1 {
+			t.Fatalf("got %v", drifts)
+		}
+		labels := drifts[0].Want.GetLabels()
+		if labels[posturetest.EnforceLabel] != "baseline" || labels["pod-security.kubernetes.io/warn"] != "restricted" {
 			t.Errorf("got %v", drifts)
 		}
 	})

@@ -24,15 +24,18 @@ func TestQuotasAreCheckedByWhatIsCountedAndElseByPods(t *testing.T) {
 		fails        bool
 	}{
 		"more is used than there will be": {
-			want: quotaOf(amounts("pods", "1")), before: quotaOf(amounts("pods", "3")), live: inhabited{quota: using(amounts("pods", "2"))},
+			want: quotaOf(amounts("pods", "1")), before: quotaOf(amounts("pods", "3")),
+			live: inhabited{quota: using(amounts("pods", "2"))},
 			says: "2 of pods are used, which will be at most 1",
 		},
 		"as much is used": {
-			want: quotaOf(amounts("pods", "2")), before: quotaOf(amounts("pods", "3")), live: inhabited{quota: using(amounts("pods", "2"))},
+			want: quotaOf(amounts("pods", "2")), before: quotaOf(amounts("pods", "3")),
+			live: inhabited{quota: using(amounts("pods", "2"))},
 		},
 		"a resource that the one in place does not bound is counted by the pods": {
 			want: quotaOf(amounts("pods", "9", "requests.cpu", "1")), before: quotaOf(amounts("pods", "9")),
-			live: inhabited{quota: using(amounts("pods", "1")), pods: web}, says: "2 of requests.cpu are used, which will be at most 1",
+			live: inhabited{quota: using(amounts("pods", "1")), pods: web},
+			says: "2 of requests.cpu are used, which will be at most 1",
 		},
 		"and what is said of the others stays said": {
 			want: quotaOf(amounts("pods", "0", "requests.cpu", "1")), before: quotaOf(amounts("pods", "9")),
@@ -48,20 +51,25 @@ func TestQuotasAreCheckedByWhatIsCountedAndElseByPods(t *testing.T) {
 			want: quotaOf(amounts("cpu", "1")), before: quotaOf(amounts("cpu", "9")), live: inhabited{pods: web},
 			says: "2 of cpu are used, which will be at most 1",
 		},
-		"there is none": {want: quotaOf(amounts("cpu", "1")), live: inhabited{pods: web}, says: "2 of cpu are used, which will be at most 1"},
+		"there is none": {
+			want: quotaOf(amounts("cpu", "1")), live: inhabited{pods: web}, says: "2 of cpu are used, which will be at most 1",
+		},
 		"one with scopes is put in place": {
 			want: quotaOf(amounts("cpu", "1"), corev1.ResourceQuotaScopeBestEffort), live: inhabited{pods: web},
 		},
 		"so is one that takes the place of one with other scopes": {
-			want: quotaOf(amounts("cpu", "1"), corev1.ResourceQuotaScopeBestEffort), before: quotaOf(amounts("cpu", "9")), live: inhabited{pods: web},
+			want: quotaOf(amounts("cpu", "1"), corev1.ResourceQuotaScopeBestEffort), before: quotaOf(amounts("cpu", "9")),
+			live: inhabited{pods: web},
 		},
 		"one without scopes that takes the place of one with some is counted by the pods": {
 			want: quotaOf(amounts("cpu", "1")), before: quotaOf(amounts("cpu", "9"), corev1.ResourceQuotaScopeBestEffort),
 			live: inhabited{quota: using(amounts("cpu", "0")), pods: web}, says: "2 of cpu are used, which will be at most 1",
 		},
 		"the usage cannot be read": {
-			want: quotaOf(amounts("pods", "1")), before: quotaOf(amounts("pods", "3")), live: inhabited{err: errors.New("no route")},
-			says: "what it would refuse cannot be told: reading the usage of ResourceQuota shop/bulwark-compute: no route", fails: true,
+			want: quotaOf(amounts("pods", "1")), before: quotaOf(amounts("pods", "3")),
+			live:  inhabited{err: errors.New("no route")},
+			says:  "what it would refuse cannot be told: reading the usage of ResourceQuota shop/bulwark-compute: no route",
+			fails: true,
 		},
 		"the pods cannot be listed": {
 			want: quotaOf(amounts("pods", "1")), live: inhabited{err: errors.New("no route")},
@@ -72,13 +80,16 @@ func TestQuotasAreCheckedByWhatIsCountedAndElseByPods(t *testing.T) {
 			says: "what it would refuse cannot be told: listing the LimitRanges of namespace shop: no route", fails: true,
 		},
 		"a LimitRange of somebody else says how much a pod needs": {
-			want: quotaOf(amounts("limits.cpu", "1")), live: inhabited{pods: []corev1.Pod{needing("")}, limits: []corev1.LimitRange{giving("theirs", "100m")}},
+			want: quotaOf(amounts("limits.cpu", "1")),
+			live: inhabited{pods: []corev1.Pod{needing("")}, limits: []corev1.LimitRange{giving("theirs", "100m")}},
 		},
 		"a pod that should have been gone is not counted": {
-			want: quotaOf(amounts("cpu", "1")), live: inhabited{pods: []corev1.Pod{lostSince(posturetest.Noon.Add(-2*time.Second), needing("2"))}},
+			want: quotaOf(amounts("cpu", "1")),
+			live: inhabited{pods: []corev1.Pod{lostSince(posturetest.Noon.Add(-2*time.Second), needing("2"))}},
 		},
 		"until its grace period is over once more": {
-			want: quotaOf(amounts("cpu", "1")), live: inhabited{pods: []corev1.Pod{lostSince(posturetest.Noon.Add(-time.Second), needing("2"))}},
+			want: quotaOf(amounts("cpu", "1")),
+			live: inhabited{pods: []corev1.Pod{lostSince(posturetest.Noon.Add(-time.Second), needing("2"))}},
 			says: "2 of cpu are used, which will be at most 1",
 		},
 	} {
