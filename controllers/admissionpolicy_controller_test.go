@@ -189,7 +189,8 @@ func TestNoStatusIsWrittenBeforeThePoliciesOfItsGenerationHaveBeenLookedAt(t *te
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{
 		Name: "restricted", Generation: 3, Finalizers: []string{v1alpha1.Finalizer},
 	}}
-	ruled(profile)
+	profile.Spec.Rollout = v1alpha1.WhenSafe
+	profile.Spec.Images = &v1alpha1.Images{RequireDigest: true}
 	profile.Status.Selection = selection.Remember(profile)
 	report := v1alpha1.NamespacePosture{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop"},

@@ -89,13 +89,13 @@ func (r *policyReader) sweep(ctx context.Context) error {
 	if r.unlabelled.isSwept() {
 		return nil
 	}
-	for i := range baseline.AdmissionKinds {
-		list, err := inventory.NewList(r.client.Scheme(), &baseline.AdmissionKinds[i])
+	for i := range baseline.ClusterKinds {
+		list, err := inventory.NewList(r.client.Scheme(), &baseline.ClusterKinds[i])
 		if err != nil {
 			return err
 		}
 		if err := r.live.List(ctx, list); err != nil {
-			return fmt.Errorf("listing %s: %w", baseline.AdmissionKinds[i].Resource, err)
+			return fmt.Errorf("listing %s: %w", baseline.ClusterKinds[i].Resource, err)
 		}
 		items, err := inventory.Items(list)
 		if err != nil {
@@ -155,8 +155,8 @@ func (u *unlabelled) heldBy(profile string) []baseline.Object {
 		if !admission.IsHeld(profile, ref.Name) {
 			continue
 		}
-		for i := range baseline.AdmissionKinds {
-			if kind := &baseline.AdmissionKinds[i]; kind.Kind == ref.Kind {
+		for i := range baseline.ClusterKinds {
+			if kind := &baseline.ClusterKinds[i]; kind.Kind == ref.Kind {
 				o := kind.New()
 				o.SetName(ref.Name)
 				objects = append(objects, o)
@@ -176,8 +176,8 @@ func (u *unlabelled) has(o baseline.Object) bool {
 // cache.
 func (r *policyReader) labelled(ctx context.Context, profile string) ([]baseline.Object, error) {
 	var objects []baseline.Object
-	for i := range baseline.AdmissionKinds {
-		kind := &baseline.AdmissionKinds[i]
+	for i := range baseline.ClusterKinds {
+		kind := &baseline.ClusterKinds[i]
 		list, err := inventory.NewList(r.client.Scheme(), kind)
 		if err != nil {
 			return nil, err

@@ -69,7 +69,7 @@ func (s *shelf) Delete(_ context.Context, _ client.Object, options ...client.Del
 }
 
 func policyKindNamed(concern string, labels map[string]string) baseline.Object {
-	o := baseline.AdmissionKinds[0].New()
+	o := baseline.ClusterKinds[0].New()
 	o.SetName("bulwark-restricted-" + concern)
 	o.SetLabels(labels)
 	return o

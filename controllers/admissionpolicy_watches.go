@@ -29,8 +29,8 @@ func (r *AdmissionPolicyReconciler) setup(mgr manager.Manager) error {
 		Watches(&v1alpha1.NamespacePosture{}, enqueueReported(), builder.WithPredicates(podRolloutChanged())).
 		Watches(&corev1.Namespace{}, r.enqueueWaiting(), builder.WithPredicates(labelsOrDeletionChanged())).
 		WithOptions(options(1))
-	for i := range baseline.AdmissionKinds {
-		b = b.Watches(baseline.AdmissionKinds[i].New(), r.enqueuePoliced())
+	for i := range baseline.ClusterKinds {
+		b = b.Watches(baseline.ClusterKinds[i].New(), r.enqueuePoliced())
 	}
 	return b.Complete(clusteraccess.RequeueIfCacheBehind(reconcile.Func(r.Reconcile), retryMax))
 }

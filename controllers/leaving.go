@@ -71,7 +71,7 @@ func (r *NamespaceReconciler) suspend(
 	profile *v1alpha1.SecurityProfile, why error,
 ) error {
 	r.departures.End(ns.Name)
-	r.counts.forget(ns.Name)
+	r.forgetCounts(ns.Name)
 	left, unreleased := r.releases.DepartDeleted(ctx, ns, reports.Recall(profile, previous), profile.Name)
 	r.tellReleased(&left)
 	removed, unmarked := r.releases.RemoveMark(ctx, ns, profile.Name)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,15 +21,17 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/uncached"
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/correction"
-	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/counting"
 	"github.com/bulwark-dev/bulwark/internal/events"
 	"github.com/bulwark-dev/bulwark/internal/findings/watch"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
+	"github.com/bulwark-dev/bulwark/internal/podscan"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/release"
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
 	"github.com/bulwark-dev/bulwark/internal/reports"
+	"github.com/bulwark-dev/bulwark/internal/rollout"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
@@ -57,10 +58,12 @@ type NamespaceReconciler struct {
 
 	contests    *contention.Contests
 	arrivals    *priority.Arrivals
-	looks       *looks
-	counts      *countWatch
+	scanner     *podscan.Scanner
+	scans       *podscan.Schedule
+	gate        *rollout.Gate
+	patience    *counting.Patience
+	withheld    *reportmemory.Withheld
 	facts       *watch.Unmanaged // of unmanaged objects; nil if findings are switched off
-	rules       *compiledRules
 	queue       *priority.Queue
 	corrections *correction.Engine
 	resources   *discover.Resources
@@ -93,8 +96,9 @@ func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconc
 		r.corrections.Forget(request.Name)
 		r.unreported.Forget(request.Name)
 		r.arrivals.Forget(request.Name)
-		r.looks.forget(request.Name)
-		r.counts.forget(request.Name)
+		r.scans.Forget(request.Name)
+		r.gate.Forget(request.Name)
+		r.forgetCounts(request.Name)
 		r.uncached.Forget(request.Name)
 		r.departures.End(request.Name)
 		r.watched.forget(request.Name)
@@ -134,7 +138,7 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 		return reconcile.Result{}, r.suspend(ctx, ns, previous, broken, why)
 	}
 	if len(selecting) == 0 {
-		r.counts.forget(ns.Name)
+		r.forgetCounts(ns.Name)
 		return r.leave(ctx, ns, previous)
 	}
 	profile := selecting[0]
@@ -171,40 +175,37 @@ func (r *NamespaceReconciler) establish(ctx context.Context, p *posture.Pass) (r
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	pods := &podScan{}
-	rules, again, untold := r.deferRules(ctx, p, pods)
-	maps.Copy(desired[0].GetLabels(), rules.Labels)
-	drifts, objects, undecided := r.deferObjects(ctx, p, desired, drift.Compare(desired, there, p.Ours))
-	deferred := rules.With(objects)
-	done, interrupted := r.corrections.CorrectAll(ctx, correction.OfNamespace(p, deferred), drifts)
+	gated, undecided := r.gateRollout(ctx, p, desired, there)
+	deferred := gated.deferred
+	done, interrupted := r.corrections.CorrectAll(ctx, correction.OfNamespace(p, deferred), gated.drifts)
 	r.tellCorrections(p, &done)
 	if errors.Is(interrupted, correction.ErrTerminating) {
 		return reconcile.Result{}, nil
 	}
 	r.events.TellEach(release.ForgedReplaced(p, done.Outcomes))
 	counts, recount := r.awaitCounts(ctx, p, posture.Counted(desired, there, done.Outcomes, deferred))
-	failed := errors.Join(untold, undecided, interrupted, done.Refused())
-	if failed == nil && posture.Withholds(p, counts, done.Outcomes, r.counts.withholdsAgain(p)) {
+	failed := errors.Join(undecided, interrupted, done.Refused())
+	if failed == nil && posture.Withholds(p, counts, done.Outcomes, r.withheld.Has(p)) {
 		r.traceRemovals(ctx, p, done.Outcomes)
-		r.counts.withhold(p, done.Level)
+		r.withheld.Add(p, done.Level)
 		return reconcile.Result{RequeueAfter: recount}, nil
 	}
-	level := r.counts.resume(p, done.Level)
+	level := r.withheld.End(p, done.Level)
 	found := &posture.Found{Desired: desired, Outcomes: done.Outcomes, Deferred: deferred, Counts: counts}
-	next, unreported := r.report(ctx, p, found, level, pods)
+	next, unreported := r.report(ctx, p, found, level, gated.seen)
 	if err := errors.Join(failed, unreported); err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: soonest(next, recount, reread, again)}, nil
+	return reconcile.Result{RequeueAfter: soonest(next, recount, reread, gated.again)}, nil
 }
 
 // report looks for what weakens the baseline, and tells and writes what the pass found and did. It
 // returns when to come back though nothing has been heard; zero is never.
 func (r *NamespaceReconciler) report(
-	ctx context.Context, p *posture.Pass, found *posture.Found, level tightening.AppliedLevel, pods *podScan,
+	ctx context.Context, p *posture.Pass, found *posture.Found, level tightening.AppliedLevel, seen *podscan.Seen,
 ) (next time.Duration, err error) {
 	disputes, quiet := r.disputed(p, found.Outcomes)
-	weaknesses, recheck, unseen := r.weaknesses(ctx, p, found, level, pods)
+	weaknesses, recheck, unseen := r.weaknesses(ctx, p, found, level, seen)
 	found.Disputes, found.Weaknesses = disputes, weaknesses
 	report := posture.Assemble(p, found, r.Clock.Now())
 	r.announce(p, found)
@@ -239,10 +240,10 @@ func (r *NamespaceReconciler) nextVisit(p *posture.Pass, found *posture.Found) t
 		next = r.Recheck
 	}
 	if found.Deferred.Any() {
-		next = soonest(next, r.Recheck/blockedRechecks)
+		next = soonest(next, podscan.RecheckDeferred(r.Recheck))
 	}
-	if r.looksAtPods(p) {
-		next = soonest(next, r.looks.until(p.Namespace.Name, r.Clock.Now()))
+	if r.scansPods(p) {
+		next = soonest(next, r.scans.Until(p.Namespace.Name, r.Clock.Now()))
 	}
 	for i := range found.Outcomes {
 		next = soonest(next, found.Outcomes[i].Wait)
@@ -261,6 +262,3 @@ func soonest(waits ...time.Duration) time.Duration {
 	}
 	return next
 }
-
-// blockedRechecks is how many times as often as other rechecks one is made of what must wait.
-const blockedRechecks = 10

@@ -51,8 +51,8 @@ func (r *SecurityProfileReconciler) addProtected(
 // countLabelled counts the objects in a namespace that bear the label of a profile.
 func countLabelled(ctx context.Context, cached inventory.Cache, namespace, profile string) (int, error) {
 	n := 0
-	for i := range baseline.Kinds[1:] {
-		objects, err := inventory.LabelledIn(ctx, cached, &baseline.Kinds[1:][i], namespace)
+	for i := range baseline.NamespacedKinds {
+		objects, err := inventory.LabelledIn(ctx, cached, &baseline.NamespacedKinds[i], namespace)
 		if err != nil {
 			return 0, err
 		}

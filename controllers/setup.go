@@ -32,15 +32,18 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/correction"
 	"github.com/bulwark-dev/bulwark/internal/correction/quotaroom"
+	"github.com/bulwark-dev/bulwark/internal/counting"
 	"github.com/bulwark-dev/bulwark/internal/events"
 	"github.com/bulwark-dev/bulwark/internal/findings"
 	"github.com/bulwark-dev/bulwark/internal/findings/watch"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
+	"github.com/bulwark-dev/bulwark/internal/podscan"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/release"
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
 	"github.com/bulwark-dev/bulwark/internal/reports"
+	"github.com/bulwark-dev/bulwark/internal/rollout"
 )
 
 const (
@@ -112,6 +115,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 	}
 	cached := clusteraccess.NewReadYourWritesClient(mgr.GetClient(), reportmemory.NewReader(mgr.GetAPIReader(), o.Reports))
 	uncachedObjects := uncached.NewReader(mgr.GetAPIReader(), o.Informers)
+	scanner := &podscan.Scanner{Client: cached, Live: mgr.GetAPIReader(), Rules: podscan.NewRules()}
 	namespaces := &NamespaceReconciler{
 		Client:           cached,
 		Live:             mgr.GetAPIReader(),
@@ -121,9 +125,11 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		Recheck:          o.RecheckInterval,
 		contests:         contention.New(o.Contest),
 		arrivals:         priority.NewArrivals(mgr.Elected()),
-		looks:            newLooks(),
-		rules:            newCompiledRules(),
-		counts:           newCountWatch(),
+		scanner:          scanner,
+		scans:            podscan.NewSchedule(o.RecheckInterval),
+		gate:             rollout.NewGate(mgr.GetAPIReader(), scanner),
+		patience:         counting.NewPatience(),
+		withheld:         reportmemory.NewWithheld(),
 		deferredRemovals: contention.NewDeferredRemovals(),
 
 		unreported: newUnreported(),
@@ -205,8 +211,8 @@ func (r *NamespaceReconciler) setup(mgr manager.Manager, concurrency int) error 
 			builder.WithPredicates(predicate.Or(specChanged(), selectionRemembered()))).
 		Watches(&v1alpha1.NamespacePosture{}, handler.WithLowPriorityWhenUnchanged(r.enqueueNamespace())).
 		WithOptions(r.overtakingOptions(concurrency))
-	for i := range baseline.Kinds[1:] {
-		kind := &baseline.Kinds[1:][i]
+	for i := range baseline.NamespacedKinds {
+		kind := &baseline.NamespacedKinds[i]
 		b = b.Watches(kind.New(), handler.WithLowPriorityWhenUnchanged(r.enqueueNamespace()),
 			builder.WithPredicates(contentChanged(kind)))
 	}
@@ -240,8 +246,8 @@ func (r *SecurityProfileReconciler) setup(mgr manager.Manager, policies *profile
 		Watches(&v1alpha1.NamespacePosture{}, enqueueReported()).
 		Watches(&corev1.Namespace{}, r.enqueueSelecting(), builder.WithPredicates(labelsOrDeletionChanged())).
 		WithOptions(options(1))
-	for i := range baseline.Kinds[1:] {
-		b = b.Watches(baseline.Kinds[1:][i].New(), r.enqueueLabelled())
+	for i := range baseline.NamespacedKinds {
+		b = b.Watches(baseline.NamespacedKinds[i].New(), r.enqueueLabelled())
 	}
 	b = b.WatchesRawSource(policies.source())
 	b = b.WatchesRawSource(source.Channel(r.unreported.changed, enqueueAllProfiles(r.Client, r.throttle.Interval())))

@@ -66,7 +66,7 @@ func (r *renderer) tamperObjects() []Policy {
 		return r.gateReports()
 	}
 	rules := rulesOn(onVersion(v1alpha1.GroupVersion.Group, v1alpha1.GroupVersion.Version, everyWrite, "namespacepostures"))
-	for _, kind := range baseline.Kinds[1:] {
+	for _, kind := range baseline.NamespacedKinds {
 		rules = append(rules, on(kind.Group, everyWrite, kind.Resource))
 	}
 	rules = append(rules, on("", []admissionregistrationv1.OperationType{admissionregistrationv1.Update}, "resourcequotas/status"))

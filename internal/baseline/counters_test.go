@@ -20,7 +20,7 @@ func TestCounters(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	for _, kind := range Kinds[1:] {
+	for _, kind := range NamespacedKinds {
 		if !slices.ContainsFunc(Counters(), func(c Counter) bool { return c.Kind == kind.Kind }) {
 			t.Errorf("nothing counts a %s", kind.Kind)
 		}

@@ -27,8 +27,8 @@ type Object interface {
 	runtime.Object
 }
 
-// Kind is what there is to know of one kind of managed object. Whoever treats kinds alike ranges over Kinds, so that a new
-// kind is a new row.
+// Kind is what there is to know of one kind of managed object. Code that treats kinds alike ranges
+// over Kinds, NamespacedKinds or ClusterKinds, so that a new kind is a new row.
 type Kind struct {
 	schema.GroupVersionKind
 	// Resource is the name of the kind in the API's paths.
@@ -66,19 +66,22 @@ type Kind struct {
 	Is func(Object) bool
 }
 
-// Kinds are the managed kinds, in the order in which they are applied: what restricts before what permits.
-var Kinds = []Kind{
-	refusingByLevel(kind("namespaces", corev1.SchemeGroupVersion.WithKind("Namespace"), shared,
-		func(*corev1.Namespace) map[string]any { return nil })),
+// NamespaceKind is the kind of a namespace itself, whose labels are a part of its baseline.
+var NamespaceKind = refusingByLevel(kind("namespaces", corev1.SchemeGroupVersion.WithKind("Namespace"), shared,
+	func(*corev1.Namespace) map[string]any { return nil }))
+
+// NamespacedKinds are the kinds of the objects that a namespace's baseline consists of, in the order
+// in which they are applied: what restricts before what permits.
+var NamespacedKinds = []Kind{
 	kind("networkpolicies", networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy"), exclusive,
 		func(o *networkingv1.NetworkPolicy) map[string]any { return map[string]any{"spec": o.Spec} }),
 	refusing(kind("limitranges", corev1.SchemeGroupVersion.WithKind("LimitRange"), exclusive,
 		func(o *corev1.LimitRange) map[string]any { return map[string]any{"spec": o.Spec} }),
-		func(o *corev1.LimitRange) *corev1.LimitRangeSpec { return &o.Spec }),
+		PodsOutOfBounds, func(o *corev1.LimitRange) *corev1.LimitRangeSpec { return &o.Spec }),
 	madeLast(refusing(kind("resourcequotas", corev1.SchemeGroupVersion.WithKind("ResourceQuota"), exclusive,
 		func(o *corev1.ResourceQuota) map[string]any { return map[string]any{"spec": o.Spec} },
 		"spec.scopes", "spec.scopeSelector"),
-		func(o *corev1.ResourceQuota) *corev1.ResourceQuotaSpec { return &o.Spec })),
+		UsageAboveQuota, func(o *corev1.ResourceQuota) *corev1.ResourceQuotaSpec { return &o.Spec })),
 	removedLast(kind("serviceaccounts", corev1.SchemeGroupVersion.WithKind("ServiceAccount"), shared,
 		func(o *corev1.ServiceAccount) map[string]any {
 			return map[string]any{"automountServiceAccountToken": o.AutomountServiceAccountToken}
@@ -91,6 +94,9 @@ var Kinds = []Kind{
 		},
 		"roleRef"),
 }
+
+// Kinds are all kinds of a namespace's baseline, in the order in which they are applied.
+var Kinds = slices.Concat([]Kind{NamespaceKind}, NamespacedKinds)
 
 const (
 	shared    = true
@@ -124,7 +130,7 @@ func removedLast(k Kind) Kind {
 
 // KindOf is the Kind of an object of one of the managed kinds.
 func KindOf(o Object) *Kind {
-	for _, kinds := range [][]Kind{Kinds, AdmissionKinds} {
+	for _, kinds := range [][]Kind{Kinds, ClusterKinds} {
 		for i := range kinds {
 			if kinds[i].Is(o) {
 				return &kinds[i]
@@ -161,7 +167,7 @@ func Named(ref v1alpha1.ObjectReference, namespace string) Object {
 	}
 	o := Kinds[i].New()
 	o.SetName(ref.Name)
-	if i == 0 {
+	if NamespaceKind.Is(o) {
 		if ref.Name != namespace {
 			return nil
 		}

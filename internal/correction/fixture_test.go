@@ -138,7 +138,7 @@ func policyScope() *Scope {
 
 // kinded is an empty object of a kind.
 func kinded(kind, name string) baseline.Object {
-	for _, kinds := range [][]baseline.Kind{baseline.Kinds, baseline.AdmissionKinds} {
+	for _, kinds := range [][]baseline.Kind{baseline.Kinds, baseline.ClusterKinds} {
 		for i := range kinds {
 			if kinds[i].Kind == kind {
 				o := kinds[i].New()

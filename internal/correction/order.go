@@ -44,7 +44,7 @@ func byRemoval(a, b *drift.Drift) int {
 	if !goesAtOnce(a) || !goesAtOnce(b) {
 		return 0
 	}
-	return baseline.ByAdmissionKind(b.Got, a.Got)
+	return baseline.ByClusterKind(b.Got, a.Got)
 }
 
 func rankOf(ref v1alpha1.ObjectReference) int {

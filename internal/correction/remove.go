@@ -43,7 +43,7 @@ func (w Writer) Remove(ctx context.Context, got baseline.Object) error {
 // RemoveAll deletes admission policies and their bindings, the latter first. What is gone already is
 // no error.
 func (w Writer) RemoveAll(ctx context.Context, objects []baseline.Object) error {
-	slices.SortStableFunc(objects, func(a, b baseline.Object) int { return baseline.ByAdmissionKind(b, a) })
+	slices.SortStableFunc(objects, func(a, b baseline.Object) int { return baseline.ByClusterKind(b, a) })
 	for _, o := range objects {
 		if err := w.Remove(ctx, o); client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("deleting %s: %w", baseline.Describe(o), err)

@@ -170,11 +170,11 @@ func requiredPermissions() []authorizationv1.ResourceAttributes {
 		Group: v1alpha1.GroupVersion.Group, Resource: "securityprofiles", Subresource: "status", Verb: "update",
 	})
 	add(v1alpha1.GroupVersion.Group, "namespacepostures", "get", "list", "watch", "create", "update", "delete")
-	add("", baseline.Kinds[0].Resource, "get", "list", "watch", "patch")
-	for _, kind := range baseline.Kinds[1:] {
+	add("", baseline.NamespaceKind.Resource, "get", "list", "watch", "patch")
+	for _, kind := range baseline.NamespacedKinds {
 		add(kind.Group, kind.Resource, "get", "list", "watch", "create", "update", "patch", "delete")
 	}
-	for _, kind := range baseline.AdmissionKinds {
+	for _, kind := range baseline.ClusterKinds {
 		add(kind.Group, kind.Resource, "get", "list", "watch", "create", "update", "patch", "delete")
 	}
 	add(rbacv1.GroupName, "clusterroles", "list", "watch")

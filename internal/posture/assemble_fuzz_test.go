@@ -170,7 +170,7 @@ func somePass(c *choose.Source, p *Pass) ([]baseline.Object, []drift.Outcome) {
 	return wanted, outcomes
 }
 
-// someOutcome is one that carryOut can come to.
+// someOutcome is one that a correction can come to.
 func someOutcome(c *choose.Source, p *Pass, d drift.Drift) drift.Outcome {
 	if d.Change == v1alpha1.Modified {
 		d.Fields = choose.Of(c, differing...)

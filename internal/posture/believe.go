@@ -91,7 +91,7 @@ func hasCome(e v1alpha1.DriftEntry, now time.Time) bool {
 // there may bear any name.
 func isManagedKind(ref v1alpha1.ObjectReference) bool { return isOf(baseline.Kinds, ref) }
 
-func isAdmissionKind(ref v1alpha1.ObjectReference) bool { return isOf(baseline.AdmissionKinds, ref) }
+func isAdmissionKind(ref v1alpha1.ObjectReference) bool { return isOf(baseline.ClusterKinds, ref) }
 
 func isOf(kinds []baseline.Kind, ref v1alpha1.ObjectReference) bool {
 	return slices.ContainsFunc(kinds, func(k baseline.Kind) bool {

@@ -50,8 +50,8 @@ func joined[K comparable, V any](a, b map[K]V) map[K]V {
 	return both
 }
 
-// Holds reports whether an object is deferred, or a Namespace for the sake of rules for pods.
-func (d *Deferrals) Holds(ref v1alpha1.ObjectReference) bool {
+// Defers reports whether an object is deferred, or a Namespace for the sake of rules for pods.
+func (d *Deferrals) Defers(ref v1alpha1.ObjectReference) bool {
 	if d == nil {
 		return false
 	}

@@ -45,7 +45,7 @@ func (r *reporting) objects() []v1alpha1.ManagedObject {
 
 // deferredOr is an object that is deferred, if it is and what is in its place is as it should be.
 func (r *reporting) deferredOr(o v1alpha1.ManagedObject) v1alpha1.ManagedObject {
-	if !r.Deferred.Holds(o.ObjectReference) || o.State != v1alpha1.ObjectCompliant {
+	if !r.Deferred.Defers(o.ObjectReference) || o.State != v1alpha1.ObjectCompliant {
 		return o
 	}
 	o.State = v1alpha1.ObjectBlocked

@@ -52,9 +52,9 @@ func (p *Pass) StateNow(ref v1alpha1.ObjectReference) v1alpha1.ObjectState {
 	return o.State
 }
 
-// HeldAsDeclared reports whether an object was in place as declared by the last report, though
+// WasAsDeclared reports whether an object was in place as declared by the last report, though
 // somebody may have changed it since.
-func (p *Pass) HeldAsDeclared(ref v1alpha1.ObjectReference) bool {
+func (p *Pass) WasAsDeclared(ref v1alpha1.ObjectReference) bool {
 	o, _ := p.Object(ref)
 	return o.State == v1alpha1.ObjectCompliant || o.State == v1alpha1.ObjectUncounted || o.State == v1alpha1.ObjectDrifted
 }
@@ -87,7 +87,7 @@ func (p *Pass) Records(d *drift.Drift, deferred *Deferrals) bool {
 	if d.Change == v1alpha1.Unexpected { // One that is contested was recorded before, and is recorded on.
 		return !known || o.State == v1alpha1.ObjectDrifted
 	}
-	if deferred.Releases(d) || o.State == v1alpha1.ObjectBlocked && !deferred.Holds(d.Object) {
+	if deferred.Releases(d) || o.State == v1alpha1.ObjectBlocked && !deferred.Defers(d.Object) {
 		return false // What was deferred is put in place.
 	}
 	return known && o.State != v1alpha1.ObjectFailed && o.State != v1alpha1.ObjectConflict

@@ -25,6 +25,11 @@ type QuotaCount struct {
 // Complete reports whether the quota is counted.
 func (q *QuotaCount) Complete() bool { return !q.Written && q.Counting.Complete() }
 
+// Progress is how far the quota is counted.
+func (q *QuotaCount) Progress() counting.Progress {
+	return counting.Progress{Quota: q.Ref.Name, Complete: q.Complete(), Written: q.Written, Never: len(q.Never) > 0}
+}
+
 // Counted is what Kubernetes has made of the quotas that are as declared after a pass. What still
 // differs, and what is deferred, is not among them: the report says worse of it.
 func Counted(desired, found []baseline.Object, outcomes []drift.Outcome, deferred *Deferrals) []QuotaCount {

@@ -121,7 +121,7 @@ func (p *Profiles) isStanding(ctx context.Context, name string) (bool, error) {
 func (p *Profiles) Left(ctx context.Context, profile string) (string, error) {
 	var counts []string
 	namespaces := map[string]bool{}
-	kinds := slices.Concat(baseline.Kinds, baseline.AdmissionKinds)
+	kinds := slices.Concat(baseline.Kinds, baseline.ClusterKinds)
 	for i := range kinds {
 		items, err := inventory.List(ctx, p.Client, &kinds[i], client.MatchingLabels{v1alpha1.ProfileLabel: profile})
 		if err != nil {

@@ -1,9 +1,9 @@
 // Package reportmemory knows which reports (NamespacePostures) Bulwark wrote, by their seals, and
 // what the last one of each namespace said. Tenants who write a report, delete it, or write an
-// earlier one again thereby hide no drift.
+// earlier one again thereby hide no drift. It also knows which reports are withheld for a moment.
 //
-// It may import internal/posture, which knows seals and what can be true of a report. It must never
-// write to the cluster, nor decide what a report says.
+// It may import the pure packages, above all internal/posture, which knows seals and what can be
+// true of a report. It must never write to the cluster, nor decide what a report says.
 package reportmemory
 
 import (

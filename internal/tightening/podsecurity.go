@@ -78,8 +78,9 @@ func enforcedLevel(labels map[string]string) podsecurity.LevelVersion {
 	return read.Enforce
 }
 
-// HoldLabels are labels of a namespace with the enforced level of others: meanwhile the level warns and audits, unless stricter ones do.
-func HoldLabels(labels, held map[string]string) map[string]string {
+// InterimLabels are labels of a namespace while their level is deferred: those of before say which
+// level is enforced, and the deferred one warns and audits, unless stricter ones do.
+func InterimLabels(labels, before map[string]string) map[string]string {
 	interim := maps.Clone(labels)
 	level, version := labels[podsecurity.EnforceLevelLabel], labels[podsecurity.EnforceVersionLabel]
 	for mode, modeVersion := range map[string]string{
@@ -92,7 +93,7 @@ func HoldLabels(labels, held map[string]string) map[string]string {
 	}
 	delete(interim, podsecurity.EnforceLevelLabel)
 	delete(interim, podsecurity.EnforceVersionLabel)
-	maps.Copy(interim, baseline.EnforcedLabels(held))
+	maps.Copy(interim, baseline.EnforcedLabels(before))
 	return interim
 }
 

@@ -87,8 +87,8 @@ func TestStricterLabelsAsKubernetesDoes(t *testing.T) {
 	}
 }
 
-// TestHeldLabelsEnforceWhatWasEnforced holds every level against every other.
-func TestHeldLabelsEnforceWhatWasEnforced(t *testing.T) {
+// TestInterimLabelsEnforceWhatWasEnforced holds every level against every other.
+func TestInterimLabelsEnforceWhatWasEnforced(t *testing.T) {
 	levels := []string{"", "privileged", "baseline", "restricted"}
 	with := func(labels map[string]string, key, value string) map[string]string {
 		if value != "" {
@@ -101,7 +101,7 @@ func TestHeldLabelsEnforceWhatWasEnforced(t *testing.T) {
 			for _, mode := range levels {
 				declared := with(with(map[string]string{enforce: level, enforceVersion: "v1.37"}, warn, mode), audit, mode)
 				before := with(map[string]string{}, enforce, held)
-				interim := HoldLabels(declared, before)
+				interim := InterimLabels(declared, before)
 				if StricterLabels(before, interim) || StricterLabels(interim, before) {
 					t.Errorf("%v held against %v enforces %v", declared, before, interim)
 				}
@@ -116,7 +116,7 @@ func TestHeldLabelsEnforceWhatWasEnforced(t *testing.T) {
 	}
 }
 
-func TestHoldLabels(t *testing.T) {
+func TestInterimLabels(t *testing.T) {
 	const other = "example.com/other"
 	for sentence, tt := range map[string]struct{ labels, held, want map[string]string }{
 		"what is held stays enforced, and the level warns and audits": {
@@ -142,7 +142,7 @@ func TestHoldLabels(t *testing.T) {
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, HoldLabels(tt.labels, tt.held)); diff != "" {
+			if diff := cmp.Diff(tt.want, InterimLabels(tt.labels, tt.held)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

@@ -334,8 +334,8 @@ func (w *world) retained(t *testing.T) []baseline.Object {
 		if len(selecting) != 1 || selecting[0].EffectiveDeletionPolicy() != v1alpha1.Retain || selecting[0].EffectiveEnforcement() != v1alpha1.Enforce {
 			continue
 		}
-		for i := range baseline.Kinds[1:] {
-			objects, err := w.labelled(&baseline.Kinds[1:][i], name)
+		for i := range baseline.NamespacedKinds {
+			objects, err := w.labelled(&baseline.NamespacedKinds[i], name)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -155,7 +155,7 @@ func (c *check) checkPolicyDrift(profile *v1alpha1.SecurityProfile) {
 	}
 	c.w.model.notePolicyDrifts(profile)
 	for _, entry := range entries {
-		known := slices.ContainsFunc(baseline.AdmissionKinds, func(k baseline.Kind) bool { return k.Kind == entry.Object.Kind })
+		known := slices.ContainsFunc(baseline.ClusterKinds, func(k baseline.Kind) bool { return k.Kind == entry.Object.Kind })
 		if !known || entry.State != v1alpha1.Corrected {
 			c.differ("profile %s holds a drift that can be no policy's: %+v", profile.Name, entry)
 		}

@@ -95,7 +95,7 @@ func (c *check) read() error {
 	for i := range roles.Items {
 		draw(c.clusterRoles, &roles.Items[i], findings.ClusterRoleOf)
 	}
-	for _, kind := range slices.Concat(baseline.Kinds[1:], baseline.AdmissionKinds) {
+	for _, kind := range slices.Concat(baseline.NamespacedKinds, baseline.ClusterKinds) {
 		if err := c.readKind(&kind); err != nil {
 			return err
 		}

@@ -217,8 +217,8 @@ func (w *world) endNamespace(name string) error {
 	if err := w.delete(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
 		return err
 	}
-	for i := range baseline.Kinds[1:] {
-		objects, err := w.listed(&baseline.Kinds[1:][i], client.InNamespace(name))
+	for i := range baseline.NamespacedKinds {
+		objects, err := w.listed(&baseline.NamespacedKinds[i], client.InNamespace(name))
 		if err != nil {
 			return err
 		}

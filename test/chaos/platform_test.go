@@ -38,12 +38,12 @@ const (
 // pickManaged draws an object that bears our label and is not the ServiceAccount default.
 func (w *world) pickManaged(r *rand.Rand) (baseline.Object, error) {
 	name, found := pick(r, w.model.namespaces)
-	first, n := r.IntN(len(baseline.Kinds)-1), r.IntN(1<<20)
+	first, n := r.IntN(len(baseline.NamespacedKinds)), r.IntN(1<<20)
 	if !found {
 		return nil, nil
 	}
-	for i := range len(baseline.Kinds) - 1 {
-		objects, err := w.labelled(&baseline.Kinds[1+(first+i)%(len(baseline.Kinds)-1)], name)
+	for i := range baseline.NamespacedKinds {
+		objects, err := w.labelled(&baseline.NamespacedKinds[(first+i)%len(baseline.NamespacedKinds)], name)
 		if err != nil {
 			return nil, err
 		}
@@ -206,8 +206,8 @@ func (w *world) restoreNamespace(r *rand.Rand) (bool, error) {
 // saved is what bears our label in a namespace, and its report.
 func (w *world) saved(name string) ([]client.Object, error) {
 	var saved []client.Object
-	for i := range baseline.Kinds[1:] {
-		objects, err := w.labelled(&baseline.Kinds[1:][i], name)
+	for i := range baseline.NamespacedKinds {
+		objects, err := w.labelled(&baseline.NamespacedKinds[i], name)
 		if err != nil {
 			return nil, err
 		}

@@ -70,7 +70,7 @@ func muzzlePolicy(object client.Object) {
 }
 
 func (w *world) tamperWithPolicy(r *rand.Rand) (bool, error) {
-	kind := &baseline.AdmissionKinds[r.IntN(len(baseline.AdmissionKinds))]
+	kind := &baseline.ClusterKinds[r.IntN(len(baseline.ClusterKinds))]
 	n, way := r.IntN(1<<20), r.IntN(len(policyTamperings)+4)
 	objects, err := w.labelled(kind, "")
 	if err != nil || len(objects) == 0 {

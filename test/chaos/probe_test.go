@@ -234,8 +234,8 @@ func (w *world) tamperProbes(name string, profile *v1alpha1.SecurityProfile) ([]
 			o.(*v1alpha1.NamespacePosture).Ready = !o.(*v1alpha1.NamespacePosture).Ready
 		}), append(guarded, words(profile, "spec.protection.readyGate", hasGate(profile) && !refusesTampering(profile))...)})
 	}
-	for i := range baseline.Kinds[1:] {
-		objects, err := w.labelled(&baseline.Kinds[1:][i], name)
+	for i := range baseline.NamespacedKinds {
+		objects, err := w.labelled(&baseline.NamespacedKinds[i], name)
 		if err != nil {
 			return nil, err
 		}

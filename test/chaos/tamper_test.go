@@ -55,15 +55,15 @@ func loosen(object client.Object) {
 
 func (w *world) tamperWithObject(r *rand.Rand) (bool, error) {
 	name, found := pick(r, w.model.namespaces)
-	first := r.IntN(len(baseline.Kinds) - 1)
+	first := r.IntN(len(baseline.NamespacedKinds))
 	n, way := r.IntN(1<<20), r.IntN(len(tamperings)+2)
 	if !found {
 		return true, nil
 	}
 	var objects []baseline.Object
-	for i := range len(baseline.Kinds) - 1 { // Of the first kind, from a random one on, of which there is one.
+	for i := range baseline.NamespacedKinds { // Of the first kind, from a random one on, of which there is one.
 		var err error
-		if objects, err = w.labelled(&baseline.Kinds[1+(first+i)%(len(baseline.Kinds)-1)], name); err != nil {
+		if objects, err = w.labelled(&baseline.NamespacedKinds[(first+i)%len(baseline.NamespacedKinds)], name); err != nil {
 			return true, err
 		}
 		if len(objects) > 0 {

@@ -19,8 +19,8 @@ const mallory = "chaos-mallory"
 func (w *world) examine(t *testing.T) {
 	t.Helper()
 	w.probeAll(t)
-	for i := range baseline.Kinds[1:] {
-		objects, err := w.enforced(&baseline.Kinds[1:][i])
+	for i := range baseline.NamespacedKinds {
+		objects, err := w.enforced(&baseline.NamespacedKinds[i])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,8 +43,8 @@ func (w *world) examine(t *testing.T) {
 			}
 		}
 	}
-	for i := range baseline.AdmissionKinds {
-		w.examinePolicies(t, &baseline.AdmissionKinds[i])
+	for i := range baseline.ClusterKinds {
+		w.examinePolicies(t, &baseline.ClusterKinds[i])
 	}
 	w.awaitModel(t, time.Now())
 }

@@ -19,7 +19,9 @@ var floors = [][]string{
 	{"cmd"},
 	{"internal/operator"},
 	{"controllers"},
-	{"internal/findings/watch", "internal/openreports/publish", "internal/release"},
+	{
+		"internal/findings/watch", "internal/openreports/publish", "internal/podscan", "internal/release", "internal/rollout",
+	},
 	{
 		"internal/apiresources/discover", "internal/clusteraccess", "internal/contention", "internal/correction",
 		"internal/events", "internal/metrics", "internal/priority", "internal/reportmemory", "internal/reports",

@@ -145,8 +145,8 @@ func held(caches cache.Cache, kind *baseline.Kind, namespace string) []baseline.
 func heldBytes(caches cache.Cache, namespace string) int {
 	GinkgoHelper()
 	bytes := 0
-	for i := range baseline.Kinds[1:] {
-		for _, o := range held(caches, &baseline.Kinds[1:][i], namespace) {
+	for i := range baseline.NamespacedKinds {
+		for _, o := range held(caches, &baseline.NamespacedKinds[i], namespace) {
 			bytes += o.(interface{ Size() int }).Size()
 		}
 	}
@@ -180,8 +180,8 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 			GinkgoHelper()
 			Eventually(func() int {
 				count := 0
-				for i := range baseline.Kinds[1:] {
-					count += len(held(caches, &baseline.Kinds[1:][i], namespace))
+				for i := range baseline.NamespacedKinds {
+					count += len(held(caches, &baseline.NamespacedKinds[i], namespace))
 				}
 				return count
 			}).Should(BeNumerically(">=", n))

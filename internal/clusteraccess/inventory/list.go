@@ -68,8 +68,8 @@ func Items(list client.ObjectList) ([]baseline.Object, error) {
 // AddNamespaces adds the namespaces in which any object bears the label of a profile. If another
 // profile governs such a namespace, neither its label nor its report tells that.
 func AddNamespaces(ctx context.Context, cached Cache, profile string, namespaces map[string]bool) error {
-	for i := range baseline.Kinds[1:] {
-		items, err := List(ctx, cached, &baseline.Kinds[1:][i],
+	for i := range baseline.NamespacedKinds {
+		items, err := List(ctx, cached, &baseline.NamespacedKinds[i],
 			client.MatchingLabels{v1alpha1.ProfileLabel: profile}, client.DisableReadYourWritesConsistency)
 		if err != nil {
 			return err

@@ -30,8 +30,8 @@ type Objects struct {
 // Labelled lists the cached objects of a namespace that bear a profile's label.
 func (i *Objects) Labelled(ctx context.Context, namespace string) ([]baseline.Object, error) {
 	var objects []baseline.Object
-	for k := range baseline.Kinds[1:] {
-		items, err := LabelledIn(ctx, i.Cached, &baseline.Kinds[1:][k], namespace)
+	for k := range baseline.NamespacedKinds {
+		items, err := LabelledIn(ctx, i.Cached, &baseline.NamespacedKinds[k], namespace)
 		if err != nil {
 			return nil, err
 		}

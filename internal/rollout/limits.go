@@ -1,4 +1,4 @@
-package controllers
+package rollout
 
 import (
 	"context"
@@ -13,23 +13,23 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
 
-// Of the LimitRanges of others no more are held against pods than these: who writes more keeps
+// Of unmanaged LimitRanges no more than these are taken into account: a tenant who writes more keeps
 // their own pods out.
 const (
 	maxLimitRanges = 5000
 	maxLimitBytes  = 4 << 20
 )
 
-// limitCheck is a check of the LimitRange of the baseline beside those that others have put into the namespace: the API server gives a
-// pod the defaults of all of them, and then judges it.
-func (r *NamespaceReconciler) limitCheck(
-	ctx context.Context, p *posture.Pass, desired []baseline.Object, candidates []*waiting,
+// limitCheck is a check of the LimitRange of the baseline beside the unmanaged ones of the namespace:
+// the API server gives a pod the defaults of all of them, and then judges it.
+func (g *Gate) limitCheck(
+	ctx context.Context, p *posture.Pass, desired []baseline.Object, candidates []*candidate,
 ) (*tightening.LimitCheck, error) {
 	want := limitRangeOf(desired)
 	var found []corev1.LimitRange
 	bytes := 0
 	newList := func() *corev1.LimitRangeList { return &corev1.LimitRangeList{} }
-	_, err := clusteraccess.EachPage(ctx, r.Live, maxLimitRanges, newList, func(list *corev1.LimitRangeList) {
+	_, err := clusteraccess.EachPage(ctx, g.live, maxLimitRanges, newList, func(list *corev1.LimitRangeList) {
 		for i := range list.Items {
 			limits := &list.Items[i]
 			own := p.Ours(limits) || want != nil && limits.Name == want.Name
@@ -44,10 +44,10 @@ func (r *NamespaceReconciler) limitCheck(
 	return limitCheckOf(p, found, want, candidates), nil
 }
 
-// limitCheckOf is a check of the wanted LimitRange, if there is one, against what is in place of it. If it is no candidate, it is held
-// against no pods, and tells quotas what defaults there will be.
+// limitCheckOf is a check of the desired LimitRange, if there is one, against what is in place of it.
+// If it is no candidate, it judges no pods, and tells quotas what defaults there will be.
 func limitCheckOf(
-	p *posture.Pass, found []corev1.LimitRange, want *corev1.LimitRange, candidates []*waiting,
+	p *posture.Pass, found []corev1.LimitRange, want *corev1.LimitRange, candidates []*candidate,
 ) *tightening.LimitCheck {
 	var after, before []corev1.LimitRangeItem
 	var others [][]corev1.LimitRangeItem
@@ -66,9 +66,9 @@ func limitCheckOf(
 			others = append(others, limits.Spec.Limits)
 		}
 	}
-	for _, w := range candidates {
-		if _, ok := w.Want.(*corev1.LimitRange); ok {
-			before = limitsOf(w.before)
+	for _, c := range candidates {
+		if _, ok := c.Want.(*corev1.LimitRange); ok {
+			before = limitsOf(c.before)
 		}
 	}
 	return tightening.NewLimitCheck(after, before, others...)

@@ -1,4 +1,4 @@
-package controllers
+package rollout
 
 import (
 	"testing"
@@ -9,8 +9,8 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// TestLimitCheckKnowsWhatGivesDefaults holds a pod that requests a core and has no limit against what a LimitRange of the baseline
-// gives, beside what is found in the namespace.
+// TestLimitCheckKnowsWhatGivesDefaults checks a pod that requests a core and has no limit, where a
+// LimitRange of the baseline gives one beside what is found in the namespace.
 func TestLimitCheckKnowsWhatGivesDefaults(t *testing.T) {
 	ours := func(o corev1.LimitRange) corev1.LimitRange {
 		o.Labels = map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy}
@@ -31,10 +31,13 @@ func TestLimitCheckKnowsWhatGivesDefaults(t *testing.T) {
 			says: "pod web: container app requests 1 of cpu, which is more than the limit of 500m that it would have",
 		},
 		"the one in place refuses as much": {want: wanted("500m"), before: wanted("250m"), candidate: true},
-		"so does the one that is found":    {want: wanted("500m"), found: []corev1.LimitRange{ours(giving("bulwark-limits", "250m"))}},
+		"so does the one that is found": {
+			want: wanted("500m"), found: []corev1.LimitRange{ours(giving("bulwark-limits", "250m"))},
+		},
 		"what was in place counts, not what somebody made of it": {
-			want: wanted("500m"), before: wanted("2"), candidate: true, found: []corev1.LimitRange{ours(giving("bulwark-limits", "250m"))},
-			says: "pod web: container app requests 1 of cpu, which is more than the limit of 500m that it would have",
+			want: wanted("500m"), before: wanted("2"), candidate: true,
+			found: []corev1.LimitRange{ours(giving("bulwark-limits", "250m"))},
+			says:  "pod web: container app requests 1 of cpu, which is more than the limit of 500m that it would have",
 		},
 		"one of somebody else refuses as much": {
 			want: wanted("500m"), candidate: true, found: []corev1.LimitRange{giving("theirs", "250m")},
@@ -52,9 +55,9 @@ func TestLimitCheckKnowsWhatGivesDefaults(t *testing.T) {
 			if tt.adopts {
 				p.Profile.Spec.Adoption = v1alpha1.Adopt
 			}
-			var candidates []*waiting
+			var candidates []*candidate
 			if tt.candidate {
-				w := &waiting{Drift: modified(tt.want, nil)}
+				w := &candidate{Drift: modified(tt.want, nil)}
 				if tt.before != nil {
 					w.before = tt.before
 				}

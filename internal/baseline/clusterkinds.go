@@ -7,10 +7,10 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 )
 
-// AdmissionKinds are the kinds of the policies by which the API server itself guards baselines.
-// They are in no namespace and are Bulwark's alone. Objects are made in the order of these rows,
-// and deleted in the reverse order.
-var AdmissionKinds = []Kind{
+// ClusterKinds are the kinds of the objects that are kept for a profile and are in no namespace: the
+// policies by which the API server itself guards baselines. They are Bulwark's alone. Objects are
+// made in the order of these rows, and deleted in the reverse order.
+var ClusterKinds = []Kind{
 	judging(kind("validatingadmissionpolicies",
 		admissionregistrationv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicy"), exclusive,
 		func(o *admissionregistrationv1.ValidatingAdmissionPolicy) map[string]any {
@@ -43,10 +43,10 @@ func puttingInForce(k Kind, other func(Object) Object) Kind {
 	return k
 }
 
-// ByAdmissionKind compares two objects by the rows of AdmissionKinds.
-func ByAdmissionKind(a, b Object) int {
+// ByClusterKind compares two objects by the rows of ClusterKinds.
+func ByClusterKind(a, b Object) int {
 	row := func(o Object) int {
-		return slices.IndexFunc(AdmissionKinds, func(k Kind) bool { return k.Is(o) })
+		return slices.IndexFunc(ClusterKinds, func(k Kind) bool { return k.Is(o) })
 	}
 	return cmp.Compare(row(a), row(b))
 }
