@@ -38,7 +38,7 @@ func (r *NamespaceReconciler) namespacesUsing(role string) []string {
 }
 
 func binds(profile *v1alpha1.SecurityProfile, role string) bool {
-	return profile.Spec.RBAC != nil && slices.ContainsFunc(profile.Spec.RBAC.Bindings, func(b v1alpha1.ClusterRoleBinding) bool {
+	return profile.Spec.RBAC != nil && slices.ContainsFunc(profile.Spec.RBAC.Bindings, func(b v1alpha1.RoleBinding) bool {
 		return b.ClusterRole == role
 	})
 }

@@ -92,7 +92,7 @@ func everything() v1alpha1.SecurityProfileSpec {
 			Roles: []v1alpha1.Role{
 				{Name: "developer", Rules: rules, Subjects: group}, {Name: "viewer", Rules: rules, Subjects: group},
 			},
-			Bindings: []v1alpha1.ClusterRoleBinding{
+			Bindings: []v1alpha1.RoleBinding{
 				{Name: "view", ClusterRole: "view", Subjects: group}, {Name: "edit", ClusterRole: "edit", Subjects: group},
 			},
 			ServiceAccounts: []v1alpha1.ServiceAccount{

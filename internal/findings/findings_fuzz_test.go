@@ -110,7 +110,7 @@ func someSpec(c *choose.Source) v1alpha1.SecurityProfileSpec {
 	if c.Bool() {
 		spec.RBAC = &v1alpha1.RBAC{
 			Roles:                 []v1alpha1.Role{{Name: "developer", Subjects: declaredSubjects(c)}},
-			Bindings:              []v1alpha1.ClusterRoleBinding{{Name: "editors", ClusterRole: choose.Of(c, "edit", "admin", "view"), Subjects: declaredSubjects(c)}},
+			Bindings:              []v1alpha1.RoleBinding{{Name: "editors", ClusterRole: choose.Of(c, "edit", "admin", "view"), Subjects: declaredSubjects(c)}},
 			ServiceAccounts:       []v1alpha1.ServiceAccount{{Name: "app", AutomountServiceAccountToken: choose.Of(c, nil, ptr.To(true))}},
 			DefaultServiceAccount: choose.Of(c, nil, &v1alpha1.DefaultServiceAccount{}),
 		}

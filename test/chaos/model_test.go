@@ -285,7 +285,7 @@ func randomRBAC(r *rand.Rand) *v1alpha1.RBAC {
 		})
 	}
 	if maybe(r, 0.6) {
-		rbac.Bindings = []v1alpha1.ClusterRoleBinding{{
+		rbac.Bindings = []v1alpha1.RoleBinding{{
 			Name: "members", ClusterRole: choose.OneOf(r, "view", "edit"), Subjects: []v1alpha1.Subject{{Kind: "Group", Name: "on-call"}},
 		}}
 	}

@@ -334,7 +334,7 @@ func rbac(t *rapid.T) *v1alpha1.RBAC {
 		r.Roles = append(r.Roles, v1alpha1.Role{Name: names[i], Rules: rules(t), Subjects: subjects(t, 0)})
 	}
 	for i := range rapid.IntRange(0, 2).Draw(t, "bindings") {
-		r.Bindings = append(r.Bindings, v1alpha1.ClusterRoleBinding{
+		r.Bindings = append(r.Bindings, v1alpha1.RoleBinding{
 			Name: nth("binding", i), ClusterRole: generate.OneOf(t, "clusterRole", "view", "edit"), Subjects: subjects(t, 1)})
 	}
 	for i := range rapid.IntRange(0, 2).Draw(t, "accounts") {

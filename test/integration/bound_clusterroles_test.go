@@ -41,7 +41,7 @@ const mallory = "mallory"
 // bindsTo has the profile bind a ClusterRole to mallory.
 func bindsTo(name string) func(*v1alpha1.SecurityProfile) {
 	return func(p *v1alpha1.SecurityProfile) {
-		p.Spec.RBAC.Bindings = append(p.Spec.RBAC.Bindings, v1alpha1.ClusterRoleBinding{
+		p.Spec.RBAC.Bindings = append(p.Spec.RBAC.Bindings, v1alpha1.RoleBinding{
 			Name: "bound", ClusterRole: name, Subjects: []v1alpha1.Subject{{Kind: "User", Name: mallory}},
 		})
 	}

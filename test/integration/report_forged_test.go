@@ -168,7 +168,7 @@ var _ = Describe("A report that somebody else writes", func() {
 
 	It("opens the gate to no pod though it was there before", func() {
 		profile, shut := Governed(gated, func(p *v1alpha1.SecurityProfile) {
-			p.Spec.RBAC.Bindings = []v1alpha1.ClusterRoleBinding{{
+			p.Spec.RBAC.Bindings = []v1alpha1.RoleBinding{{
 				Name: "missing", ClusterRole: "not-there", Subjects: []v1alpha1.Subject{{Kind: "User", Name: "alice"}},
 			}} // The baseline is never in place, so that the gate stays shut.
 		})
