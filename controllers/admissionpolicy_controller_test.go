@@ -71,7 +71,7 @@ func TestPoliciesAreMadeForAProfileThatIsHeldAndRemembered(t *testing.T) {
 		"it is deleted":     {change: func(p *v1alpha1.SecurityProfile) { p.DeletionTimestamp = &metav1.Time{Time: noon} }, left: true, told: 1},
 		"it selects more":   {change: func(p *v1alpha1.SecurityProfile) { selectsTier("b")(p) }, left: true},
 		"the CRD is old":    {change: func(p *v1alpha1.SecurityProfile) { p.Status.Selection = nil }},
-		"it declares other": {change: func(p *v1alpha1.SecurityProfile) { p.Spec.Workloads.RunAsNonRoot = false }},
+		"it declares other": {change: func(p *v1alpha1.SecurityProfile) { p.Spec.Workloads.RunAsNonRoot = "" }},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			states, told := heard()
@@ -190,7 +190,7 @@ func TestNoStatusIsWrittenBeforeThePoliciesOfItsGenerationHaveBeenLookedAt(t *te
 		Name: "restricted", Generation: 3, Finalizers: []string{v1alpha1.Finalizer},
 	}}
 	profile.Spec.Rollout = v1alpha1.WhenSafe
-	profile.Spec.Images = &v1alpha1.Images{RequireDigest: true}
+	profile.Spec.Images = &v1alpha1.Images{Digest: v1alpha1.RequirementRequire}
 	profile.Status.Selection = selection.Remember(profile)
 	report := v1alpha1.NamespacePosture{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop"},

@@ -84,7 +84,7 @@ func (c *bindingProfiles) List(ctx context.Context, into client.ObjectList, opti
 
 func TestAClusterRoleConcernsTheNamespacesOfProfilesThatBindIt(t *testing.T) {
 	binding := func(p *v1alpha1.SecurityProfile) {
-		p.Spec.RBAC = &v1alpha1.RBAC{Bindings: []v1alpha1.ClusterRoleBinding{{Name: "viewers", ClusterRole: "view"}}}
+		p.Spec.RBAC = &v1alpha1.RBAC{Bindings: []v1alpha1.RoleBinding{{Name: "viewers", ClusterRole: "view"}}}
 	}
 	r := &NamespaceReconciler{Client: &bindingProfiles{inventorytest.Cluster{
 		Profiles:  []v1alpha1.SecurityProfile{inventorytest.Profile("shop", binding), inventorytest.Profile("shop"), inventorytest.Profile("till", binding)},

@@ -24,7 +24,7 @@ import (
 func aPolicedProfile() (*v1alpha1.SecurityProfile, []baseline.Object) {
 	profile := &v1alpha1.SecurityProfile{
 		ObjectMeta: metav1.ObjectMeta{Name: "restricted", Generation: 3},
-		Spec:       v1alpha1.SecurityProfileSpec{Workloads: &v1alpha1.Workloads{RunAsNonRoot: true}},
+		Spec:       v1alpha1.SecurityProfileSpec{Workloads: &v1alpha1.Workloads{RunAsNonRoot: v1alpha1.RequirementRequire}},
 	}
 	return profile, admission.Objects(admission.Render(profile, admission.Cluster{}))
 }

@@ -127,7 +127,7 @@ func (a *AllowDNS) EffectivePorts() []networkingv1.NetworkPolicyPort {
 	for _, p := range ports {
 		protocol := p.Protocol
 		if protocol == "" {
-			protocol = corev1.ProtocolUDP
+			protocol = corev1.ProtocolTCP
 		}
 		effective = append(effective, policyPort(protocol, p.Port))
 	}

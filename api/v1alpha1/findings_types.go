@@ -2,14 +2,14 @@ package v1alpha1
 
 // FindingsMode says whether to look for findings.
 //
-// +kubebuilder:validation:Enum=Report;Off
+// +kubebuilder:validation:Enum=Report;Disabled
 type FindingsMode string
 
 const (
 	// ReportFindings looks for findings and reports them.
 	ReportFindings FindingsMode = "Report"
 	// NoFindings looks for none.
-	NoFindings FindingsMode = "Off"
+	NoFindings FindingsMode = "Disabled"
 )
 
 // FindingID names what is looked for.
@@ -89,7 +89,7 @@ const (
 
 // Findings say what to look for that weakens the baseline.
 type Findings struct {
-	// mode is Report, the default, or Off.
+	// mode is Report, the default, or Disabled.
 	// +optional
 	Mode FindingsMode `json:"mode,omitempty"`
 	// ignore are findings that are not looked for.

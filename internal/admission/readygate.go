@@ -20,7 +20,7 @@ import (
 // of this name: it names the namespace's uid. The label does not tell, since a namespace may be restored with it.
 func (r *renderer) readyGate() []Policy {
 	p := r.spec.Protection
-	if p == nil || !p.ReadyGate || r.audits() {
+	if p == nil || p.ReadyGate != v1alpha1.RequirementRequire || r.audits() {
 		return nil
 	}
 	message := fmt.Sprintf("pods wait until the baseline of SecurityProfile %s is in place", r.profile.Name)
@@ -55,7 +55,7 @@ func (r *renderer) readyGate() []Policy {
 // tamper protection. It has the name of the policy by which that does so.
 func (r *renderer) gateReports() []Policy {
 	p := r.spec.Protection
-	if p == nil || !p.ReadyGate || r.audits() {
+	if p == nil || p.ReadyGate != v1alpha1.RequirementRequire || r.audits() {
 		return nil
 	}
 	return []Policy{r.policy(draft{

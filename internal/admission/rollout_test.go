@@ -15,7 +15,7 @@ import (
 func TestPodRollout(t *testing.T) {
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "strict", Generation: 4}}
 	profile.Spec.Rollout = v1alpha1.WhenSafe
-	profile.Spec.Images = &v1alpha1.Images{RequireDigest: true}
+	profile.Spec.Images = &v1alpha1.Images{Digest: v1alpha1.RequirementRequire}
 	section := PodSections(profile)[0]
 	selector := selection.New([]v1alpha1.SecurityProfile{*profile}, nil)
 	namespace := func(name string) corev1.Namespace {

@@ -15,7 +15,7 @@ import (
 const BreakGlassAnnotation = "break-glass"
 
 func (r *renderer) guards() bool {
-	return r.spec.Protection != nil && r.spec.Protection.Tamper
+	return r.spec.Protection != nil && r.spec.Protection.Tamper == v1alpha1.ProhibitionForbid
 }
 
 // tamperings is a policy of which each rule is a variable, that holds for a request that tampers.

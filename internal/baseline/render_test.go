@@ -76,7 +76,7 @@ func everything() v1alpha1.SecurityProfileSpec {
 		Network: &v1alpha1.Network{
 			DefaultDeny:        []networkingv1.PolicyType{"Ingress", "Egress"},
 			AllowDNS:           &v1alpha1.AllowDNS{CIDRs: []string{"169.254.20.10/32", "fd00::10/128"}},
-			AllowSameNamespace: true,
+			AllowSameNamespace: &v1alpha1.AllowSameNamespace{},
 			AllowAPIServer:     &v1alpha1.AllowAPIServer{CIDRs: []string{"10.0.0.1/32", "10.0.0.2/32"}},
 			Policies:           []v1alpha1.NetworkPolicy{{Name: "in", Spec: admitting}, {Name: "out", Spec: admitting}},
 		},

@@ -94,7 +94,7 @@ var ids = []v1alpha1.FindingID{
 func someSpec(c *choose.Source) v1alpha1.SecurityProfileSpec {
 	spec := v1alpha1.SecurityProfileSpec{
 		Findings: choose.Of(c, nil, &v1alpha1.Findings{
-			Mode: choose.Of[v1alpha1.FindingsMode](c, "", "Report", "Off"), Ignore: choose.Some(c, 3, ids...),
+			Mode: choose.Of[v1alpha1.FindingsMode](c, "", "Report", "Disabled"), Ignore: choose.Some(c, 3, ids...),
 		}),
 		PodSecurity: choose.Of(c, nil, &v1alpha1.PodSecurity{
 			Enforce:        choose.Of[v1alpha1.PodSecurityLevel](c, "restricted", "baseline", "privileged", ""),

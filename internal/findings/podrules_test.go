@@ -10,7 +10,7 @@ import (
 )
 
 func TestPodsThatBreakRulesAreFound(t *testing.T) {
-	rules := v1alpha1.SecurityProfileSpec{Images: &v1alpha1.Images{RequireDigest: true}}
+	rules := v1alpha1.SecurityProfileSpec{Images: &v1alpha1.Images{Digest: v1alpha1.RequirementRequire}}
 	found := func(name string, severity v1alpha1.Severity) string { return string(severity) + " " + name }
 	for sentence, tc := range map[string]struct {
 		spec  v1alpha1.SecurityProfileSpec
@@ -21,7 +21,7 @@ func TestPodsThatBreakRulesAreFound(t *testing.T) {
 		"those that do, in the order of their names, the denied first": {
 			spec: rules,
 			facts: PodFacts{Rules: map[string]RuleViolation{
-				"b": {Words: "requireDigest: x", Denied: true}, "a": {Words: "requireDigest: x", Denied: true}, "c": {Words: "requireDigest: x"},
+				"b": {Words: "digest: x", Denied: true}, "a": {Words: "digest: x", Denied: true}, "c": {Words: "digest: x"},
 			}},
 			want: []string{found("a", v1alpha1.High), found("b", v1alpha1.High), found("c", v1alpha1.Low)},
 		},
@@ -42,7 +42,7 @@ func TestPodsThatBreakRulesAreFound(t *testing.T) {
 				if f.ID != v1alpha1.WorkloadRuleViolated || f.Remedy == "" {
 					t.Errorf("another finding, or one without a remedy: %+v", f)
 				}
-				if f.Object.Kind == podKind && !strings.HasSuffix(f.Message, ": requireDigest: x") {
+				if f.Object.Kind == podKind && !strings.HasSuffix(f.Message, ": digest: x") {
 					t.Errorf("it is not said in the rules' words: %s", f.Message)
 				}
 				got = append(got, found(f.Object.Name, f.Severity))

@@ -22,7 +22,7 @@ func safely(change func(*v1alpha1.NamespacePosture)) *Pass {
 // ruled is a profile with a section of rules for pods, and the section.
 func ruled(p *v1alpha1.SecurityProfile) admission.PodSection {
 	p.Spec.Rollout = v1alpha1.WhenSafe
-	p.Spec.Images = &v1alpha1.Images{RequireDigest: true}
+	p.Spec.Images = &v1alpha1.Images{Digest: v1alpha1.RequirementRequire}
 	return admission.PodSections(p)[0]
 }
 

@@ -28,7 +28,7 @@ func (w *Writer) Regain(ctx context.Context, p *posture.Pass) (*posture.Pass, []
 		})
 	}
 	regained := Recall(p.Profile, found)
-	if guard := p.Profile.Spec.Protection; p.Audits() || guard == nil || !guard.ReadyGate {
+	if guard := p.Profile.Spec.Protection; p.Audits() || guard == nil || guard.ReadyGate != v1alpha1.RequirementRequire {
 		return p.With(regained), notices, nil
 	}
 	shut := regained.DeepCopy()

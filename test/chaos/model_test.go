@@ -249,7 +249,9 @@ func randomNetwork(r *rand.Rand) *v1alpha1.Network {
 		DefaultDeny: choose.OneOf(r,
 			[]networkingv1.PolicyType{"Ingress"},
 			[]networkingv1.PolicyType{"Ingress", "Egress"}),
-		AllowSameNamespace: maybe(r, 0.5),
+	}
+	if maybe(r, 0.5) {
+		n.AllowSameNamespace = &v1alpha1.AllowSameNamespace{}
 	}
 	if len(n.DefaultDeny) == 2 && maybe(r, 0.5) {
 		n.AllowDNS = &v1alpha1.AllowDNS{}

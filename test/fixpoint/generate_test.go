@@ -64,14 +64,16 @@ func network(t *rapid.T) *v1alpha1.Network {
 	n := &v1alpha1.Network{
 		DefaultDeny: generate.Some(t, "defaultDeny", 0, networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress),
 	}
-	n.AllowSameNamespace = len(n.DefaultDeny) > 0 && rapid.Bool().Draw(t, "sameNamespace")
+	if len(n.DefaultDeny) > 0 && rapid.Bool().Draw(t, "sameNamespace") {
+		n.AllowSameNamespace = &v1alpha1.AllowSameNamespace{}
+	}
 	if slices.Contains(n.DefaultDeny, networkingv1.PolicyTypeEgress) {
 		n.AllowDNS = generate.Optional(t, "allowDNS", func(t *rapid.T) *v1alpha1.AllowDNS {
 			return &v1alpha1.AllowDNS{
 				NamespaceSelector: generate.OneOf(t, "dnsNamespaces", selectors()...),
 				PodSelector:       generate.OneOf(t, "dnsPods", selectors()...),
 				CIDRs:             generate.Some(t, "dnsCIDRs", 0, "169.254.20.10/32", "FD00:0::/8", "10.96.0.0/12"),
-				Ports:             generate.OneOf(t, "dnsPorts", nil, []v1alpha1.DNSPort{{Port: 5353}, {Protocol: "TCP", Port: 53}}),
+				Ports:             generate.OneOf(t, "dnsPorts", nil, []v1alpha1.DNSPort{{Protocol: "UDP", Port: 5353}, {Port: 53}}),
 			}
 		})
 		n.AllowAPIServer = generate.Optional(t, "allowAPIServer", func(t *rapid.T) *v1alpha1.AllowAPIServer {

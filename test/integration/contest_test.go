@@ -266,7 +266,7 @@ var _ = Describe("A contest that the profile goes on correcting in", func() {
 	})
 
 	It("shares one write a second among all that is contested in a namespace, and gives each its turn", func() {
-		profile, namespace := Governed(fixture.OnlyNetwork, func(p *v1alpha1.SecurityProfile) { p.Spec.Network.AllowSameNamespace = true })
+		profile, namespace := Governed(fixture.OnlyNetwork, func(p *v1alpha1.SecurityProfile) { p.Spec.Network.AllowSameNamespace = &v1alpha1.AllowSameNamespace{} })
 		EventuallyEstablished(profile, namespace)
 		rival := func(ctx context.Context, c client.Client, request reconcile.Request) error {
 			policy := &networkingv1.NetworkPolicy{}

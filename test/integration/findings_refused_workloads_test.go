@@ -115,7 +115,7 @@ var _ = Describe("A workload whose pods the baseline refuses", func() {
 			p.Spec = v1alpha1.SecurityProfileSpec{
 				NamespaceSelector: p.Spec.NamespaceSelector,
 				RBAC:              &v1alpha1.RBAC{DefaultServiceAccount: &v1alpha1.DefaultServiceAccount{}},
-				Workloads:         &v1alpha1.Workloads{ReadOnlyRootFilesystem: true},
+				Workloads:         &v1alpha1.Workloads{ReadOnlyRootFilesystem: v1alpha1.RequirementRequire},
 			}
 		})
 		EventuallyReady(profile)
@@ -141,7 +141,9 @@ var _ = Describe("A workload whose pods the baseline refuses", func() {
 	})
 
 	It("is found if it is a CronJob whose Jobs are refused", func() {
-		profile, namespace := Governed(func(p *v1alpha1.SecurityProfile) { p.Spec.Images = &v1alpha1.Images{RequireDigest: true} })
+		profile, namespace := Governed(func(p *v1alpha1.SecurityProfile) {
+			p.Spec.Images = &v1alpha1.Images{Digest: v1alpha1.RequirementRequire}
+		})
 		policy := "bulwark-" + profile.Name + "-images"
 		cron := &batchv1.CronJob{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "often"}}
 		Expect(admin.Create(ctx, &corev1.Event{ // It would be due at the next full minute.
@@ -149,7 +151,7 @@ var _ = Describe("A workload whose pods the baseline refuses", func() {
 			InvolvedObject: corev1.ObjectReference{APIVersion: "batch/v1", Kind: "CronJob", Namespace: namespace, Name: cron.Name},
 			LastTimestamp:  metav1.Now(),
 			Message: fmt.Sprintf("Error creating job: jobs.batch \"often-29\" is forbidden: ValidatingAdmissionPolicy '%s' with binding '%s' "+
-				"denied request: requireDigest: container app must name the image by its digest", policy, policy),
+				"denied request: digest: container app must name the image by its digest", policy, policy),
 		})).To(Succeed())
 		Expect(EventuallyNotAdmitted(namespace, "CronJob", cron.Name).Message).To(ContainSubstring("since the rule " + policy + " refuses them"))
 	})

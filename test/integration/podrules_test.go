@@ -31,8 +31,8 @@ func onlyRules(p *v1alpha1.SecurityProfile) {
 	p.Spec = v1alpha1.SecurityProfileSpec{
 		NamespaceSelector: p.Spec.NamespaceSelector,
 		Rollout:           v1alpha1.WhenSafe,
-		Workloads:         &v1alpha1.Workloads{ReadOnlyRootFilesystem: true},
-		Images:            &v1alpha1.Images{RequireDigest: true},
+		Workloads:         &v1alpha1.Workloads{ReadOnlyRootFilesystem: v1alpha1.RequirementRequire},
+		Images:            &v1alpha1.Images{Digest: v1alpha1.RequirementRequire},
 	}
 }
 
@@ -124,7 +124,7 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", thatLooksOften, f
 			ContainSubstring("pod old: readOnlyRootFilesystem: container app must set securityContext.readOnlyRootFilesystem to true")))
 		EventuallyRefused(admin, writablePod(clean, "another"), "readOnlyRootFilesystem: container app must")
 		ExpectAdmittedForLong(writablePod(namespace, "another"))
-		Expect(refusedFor(readOnlyPod(namespace, "another"))).To(ContainSubstring("requireDigest"), "the images of what runs keep the rules")
+		Expect(refusedFor(readOnlyPod(namespace, "another"))).To(ContainSubstring("digest"), "the images of what runs keep the rules")
 		Expect(ReportOn(Default, namespace).Ready).To(BeTrue())
 		Expect(ReportOn(Default, namespace).Summary.Blocked).To(BeEquivalentTo(1))
 		Expect(EventuallyObject(namespace, "Namespace", namespace, v1alpha1.ObjectBlocked).Message).To(ContainSubstring("waits"))
@@ -251,7 +251,9 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", thatLooksOften, f
 	})
 
 	It("are not kept from denying by who makes a namespace that says they wait there", func() {
-		profile, _ := Governed(onlyRules, func(p *v1alpha1.SecurityProfile) { p.Spec.Protection = &v1alpha1.Protection{Tamper: true} })
+		profile, _ := Governed(onlyRules, func(p *v1alpha1.SecurityProfile) {
+			p.Spec.Protection = &v1alpha1.Protection{Tamper: v1alpha1.ProhibitionForbid}
+		})
 		EventuallyPoliced(profile)
 		bulwark.Stop()
 		DeferCleanup(func() { bulwark = startOperatorWith(operatorConf, looksOften) })
@@ -326,7 +328,7 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", thatLooksOften, f
 		EventuallyAdmitted(fixture.RestrictedPod(namespace, "old"))
 		profile := fixture.Profile(name, onlyRules, fixture.Audited)
 		ExpectCreated(profile)
-		Expect(EventuallyRulesBlocked(profile, namespace, imagesPolicy).Message).To(ContainSubstring("requireDigest: container app must name the image by its digest"))
+		Expect(EventuallyRulesBlocked(profile, namespace, imagesPolicy).Message).To(ContainSubstring("digest: container app must name the image by its digest"))
 		Expect(EventuallyRulesBlocked(profile, namespace, workloadsPolicy).Violators).To(ConsistOf("old"))
 		Expect(ReportOn(Default, namespace).Summary.Blocked).To(BeZero(), "nothing waits, since nothing is written")
 		Expect(labelsOf(namespace)).NotTo(HaveKey(v1alpha1.WorkloadsLabel))
@@ -347,7 +349,7 @@ var _ = Describe("A pod that breaks rules for pods", thatLooksOften, func() {
 		finding := EventuallyFound(namespace, "Pod", "old", v1alpha1.WorkloadRuleViolated)
 		Expect(finding.Message).To(And(
 			ContainSubstring("readOnlyRootFilesystem: container app must set securityContext.readOnlyRootFilesystem to true"),
-			ContainSubstring("requireDigest: container app must name the image by its digest")))
+			ContainSubstring("digest: container app must name the image by its digest")))
 		Expect(ReportOn(Default, namespace).FindingTotals).To(ConsistOf(
 			v1alpha1.FindingTotal{ID: v1alpha1.WorkloadRuleViolated, Severity: v1alpha1.High, Count: 1}))
 		EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
@@ -418,7 +420,7 @@ var _ = Describe("Controllers under rules for pods", thatLooksOften, func() {
 			p.Spec = v1alpha1.SecurityProfileSpec{
 				NamespaceSelector: p.Spec.NamespaceSelector,
 				RBAC:              &v1alpha1.RBAC{DefaultServiceAccount: &v1alpha1.DefaultServiceAccount{}, ServiceAccounts: []v1alpha1.ServiceAccount{{Name: "app"}}},
-				Workloads:         &v1alpha1.Workloads{AutomountServiceAccountToken: v1alpha1.Forbid},
+				Workloads:         &v1alpha1.Workloads{AutomountServiceAccountToken: v1alpha1.ProhibitionForbid},
 			}
 		})
 		EventuallyPoliced(profile)

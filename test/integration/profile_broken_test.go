@@ -185,7 +185,7 @@ var _ = Describe("A profile that never could be carried out", func() {
 		By("nor where tamper does not guard the label")
 		bulwark = startOperator()
 		Update(profile, func(p *v1alpha1.SecurityProfile) {
-			p.Spec.Protection.Tamper, p.Spec.Protection.BreakGlassGroups = false, nil
+			p.Spec.Protection.Tamper, p.Spec.Protection.BreakGlassGroups = "", nil
 		})
 		EventuallyPoliced(profile)
 		bulwark.Stop()

@@ -38,7 +38,7 @@ func gated(profile *v1alpha1.SecurityProfile) {
 	profile.Spec.RBAC = &v1alpha1.RBAC{
 		ServiceAccounts: []v1alpha1.ServiceAccount{{Name: "app"}}, DefaultServiceAccount: &v1alpha1.DefaultServiceAccount{},
 	}
-	profile.Spec.Protection = &v1alpha1.Protection{ReadyGate: true}
+	profile.Spec.Protection = &v1alpha1.Protection{ReadyGate: v1alpha1.RequirementRequire}
 }
 
 // quotaOf is one quota with pairs of entries and amounts.

@@ -171,7 +171,7 @@ var _ = Describe("A quota of the baseline that a tenant has filled", func() {
 
 	It("does not do so while nothing is counted, nor under tamper protection", func() {
 		profile, namespace := Governed(countingPolicies("3"), func(p *v1alpha1.SecurityProfile) {
-			p.Spec.Protection = &v1alpha1.Protection{Tamper: true, BreakGlassGroups: []string{fixture.BreakGlass}}
+			p.Spec.Protection = &v1alpha1.Protection{Tamper: v1alpha1.ProhibitionForbid, BreakGlassGroups: []string{fixture.BreakGlass}}
 		})
 		EventuallyEstablished(profile, namespace)
 		EventuallyPoliced(profile)
@@ -281,7 +281,7 @@ var _ = Describe("A quota of the baseline that a tenant has filled", func() {
 		profile, namespace := Governed(countingPolicies("2"))
 		EventuallyEstablished(profile, namespace)
 		Update(profile, func(p *v1alpha1.SecurityProfile) { // It is made before the other goes.
-			p.Spec.Network.AllowSameNamespace = false
+			p.Spec.Network.AllowSameNamespace = nil
 			p.Spec.Network.Policies = []v1alpha1.NetworkPolicy{{Name: "web", Spec: tenantPolicy("", "").Spec}}
 		})
 		EventuallyEstablished(profile, namespace)

@@ -167,7 +167,7 @@ var _ = Describe("What others have written", func() {
 	It("is quoted and bounded if it is what an event is about", func() {
 		profile, namespace := Governed(func(p *v1alpha1.SecurityProfile) {
 			p.Spec.PodSecurity = nil
-			p.Spec.Workloads = &v1alpha1.Workloads{ReadOnlyRootFilesystem: true}
+			p.Spec.Workloads = &v1alpha1.Workloads{ReadOnlyRootFilesystem: v1alpha1.RequirementRequire}
 		})
 		EventuallyEstablished(profile, namespace)
 		words := `pods "x" is forbidden: ValidatingAdmissionPolicy 'bulwark-` + profile.Name + `-workloads' with binding 'bulwark-` + profile.Name +

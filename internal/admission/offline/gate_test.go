@@ -14,7 +14,7 @@ import (
 func TestTheGateIsShutWhereTheProfileGovernsAndNowhereElse(t *testing.T) {
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "gated"}, Spec: v1alpha1.SecurityProfileSpec{
 		ExcludeNamespaces: []string{"free-*"},
-		Protection:        &v1alpha1.Protection{ReadyGate: true},
+		Protection:        &v1alpha1.Protection{ReadyGate: v1alpha1.RequirementRequire},
 	}}
 	over := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "over"}, Spec: v1alpha1.SecurityProfileSpec{
 		NamespaceSelector: v1alpha1.NamespaceSelector{MatchLabels: map[string]string{"tier": "over"}},

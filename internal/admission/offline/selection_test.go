@@ -62,8 +62,8 @@ func selecting(t *rapid.T, name string) v1alpha1.SecurityProfile {
 		p.Spec.NamespaceSelector.MatchExpressions = append(p.Spec.NamespaceSelector.MatchExpressions, e)
 	}
 	p.Spec.ExcludeNamespaces = several(t, "exclude", 2, "team-a", "team-*", "?", "*-b", "**", "c?-*-*", "no-such")
-	p.Spec.Workloads = &v1alpha1.Workloads{HostNetwork: v1alpha1.Forbid}
-	p.Spec.Protection = &v1alpha1.Protection{Tamper: true}
+	p.Spec.Workloads = &v1alpha1.Workloads{HostNetwork: v1alpha1.ProhibitionForbid}
+	p.Spec.Protection = &v1alpha1.Protection{Tamper: v1alpha1.ProhibitionForbid}
 	return p
 }
 
@@ -142,7 +142,7 @@ func TestTheGateIsShutWhereTheProfileGoverns(t *testing.T) {
 			profiles = append(profiles, selecting(t, name))
 		}
 		own := &profiles[0]
-		own.Spec.Workloads, own.Spec.Protection = nil, &v1alpha1.Protection{ReadyGate: true}
+		own.Spec.Workloads, own.Spec.Protection = nil, &v1alpha1.Protection{ReadyGate: v1alpha1.RequirementRequire}
 		protected, err := selection.Protected(several(t, "protected", 1, "team-a", "kube-*", "no/such")...)
 		if err != nil {
 			t.Fatal(err)
