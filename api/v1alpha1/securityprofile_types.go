@@ -171,9 +171,8 @@ type SecurityProfileSpec struct {
 	// +optional
 	Protection *Protection `json:"protection,omitempty"`
 
-	// Undecodable says why a stored spec could not be decoded; all other fields but deletionPolicy are then empty. It is not
-	// part of the API.
-	Undecodable string `json:"-"`
+	// undecodable says why a stored spec could not be decoded; all other fields but deletionPolicy are then empty.
+	undecodable string `json:"-"`
 }
 
 // NamespaceSelector selects namespaces by their labels. It reads as a metav1.LabelSelector, with bounds and with

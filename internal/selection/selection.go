@@ -125,7 +125,7 @@ func byRank(a, b *v1alpha1.SecurityProfile) int {
 }
 
 func compile(profile *v1alpha1.SecurityProfile) (labels.Selector, error) {
-	if why := profile.Spec.Undecodable; why != "" {
+	if why := profile.Spec.Undecodable(); why != "" {
 		return nil, fmt.Errorf("spec: %s", why)
 	}
 	if err := tooHeavy(profile); err != nil {

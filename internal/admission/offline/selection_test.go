@@ -76,7 +76,8 @@ func breaks(t *rapid.T, p *v1alpha1.SecurityProfile) {
 	if drawn(t, "known since when", true, false) {
 		p.Status.Selection = selection.Broken(p, brokenAt)
 	}
-	p.Spec = v1alpha1.SecurityProfileSpec{Undecodable: "why"}
+	// An earlier schema accepted it, and nothing can hold it.
+	_ = p.Spec.UnmarshalJSON([]byte(`{"limits":[{"type":"Container","max":{"cpu":"1e0.5"}}]}`))
 }
 
 // A request is held against a profile's rules if and only if the profile governs its namespace: what the policies say of that in CEL is
