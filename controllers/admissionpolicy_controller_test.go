@@ -19,6 +19,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/priority"
+	"github.com/bulwark-dev/bulwark/internal/posture/posturetest"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -194,7 +195,7 @@ func TestNoStatusIsWrittenBeforeThePoliciesOfItsGenerationHaveBeenLookedAt(t *te
 	profile.Status.Selection = selection.Remember(profile)
 	report := v1alpha1.NamespacePosture{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop"},
-		Profile:    "restricted", ProfileGeneration: 3, Enforcement: v1alpha1.Enforce, Ready: true,
+		Profile:    "restricted", ProfileGeneration: 3, Enforcement: v1alpha1.Enforce, Status: posturetest.Readiness(true),
 	}
 	cluster := &reportedCluster{profile: profile, report: report}
 	recorded, err := metrics.New(prometheus.NewRegistry())

@@ -39,10 +39,10 @@ func (r *SecurityProfileReconciler) addProtected(
 	if n == 0 {
 		return nil
 	}
-	status.Findings = append(status.Findings, v1alpha1.FindingTotal{
+	status.FindingTotals = append(status.FindingTotals, v1alpha1.FindingTotal{
 		ID: v1alpha1.ObjectInProtectedNamespace, Severity: v1alpha1.Low, Count: int32(min(n, 1<<30)),
 	})
-	slices.SortFunc(status.Findings, func(a, b v1alpha1.FindingTotal) int {
+	slices.SortFunc(status.FindingTotals, func(a, b v1alpha1.FindingTotal) int {
 		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Severity, b.Severity))
 	})
 	return nil

@@ -136,7 +136,7 @@ func TestDriftOfPoliciesIsKeptAndCounted(t *testing.T) {
 	profile, desired := aPolicedProfile()
 	report := &v1alpha1.NamespacePosture{
 		Profile: "restricted", DriftTotal: 2,
-		Drift: []v1alpha1.DriftEntry{{Namespace: "shop", ObservedAt: metav1.NewTime(noon.Add(-time.Hour)), State: v1alpha1.Corrected}},
+		Drift: []v1alpha1.DriftEntry{{ObservedAt: metav1.NewTime(noon.Add(-time.Hour)), State: v1alpha1.Corrected}},
 	}
 	reports := map[string]*v1alpha1.NamespacePosture{"shop": report}
 	sum := func(at time.Time, outcomes ...drift.Outcome) {

@@ -21,9 +21,10 @@ type ObjectReference struct {
 	Name string `json:"name"`
 }
 
-// DriftChange says how an object differs from the baseline.
+// DriftChange says how an object differs from the baseline. Later releases may add values: clients have to tolerate those that they do not know.
 //
-// +kubebuilder:validation:Enum=Missing;Modified;Unexpected
+// +kubebuilder:validation:MaxLength=64
+// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z]*$`
 type DriftChange string
 
 const (
@@ -35,9 +36,10 @@ const (
 	Unexpected DriftChange = "Unexpected"
 )
 
-// DriftState says what became of a drift.
+// DriftState says what became of a drift. Later releases may add values: clients have to tolerate those that they do not know.
 //
-// +kubebuilder:validation:Enum=Present;Corrected;Contested;Conflict
+// +kubebuilder:validation:MaxLength=64
+// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z]*$`
 type DriftState string
 
 const (
@@ -70,10 +72,11 @@ type FieldDrift struct {
 
 // DriftEntry is one departure from the baseline, and what became of it.
 type DriftEntry struct {
-	// namespace is the governed namespace; empty for an admission policy, which is in none.
+	// namespace is the governed namespace, in the status of a profile. It is absent of an admission policy, which is in none, and in a
+	// NamespacePosture, which speaks of its own.
 	// +kubebuilder:validation:MaxLength=63
-	// +required
-	Namespace string `json:"namespace"`
+	// +optional
+	Namespace string `json:"namespace,omitempty"`
 	// object is the object that differs; a label of the namespace itself is drift of the Namespace.
 	// +required
 	Object ObjectReference `json:"object"`
@@ -91,7 +94,9 @@ type DriftEntry struct {
 	// +optional
 	Manager string `json:"manager,omitempty"`
 	// operation is how the manager set them: Apply (server-side apply) or Update (all other writes).
-	// +kubebuilder:validation:Enum=Apply;Update
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z]*$`
 	// +optional
 	Operation metav1.ManagedFieldsOperationType `json:"operation,omitempty"`
 	// managedAt is when the manager last set any field of the object.

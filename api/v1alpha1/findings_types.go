@@ -12,9 +12,10 @@ const (
 	NoFindings FindingsMode = "Disabled"
 )
 
-// FindingID names what is looked for.
+// FindingID names what is looked for. Later releases may add values: clients have to tolerate those that they do not know.
 //
-// +kubebuilder:validation:Enum=NetworkReopened;PrivilegedBinding;BroadBinding;TokenMountedByDefault;LimitDefaultsOverridden;PodSecurityExempt;PodSecurityOutdated;PodSecurityViolated;WorkloadRuleViolated;ObjectInProtectedNamespace;PodSecurityLabelSync;WebhookUnreachable;WorkloadNotAdmitted;QuotaExceeded;ForbiddenRulesBound;QuotaCountsBaseline;ObjectTooLarge;TooManyObjects
+// +kubebuilder:validation:MaxLength=64
+// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z]*$`
 type FindingID string
 
 const (
@@ -71,9 +72,10 @@ const (
 	TooManyObjects FindingID = "TooManyObjects"
 )
 
-// Severity is how grave a finding is.
+// Severity is how grave a finding is. Later releases may add values: clients have to tolerate those that they do not know.
 //
-// +kubebuilder:validation:Enum=Critical;High;Medium;Low
+// +kubebuilder:validation:MaxLength=64
+// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z]*$`
 type Severity string
 
 const (
@@ -94,6 +96,7 @@ type Findings struct {
 	Mode FindingsMode `json:"mode,omitempty"`
 	// ignore are findings that are not looked for.
 	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:Enum=NetworkReopened;PrivilegedBinding;BroadBinding;TokenMountedByDefault;LimitDefaultsOverridden;PodSecurityExempt;PodSecurityOutdated;PodSecurityViolated;WorkloadRuleViolated;ObjectInProtectedNamespace;PodSecurityLabelSync;WebhookUnreachable;WorkloadNotAdmitted;QuotaExceeded;ForbiddenRulesBound;QuotaCountsBaseline;ObjectTooLarge;TooManyObjects
 	// +listType=set
 	// +optional
 	Ignore []FindingID `json:"ignore,omitempty"`

@@ -4,9 +4,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Enforcement says whether Bulwark writes the baseline or only reports on it.
+// Enforcement says whether Bulwark writes the baseline or only reports on it. Later releases may add values: clients have to tolerate
+// those that they do not know in a report or status.
 //
-// +kubebuilder:validation:Enum=Enforce;Audit
+// +kubebuilder:validation:MaxLength=64
+// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z]*$`
 type Enforcement string
 
 const (
@@ -72,6 +74,7 @@ type SecurityProfileSpec struct {
 	// enforcement is Enforce (write the baseline and correct drift) or Audit (compute and report everything, write no
 	// object of the baseline). Switching from Enforce to Audit leaves the objects as they are.
 	// +kubebuilder:default=Enforce
+	// +kubebuilder:validation:Enum=Enforce;Audit
 	// +optional
 	Enforcement Enforcement `json:"enforcement,omitempty"`
 
@@ -249,13 +252,13 @@ type SecurityProfileStatus struct {
 	// +optional
 	PolicyDriftTotal int64 `json:"policyDriftTotal,omitempty"`
 
-	// findings count what weakens the baseline in the governed namespaces.
+	// findingTotals count what weakens the baseline in the governed namespaces.
 	// +kubebuilder:validation:MaxItems=64
 	// +listType=map
 	// +listMapKey=id
 	// +listMapKey=severity
 	// +optional
-	Findings []FindingTotal `json:"findings,omitempty"`
+	FindingTotals []FindingTotal `json:"findingTotals,omitempty"`
 
 	// drift is the newest 32 drifts of the governed namespaces and of the profile's admission policies, newest first.
 	// +kubebuilder:validation:MaxItems=32

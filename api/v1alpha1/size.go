@@ -25,7 +25,10 @@ func written(s string) int {
 
 // Size is about how many bytes the report takes.
 func (p *NamespacePosture) Size() int {
-	size := 9*overhead + written(p.Stalled) + len(p.FindingTotals)*overhead/2
+	size := 9*overhead + len(p.FindingTotals)*overhead/2
+	for i := range p.Status.Conditions {
+		size += written(p.Status.Conditions[i].Message) + overhead
+	}
 	for i := range p.Objects {
 		size += p.Objects[i].size() + written(p.Objects[i].Message) + overhead
 	}
@@ -42,8 +45,8 @@ func (p *NamespacePosture) Size() int {
 			size += written(name) + len(`"",`)
 		}
 	}
-	for i := range p.InPlace {
-		size += p.InPlace[i].Object.size() + written(p.InPlace[i].Content) + overhead
+	for i := range p.OperatorState.InPlace {
+		size += p.OperatorState.InPlace[i].Object.size() + written(p.OperatorState.InPlace[i].Content) + overhead
 	}
 	return size
 }

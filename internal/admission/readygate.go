@@ -30,6 +30,7 @@ func (r *renderer) readyGate() []Policy {
 	}
 	labelled := fmt.Sprintf(`namespaceObject.metadata.?labels[?%s].orValue("") == %s`, quote(v1alpha1.ProfileLabel), quote(r.profile.Name))
 	// The API server declares the field as UID, and has it as uid.
+	isReady := fmt.Sprintf(`params.?status.?conditions.orValue([]).exists(c, c.type == %s && c.status == "True")`, quote(v1alpha1.ConditionReady))
 	const ofThisNamespace = `params.?namespaceUID.orValue("") == dyn(namespaceObject).metadata.?uid.orValue("")`
 	return []Policy{r.policy(draft{
 		concern:     waitForBaseline,
@@ -44,8 +45,8 @@ func (r *renderer) readyGate() []Policy {
 			Name: v1alpha1.PostureName, ParameterNotFoundAction: ptr.To(admissionregistrationv1.DenyAction),
 		},
 		validations: validations(refusal(
-			fmt.Sprintf(`(params.profile == %s && params.enforcement == %s && params.ready && %s && %s)`,
-				quote(r.profile.Name), quote(string(v1alpha1.Enforce)), ofThisNamespace, labelled),
+			fmt.Sprintf(`(params.profile == %s && params.enforcement == %s && %s && %s && %s)`,
+				quote(r.profile.Name), quote(string(v1alpha1.Enforce)), isReady, ofThisNamespace, labelled),
 			message, words("its NamespacePosture posture is not ready"),
 		)),
 	})}

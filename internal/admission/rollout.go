@@ -66,7 +66,7 @@ func (r *PodRollout) add(
 	if report == nil {
 		return
 	}
-	for _, in := range report.InPlace {
+	for _, in := range report.OperatorState.InPlace {
 		if content, is := declared[in.Object]; is && in.Content != "" && in.Content != content {
 			r.hold(Held{Policy: in.Object.Name, Content: in.Content})
 		}

@@ -87,9 +87,8 @@ func orUnset(value string) string {
 }
 
 // Entry is the outcome as the history has it.
-func (o *Outcome) Entry(namespace string, now time.Time) v1alpha1.DriftEntry {
+func (o *Outcome) Entry(now time.Time) v1alpha1.DriftEntry {
 	return v1alpha1.DriftEntry{
-		Namespace:  namespace,
 		Object:     o.Object,
 		Change:     o.Change,
 		Fields:     Report(o.Fields),

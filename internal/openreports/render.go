@@ -50,10 +50,10 @@ func Render(posture *v1alpha1.NamespacePosture) *reportsv1alpha1.Report {
 		},
 		Summary: summary(posture),
 	}
-	if posture.Stalled != "" {
+	if posture.Stalled() != "" {
 		report.Results = append(report.Results, reportsv1alpha1.ReportResult{
 			Source: v1alpha1.ManagedBy, Policy: "report/stalled", Category: categoryReport,
-			Result: failure, Scored: true, Description: posture.Stalled,
+			Result: failure, Scored: true, Description: posture.Stalled(),
 		})
 	}
 	for i := range posture.Objects {
@@ -87,7 +87,7 @@ func summary(posture *v1alpha1.NamespacePosture) reportsv1alpha1.ReportSummary {
 	if posture.Truncated > 0 {
 		s.Skip = 1
 	}
-	if posture.Stalled != "" {
+	if posture.Stalled() != "" {
 		s.Error++
 	}
 	return s

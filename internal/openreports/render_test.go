@@ -201,7 +201,7 @@ func TestRenderResults(t *testing.T) {
 			}},
 		},
 		"a profile that cannot be carried out is an error": {
-			changes: []func(*v1alpha1.NamespacePosture){func(p *v1alpha1.NamespacePosture) { p.Stalled = "why" }},
+			changes: []func(*v1alpha1.NamespacePosture){func(p *v1alpha1.NamespacePosture) { p.Status = stalled("why") }},
 			want: []reportsv1alpha1.ReportResult{{
 				Source: "bulwark", Policy: "report/stalled", Category: "Report", Result: failure, Scored: true, Description: "why",
 			}},
@@ -221,6 +221,12 @@ func TestRenderResults(t *testing.T) {
 			}
 		})
 	}
+}
+
+func stalled(why string) v1alpha1.NamespacePostureStatus {
+	return v1alpha1.NamespacePostureStatus{Conditions: []metav1.Condition{
+		{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse}, {Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, Message: why},
+	}}
 }
 
 func audited(p *v1alpha1.NamespacePosture) { p.Enforcement = v1alpha1.Audit }
@@ -248,7 +254,7 @@ func TestRenderSummary(t *testing.T) {
 		},
 		"and that the profile cannot be carried out": {
 			func(p *v1alpha1.NamespacePosture) {
-				p.Stalled, p.Summary = "why", v1alpha1.PostureSummary{Compliant: 2, Failed: 1}
+				p.Status, p.Summary = stalled("why"), v1alpha1.PostureSummary{Compliant: 2, Failed: 1}
 			},
 			reportsv1alpha1.ReportSummary{Pass: 2, Error: 2},
 		},

@@ -79,8 +79,8 @@ func checkTotals(t *testing.T, previous, report *v1alpha1.NamespacePosture, want
 	if len(report.Objects) < v1alpha1.MaxObjects {
 		copies = contestedAmong(report.Objects[wanted:])
 	}
-	if len(report.Objects) < v1alpha1.MaxObjects && report.Ready != (s.Drifted+s.Conflicted+s.Failed-copies == 0) {
-		t.Errorf("ready: %t, with %+v of which %d are beyond the baseline", report.Ready, s, copies)
+	if len(report.Objects) < v1alpha1.MaxObjects && report.IsReady() != (s.Drifted+s.Conflicted+s.Failed-copies == 0) {
+		t.Errorf("ready: %t, with %+v of which %d are beyond the baseline", report.IsReady(), s, copies)
 	}
 	var before int64
 	if previous != nil {

@@ -26,7 +26,7 @@ import (
 
 func TestAssemble(t *testing.T) {
 	entry := v1alpha1.DriftEntry{
-		Namespace: "shop", Object: posturetest.Reference("LimitRange", "bulwark-limits"), Change: v1alpha1.Missing,
+		Object: posturetest.Reference("LimitRange", "bulwark-limits"), Change: v1alpha1.Missing,
 		ObservedAt: metav1.NewTime(posturetest.Noon.Add(-time.Hour)), State: v1alpha1.Corrected,
 	}
 	limits := posturetest.Outcome("bulwark-limits", v1alpha1.Modified, v1alpha1.Present)
@@ -51,12 +51,12 @@ func TestAssemble(t *testing.T) {
 			previous: &v1alpha1.NamespacePosture{DriftTotal: 7, Drift: []v1alpha1.DriftEntry{entry}},
 			outcomes: []drift.Outcome{limits},
 			change: func(r *v1alpha1.NamespacePosture) {
-				r.Ready = false
 				r.Summary = v1alpha1.PostureSummary{Compliant: 1, Drifted: 1}
+				SetReady(r, nil, false, posturetest.Noon)
 				r.Objects[1].State, r.Objects[1].Message = v1alpha1.ObjectDrifted, "Modified"
 				r.DriftTotal = 8
 				r.Drift = []v1alpha1.DriftEntry{{
-					Namespace: "shop", Object: limits.Object, Change: v1alpha1.Modified, Manager: "kubectl-edit",
+					Object: limits.Object, Change: v1alpha1.Modified, Manager: "kubectl-edit",
 					Fields:     []v1alpha1.FieldDrift{{Path: "spec.limits", Want: "1", Got: "2"}},
 					ObservedAt: metav1.NewTime(posturetest.Noon), State: v1alpha1.Present,
 				}, entry}
@@ -65,16 +65,16 @@ func TestAssemble(t *testing.T) {
 		"drift that is not to be recorded is reported all the same": {
 			outcomes: []drift.Outcome{posturetest.Unrecorded(limits)},
 			change: func(r *v1alpha1.NamespacePosture) {
-				r.Ready = false
 				r.Summary = v1alpha1.PostureSummary{Compliant: 1, Drifted: 1}
+				SetReady(r, nil, false, posturetest.Noon)
 				r.Objects[1].State, r.Objects[1].Message = v1alpha1.ObjectDrifted, "Modified"
 			},
 		},
 		"an unexpected object that stays is an object of the report": {
 			outcomes: []drift.Outcome{posturetest.Unrecorded(extra)},
 			change: func(r *v1alpha1.NamespacePosture) {
-				r.Ready = false
 				r.Summary = v1alpha1.PostureSummary{Compliant: 2, Drifted: 1}
+				SetReady(r, nil, false, posturetest.Noon)
 				r.Objects = append(r.Objects, v1alpha1.ManagedObject{
 					ObjectReference: extra.Object, State: v1alpha1.ObjectDrifted, Message: "Unexpected",
 				})

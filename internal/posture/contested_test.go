@@ -44,12 +44,12 @@ func TestAContestIsOneStateWhateverIsCorrectedMeanwhile(t *testing.T) {
 			t.Errorf("%s: the report is written again: %v", sentence, third.Drift)
 		}
 	}
-	if second.Ready || second.Summary.Contested != 1 || second.Summary.Drifted != 1 {
-		t.Errorf("ready %t, with %+v", second.Ready, second.Summary)
+	if second.IsReady() || second.Summary.Contested != 1 || second.Summary.Drifted != 1 {
+		t.Errorf("ready %t, with %+v", second.IsReady(), second.Summary)
 	}
 	over := assemble(p, posturetest.Desired(), nil, posturetest.Noon.Add(2*time.Minute))
-	if !over.Ready || over.Summary.Contested != 0 || over.Drift[0].State != v1alpha1.Corrected || over.Drift[1].State != v1alpha1.Corrected {
-		t.Errorf("after it is over: ready %t, with %+v and %v", over.Ready, over.Summary, over.Drift)
+	if !over.IsReady() || over.Summary.Contested != 0 || over.Drift[0].State != v1alpha1.Corrected || over.Drift[1].State != v1alpha1.Corrected {
+		t.Errorf("after it is over: ready %t, with %+v and %v", over.IsReady(), over.Summary, over.Drift)
 	}
 }
 
@@ -71,8 +71,8 @@ func TestAContestOverCopiesTakesNothingOfTheBaselineAway(t *testing.T) {
 	copied := posturetest.Reference("LimitRange", "copied")
 	dispute := Dispute{Object: copied, Change: v1alpha1.Unexpected, Sentence: "contested by the field manager hnc: it is made again and again; …"}
 	report := assemble(p, posturetest.Desired(), nil, posturetest.Noon, dispute)
-	if !report.Ready || report.Summary.Drifted != 1 || report.Summary.Contested != 1 {
-		t.Errorf("ready %t, with %+v", report.Ready, report.Summary)
+	if !report.IsReady() || report.Summary.Drifted != 1 || report.Summary.Contested != 1 {
+		t.Errorf("ready %t, with %+v", report.IsReady(), report.Summary)
 	}
 	o := report.Objects[len(report.Objects)-1]
 	if o.ObjectReference != copied || !strings.HasPrefix(o.Message, "contested by the field manager hnc: it is made again and again") {

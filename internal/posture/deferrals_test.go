@@ -35,7 +35,7 @@ func TestRulesInForce(t *testing.T) {
 	remembers := func(profile, content string) func(*Pass, *admission.PodSection) {
 		return func(p *Pass, s *admission.PodSection) {
 			p.Report().Profile = profile
-			p.Report().InPlace = []v1alpha1.ObjectContent{{Object: s.Policy(profile), Content: content}}
+			p.Report().OperatorState.InPlace = []v1alpha1.ObjectContent{{Object: s.Policy(profile), Content: content}}
 		}
 	}
 	for sentence, tc := range map[string]struct {
@@ -134,7 +134,7 @@ func TestRememberWhatIsInPlace(t *testing.T) {
 			}
 			deferred := &Deferrals{Kept: tt.kept}
 			desired := []baseline.Object{posturetest.Levelled("baseline"), posturetest.Limited("1")}
-			p.Report().InPlace = deferred.contents(p, desired, tt.outcomes)
+			p.Report().OperatorState.InPlace = deferred.contents(p, desired, tt.outcomes)
 			before, known := p.Before(posturetest.Limited("1"))
 			if known != tt.known {
 				t.Fatalf("remembered: want %t, got %t", tt.known, known)

@@ -34,7 +34,7 @@ func (r *reporting) history(now time.Time) ([]v1alpha1.DriftEntry, int) {
 		if o.State == v1alpha1.Contested && contestedEntries(entries, o.Object) >= MaxManagers {
 			continue
 		}
-		added = append(added, o.Entry(r.Namespace.Name, now))
+		added = append(added, o.Entry(now))
 	}
 	entries = append(added, entries...)
 	return entries[:min(len(entries), v1alpha1.MaxDrift)], len(added)

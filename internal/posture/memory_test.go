@@ -43,7 +43,7 @@ func TestMemoryIsOf(t *testing.T) {
 		"another profile":                                         {func(r *v1alpha1.NamespacePosture) { r.Profile = "other" }, false},
 		"another generation":                                      {func(r *v1alpha1.NamespacePosture) { r.ProfileGeneration-- }, false},
 		"another enforcement":                                     {func(r *v1alpha1.NamespacePosture) { r.Enforcement = v1alpha1.Audit }, false},
-		"a profile that could not be carried out":                 {func(r *v1alpha1.NamespacePosture) { r.Stalled = "why" }, false},
+		"a profile that could not be carried out":                 {func(r *v1alpha1.NamespacePosture) { setStalled(r, nil, "why", posturetest.Noon) }, false},
 	} {
 		report := posturetest.Report()
 		tt.change(report)
@@ -79,7 +79,7 @@ func TestWasInPlace(t *testing.T) {
 		"a state that this release has not made": {state: "Other"},
 	} {
 		report := posturetest.Report()
-		report.Objects[1].State, report.Objects[1].Message, report.InPlace = tt.state, tt.message, tt.inPlace
+		report.Objects[1].State, report.Objects[1].Message, report.OperatorState.InPlace = tt.state, tt.message, tt.inPlace
 		if tt.audits {
 			report.Enforcement = v1alpha1.Audit
 		}
@@ -116,7 +116,7 @@ func TestBefore(t *testing.T) {
 		"nothing that cannot be read": {inPlace: []v1alpha1.ObjectContent{{Object: ref, Content: "{"}}},
 	} {
 		report := posturetest.Report()
-		report.InPlace = tt.inPlace
+		report.OperatorState.InPlace = tt.inPlace
 		before, known := MemoryOf(report).Before(want)
 		if known != tt.known || (before == nil) != (tt.before == nil) {
 			t.Errorf("%s: got %v, %t", sentence, before, known)

@@ -110,7 +110,6 @@ func setUncounted(p *Pass, report *v1alpha1.NamespacePosture, counts []QuotaCoun
 		report.Objects[i].Message = printable.Message(uncountedMessage(p.Memory, q))
 		report.Summary.Compliant--
 		report.Summary.Uncounted++
-		report.Ready = false
 	}
 }
 

@@ -98,11 +98,11 @@ func TestReportsSayWhatIsNotCounted(t *testing.T) {
 			if tt.before != nil {
 				p.Memory = MemoryOf(&v1alpha1.NamespacePosture{Profile: "a", Enforcement: v1alpha1.Enforce, Objects: []v1alpha1.ManagedObject{*tt.before}})
 			}
-			report := &v1alpha1.NamespacePosture{Ready: true, Objects: []v1alpha1.ManagedObject{tt.object}}
+			report := &v1alpha1.NamespacePosture{Objects: []v1alpha1.ManagedObject{tt.object}}
 			Count(&report.Summary, tt.object.State)
 			setUncounted(p, report, []QuotaCount{tt.count})
 			got := report.Objects[0]
-			inForce := MemoryOf(&v1alpha1.NamespacePosture{Enforcement: v1alpha1.Enforce, InPlace: []v1alpha1.ObjectContent{{Object: small, Content: "{}"}}})
+			inForce := MemoryOf(&v1alpha1.NamespacePosture{Enforcement: v1alpha1.Enforce, OperatorState: v1alpha1.OperatorState{InPlace: []v1alpha1.ObjectContent{{Object: small, Content: "{}"}}}})
 			if got.State != tt.state || !strings.Contains(got.Message, tt.says) {
 				t.Errorf("want %s, %q, got %+v", tt.state, tt.says, got)
 			}
@@ -111,8 +111,8 @@ func TestReportsSayWhatIsNotCounted(t *testing.T) {
 			if diff := cmp.Diff(want, report.Summary); diff != "" {
 				t.Errorf("summary (-want +got):\n%s", diff)
 			}
-			if ready := tt.state != v1alpha1.ObjectUncounted; report.Ready != ready {
-				t.Errorf("ready: %t", report.Ready)
+			if ready := allInPlace(&report.Summary, 0, 1); ready != (tt.state != v1alpha1.ObjectUncounted) {
+				t.Errorf("ready: %t", ready)
 			}
 			if !inForce.wasInPlace(got) {
 				t.Error("it does not count as ours")
@@ -125,7 +125,7 @@ func TestProfilesSayWhatIsNotCounted(t *testing.T) {
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "strict", Generation: 4}}
 	uncounted := func(message string) *v1alpha1.NamespacePosture {
 		report := posturetest.Report()
-		report.Ready = false
+		report.Status = posturetest.Readiness(false)
 		report.Summary = v1alpha1.PostureSummary{Compliant: 1, Uncounted: 1}
 		report.Objects = []v1alpha1.ManagedObject{{ObjectReference: small, State: v1alpha1.ObjectUncounted, Message: message}}
 		return report

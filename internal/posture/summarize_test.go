@@ -264,9 +264,9 @@ func TestSummarizeDriftIsNewestFirst(t *testing.T) {
 	}
 	namespaces, reports := posturetest.Cluster(compliant, compliant)
 	reports["ns-0"].Drift = []v1alpha1.DriftEntry{
-		entry("ns-0", "Role", "b", 5), entry("ns-0", "Role", "a", 5), entry("ns-0", "LimitRange", "z", 5), entry("ns-0", "Role", "a", 1),
+		entry("", "Role", "b", 5), entry("", "Role", "a", 5), entry("", "LimitRange", "z", 5), entry("", "Role", "a", 1),
 	}
-	reports["ns-1"].Drift = []v1alpha1.DriftEntry{entry("ns-1", "Role", "a", 9), entry("ns-1", "Role", "a", 5)}
+	reports["ns-1"].Drift = []v1alpha1.DriftEntry{entry("", "Role", "a", 9), entry("", "Role", "a", 5)}
 	profile := aPass().Profile
 	status := Summarize(profile, &Cluster{posturetest.SelectorOf(profile), namespaces, reports}, nil, nil, posturetest.Noon)
 	want := []v1alpha1.DriftEntry{
@@ -298,8 +298,8 @@ func TestSummarizeIsTheSameInAnyOrder(t *testing.T) {
 		states = append(states, []string{compliant, drifted, conflict, refused, stale, unseen}[i%6])
 	}
 	namespaces, reports := posturetest.Cluster(states...)
-	for name, r := range reports { // In one second, one object moved twice.
-		r.Drift = []v1alpha1.DriftEntry{posturetest.DriftOf(name, "second"), posturetest.DriftOf(name, "first")}
+	for _, r := range reports { // In one second, one object moved twice.
+		r.Drift = []v1alpha1.DriftEntry{posturetest.DriftOf("", "second"), posturetest.DriftOf("", "first")}
 	}
 	profile := aPass().Profile
 	want := Summarize(profile, &Cluster{posturetest.SelectorOf(profile), namespaces, reports}, nil, nil, posturetest.Noon)
@@ -399,7 +399,7 @@ func TestSummarizeCountsFindingsAndContests(t *testing.T) {
 		{ID: v1alpha1.BroadBinding, Severity: v1alpha1.Critical, Count: 1}, {ID: v1alpha1.BroadBinding, Severity: v1alpha1.High, Count: 4},
 		{ID: v1alpha1.NetworkReopened, Severity: v1alpha1.High, Count: 3},
 	}
-	if diff := cmp.Diff(want, status.Findings); diff != "" {
+	if diff := cmp.Diff(want, status.FindingTotals); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)
 	}
 	counts := v1alpha1.NamespaceCounts{Selected: 4, Weakened: 2, Blocked: 1, Drifted: 1, Contested: 1}

@@ -100,7 +100,7 @@ func (t *tally) settles(profile *v1alpha1.SecurityProfile, namespace string, rep
 		return t.lately.has(namespace, false)
 	}
 	s := report.Summary
-	if report.Ready || s.Failed+s.Conflicted+s.Contested+s.Uncounted > 0 || report.ProfileGeneration != profile.Generation {
+	if report.IsReady() || s.Failed+s.Conflicted+s.Contested+s.Uncounted > 0 || report.ProfileGeneration != profile.Generation {
 		return false
 	}
 	return profile.EffectiveEnforcement() == v1alpha1.Enforce && t.lately.has(namespace, true)
@@ -113,19 +113,24 @@ func (t *tally) addReport(profile *v1alpha1.SecurityProfile, namespace string, r
 	if report == nil {
 		recalled := Recalled(&profile.Status, namespace)
 		t.driftTotal = Add(t.driftTotal, int64(len(recalled)))
-		t.drift = append(t.drift, recalled...)
+		t.addDrift(namespace, recalled)
 		return
 	}
 	t.addWeaknesses(report)
 	t.driftTotal = Add(t.driftTotal, report.DriftTotal)
-	for _, entry := range PrintableHistory(report.Drift) {
-		if entry.Namespace == namespace || entry.Namespace == "" { // A report speaks of its own namespace only.
+	t.addDrift(namespace, PrintableHistory(report.Drift))
+	if len(t.drift) > maxTallied {
+		t.keepNewest()
+	}
+}
+
+// addDrift adds the drift of a namespace. A report speaks of its own, and names none.
+func (t *tally) addDrift(namespace string, entries []v1alpha1.DriftEntry) {
+	for _, entry := range entries {
+		if entry.Namespace == "" {
 			entry.Namespace = namespace
 			t.drift = append(t.drift, entry)
 		}
-	}
-	if len(t.drift) > maxTallied {
-		t.keepNewest()
 	}
 }
 

@@ -176,7 +176,7 @@ func TestTheLargestReportFits(t *testing.T) {
 			r.Findings = append(r.Findings, v1alpha1.Finding{ID: v1alpha1.LimitDefaultsOverridden, Severity: v1alpha1.Critical, Object: ref, Message: long(1025), Remedy: long(512)})
 		}
 		for range 18 {
-			r.InPlace = append(r.InPlace, v1alpha1.ObjectContent{Object: ref, Content: strings.Repeat(`"`, v1alpha1.MaxContent)})
+			r.OperatorState.InPlace = append(r.OperatorState.InPlace, v1alpha1.ObjectContent{Object: ref, Content: strings.Repeat(`"`, v1alpha1.MaxContent)})
 			r.Blocked = append(r.Blocked, v1alpha1.BlockedObject{Object: ref, Message: long(1025), Violators: []string{long(253)}})
 		}
 		return r

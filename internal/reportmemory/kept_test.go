@@ -26,7 +26,7 @@ func TestRecall(t *testing.T) {
 	}
 	forged := func(uid types.UID) *v1alpha1.NamespacePosture {
 		report := of(uid, 9)
-		report.NamespaceUID, report.Seal = "another", "forged"
+		report.NamespaceUID, report.OperatorState.Seal = "another", "forged"
 		return report
 	}
 	write := func(m *Memory, report *v1alpha1.NamespacePosture) *v1alpha1.NamespacePosture {

@@ -70,7 +70,7 @@ func (w *Writer) Forget(
 		return nil, nil
 	}
 	forgotten := report.DeepCopy()
-	forgotten.Objects, forgotten.InPlace = nil, nil
+	forgotten.Objects, forgotten.OperatorState.InPlace = nil, nil
 	w.Memory.Seal(forgotten)
 	if err := w.Client.Update(ctx, forgotten); err != nil {
 		return report, fmt.Errorf("taking what is retained out of the report of namespace %s: %w", report.Namespace, err)

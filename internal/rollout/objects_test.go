@@ -62,13 +62,13 @@ func TestCandidates(t *testing.T) {
 		"what waits and was not there before": {
 			previous: changes{func(r *v1alpha1.NamespacePosture) {
 				r.Objects[1].State = v1alpha1.ObjectBlocked
-				r.InPlace = []v1alpha1.ObjectContent{{Object: limitRange}}
+				r.OperatorState.InPlace = []v1alpha1.ObjectContent{{Object: limitRange}}
 			}},
 			drift: modified(limit("1"), nil), want: true,
 		},
 		"a memory that nobody can read is none": {
 			previous: changes{newGeneration, func(r *v1alpha1.NamespacePosture) {
-				r.InPlace = []v1alpha1.ObjectContent{{Object: limitRange, Content: "{"}}
+				r.OperatorState.InPlace = []v1alpha1.ObjectContent{{Object: limitRange, Content: "{"}}
 			}},
 			drift: modified(limit("1"), limit("2")), want: true, before: limit("2"),
 		},

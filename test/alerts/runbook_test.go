@@ -124,6 +124,6 @@ func profile() *v1alpha1.SecurityProfile {
 	}
 	report := posture()
 	p.Status.Namespaces = v1alpha1.NamespaceCounts{Selected: 8, Pending: 1, Compliant: 1, Weakened: 1, Uncounted: 1, Blocked: 1, Drifted: 1, Contested: 1, Conflicted: 1, Failed: 1, Overridden: 1}
-	p.Status.Findings, p.Status.Drift, p.Status.DriftTotal = report.FindingTotals, report.Drift, report.DriftTotal
+	p.Status.FindingTotals, p.Status.Drift, p.Status.DriftTotal = report.FindingTotals, report.Drift, report.DriftTotal
 	return p
 }

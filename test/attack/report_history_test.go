@@ -33,7 +33,7 @@ func historyForgeries() []func(*v1alpha1.NamespacePosture) {
 		func(r *v1alpha1.NamespacePosture) {
 			r.Drift = []v1alpha1.DriftEntry{entry("kube-system", time.Now().AddDate(4, 0, 0))}
 		},
-		func(r *v1alpha1.NamespacePosture) { r.Drift = []v1alpha1.DriftEntry{entry(r.Namespace, time.Now())} },
+		func(r *v1alpha1.NamespacePosture) { r.Drift = []v1alpha1.DriftEntry{entry("", time.Now())} },
 	}
 }
 

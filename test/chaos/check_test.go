@@ -162,7 +162,10 @@ func (c *check) checkStatus(profile *v1alpha1.SecurityProfile) {
 		want.Selected++
 		if report := c.reports[name]; report != nil {
 			total += report.DriftTotal
-			history = append(history, report.Drift...)
+			for _, entry := range report.Drift { // A report speaks of its own namespace, and a status says of which.
+				entry.Namespace = report.Namespace
+				history = append(history, entry)
+			}
 			countByState(&want, report)
 		}
 	}
@@ -372,8 +375,8 @@ func (c *check) checkReport(ns *corev1.Namespace, profile *v1alpha1.SecurityProf
 	if !maps.Equal(got, want) {
 		c.differ("the report of namespace %s is wrong: says %s, is %s", ns.Name, tell(got, want), tell(want, got))
 	}
-	if report.Ready != ready {
-		c.differ("the report of namespace %s says ready=%t", ns.Name, report.Ready)
+	if report.IsReady() != ready {
+		c.differ("the report of namespace %s says ready=%t", ns.Name, report.IsReady())
 	}
 	c.checkOpenDrift(report, want)
 	c.checkFindings(ns, profile, report)

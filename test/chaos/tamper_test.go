@@ -18,6 +18,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/test/framework/choose"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 // tampering changes an object that the operator made.
@@ -176,7 +177,10 @@ func (w *world) tamperWithDefaultAccount(r *rand.Rand) (bool, error) {
 func (w *world) tamperWithReport(r *rand.Rand) (bool, error) {
 	name, found := pick(r, w.model.namespaces)
 	change := choose.OneOf(r,
-		func(o client.Object) { o.(*v1alpha1.NamespacePosture).Ready = !o.(*v1alpha1.NamespacePosture).Ready },
+		func(o client.Object) {
+			report := o.(*v1alpha1.NamespacePosture)
+			report.Status = fixture.Ready(!report.IsReady())
+		},
 		func(o client.Object) { o.(*v1alpha1.NamespacePosture).Objects = nil },
 		func(o client.Object) { o.(*v1alpha1.NamespacePosture).Profile = "nobody" },
 		func(o client.Object) { o.(*v1alpha1.NamespacePosture).ProfileGeneration += 7 },

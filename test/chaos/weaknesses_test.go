@@ -156,7 +156,7 @@ func (c *check) refusesSomething(ns *corev1.Namespace, profile *v1alpha1.Securit
 
 // checkInPlace holds that what the report remembers to be in place of an object that waits is in place.
 func (c *check) checkInPlace(report *v1alpha1.NamespacePosture, d drift.Drift) {
-	i := slices.IndexFunc(report.InPlace, func(o v1alpha1.ObjectContent) bool { return o.Object == d.Object })
+	i := slices.IndexFunc(report.OperatorState.InPlace, func(o v1alpha1.ObjectContent) bool { return o.Object == d.Object })
 	if i < 0 {
 		c.differ("%s %s in namespace %s waits, and nothing says what is in its place", d.Object.Kind, d.Object.Name, report.Namespace)
 		return
@@ -165,7 +165,7 @@ func (c *check) checkInPlace(report *v1alpha1.NamespacePosture, d drift.Drift) {
 	switch o := d.Got.(type) {
 	case *corev1.Namespace: // Where no level was, whoever may label the namespace may set one.
 		held := map[string]string{}
-		_ = json.Unmarshal([]byte(report.InPlace[i].Content), &held) // What cannot be read is not what is there.
+		_ = json.Unmarshal([]byte(report.OperatorState.InPlace[i].Content), &held) // What cannot be read is not what is there.
 		if live = asJSON(baseline.EnforcedLabels(o.Labels)); len(held) == 0 {
 			live = asJSON(held)
 		}
@@ -174,9 +174,9 @@ func (c *check) checkInPlace(report *v1alpha1.NamespacePosture, d drift.Drift) {
 	case *corev1.ResourceQuota:
 		live = asJSON(o.Spec)
 	}
-	if live != report.InPlace[i].Content {
+	if live != report.OperatorState.InPlace[i].Content {
 		c.differ("%s %s in namespace %s waits; in its place should be %s and is %s",
-			d.Object.Kind, d.Object.Name, report.Namespace, report.InPlace[i].Content, live)
+			d.Object.Kind, d.Object.Name, report.Namespace, report.OperatorState.InPlace[i].Content, live)
 	}
 }
 

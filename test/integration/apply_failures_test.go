@@ -90,7 +90,7 @@ var _ = Describe("What the API server refuses", func() {
 		Expect(role.Message).To(And(
 			ContainSubstring("attempting to grant RBAC permissions not currently held"),
 			ContainSubstring("remedy: "), ContainSubstring(v1alpha1.AggregateToGrantableLabel+"=true")))
-		Expect(ReportOn(Default, namespace).Ready).To(BeFalse())
+		Expect(ReportOn(Default, namespace).IsReady()).To(BeFalse())
 		Expect(Differences(Default, profile, namespace)).To(ConsistOf(
 			ContainSubstring("Missing Role bulwark-developer"), ContainSubstring("Missing RoleBinding bulwark-developer")))
 		EventuallyCondition(profile, v1alpha1.ConditionStalled, metav1.ConditionTrue)

@@ -23,7 +23,7 @@ var _ = Describe("A profile that audits", func() {
 		report := ReportOn(Default, namespace)
 		desired := baseline.Render(profile, namespace)
 		Expect(report.Objects).To(HaveLen(len(desired)))
-		Expect(report.Ready).To(BeFalse())
+		Expect(report.IsReady()).To(BeFalse())
 		Expect(report.Enforcement).To(Equal(v1alpha1.Audit))
 		Expect(report.Drift).To(HaveLen(len(desired)))
 		for _, entry := range report.Drift {

@@ -84,7 +84,7 @@ var _ = Describe("Who copies what Bulwark makes", func() {
 			ContainSubstring("LimitRange copied-limits"), ContainSubstring("copier"), ContainSubstring(namespace)))))
 		report := ReportOn(Default, namespace)
 		Expect(report.Summary.Contested).To(BeEquivalentTo(1))
-		Expect(report.Ready).To(BeTrue(), "the baseline is in place")
+		Expect(report.IsReady()).To(BeTrue(), "the baseline is in place")
 		ExpectDamped(namespace)
 		stop()
 		EventuallyGone(aCopy(namespace, profile.Name))
@@ -220,7 +220,7 @@ var _ = Describe("Who copies what Bulwark makes", func() {
 		Update(theNamespace(protected), func(o client.Object) { o.GetLabels()[v1alpha1.ProfileLabel] = profile.Name })
 		Eventually(func(g Gomega) {
 			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
-			g.Expect(profile.Status.Findings).To(ConsistOf(v1alpha1.FindingTotal{
+			g.Expect(profile.Status.FindingTotals).To(ConsistOf(v1alpha1.FindingTotal{
 				ID: v1alpha1.ObjectInProtectedNamespace, Severity: v1alpha1.Low, Count: 3}))
 		}).Should(Succeed())
 		Eventually(func() []string { return eventReasons("SecurityProfile", profile.Name) }).Should(ContainElement(v1alpha1.EventProtected))

@@ -304,7 +304,7 @@ var _ = Describe("Drift", func() {
 		report := ReportOn(Default, namespace)
 		Expect(admin.Delete(ctx, report)).To(Succeed())
 		EventuallyEstablished(profile, namespace)
-		Update(report, func(r *v1alpha1.NamespacePosture) { r.Ready, r.Profile = false, "forged" })
+		Update(report, func(r *v1alpha1.NamespacePosture) { r.Status, r.Profile = fixture.Ready(false), "forged" })
 		EventuallyEstablished(profile, namespace)
 		Expect(ReportOn(Default, namespace).Profile).To(Equal(profile.Name))
 	})

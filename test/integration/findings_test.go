@@ -129,7 +129,7 @@ var _ = Describe("Findings", func() {
 			EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
 			EventuallyReady(profile) // What is declared is in place all the same.
 			Expect(profile.Status.Namespaces.Weakened).To(BeEquivalentTo(1))
-			Expect(profile.Status.Findings).To(ConsistOf(v1alpha1.FindingTotal{ID: w.id, Severity: w.severity, Count: 1}))
+			Expect(profile.Status.FindingTotals).To(ConsistOf(v1alpha1.FindingTotal{ID: w.id, Severity: w.severity, Count: 1}))
 			Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventFinding))
 			Expect(metric("bulwark_findings", "profile", profile.Name, "id", string(w.id), "severity", string(w.severity))).To(Equal(1.0))
 

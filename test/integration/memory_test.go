@@ -403,7 +403,7 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 			report := ReportOn(g, namespace)
 			g.Expect(report.Size()).To(BeNumerically("<", 16<<10))
 			g.Expect(report.Annotations).To(BeEmpty())
-			g.Expect(report.Ready).To(BeTrue())
+			g.Expect(report.IsReady()).To(BeTrue())
 		}).Should(Succeed())
 	})
 })

@@ -123,7 +123,7 @@ func EventuallyChangedByAdmission(profile *v1alpha1.SecurityProfile, namespace, 
 		o := EventuallyObject(namespace, kind, name, v1alpha1.ObjectDrifted)
 		g.Expect(o.Message).To(HavePrefix("changed by admission: " + field))
 		report := ReportOn(g, namespace)
-		g.Expect(report.Ready).To(BeFalse())
+		g.Expect(report.IsReady()).To(BeFalse())
 		g.Expect(report.Summary.Contested).To(BeZero())
 		g.Expect(report.Drift).NotTo(ContainElement(HaveField("State", Or(Equal(v1alpha1.Corrected), Equal(v1alpha1.Contested)))))
 	}).Should(Succeed())

@@ -125,7 +125,7 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", thatLooksOften, f
 		EventuallyRefused(admin, writablePod(clean, "another"), "readOnlyRootFilesystem: container app must")
 		ExpectAdmittedForLong(writablePod(namespace, "another"))
 		Expect(refusedFor(readOnlyPod(namespace, "another"))).To(ContainSubstring("digest"), "the images of what runs keep the rules")
-		Expect(ReportOn(Default, namespace).Ready).To(BeTrue())
+		Expect(ReportOn(Default, namespace).IsReady()).To(BeTrue())
 		Expect(ReportOn(Default, namespace).Summary.Blocked).To(BeEquivalentTo(1))
 		Expect(EventuallyObject(namespace, "Namespace", namespace, v1alpha1.ObjectBlocked).Message).To(ContainSubstring("waits"))
 		EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonBlocked)

@@ -67,9 +67,9 @@ func EventuallySuspended(profile *v1alpha1.SecurityProfile, namespace string) {
 	Eventually(func(g Gomega) {
 		report := ReportOn(g, namespace)
 		g.Expect(report.Profile).To(Equal(profile.Name))
-		g.Expect(report.Ready).To(BeFalse())
-		g.Expect(report.Stalled).To(And(ContainSubstring(profile.Name), ContainSubstring(notALabel)))
-		g.Expect(report.Stalled).To(ContainSubstring("spec.namespaceSelector"))
+		g.Expect(report.IsReady()).To(BeFalse())
+		g.Expect(report.Stalled()).To(And(ContainSubstring(profile.Name), ContainSubstring(notALabel)))
+		g.Expect(report.Stalled()).To(ContainSubstring("spec.namespaceSelector"))
 	}).Should(Succeed())
 }
 
@@ -225,7 +225,7 @@ var _ = Describe("A profile that is broken by an edit", func() {
 			Update(profile, mends)
 			EventuallyCondition(profile, v1alpha1.ConditionReady, metav1.ConditionTrue)
 			report := EventuallyReported(profile, namespace)
-			Expect(report.Stalled).To(BeEmpty())
+			Expect(report.Stalled()).To(BeEmpty())
 			Expect(report.Drift).To(Or(BeEmpty(), HaveEach(HaveField("State", v1alpha1.Present))), "nobody has moved anything")
 			Expect(uids(namespace)).To(Equal(before))
 		},

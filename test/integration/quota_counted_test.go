@@ -63,7 +63,7 @@ func EventuallyUncounted(profile *v1alpha1.SecurityProfile, namespace, says stri
 	object := EventuallyObject(namespace, "ResourceQuota", aQuota, v1alpha1.ObjectUncounted)
 	Expect(object.Message).To(ContainSubstring(says))
 	report := ReportOn(Default, namespace)
-	Expect(report.Ready).To(BeFalse())
+	Expect(report.IsReady()).To(BeFalse())
 	Expect(report.Summary.Uncounted).To(BeEquivalentTo(1))
 	Expect(report.Summary.Drifted+report.Summary.Failed).To(BeZero(), "it is neither drift nor a failure")
 	ExpectAllElseInPlace(namespace, aQuota)
@@ -247,7 +247,7 @@ var _ = Describe("A quota that Kubernetes has not counted", func() {
 			tampers["loosens a quota"].do(namespace)
 			Eventually(func() int { return postureWrites(namespace) }).Should(BeNumerically(">", before))
 			EventuallyEstablished(profile, namespace)
-			Consistently(func(g Gomega) { g.Expect(ReportOn(g, namespace).Ready).To(BeTrue()) }).WithTimeout(time.Second).Should(Succeed())
+			Consistently(func(g Gomega) { g.Expect(ReportOn(g, namespace).IsReady()).To(BeTrue()) }).WithTimeout(time.Second).Should(Succeed())
 			Expect(postureWrites(namespace)).To(Equal(before + 1))
 		}
 	})
@@ -269,7 +269,7 @@ var _ = Describe("A quota that is exceeded", func() {
 		Expect(finding.Message).To(Equal("more is used than the quota grants of pods"))
 		EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
 		EventuallyReady(profile)
-		Expect(ReportOn(Default, namespace).Ready).To(BeTrue(), "it holds whoever asks for more")
+		Expect(ReportOn(Default, namespace).IsReady()).To(BeTrue(), "it holds whoever asks for more")
 
 		EventuallyQuiet()
 		before := operatorWrites()

@@ -69,7 +69,7 @@ var _ = Describe("A quota of another maker that counts what the baseline consist
 		EventuallyFailed(profile, "in namespace "+name+"-a RoleBinding bulwark-", "none")
 		Expect(EventuallyFound(name+"-a", "ResourceQuota", "none", v1alpha1.QuotaCountsBaseline).Severity).To(Equal(v1alpha1.High))
 		Expect(admin.Delete(ctx, quotaOfNone(name+"-a", countBindings))).To(Succeed())
-		Eventually(func(g Gomega) { g.Expect(ReportOn(g, name+"-a").Ready).To(BeTrue()) }).
+		Eventually(func(g Gomega) { g.Expect(ReportOn(g, name+"-a").IsReady()).To(BeTrue()) }).
 			WithTimeout(70 * time.Second).Should(Succeed())
 		EventuallyReady(profile)
 	})
@@ -91,7 +91,7 @@ var _ = Describe("A quota of another maker that counts what the baseline consist
 		bulwark = startOperator()
 		EventuallyFailed(profile, "the report is refused")
 		Expect(admin.Delete(ctx, quotaOfNone(namespace, countReports))).To(Succeed())
-		Eventually(func(g Gomega) { g.Expect(ReportOn(g, namespace).Ready).To(BeTrue()) }).
+		Eventually(func(g Gomega) { g.Expect(ReportOn(g, namespace).IsReady()).To(BeTrue()) }).
 			WithTimeout(70 * time.Second).Should(Succeed())
 		EventuallyReady(profile)
 	})

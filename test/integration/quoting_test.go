@@ -196,7 +196,7 @@ var _ = Describe("What others have written", func() {
 		report := ReportOn(Default, namespace)
 		Update(report, func(r *v1alpha1.NamespacePosture) {
 			r.Drift = append(r.Drift, v1alpha1.DriftEntry{
-				Namespace: namespace, Object: baseline.Reference(&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: "bulwark-developer"}}),
+				Object: baseline.Reference(&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: "bulwark-developer"}}),
 				Change: v1alpha1.Modified, Manager: "ku\x1b[2J\nbectl", State: v1alpha1.Corrected, ObservedAt: metav1.NewTime(time.Now()),
 				Fields: []v1alpha1.FieldDrift{{Path: "ru\nles", Got: "\u202ex"}},
 			})

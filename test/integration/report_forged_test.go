@@ -58,14 +58,14 @@ var _ = Describe("A report that somebody else writes", func() {
 				time.Now().AddDate(4, 0, 0))}, r.Drift...)
 		},
 		"blames somebody just now": func(r *v1alpha1.NamespacePosture) {
-			r.Drift = append([]v1alpha1.DriftEntry{blames(r.Namespace, "NetworkPolicy", "bulwark-default-deny", time.Now())}, r.Drift...)
+			r.Drift = append([]v1alpha1.DriftEntry{blames("", "NetworkPolicy", "bulwark-default-deny", time.Now())}, r.Drift...)
 			r.DriftTotal++
 		},
 		"blames somebody else for what was": func(r *v1alpha1.NamespacePosture) { r.Drift[0].Manager = "alice" },
 		"is of another profile":             func(r *v1alpha1.NamespacePosture) { r.Profile = "nobody" },
 		"is of another namespace":           func(r *v1alpha1.NamespacePosture) { r.NamespaceUID = "of-another" },
 		"is of another generation":          func(r *v1alpha1.NamespacePosture) { r.ProfileGeneration += 7 },
-		"says that nothing is in place":     func(r *v1alpha1.NamespacePosture) { r.Objects, r.Ready = nil, false },
+		"says that nothing is in place":     func(r *v1alpha1.NamespacePosture) { r.Objects, r.Status = nil, fixture.Ready(false) },
 		"says that everything failed": func(r *v1alpha1.NamespacePosture) {
 			for i := range r.Objects {
 				r.Objects[i].State, r.Objects[i].Message = v1alpha1.ObjectFailed, "refused by alice"
@@ -76,8 +76,8 @@ var _ = Describe("A report that somebody else writes", func() {
 		"counts findings": func(r *v1alpha1.NamespacePosture) {
 			r.FindingTotals = []v1alpha1.FindingTotal{{ID: v1alpha1.PodSecurityViolated, Severity: v1alpha1.High, Count: math.MaxInt32}}
 		},
-		"has no seal":      func(r *v1alpha1.NamespacePosture) { r.Seal = "" },
-		"has another seal": func(r *v1alpha1.NamespacePosture) { r.Seal = "c2VhbA" },
+		"has no seal":      func(r *v1alpha1.NamespacePosture) { r.OperatorState.Seal = "" },
+		"has another seal": func(r *v1alpha1.NamespacePosture) { r.OperatorState.Seal = "c2VhbA" },
 	}
 
 	for sentence, forge := range forgeries {
@@ -93,7 +93,7 @@ var _ = Describe("A report that somebody else writes", func() {
 				g.Expect(profile.Status.DriftTotal).To(Equal(status.DriftTotal))
 				g.Expect(profile.Status.Drift).To(Equal(status.Drift))
 				g.Expect(profile.Status.Namespaces).To(Equal(status.Namespaces))
-				g.Expect(profile.Status.Findings).To(Equal(status.Findings))
+				g.Expect(profile.Status.FindingTotals).To(Equal(status.FindingTotals))
 			}).Should(Succeed())
 		})
 	}
@@ -160,7 +160,7 @@ var _ = Describe("A report that somebody else writes", func() {
 		report := ReportOn(Default, namespace)
 		Eventually(func() error {
 			forged := report.DeepCopy()
-			forged.Ready = false
+			forged.Status = fixture.Ready(false)
 			return admin.Update(ctx, forged, client.DryRunAll)
 		}).Should(MatchError(ContainSubstring("a NamespacePosture is written by Bulwark alone")))
 		Expect(admin.Delete(ctx, report)).To(MatchError(ContainSubstring("a NamespacePosture is written by Bulwark alone")))
@@ -180,15 +180,15 @@ var _ = Describe("A report that somebody else writes", func() {
 		ExpectCreated(namespace)
 		ExpectCreated(&v1alpha1.NamespacePosture{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: v1alpha1.PostureName},
-			Profile:    profile.Name, NamespaceUID: namespace.UID, ProfileGeneration: 1, Enforcement: v1alpha1.Enforce, Ready: true,
-			DriftTotal: math.MaxInt64, Drift: []v1alpha1.DriftEntry{blames(namespace.Name, "Namespace", namespace.Name, time.Now())},
+			Profile:    profile.Name, NamespaceUID: namespace.UID, ProfileGeneration: 1, Enforcement: v1alpha1.Enforce, Status: fixture.Ready(true),
+			DriftTotal: math.MaxInt64, Drift: []v1alpha1.DriftEntry{blames("", "Namespace", namespace.Name, time.Now())},
 		})
 		Update(namespace, func(ns *corev1.Namespace) { ns.Labels = selected })
 		early := func() error { return admin.Create(ctx, appPod(namespace.Name, "early"), client.DryRunAll) }
 		Eventually(early).WithPolling(time.Millisecond).ShouldNot(Succeed(), "the API server hears of the namespace's label in its time")
 		Consistently(early).WithPolling(5 * time.Millisecond).ShouldNot(Succeed())
 		report := EventuallyReported(profile, namespace.Name)
-		Expect(report.Ready).To(BeFalse())
+		Expect(report.IsReady()).To(BeFalse())
 		Expect(report.DriftTotal).To(BeZero())
 		Eventually(func() []string { return eventReasons("Namespace", namespace.Name) }).Should(ContainElement(v1alpha1.EventReportForged))
 	})

@@ -136,7 +136,7 @@ var _ = Describe("A watch that breaks", func() {
 		profile, namespace = Governed(change)
 		EventuallyEstablished(profile, namespace)
 		proxy := behindProxy()
-		Update(ReportOn(Default, namespace), func(r *v1alpha1.NamespacePosture) { r.Ready = false })
+		Update(ReportOn(Default, namespace), func(r *v1alpha1.NamespacePosture) { r.Status = fixture.Ready(false) })
 		EventuallyEstablished(profile, namespace) // It is at work.
 
 		proxy.Set(faultproxy.Faults{Lag: 2 * time.Second}) // So that the watch cannot tell of the write before it breaks.

@@ -79,7 +79,7 @@ var _ = Describe("The roll-out WhenSafe", thatLooksOften, func() {
 		Expect(refuses(loosePod(namespace, "another"))).To(BeFalse())
 		Expect(refuses(fixture.PrivilegedPod(namespace, "another"))).To(BeTrue())
 		report := ReportOn(Default, namespace)
-		Expect(report.Ready).To(BeTrue())
+		Expect(report.IsReady()).To(BeTrue())
 		Expect(report.Summary.Blocked).To(BeEquivalentTo(1))
 		Expect(EventuallyObject(namespace, "Namespace", namespace, v1alpha1.ObjectBlocked).Message).To(ContainSubstring("waits"))
 		EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonBlocked)
@@ -205,7 +205,7 @@ var _ = Describe("The roll-out WhenSafe", thatLooksOften, func() {
 		err := admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "bulwark-requests"}, &corev1.ResourceQuota{})
 		Expect(client.IgnoreNotFound(err)).To(Succeed())
 		Expect(err).To(HaveOccurred())
-		Expect(ReportOn(Default, namespace).Ready).To(BeTrue())
+		Expect(ReportOn(Default, namespace).IsReady()).To(BeTrue())
 		deleteNow(two)
 		EventuallyEstablished(profile, namespace)
 	})
@@ -220,7 +220,7 @@ var _ = Describe("The roll-out WhenSafe", thatLooksOften, func() {
 		EventuallyEstablished(profile, namespace)
 		report := ReportOn(Default, namespace)
 		Expect(report.Blocked).To(BeEmpty())
-		Expect(report.InPlace).To(BeEmpty())
+		Expect(report.OperatorState.InPlace).To(BeEmpty())
 	})
 
 	It("is previewed under Audit", func() {

@@ -137,7 +137,7 @@ var _ = Describe("kubectl", func() {
 	It("lists reports of every namespace by their short name", func() {
 		Expect(table("get", "nspost", "-A")).To(HaveExactElements(
 			HaveExactElements("NAMESPACE", "NAME", "PROFILE", "MODE", "READY", "COMPLIANT", "DRIFTED", "CONFLICTED", "FAILED", "AGE"),
-			HaveExactElements("default", "posture", "example", "Enforce", "true", "1", "2", "3", "4", MatchRegexp(`^\d+s$`)),
+			HaveExactElements("default", "posture", "example", "Enforce", "True", "1", "2", "3", "4", MatchRegexp(`^\d+s$`)),
 		))
 	})
 

@@ -168,6 +168,6 @@ metadata: {name: %s, namespace: default}
 profile: example
 profileGeneration: 1
 enforcement: Enforce
-ready: true
+status: {conditions: [{type: Ready, status: "True", reason: BaselineInPlace, message: "", lastTransitionTime: "2030-01-01T12:00:00Z"}]}
 summary: {compliant: 1, drifted: 2, conflicted: 3, failed: 4}
 `

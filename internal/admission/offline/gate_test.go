@@ -24,7 +24,11 @@ func TestTheGateIsShutWhereTheProfileGovernsAndNowhereElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	report := func(profile string, ready bool) *v1alpha1.NamespacePosture {
-		return &v1alpha1.NamespacePosture{Profile: profile, Enforcement: v1alpha1.Enforce, Ready: ready}
+		said := map[bool]metav1.ConditionStatus{true: metav1.ConditionTrue, false: metav1.ConditionFalse}[ready]
+		return &v1alpha1.NamespacePosture{
+			Profile: profile, Enforcement: v1alpha1.Enforce,
+			Status: v1alpha1.NamespacePostureStatus{Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: said}}},
+		}
 	}
 	labelled := func(profile string) map[string]string { return map[string]string{v1alpha1.ProfileLabel: profile} }
 	for sentence, tc := range map[string]struct {
@@ -33,10 +37,14 @@ func TestTheGateIsShutWhereTheProfileGovernsAndNowhereElse(t *testing.T) {
 		report    *v1alpha1.NamespacePosture
 		want      string
 	}{
-		"a namespace where Bulwark has not been":            {namespace: "shop", want: "Bulwark has not been there"},
-		"one with a report of an earlier life":              {namespace: "shop", report: report("gated", true), want: "Bulwark has not been there"},
-		"one whose label is another profile's":              {namespace: "shop", labels: labelled("before"), report: report("before", true), want: "Bulwark has not been there"},
-		"one that has no report yet":                        {namespace: "shop", labels: labelled("gated"), want: "no params found"},
+		"a namespace where Bulwark has not been": {namespace: "shop", want: "Bulwark has not been there"},
+		"one with a report of an earlier life":   {namespace: "shop", report: report("gated", true), want: "Bulwark has not been there"},
+		"one whose label is another profile's":   {namespace: "shop", labels: labelled("before"), report: report("before", true), want: "Bulwark has not been there"},
+		"one that has no report yet":             {namespace: "shop", labels: labelled("gated"), want: "no params found"},
+		"one that says nothing of it": {
+			namespace: "shop", labels: labelled("gated"), report: &v1alpha1.NamespacePosture{Profile: "gated", Enforcement: v1alpha1.Enforce},
+			want: "is not ready",
+		},
 		"one that is not ready":                             {namespace: "shop", labels: labelled("gated"), report: report("gated", false), want: "is not ready"},
 		"one that is ready":                                 {namespace: "shop", labels: labelled("gated"), report: report("gated", true)},
 		"one that is excluded by name":                      {namespace: "free-1"},

@@ -52,6 +52,10 @@ func (i *interner) internReport(report *v1alpha1.NamespacePosture) {
 		o := &report.Objects[j]
 		texts = append(texts, &o.APIVersion, &o.Kind, &o.Name, (*string)(&o.State))
 	}
+	for j := range report.Status.Conditions {
+		c := &report.Status.Conditions[j]
+		texts = append(texts, &c.Type, (*string)(&c.Status), &c.Reason, &c.Message)
+	}
 	for _, text := range texts {
 		*text = unique.Make(*text).Value()
 	}

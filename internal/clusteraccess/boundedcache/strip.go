@@ -145,6 +145,7 @@ func boundReport(report *v1alpha1.NamespacePosture) {
 		report.Labels, report.Annotations = bulwarkLabels(report.Labels), nil
 	}
 	if report.Size() > posture.MaxReportBytes+maxReportMetadata {
-		report.Objects, report.Blocked, report.InPlace, report.Drift, report.Findings = nil, nil, nil, nil, nil
+		report.Objects, report.Blocked, report.Drift, report.Findings = nil, nil, nil, nil
+		report.OperatorState.InPlace = nil
 	}
 }

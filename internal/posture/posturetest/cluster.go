@@ -55,7 +55,7 @@ func ReportOn(namespace, state string) *v1alpha1.NamespacePosture {
 	r := &v1alpha1.NamespacePosture{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace},
 		Profile:    "strict", ProfileGeneration: 4, Summary: summary,
-		DriftTotal: 10, Drift: []v1alpha1.DriftEntry{DriftOf(namespace, "")},
+		DriftTotal: 10, Drift: []v1alpha1.DriftEntry{DriftOf("", "")},
 	}
 	switch state {
 	case Stale:
