@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	reports "github.com/bulwark-dev/bulwark/internal/posture"
 )
 
 var noon = time.Date(2030, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -286,7 +287,7 @@ func full(p *v1alpha1.NamespacePosture) {
 
 func TestRenderIsBoundedAsThePostureIs(t *testing.T) {
 	p := posture(full)
-	if size := p.Size(); size < 480<<10 {
+	if size := reports.Size(p); size < 480<<10 {
 		t.Fatalf("the posture takes only %d bytes", size)
 	}
 	report := Render(p)

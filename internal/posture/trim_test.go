@@ -67,7 +67,7 @@ func TestNoCharacterMakesAReportTooLarge(t *testing.T) {
 		for objects, most := range map[int]int{0: MaxReportBytes, 40: MaxReportBytes, v1alpha1.MaxObjects: 3 << 19} { // What is stored of one object.
 			t.Run(fmt.Sprintf("%q in %d objects", text, objects), func(t *testing.T) {
 				report, again := fullOf(text, objects), fullOf(text, objects)
-				if size, is := report.Size(), bytesOf(t, report); size < is {
+				if size, is := Size(report), bytesOf(t, report); size < is {
 					t.Errorf("%d bytes are taken for %d", is, size)
 				}
 				TrimToSize(report)
@@ -149,7 +149,7 @@ func FuzzReportSize(f *testing.F) {
 		c := choose.By(data)
 		report := fullOf(printable.Cut(text, 64), c.Below(4))
 		report.Findings, report.Drift = report.Findings[:c.Below(8)], report.Drift[:c.Below(8)]
-		if size, is := report.Size(), bytesOf(t, report); size < is {
+		if size, is := Size(report), bytesOf(t, report); size < is {
 			t.Errorf("%d bytes are taken for %d", is, size)
 		}
 	})

@@ -23,6 +23,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/boundedcache"
 	"github.com/bulwark-dev/bulwark/internal/operator"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 	"github.com/bulwark-dev/bulwark/test/framework/inprocess"
@@ -197,7 +198,7 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 			g.Expect(report.Findings).To(ContainElement(And(HaveField("ID", v1alpha1.ObjectTooLarge), HaveField("Object.Name", "bulwark-default-deny"))))
 			g.Expect(report.Drift).To(ContainElement(And(HaveField("Object.Name", "bulwark-default-deny"),
 				HaveField("Fields", ContainElement(And(HaveField("Path", "spec"), HaveField("Got", ContainSubstring("more than is read"))))))))
-			g.Expect(report.Size()).To(BeNumerically("<", 64<<10))
+			g.Expect(posture.Size(report)).To(BeNumerically("<", 64<<10))
 		}).Should(Succeed())
 		By("the profile enforces")
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.Enforce })
@@ -401,7 +402,7 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 		})
 		Eventually(func(g Gomega) {
 			report := ReportOn(g, namespace)
-			g.Expect(report.Size()).To(BeNumerically("<", 16<<10))
+			g.Expect(posture.Size(report)).To(BeNumerically("<", 16<<10))
 			g.Expect(report.Annotations).To(BeEmpty())
 			g.Expect(report.IsReady()).To(BeTrue())
 		}).Should(Succeed())

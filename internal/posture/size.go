@@ -1,6 +1,10 @@
-package v1alpha1
+package posture
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+)
 
 // The sizes of what a report holds, near enough for a bound and never too small: texts as JSON writes them, and what it writes around them.
 
@@ -23,48 +27,49 @@ func written(s string) int {
 	return size
 }
 
-// Size is about how many bytes the report takes.
-func (p *NamespacePosture) Size() int {
+// Size is about how many bytes a report takes.
+func Size(p *v1alpha1.NamespacePosture) int {
 	size := 9*overhead + len(p.FindingTotals)*overhead/2
 	for i := range p.Status.Conditions {
-		size += written(p.Status.Conditions[i].Message) + overhead
+		c := &p.Status.Conditions[i]
+		size += written(c.Type) + written(c.Reason) + written(c.Message) + overhead
 	}
 	for i := range p.Objects {
-		size += p.Objects[i].size() + written(p.Objects[i].Message) + overhead
+		size += sizeOf(&p.Objects[i].ObjectReference) + written(p.Objects[i].Message) + overhead
 	}
 	for i := range p.Drift {
-		size += p.Drift[i].Size()
+		size += sizeOfDrift(&p.Drift[i])
 	}
 	for i := range p.Findings {
-		size += p.Findings[i].Size()
+		size += sizeOfFinding(&p.Findings[i])
 	}
 	for i := range p.Blocked {
 		b := &p.Blocked[i]
-		size += b.Object.size() + written(b.Message) + overhead
+		size += sizeOf(&b.Object) + written(b.Message) + overhead
 		for _, name := range b.Violators {
 			size += written(name) + len(`"",`)
 		}
 	}
 	for i := range p.OperatorState.InPlace {
-		size += p.OperatorState.InPlace[i].Object.size() + written(p.OperatorState.InPlace[i].Content) + overhead
+		size += sizeOf(&p.OperatorState.InPlace[i].Object) + written(p.OperatorState.InPlace[i].Content) + overhead
 	}
 	return size
 }
 
-// Size is about how many bytes the entry takes.
-func (e *DriftEntry) Size() int {
-	size := e.Object.size() + written(e.Manager) + 2*overhead
+// sizeOfDrift is about how many bytes an entry of its history takes.
+func sizeOfDrift(e *v1alpha1.DriftEntry) int {
+	size := sizeOf(&e.Object) + written(e.Manager) + 2*overhead
 	for _, f := range e.Fields {
 		size += written(f.Path) + written(f.Want) + written(f.Got) + overhead/2
 	}
 	return size
 }
 
-// Size is about how many bytes the finding takes.
-func (f *Finding) Size() int {
-	return f.Object.size() + written(f.Message) + written(f.Remedy) + overhead
+// sizeOfFinding is about how many bytes a finding takes.
+func sizeOfFinding(f *v1alpha1.Finding) int {
+	return sizeOf(&f.Object) + written(f.Message) + written(f.Remedy) + overhead
 }
 
-func (r *ObjectReference) size() int {
+func sizeOf(r *v1alpha1.ObjectReference) int {
 	return written(r.APIVersion) + written(r.Kind) + written(r.Name)
 }
