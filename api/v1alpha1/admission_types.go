@@ -46,26 +46,29 @@ const (
 	AllowancePolicyAllowListed AllowancePolicy = "AllowListed"
 )
 
-// Workloads are rules for pods that Pod Security does not have. They hold for init containers and ephemeral containers too, and for
-// the pod template of a Deployment, ReplicaSet, StatefulSet, DaemonSet, ReplicationController, Job or CronJob, so that whoever applies
-// one is told at once. A rule that is absent is not asked; one that is there says in a word what it does (Require, Forbid, AllowListed),
-// or is a list of what may be. The API server asks them of what is created and of each change of a pod spec: what runs already goes on.
+// Workloads are rules for pods that Pod Security does not have. They hold for init containers and
+// ephemeral containers too, and for the pod template of a Deployment, ReplicaSet, StatefulSet,
+// DaemonSet, ReplicationController, Job or CronJob, so that whoever applies one is told at once. A
+// rule that is absent is not asked; one that is there says in a word what it does (Require, Forbid,
+// AllowListed), or is a list of what may be. The API server asks them of what is created and of
+// each change of a pod spec: what runs already goes on.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.readOnlyRootFilesystem) || has(self.runAsNonRoot) || has(self.dropAllCapabilities) || has(self.seccomp) || has(self.appArmor) || has(self.seLinux) || has(self.requireRequests) || has(self.requireLimits) || has(self.requireProbes) || has(self.hostPath) || has(self.hostPort) || has(self.hostNetwork) || has(self.automountServiceAccountToken) || has(self.nodeName) || has(self.tolerations) || has(self.priorityClasses) || has(self.allowedServiceTypes)",message="workloads must set at least one rule"
 type Workloads struct {
 	// action is what becomes of a request that breaks a rule: Deny, the default, Warn or Audit. With enforcement Audit it is Warn.
 	// +optional
 	Action AdmissionAction `json:"action,omitempty"`
-	// readOnlyRootFilesystem: Require asks of each container securityContext.readOnlyRootFilesystem: true (NSA/CISA, Immutable
-	// container file systems). Windows pods, which cannot, are left out.
+	// readOnlyRootFilesystem: Require asks of each container
+	// securityContext.readOnlyRootFilesystem: true (NSA/CISA, Immutable container file systems).
+	// Windows pods, which cannot, are left out.
 	// +optional
 	ReadOnlyRootFilesystem Requirement `json:"readOnlyRootFilesystem,omitempty"`
-	// runAsNonRoot: Require asks of each container runAsNonRoot: true and no runAsUser: 0, of its own or of the pod (NSA/CISA,
-	// Non-root containers; CIS 5.2.7).
+	// runAsNonRoot: Require asks of each container runAsNonRoot: true and no runAsUser: 0, of its
+	// own or of the pod (NSA/CISA, Non-root containers; CIS 5.2.7).
 	// +optional
 	RunAsNonRoot Requirement `json:"runAsNonRoot,omitempty"`
-	// dropAllCapabilities: Require asks of each container to drop ALL capabilities and to add none but NET_BIND_SERVICE (CIS
-	// 5.2.10). Windows pods are left out.
+	// dropAllCapabilities: Require asks of each container to drop ALL capabilities and to add none
+	// but NET_BIND_SERVICE (CIS 5.2.10). Windows pods are left out.
 	// +optional
 	DropAllCapabilities Requirement `json:"dropAllCapabilities,omitempty"`
 	// seccomp are the types of seccomp profile that each container must have one of, of its own or of the pod (CIS 5.7.2). Windows
@@ -178,7 +181,8 @@ type HostPath struct {
 	// policy is Forbid, which allows none, or AllowListed.
 	// +required
 	Policy AllowancePolicy `json:"policy"`
-	// allowed are the directories of the host below which a hostPath volume may be, with the policy AllowListed.
+	// allowed are the directories of the host below which a hostPath volume may be, with the policy
+	// AllowListed.
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=map
 	// +listMapKey=pathPrefix
@@ -249,7 +253,8 @@ type Images struct {
 	// +listType=set
 	// +optional
 	AllowedRegistries []string `json:"allowedRegistries,omitempty"`
-	// digest: Require asks that each image be named by its digest, @sha256:…, so that what runs is what was checked.
+	// digest: Require asks that each image be named by its digest, @sha256:…, so that what runs is
+	// what was checked.
 	// +optional
 	Digest Requirement `json:"digest,omitempty"`
 	// denyTags are tags that no image may have. An image with neither tag nor digest has the tag latest.
@@ -271,15 +276,17 @@ type Images struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.breakGlassGroups) || has(self.tamper)",message="breakGlassGroups needs tamper: Forbid"
 // +kubebuilder:validation:XValidation:rule="!has(self.breakGlassUsers) || has(self.tamper)",message="breakGlassUsers needs tamper: Forbid"
 type Protection struct {
-	// readyGate: Require refuses new pods until the namespace's NamespacePosture says that the baseline of this profile is in place.
-	// Nobody but Bulwark and Kubernetes may write NamespacePostures where there is a gate. Without effect under enforcement Audit.
+	// readyGate: Require refuses new pods until the namespace's NamespacePosture says that the
+	// baseline of this profile is in place. Nobody but Bulwark and Kubernetes may write
+	// NamespacePostures where there is a gate. Without effect under enforcement Audit.
 	// +optional
 	ReadyGate Requirement `json:"readyGate,omitempty"`
-	// tamper: Forbid refuses changes of what Bulwark manages to everybody but Bulwark, the controllers of Kubernetes that must,
-	// breakGlassGroups and breakGlassUsers: of its objects, of NamespacePostures, of the label by which it knows a namespace and of the
-	// Pod Security labels that the profile declares. It reserves the names that begin with bulwark-, and lets only those who may update
-	// the profile take a namespace out of its selection. A namespace that is restored with the label of the profile that governs it is
-	// admitted.
+	// tamper: Forbid refuses changes of what Bulwark manages to everybody but Bulwark, the
+	// controllers of Kubernetes that must, breakGlassGroups and breakGlassUsers: of its objects, of
+	// NamespacePostures, of the label by which it knows a namespace and of the Pod Security labels
+	// that the profile declares. It reserves the names that begin with bulwark-, and lets only
+	// those who may update the profile take a namespace out of its selection. A namespace that is
+	// restored with the label of the profile that governs it is admitted.
 	// +optional
 	Tamper Prohibition `json:"tamper,omitempty"`
 	// breakGlassGroups are groups of users whom tamper does not hold. What they change is still drift and is corrected while

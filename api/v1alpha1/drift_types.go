@@ -21,7 +21,8 @@ type ObjectReference struct {
 	Name string `json:"name"`
 }
 
-// DriftChange says how an object differs from the baseline. Later releases may add values: clients have to tolerate those that they do not know.
+// DriftChange says how an object differs from the baseline. Later releases may add values: clients
+// have to tolerate those that they do not know.
 //
 // +kubebuilder:validation:MaxLength=64
 // +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z]*$`
@@ -36,7 +37,8 @@ const (
 	Unexpected DriftChange = "Unexpected"
 )
 
-// DriftState says what became of a drift. Later releases may add values: clients have to tolerate those that they do not know.
+// DriftState says what became of a drift. Later releases may add values: clients have to tolerate
+// those that they do not know.
 //
 // +kubebuilder:validation:MaxLength=64
 // +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z]*$`
@@ -72,8 +74,8 @@ type FieldDrift struct {
 
 // DriftEntry is one departure from the baseline, and what became of it.
 type DriftEntry struct {
-	// namespace is the governed namespace, in the status of a profile. It is absent of an admission policy, which is in none, and in a
-	// NamespacePosture, which speaks of its own.
+	// namespace is the governed namespace, in the status of a profile. It is absent of an admission
+	// policy, which is in none, and in a NamespacePosture, which speaks of its own.
 	// +kubebuilder:validation:MaxLength=63
 	// +optional
 	Namespace string `json:"namespace,omitempty"`

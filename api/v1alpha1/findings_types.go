@@ -12,7 +12,8 @@ const (
 	NoFindings FindingsMode = "Disabled"
 )
 
-// FindingID names what is looked for. Later releases may add values: clients have to tolerate those that they do not know.
+// FindingID names what is looked for. Later releases may add values: clients have to tolerate those
+// that they do not know.
 //
 // +kubebuilder:validation:MaxLength=64
 // +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z]*$`
@@ -72,7 +73,8 @@ const (
 	TooManyObjects FindingID = "TooManyObjects"
 )
 
-// Severity is how grave a finding is. Later releases may add values: clients have to tolerate those that they do not know.
+// Severity is how grave a finding is. Later releases may add values: clients have to tolerate those
+// that they do not know.
 //
 // +kubebuilder:validation:MaxLength=64
 // +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z]*$`

@@ -72,7 +72,8 @@ type Network struct {
 	// cidrs add what no selector reaches.
 	// +optional
 	AllowDNS *AllowDNS `json:"allowDNS,omitempty"`
-	// allowSameNamespace admits traffic between the pods of the namespace, in the directions of defaultDeny. {} is all of it.
+	// allowSameNamespace admits traffic between the pods of the namespace, in the directions of
+	// defaultDeny. {} is all of it.
 	// +optional
 	AllowSameNamespace *AllowSameNamespace `json:"allowSameNamespace,omitempty"`
 	// allowAPIServer admits egress to the API server.
@@ -114,8 +115,8 @@ type AllowDNS struct {
 	// +listType=set
 	// +optional
 	CIDRs []string `json:"cidrs,omitempty"`
-	// ports are the DNS ports, of the pods and of cidrs. Defaults to 53 over UDP and TCP. DNS is asked over UDP first: a list
-	// without a port of UDP has to say the protocol of each.
+	// ports are the DNS ports, of the pods and of cidrs. Defaults to 53 over UDP and TCP. DNS is
+	// asked over UDP first: a list without a port of UDP has to say the protocol of each.
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:XValidation:rule="self.all(p, has(p.protocol)) || self.exists(p, has(p.protocol) && p.protocol == 'UDP')",message="protocol defaults to TCP, as Kubernetes' ports do, and DNS is asked over UDP first: set protocol: UDP, or TCP for each port if that is meant"
 	// +listType=atomic

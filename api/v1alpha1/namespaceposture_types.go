@@ -5,7 +5,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// ObjectState is the state of one managed object. Later releases may add values: clients have to tolerate those that they do not know.
+// ObjectState is the state of one managed object. Later releases may add values: clients have to
+// tolerate those that they do not know.
 //
 // +kubebuilder:validation:MaxLength=64
 // +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z]*$`
@@ -74,11 +75,12 @@ type PostureSummary struct {
 	Findings int32 `json:"findings"`
 }
 
-// NamespacePostureStatus holds the conditions of a report, where kubectl wait and kstatus look for them. It is no subresource: a
-// report is written whole, in one request.
+// NamespacePostureStatus holds the conditions of a report, where kubectl wait and kstatus look for
+// them. It is no subresource: a report is written whole, in one request.
 type NamespacePostureStatus struct {
-	// conditions are Ready, always, and Stalled while the profile that governs the namespace cannot be carried out. They have no
-	// observedGeneration, since that of a report counts how often it was written: see profileGeneration.
+	// conditions are Ready, always, and Stalled while the profile that governs the namespace cannot
+	// be carried out. They have no observedGeneration, since that of a report counts how often it
+	// was written: see profileGeneration.
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=8
@@ -86,10 +88,12 @@ type NamespacePostureStatus struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// OperatorState is what the operator remembers in a report. It is opaque: no client may read or write it, and any release may change it.
+// OperatorState is what the operator remembers in a report. It is opaque: no client may read or
+// write it, and any release may change it.
 type OperatorState struct {
-	// inPlace is what is in place of the objects that may wait. By it, what somebody loosened is told from what has yet to become
-	// stricter. It is kept with the roll-out WhenSafe only, but for rules for pods.
+	// inPlace is what is in place of the objects that may wait. By it, what somebody loosened is
+	// told from what has yet to become stricter. It is kept with the roll-out WhenSafe only, but
+	// for rules for pods.
 	// +kubebuilder:validation:MaxItems=32
 	// +listType=atomic
 	// +optional
@@ -137,9 +141,10 @@ type NamespacePosture struct {
 	// enforcement is the profile's: Enforce or Audit.
 	// +required
 	Enforcement Enforcement `json:"enforcement"`
-	// status says whether every object of the baseline is in place, but for those that wait (blocked): the condition Ready. While
-	// Stalled is True, the profile that governs the namespace cannot be carried out: what is in place stays as it is, drift is not
-	// corrected, and summary, objects and findings say how it was before.
+	// status says whether every object of the baseline is in place, but for those that wait
+	// (blocked): the condition Ready. While Stalled is True, the profile that governs the namespace
+	// cannot be carried out: what is in place stays as it is, drift is not corrected, and summary,
+	// objects and findings say how it was before.
 	// +optional
 	Status NamespacePostureStatus `json:"status,omitzero"`
 	// summary counts the managed objects by state.
@@ -184,7 +189,8 @@ type NamespacePosture struct {
 	// +listType=atomic
 	// +optional
 	Drift []DriftEntry `json:"drift,omitempty"`
-	// operatorState is what the operator remembers in this report. It is opaque, and not for clients.
+	// operatorState is what the operator remembers in this report. It is opaque, and not for
+	// clients.
 	// +optional
 	OperatorState OperatorState `json:"operatorState,omitzero"`
 }

@@ -4,8 +4,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Enforcement says whether Bulwark writes the baseline or only reports on it. Later releases may add values: clients have to tolerate
-// those that they do not know in a report or status.
+// Enforcement says whether Bulwark writes the baseline or only reports on it. Later releases may
+// add values: clients have to tolerate those that they do not know in a report or status.
 //
 // +kubebuilder:validation:MaxLength=64
 // +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z]*$`
@@ -174,7 +174,8 @@ type SecurityProfileSpec struct {
 	// +optional
 	Protection *Protection `json:"protection,omitempty"`
 
-	// undecodable says why a stored spec could not be decoded; all other fields but deletionPolicy are then empty.
+	// undecodable says why a stored spec could not be decoded; all other fields but deletionPolicy
+	// are then empty.
 	undecodable string `json:"-"`
 }
 

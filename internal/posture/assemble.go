@@ -52,7 +52,8 @@ func Assemble(p *Pass, found *Found, now time.Time) *v1alpha1.NamespacePosture {
 	return report
 }
 
-// allInPlace reports whether all objects of a report are in place, or wait, but for some beyond the baseline.
+// allInPlace reports whether all objects of a report are in place, or wait, but for some beyond the
+// baseline.
 func allInPlace(s *v1alpha1.PostureSummary, beyond int32, all int) bool {
 	return int(s.Compliant+s.Blocked+beyond) == all
 }

@@ -2,8 +2,9 @@ package posture
 
 import "github.com/bulwark-dev/bulwark/api/v1alpha1"
 
-// isKnown reports whether this release writes a finding of this kind and severity. The schema admits any, since a later release may
-// write others; a report that nobody sealed is believed in those that are known.
+// isKnown reports whether this release writes a finding of this kind and severity. The schema
+// admits any, since a later release may write others; a report that nobody sealed is believed in
+// those that are known.
 func isKnown(id v1alpha1.FindingID, severity v1alpha1.Severity) bool {
 	return isKnownFinding(id) && isKnownSeverity(severity)
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// SetReady sets the condition Ready of a report by its summary, and takes Stalled off. The report of before says since when it is so.
+// SetReady sets the condition Ready of a report by its summary, and takes Stalled off. The report
+// of before says since when it is so.
 func SetReady(report, previous *v1alpha1.NamespacePosture, ready bool, now time.Time) {
 	condition := metav1.Condition{
 		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonInPlace,
@@ -52,8 +53,8 @@ func unready(s *v1alpha1.PostureSummary) string {
 	return v1alpha1.ReasonProgressing
 }
 
-// setReportConditions gives a report these conditions and no others. A condition that had this status before has it since then, so that
-// nothing is written where nothing else is new.
+// setReportConditions gives a report these conditions and no others. A condition that had this
+// status before has it since then, so that nothing is written where nothing else is new.
 func setReportConditions(report, previous *v1alpha1.NamespacePosture, now time.Time, conditions ...metav1.Condition) {
 	for i := range conditions {
 		conditions[i].LastTransitionTime = metav1.NewTime(now).Rfc3339Copy()
@@ -64,7 +65,8 @@ func setReportConditions(report, previous *v1alpha1.NamespacePosture, now time.T
 	report.Status.Conditions = conditions
 }
 
-// sinceWhen is since when a condition has its status by the report of before, if that says it of the same namespace.
+// sinceWhen is since when a condition has its status by the report of before, if that says it of
+// the same namespace.
 func sinceWhen(report, previous *v1alpha1.NamespacePosture, condition *metav1.Condition) (metav1.Time, bool) {
 	if previous == nil || previous.NamespaceUID != report.NamespaceUID {
 		return metav1.Time{}, false
@@ -78,7 +80,8 @@ func sinceWhen(report, previous *v1alpha1.NamespacePosture, condition *metav1.Co
 	return previous.Status.Conditions[i].LastTransitionTime, true
 }
 
-// believedConditions are those of a report that nobody sealed, as far as they can be true. They have changed by now, and not later.
+// believedConditions are those of a report that nobody sealed, as far as they can be true. They
+// have changed by now, and not later.
 func believedConditions(report *v1alpha1.NamespacePosture, ready bool, now time.Time) []metav1.Condition {
 	var believed []metav1.Condition
 	for _, c := range report.Status.Conditions {

@@ -6,12 +6,14 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// The sizes of what a report holds, near enough for a bound and never too small: texts as JSON writes them, and what it writes around them.
+// The sizes of what a report holds, near enough for a bound and never too small: texts as JSON
+// writes them, and what it writes around them.
 
 // overhead is about what JSON adds to an entry of a list: the names of its fields.
 const overhead = 160
 
-// written is how many bytes JSON takes for a text. Whoever may name a role or write a message may choose characters that take six.
+// written is how many bytes JSON takes for a text. Whoever may name a role or write a message may
+// choose characters that take six.
 func written(s string) int {
 	size := 0
 	for _, r := range s {

@@ -7,8 +7,9 @@ import (
 	. "github.com/onsi/gomega"
 )
 
-// ExpectFormerRefused checks that a profile is refused that has the bad value, which was good once, and that plain apply and create
-// name the field and its present form. A server-side apply finds a value of another type before the schema does, and says less.
+// ExpectFormerRefused checks that a profile is refused that has the bad value, which was good once,
+// and that plain apply and create name the field and its present form. A server-side apply finds a
+// value of another type before the schema does, and says less.
 func ExpectFormerRefused(r refusal) {
 	former := profile("example", fmt.Sprintf(r.in, r.bad))
 	ExpectAccepted(profile("example", fmt.Sprintf(r.in, r.good)))

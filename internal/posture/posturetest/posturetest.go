@@ -70,7 +70,8 @@ func Desired() []baseline.Object {
 	}
 }
 
-// Readiness are the conditions of a report that has been ready, or not, since Noon, of which nothing else is known.
+// Readiness are the conditions of a report that has been ready, or not, since Noon, of which
+// nothing else is known.
 func Readiness(ready bool) v1alpha1.NamespacePostureStatus {
 	condition := metav1.Condition{
 		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonInPlace,
