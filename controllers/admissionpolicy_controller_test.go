@@ -190,12 +190,12 @@ func TestNoStatusIsWrittenBeforeThePoliciesOfItsGenerationHaveBeenLookedAt(t *te
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{
 		Name: "restricted", Generation: 3, Finalizers: []string{v1alpha1.Finalizer},
 	}}
-	profile.Spec.Rollout = v1alpha1.WhenSafe
+	profile.Spec.Rollout = v1alpha1.RolloutWhenSafe
 	profile.Spec.Images = &v1alpha1.Images{Digest: v1alpha1.RequirementRequire}
 	profile.Status.Selection = selection.Remember(profile)
 	report := v1alpha1.NamespacePosture{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop"},
-		Profile:    "restricted", ProfileGeneration: 3, Enforcement: v1alpha1.Enforce, Status: posturetest.Readiness(true),
+		Profile:    "restricted", ProfileGeneration: 3, Enforcement: v1alpha1.EnforcementEnforce, Status: posturetest.Readiness(true),
 	}
 	cluster := &reportedCluster{profile: profile, report: report}
 	recorded, err := metrics.New(prometheus.NewRegistry())

@@ -178,8 +178,8 @@ func TestEveryPolicyIsNamed(t *testing.T) {
 		Workloads:  &v1alpha1.Workloads{RunAsNonRoot: v1alpha1.RequirementRequire, AllowedServiceTypes: []corev1.ServiceType{"ClusterIP"}},
 		Images:     &v1alpha1.Images{Digest: v1alpha1.RequirementRequire},
 		Protection: &v1alpha1.Protection{ReadyGate: v1alpha1.RequirementRequire, Tamper: v1alpha1.ProhibitionForbid},
-		Network:    &v1alpha1.Network{TenantPolicies: v1alpha1.DenyTenantPolicies},
-		Rollout:    v1alpha1.WhenSafe,
+		Network:    &v1alpha1.Network{TenantPolicies: v1alpha1.TenantPoliciesDeny},
+		Rollout:    v1alpha1.RolloutWhenSafe,
 	}}
 	var want, got []string
 	for _, o := range admission.Objects(admission.Render(profile, admission.Cluster{})) {

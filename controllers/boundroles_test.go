@@ -48,12 +48,12 @@ func TestABindingThatGivesIsFound(t *testing.T) {
 		gives    bool
 	}{
 		"one that is in place":                         {nil, true},
-		"one that was put in place":                    {as(v1alpha1.Corrected, nil, nil), true},
-		"one that would be, under Audit":               {as(v1alpha1.Present, nil, nil), true},
-		"not one that was refused":                     {as(v1alpha1.Present, refused, nil), false},
-		"one of which only a change was refused":       {as(v1alpha1.Present, refused, binding("ClusterRole", "writer", "b")), true},
-		"not one in whose place another stays":         {as(v1alpha1.Present, refused, binding("ClusterRole", "reader", "a")), false},
-		"not one whose name is an unmanaged binding's": {as(v1alpha1.Conflict, nil, binding("ClusterRole", "reader", "a")), false},
+		"one that was put in place":                    {as(v1alpha1.DriftStateCorrected, nil, nil), true},
+		"one that would be, under Audit":               {as(v1alpha1.DriftStatePresent, nil, nil), true},
+		"not one that was refused":                     {as(v1alpha1.DriftStatePresent, refused, nil), false},
+		"one of which only a change was refused":       {as(v1alpha1.DriftStatePresent, refused, binding("ClusterRole", "writer", "b")), true},
+		"not one in whose place another stays":         {as(v1alpha1.DriftStatePresent, refused, binding("ClusterRole", "reader", "a")), false},
+		"not one whose name is an unmanaged binding's": {as(v1alpha1.DriftStateConflict, nil, binding("ClusterRole", "reader", "a")), false},
 	} {
 		t.Run(it, func(t *testing.T) {
 			if gives(want, test.outcomes) != test.gives {

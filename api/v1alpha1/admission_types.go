@@ -10,12 +10,12 @@ import (
 type AdmissionAction string
 
 const (
-	// DenyAdmission refuses the request.
-	DenyAdmission AdmissionAction = "Deny"
-	// WarnAdmission admits it and warns the client.
-	WarnAdmission AdmissionAction = "Warn"
-	// AuditAdmission admits it and annotates the audit event.
-	AuditAdmission AdmissionAction = "Audit"
+	// AdmissionActionDeny refuses the request.
+	AdmissionActionDeny AdmissionAction = "Deny"
+	// AdmissionActionWarn admits it and warns the client.
+	AdmissionActionWarn AdmissionAction = "Warn"
+	// AdmissionActionAudit admits it and annotates the audit event.
+	AdmissionActionAudit AdmissionAction = "Audit"
 )
 
 // Requirement is the word of a rule that requires something. A rule that is absent is not asked.
@@ -165,12 +165,12 @@ type Workloads struct {
 type Probe string
 
 const (
-	// LivenessProbe restarts a container that has hung.
-	LivenessProbe Probe = "Liveness"
-	// ReadinessProbe keeps traffic from a container that is not ready.
-	ReadinessProbe Probe = "Readiness"
-	// StartupProbe holds the others back while a container starts.
-	StartupProbe Probe = "Startup"
+	// ProbeLiveness restarts a container that has hung.
+	ProbeLiveness Probe = "Liveness"
+	// ProbeReadiness keeps traffic from a container that is not ready.
+	ProbeReadiness Probe = "Readiness"
+	// ProbeStartup holds the others back while a container starts.
+	ProbeStartup Probe = "Startup"
 )
 
 // HostPath says which hostPath volumes there may be.
@@ -321,10 +321,10 @@ type Protection struct {
 type TenantPolicies string
 
 const (
-	// AllowTenantPolicies lets tenants add any.
-	AllowTenantPolicies TenantPolicies = "Allow"
+	// TenantPoliciesAllow lets tenants add any.
+	TenantPoliciesAllow TenantPolicies = "Allow"
 	// TenantPoliciesWithin refuses those that open to everybody what defaultDeny closes.
 	TenantPoliciesWithin TenantPolicies = "Within"
-	// DenyTenantPolicies refuses all.
-	DenyTenantPolicies TenantPolicies = "Deny"
+	// TenantPoliciesDeny refuses all.
+	TenantPoliciesDeny TenantPolicies = "Deny"
 )

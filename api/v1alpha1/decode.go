@@ -42,7 +42,7 @@ func deletionPolicyOf(data []byte) DeletionPolicy {
 		DeletionPolicy DeletionPolicy `json:"deletionPolicy"`
 	}
 	if err := json.Unmarshal(data, &spec); err != nil {
-		return Retain // Nothing can be read from it: so nothing is deleted.
+		return DeletionPolicyRetain // Nothing can be read from it: so nothing is deleted.
 	}
 	return spec.DeletionPolicy
 }

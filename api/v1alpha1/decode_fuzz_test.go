@@ -120,7 +120,7 @@ func checkRemembered(t *testing.T, object []byte, spec *SecurityProfileSpec) {
 	}
 	want := &SecurityProfileSpec{undecodable: spec.undecodable}
 	if policy, given := fields["deletionPolicy"]; given && policy != nil {
-		want.DeletionPolicy = Retain // Unless it can be read.
+		want.DeletionPolicy = DeletionPolicyRetain // Unless it can be read.
 		if s, ok := policy.(string); ok {
 			want.DeletionPolicy = DeletionPolicy(s)
 		}

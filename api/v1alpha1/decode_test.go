@@ -34,7 +34,7 @@ func TestASpecThatCannotBeDecodedIsRememberedAndNoError(t *testing.T) {
 				}
 				return
 			}
-			if spec.DeletionPolicy != Retain {
+			if spec.DeletionPolicy != DeletionPolicyRetain {
 				t.Errorf("deletionPolicy %q was not kept", spec.DeletionPolicy)
 			}
 			if !strings.Contains(spec.Undecodable(), test.want) || spec.Priority != 0 {

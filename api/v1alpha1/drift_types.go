@@ -29,12 +29,12 @@ type ObjectReference struct {
 type DriftChange string
 
 const (
-	// Missing means that the object should exist and does not.
-	Missing DriftChange = "Missing"
-	// Modified means that the object exists and its content differs.
-	Modified DriftChange = "Modified"
-	// Unexpected means that the object bears Bulwark's labels, and the baseline does not hold it.
-	Unexpected DriftChange = "Unexpected"
+	// DriftChangeMissing means that the object should exist and does not.
+	DriftChangeMissing DriftChange = "Missing"
+	// DriftChangeModified means that the object exists and its content differs.
+	DriftChangeModified DriftChange = "Modified"
+	// DriftChangeUnexpected means that the object bears Bulwark's labels, and the baseline does not hold it.
+	DriftChangeUnexpected DriftChange = "Unexpected"
 )
 
 // DriftState says what became of a drift. Later releases may add values: clients have to tolerate
@@ -45,15 +45,15 @@ const (
 type DriftState string
 
 const (
-	// Present means that the object still differs, because the profile audits only, because the API server refused the correction, or
+	// DriftStatePresent means that the object still differs, because the profile audits only, because the API server refused the correction, or
 	// because a mutating webhook or admission policy changed what was written.
-	Present DriftState = "Present"
-	// Corrected means that the object is again as declared.
-	Corrected DriftState = "Corrected"
-	// Contested means that another manager changes the object back again and again, or makes it again and again (see spec.contest).
-	Contested DriftState = "Contested"
-	// Conflict means that Bulwark did not make the object and leaves it alone (see spec.adoption).
-	Conflict DriftState = "Conflict"
+	DriftStatePresent DriftState = "Present"
+	// DriftStateCorrected means that the object is again as declared.
+	DriftStateCorrected DriftState = "Corrected"
+	// DriftStateContested means that another manager changes the object back again and again, or makes it again and again (see spec.contest).
+	DriftStateContested DriftState = "Contested"
+	// DriftStateConflict means that Bulwark did not make the object and leaves it alone (see spec.adoption).
+	DriftStateConflict DriftState = "Conflict"
 )
 
 // FieldDrift is one field that differs.

@@ -13,18 +13,18 @@ import (
 type ObjectState string
 
 const (
-	// ObjectCompliant means that the object is as declared.
-	ObjectCompliant ObjectState = "Compliant"
-	// ObjectDrifted means that the object is missing or differs, or should not exist.
-	ObjectDrifted ObjectState = "Drifted"
-	// ObjectUncounted means that a ResourceQuota is as declared and that Kubernetes has not counted what it bounds, so that it holds nobody.
-	ObjectUncounted ObjectState = "Uncounted"
-	// ObjectBlocked means that the object waits, since it would refuse what runs in the namespace (see spec.rollout).
-	ObjectBlocked ObjectState = "Blocked"
-	// ObjectConflict means that an object that Bulwark did not make bears the name.
-	ObjectConflict ObjectState = "Conflict"
-	// ObjectFailed means that the API server refused the object.
-	ObjectFailed ObjectState = "Failed"
+	// ObjectStateCompliant means that the object is as declared.
+	ObjectStateCompliant ObjectState = "Compliant"
+	// ObjectStateDrifted means that the object is missing or differs, or should not exist.
+	ObjectStateDrifted ObjectState = "Drifted"
+	// ObjectStateUncounted means that a ResourceQuota is as declared and that Kubernetes has not counted what it bounds, so that it holds nobody.
+	ObjectStateUncounted ObjectState = "Uncounted"
+	// ObjectStateBlocked means that the object waits, since it would refuse what runs in the namespace (see spec.rollout).
+	ObjectStateBlocked ObjectState = "Blocked"
+	// ObjectStateConflict means that an object that Bulwark did not make bears the name.
+	ObjectStateConflict ObjectState = "Conflict"
+	// ObjectStateFailed means that the API server refused the object.
+	ObjectStateFailed ObjectState = "Failed"
 )
 
 // ManagedObject is one object of the baseline and its state.

@@ -12,10 +12,10 @@ import (
 type Enforcement string
 
 const (
-	// Enforce writes the baseline and corrects drift.
-	Enforce Enforcement = "Enforce"
-	// Audit computes and reports everything, and writes no object of the baseline.
-	Audit Enforcement = "Audit"
+	// EnforcementEnforce writes the baseline and corrects drift.
+	EnforcementEnforce Enforcement = "Enforce"
+	// EnforcementAudit computes and reports everything, and writes no object of the baseline.
+	EnforcementAudit Enforcement = "Audit"
 )
 
 // DeletionPolicy says what becomes of a baseline that no longer applies.
@@ -24,10 +24,10 @@ const (
 type DeletionPolicy string
 
 const (
-	// Delete removes the baseline's objects, labels and fields.
-	Delete DeletionPolicy = "Delete"
-	// Retain leaves them as they are and stops managing them.
-	Retain DeletionPolicy = "Retain"
+	// DeletionPolicyDelete removes the baseline's objects, labels and fields.
+	DeletionPolicyDelete DeletionPolicy = "Delete"
+	// DeletionPolicyRetain leaves them as they are and stops managing them.
+	DeletionPolicyRetain DeletionPolicy = "Retain"
 )
 
 // Adoption says what happens to an object that bears a managed name and that Bulwark did not make.
@@ -36,10 +36,10 @@ const (
 type Adoption string
 
 const (
-	// NeverAdopt leaves the object alone and reports a Conflict.
-	NeverAdopt Adoption = "Never"
-	// Adopt takes the object over, replaces its content, and records what it held.
-	Adopt Adoption = "Adopt"
+	// AdoptionNever leaves the object alone and reports a Conflict.
+	AdoptionNever Adoption = "Never"
+	// AdoptionAdopt takes the object over, replaces its content, and records what it held.
+	AdoptionAdopt Adoption = "Adopt"
 )
 
 // Rollout says when a stricter baseline takes effect.
@@ -48,10 +48,10 @@ const (
 type Rollout string
 
 const (
-	// Immediate puts everything in place at once. What runs goes on running, and may not be able to start again.
-	Immediate Rollout = "Immediate"
-	// WhenSafe lets what would refuse the pods that run wait, in each namespace by itself, until they are gone or mended.
-	WhenSafe Rollout = "WhenSafe"
+	// RolloutImmediate puts everything in place at once. What runs goes on running, and may not be able to start again.
+	RolloutImmediate Rollout = "Immediate"
+	// RolloutWhenSafe lets what would refuse the pods that run wait, in each namespace by itself, until they are gone or mended.
+	RolloutWhenSafe Rollout = "WhenSafe"
 )
 
 // Contest says how to answer those who keep changing an object back.
@@ -60,10 +60,10 @@ const (
 type Contest string
 
 const (
-	// Correct goes on correcting, at a bounded rate.
-	Correct Contest = "Correct"
-	// BackOff lets each further correction wait longer than the last.
-	BackOff Contest = "BackOff"
+	// ContestCorrect goes on correcting, at a bounded rate.
+	ContestCorrect Contest = "Correct"
+	// ContestBackOff lets each further correction wait longer than the last.
+	ContestBackOff Contest = "BackOff"
 )
 
 // SecurityProfileSpec declares a security baseline and the namespaces that it applies to.

@@ -14,7 +14,7 @@ import (
 
 func waiting(change func(*v1alpha1.SecurityProfileSpec)) *v1alpha1.SecurityProfile {
 	p := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Spec: v1alpha1.SecurityProfileSpec{
-		Rollout:   v1alpha1.WhenSafe,
+		Rollout:   v1alpha1.RolloutWhenSafe,
 		Workloads: &v1alpha1.Workloads{ReadOnlyRootFilesystem: v1alpha1.RequirementRequire, AllowedServiceTypes: []corev1.ServiceType{"ClusterIP"}},
 		Images:    &v1alpha1.Images{AllowedRegistries: []string{"ghcr.io"}},
 	}}
@@ -38,12 +38,14 @@ func TestWhereRulesForPodsAreInForce(t *testing.T) {
 			want: map[string]string{"workloads": "Deny: ", "images": "Deny: ", "services": "Deny: "},
 		},
 		"what only audits hangs on no label": {
-			profile: waiting(func(s *v1alpha1.SecurityProfileSpec) { s.Enforcement = v1alpha1.Audit }), held: held,
+			profile: waiting(func(s *v1alpha1.SecurityProfileSpec) { s.Enforcement = v1alpha1.EnforcementAudit }), held: held,
 			want: map[string]string{"workloads": "Warn: ", "images": "Warn: ", "services": "Warn: "},
 		},
 		"a section that only warns has nothing to wait for": {
-			profile: waiting(func(s *v1alpha1.SecurityProfileSpec) { s.Images, s.Workloads.Action = nil, v1alpha1.WarnAdmission }),
-			want:    map[string]string{"workloads": "Warn: ", "services": "Warn: "},
+			profile: waiting(func(s *v1alpha1.SecurityProfileSpec) {
+				s.Images, s.Workloads.Action = nil, v1alpha1.AdmissionActionWarn
+			}),
+			want: map[string]string{"workloads": "Warn: ", "services": "Warn: "},
 		},
 		"a section that waits somewhere": {
 			profile: waiting(func(s *v1alpha1.SecurityProfileSpec) { s.Images = nil }),
@@ -108,7 +110,7 @@ func TestWhoseNamesAreNotThoseOfRulesForPods(t *testing.T) {
 func TestWhatWasInForceIsReadAgain(t *testing.T) {
 	profile := waiting(func(s *v1alpha1.SecurityProfileSpec) {
 		s.Workloads = &v1alpha1.Workloads{
-			Action: v1alpha1.DenyAdmission, SELinux: []string{"container_t"}, RequireLimits: []corev1.ResourceName{"cpu"}, RequireProbes: []v1alpha1.Probe{"Liveness"},
+			Action: v1alpha1.AdmissionActionDeny, SELinux: []string{"container_t"}, RequireLimits: []corev1.ResourceName{"cpu"}, RequireProbes: []v1alpha1.Probe{"Liveness"},
 			HostPath: &v1alpha1.HostPath{Policy: v1alpha1.AllowancePolicyAllowListed, Allowed: []v1alpha1.AllowedHostPath{{PathPrefix: "/var/log"}}}, HostPort: &v1alpha1.HostPort{Policy: v1alpha1.AllowancePolicyForbid},
 			NodeName: v1alpha1.ProhibitionForbid, PriorityClasses: &v1alpha1.PriorityClasses{Policy: v1alpha1.AllowancePolicyForbid},
 			Tolerations: &v1alpha1.Tolerations{Policy: v1alpha1.AllowancePolicyAllowListed, Allowed: []v1alpha1.AllowedToleration{{Key: "example.com/dedicated", Values: []string{"a", ""}}, {Key: "gpu"}}},

@@ -46,7 +46,7 @@ func (r *renderer) readyGate() []Policy {
 		},
 		validations: validations(refusal(
 			fmt.Sprintf(`(params.profile == %s && params.enforcement == %s && %s && %s && %s)`,
-				quote(r.profile.Name), quote(string(v1alpha1.Enforce)), isReady, ofThisNamespace, labelled),
+				quote(r.profile.Name), quote(string(v1alpha1.EnforcementEnforce)), isReady, ofThisNamespace, labelled),
 			message, words("its NamespacePosture posture is not ready"),
 		)),
 	})}

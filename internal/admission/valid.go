@@ -29,7 +29,7 @@ func validWorkloads(w *v1alpha1.Workloads) bool {
 	valid := among(w.Seccomp, corev1.SeccompProfileTypeRuntimeDefault, corev1.SeccompProfileTypeLocalhost) &&
 		among(w.AppArmor, corev1.AppArmorProfileTypeRuntimeDefault, corev1.AppArmorProfileTypeLocalhost, corev1.AppArmorProfileTypeUnconfined) &&
 		among(w.RequireRequests, judgedResources...) && among(w.RequireLimits, judgedResources...) &&
-		among(w.RequireProbes, v1alpha1.LivenessProbe, v1alpha1.ReadinessProbe, v1alpha1.StartupProbe) &&
+		among(w.RequireProbes, v1alpha1.ProbeLiveness, v1alpha1.ProbeReadiness, v1alpha1.ProbeStartup) &&
 		matching(w.SELinux, validType, 16, 63)
 	if w.HostPath != nil {
 		valid = valid && validPolicy(w.HostPath.Policy, len(w.HostPath.Allowed))

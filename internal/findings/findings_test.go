@@ -173,7 +173,7 @@ func TestWhatAProfileDoesNotDeclareCannotBeWeakened(t *testing.T) {
 	if diff := cmp.Diff(want, brief(judged(v1alpha1.SecurityProfileSpec{}, weakening()))); diff != "" {
 		t.Errorf("of a profile that declares nothing (-want +got):\n%s", diff)
 	}
-	if found := judged(everything(), Facts{}); len(brief(found)) != 1 || found[0].ID != v1alpha1.PodSecurityOutdated {
+	if found := judged(everything(), Facts{}); len(brief(found)) != 1 || found[0].ID != v1alpha1.FindingIDPodSecurityOutdated {
 		t.Errorf("where there is nothing: %v", brief(found))
 	}
 }

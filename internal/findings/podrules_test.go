@@ -23,7 +23,7 @@ func TestPodsThatBreakRulesAreFound(t *testing.T) {
 			facts: PodFacts{Rules: map[string]RuleViolation{
 				"b": {Words: "digest: x", Denied: true}, "a": {Words: "digest: x", Denied: true}, "c": {Words: "digest: x"},
 			}},
-			want: []string{found("a", v1alpha1.High), found("b", v1alpha1.High), found("c", v1alpha1.Low)},
+			want: []string{found("a", v1alpha1.SeverityHigh), found("b", v1alpha1.SeverityHigh), found("c", v1alpha1.SeverityLow)},
 		},
 		"without rules nothing is broken": {
 			spec:  v1alpha1.SecurityProfileSpec{Workloads: &v1alpha1.Workloads{AllowedServiceTypes: nil}},
@@ -31,15 +31,15 @@ func TestPodsThatBreakRulesAreFound(t *testing.T) {
 		},
 		"nobody wants to know": {
 			spec: v1alpha1.SecurityProfileSpec{Images: rules.Images,
-				Findings: &v1alpha1.Findings{Ignore: []v1alpha1.FindingID{v1alpha1.WorkloadRuleViolated}}},
+				Findings: &v1alpha1.Findings{Ignore: []v1alpha1.FindingID{v1alpha1.FindingIDWorkloadRuleViolated}}},
 			facts: PodFacts{Rules: map[string]RuleViolation{"a": {}}},
 		},
-		"there are more pods than are looked at": {spec: rules, facts: PodFacts{Unseen: 3}, want: []string{found("shop", v1alpha1.Low)}},
+		"there are more pods than are looked at": {spec: rules, facts: PodFacts{Unseen: 3}, want: []string{found("shop", v1alpha1.SeverityLow)}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			var got []string
 			for _, f := range Judge(profile(tc.spec), "shop", &Facts{Pods: tc.facts}) {
-				if f.ID != v1alpha1.WorkloadRuleViolated || f.Remedy == "" {
+				if f.ID != v1alpha1.FindingIDWorkloadRuleViolated || f.Remedy == "" {
 					t.Errorf("another finding, or one without a remedy: %+v", f)
 				}
 				if f.Object.Kind == podKind && !strings.HasSuffix(f.Message, ": digest: x") {

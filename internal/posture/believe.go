@@ -26,7 +26,7 @@ func Believed(report *v1alpha1.NamespacePosture, now time.Time) *v1alpha1.Namesp
 	believed := *report
 	possible := func(ref v1alpha1.ObjectReference) bool { return baseline.Named(ref, report.Namespace) != nil }
 	believed.Objects = first(report.Objects, v1alpha1.MaxObjects, func(o v1alpha1.ManagedObject) bool {
-		return o.State == v1alpha1.ObjectDrifted && isManagedKind(o.ObjectReference) || possible(o.ObjectReference)
+		return o.State == v1alpha1.ObjectStateDrifted && isManagedKind(o.ObjectReference) || possible(o.ObjectReference)
 	})
 	believed.OperatorState.InPlace = first(report.OperatorState.InPlace, v1alpha1.MaxBlocked, func(c v1alpha1.ObjectContent) bool {
 		return possible(c.Object) || isAdmissionKind(c.Object)
@@ -120,17 +120,17 @@ func summaryOf(report *v1alpha1.NamespacePosture) v1alpha1.PostureSummary {
 // Count counts an object by its state.
 func Count(summary *v1alpha1.PostureSummary, state v1alpha1.ObjectState) {
 	switch state {
-	case v1alpha1.ObjectCompliant:
+	case v1alpha1.ObjectStateCompliant:
 		summary.Compliant++
-	case v1alpha1.ObjectDrifted:
+	case v1alpha1.ObjectStateDrifted:
 		summary.Drifted++
-	case v1alpha1.ObjectUncounted:
+	case v1alpha1.ObjectStateUncounted:
 		summary.Uncounted++
-	case v1alpha1.ObjectBlocked:
+	case v1alpha1.ObjectStateBlocked:
 		summary.Blocked++
-	case v1alpha1.ObjectConflict:
+	case v1alpha1.ObjectStateConflict:
 		summary.Conflicted++
-	case v1alpha1.ObjectFailed:
+	case v1alpha1.ObjectStateFailed:
 		summary.Failed++
 	}
 }

@@ -47,14 +47,14 @@ func TestWhatCannotBeTrueIsNotBelieved(t *testing.T) {
 		"an object that no baseline holds": {
 			forge: func(r *v1alpha1.NamespacePosture) {
 				r.Objects = append(r.Objects, v1alpha1.ManagedObject{
-					ObjectReference: v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Secret", Name: "bulwark-a"}, State: v1alpha1.ObjectCompliant,
+					ObjectReference: v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Secret", Name: "bulwark-a"}, State: v1alpha1.ObjectStateCompliant,
 				})
 			}, want: func(r *v1alpha1.NamespacePosture) { r.Status = unsaid },
 		},
 		"ready though an object failed": {
-			forge: func(r *v1alpha1.NamespacePosture) { r.Objects[0].State = v1alpha1.ObjectFailed },
+			forge: func(r *v1alpha1.NamespacePosture) { r.Objects[0].State = v1alpha1.ObjectStateFailed },
 			want: func(r *v1alpha1.NamespacePosture) {
-				r.Objects[0].State, r.Status, r.Summary = v1alpha1.ObjectFailed, unsaid, v1alpha1.PostureSummary{Failed: 1}
+				r.Objects[0].State, r.Status, r.Summary = v1alpha1.ObjectStateFailed, unsaid, v1alpha1.PostureSummary{Failed: 1}
 			},
 		},
 		"ready without objects": {
@@ -87,14 +87,14 @@ func TestWhatCannotBeTrueIsNotBelieved(t *testing.T) {
 		},
 		"fewer findings than none": {
 			forge: func(r *v1alpha1.NamespacePosture) {
-				r.FindingTotals = []v1alpha1.FindingTotal{{ID: v1alpha1.BroadBinding, Severity: v1alpha1.High, Count: -1}}
+				r.FindingTotals = []v1alpha1.FindingTotal{{ID: v1alpha1.FindingIDBroadBinding, Severity: v1alpha1.SeverityHigh, Count: -1}}
 			},
 			want: func(*v1alpha1.NamespacePosture) {},
 		},
 		"findings that this release does not know": {
 			forge: func(r *v1alpha1.NamespacePosture) {
-				r.FindingTotals = []v1alpha1.FindingTotal{{ID: "Made", Severity: v1alpha1.High, Count: 1}}
-				r.Findings = []v1alpha1.Finding{{ID: v1alpha1.BroadBinding, Severity: "Up"}}
+				r.FindingTotals = []v1alpha1.FindingTotal{{ID: "Made", Severity: v1alpha1.SeverityHigh, Count: 1}}
+				r.Findings = []v1alpha1.Finding{{ID: v1alpha1.FindingIDBroadBinding, Severity: "Up"}}
 			},
 			want: func(*v1alpha1.NamespacePosture) {},
 		},

@@ -11,11 +11,11 @@ func isKnown(id v1alpha1.FindingID, severity v1alpha1.Severity) bool {
 
 func isKnownFinding(id v1alpha1.FindingID) bool {
 	switch id {
-	case v1alpha1.NetworkReopened, v1alpha1.PrivilegedBinding, v1alpha1.BroadBinding, v1alpha1.TokenMountedByDefault,
-		v1alpha1.LimitDefaultsOverridden, v1alpha1.PodSecurityExempt, v1alpha1.PodSecurityOutdated, v1alpha1.PodSecurityViolated,
-		v1alpha1.WorkloadRuleViolated, v1alpha1.ObjectInProtectedNamespace, v1alpha1.PodSecurityLabelSync, v1alpha1.WebhookUnreachable,
-		v1alpha1.WorkloadNotAdmitted, v1alpha1.QuotaExceeded, v1alpha1.ForbiddenRulesBound, v1alpha1.QuotaCountsBaseline,
-		v1alpha1.ObjectTooLarge, v1alpha1.TooManyObjects:
+	case v1alpha1.FindingIDNetworkReopened, v1alpha1.FindingIDPrivilegedBinding, v1alpha1.FindingIDBroadBinding, v1alpha1.FindingIDTokenMountedByDefault,
+		v1alpha1.FindingIDLimitDefaultsOverridden, v1alpha1.FindingIDPodSecurityExempt, v1alpha1.FindingIDPodSecurityOutdated, v1alpha1.FindingIDPodSecurityViolated,
+		v1alpha1.FindingIDWorkloadRuleViolated, v1alpha1.FindingIDObjectInProtectedNamespace, v1alpha1.FindingIDPodSecurityLabelSync, v1alpha1.FindingIDWebhookUnreachable,
+		v1alpha1.FindingIDWorkloadNotAdmitted, v1alpha1.FindingIDQuotaExceeded, v1alpha1.FindingIDForbiddenRulesBound, v1alpha1.FindingIDQuotaCountsBaseline,
+		v1alpha1.FindingIDObjectTooLarge, v1alpha1.FindingIDTooManyObjects:
 		return true
 	}
 	return false
@@ -23,7 +23,7 @@ func isKnownFinding(id v1alpha1.FindingID) bool {
 
 func isKnownSeverity(severity v1alpha1.Severity) bool {
 	switch severity {
-	case v1alpha1.Critical, v1alpha1.High, v1alpha1.Medium, v1alpha1.Low:
+	case v1alpha1.SeverityCritical, v1alpha1.SeverityHigh, v1alpha1.SeverityMedium, v1alpha1.SeverityLow:
 		return true
 	}
 	return false

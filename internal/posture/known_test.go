@@ -30,11 +30,11 @@ func TestEveryFindingIsKnown(t *testing.T) {
 		t.Fatalf("the schema lists no findings: %v", err)
 	}
 	for _, id := range ids {
-		if !isKnown(v1alpha1.FindingID(id), v1alpha1.Low) {
+		if !isKnown(v1alpha1.FindingID(id), v1alpha1.SeverityLow) {
 			t.Errorf("%s is not believed of a report that nobody sealed", id)
 		}
 	}
-	if isKnown("Other", v1alpha1.Low) || isKnown(v1alpha1.BroadBinding, "Grave") {
+	if isKnown("Other", v1alpha1.SeverityLow) || isKnown(v1alpha1.FindingIDBroadBinding, "Grave") {
 		t.Error("anything is known")
 	}
 }

@@ -78,17 +78,17 @@ func (m Memory) InPlace() []v1alpha1.ManagedObject {
 //	Conflict                     no: it is unmanaged
 //	any, under Audit             no
 func (m Memory) wasInPlace(o v1alpha1.ManagedObject) bool {
-	if m.last().Enforcement != v1alpha1.Enforce {
+	if m.last().Enforcement != v1alpha1.EnforcementEnforce {
 		return false
 	}
 	switch o.State {
-	case v1alpha1.ObjectCompliant, v1alpha1.ObjectUncounted, v1alpha1.ObjectDrifted:
+	case v1alpha1.ObjectStateCompliant, v1alpha1.ObjectStateUncounted, v1alpha1.ObjectStateDrifted:
 		return true
-	case v1alpha1.ObjectBlocked:
+	case v1alpha1.ObjectStateBlocked:
 		return slices.ContainsFunc(m.last().OperatorState.InPlace, func(kept v1alpha1.ObjectContent) bool {
 			return kept.Object == o.ObjectReference && kept.Content != ""
 		})
-	case v1alpha1.ObjectFailed:
+	case v1alpha1.ObjectStateFailed:
 		return strings.HasPrefix(o.Message, undeleted)
 	}
 	return false
@@ -131,7 +131,7 @@ func (m Memory) History() []v1alpha1.DriftEntry { return PrintableHistory(m.last
 // Exceeded is what the last report says of a quota that was exceeded, or nothing.
 func (m Memory) Exceeded(quota v1alpha1.ObjectReference) string {
 	for _, f := range m.last().Findings {
-		if f.ID == v1alpha1.QuotaExceeded && f.Object == quota {
+		if f.ID == v1alpha1.FindingIDQuotaExceeded && f.Object == quota {
 			return f.Message
 		}
 	}

@@ -24,13 +24,13 @@ func aReport(changes ...func(*v1alpha1.NamespacePosture)) *v1alpha1.NamespacePos
 	managed := metav1.NewTime(noon.Add(-time.Second))
 	report := &v1alpha1.NamespacePosture{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: v1alpha1.PostureName},
-		Profile:    "restricted", NamespaceUID: "uid", ProfileGeneration: 3, Enforcement: v1alpha1.Enforce, Status: posturetest.Readiness(true),
+		Profile:    "restricted", NamespaceUID: "uid", ProfileGeneration: 3, Enforcement: v1alpha1.EnforcementEnforce, Status: posturetest.Readiness(true),
 		Summary: v1alpha1.PostureSummary{Compliant: 1}, DriftTotal: 7,
-		Objects: []v1alpha1.ManagedObject{{ObjectReference: deny, State: v1alpha1.ObjectCompliant}},
+		Objects: []v1alpha1.ManagedObject{{ObjectReference: deny, State: v1alpha1.ObjectStateCompliant}},
 		Drift: []v1alpha1.DriftEntry{{
-			Object: deny, Change: v1alpha1.Modified, Manager: "kubectl", ManagedAt: &managed,
+			Object: deny, Change: v1alpha1.DriftChangeModified, Manager: "kubectl", ManagedAt: &managed,
 			Fields:     []v1alpha1.FieldDrift{{Path: "spec.policyTypes", Want: `["Ingress"]`}},
-			ObservedAt: metav1.NewTime(noon), State: v1alpha1.Corrected,
+			ObservedAt: metav1.NewTime(noon), State: v1alpha1.DriftStateCorrected,
 		}},
 	}
 	for _, change := range changes {
@@ -50,7 +50,7 @@ func TestASealHoldsWhatAReportSaysAndNothingElse(t *testing.T) {
 		"of another namespace":         {change: func(r *v1alpha1.NamespacePosture) { r.NamespaceUID = "another" }},
 		"of another profile":           {change: func(r *v1alpha1.NamespacePosture) { r.Profile = "loose" }},
 		"of another generation":        {change: func(r *v1alpha1.NamespacePosture) { r.ProfileGeneration++ }},
-		"under another enforcement":    {change: func(r *v1alpha1.NamespacePosture) { r.Enforcement = v1alpha1.Audit }},
+		"under another enforcement":    {change: func(r *v1alpha1.NamespacePosture) { r.Enforcement = v1alpha1.EnforcementAudit }},
 		"that is not ready":            {change: func(r *v1alpha1.NamespacePosture) { r.Status = posturetest.Readiness(false) }},
 		"with another summary":         {change: func(r *v1alpha1.NamespacePosture) { r.Summary.Failed++ }},
 		"without objects":              {change: func(r *v1alpha1.NamespacePosture) { r.Objects = nil }},

@@ -21,8 +21,8 @@ func TestStalled(t *testing.T) {
 	reported := func(changes ...func(*v1alpha1.NamespacePosture)) *v1alpha1.NamespacePosture {
 		report := &v1alpha1.NamespacePosture{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "posture", UID: "r-1", ResourceVersion: "7"},
-			Profile:    "p", NamespaceUID: "u-1", ProfileGeneration: 3, Enforcement: v1alpha1.Enforce, Status: posturetest.Readiness(true),
-			Summary: v1alpha1.PostureSummary{Compliant: 4}, Objects: []v1alpha1.ManagedObject{{State: v1alpha1.ObjectCompliant}}, DriftTotal: 9,
+			Profile:    "p", NamespaceUID: "u-1", ProfileGeneration: 3, Enforcement: v1alpha1.EnforcementEnforce, Status: posturetest.Readiness(true),
+			Summary: v1alpha1.PostureSummary{Compliant: 4}, Objects: []v1alpha1.ManagedObject{{State: v1alpha1.ObjectStateCompliant}}, DriftTotal: 9,
 		}
 		for _, change := range changes {
 			change(report)
@@ -44,33 +44,33 @@ func TestStalled(t *testing.T) {
 		audits   bool
 		want     said
 	}{
-		"a first report says no more than that": {want: said{Enforcement: v1alpha1.Enforce}},
+		"a first report says no more than that": {want: said{Enforcement: v1alpha1.EnforcementEnforce}},
 		"the enforcement is that of its last valid spec": {
-			audits: true, want: said{Enforcement: v1alpha1.Audit},
+			audits: true, want: said{Enforcement: v1alpha1.EnforcementAudit},
 		},
 		"what was known before stays": {
-			previous: reported(), want: said{Enforcement: v1alpha1.Enforce, Compliant: 4, DriftTotal: 9},
+			previous: reported(), want: said{Enforcement: v1alpha1.EnforcementEnforce, Compliant: 4, DriftTotal: 9},
 		},
 		"also if another profile is named": {
 			previous: reported(func(r *v1alpha1.NamespacePosture) { r.Profile = "other" }),
-			want:     said{Enforcement: v1alpha1.Enforce, Compliant: 4, DriftTotal: 9},
+			want:     said{Enforcement: v1alpha1.EnforcementEnforce, Compliant: 4, DriftTotal: 9},
 		},
 		"and if an older release wrote it": {
 			previous: reported(func(r *v1alpha1.NamespacePosture) { r.NamespaceUID = "" }),
-			want:     said{Enforcement: v1alpha1.Enforce, Compliant: 4, DriftTotal: 9},
+			want:     said{Enforcement: v1alpha1.EnforcementEnforce, Compliant: 4, DriftTotal: 9},
 		},
 		"nothing is known of another namespace of that name": {
-			previous: reported(func(r *v1alpha1.NamespacePosture) { r.NamespaceUID = "u-0" }), want: said{Enforcement: v1alpha1.Enforce},
+			previous: reported(func(r *v1alpha1.NamespacePosture) { r.NamespaceUID = "u-0" }), want: said{Enforcement: v1alpha1.EnforcementEnforce},
 		},
 		"a finalizer of somebody else is taken off": {
 			previous: reported(func(r *v1alpha1.NamespacePosture) { r.Finalizers = []string{"example.com/hold"} }),
-			want:     said{Enforcement: v1alpha1.Enforce, Compliant: 4, DriftTotal: 9},
+			want:     said{Enforcement: v1alpha1.EnforcementEnforce, Compliant: 4, DriftTotal: 9},
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "p", UID: "p-1", Generation: 5}}
 			if tc.audits {
-				profile.Spec.Enforcement = v1alpha1.Audit
+				profile.Spec.Enforcement = v1alpha1.EnforcementAudit
 			}
 			ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", UID: "u-1"}}
 			before := tc.previous.DeepCopy()

@@ -29,7 +29,7 @@ const (
 )
 
 func TestSummarize(t *testing.T) {
-	audit := func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.Audit }
+	audit := func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.EnforcementAudit }
 	tests := map[string]struct {
 		states     []string // of the namespaces ns-0, ns-1, …
 		change     func(*v1alpha1.SecurityProfile)
@@ -391,13 +391,13 @@ func TestSummarizeCountsFindingsAndContests(t *testing.T) {
 	profile := aPass().Profile
 	namespaces, reports := posturetest.Cluster(weakened, blocked, compliant, drifted)
 	reports["ns-2"].FindingTotals = []v1alpha1.FindingTotal{
-		{ID: v1alpha1.BroadBinding, Severity: v1alpha1.Critical, Count: 1}, {ID: v1alpha1.NetworkReopened, Severity: v1alpha1.High, Count: 3},
+		{ID: v1alpha1.FindingIDBroadBinding, Severity: v1alpha1.SeverityCritical, Count: 1}, {ID: v1alpha1.FindingIDNetworkReopened, Severity: v1alpha1.SeverityHigh, Count: 3},
 	}
-	reports["ns-3"].Drift[0].State = v1alpha1.Contested
+	reports["ns-3"].Drift[0].State = v1alpha1.DriftStateContested
 	status := Summarize(profile, &Cluster{posturetest.SelectorOf(profile), namespaces, reports}, nil, nil, posturetest.Noon)
 	want := []v1alpha1.FindingTotal{
-		{ID: v1alpha1.BroadBinding, Severity: v1alpha1.Critical, Count: 1}, {ID: v1alpha1.BroadBinding, Severity: v1alpha1.High, Count: 4},
-		{ID: v1alpha1.NetworkReopened, Severity: v1alpha1.High, Count: 3},
+		{ID: v1alpha1.FindingIDBroadBinding, Severity: v1alpha1.SeverityCritical, Count: 1}, {ID: v1alpha1.FindingIDBroadBinding, Severity: v1alpha1.SeverityHigh, Count: 4},
+		{ID: v1alpha1.FindingIDNetworkReopened, Severity: v1alpha1.SeverityHigh, Count: 3},
 	}
 	if diff := cmp.Diff(want, status.FindingTotals); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)

@@ -25,10 +25,10 @@ func fullOf(text string, objects int) *v1alpha1.NamespacePosture {
 	ref := v1alpha1.ObjectReference{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "RoleBinding", Name: long(v1alpha1.MaxName)}
 	r.Objects = nil
 	for range objects {
-		r.Objects = append(r.Objects, v1alpha1.ManagedObject{ObjectReference: ref, State: v1alpha1.ObjectFailed, Message: long(1400)})
+		r.Objects = append(r.Objects, v1alpha1.ManagedObject{ObjectReference: ref, State: v1alpha1.ObjectStateFailed, Message: long(1400)})
 	}
 	for range v1alpha1.MaxDrift {
-		entry := v1alpha1.DriftEntry{Namespace: strings.Repeat("n", 63), Object: ref, Change: v1alpha1.Unexpected, Manager: long(128), State: v1alpha1.Contested}
+		entry := v1alpha1.DriftEntry{Namespace: strings.Repeat("n", 63), Object: ref, Change: v1alpha1.DriftChangeUnexpected, Manager: long(128), State: v1alpha1.DriftStateContested}
 		for range 16 {
 			entry.Fields = append(entry.Fields, v1alpha1.FieldDrift{Path: long(512), Want: long(257), Got: long(257)})
 		}
@@ -36,11 +36,11 @@ func fullOf(text string, objects int) *v1alpha1.NamespacePosture {
 	}
 	for range v1alpha1.MaxFindings {
 		r.Findings = append(r.Findings, v1alpha1.Finding{
-			ID: v1alpha1.LimitDefaultsOverridden, Severity: v1alpha1.Critical, Object: ref, Message: long(1025), Remedy: long(512),
+			ID: v1alpha1.FindingIDLimitDefaultsOverridden, Severity: v1alpha1.SeverityCritical, Object: ref, Message: long(1025), Remedy: long(512),
 		})
 	}
 	for range 32 {
-		r.FindingTotals = append(r.FindingTotals, v1alpha1.FindingTotal{ID: v1alpha1.LimitDefaultsOverridden, Severity: v1alpha1.Critical, Count: 1 << 30})
+		r.FindingTotals = append(r.FindingTotals, v1alpha1.FindingTotal{ID: v1alpha1.FindingIDLimitDefaultsOverridden, Severity: v1alpha1.SeverityCritical, Count: 1 << 30})
 	}
 	for range v1alpha1.MaxViolators + 2 { // As many objects as a profile has that can wait.
 		blocked := v1alpha1.BlockedObject{Object: ref, Message: long(1025), ViolatorsTotal: 1 << 60}
@@ -100,7 +100,7 @@ func leftOut(report *v1alpha1.NamespacePosture) int64 {
 // TestACutReportKnowsWhatCouldNotBeDeleted is about an object that would be forgotten with its message, once somebody strips it of our labels.
 func TestACutReportKnowsWhatCouldNotBeDeleted(t *testing.T) {
 	report := fullOf("<", v1alpha1.MaxObjects)
-	report.Enforcement = v1alpha1.Enforce
+	report.Enforcement = v1alpha1.EnforcementEnforce
 	last := &report.Objects[v1alpha1.MaxObjects-1]
 	last.Message = undeleted + last.Message
 	TrimToSize(report)
@@ -163,7 +163,7 @@ func TestTheLargestReportFits(t *testing.T) {
 		ref := v1alpha1.ObjectReference{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "RoleBinding", Name: long(253)}
 		r.Objects = nil
 		for range v1alpha1.MaxObjects {
-			r.Objects = append(r.Objects, v1alpha1.ManagedObject{ObjectReference: ref, State: v1alpha1.ObjectFailed, Message: long(1400)})
+			r.Objects = append(r.Objects, v1alpha1.ManagedObject{ObjectReference: ref, State: v1alpha1.ObjectStateFailed, Message: long(1400)})
 		}
 		for range v1alpha1.MaxDrift {
 			entry := v1alpha1.DriftEntry{Namespace: "shop", Object: ref, Manager: long(128)}
@@ -173,7 +173,7 @@ func TestTheLargestReportFits(t *testing.T) {
 			r.Drift = append(r.Drift, entry)
 		}
 		for range v1alpha1.MaxFindings {
-			r.Findings = append(r.Findings, v1alpha1.Finding{ID: v1alpha1.LimitDefaultsOverridden, Severity: v1alpha1.Critical, Object: ref, Message: long(1025), Remedy: long(512)})
+			r.Findings = append(r.Findings, v1alpha1.Finding{ID: v1alpha1.FindingIDLimitDefaultsOverridden, Severity: v1alpha1.SeverityCritical, Object: ref, Message: long(1025), Remedy: long(512)})
 		}
 		for range 18 {
 			r.OperatorState.InPlace = append(r.OperatorState.InPlace, v1alpha1.ObjectContent{Object: ref, Content: strings.Repeat(`"`, v1alpha1.MaxContent)})

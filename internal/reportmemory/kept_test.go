@@ -21,7 +21,7 @@ func TestRecall(t *testing.T) {
 		return &v1alpha1.NamespacePosture{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: v1alpha1.PostureName, UID: uid},
 			Profile:    "strict", NamespaceUID: "shop-uid", ProfileGeneration: generation,
-			Enforcement: v1alpha1.Enforce, DriftTotal: 5,
+			Enforcement: v1alpha1.EnforcementEnforce, DriftTotal: 5,
 		}
 	}
 	forged := func(uid types.UID) *v1alpha1.NamespacePosture {

@@ -24,7 +24,7 @@ func TestBelieve(t *testing.T) {
 			ObjectMeta: metav1.ObjectMeta{
 				Namespace: "shop", Name: v1alpha1.PostureName, UID: uid, CreationTimestamp: metav1.NewTime(noon),
 			},
-			Profile: "strict", Enforcement: v1alpha1.Enforce, DriftTotal: total,
+			Profile: "strict", Enforcement: v1alpha1.EnforcementEnforce, DriftTotal: total,
 		}
 	}
 	sealed := func(uid types.UID, total int64) *v1alpha1.NamespacePosture {

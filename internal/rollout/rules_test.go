@@ -14,7 +14,7 @@ import (
 
 // ruled is a profile with a section of rules for pods, and the section.
 func ruled(p *v1alpha1.SecurityProfile) admission.PodSection {
-	p.Spec.Rollout = v1alpha1.WhenSafe
+	p.Spec.Rollout = v1alpha1.RolloutWhenSafe
 	p.Spec.Images = &v1alpha1.Images{Digest: v1alpha1.RequirementRequire}
 	return admission.PodSections(p)[0]
 }

@@ -170,7 +170,7 @@ func TestWhatIsRemembered(t *testing.T) {
 	}
 }
 
-func audited(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.Audit }
+func audited(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.EnforcementAudit }
 
 func mended(p *v1alpha1.SecurityProfile) { p.Spec = v1alpha1.SecurityProfileSpec{} }
 

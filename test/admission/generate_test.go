@@ -18,8 +18,8 @@ import (
 func profiles() *rapid.Generator[*v1alpha1.SecurityProfile] {
 	return rapid.Custom(func(t *rapid.T) *v1alpha1.SecurityProfile {
 		spec := v1alpha1.SecurityProfileSpec{
-			Enforcement:       generate.OneOf(t, "enforcement", "", v1alpha1.Enforce, v1alpha1.Audit),
-			DeletionPolicy:    generate.OneOf(t, "deletionPolicy", "", v1alpha1.Delete, v1alpha1.Retain),
+			Enforcement:       generate.OneOf(t, "enforcement", "", v1alpha1.EnforcementEnforce, v1alpha1.EnforcementAudit),
+			DeletionPolicy:    generate.OneOf(t, "deletionPolicy", "", v1alpha1.DeletionPolicyDelete, v1alpha1.DeletionPolicyRetain),
 			NamespaceSelector: selector(t),
 			ExcludeNamespaces: generate.SomeOrNil(t, "exclude", 0, "a", "b-*", "?", "**", "team-?-*"),
 			Workloads:         workloads(t),
@@ -34,7 +34,7 @@ func profiles() *rapid.Generator[*v1alpha1.SecurityProfile] {
 			Network: generate.Optional(t, "network", func(t *rapid.T) *v1alpha1.Network {
 				return &v1alpha1.Network{
 					DefaultDeny:    generate.SomeOrNil(t, "defaultDeny", 1, networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress),
-					TenantPolicies: generate.OneOf(t, "tenantPolicies", "", v1alpha1.AllowTenantPolicies, v1alpha1.TenantPoliciesWithin, v1alpha1.DenyTenantPolicies),
+					TenantPolicies: generate.OneOf(t, "tenantPolicies", "", v1alpha1.TenantPoliciesAllow, v1alpha1.TenantPoliciesWithin, v1alpha1.TenantPoliciesDeny),
 				}
 			}),
 			PodSecurity: generate.Optional(t, "podSecurity", func(t *rapid.T) *v1alpha1.PodSecurity {
@@ -86,7 +86,7 @@ func workloads(t *rapid.T) *v1alpha1.Workloads {
 		SELinux:         generate.SomeOrNil(t, "seLinux", 0, "container_t", "spc_t"),
 		RequireRequests: generate.SomeOrNil(t, "requests", 0, resources...),
 		RequireLimits:   generate.SomeOrNil(t, "limited", 0, resources...),
-		RequireProbes:   generate.SomeOrNil(t, "probes", 0, v1alpha1.LivenessProbe, v1alpha1.ReadinessProbe, v1alpha1.StartupProbe),
+		RequireProbes:   generate.SomeOrNil(t, "probes", 0, v1alpha1.ProbeLiveness, v1alpha1.ProbeReadiness, v1alpha1.ProbeStartup),
 		HostPath: generate.Optional(t, "hostPath", func(t *rapid.T) *v1alpha1.HostPath {
 			return generate.OneOf(t, "paths", &v1alpha1.HostPath{Policy: v1alpha1.AllowancePolicyForbid}, &v1alpha1.HostPath{
 				Policy:  v1alpha1.AllowancePolicyAllowListed,
@@ -134,7 +134,7 @@ func forbidden(t *rapid.T, name string) v1alpha1.Prohibition {
 }
 
 func action(t *rapid.T) v1alpha1.AdmissionAction {
-	return generate.OneOf(t, "action", "", v1alpha1.DenyAdmission, v1alpha1.WarnAdmission, v1alpha1.AuditAdmission)
+	return generate.OneOf(t, "action", "", v1alpha1.AdmissionActionDeny, v1alpha1.AdmissionActionWarn, v1alpha1.AdmissionActionAudit)
 }
 
 // clusters generates what there is beside the profile.

@@ -214,7 +214,7 @@ func (st *stage) furnish(t *testing.T) {
 			}
 			st.create(t, &v1alpha1.NamespacePosture{
 				ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: v1alpha1.PostureName},
-				Profile:    st.name, NamespaceUID: uid, Enforcement: v1alpha1.Enforce, Status: fixture.Ready(ready),
+				Profile:    st.name, NamespaceUID: uid, Enforcement: v1alpha1.EnforcementEnforce, Status: fixture.Ready(ready),
 			})
 		}
 	}

@@ -28,7 +28,7 @@ func everything() *v1alpha1.SecurityProfile {
 			RequireLimits: []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory},
 			HostPath:      &v1alpha1.HostPath{Policy: v1alpha1.AllowancePolicyForbid}, HostPort: &v1alpha1.HostPort{Policy: v1alpha1.AllowancePolicyForbid}, HostNetwork: v1alpha1.ProhibitionForbid,
 			AutomountServiceAccountToken: v1alpha1.ProhibitionForbid,
-			RequireProbes:                []v1alpha1.Probe{v1alpha1.LivenessProbe},
+			RequireProbes:                []v1alpha1.Probe{v1alpha1.ProbeLiveness},
 			NodeName:                     v1alpha1.ProhibitionForbid, Tolerations: &v1alpha1.Tolerations{Policy: v1alpha1.AllowancePolicyForbid}, PriorityClasses: &v1alpha1.PriorityClasses{Policy: v1alpha1.AllowancePolicyForbid},
 			AllowedServiceTypes: []corev1.ServiceType{corev1.ServiceTypeClusterIP},
 		}

@@ -16,7 +16,7 @@ const writtenByBulwark = "a NamespacePosture is written by Bulwark alone"
 func forgedReport(namespace string) *v1alpha1.NamespacePosture {
 	return &v1alpha1.NamespacePosture{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: v1alpha1.PostureName},
-		Profile:    "fortress", ProfileGeneration: 1, Enforcement: v1alpha1.Enforce, Status: fixture.Ready(true),
+		Profile:    "fortress", ProfileGeneration: 1, Enforcement: v1alpha1.EnforcementEnforce, Status: fixture.Ready(true),
 	}
 }
 

@@ -38,13 +38,13 @@ func drawAdmission(r *rand.Rand, spec *v1alpha1.SecurityProfileSpec) {
 	if protection.ReadyGate != "" || protection.Tamper != "" {
 		spec.Protection = protection
 	}
-	if tenants := choose.OneOf(r, "", "", "", v1alpha1.AllowTenantPolicies, v1alpha1.TenantPoliciesWithin, v1alpha1.DenyTenantPolicies); spec.Network != nil {
+	if tenants := choose.OneOf(r, "", "", "", v1alpha1.TenantPoliciesAllow, v1alpha1.TenantPoliciesWithin, v1alpha1.TenantPoliciesDeny); spec.Network != nil {
 		spec.Network.TenantPolicies = tenants
 	}
 }
 
 func randomAction(r *rand.Rand) v1alpha1.AdmissionAction {
-	return choose.OneOf(r, "", v1alpha1.DenyAdmission, v1alpha1.DenyAdmission, v1alpha1.WarnAdmission, v1alpha1.AuditAdmission)
+	return choose.OneOf(r, "", v1alpha1.AdmissionActionDeny, v1alpha1.AdmissionActionDeny, v1alpha1.AdmissionActionWarn, v1alpha1.AdmissionActionAudit)
 }
 
 func randomWorkloads(r *rand.Rand) *v1alpha1.Workloads {
@@ -96,11 +96,11 @@ func (m *model) outranking(profile *v1alpha1.SecurityProfile) []*v1alpha1.Securi
 // The model's own reading of what a profile refuses where it governs. One that audits refuses nothing.
 
 func enforces(profile *v1alpha1.SecurityProfile) bool {
-	return profile != nil && profile.EffectiveEnforcement() == v1alpha1.Enforce
+	return profile != nil && profile.EffectiveEnforcement() == v1alpha1.EnforcementEnforce
 }
 
 func denies(action v1alpha1.AdmissionAction) bool {
-	return action == "" || action == v1alpha1.DenyAdmission
+	return action == "" || action == v1alpha1.AdmissionActionDeny
 }
 
 func refusesTampering(profile *v1alpha1.SecurityProfile) bool {
@@ -117,7 +117,7 @@ func refusesPolicy(profile *v1alpha1.SecurityProfile, opens bool) bool {
 		return false
 	}
 	tenants := profile.Spec.Network.TenantPolicies
-	return tenants == v1alpha1.DenyTenantPolicies || opens && tenants == v1alpha1.TenantPoliciesWithin
+	return tenants == v1alpha1.TenantPoliciesDeny || opens && tenants == v1alpha1.TenantPoliciesWithin
 }
 
 // refusesPlain reports whether spec.workloads refuses the plain pod of the probes.

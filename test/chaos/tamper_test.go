@@ -103,8 +103,8 @@ func (w *world) noteStripping(object baseline.Object) error {
 	if client.IgnoreNotFound(err) != nil {
 		return err
 	}
-	remembered := report.Enforcement == v1alpha1.Enforce && slices.ContainsFunc(report.Objects, func(o v1alpha1.ManagedObject) bool {
-		inPlace := o.State == v1alpha1.ObjectCompliant || o.State == v1alpha1.ObjectDrifted || o.State == v1alpha1.ObjectBlocked
+	remembered := report.Enforcement == v1alpha1.EnforcementEnforce && slices.ContainsFunc(report.Objects, func(o v1alpha1.ManagedObject) bool {
+		inPlace := o.State == v1alpha1.ObjectStateCompliant || o.State == v1alpha1.ObjectStateDrifted || o.State == v1alpha1.ObjectStateBlocked
 		return o.ObjectReference == baseline.Reference(object) && inPlace
 	})
 	w.model.strip(ns.UID, key(object.(client.Object)), remembered)

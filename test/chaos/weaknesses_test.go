@@ -72,7 +72,7 @@ func (c *check) addExceeded(f *findings.Facts, ns *corev1.Namespace, profile *v1
 				continue
 			}
 			asDeclared := slices.ContainsFunc(report.Objects, func(o v1alpha1.ManagedObject) bool {
-				return o.ObjectReference == baseline.Reference(quota) && (o.State == v1alpha1.ObjectCompliant || o.State == v1alpha1.ObjectUncounted)
+				return o.ObjectReference == baseline.Reference(quota) && (o.State == v1alpha1.ObjectStateCompliant || o.State == v1alpha1.ObjectStateUncounted)
 			})
 			if counts := counting.Of(quota); asDeclared && len(counts.Exceeded) > 0 {
 				f.Exceeded[quota.Name] = counts.ExceededSentence()
@@ -84,10 +84,10 @@ func (c *check) addExceeded(f *findings.Facts, ns *corev1.Namespace, profile *v1
 // checkFindings holds that the report finds what weakens the baseline, and nothing else.
 func (c *check) checkFindings(ns *corev1.Namespace, profile *v1alpha1.SecurityProfile, report *v1alpha1.NamespacePosture) {
 	var want []v1alpha1.Finding
-	if profile.Spec.Findings == nil || profile.Spec.Findings.Mode != v1alpha1.NoFindings {
+	if profile.Spec.Findings == nil || profile.Spec.Findings.Mode != v1alpha1.FindingsModeDisabled {
 		facts := c.facts(ns.Name)
 		c.addExceeded(facts, ns, profile, report)
-		if level, declared := findings.LevelOf(profile); declared && profile.LooksFor(v1alpha1.PodSecurityViolated) {
+		if level, declared := findings.LevelOf(profile); declared && profile.LooksFor(v1alpha1.FindingIDPodSecurityViolated) {
 			facts.Pods.Violations = map[string]string{}
 			for _, pod := range c.pods[ns.Name] {
 				if violation, violates := level.Violation(pod); violates {
@@ -95,7 +95,7 @@ func (c *check) checkFindings(ns *corev1.Namespace, profile *v1alpha1.SecurityPr
 				}
 			}
 		}
-		if profile.HasPodRules() && profile.LooksFor(v1alpha1.WorkloadRuleViolated) {
+		if profile.HasPodRules() && profile.LooksFor(v1alpha1.FindingIDWorkloadRuleViolated) {
 			facts.Pods.Rules = c.ruleViolations(ns, profile)
 		}
 		want = findings.Judge(profile, ns.Name, facts)
@@ -113,11 +113,11 @@ func (c *check) checkFindings(ns *corev1.Namespace, profile *v1alpha1.SecurityPr
 // the report remembers to be in its place is.
 func (c *check) mayWait(ns *corev1.Namespace, profile *v1alpha1.SecurityProfile, d drift.Drift) bool {
 	report := c.reports[ns.Name]
-	if report == nil || profile.EffectiveEnforcement() != v1alpha1.Enforce || !profile.WaitsUntilSafe() {
+	if report == nil || profile.EffectiveEnforcement() != v1alpha1.EnforcementEnforce || !profile.WaitsUntilSafe() {
 		return false
 	}
 	waits := slices.ContainsFunc(report.Objects, func(o v1alpha1.ManagedObject) bool {
-		return o.ObjectReference == d.Object && o.State == v1alpha1.ObjectBlocked
+		return o.ObjectReference == d.Object && o.State == v1alpha1.ObjectStateBlocked
 	})
 	if !waits {
 		return false

@@ -341,7 +341,7 @@ var _ = Describe("Drift of admission policies", func() {
 				g.Expect(profile.Status.PolicyDriftTotal).To(Equal(int64(1)))
 				g.Expect(profile.Status.DriftTotal).To(Equal(int64(1)))
 				g.Expect(profile.Status.Drift).To(ContainElement(And(
-					HaveField("Namespace", ""), HaveField("State", v1alpha1.Corrected),
+					HaveField("Namespace", ""), HaveField("State", v1alpha1.DriftStateCorrected),
 					HaveField("Object.Name", "bulwark-"+profile.Name+"-workloads"))))
 			}).Should(Succeed())
 			Eventually(func() []string { return eventReasons("SecurityProfile", profile.Name) }).Should(

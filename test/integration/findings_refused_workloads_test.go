@@ -76,7 +76,7 @@ var refusals = map[string]struct {
 // EventuallyNotAdmitted waits for the finding on a workload.
 func EventuallyNotAdmitted(namespace, kind, name string) v1alpha1.Finding {
 	GinkgoHelper()
-	return EventuallyFound(namespace, kind, name, v1alpha1.WorkloadNotAdmitted)
+	return EventuallyFound(namespace, kind, name, v1alpha1.FindingIDWorkloadNotAdmitted)
 }
 
 var _ = Describe("A workload whose pods the baseline refuses", func() {
@@ -91,7 +91,7 @@ var _ = Describe("A workload whose pods the baseline refuses", func() {
 			o := workload(metav1.ObjectMeta{Namespace: namespace, Name: "web"}, template)
 			Expect(admin.Create(ctx, o)).To(Succeed())
 			found := EventuallyNotAdmitted(namespace, kind, "web")
-			Expect(found.Severity).To(Equal(v1alpha1.Medium))
+			Expect(found.Severity).To(Equal(v1alpha1.SeverityMedium))
 			Expect(found.Message).To(ContainSubstring(`since Pod Security restricted:v1.37 refuses them: privileged (container "app"`))
 			Expect(ReportOn(Default, namespace).Findings).To(HaveLen(1))
 			Expect(admin.Delete(ctx, o, client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
@@ -222,8 +222,8 @@ var _ = Describe("OpenShift's label syncer", func() {
 			Update(theNamespace(namespace), func(o client.Object) { o.GetLabels()[label] = value })
 		}
 		setLabel("true")
-		found := EventuallyFound(namespace, "Namespace", namespace, v1alpha1.PodSecurityLabelSync)
-		Expect(found.Severity).To(Equal(v1alpha1.Medium))
+		found := EventuallyFound(namespace, "Namespace", namespace, v1alpha1.FindingIDPodSecurityLabelSync)
+		Expect(found.Severity).To(Equal(v1alpha1.SeverityMedium))
 		Expect(found.Remedy).To(ContainSubstring(label + "=false"))
 		setLabel("false")
 		EventuallyNothingFound(namespace)
@@ -234,8 +234,8 @@ var _ = Describe("OpenShift's label syncer", func() {
 		patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"privileged"}}}`))
 		syncer := client.FieldOwner("pod-security-admission-label-synchronization-controller")
 		Expect(admin.Patch(ctx, theNamespace(namespace), patch, syncer)).To(Succeed())
-		found := EventuallyFound(namespace, "Namespace", namespace, v1alpha1.PodSecurityLabelSync)
-		Expect(found.Severity).To(Equal(v1alpha1.High))
+		found := EventuallyFound(namespace, "Namespace", namespace, v1alpha1.FindingIDPodSecurityLabelSync)
+		Expect(found.Severity).To(Equal(v1alpha1.SeverityHigh))
 		Expect(found.Message).To(ContainSubstring("pod-security-admission-label-synchronization-controller"))
 		Update(theNamespace(namespace), func(o client.Object) { o.GetLabels()[label] = "false" })
 		EventuallyNothingFound(namespace)

@@ -226,7 +226,7 @@ var _ = Describe("A profile that is broken by an edit", func() {
 			EventuallyCondition(profile, v1alpha1.ConditionReady, metav1.ConditionTrue)
 			report := EventuallyReported(profile, namespace)
 			Expect(report.Stalled()).To(BeEmpty())
-			Expect(report.Drift).To(Or(BeEmpty(), HaveEach(HaveField("State", v1alpha1.Present))), "nobody has moved anything")
+			Expect(report.Drift).To(Or(BeEmpty(), HaveEach(HaveField("State", v1alpha1.DriftStatePresent))), "nobody has moved anything")
 			Expect(uids(namespace)).To(Equal(before))
 		},
 		Entry("Enforce"),

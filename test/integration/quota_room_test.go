@@ -123,7 +123,7 @@ var _ = Describe("A quota of the baseline that a tenant has filled", func() {
 		Expect(admin.Create(ctx, tenantPolicy(namespace, "more"))).To(MatchError(ContainSubstring("exceeded quota: " + objectsQuota)))
 		ExpectNoTampering(namespace)
 		Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventOpened))
-		finding := EventuallyFound(namespace, "ResourceQuota", objectsQuota, v1alpha1.QuotaExceeded)
+		finding := EventuallyFound(namespace, "ResourceQuota", objectsQuota, v1alpha1.FindingIDQuotaExceeded)
 		Expect(finding.Message).To(ContainSubstring(countPolicies))
 		EventuallyReady(profile)
 
@@ -262,7 +262,7 @@ var _ = Describe("A quota of the baseline that a tenant has filled", func() {
 		Expect(admin.Delete(ctx, theDeny(namespace))).To(Succeed())
 		Eventually(func(g Gomega) { g.Expect(Differences(g, profile, namespace)).To(BeEmpty()) }).Should(Succeed())
 		ExpectClosed(namespace, objectsQuota, countPolicies, "9")
-		EventuallyObject(namespace, "ResourceQuota", objectsQuota, v1alpha1.ObjectUncounted)
+		EventuallyObject(namespace, "ResourceQuota", objectsQuota, v1alpha1.ObjectStateUncounted)
 	})
 
 	It("does not do so together with others that count the same", func() {
@@ -333,7 +333,7 @@ var _ = Describe("A quota of another maker", func() {
 		}
 		profile := fixture.Profile(name, countingPolicies("3"))
 		ExpectCreated(profile)
-		deny := EventuallyObject(namespace, "NetworkPolicy", "bulwark-default-deny", v1alpha1.ObjectFailed)
+		deny := EventuallyObject(namespace, "NetworkPolicy", "bulwark-default-deny", v1alpha1.ObjectStateFailed)
 		Expect(deny.Message).To(And(ContainSubstring("exceeded quota: "), ContainSubstring("remedy: raise the quota")))
 		for _, quota := range []string{"tenants", objectsQuota} {
 			for _, w := range operatorWrites() {

@@ -24,7 +24,7 @@ const holdingFinalizer = "tenants.example.com/hold"
 func heldReport(namespace, profile string) *v1alpha1.NamespacePosture {
 	return &v1alpha1.NamespacePosture{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: v1alpha1.PostureName, Finalizers: []string{holdingFinalizer}},
-		Profile:    profile, ProfileGeneration: 1, Enforcement: v1alpha1.Enforce, Status: fixture.Ready(true),
+		Profile:    profile, ProfileGeneration: 1, Enforcement: v1alpha1.EnforcementEnforce, Status: fixture.Ready(true),
 	}
 }
 

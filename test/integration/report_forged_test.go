@@ -22,7 +22,7 @@ func withHistory(changes ...func(*v1alpha1.SecurityProfile)) (*v1alpha1.Security
 	profile, namespace := Governed(changes...)
 	EventuallyEstablished(profile, namespace)
 	Expect(admin.Delete(ctx, theDeny(namespace))).To(Succeed())
-	EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.Corrected })
+	EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.DriftStateCorrected })
 	EventuallyEstablished(profile, namespace)
 	Eventually(func(g Gomega) {
 		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
@@ -44,7 +44,7 @@ func blames(namespace, kind, name string, at time.Time) v1alpha1.DriftEntry {
 	apiVersion := map[string]string{"NetworkPolicy": "networking.k8s.io/v1", "Namespace": "v1", "Deployment": "apps/v1"}[kind]
 	return v1alpha1.DriftEntry{
 		Namespace: namespace, Object: v1alpha1.ObjectReference{APIVersion: apiVersion, Kind: kind, Name: name},
-		Change: v1alpha1.Missing, Manager: "alice", ObservedAt: metav1.NewTime(at).Rfc3339Copy(), State: v1alpha1.Corrected,
+		Change: v1alpha1.DriftChangeMissing, Manager: "alice", ObservedAt: metav1.NewTime(at).Rfc3339Copy(), State: v1alpha1.DriftStateCorrected,
 	}
 }
 
@@ -68,13 +68,13 @@ var _ = Describe("A report that somebody else writes", func() {
 		"says that nothing is in place":     func(r *v1alpha1.NamespacePosture) { r.Objects, r.Status = nil, fixture.Ready(false) },
 		"says that everything failed": func(r *v1alpha1.NamespacePosture) {
 			for i := range r.Objects {
-				r.Objects[i].State, r.Objects[i].Message = v1alpha1.ObjectFailed, "refused by alice"
+				r.Objects[i].State, r.Objects[i].Message = v1alpha1.ObjectStateFailed, "refused by alice"
 			}
 			r.Summary = v1alpha1.PostureSummary{Failed: int32(len(r.Objects))}
 		},
 		"says that pods were not seen": func(r *v1alpha1.NamespacePosture) { r.PodsUnseen = true },
 		"counts findings": func(r *v1alpha1.NamespacePosture) {
-			r.FindingTotals = []v1alpha1.FindingTotal{{ID: v1alpha1.PodSecurityViolated, Severity: v1alpha1.High, Count: math.MaxInt32}}
+			r.FindingTotals = []v1alpha1.FindingTotal{{ID: v1alpha1.FindingIDPodSecurityViolated, Severity: v1alpha1.SeverityHigh, Count: math.MaxInt32}}
 		},
 		"has no seal":      func(r *v1alpha1.NamespacePosture) { r.OperatorState.Seal = "" },
 		"has another seal": func(r *v1alpha1.NamespacePosture) { r.OperatorState.Seal = "c2VhbA" },
@@ -144,7 +144,7 @@ var _ = Describe("A report that somebody else writes", func() {
 			func(r *v1alpha1.NamespacePosture) { r.Summary.Failed = -1 },
 			func(r *v1alpha1.NamespacePosture) { r.Summary.Contested = math.MinInt32 },
 			func(r *v1alpha1.NamespacePosture) {
-				r.FindingTotals = []v1alpha1.FindingTotal{{ID: v1alpha1.QuotaExceeded, Severity: v1alpha1.Low, Count: -1}}
+				r.FindingTotals = []v1alpha1.FindingTotal{{ID: v1alpha1.FindingIDQuotaExceeded, Severity: v1alpha1.SeverityLow, Count: -1}}
 			},
 		} {
 			forged := before.DeepCopy()
@@ -180,7 +180,7 @@ var _ = Describe("A report that somebody else writes", func() {
 		ExpectCreated(namespace)
 		ExpectCreated(&v1alpha1.NamespacePosture{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: v1alpha1.PostureName},
-			Profile:    profile.Name, NamespaceUID: namespace.UID, ProfileGeneration: 1, Enforcement: v1alpha1.Enforce, Status: fixture.Ready(true),
+			Profile:    profile.Name, NamespaceUID: namespace.UID, ProfileGeneration: 1, Enforcement: v1alpha1.EnforcementEnforce, Status: fixture.Ready(true),
 			DriftTotal: math.MaxInt64, Drift: []v1alpha1.DriftEntry{blames("", "Namespace", namespace.Name, time.Now())},
 		})
 		Update(namespace, func(ns *corev1.Namespace) { ns.Labels = selected })

@@ -23,7 +23,7 @@ func everyRule() *v1alpha1.SecurityProfile {
 		AppArmor:        []corev1.AppArmorProfileType{"RuntimeDefault", "Localhost"},
 		RequireRequests: []corev1.ResourceName{"cpu", "memory", "ephemeral-storage"},
 		RequireLimits:   []corev1.ResourceName{"cpu", "memory", "ephemeral-storage"},
-		RequireProbes:   []v1alpha1.Probe{v1alpha1.LivenessProbe, v1alpha1.ReadinessProbe, v1alpha1.StartupProbe},
+		RequireProbes:   []v1alpha1.Probe{v1alpha1.ProbeLiveness, v1alpha1.ProbeReadiness, v1alpha1.ProbeStartup},
 		HostPath:        &v1alpha1.HostPath{Policy: v1alpha1.AllowancePolicyAllowListed}, HostPort: &v1alpha1.HostPort{Policy: v1alpha1.AllowancePolicyAllowListed}, HostNetwork: v1alpha1.ProhibitionForbid,
 		AutomountServiceAccountToken: v1alpha1.ProhibitionForbid,
 		NodeName:                     v1alpha1.ProhibitionForbid, Tolerations: &v1alpha1.Tolerations{Policy: v1alpha1.AllowancePolicyAllowListed}, PriorityClasses: &v1alpha1.PriorityClasses{Policy: v1alpha1.AllowancePolicyAllowListed},

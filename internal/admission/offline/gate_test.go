@@ -26,7 +26,7 @@ func TestTheGateIsShutWhereTheProfileGovernsAndNowhereElse(t *testing.T) {
 	report := func(profile string, ready bool) *v1alpha1.NamespacePosture {
 		said := map[bool]metav1.ConditionStatus{true: metav1.ConditionTrue, false: metav1.ConditionFalse}[ready]
 		return &v1alpha1.NamespacePosture{
-			Profile: profile, Enforcement: v1alpha1.Enforce,
+			Profile: profile, Enforcement: v1alpha1.EnforcementEnforce,
 			Status: v1alpha1.NamespacePostureStatus{Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: said}}},
 		}
 	}
@@ -42,7 +42,7 @@ func TestTheGateIsShutWhereTheProfileGovernsAndNowhereElse(t *testing.T) {
 		"one whose label is another profile's":   {namespace: "shop", labels: labelled("before"), report: report("before", true), want: "Bulwark has not been there"},
 		"one that has no report yet":             {namespace: "shop", labels: labelled("gated"), want: "no params found"},
 		"one that says nothing of it": {
-			namespace: "shop", labels: labelled("gated"), report: &v1alpha1.NamespacePosture{Profile: "gated", Enforcement: v1alpha1.Enforce},
+			namespace: "shop", labels: labelled("gated"), report: &v1alpha1.NamespacePosture{Profile: "gated", Enforcement: v1alpha1.EnforcementEnforce},
 			want: "is not ready",
 		},
 		"one that is not ready":                             {namespace: "shop", labels: labelled("gated"), report: report("gated", false), want: "is not ready"},

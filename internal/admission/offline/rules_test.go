@@ -53,7 +53,7 @@ func TestWhatAPodBreaksIfItWereMadeAnew(t *testing.T) {
 			want: []string{"digest: container web must", "readOnlyRootFilesystem: container web must", "runAsNonRoot: container web must"},
 		},
 		"rules that only warn are asked too": {
-			spec: v1alpha1.SecurityProfileSpec{Workloads: &v1alpha1.Workloads{Action: v1alpha1.WarnAdmission, ReadOnlyRootFilesystem: v1alpha1.RequirementRequire}},
+			spec: v1alpha1.SecurityProfileSpec{Workloads: &v1alpha1.Workloads{Action: v1alpha1.AdmissionActionWarn, ReadOnlyRootFilesystem: v1alpha1.RequirementRequire}},
 			pod:  running(), want: []string{"readOnlyRootFilesystem"},
 		},
 		"its node is where the scheduler has put it, and Kubernetes has it tolerate what befalls that": {

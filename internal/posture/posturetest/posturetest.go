@@ -97,11 +97,11 @@ func Report() *v1alpha1.NamespacePosture {
 				Controller: ptr.To(true),
 			}},
 		},
-		Profile: "strict", ProfileGeneration: 4, Enforcement: v1alpha1.Enforce, Status: Readiness(true),
+		Profile: "strict", ProfileGeneration: 4, Enforcement: v1alpha1.EnforcementEnforce, Status: Readiness(true),
 		Summary: v1alpha1.PostureSummary{Compliant: 2},
 		Objects: []v1alpha1.ManagedObject{
-			{ObjectReference: Reference("Namespace", "shop"), State: v1alpha1.ObjectCompliant},
-			{ObjectReference: Reference("LimitRange", "bulwark-limits"), State: v1alpha1.ObjectCompliant},
+			{ObjectReference: Reference("Namespace", "shop"), State: v1alpha1.ObjectStateCompliant},
+			{ObjectReference: Reference("LimitRange", "bulwark-limits"), State: v1alpha1.ObjectStateCompliant},
 		},
 	}
 }
