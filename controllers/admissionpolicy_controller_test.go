@@ -18,6 +18,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/posture"
+	"github.com/bulwark-dev/bulwark/internal/posture/posturetest"
 	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
@@ -71,7 +72,7 @@ func TestPoliciesAreMadeForAProfileThatIsHeldAndRemembered(t *testing.T) {
 		"it is deleted":     {change: func(p *v1alpha1.SecurityProfile) { p.DeletionTimestamp = &metav1.Time{Time: noon} }, left: true, told: 1},
 		"it selects more":   {change: func(p *v1alpha1.SecurityProfile) { selectsTier("b")(p) }, left: true},
 		"the CRD is old":    {change: func(p *v1alpha1.SecurityProfile) { p.Status.Selection = nil }},
-		"it declares other": {change: func(p *v1alpha1.SecurityProfile) { p.Spec.Workloads.RunAsNonRoot = false }},
+		"it declares other": {change: func(p *v1alpha1.SecurityProfile) { p.Spec.Workloads.RunAsNonRoot = "" }},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			states, told := heard()
@@ -189,12 +190,12 @@ func TestNoStatusIsWrittenBeforeThePoliciesOfItsGenerationHaveBeenLookedAt(t *te
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{
 		Name: "restricted", Generation: 3, Finalizers: []string{v1alpha1.Finalizer},
 	}}
-	profile.Spec.Rollout = v1alpha1.WhenSafe
-	profile.Spec.Images = &v1alpha1.Images{RequireDigest: true}
+	profile.Spec.Rollout = v1alpha1.RolloutWhenSafe
+	profile.Spec.Images = &v1alpha1.Images{Digest: v1alpha1.RequirementRequire}
 	profile.Status.Selection = selection.Remember(profile)
 	report := v1alpha1.NamespacePosture{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop"},
-		Profile:    "restricted", ProfileGeneration: 3, Enforcement: v1alpha1.Enforce, Ready: true,
+		Profile:    "restricted", ProfileGeneration: 3, Enforcement: v1alpha1.EnforcementEnforce, Status: posturetest.Readiness(true),
 	}
 	cluster := &reportedCluster{profile: profile, report: report}
 	recorded, err := metrics.New(prometheus.NewRegistry())

@@ -175,11 +175,11 @@ func TestAPolicyIsDeletedAsItWasFound(t *testing.T) {
 // What is found by name must be all that a profile can declare.
 func TestEveryPolicyIsNamed(t *testing.T) {
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "all"}, Spec: v1alpha1.SecurityProfileSpec{
-		Workloads:  &v1alpha1.Workloads{RunAsNonRoot: true, AllowedServiceTypes: []corev1.ServiceType{"ClusterIP"}},
-		Images:     &v1alpha1.Images{RequireDigest: true},
-		Protection: &v1alpha1.Protection{ReadyGate: true, Tamper: true},
-		Network:    &v1alpha1.Network{TenantPolicies: v1alpha1.DenyTenantPolicies},
-		Rollout:    v1alpha1.WhenSafe,
+		Workloads:  &v1alpha1.Workloads{RunAsNonRoot: v1alpha1.RequirementRequire, AllowedServiceTypes: []corev1.ServiceType{"ClusterIP"}},
+		Images:     &v1alpha1.Images{Digest: v1alpha1.RequirementRequire},
+		Protection: &v1alpha1.Protection{ReadyGate: v1alpha1.RequirementRequire, Tamper: v1alpha1.ProhibitionForbid},
+		Network:    &v1alpha1.Network{TenantPolicies: v1alpha1.TenantPoliciesDeny},
+		Rollout:    v1alpha1.RolloutWhenSafe,
 	}}
 	var want, got []string
 	for _, o := range admission.Objects(admission.Render(profile, admission.Cluster{})) {

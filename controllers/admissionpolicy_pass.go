@@ -52,7 +52,7 @@ func (p *policyPass) records(d *drift.Drift) bool {
 	if d.Foreign || p.steady || !admission.InForce(p.said) {
 		return d.Foreign || p.steady
 	}
-	if d.Change == v1alpha1.Missing {
+	if d.Change == v1alpha1.DriftChangeMissing {
 		return !admission.IsHeld(p.profile.Name, d.Object.Name)
 	}
 	return drift.Attribute(d.Got.GetManagedFields(), d.Fields).Manager != ""
@@ -79,7 +79,7 @@ func (s *profileState) conclude(
 	}
 	s.refused, s.unmanaged = nil, nil
 	for i := range outcomes {
-		if o := &outcomes[i]; o.State == v1alpha1.Conflict {
+		if o := &outcomes[i]; o.State == v1alpha1.DriftStateConflict {
 			s.unmanaged = append(s.unmanaged, o.Object)
 		}
 	}
@@ -115,9 +115,9 @@ func (p *refusedPass) stands(of digest, now time.Time) time.Duration {
 func nextLook(outcomes []drift.Outcome, disputes []contention.Dispute, recheck time.Duration) (next time.Duration) {
 	for i := range outcomes {
 		switch o := &outcomes[i]; {
-		case o.State == v1alpha1.Conflict:
+		case o.State == v1alpha1.DriftStateConflict:
 			next = sooner(next, recheck)
-		case o.State == v1alpha1.Contested && !o.Done:
+		case o.State == v1alpha1.DriftStateContested && !o.Done:
 			next = sooner(next, o.Wait)
 		}
 	}

@@ -27,8 +27,8 @@ func TestAResultIsReportedUntilItIsOld(t *testing.T) {
 	states, told := heard()
 	profile, _ := aPolicedProfile()
 	profile.UID = "uid-1"
-	conflicted := (&admission.Pass{Desired: 2, Outcomes: []drift.Outcome{policyOutcome(v1alpha1.Conflict, nil)}}).Result()
-	corrected := []drift.Outcome{policyOutcome(v1alpha1.Corrected, nil)}
+	conflicted := (&admission.Pass{Desired: 2, Outcomes: []drift.Outcome{policyOutcome(v1alpha1.DriftStateConflict, nil)}}).Result()
+	corrected := []drift.Outcome{policyOutcome(v1alpha1.DriftStateCorrected, nil)}
 	var written func()
 	for _, step := range []struct {
 		what      string
@@ -139,15 +139,15 @@ func TestDriftIsRememberedUntilAStatusHoldsIt(t *testing.T) {
 		said     metav1.Condition
 		want     int
 	}{
-		"not the roll-out of a change":       {change: v1alpha1.Modified},
-		"not what the API server refused":    {change: v1alpha1.Modified, recorded: true, err: errors.New("no")},
-		"a drift":                            {change: v1alpha1.Modified, recorded: true, want: 1},
-		"a removal":                          {change: v1alpha1.Unexpected, recorded: true, want: 1},
-		"a contest that no status tells of":  {change: v1alpha1.Modified, recorded: true, state: v1alpha1.Contested, want: 1},
-		"not a contest that is told already": {change: v1alpha1.Modified, recorded: true, state: v1alpha1.Contested, said: contested},
+		"not the roll-out of a change":       {change: v1alpha1.DriftChangeModified},
+		"not what the API server refused":    {change: v1alpha1.DriftChangeModified, recorded: true, err: errors.New("no")},
+		"a drift":                            {change: v1alpha1.DriftChangeModified, recorded: true, want: 1},
+		"a removal":                          {change: v1alpha1.DriftChangeUnexpected, recorded: true, want: 1},
+		"a contest that no status tells of":  {change: v1alpha1.DriftChangeModified, recorded: true, state: v1alpha1.DriftStateContested, want: 1},
+		"not a contest that is told already": {change: v1alpha1.DriftChangeModified, recorded: true, state: v1alpha1.DriftStateContested, said: contested},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			o := policyOutcome(v1alpha1.Corrected, nil)
+			o := policyOutcome(v1alpha1.DriftStateCorrected, nil)
 			o.Change, o.Recorded, o.Err, o.Done = tc.change, tc.recorded, tc.err, tc.err == nil
 			if tc.state != "" {
 				o.State = tc.state
@@ -162,7 +162,7 @@ func TestDriftIsRememberedUntilAStatusHoldsIt(t *testing.T) {
 				t.Fatalf("%d drifts are remembered, and not %d", len(report.Corrected), tc.want)
 			}
 			for _, o := range report.Corrected {
-				if o.State != v1alpha1.Corrected {
+				if o.State != v1alpha1.DriftStateCorrected {
 					t.Errorf("in the history it is %s", o.State)
 				}
 			}

@@ -62,7 +62,8 @@ func podRolloutChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, after := e.ObjectOld.(*v1alpha1.NamespacePosture), e.ObjectNew.(*v1alpha1.NamespacePosture)
 		return before.Profile != after.Profile || before.ProfileGeneration != after.ProfileGeneration ||
-			before.Enforcement != after.Enforcement || !equality.Semantic.DeepEqual(before.InPlace, after.InPlace)
+			before.Enforcement != after.Enforcement ||
+			!equality.Semantic.DeepEqual(before.OperatorState.InPlace, after.OperatorState.InPlace)
 	}}
 }
 

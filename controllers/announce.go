@@ -64,7 +64,7 @@ func (r *NamespaceReconciler) count(p *posture.Pass, o *drift.Outcome, told bool
 	if o.Recorded && !o.Foreign && o.Done && len(o.Mutated) == 0 {
 		r.Metrics.Corrected(p.Profile.Name, o.Object.Kind, r.Clock.Since(p.Since))
 	}
-	if o.State == v1alpha1.Contested && !told {
+	if o.State == v1alpha1.DriftStateContested && !told {
 		r.Metrics.Contested(p.Profile.Name, o.Object.Kind)
 	}
 }
@@ -77,14 +77,14 @@ func (r *NamespaceReconciler) announceState(p *posture.Pass, found *posture.Foun
 		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventFailed, "Apply", printable.Message(o.Err.Error())+o.Hint)
 	case len(o.Mutated) > 0:
 		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventMutated, "Apply", name+" is "+posture.MutationSentence(o.Mutated))
-	case o.State == v1alpha1.Conflict:
+	case o.State == v1alpha1.DriftStateConflict:
 		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventConflict, "Compare", name+" was not made by Bulwark and is left alone")
-	case o.State == v1alpha1.Contested:
+	case o.State == v1alpha1.DriftStateContested:
 		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventContested, "Wait", name+" is "+contestSentence(p, found, o))
-	case o.State == v1alpha1.Corrected && o.Foreign:
+	case o.State == v1alpha1.DriftStateCorrected && o.Foreign:
 		r.event(p, o.Object, corev1.EventTypeNormal, v1alpha1.EventAdopted, "Adopt",
 			fmt.Sprintf("%s of %s was taken over", name, drift.ManagerName(o.By.Manager)))
-	case o.State == v1alpha1.Corrected && o.Recorded:
+	case o.State == v1alpha1.DriftStateCorrected && o.Recorded:
 		r.event(p, o.Object, corev1.EventTypeNormal, v1alpha1.EventCorrected, "Correct", name+" is again as declared")
 	}
 }
@@ -146,7 +146,7 @@ func (r *NamespaceReconciler) event(
 func (r *NamespaceReconciler) traceRemovals(ctx context.Context, p *posture.Pass, outcomes []drift.Outcome) {
 	var removed, undeclared []string
 	for _, o := range outcomes {
-		if o.Change != v1alpha1.Unexpected || !o.Done {
+		if o.Change != v1alpha1.DriftChangeUnexpected || !o.Done {
 			continue
 		}
 		name := o.Object.Kind + " " + o.Object.Name

@@ -29,7 +29,7 @@ var update = flag.Bool("update", false, "write test/argocd/testdata instead of c
 func TestWhatArgoCDIsShown(t *testing.T) {
 	_, policies := aPolicedProfile()
 	policed := reportOf(admission.Pass{Desired: len(policies)})
-	contested := []drift.Outcome{policyOutcome(v1alpha1.Contested, nil)}
+	contested := []drift.Outcome{policyOutcome(v1alpha1.DriftStateContested, nil)}
 	contestedPolicies := reportOf(admission.Pass{Desired: len(policies), Outcomes: contested, Contests: contestSentences(&v1alpha1.SecurityProfile{}, contested, nil)})
 	for name, tt := range map[string]struct {
 		states   []string
@@ -43,7 +43,7 @@ func TestWhatArgoCDIsShown(t *testing.T) {
 		}},
 		"in-place":           {states: []string{posturetest.Compliant, posturetest.Compliant}},
 		"weakened":           {states: []string{posturetest.Compliant, posturetest.Weakened}},
-		"audited":            {states: []string{posturetest.Drifted}, change: func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.Audit }},
+		"audited":            {states: []string{posturetest.Drifted}, change: func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.EnforcementAudit }},
 		"rolling-out":        {states: []string{posturetest.Compliant, posturetest.Stale, posturetest.Unseen}},
 		"rolling-out-beside": {states: []string{posturetest.Compliant, posturetest.Unseen, posturetest.Drifted}, contests: true},
 		"blocked":            {states: []string{posturetest.Compliant, posturetest.Blocked}},
@@ -74,10 +74,10 @@ func TestWhatArgoCDIsShown(t *testing.T) {
 		namespaces, reports := posturetest.Cluster(tt.states...)
 		if tt.contests {
 			report := reports[namespaces[len(namespaces)-1].Name]
-			report.Drift[0].State, report.Summary.Contested = v1alpha1.Contested, 1
+			report.Drift[0].State, report.Summary.Contested = v1alpha1.DriftStateContested, 1
 			if tt.states[len(tt.states)-1] == posturetest.Drifted {
 				report.Objects = []v1alpha1.ManagedObject{{
-					ObjectReference: reference("Role", "bulwark-dev"), State: v1alpha1.ObjectDrifted, Message: "contested by the field manager argocd: rules",
+					ObjectReference: reference("Role", "bulwark-dev"), State: v1alpha1.ObjectStateDrifted, Message: "contested by the field manager argocd: rules",
 				}}
 			}
 		}

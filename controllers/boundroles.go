@@ -38,7 +38,7 @@ func (r *NamespaceReconciler) namespacesUsing(role string) []string {
 }
 
 func binds(profile *v1alpha1.SecurityProfile, role string) bool {
-	return profile.Spec.RBAC != nil && slices.ContainsFunc(profile.Spec.RBAC.Bindings, func(b v1alpha1.ClusterRoleBinding) bool {
+	return profile.Spec.RBAC != nil && slices.ContainsFunc(profile.Spec.RBAC.Bindings, func(b v1alpha1.RoleBinding) bool {
 		return b.ClusterRole == role
 	})
 }
@@ -66,11 +66,11 @@ func boundRoles(
 // that would.
 func gives(binding *rbacv1.RoleBinding, outcomes []drift.Outcome) bool {
 	i := slices.IndexFunc(outcomes, func(o drift.Outcome) bool { return o.Object == baseline.Reference(binding) })
-	if i < 0 || outcomes[i].State == v1alpha1.Corrected {
+	if i < 0 || outcomes[i].State == v1alpha1.DriftStateCorrected {
 		return true
 	}
 	o := outcomes[i]
-	if o.State == v1alpha1.Conflict {
+	if o.State == v1alpha1.DriftStateConflict {
 		return false
 	}
 	got, exists := o.Got.(*rbacv1.RoleBinding)

@@ -48,12 +48,12 @@ func TestABindingThatGivesIsFound(t *testing.T) {
 		gives    bool
 	}{
 		"one that is in place":                         {nil, true},
-		"one that was put in place":                    {as(v1alpha1.Corrected, nil, nil), true},
-		"one that would be, under Audit":               {as(v1alpha1.Present, nil, nil), true},
-		"not one that was refused":                     {as(v1alpha1.Present, refused, nil), false},
-		"one of which only a change was refused":       {as(v1alpha1.Present, refused, binding("ClusterRole", "writer", "b")), true},
-		"not one in whose place another stays":         {as(v1alpha1.Present, refused, binding("ClusterRole", "reader", "a")), false},
-		"not one whose name is an unmanaged binding's": {as(v1alpha1.Conflict, nil, binding("ClusterRole", "reader", "a")), false},
+		"one that was put in place":                    {as(v1alpha1.DriftStateCorrected, nil, nil), true},
+		"one that would be, under Audit":               {as(v1alpha1.DriftStatePresent, nil, nil), true},
+		"not one that was refused":                     {as(v1alpha1.DriftStatePresent, refused, nil), false},
+		"one of which only a change was refused":       {as(v1alpha1.DriftStatePresent, refused, binding("ClusterRole", "writer", "b")), true},
+		"not one in whose place another stays":         {as(v1alpha1.DriftStatePresent, refused, binding("ClusterRole", "reader", "a")), false},
+		"not one whose name is an unmanaged binding's": {as(v1alpha1.DriftStateConflict, nil, binding("ClusterRole", "reader", "a")), false},
 	} {
 		t.Run(it, func(t *testing.T) {
 			if gives(want, test.outcomes) != test.gives {
@@ -84,7 +84,7 @@ func (c *bindingProfiles) List(ctx context.Context, into client.ObjectList, opti
 
 func TestAClusterRoleConcernsTheNamespacesOfProfilesThatBindIt(t *testing.T) {
 	binding := func(p *v1alpha1.SecurityProfile) {
-		p.Spec.RBAC = &v1alpha1.RBAC{Bindings: []v1alpha1.ClusterRoleBinding{{Name: "viewers", ClusterRole: "view"}}}
+		p.Spec.RBAC = &v1alpha1.RBAC{Bindings: []v1alpha1.RoleBinding{{Name: "viewers", ClusterRole: "view"}}}
 	}
 	r := &NamespaceReconciler{Client: &bindingProfiles{inventorytest.Cluster{
 		Profiles:  []v1alpha1.SecurityProfile{inventorytest.Profile("shop", binding), inventorytest.Profile("shop"), inventorytest.Profile("till", binding)},

@@ -15,7 +15,7 @@ func reference(kind, name string) v1alpha1.ObjectReference {
 
 // changed is a drift of an object in which these fields differ.
 func changed(object v1alpha1.ObjectReference, paths ...string) *drift.Drift {
-	d := &drift.Drift{Object: object, Change: v1alpha1.Modified}
+	d := &drift.Drift{Object: object, Change: v1alpha1.DriftChangeModified}
 	for _, path := range paths {
 		d.Fields = append(d.Fields, drift.Field{Path: []string{path}})
 	}

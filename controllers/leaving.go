@@ -76,7 +76,7 @@ func (r *NamespaceReconciler) suspend(
 	r.tellReleased(&left)
 	removed, unmarked := r.releases.RemoveMark(ctx, ns, profile.Name)
 	r.events.TellEach(removed)
-	report := posture.Stalled(profile, ns, left.Report, why)
+	report := posture.Stalled(profile, ns, left.Report, why, r.Clock.Now())
 	return errors.Join(unreleased, unmarked, r.posts.Write(ctx, left.Report, report))
 }
 

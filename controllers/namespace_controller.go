@@ -247,7 +247,7 @@ func (r *NamespaceReconciler) nextVisit(p *posture.Pass, found *posture.Found) t
 	}
 	for i := range found.Outcomes {
 		next = soonest(next, found.Outcomes[i].Wait)
-		if found.Outcomes[i].State == v1alpha1.Conflict {
+		if found.Outcomes[i].State == v1alpha1.DriftStateConflict {
 			next = soonest(next, r.Recheck)
 		}
 	}

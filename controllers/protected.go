@@ -18,7 +18,7 @@ import (
 func (r *SecurityProfileReconciler) addProtected(
 	ctx context.Context, profile *v1alpha1.SecurityProfile, selector *selection.Selector, namespaces []corev1.Namespace, status *v1alpha1.SecurityProfileStatus,
 ) error {
-	if !profile.LooksFor(v1alpha1.ObjectInProtectedNamespace) {
+	if !profile.LooksFor(v1alpha1.FindingIDObjectInProtectedNamespace) {
 		return nil
 	}
 	n := 0
@@ -39,10 +39,10 @@ func (r *SecurityProfileReconciler) addProtected(
 	if n == 0 {
 		return nil
 	}
-	status.Findings = append(status.Findings, v1alpha1.FindingTotal{
-		ID: v1alpha1.ObjectInProtectedNamespace, Severity: v1alpha1.Low, Count: int32(min(n, 1<<30)),
+	status.FindingTotals = append(status.FindingTotals, v1alpha1.FindingTotal{
+		ID: v1alpha1.FindingIDObjectInProtectedNamespace, Severity: v1alpha1.SeverityLow, Count: int32(min(n, 1<<30)),
 	})
-	slices.SortFunc(status.Findings, func(a, b v1alpha1.FindingTotal) int {
+	slices.SortFunc(status.FindingTotals, func(a, b v1alpha1.FindingTotal) int {
 		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Severity, b.Severity))
 	})
 	return nil

@@ -24,7 +24,7 @@ import (
 func aPolicedProfile() (*v1alpha1.SecurityProfile, []baseline.Object) {
 	profile := &v1alpha1.SecurityProfile{
 		ObjectMeta: metav1.ObjectMeta{Name: "restricted", Generation: 3},
-		Spec:       v1alpha1.SecurityProfileSpec{Workloads: &v1alpha1.Workloads{RunAsNonRoot: true}},
+		Spec:       v1alpha1.SecurityProfileSpec{Workloads: &v1alpha1.Workloads{RunAsNonRoot: v1alpha1.RequirementRequire}},
 	}
 	return profile, admission.Objects(admission.Render(profile, admission.Cluster{}))
 }
@@ -33,7 +33,7 @@ func policyOutcome(state v1alpha1.DriftState, err error) drift.Outcome {
 	return drift.Outcome{
 		Drift: drift.Drift{Object: v1alpha1.ObjectReference{
 			APIVersion: "admissionregistration.k8s.io/v1", Kind: "ValidatingAdmissionPolicy", Name: "bulwark-restricted-workloads",
-		}, Change: v1alpha1.Modified},
+		}, Change: v1alpha1.DriftChangeModified},
 		State: state, Err: err, Recorded: true, By: drift.Attribution{Manager: "kubectl-edit"},
 	}
 }
@@ -61,19 +61,19 @@ func TestAdmissionReady(t *testing.T) {
 			reason: v1alpha1.ReasonInForce, message: "1 admission policies are in force; judging the largest pod costs up to 4 %",
 		},
 		"is True after a correction": {
-			pass:   admission.Pass{Desired: len(desired), Outcomes: []drift.Outcome{policyOutcome(v1alpha1.Corrected, nil)}},
+			pass:   admission.Pass{Desired: len(desired), Outcomes: []drift.Outcome{policyOutcome(v1alpha1.DriftStateCorrected, nil)}},
 			reason: v1alpha1.ReasonInForce, message: "1 admission policies are in force",
 		},
 		"tells what the API server refused": {
-			pass:   admission.Pass{Desired: len(desired), Outcomes: []drift.Outcome{policyOutcome(v1alpha1.Present, errors.New("not you"))}},
+			pass:   admission.Pass{Desired: len(desired), Outcomes: []drift.Outcome{policyOutcome(v1alpha1.DriftStatePresent, errors.New("not you"))}},
 			reason: v1alpha1.ReasonFailed, message: "ValidatingAdmissionPolicy bulwark-restricted-workloads: not you", blocks: true,
 		},
 		"tells whose name is taken": {
-			pass:   admission.Pass{Desired: len(desired), Outcomes: []drift.Outcome{policyOutcome(v1alpha1.Conflict, nil)}},
+			pass:   admission.Pass{Desired: len(desired), Outcomes: []drift.Outcome{policyOutcome(v1alpha1.DriftStateConflict, nil)}},
 			reason: v1alpha1.ReasonConflicted, message: "policies of another maker", blocks: true,
 		},
 		"tells who contests": {
-			pass:   admission.Pass{Desired: len(desired), Outcomes: []drift.Outcome{policyOutcome(v1alpha1.Contested, nil)}},
+			pass:   admission.Pass{Desired: len(desired), Outcomes: []drift.Outcome{policyOutcome(v1alpha1.DriftStateContested, nil)}},
 			reason: v1alpha1.ReasonContested, message: "by the field manager kubectl-edit",
 		},
 		"tells of warnings on expressions, in one line": {
@@ -116,7 +116,7 @@ func TestAdmissionReady(t *testing.T) {
 
 func TestAdmissionReadyDoesNotMoveByItself(t *testing.T) {
 	profile, desired := aPolicedProfile()
-	for _, state := range []v1alpha1.DriftState{v1alpha1.Conflict, v1alpha1.Contested} {
+	for _, state := range []v1alpha1.DriftState{v1alpha1.DriftStateConflict, v1alpha1.DriftStateContested} {
 		outcomes := []drift.Outcome{policyOutcome(state, nil)}
 		pass := reportOf(admission.Pass{Desired: len(desired), Outcomes: outcomes, Contests: contestSentences(profile, outcomes, nil)})
 		profile.Status = *posture.Summarize(profile, &posture.Cluster{Selector: posturetest.SelectorOf(profile)}, nil, pass, noon)
@@ -136,7 +136,7 @@ func TestDriftOfPoliciesIsKeptAndCounted(t *testing.T) {
 	profile, desired := aPolicedProfile()
 	report := &v1alpha1.NamespacePosture{
 		Profile: "restricted", DriftTotal: 2,
-		Drift: []v1alpha1.DriftEntry{{Namespace: "shop", ObservedAt: metav1.NewTime(noon.Add(-time.Hour)), State: v1alpha1.Corrected}},
+		Drift: []v1alpha1.DriftEntry{{ObservedAt: metav1.NewTime(noon.Add(-time.Hour)), State: v1alpha1.DriftStateCorrected}},
 	}
 	reports := map[string]*v1alpha1.NamespacePosture{"shop": report}
 	sum := func(at time.Time, outcomes ...drift.Outcome) {
@@ -145,7 +145,7 @@ func TestDriftOfPoliciesIsKeptAndCounted(t *testing.T) {
 		report.Corrected = outcomes
 		profile.Status = *posture.Summarize(profile, &posture.Cluster{Selector: posturetest.SelectorOf(profile), Namespaces: []corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}, Reports: reports}, nil, report, at)
 	}
-	sum(noon, policyOutcome(v1alpha1.Corrected, nil))
+	sum(noon, policyOutcome(v1alpha1.DriftStateCorrected, nil))
 	for range 40 {
 		sum(noon.Add(time.Minute))
 	}
@@ -153,7 +153,7 @@ func TestDriftOfPoliciesIsKeptAndCounted(t *testing.T) {
 		t.Errorf("after one drift: %d of policies, %d in all, %+v", s.PolicyDriftTotal, s.DriftTotal, s.Drift)
 	}
 	for i := range 2 * v1alpha1.MaxDrift {
-		sum(noon.Add(time.Duration(i)*time.Minute), policyOutcome(v1alpha1.Corrected, nil))
+		sum(noon.Add(time.Duration(i)*time.Minute), policyOutcome(v1alpha1.DriftStateCorrected, nil))
 	}
 	if s := profile.Status; s.PolicyDriftTotal != 1+2*v1alpha1.MaxDrift || len(s.Drift) != v1alpha1.MaxDrift {
 		t.Errorf("after many: %d of policies, %d entries", s.PolicyDriftTotal, len(s.Drift))

@@ -22,7 +22,7 @@ import (
 func (r *NamespaceReconciler) weaknesses(
 	ctx context.Context, p *posture.Pass, found *posture.Found, level tightening.AppliedLevel, seen *podscan.Seen,
 ) (w posture.Weaknesses, recheck time.Duration, err error) {
-	if r.facts == nil || p.Profile.Spec.Findings != nil && p.Profile.Spec.Findings.Mode == v1alpha1.NoFindings {
+	if r.facts == nil || p.Profile.Spec.Findings != nil && p.Profile.Spec.Findings.Mode == v1alpha1.FindingsModeDisabled {
 		return w, 0, nil
 	}
 	facts := r.facts.Facts(p.Namespace.Name)
@@ -99,6 +99,6 @@ func (r *NamespaceReconciler) scansPods(p *posture.Pass) bool {
 
 func conflicts(ref v1alpha1.ObjectReference, outcomes []drift.Outcome) bool {
 	return slices.ContainsFunc(outcomes, func(o drift.Outcome) bool {
-		return o.Object == ref && o.State == v1alpha1.Conflict
+		return o.Object == ref && o.State == v1alpha1.DriftStateConflict
 	})
 }

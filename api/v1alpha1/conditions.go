@@ -1,15 +1,24 @@
 package v1alpha1
 
-// The condition types of a SecurityProfile, as kstatus reads them.
+import (
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// The condition types of a SecurityProfile, as kstatus reads them. A NamespacePosture has Ready and
+// Stalled.
 const (
-	// ConditionReady is True when the profile has been carried out in every namespace that it governs: with Enforce
-	// every object is in place, with Audit every namespace has a report of this generation.
+	// ConditionReady is True when the profile has been carried out in every namespace that it
+	// governs: with Enforce every object is in place, with Audit every namespace has a report of
+	// this generation. Of a NamespacePosture it is True when every object of the baseline is in
+	// place, but for those that wait.
 	ConditionReady = "Ready"
 	// ConditionCompliant is True when every governed namespace holds exactly what the profile declares, and nothing weakens it.
 	ConditionCompliant = "Compliant"
 	// ConditionReconciling is True while a roll-out is under way, and absent otherwise.
 	ConditionReconciling = "Reconciling"
-	// ConditionStalled is True when the roll-out cannot finish without somebody's help, and absent otherwise.
+	// ConditionStalled is True when the roll-out cannot finish without somebody's help, and absent
+	// otherwise. Of a NamespacePosture it is True when the profile cannot be carried out.
 	ConditionStalled = "Stalled"
 	// ConditionPublished is True when reports are also written as Reports of openreports.io, False when they should be and cannot,
 	// and absent when they should not. It does not bear on whether the profile is Ready.
@@ -113,3 +122,18 @@ const (
 	// EventGuardedChanged: what tamper protection guards was changed, and it is not known by whom.
 	EventGuardedChanged = "GuardedObjectChanged"
 )
+
+// IsReady reports whether the condition Ready of a report is True.
+func (p *NamespacePosture) IsReady() bool {
+	return meta.IsStatusConditionTrue(p.Status.Conditions, ConditionReady)
+}
+
+// Stalled is why the profile cannot be carried out that governs the namespace of a report; empty if
+// it can.
+func (p *NamespacePosture) Stalled() string {
+	condition := meta.FindStatusCondition(p.Status.Conditions, ConditionStalled)
+	if condition == nil || condition.Status != metav1.ConditionTrue {
+		return ""
+	}
+	return condition.Message
+}

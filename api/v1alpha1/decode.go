@@ -13,9 +13,10 @@ import (
 // more. The schema's pattern lets both through, and computing the one or writing the other takes minutes to hours.
 var endless = regexp.MustCompile(`[^\w./+-](?:([-+]?[0-9.]+[eE][-+]?[0-9]{3,})[^\w]|([-+]?[0-9.]{64,}))`)
 
-// UnmarshalJSON decodes a spec. What an earlier schema accepted and Go cannot hold, such as the quantity 1e0.5 or a port
-// beyond 32 bits in a NetworkPolicy, is no error: it would fail the list of all profiles, and with it every other profile.
-// It is remembered in Undecodable, and the profile alone is stalled. Its deletionPolicy is kept.
+// UnmarshalJSON decodes a spec. What an earlier schema accepted and Go cannot hold, such as the
+// quantity 1e0.5 or a port beyond 32 bits in a NetworkPolicy, is no error: it would fail the list
+// of all profiles, and with it every other profile. Undecodable says it then, and the profile alone
+// is stalled. Its deletionPolicy is kept.
 func (s *SecurityProfileSpec) UnmarshalJSON(data []byte) error {
 	type plain SecurityProfileSpec
 	var decoded plain
@@ -26,11 +27,14 @@ func (s *SecurityProfileSpec) UnmarshalJSON(data []byte) error {
 		why = err.Error()
 	}
 	if why != "" {
-		decoded = plain{Undecodable: why, DeletionPolicy: deletionPolicyOf(data)}
+		decoded = plain{undecodable: why, DeletionPolicy: deletionPolicyOf(data)}
 	}
 	*s = SecurityProfileSpec(decoded)
 	return nil
 }
+
+// Undecodable says why a stored spec could not be decoded, and is empty of one that could.
+func (s *SecurityProfileSpec) Undecodable() string { return s.undecodable }
 
 // deletionPolicyOf is all that is needed of a spec that cannot be decoded: what shall become of what it established.
 func deletionPolicyOf(data []byte) DeletionPolicy {
@@ -38,7 +42,7 @@ func deletionPolicyOf(data []byte) DeletionPolicy {
 		DeletionPolicy DeletionPolicy `json:"deletionPolicy"`
 	}
 	if err := json.Unmarshal(data, &spec); err != nil {
-		return Retain // Nothing can be read from it: so nothing is deleted.
+		return DeletionPolicyRetain // Nothing can be read from it: so nothing is deleted.
 	}
 	return spec.DeletionPolicy
 }

@@ -56,7 +56,7 @@ type PodSecurity struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.policies) || (has(self.defaultDeny) && 'Egress' in self.defaultDeny) || self.policies.all(p, size(p.spec.?policyTypes.orValue([])) > 0 || size(p.spec.?egress.orValue([])) == 0)",message="a policy with egress rules and without policyTypes closes Egress, which defaultDeny does not declare: set its policyTypes",fieldPath=".policies"
 // +kubebuilder:validation:XValidation:rule="!has(self.allowDNS) || (has(self.defaultDeny) && 'Egress' in self.defaultDeny)",message="allowDNS needs Egress in defaultDeny: egress that is not denied needs no allowance"
 // +kubebuilder:validation:XValidation:rule="!has(self.allowAPIServer) || (has(self.defaultDeny) && 'Egress' in self.defaultDeny)",message="allowAPIServer needs Egress in defaultDeny: egress that is not denied needs no allowance"
-// +kubebuilder:validation:XValidation:rule="!has(self.allowSameNamespace) || !self.allowSameNamespace || (has(self.defaultDeny) && size(self.defaultDeny) > 0)",message="allowSameNamespace needs a direction in defaultDeny: traffic that is not denied needs no allowance"
+// +kubebuilder:validation:XValidation:rule="!has(self.allowSameNamespace) || (has(self.defaultDeny) && size(self.defaultDeny) > 0)",message="allowSameNamespace needs a direction in defaultDeny: traffic that is not denied needs no allowance"
 // +kubebuilder:validation:XValidation:rule="has(self.defaultDeny) || has(self.policies) || has(self.tenantPolicies)",message="network must declare defaultDeny, policies or tenantPolicies"
 // +kubebuilder:validation:XValidation:rule="!has(self.tenantPolicies) || self.tenantPolicies != 'Within' || (has(self.defaultDeny) && size(self.defaultDeny) > 0)",message="tenantPolicies: Within needs a direction in defaultDeny: what is not denied cannot be re-opened"
 type Network struct {
@@ -72,9 +72,10 @@ type Network struct {
 	// cidrs add what no selector reaches.
 	// +optional
 	AllowDNS *AllowDNS `json:"allowDNS,omitempty"`
-	// allowSameNamespace admits traffic between the pods of the namespace, in the directions of defaultDeny.
+	// allowSameNamespace admits traffic between the pods of the namespace, in the directions of
+	// defaultDeny. {} is all of it.
 	// +optional
-	AllowSameNamespace bool `json:"allowSameNamespace,omitempty"`
+	AllowSameNamespace *AllowSameNamespace `json:"allowSameNamespace,omitempty"`
 	// allowAPIServer admits egress to the API server.
 	// +optional
 	AllowAPIServer *AllowAPIServer `json:"allowAPIServer,omitempty"`
@@ -94,6 +95,9 @@ type Network struct {
 	TenantPolicies TenantPolicies `json:"tenantPolicies,omitempty"`
 }
 
+// AllowSameNamespace admits traffic between the pods of a namespace. It has no fields yet.
+type AllowSameNamespace struct{}
+
 // AllowDNS says where the cluster's DNS is found.
 type AllowDNS struct {
 	// namespaceSelector selects the namespaces of the DNS pods. Defaults to kube-system by name.
@@ -111,8 +115,10 @@ type AllowDNS struct {
 	// +listType=set
 	// +optional
 	CIDRs []string `json:"cidrs,omitempty"`
-	// ports are the DNS ports, of the pods and of cidrs. Defaults to 53 over UDP and TCP.
+	// ports are the DNS ports, of the pods and of cidrs. Defaults to 53 over UDP and TCP. DNS is
+	// asked over UDP first: a list without a port of UDP has to say the protocol of each.
 	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:XValidation:rule="self.all(p, has(p.protocol)) || self.exists(p, has(p.protocol) && p.protocol == 'UDP')",message="protocol defaults to TCP, as Kubernetes' ports do, and DNS is asked over UDP first: set protocol: UDP, or TCP for each port if that is meant"
 	// +listType=atomic
 	// +optional
 	Ports []DNSPort `json:"ports,omitempty"`
@@ -120,7 +126,7 @@ type AllowDNS struct {
 
 // DNSPort is a port that DNS is served on.
 type DNSPort struct {
-	// protocol is UDP or TCP. Defaults to UDP.
+	// protocol is UDP or TCP. Defaults to TCP, as in Kubernetes.
 	// +kubebuilder:validation:Enum=UDP;TCP
 	// +optional
 	Protocol corev1.Protocol `json:"protocol,omitempty"`

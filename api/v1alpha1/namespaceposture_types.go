@@ -5,24 +5,26 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// ObjectState is the state of one managed object.
+// ObjectState is the state of one managed object. Later releases may add values: clients have to
+// tolerate those that they do not know.
 //
-// +kubebuilder:validation:Enum=Compliant;Drifted;Uncounted;Blocked;Conflict;Failed
+// +kubebuilder:validation:MaxLength=64
+// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z]*$`
 type ObjectState string
 
 const (
-	// ObjectCompliant means that the object is as declared.
-	ObjectCompliant ObjectState = "Compliant"
-	// ObjectDrifted means that the object is missing or differs, or should not exist.
-	ObjectDrifted ObjectState = "Drifted"
-	// ObjectUncounted means that a ResourceQuota is as declared and that Kubernetes has not counted what it bounds, so that it holds nobody.
-	ObjectUncounted ObjectState = "Uncounted"
-	// ObjectBlocked means that the object waits, since it would refuse what runs in the namespace (see spec.rollout).
-	ObjectBlocked ObjectState = "Blocked"
-	// ObjectConflict means that an object that Bulwark did not make bears the name.
-	ObjectConflict ObjectState = "Conflict"
-	// ObjectFailed means that the API server refused the object.
-	ObjectFailed ObjectState = "Failed"
+	// ObjectStateCompliant means that the object is as declared.
+	ObjectStateCompliant ObjectState = "Compliant"
+	// ObjectStateDrifted means that the object is missing or differs, or should not exist.
+	ObjectStateDrifted ObjectState = "Drifted"
+	// ObjectStateUncounted means that a ResourceQuota is as declared and that Kubernetes has not counted what it bounds, so that it holds nobody.
+	ObjectStateUncounted ObjectState = "Uncounted"
+	// ObjectStateBlocked means that the object waits, since it would refuse what runs in the namespace (see spec.rollout).
+	ObjectStateBlocked ObjectState = "Blocked"
+	// ObjectStateConflict means that an object that Bulwark did not make bears the name.
+	ObjectStateConflict ObjectState = "Conflict"
+	// ObjectStateFailed means that the API server refused the object.
+	ObjectStateFailed ObjectState = "Failed"
 )
 
 // ManagedObject is one object of the baseline and its state.
@@ -73,6 +75,36 @@ type PostureSummary struct {
 	Findings int32 `json:"findings"`
 }
 
+// NamespacePostureStatus holds the conditions of a report, where kubectl wait and kstatus look for
+// them. It is no subresource: a report is written whole, in one request.
+type NamespacePostureStatus struct {
+	// conditions are Ready, always, and Stalled while the profile that governs the namespace cannot
+	// be carried out. They have no observedGeneration, since that of a report counts how often it
+	// was written: see profileGeneration.
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=8
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// OperatorState is what the operator remembers in a report. It is opaque: no client may read or
+// write it, and any release may change it.
+type OperatorState struct {
+	// inPlace is what is in place of the objects that may wait. By it, what somebody loosened is
+	// told from what has yet to become stricter. It is kept with the roll-out WhenSafe only, but
+	// for rules for pods.
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=atomic
+	// +optional
+	InPlace []ObjectContent `json:"inPlace,omitempty"`
+	// seal is by what Bulwark knows that it wrote this report itself, and nobody changed it since.
+	// What a report without its seal says is not believed, and written again.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	Seal string `json:"seal,omitempty"`
+}
+
 // NamespacePosture reports on the baseline of one namespace. It is written by Bulwark, is always named posture, and, as a
 // PolicyReport does, holds results only: no spec and no status subresource.
 //
@@ -80,7 +112,7 @@ type PostureSummary struct {
 // +kubebuilder:resource:scope=Namespaced,shortName=nspost,categories=security
 // +kubebuilder:printcolumn:name="Profile",type=string,JSONPath=`.profile`,description="The SecurityProfile that governs the namespace"
 // +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.enforcement`,description="Enforce or Audit"
-// +kubebuilder:printcolumn:name="Ready",type=boolean,JSONPath=`.ready`,description="Whether the whole baseline is in place"
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Whether the whole baseline is in place"
 // +kubebuilder:printcolumn:name="Compliant",type=integer,JSONPath=`.summary.compliant`,description="Objects that are as declared"
 // +kubebuilder:printcolumn:name="Drifted",type=integer,JSONPath=`.summary.drifted`,description="Objects that differ"
 // +kubebuilder:printcolumn:name="Conflicted",type=integer,JSONPath=`.summary.conflicted`,description="Names that an object of another maker bears"
@@ -109,15 +141,12 @@ type NamespacePosture struct {
 	// enforcement is the profile's: Enforce or Audit.
 	// +required
 	Enforcement Enforcement `json:"enforcement"`
-	// ready says whether every object of the baseline is in place, but for those that wait (blocked).
-	// +required
-	Ready bool `json:"ready"`
-	// stalled says why the profile that governs the namespace cannot be carried out. Then ready is
-	// false, what is in place stays as it is, drift is not corrected, and summary, objects and
-	// findings say how it was before. It is absent otherwise.
-	// +kubebuilder:validation:MaxLength=1400
+	// status says whether every object of the baseline is in place, but for those that wait
+	// (blocked): the condition Ready. While Stalled is True, the profile that governs the namespace
+	// cannot be carried out: what is in place stays as it is, drift is not corrected, and summary,
+	// objects and findings say how it was before.
 	// +optional
-	Stalled string `json:"stalled,omitempty"`
+	Status NamespacePostureStatus `json:"status,omitzero"`
 	// summary counts the managed objects by state.
 	// +required
 	Summary PostureSummary `json:"summary"`
@@ -132,12 +161,6 @@ type NamespacePosture struct {
 	// +listType=atomic
 	// +optional
 	Blocked []BlockedObject `json:"blocked,omitempty"`
-	// inPlace is what is in place of the objects that may wait. By it, what somebody loosened is told from what has yet to become
-	// stricter. It is kept with the roll-out WhenSafe only.
-	// +kubebuilder:validation:MaxItems=32
-	// +listType=atomic
-	// +optional
-	InPlace []ObjectContent `json:"inPlace,omitempty"`
 	// findings are what Bulwark does not own and that weakens the baseline, the gravest first, at most 64.
 	// +kubebuilder:validation:MaxItems=64
 	// +listType=atomic
@@ -166,11 +189,10 @@ type NamespacePosture struct {
 	// +listType=atomic
 	// +optional
 	Drift []DriftEntry `json:"drift,omitempty"`
-	// seal is by what Bulwark knows that it wrote this report itself, and nobody changed it since.
-	// What a report without its seal says is not believed, and written again.
-	// +kubebuilder:validation:MaxLength=64
+	// operatorState is what the operator remembers in this report. It is opaque, and not for
+	// clients.
 	// +optional
-	Seal string `json:"seal,omitempty"`
+	OperatorState OperatorState `json:"operatorState,omitzero"`
 }
 
 // NamespacePostureList is a list of NamespacePostures.

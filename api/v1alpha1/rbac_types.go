@@ -19,7 +19,7 @@ type RBAC struct {
 	// +listType=map
 	// +listMapKey=name
 	// +optional
-	Bindings []ClusterRoleBinding `json:"bindings,omitempty"`
+	Bindings []RoleBinding `json:"bindings,omitempty"`
 	// serviceAccounts are ServiceAccounts, each named bulwark-<name>, so that a workload need not use default.
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=map
@@ -118,8 +118,8 @@ type Subject struct {
 	APIGroup string `json:"apiGroup,omitempty"`
 }
 
-// ClusterRoleBinding grants a ClusterRole within the namespace, by a RoleBinding.
-type ClusterRoleBinding struct {
+// RoleBinding is a RoleBinding to a ClusterRole: it grants that within the namespace.
+type RoleBinding struct {
 	// name names the RoleBinding bulwark-<name>.
 	// +required
 	Name ObjectName `json:"name"`

@@ -4,16 +4,18 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Enforcement says whether Bulwark writes the baseline or only reports on it.
+// Enforcement says whether Bulwark writes the baseline or only reports on it. Later releases may
+// add values: clients have to tolerate those that they do not know in a report or status.
 //
-// +kubebuilder:validation:Enum=Enforce;Audit
+// +kubebuilder:validation:MaxLength=64
+// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z]*$`
 type Enforcement string
 
 const (
-	// Enforce writes the baseline and corrects drift.
-	Enforce Enforcement = "Enforce"
-	// Audit computes and reports everything, and writes no object of the baseline.
-	Audit Enforcement = "Audit"
+	// EnforcementEnforce writes the baseline and corrects drift.
+	EnforcementEnforce Enforcement = "Enforce"
+	// EnforcementAudit computes and reports everything, and writes no object of the baseline.
+	EnforcementAudit Enforcement = "Audit"
 )
 
 // DeletionPolicy says what becomes of a baseline that no longer applies.
@@ -22,10 +24,10 @@ const (
 type DeletionPolicy string
 
 const (
-	// Delete removes the baseline's objects, labels and fields.
-	Delete DeletionPolicy = "Delete"
-	// Retain leaves them as they are and stops managing them.
-	Retain DeletionPolicy = "Retain"
+	// DeletionPolicyDelete removes the baseline's objects, labels and fields.
+	DeletionPolicyDelete DeletionPolicy = "Delete"
+	// DeletionPolicyRetain leaves them as they are and stops managing them.
+	DeletionPolicyRetain DeletionPolicy = "Retain"
 )
 
 // Adoption says what happens to an object that bears a managed name and that Bulwark did not make.
@@ -34,10 +36,10 @@ const (
 type Adoption string
 
 const (
-	// NeverAdopt leaves the object alone and reports a Conflict.
-	NeverAdopt Adoption = "Never"
-	// Adopt takes the object over, replaces its content, and records what it held.
-	Adopt Adoption = "Adopt"
+	// AdoptionNever leaves the object alone and reports a Conflict.
+	AdoptionNever Adoption = "Never"
+	// AdoptionAdopt takes the object over, replaces its content, and records what it held.
+	AdoptionAdopt Adoption = "Adopt"
 )
 
 // Rollout says when a stricter baseline takes effect.
@@ -46,10 +48,10 @@ const (
 type Rollout string
 
 const (
-	// Immediate puts everything in place at once. What runs goes on running, and may not be able to start again.
-	Immediate Rollout = "Immediate"
-	// WhenSafe lets what would refuse the pods that run wait, in each namespace by itself, until they are gone or mended.
-	WhenSafe Rollout = "WhenSafe"
+	// RolloutImmediate puts everything in place at once. What runs goes on running, and may not be able to start again.
+	RolloutImmediate Rollout = "Immediate"
+	// RolloutWhenSafe lets what would refuse the pods that run wait, in each namespace by itself, until they are gone or mended.
+	RolloutWhenSafe Rollout = "WhenSafe"
 )
 
 // Contest says how to answer those who keep changing an object back.
@@ -58,10 +60,10 @@ const (
 type Contest string
 
 const (
-	// Correct goes on correcting, at a bounded rate.
-	Correct Contest = "Correct"
-	// BackOff lets each further correction wait longer than the last.
-	BackOff Contest = "BackOff"
+	// ContestCorrect goes on correcting, at a bounded rate.
+	ContestCorrect Contest = "Correct"
+	// ContestBackOff lets each further correction wait longer than the last.
+	ContestBackOff Contest = "BackOff"
 )
 
 // SecurityProfileSpec declares a security baseline and the namespaces that it applies to.
@@ -72,6 +74,7 @@ type SecurityProfileSpec struct {
 	// enforcement is Enforce (write the baseline and correct drift) or Audit (compute and report everything, write no
 	// object of the baseline). Switching from Enforce to Audit leaves the objects as they are.
 	// +kubebuilder:default=Enforce
+	// +kubebuilder:validation:Enum=Enforce;Audit
 	// +optional
 	Enforcement Enforcement `json:"enforcement,omitempty"`
 
@@ -171,9 +174,9 @@ type SecurityProfileSpec struct {
 	// +optional
 	Protection *Protection `json:"protection,omitempty"`
 
-	// Undecodable says why a stored spec could not be decoded; all other fields but deletionPolicy are then empty. It is not
-	// part of the API.
-	Undecodable string `json:"-"`
+	// undecodable says why a stored spec could not be decoded; all other fields but deletionPolicy
+	// are then empty.
+	undecodable string `json:"-"`
 }
 
 // NamespaceSelector selects namespaces by their labels. It reads as a metav1.LabelSelector, with bounds and with
@@ -250,13 +253,13 @@ type SecurityProfileStatus struct {
 	// +optional
 	PolicyDriftTotal int64 `json:"policyDriftTotal,omitempty"`
 
-	// findings count what weakens the baseline in the governed namespaces.
+	// findingTotals count what weakens the baseline in the governed namespaces.
 	// +kubebuilder:validation:MaxItems=64
 	// +listType=map
 	// +listMapKey=id
 	// +listMapKey=severity
 	// +optional
-	Findings []FindingTotal `json:"findings,omitempty"`
+	FindingTotals []FindingTotal `json:"findingTotals,omitempty"`
 
 	// drift is the newest 32 drifts of the governed namespaces and of the profile's admission policies, newest first.
 	// +kubebuilder:validation:MaxItems=32

@@ -1,7 +1,5 @@
 package v1alpha1
 
-import "strings"
-
 // The names by which Bulwark is known to the API server. Every label key, prefix and fixed name stands here and nowhere else.
 const (
 	// ManagedByLabel is Kubernetes' recommended label for the tool that manages an object.
@@ -68,8 +66,3 @@ const (
 	// MaxViolators bounds the pods that an entry of it names.
 	MaxViolators = 16
 )
-
-// WrittenOnNamespaces reports whether a label is one that Bulwark writes on namespaces, or may. No profile selects by it.
-func WrittenOnNamespaces(label string) bool {
-	return strings.HasPrefix(label, PodSecurityPrefix) || strings.HasPrefix(label, LabelPrefix)
-}

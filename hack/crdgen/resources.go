@@ -17,6 +17,7 @@ var resources = map[string]types{
 	"github.com/bulwark-dev/bulwark/api/v1alpha1": {
 		"LimitRangeItem":      limits,
 		"SecurityProfileSpec": at("quotas", roomForOurs...),
+		"Images":              {retired("requireDigest", "boolean", "requireDigest: true is now digest: Require")},
 	},
 	"k8s.io/api/core/v1": {
 		"ResourceQuotaSpec": slices.Concat(at("hard", slices.Concat(hard, missingGroups())...), []amendment{
@@ -226,7 +227,7 @@ func scopedByPods() string {
 var roomForOurs = []amendment{
 	room("the policies of network, with one for defaultDeny and for each allowance", "(has(self.network) ? "+
 		"(has(self.network.defaultDeny) && size(self.network.defaultDeny) > 0 ? 1 : 0) + (has(self.network.allowDNS) ? 1 : 0) + "+
-		"(has(self.network.allowSameNamespace) && self.network.allowSameNamespace ? 1 : 0) + (has(self.network.allowAPIServer) ? 1 : 0) + "+
+		"(has(self.network.allowSameNamespace) ? 1 : 0) + (has(self.network.allowAPIServer) ? 1 : 0) + "+
 		"(has(self.network.policies) ? size(self.network.policies) : 0) : 0)", "count/networkpolicies.networking.k8s.io"),
 	room("the one of limits", "(has(self.limits) ? 1 : 0)", "count/limitranges"),
 	room("all of quotas", "size(self.quotas)", "resourcequotas", "count/resourcequotas"),

@@ -52,7 +52,7 @@ func PodSections(profile *v1alpha1.SecurityProfile) []PodSection {
 }
 
 func denies(action v1alpha1.AdmissionAction) bool {
-	return action == "" || action == v1alpha1.DenyAdmission
+	return action == "" || action == v1alpha1.AdmissionActionDeny
 }
 
 // maxContent bounds the content of a section; of a larger one it is a digest, by which it is still told from another.

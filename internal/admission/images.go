@@ -81,8 +81,8 @@ func rulesOfImages(im *v1alpha1.Images) []podRule {
 		}
 		add("allowedRegistries", newImage, some(below), "must have an image from "+words(im.AllowedRegistries))
 	}
-	if im.RequireDigest {
-		add("requireDigest", newImage, imageReference+`.matches("@sha(256:[0-9a-f]{64}|512:[0-9a-f]{128})$")`, "must name the image by its digest")
+	if im.Digest == v1alpha1.RequirementRequire {
+		add("digest", newImage, imageReference+`.matches("@sha(256:[0-9a-f]{64}|512:[0-9a-f]{128})$")`, "must name the image by its digest")
 	}
 	if len(im.DenyTags) > 0 {
 		add("denyTags", newImage, fmt.Sprintf(`!(%s in %s)`, imageTag, list(im.DenyTags)), "must not have an image with the tag "+words(im.DenyTags))

@@ -23,7 +23,7 @@ func probeRules(probes []v1alpha1.Probe) []podRule {
 	var rules []podRule
 	for _, probe := range probes {
 		field := map[v1alpha1.Probe]string{
-			v1alpha1.LivenessProbe: "livenessProbe", v1alpha1.ReadinessProbe: "readinessProbe", v1alpha1.StartupProbe: "startupProbe",
+			v1alpha1.ProbeLiveness: "livenessProbe", v1alpha1.ProbeReadiness: "readinessProbe", v1alpha1.ProbeStartup: "startupProbe",
 		}[probe]
 		probed := judged(func(container, _ string) string { return fmt.Sprintf(`%s.?%s.hasValue()`, container, field) })
 		unprobed := func(containers string, restarts judged) string {

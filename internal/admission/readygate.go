@@ -20,7 +20,7 @@ import (
 // of this name: it names the namespace's uid. The label does not tell, since a namespace may be restored with it.
 func (r *renderer) readyGate() []Policy {
 	p := r.spec.Protection
-	if p == nil || !p.ReadyGate || r.audits() {
+	if p == nil || p.ReadyGate != v1alpha1.RequirementRequire || r.audits() {
 		return nil
 	}
 	message := fmt.Sprintf("pods wait until the baseline of SecurityProfile %s is in place", r.profile.Name)
@@ -30,6 +30,7 @@ func (r *renderer) readyGate() []Policy {
 	}
 	labelled := fmt.Sprintf(`namespaceObject.metadata.?labels[?%s].orValue("") == %s`, quote(v1alpha1.ProfileLabel), quote(r.profile.Name))
 	// The API server declares the field as UID, and has it as uid.
+	isReady := fmt.Sprintf(`params.?status.?conditions.orValue([]).exists(c, c.type == %s && c.status == "True")`, quote(v1alpha1.ConditionReady))
 	const ofThisNamespace = `params.?namespaceUID.orValue("") == dyn(namespaceObject).metadata.?uid.orValue("")`
 	return []Policy{r.policy(draft{
 		concern:     waitForBaseline,
@@ -44,8 +45,8 @@ func (r *renderer) readyGate() []Policy {
 			Name: v1alpha1.PostureName, ParameterNotFoundAction: ptr.To(admissionregistrationv1.DenyAction),
 		},
 		validations: validations(refusal(
-			fmt.Sprintf(`(params.profile == %s && params.enforcement == %s && params.ready && %s && %s)`,
-				quote(r.profile.Name), quote(string(v1alpha1.Enforce)), ofThisNamespace, labelled),
+			fmt.Sprintf(`(params.profile == %s && params.enforcement == %s && %s && %s && %s)`,
+				quote(r.profile.Name), quote(string(v1alpha1.EnforcementEnforce)), isReady, ofThisNamespace, labelled),
 			message, words("its NamespacePosture posture is not ready"),
 		)),
 	})}
@@ -55,7 +56,7 @@ func (r *renderer) readyGate() []Policy {
 // tamper protection. It has the name of the policy by which that does so.
 func (r *renderer) gateReports() []Policy {
 	p := r.spec.Protection
-	if p == nil || !p.ReadyGate || r.audits() {
+	if p == nil || p.ReadyGate != v1alpha1.RequirementRequire || r.audits() {
 		return nil
 	}
 	return []Policy{r.policy(draft{

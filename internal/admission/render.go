@@ -110,7 +110,7 @@ type renderer struct {
 }
 
 func (r *renderer) audits() bool {
-	return r.profile.EffectiveEnforcement() == v1alpha1.Audit
+	return r.profile.EffectiveEnforcement() == v1alpha1.EnforcementAudit
 }
 
 // draft is a policy before its metadata and defaults.
@@ -214,9 +214,9 @@ func (r *renderer) validationActions(d *draft) []admissionregistrationv1.Validat
 	switch {
 	case d.warns:
 		return []admissionregistrationv1.ValidationAction{admissionregistrationv1.Warn, admissionregistrationv1.Audit}
-	case r.audits() || d.action == v1alpha1.WarnAdmission:
+	case r.audits() || d.action == v1alpha1.AdmissionActionWarn:
 		return []admissionregistrationv1.ValidationAction{admissionregistrationv1.Warn}
-	case d.action == v1alpha1.AuditAdmission:
+	case d.action == v1alpha1.AdmissionActionAudit:
 		return []admissionregistrationv1.ValidationAction{admissionregistrationv1.Audit}
 	}
 	return []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}

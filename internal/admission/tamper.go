@@ -15,7 +15,7 @@ import (
 const BreakGlassAnnotation = "break-glass"
 
 func (r *renderer) guards() bool {
-	return r.spec.Protection != nil && r.spec.Protection.Tamper
+	return r.spec.Protection != nil && r.spec.Protection.Tamper == v1alpha1.ProhibitionForbid
 }
 
 // tamperings is a policy of which each rule is a variable, that holds for a request that tampers.
@@ -113,8 +113,8 @@ const forged = `request.operation != "DELETE" && dyn(object).metadata.?labels[?%
 	`(oldObject == null || dyn(object).metadata.?labels[?%[1]s] != dyn(oldObject).metadata.?labels[?%[1]s])`
 
 // reported is whether an update of a report changes anything, as writing it again in another version of the API does not.
-const reported = `["profile", "namespaceUID", "profileGeneration", "enforcement", "ready", "stalled", "summary", "objects", "blocked", "inPlace", "findings", "findingTotals", ` +
-	`"podsUnseen", "truncated", "driftTotal", "drift", "seal"].exists(f, dyn(object)[?f] != dyn(oldObject)[?f]) || ` +
+const reported = `["profile", "namespaceUID", "profileGeneration", "enforcement", "status", "summary", "objects", "blocked", "findings", "findingTotals", ` +
+	`"podsUnseen", "truncated", "driftTotal", "drift", "operatorState"].exists(f, dyn(object)[?f] != dyn(oldObject)[?f]) || ` +
 	`["labels", "annotations", "ownerReferences", "finalizers"].exists(f, dyn(object).metadata[?f] != dyn(oldObject).metadata[?f])`
 
 // changed is whether an update changes what an object enforces, the usage that a quota's status counts included, or what only Bulwark may

@@ -13,7 +13,7 @@ import (
 // tenantPolicies is the policy on the NetworkPolicies of others than Bulwark.
 func (r *renderer) tenantPolicies() []Policy {
 	n := r.spec.Network
-	if n == nil || n.TenantPolicies == "" || n.TenantPolicies == v1alpha1.AllowTenantPolicies {
+	if n == nil || n.TenantPolicies == "" || n.TenantPolicies == v1alpha1.TenantPoliciesAllow {
 		return nil
 	}
 	d := draft{
@@ -22,7 +22,7 @@ func (r *renderer) tenantPolicies() []Policy {
 		conditions: append(specChanged(), r.notByOperator()),
 	}
 	where := fmt.Sprintf("(spec.network.tenantPolicies of SecurityProfile %s)", r.profile.Name)
-	if n.TenantPolicies == v1alpha1.DenyTenantPolicies {
+	if n.TenantPolicies == v1alpha1.TenantPoliciesDeny {
 		d.validations = validations(refusal("false",
 			"no NetworkPolicy may be added or changed here but by Bulwark; declare what is needed under spec.network.policies "+where, ""))
 		return []Policy{r.policy(d)}

@@ -29,9 +29,10 @@ func validWorkloads(w *v1alpha1.Workloads) bool {
 	valid := among(w.Seccomp, corev1.SeccompProfileTypeRuntimeDefault, corev1.SeccompProfileTypeLocalhost) &&
 		among(w.AppArmor, corev1.AppArmorProfileTypeRuntimeDefault, corev1.AppArmorProfileTypeLocalhost, corev1.AppArmorProfileTypeUnconfined) &&
 		among(w.RequireRequests, judgedResources...) && among(w.RequireLimits, judgedResources...) &&
-		among(w.RequireProbes, v1alpha1.LivenessProbe, v1alpha1.ReadinessProbe, v1alpha1.StartupProbe) &&
+		among(w.RequireProbes, v1alpha1.ProbeLiveness, v1alpha1.ProbeReadiness, v1alpha1.ProbeStartup) &&
 		matching(w.SELinux, validType, 16, 63)
 	if w.HostPath != nil {
+		valid = valid && validPolicy(w.HostPath.Policy, len(w.HostPath.Allowed))
 		var paths []string
 		for _, a := range w.HostPath.Allowed {
 			paths = append(paths, a.PathPrefix)
@@ -43,14 +44,17 @@ func validWorkloads(w *v1alpha1.Workloads) bool {
 
 // validScheduling judges what a pod takes of hosts, and of which.
 func validScheduling(w *v1alpha1.Workloads) bool {
-	if w.HostPort != nil && len(w.HostPort.Allowed) > 16 {
+	if p := w.HostPort; p != nil && (len(p.Allowed) > 16 || !validPolicy(p.Policy, len(p.Allowed))) {
 		return false
 	}
-	if w.PriorityClasses != nil && !matching(w.PriorityClasses.Allowed, validClass, 16, 253) {
+	if c := w.PriorityClasses; c != nil && (!matching(c.Allowed, validClass, 16, 253) || !validPolicy(c.Policy, len(c.Allowed))) {
 		return false
 	}
 	if w.Tolerations == nil {
 		return true
+	}
+	if !validPolicy(w.Tolerations.Policy, len(w.Tolerations.Allowed)) {
+		return false
 	}
 	var keys []string
 	for _, a := range w.Tolerations.Allowed {
@@ -60,6 +64,11 @@ func validScheduling(w *v1alpha1.Workloads) bool {
 		keys = append(keys, a.Key)
 	}
 	return matching(keys, validKey, 16, 317)
+}
+
+// validPolicy reports whether a rule's policy is one for as many exceptions as it has.
+func validPolicy(policy v1alpha1.AllowancePolicy, allowed int) bool {
+	return policy == v1alpha1.AllowancePolicyForbid && allowed == 0 || policy == v1alpha1.AllowancePolicyAllowListed && allowed > 0
 }
 
 var judgedResources = []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage}

@@ -41,19 +41,19 @@ func securityContextRules(w *v1alpha1.Workloads) []podRule {
 	add := func(name, offenders, must string) {
 		rules = append(rules, podRule{name: name, what: "container", offenders: offenders, must: must})
 	}
-	if w.ReadOnlyRootFilesystem {
+	if w.ReadOnlyRootFilesystem == v1alpha1.RequirementRequire {
 		root := own("readOnlyRootFilesystem")
 		add("readOnlyRootFilesystem",
 			onLinux(broken("variables.containers", root.now()+".orValue(false)", root)),
 			"must set securityContext.readOnlyRootFilesystem to true")
 	}
-	if w.RunAsNonRoot {
+	if w.RunAsNonRoot == v1alpha1.RequirementRequire {
 		nonRoot, user := inherited("runAsNonRoot"), inherited("runAsUser")
 		add("runAsNonRoot",
 			broken("variables.containers", nonRoot.now()+".orValue(false) && "+user.now()+".orValue(1) != 0", nonRoot, user),
 			"must set securityContext.runAsNonRoot to true and runAsUser not to 0, or the pod must")
 	}
-	if w.DropAllCapabilities {
+	if w.DropAllCapabilities == v1alpha1.RequirementRequire {
 		capabilities := own("capabilities")
 		add("dropAllCapabilities",
 			onLinux(broken("variables.containers", `"ALL" in `+capabilities.now()+`.?drop.orValue([]) && `+
@@ -176,7 +176,7 @@ func hostRules(w *v1alpha1.Workloads) []podRule {
 			must:      "must take " + noneOr("host port", said),
 		})
 	}
-	if w.HostNetwork == v1alpha1.Forbid {
+	if w.HostNetwork == v1alpha1.ProhibitionForbid {
 		rules = append(rules, podRule{
 			name:      "hostNetwork",
 			offenders: `variables.podSpec.?hostNetwork.orValue(false) && !variables.podSpecBefore.?hostNetwork.orValue(false) ? ["pod"] : []`,
@@ -198,7 +198,7 @@ func hostPathRule(allowed []v1alpha1.AllowedHostPath) podRule {
 	for _, a := range allowed {
 		below := fmt.Sprintf(`(v.hostPath.path == %s || v.hostPath.path.startsWith(%s))`, quote(a.PathPrefix), quote(a.PathPrefix+"/"))
 		word := a.PathPrefix
-		if a.ReadOnly {
+		if a.ReadOnly == v1alpha1.RequirementRequire {
 			word += " (readOnly)"
 			below = all([]string{below, `variables.containers.all(c, c.now.?volumeMounts.orValue([]).all(m, m.name != v.name || m.?readOnly.orValue(false)))`})
 		}
@@ -231,7 +231,7 @@ func noneOr(what string, allowed []string) string {
 // already mounted it where the service account says so: at its path, from a volume of its name. A pod that projects a token itself asks
 // for it. What has a volume of that name before it is admitted has it mounted by the API server, whatever it holds.
 func tokenRules(w *v1alpha1.Workloads) []podRule {
-	if w.AutomountServiceAccountToken != v1alpha1.Forbid {
+	if w.AutomountServiceAccountToken != v1alpha1.ProhibitionForbid {
 		return nil
 	}
 	injected := fmt.Sprintf(`variables.isPod && variables.containers.exists(c, c.now.?volumeMounts.orValue([]).exists(m, `+

@@ -28,7 +28,7 @@ func (r *renderer) networkPolicies() []Object {
 	if network.AllowDNS != nil {
 		add("allow-dns", allowDNS(network.AllowDNS))
 	}
-	if network.AllowSameNamespace && len(denied) > 0 {
+	if network.AllowSameNamespace != nil && len(denied) > 0 {
 		add("allow-same-namespace", allowSameNamespace(denied))
 	}
 	if network.AllowAPIServer != nil {

@@ -69,11 +69,11 @@ func TestBuiltInNetworkPolicies(t *testing.T) {
 				}},
 			},
 		},
-		"DNS can be elsewhere, on ports that are UDP unless they say so": {
+		"DNS can be elsewhere, on ports that are TCP unless they say so": {
 			network: &v1alpha1.Network{DefaultDeny: directed(egress), AllowDNS: &v1alpha1.AllowDNS{
 				NamespaceSelector: nodeLocal.NamespaceSelector,
 				PodSelector:       nodeLocal.PodSelector,
-				Ports:             []v1alpha1.DNSPort{{Port: 5353}, {Protocol: "TCP", Port: 8053}},
+				Ports:             []v1alpha1.DNSPort{{Protocol: "UDP", Port: 5353}, {Port: 8053}},
 			}},
 			policy: "bulwark-allow-dns",
 			want: networkingv1.NetworkPolicySpec{
@@ -87,7 +87,7 @@ func TestBuiltInNetworkPolicies(t *testing.T) {
 		"DNS can be at addresses too, in the order of their text and on the same ports": {
 			network: &v1alpha1.Network{DefaultDeny: directed(egress), AllowDNS: &v1alpha1.AllowDNS{
 				CIDRs: []string{"fd00::10/128", "169.254.20.10/32"},
-				Ports: []v1alpha1.DNSPort{{Port: 5353}},
+				Ports: []v1alpha1.DNSPort{{Protocol: "UDP", Port: 5353}},
 			}},
 			policy: "bulwark-allow-dns",
 			want: networkingv1.NetworkPolicySpec{
@@ -103,7 +103,7 @@ func TestBuiltInNetworkPolicies(t *testing.T) {
 			},
 		},
 		"the same namespace is admitted in both directions that are denied": {
-			network: &v1alpha1.Network{DefaultDeny: directed(egress, ingress), AllowSameNamespace: true},
+			network: &v1alpha1.Network{DefaultDeny: directed(egress, ingress), AllowSameNamespace: &v1alpha1.AllowSameNamespace{}},
 			policy:  "bulwark-allow-same-namespace",
 			want: networkingv1.NetworkPolicySpec{
 				PolicyTypes: directed(ingress, egress),
@@ -112,7 +112,7 @@ func TestBuiltInNetworkPolicies(t *testing.T) {
 			},
 		},
 		"the same namespace does not isolate egress where only ingress is denied": {
-			network: &v1alpha1.Network{DefaultDeny: directed(ingress), AllowSameNamespace: true},
+			network: &v1alpha1.Network{DefaultDeny: directed(ingress), AllowSameNamespace: &v1alpha1.AllowSameNamespace{}},
 			policy:  "bulwark-allow-same-namespace",
 			want: networkingv1.NetworkPolicySpec{
 				PolicyTypes: directed(ingress),
@@ -120,7 +120,7 @@ func TestBuiltInNetworkPolicies(t *testing.T) {
 			},
 		},
 		"the same namespace does not isolate ingress where only egress is denied": {
-			network: &v1alpha1.Network{DefaultDeny: directed(egress), AllowSameNamespace: true},
+			network: &v1alpha1.Network{DefaultDeny: directed(egress), AllowSameNamespace: &v1alpha1.AllowSameNamespace{}},
 			policy:  "bulwark-allow-same-namespace",
 			want: networkingv1.NetworkPolicySpec{
 				PolicyTypes: directed(egress),
@@ -179,7 +179,7 @@ func TestNetworkPoliciesAreOnlyThoseDeclared(t *testing.T) {
 		"no section makes none":                                             {},
 		"an empty section makes none":                                       {network: &v1alpha1.Network{}},
 		"a direction makes default-deny":                                    {network: &v1alpha1.Network{DefaultDeny: directed(egress)}, want: []string{"bulwark-default-deny"}},
-		"an allowance without denial makes nothing that would isolate pods": {network: &v1alpha1.Network{AllowSameNamespace: true}},
+		"an allowance without denial makes nothing that would isolate pods": {network: &v1alpha1.Network{AllowSameNamespace: &v1alpha1.AllowSameNamespace{}}},
 		"a policy is named by the profile": {
 			network: &v1alpha1.Network{Policies: []v1alpha1.NetworkPolicy{{Name: "metrics"}, {Name: "api"}}},
 			want:    []string{"bulwark-metrics", "bulwark-api"},

@@ -47,7 +47,7 @@ func (r *renderer) owned(name string) metav1.ObjectMeta {
 // Owner is the reference by which Kubernetes' garbage collector knows whose an object is. A profile that was never
 // stored has no UID and can own nothing; what one retains it does not own, since a foreground deletion would take it along.
 func Owner(profile *v1alpha1.SecurityProfile) []metav1.OwnerReference {
-	if profile.EffectiveDeletionPolicy() == v1alpha1.Retain {
+	if profile.EffectiveDeletionPolicy() == v1alpha1.DeletionPolicyRetain {
 		return nil
 	}
 	return OwnerReference(profile)

@@ -29,7 +29,7 @@ func FuzzRender(f *testing.F) {
 	f.Add([]byte(`{"rbac":{"roles":[{"name":"a"},{"name":"b"}],"bindings":[{"name":"c"}],"serviceAccounts":[{"name":"a","roles":["b","a","b"]}],`+
 		`"defaultServiceAccount":{}},"quotas":[{"name":"a","spec":{"hard":{"pods":"0.0001"}}}]}`), "p", "u", "n")
 	f.Add([]byte(`{"deletionPolicy":"Retain","network":{"defaultDeny":["Egress","Egress"],"allowAPIServer":{"cidrs":["b","a"],"ports":[2,1]},`+
-		`"allowDNS":{},"allowSameNamespace":true,"policies":[{"name":"a","spec":{"egress":[{"ports":[{}]}]}}]}}`), "p", "u", "n")
+		`"allowDNS":{},"allowSameNamespace":{},"policies":[{"name":"a","spec":{"egress":[{"ports":[{}]}]}}]}}`), "p", "u", "n")
 	f.Fuzz(func(t *testing.T, spec []byte, name, uid, namespace string) {
 		profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(uid)}}
 		profile.Labels = map[string]string{"argocd.argoproj.io/instance": "not to be copied"}
@@ -159,7 +159,7 @@ func declared(spec *v1alpha1.SecurityProfileSpec) []string {
 		denies := slices.Contains(n.DefaultDeny, "Ingress") || slices.Contains(n.DefaultDeny, "Egress")
 		add("NetworkPolicy", denies, "default-deny")
 		add("NetworkPolicy", n.AllowDNS != nil, "allow-dns")
-		add("NetworkPolicy", denies && n.AllowSameNamespace, "allow-same-namespace")
+		add("NetworkPolicy", denies && n.AllowSameNamespace != nil, "allow-same-namespace")
 		add("NetworkPolicy", n.AllowAPIServer != nil, "allow-apiserver")
 		for _, policy := range n.Policies {
 			add("NetworkPolicy", true, string(policy.Name))

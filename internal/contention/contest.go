@@ -61,7 +61,7 @@ func (c *contest) name(d *drift.Drift, by string) {
 	if by != "" && !slices.Contains(c.managers, by) && len(c.managers) < posture.MaxManagers {
 		c.managers = slices.Sorted(slices.Values(append(c.managers, by)))
 	}
-	if d.Change != v1alpha1.Modified {
+	if d.Change != v1alpha1.DriftChangeModified {
 		return
 	}
 	for _, path := range contestable(d) {

@@ -97,7 +97,7 @@ func (c *Contests) Corrected(namespace string, d *drift.Drift, by string, now ti
 	for _, path := range contestable(d) {
 		keys = append(keys, field{namespace, d.Object, path})
 	}
-	if d.Change == v1alpha1.Unexpected {
+	if d.Change == v1alpha1.DriftChangeUnexpected {
 		keys = append(keys, ofKind(namespace, d.Object))
 	}
 	for _, key := range keys {
@@ -148,7 +148,7 @@ func (c *Contests) Wait(namespace string, d *drift.Drift, now time.Time) time.Du
 		shortest = min(shortest, c.corrections.wait(field{namespace, d.Object, path}, c.settings.Threshold, now))
 	}
 	many := objectFactor * c.settings.Threshold
-	if d.Change == v1alpha1.Unexpected {
+	if d.Change == v1alpha1.DriftChangeUnexpected {
 		// The delay does not grow, however many there are: they are not one object that comes back.
 		ofThisKind := c.corrections.wait(ofKind(namespace, d.Object), many, now)
 		shortest = max(shortest, min(c.settings.MinDelay, ofThisKind))

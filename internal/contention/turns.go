@@ -68,7 +68,7 @@ func (c *Contests) anotherPrecedes(namespace string, mine *contest, now time.Tim
 	for _, other := range c.contests[namespace] {
 		since := now.Sub(other.asked)
 		asks := since >= 0 && since < askInterval // The clock may have been set back.
-		removes := other.change == v1alpha1.Unexpected
+		removes := other.change == v1alpha1.DriftChangeUnexpected
 		if asks && other.differing && !removes && c.precedes(namespace, other, mine) {
 			return true
 		}

@@ -21,24 +21,24 @@ import (
 func (e *Engine) decide(s *Scope, o *drift.Outcome) v1alpha1.DriftState {
 	switch {
 	case o.Foreign && !s.Profile.Adopts():
-		return v1alpha1.Conflict
+		return v1alpha1.DriftStateConflict
 	case s.Audits:
-		return v1alpha1.Present
+		return v1alpha1.DriftStatePresent
 	case e.isPutBack(s, o):
-		return v1alpha1.Present
+		return v1alpha1.DriftStatePresent
 	case e.isMutated(s, o):
 		if o.Wait > 0 {
-			return v1alpha1.Present
+			return v1alpha1.DriftStatePresent
 		}
-		return v1alpha1.Corrected
+		return v1alpha1.DriftStateCorrected
 	}
 	if s.Waits(o) && !goesAtOnce(&o.Drift) {
 		o.Wait = e.contestedWait(s, o)
 	}
 	if o.Wait > 0 {
-		return v1alpha1.Contested
+		return v1alpha1.DriftStateContested
 	}
-	return v1alpha1.Corrected
+	return v1alpha1.DriftStateCorrected
 }
 
 // contestedWait is how long a correction is deferred because of a contest. What should not be there
@@ -46,7 +46,7 @@ func (e *Engine) decide(s *Scope, o *drift.Outcome) v1alpha1.DriftState {
 func (e *Engine) contestedWait(s *Scope, o *drift.Outcome) time.Duration {
 	now := e.Clock.Now()
 	e.Contests.Found(s.Namespace, &o.Drift, o.By.Manager, now)
-	if o.Change != v1alpha1.Unexpected && s.Profile.EffectiveContest() == v1alpha1.Correct {
+	if o.Change != v1alpha1.DriftChangeUnexpected && s.Profile.EffectiveContest() == v1alpha1.ContestCorrect {
 		return e.Contests.TakeTurn(s.Namespace, &o.Drift, now)
 	}
 	return e.Contests.Wait(s.Namespace, &o.Drift, now)
@@ -54,7 +54,7 @@ func (e *Engine) contestedWait(s *Scope, o *drift.Outcome) time.Duration {
 
 // goesAtOnce reports whether a drift is an object whose removal waits for no contest.
 func goesAtOnce(d *drift.Drift) bool {
-	return d.Change == v1alpha1.Unexpected && kindOf(d).JudgesRequests
+	return d.Change == v1alpha1.DriftChangeUnexpected && kindOf(d).JudgesRequests
 }
 
 // isPutBack reports whether a drift is that of an object that was put back, and whose replacement
@@ -87,7 +87,7 @@ func (e *Engine) isMutated(s *Scope, o *drift.Outcome) bool {
 	wait, known := e.Mutations.Wait(s.Namespace, o.Object, o.Fields, e.Clock.Now())
 	last, _ := s.Memory.Object(o.Object)
 	reported := strings.HasPrefix(last.Message, posture.ChangedByAdmission)
-	if !known && (o.By.Manager != "" || o.Change != v1alpha1.Modified || !reported) {
+	if !known && (o.By.Manager != "" || o.Change != v1alpha1.DriftChangeModified || !reported) {
 		return false
 	}
 	o.Recorded, o.Wait = false, wait

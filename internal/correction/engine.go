@@ -106,7 +106,7 @@ func isKeptOut(d *drift.Drift, outcomes []drift.Outcome) bool {
 	}
 	ref := baseline.Reference(baseline.KindOf(d.Want).PutsInForce(d.Want))
 	return slices.ContainsFunc(outcomes, func(o drift.Outcome) bool {
-		return o.State == v1alpha1.Conflict && o.Object == ref
+		return o.State == v1alpha1.DriftStateConflict && o.Object == ref
 	})
 }
 
@@ -122,11 +122,11 @@ func isKeptOut(d *drift.Drift, outcomes []drift.Outcome) bool {
 func (e *Engine) resolve(ctx context.Context, s *Scope, d drift.Drift) (*drift.Outcome, answer, error) {
 	o := &drift.Outcome{Drift: d, Recorded: s.Records(&d)}
 	o.By = e.attribute(ctx, o)
-	if o.State = e.decide(s, o); o.State != v1alpha1.Corrected {
+	if o.State = e.decide(s, o); o.State != v1alpha1.DriftStateCorrected {
 		return o, answer{}, nil
 	}
 	made, err := e.put(ctx, s, o)
-	if apierrors.IsAlreadyExists(err) && (d.Change == v1alpha1.Missing || kindOf(&d).JudgesRequests) {
+	if apierrors.IsAlreadyExists(err) && (d.Change == v1alpha1.DriftChangeMissing || kindOf(&d).JudgesRequests) {
 		existing, again, err := e.resolveExisting(ctx, s, d.Want)
 		again.notices = append(made.notices, again.notices...)
 		return existing, again, err
@@ -139,7 +139,7 @@ func (e *Engine) resolve(ctx context.Context, s *Scope, d drift.Drift) (*drift.O
 func (e *Engine) settle(
 	ctx context.Context, s *Scope, o *drift.Outcome, object baseline.Object, err error,
 ) (*drift.Outcome, error) {
-	gone := apierrors.IsNotFound(err) && o.Change == v1alpha1.Unexpected
+	gone := apierrors.IsNotFound(err) && o.Change == v1alpha1.DriftChangeUnexpected
 	switch {
 	case gone && !kindOf(&o.Drift).JudgesRequests:
 		return nil, nil // Only the cache had not heard of that.
@@ -147,10 +147,10 @@ func (e *Engine) settle(
 		e.conclude(s, o, object)
 		return o, nil
 	case s.Transient(err):
-		o.State = v1alpha1.Present
+		o.State = v1alpha1.DriftStatePresent
 		return o, fmt.Errorf("correcting %s %s: %w", o.Object.Kind, o.Object.Name, err)
 	}
-	o.State, o.Err = v1alpha1.Present, err
+	o.State, o.Err = v1alpha1.DriftStatePresent, err
 	if e.Hint != nil {
 		o.Hint = e.Hint(ctx, o.Want, err)
 	}
@@ -218,15 +218,15 @@ func (e *Engine) conclude(s *Scope, o *drift.Outcome, answer baseline.Object) {
 		o.Mutated = drift.Differences(o.Want, answer)
 	}
 	if len(o.Mutated) > 0 {
-		o.State, o.Wait = v1alpha1.Present, e.Mutations.Note(s.Namespace, o.Object, o.Mutated, now)
+		o.State, o.Wait = v1alpha1.DriftStatePresent, e.Mutations.Note(s.Namespace, o.Object, o.Mutated, now)
 	} else {
 		e.Mutations.Forget(s.Namespace, o.Object)
 	}
 	if !o.Recorded || goesAtOnce(&o.Drift) {
 		return
 	}
-	if e.Contests.Corrected(s.Namespace, &o.Drift, o.By.Manager, now) && o.State == v1alpha1.Corrected {
-		o.State = v1alpha1.Contested
+	if e.Contests.Corrected(s.Namespace, &o.Drift, o.By.Manager, now) && o.State == v1alpha1.DriftStateCorrected {
+		o.State = v1alpha1.DriftStateContested
 	}
 }
 

@@ -137,7 +137,7 @@ func TestWhatIsDecidedOnADrift(t *testing.T) {
 	foreign := modified(role)
 	foreign.Foreign = true
 	replaced := modified(kinded("RoleBinding", "bulwark-dev"), "roleRef")
-	adopting := &v1alpha1.SecurityProfile{Spec: v1alpha1.SecurityProfileSpec{Adoption: v1alpha1.Adopt}}
+	adopting := &v1alpha1.SecurityProfile{Spec: v1alpha1.SecurityProfileSpec{Adoption: v1alpha1.AdoptionAdopt}}
 	contested := func(e *Engine, d drift.Drift) {
 		for range 3 {
 			e.Contests.Corrected("shop", &d, "argocd", noon)

@@ -116,7 +116,7 @@ func newEngine(s *server) *Engine {
 
 // backingOff is a profile that waits where its objects are contested.
 func backingOff() *v1alpha1.SecurityProfile {
-	return &v1alpha1.SecurityProfile{Spec: v1alpha1.SecurityProfileSpec{Contest: v1alpha1.BackOff}}
+	return &v1alpha1.SecurityProfile{Spec: v1alpha1.SecurityProfileSpec{Contest: v1alpha1.ContestBackOff}}
 }
 
 // newScope is a pass over namespace shop that corrects and records everything.
@@ -152,17 +152,17 @@ func kinded(kind, name string) baseline.Object {
 }
 
 func missing(want baseline.Object) drift.Drift {
-	return drift.Drift{Object: baseline.Reference(want), Change: v1alpha1.Missing, Want: want}
+	return drift.Drift{Object: baseline.Reference(want), Change: v1alpha1.DriftChangeMissing, Want: want}
 }
 
 func unexpected(got baseline.Object) drift.Drift {
-	return drift.Drift{Object: baseline.Reference(got), Change: v1alpha1.Unexpected, Got: got}
+	return drift.Drift{Object: baseline.Reference(got), Change: v1alpha1.DriftChangeUnexpected, Got: got}
 }
 
 // modified is a drift of an object in which these fields differ.
 func modified(want baseline.Object, paths ...string) drift.Drift {
 	d := drift.Drift{
-		Object: baseline.Reference(want), Change: v1alpha1.Modified,
+		Object: baseline.Reference(want), Change: v1alpha1.DriftChangeModified,
 		Want: want, Got: want.DeepCopyObject().(baseline.Object),
 	}
 	for _, path := range paths {

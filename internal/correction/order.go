@@ -21,11 +21,11 @@ const (
 
 func turnOf(d *drift.Drift) int {
 	switch kind := kindOf(d); {
-	case d.Change == v1alpha1.Unexpected && kind.RemovedLast:
+	case d.Change == v1alpha1.DriftChangeUnexpected && kind.RemovedLast:
 		return lastTurn
-	case d.Change == v1alpha1.Unexpected:
+	case d.Change == v1alpha1.DriftChangeUnexpected:
 		return removalsTurn
-	case d.Change == v1alpha1.Missing && kind.MadeLast:
+	case d.Change == v1alpha1.DriftChangeMissing && kind.MadeLast:
 		return countersTurn
 	}
 	return firstTurn

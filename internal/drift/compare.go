@@ -29,7 +29,7 @@ type Drift struct {
 
 // Replaces reports whether the drift can only be corrected by deleting the object and making it anew.
 func (d *Drift) Replaces() bool {
-	if d.Change != v1alpha1.Modified {
+	if d.Change != v1alpha1.DriftChangeModified {
 		return false
 	}
 	immutable := append([]string{deletionTimestamp}, baseline.KindOf(d.Want).Immutable...)
@@ -64,24 +64,24 @@ func Compare(desired, found []baseline.Object, ours func(baseline.Object) bool) 
 		if !exists && baseline.BelongsToNamespace(want) {
 			// Kubernetes makes it any moment; whether it has yet, our fields are not set.
 			fields := Differences(want, baseline.KindOf(want).New())
-			drifts = append(drifts, Drift{Object: ref, Change: v1alpha1.Modified, Fields: fields, Want: want})
+			drifts = append(drifts, Drift{Object: ref, Change: v1alpha1.DriftChangeModified, Fields: fields, Want: want})
 			continue
 		}
 		if !exists {
-			drifts = append(drifts, Drift{Object: ref, Change: v1alpha1.Missing, Want: want})
+			drifts = append(drifts, Drift{Object: ref, Change: v1alpha1.DriftChangeMissing, Want: want})
 			continue
 		}
 		foreign := !baseline.BelongsToNamespace(want) && !ours(got)
 		if fields := Differences(want, got); len(fields) > 0 || foreign {
 			drifts = append(drifts, Drift{
-				Object: ref, Change: v1alpha1.Modified, Fields: fields, Foreign: foreign, Want: want, Got: got,
+				Object: ref, Change: v1alpha1.DriftChangeModified, Fields: fields, Foreign: foreign, Want: want, Got: got,
 			})
 		}
 	}
 	for _, got := range found {
 		ref := baseline.Reference(got)
 		if _, unexpected := remaining[ref]; unexpected {
-			drifts = append(drifts, Drift{Object: ref, Change: v1alpha1.Unexpected, Got: got})
+			drifts = append(drifts, Drift{Object: ref, Change: v1alpha1.DriftChangeUnexpected, Got: got})
 		}
 	}
 	return drifts

@@ -59,9 +59,9 @@ func (o *Outcome) Sentence() string {
 		by = " by " + ManagerName(o.By.Manager)
 	}
 	switch o.Change {
-	case v1alpha1.Missing:
+	case v1alpha1.DriftChangeMissing:
 		return fmt.Sprintf("%s %s is missing", o.Object.Kind, o.Object.Name)
-	case v1alpha1.Unexpected:
+	case v1alpha1.DriftChangeUnexpected:
 		return fmt.Sprintf("%s %s bears Bulwark's labels%s and is not part of the baseline", o.Object.Kind, o.Object.Name, by)
 	}
 	if o.Terminates() {
@@ -87,9 +87,8 @@ func orUnset(value string) string {
 }
 
 // Entry is the outcome as the history has it.
-func (o *Outcome) Entry(namespace string, now time.Time) v1alpha1.DriftEntry {
+func (o *Outcome) Entry(now time.Time) v1alpha1.DriftEntry {
 	return v1alpha1.DriftEntry{
-		Namespace:  namespace,
 		Object:     o.Object,
 		Change:     o.Change,
 		Fields:     Report(o.Fields),
@@ -106,7 +105,7 @@ func (o *Outcome) Continues(entry v1alpha1.DriftEntry) bool {
 	if o.Object != entry.Object || o.Change != entry.Change {
 		return false
 	}
-	if o.State == v1alpha1.Contested && entry.State == v1alpha1.Contested {
+	if o.State == v1alpha1.DriftStateContested && entry.State == v1alpha1.DriftStateContested {
 		return o.contestsAs(entry)
 	}
 	return equality.Semantic.DeepEqual(Report(o.Fields), entry.Fields)
@@ -121,7 +120,7 @@ func (o *Outcome) contestsAs(entry v1alpha1.DriftEntry) bool {
 
 // GoOn makes an open entry say what has become of its drift, and who contests it by now.
 func (o *Outcome) GoOn(entry *v1alpha1.DriftEntry) {
-	if o.State == v1alpha1.Contested && entry.State != v1alpha1.Contested {
+	if o.State == v1alpha1.DriftStateContested && entry.State != v1alpha1.DriftStateContested {
 		entry.Manager, entry.Operation, entry.ManagedAt = printable.Cut(o.By.Manager, MaxManagerRunes), o.By.Operation, o.By.Time
 	}
 	entry.State = o.State

@@ -60,7 +60,7 @@ func TestRestored(t *testing.T) {
 	before := got.DeepCopy()
 	for sentence, foreign := range map[string]bool{"of ours": false, "of another maker": true} {
 		t.Run(sentence, func(t *testing.T) {
-			d := Drift{Object: baseline.Reference(want), Change: v1alpha1.Modified, Want: want, Got: got, Foreign: foreign}
+			d := Drift{Object: baseline.Reference(want), Change: v1alpha1.DriftChangeModified, Want: want, Got: got, Foreign: foreign}
 			restored := edited(binding(), func(b *rbacv1.RoleBinding) {
 				b.RoleRef.Name = "admin"
 				b.Labels, b.OwnerReferences = got.Labels, got.OwnerReferences

@@ -148,7 +148,7 @@ func printableReference(o v1alpha1.ObjectReference) v1alpha1.ObjectReference {
 	}
 }
 
-var severities = []v1alpha1.Severity{v1alpha1.Critical, v1alpha1.High, v1alpha1.Medium, v1alpha1.Low}
+var severities = []v1alpha1.Severity{v1alpha1.SeverityCritical, v1alpha1.SeverityHigh, v1alpha1.SeverityMedium, v1alpha1.SeverityLow}
 
 // lower is the next lower severity.
 func lower(s v1alpha1.Severity) v1alpha1.Severity {

@@ -94,7 +94,7 @@ var ids = []v1alpha1.FindingID{
 func someSpec(c *choose.Source) v1alpha1.SecurityProfileSpec {
 	spec := v1alpha1.SecurityProfileSpec{
 		Findings: choose.Of(c, nil, &v1alpha1.Findings{
-			Mode: choose.Of[v1alpha1.FindingsMode](c, "", "Report", "Off"), Ignore: choose.Some(c, 3, ids...),
+			Mode: choose.Of[v1alpha1.FindingsMode](c, "", "Report", "Disabled"), Ignore: choose.Some(c, 3, ids...),
 		}),
 		PodSecurity: choose.Of(c, nil, &v1alpha1.PodSecurity{
 			Enforce:        choose.Of[v1alpha1.PodSecurityLevel](c, "restricted", "baseline", "privileged", ""),
@@ -110,7 +110,7 @@ func someSpec(c *choose.Source) v1alpha1.SecurityProfileSpec {
 	if c.Bool() {
 		spec.RBAC = &v1alpha1.RBAC{
 			Roles:                 []v1alpha1.Role{{Name: "developer", Subjects: declaredSubjects(c)}},
-			Bindings:              []v1alpha1.ClusterRoleBinding{{Name: "editors", ClusterRole: choose.Of(c, "edit", "admin", "view"), Subjects: declaredSubjects(c)}},
+			Bindings:              []v1alpha1.RoleBinding{{Name: "editors", ClusterRole: choose.Of(c, "edit", "admin", "view"), Subjects: declaredSubjects(c)}},
 			ServiceAccounts:       []v1alpha1.ServiceAccount{{Name: "app", AutomountServiceAccountToken: choose.Of(c, nil, ptr.To(true))}},
 			DefaultServiceAccount: choose.Of(c, nil, &v1alpha1.DefaultServiceAccount{}),
 		}

@@ -130,19 +130,19 @@ func TestTheProfileSaysWhatIsLookedFor(t *testing.T) {
 		findings *v1alpha1.Findings
 		want     func(v1alpha1.Finding) bool
 	}{
-		"without spec.findings everything is":       {want: func(v1alpha1.Finding) bool { return true }},
-		"in mode Report everything is":              {&v1alpha1.Findings{Mode: "Report"}, func(v1alpha1.Finding) bool { return true }},
-		"without a mode everything is":              {&v1alpha1.Findings{}, func(v1alpha1.Finding) bool { return true }},
-		"in mode Off nothing is":                    {&v1alpha1.Findings{Mode: "Off"}, func(v1alpha1.Finding) bool { return false }},
-		"in mode Off nothing is, ignored or not":    {&v1alpha1.Findings{Mode: "Off", Ignore: []v1alpha1.FindingID{"BroadBinding"}}, func(v1alpha1.Finding) bool { return false }},
-		"what is ignored is not, whatever else is":  ignoring("NetworkReopened"),
-		"each of several that are ignored is not":   ignoring("PrivilegedBinding", "BroadBinding", "TokenMountedByDefault", "LimitDefaultsOverridden"),
-		"of Pod Security each is ignored by itself": ignoring("PodSecurityViolated"),
-		"an exemption can be ignored":               ignoring("PodSecurityExempt"),
-		"an outdated version can be ignored":        ignoring("PodSecurityOutdated"),
-		"a label syncer can be ignored":             ignoring("PodSecurityLabelSync"),
-		"what the API server calls can be ignored":  ignoring("WebhookUnreachable"),
-		"workloads without pods can be ignored":     ignoring("WorkloadNotAdmitted"),
+		"without spec.findings everything is":         {want: func(v1alpha1.Finding) bool { return true }},
+		"in mode Report everything is":                {&v1alpha1.Findings{Mode: "Report"}, func(v1alpha1.Finding) bool { return true }},
+		"without a mode everything is":                {&v1alpha1.Findings{}, func(v1alpha1.Finding) bool { return true }},
+		"in mode Disabled nothing is":                 {&v1alpha1.Findings{Mode: "Disabled"}, func(v1alpha1.Finding) bool { return false }},
+		"in mode Disabled nothing is, ignored or not": {&v1alpha1.Findings{Mode: "Disabled", Ignore: []v1alpha1.FindingID{"BroadBinding"}}, func(v1alpha1.Finding) bool { return false }},
+		"what is ignored is not, whatever else is":    ignoring("NetworkReopened"),
+		"each of several that are ignored is not":     ignoring("PrivilegedBinding", "BroadBinding", "TokenMountedByDefault", "LimitDefaultsOverridden"),
+		"of Pod Security each is ignored by itself":   ignoring("PodSecurityViolated"),
+		"an exemption can be ignored":                 ignoring("PodSecurityExempt"),
+		"an outdated version can be ignored":          ignoring("PodSecurityOutdated"),
+		"a label syncer can be ignored":               ignoring("PodSecurityLabelSync"),
+		"what the API server calls can be ignored":    ignoring("WebhookUnreachable"),
+		"workloads without pods can be ignored":       ignoring("WorkloadNotAdmitted"),
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			spec := everything()
@@ -173,7 +173,7 @@ func TestWhatAProfileDoesNotDeclareCannotBeWeakened(t *testing.T) {
 	if diff := cmp.Diff(want, brief(judged(v1alpha1.SecurityProfileSpec{}, weakening()))); diff != "" {
 		t.Errorf("of a profile that declares nothing (-want +got):\n%s", diff)
 	}
-	if found := judged(everything(), Facts{}); len(brief(found)) != 1 || found[0].ID != v1alpha1.PodSecurityOutdated {
+	if found := judged(everything(), Facts{}); len(brief(found)) != 1 || found[0].ID != v1alpha1.FindingIDPodSecurityOutdated {
 		t.Errorf("where there is nothing: %v", brief(found))
 	}
 }

@@ -36,18 +36,18 @@ func LabelSyncOf(labels map[string]string, managers []string) LabelSync {
 
 // labelSync finds a syncer that sets the labels that the profile declares. Until the namespace declines, both set them.
 func (j *judge) labelSync(s *LabelSync) {
-	if j.profile.Spec.PodSecurity == nil || !j.profile.LooksFor(v1alpha1.PodSecurityLabelSync) || s.Declined {
+	if j.profile.Spec.PodSecurity == nil || !j.profile.LooksFor(v1alpha1.FindingIDPodSecurityLabelSync) || s.Declined {
 		return
 	}
 	f := v1alpha1.Finding{
-		ID: v1alpha1.PodSecurityLabelSync, Severity: v1alpha1.Medium,
+		ID: v1alpha1.FindingIDPodSecurityLabelSync, Severity: v1alpha1.SeverityMedium,
 		Object:  v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: j.namespace},
 		Message: "its label " + LabelSyncLabel + " asks OpenShift to set the Pod Security labels that the profile declares",
 		Remedy:  "label the namespace " + LabelSyncLabel + "=false",
 	}
 	switch {
 	case s.Changed != "":
-		f.Severity = v1alpha1.High
+		f.Severity = v1alpha1.SeverityHigh
 		f.Message = fmt.Sprintf("OpenShift's label syncer (%s) changes the Pod Security labels that the profile declares", s.Changed)
 	case !s.Asked:
 		return

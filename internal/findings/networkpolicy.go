@@ -272,7 +272,7 @@ func selectorString(selector *metav1.LabelSelector) string {
 // policies finds what re-opens a direction that defaultDeny closes.
 func (j *judge) policies(policies map[string]Policy) {
 	network := j.profile.Spec.Network
-	if network == nil || !j.profile.LooksFor(v1alpha1.NetworkReopened) {
+	if network == nil || !j.profile.LooksFor(v1alpha1.FindingIDNetworkReopened) {
 		return
 	}
 	for _, name := range sortedKeys(policies) {
@@ -285,14 +285,14 @@ func (j *judge) policies(policies map[string]Policy) {
 
 func (j *judge) reopened(name string, policy *Policy, direction networkingv1.PolicyType) {
 	var words []string
-	severity := v1alpha1.Medium
+	severity := v1alpha1.SeverityMedium
 	for _, o := range policy.Openings {
 		if o.Direction != direction {
 			continue
 		}
 		at := "at " + o.Ports
 		if o.Ports == "" {
-			severity, at = v1alpha1.High, "at all ports"
+			severity, at = v1alpha1.SeverityHigh, "at all ports"
 		}
 		words = append(words, o.Peers+" "+at)
 	}
@@ -305,7 +305,7 @@ func (j *judge) reopened(name string, policy *Policy, direction networkingv1.Pol
 	}
 	way := map[networkingv1.PolicyType]string{networkingv1.PolicyTypeIngress: "from", networkingv1.PolicyTypeEgress: "to"}[direction]
 	j.add(v1alpha1.Finding{
-		ID: v1alpha1.NetworkReopened, Severity: severity, Object: Reference("NetworkPolicy", name),
+		ID: v1alpha1.FindingIDNetworkReopened, Severity: severity, Object: Reference("NetworkPolicy", name),
 		Message: fmt.Sprintf("defaultDeny closes %s, and this opens it for %s %s: %s", direction, pods, way, listed(words, maxListed)),
 		Remedy:  "name the peers by namespace and pod labels or by narrow address blocks, or delete the policy; declare what all namespaces need under spec.network.policies",
 	})

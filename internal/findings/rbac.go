@@ -201,7 +201,7 @@ func subjectWords(s rbacv1.Subject, namespace string) string {
 
 // broad finds subjects that mean everybody.
 func (j *judge) broad(name string, b *Binding) {
-	if !j.profile.LooksFor(v1alpha1.BroadBinding) {
+	if !j.profile.LooksFor(v1alpha1.FindingIDBroadBinding) {
 		return
 	}
 	worst := ""
@@ -220,7 +220,7 @@ func (j *judge) broad(name string, b *Binding) {
 		return
 	}
 	j.add(v1alpha1.Finding{
-		ID: v1alpha1.BroadBinding, Severity: v1alpha1.Severity(worst), Object: Reference("RoleBinding", name),
+		ID: v1alpha1.FindingIDBroadBinding, Severity: v1alpha1.Severity(worst), Object: Reference("RoleBinding", name),
 		Message: fmt.Sprintf("%s %s is given to %s", b.RoleKind, printable.Name(b.Role), listed(everybody, maxListed)),
 		Remedy:  "bind the role to the users, groups or ServiceAccounts that need it, or delete the binding",
 	})
@@ -231,15 +231,15 @@ func breadth(s rbacv1.Subject, namespace string) v1alpha1.Severity {
 	switch {
 	case s.Kind == rbacv1.UserKind && s.Name == user.Anonymous,
 		s.Kind == rbacv1.GroupKind && s.Name == user.AllUnauthenticated:
-		return v1alpha1.Critical
+		return v1alpha1.SeverityCritical
 	case s.Kind != rbacv1.GroupKind:
 		return ""
 	case s.Name == user.AllAuthenticated, s.Name == serviceaccount.AllServiceAccountsGroup:
-		return v1alpha1.High
+		return v1alpha1.SeverityHigh
 	case s.Name == serviceaccount.MakeNamespaceGroupName(namespace):
-		return v1alpha1.Low
+		return v1alpha1.SeverityLow
 	case strings.HasPrefix(s.Name, serviceaccount.ServiceAccountGroupPrefix):
-		return v1alpha1.Medium
+		return v1alpha1.SeverityMedium
 	}
 	return ""
 }
@@ -247,12 +247,12 @@ func breadth(s rbacv1.Subject, namespace string) v1alpha1.Severity {
 // privileged finds subjects that have powers in the namespace that the profile does not give them. Its own ServiceAccounts are
 // less grave: who may run a pod in the namespace has them.
 func (j *judge) privileged(name string, b *Binding, outside []rbacv1.Subject, given *Powers) {
-	if len(outside)+b.More == 0 || len(given.Names) == 0 || !j.profile.LooksFor(v1alpha1.PrivilegedBinding) {
+	if len(outside)+b.More == 0 || len(given.Names) == 0 || !j.profile.LooksFor(v1alpha1.FindingIDPrivilegedBinding) {
 		return
 	}
-	severity := v1alpha1.High
+	severity := v1alpha1.SeverityHigh
 	if given.Total {
-		severity = v1alpha1.Critical
+		severity = v1alpha1.SeverityCritical
 	}
 	local := b.More == 0
 	var who []string
@@ -267,7 +267,7 @@ func (j *judge) privileged(name string, b *Binding, outside []rbacv1.Subject, gi
 		severity = lower(severity)
 	}
 	j.add(v1alpha1.Finding{
-		ID: v1alpha1.PrivilegedBinding, Severity: severity, Object: Reference("RoleBinding", name),
+		ID: v1alpha1.FindingIDPrivilegedBinding, Severity: severity, Object: Reference("RoleBinding", name),
 		Message: fmt.Sprintf("%s %s (%s) is given to %s, and not by the profile",
 			b.RoleKind, printable.Name(b.Role), listed(given.Names, maxListed), listed(who, maxListed)),
 		Remedy: "bind a role that gives no more than is needed, or delete the binding; declare who is to have it under spec.rbac",

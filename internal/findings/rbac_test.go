@@ -147,7 +147,7 @@ func TestBroadBinding(t *testing.T) {
 func TestPrivilegedBinding(t *testing.T) {
 	declared := &v1alpha1.RBAC{
 		Roles:    []v1alpha1.Role{{Name: "developer", Subjects: []v1alpha1.Subject{{Kind: "User", Name: "ann"}}}},
-		Bindings: []v1alpha1.ClusterRoleBinding{{Name: "editors", ClusterRole: "edit", Subjects: []v1alpha1.Subject{{Kind: "User", Name: "ann"}, {Kind: "Group", Name: "devs"}, {Kind: "ServiceAccount", Name: "ci"}}}},
+		Bindings: []v1alpha1.RoleBinding{{Name: "editors", ClusterRole: "edit", Subjects: []v1alpha1.Subject{{Kind: "User", Name: "ann"}, {Kind: "Group", Name: "devs"}, {Kind: "ServiceAccount", Name: "ci"}}}},
 	}
 	binding := func(kind, role string, subjects ...rbacv1.Subject) Binding {
 		return Binding{RoleKind: kind, Role: role, Subjects: subjects}

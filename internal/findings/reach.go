@@ -139,7 +139,7 @@ const maxServices = 32
 
 // ServicesToAsk are the Services of which it matters what they say: those that are called, where the profile closes ingress.
 func ServicesToAsk(profile *v1alpha1.SecurityProfile, namespace string, facts *Facts) []string {
-	if len(facts.Callers) == 0 || profile.Spec.Network == nil || !profile.LooksFor(v1alpha1.WebhookUnreachable) {
+	if len(facts.Callers) == 0 || profile.Spec.Network == nil || !profile.LooksFor(v1alpha1.FindingIDWebhookUnreachable) {
 		return nil
 	}
 	j := newJudge(profile, namespace)
@@ -220,7 +220,7 @@ func (b *backend) admits(ports []networkingv1.NetworkPolicyPort) bool {
 // unreachable finds Services that the API server calls and that the baseline closes to it. The API server is no pod: policies
 // that name pods or namespaces do not let it in.
 func (j *judge) unreachable(facts *Facts) {
-	if len(facts.Callers) == 0 || !j.profile.LooksFor(v1alpha1.WebhookUnreachable) {
+	if len(facts.Callers) == 0 || !j.profile.LooksFor(v1alpha1.FindingIDWebhookUnreachable) {
 		return
 	}
 	declared := j.declaredGates()
@@ -237,7 +237,7 @@ func (j *judge) unreachable(facts *Facts) {
 			continue
 		}
 		j.add(v1alpha1.Finding{
-			ID: v1alpha1.WebhookUnreachable, Severity: c.severity(), Object: c.Object,
+			ID: v1alpha1.FindingIDWebhookUnreachable, Severity: c.severity(), Object: c.Object,
 			Message: fmt.Sprintf("the API server calls Service %s at port %d here%s, and the baseline closes ingress to the pods behind it; "+
 				"no policy lets in what is not a pod%s", c.Service, c.Port, c.purpose(), c.consequence()),
 			Remedy: j.allowance(&b, &c.Call),
@@ -247,9 +247,9 @@ func (j *judge) unreachable(facts *Facts) {
 
 func (c *Caller) severity() v1alpha1.Severity {
 	if c.Vital {
-		return v1alpha1.High
+		return v1alpha1.SeverityHigh
 	}
-	return v1alpha1.Medium
+	return v1alpha1.SeverityMedium
 }
 
 func (c *Caller) purpose() string {

@@ -92,7 +92,7 @@ func TestGateOf(t *testing.T) {
 
 func TestWebhookUnreachable(t *testing.T) {
 	closed := func(policies ...v1alpha1.NetworkPolicy) v1alpha1.SecurityProfileSpec {
-		return v1alpha1.SecurityProfileSpec{Network: &v1alpha1.Network{DefaultDeny: []direction{ingress}, AllowSameNamespace: true, Policies: policies}}
+		return v1alpha1.SecurityProfileSpec{Network: &v1alpha1.Network{DefaultDeny: []direction{ingress}, AllowSameNamespace: &v1alpha1.AllowSameNamespace{}, Policies: policies}}
 	}
 	gate := func(pods metav1.LabelSelector, ports ...port) map[string]Gate {
 		return map[string]Gate{"theirs": {Pods: pods, Ports: [][]port{ports}}}

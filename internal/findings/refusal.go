@@ -181,7 +181,7 @@ func JobShortage(job *batchv1.Job) (Shortage, bool) {
 
 // refused finds workloads whose pods a part of the baseline refuses.
 func (j *judge) refused(facts *Facts) {
-	if len(facts.Shortages)+len(facts.Attempts) == 0 || !j.profile.LooksFor(v1alpha1.WorkloadNotAdmitted) {
+	if len(facts.Shortages)+len(facts.Attempts) == 0 || !j.profile.LooksFor(v1alpha1.FindingIDWorkloadNotAdmitted) {
 		return
 	}
 	latest := LatestAttempts(facts.Attempts)
@@ -206,7 +206,7 @@ func (j *judge) refused(facts *Facts) {
 		}
 		found[short.Object] = true
 		j.add(v1alpha1.Finding{
-			ID: v1alpha1.WorkloadNotAdmitted, Severity: v1alpha1.Medium, Object: short.Object,
+			ID: v1alpha1.FindingIDWorkloadNotAdmitted, Severity: v1alpha1.SeverityMedium, Object: short.Object,
 			Message: fmt.Sprintf("its pods do not come, since %s refuses them: %s", source, refusal.Words),
 			Remedy:  remedy,
 		})

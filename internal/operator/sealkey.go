@@ -131,7 +131,8 @@ func hasSeal(definition *unstructured.Unstructured) bool {
 		if !ok || version["name"] != v1alpha1.GroupVersion.Version {
 			continue
 		}
-		_, sealed, err := unstructured.NestedMap(version, "schema", "openAPIV3Schema", "properties", "seal")
+		_, sealed, err := unstructured.NestedMap(version,
+			"schema", "openAPIV3Schema", "properties", "operatorState", "properties", "seal")
 		return sealed || err != nil
 	}
 	return true

@@ -20,14 +20,16 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// definition is the CustomResourceDefinition of reports, with these fields.
+// definition is the CustomResourceDefinition of reports, with these fields of the operator's own.
 func definition(fields ...string) *unstructured.Unstructured {
 	properties := map[string]any{}
 	for _, field := range fields {
 		properties[field] = map[string]any{"type": "string"}
 	}
 	d := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"versions": []any{map[string]any{
-		"name": "v1alpha1", "schema": map[string]any{"openAPIV3Schema": map[string]any{"properties": properties}},
+		"name": "v1alpha1", "schema": map[string]any{"openAPIV3Schema": map[string]any{"properties": map[string]any{
+			"operatorState": map[string]any{"properties": properties},
+		}}},
 	}}}}}
 	d.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
 	d.SetName("namespacepostures.security.bulwark.dev")

@@ -13,7 +13,7 @@ import (
 func TestRulesAreCompiledOnce(t *testing.T) {
 	c := NewRules()
 	profile := posturetest.Profile()
-	profile.Spec.Images = &v1alpha1.Images{RequireDigest: true}
+	profile.Spec.Images = &v1alpha1.Images{Digest: v1alpha1.RequirementRequire}
 	first, err := c.Of(profile)
 	if err != nil {
 		t.Fatal(err)

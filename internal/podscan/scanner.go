@@ -99,7 +99,7 @@ func (s *Scanner) Facts(
 	facts := &findings.PodFacts{Violations: map[string]string{}}
 	_, leveled := findings.LevelOf(p.Profile)
 	told := level.Tightened && !deferred.Any() && tightening.Clean(level.Warnings)
-	if !told || findings.LooksForInPods(p.Profile, v1alpha1.WorkloadRuleViolated) {
+	if !told || findings.LooksForInPods(p.Profile, v1alpha1.FindingIDWorkloadRuleViolated) {
 		if seen == nil {
 			var err error
 			if seen, err = s.Scan(ctx, p, nil, now); err != nil {

@@ -63,7 +63,7 @@ func (s *Schedule) Due(p *posture.Pass, outcomes []drift.Outcome, level tighteni
 			// A level that is contested is put back every second: that is scanned for where the API
 			// server warns of pods.
 			return o.Object.Kind == "Namespace" &&
-				(o.State == v1alpha1.Corrected || o.Done && len(level.Warnings) > 0)
+				(o.State == v1alpha1.DriftStateCorrected || o.Done && len(level.Warnings) > 0)
 		})
 }
 

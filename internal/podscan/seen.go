@@ -110,7 +110,7 @@ func isOverdue(pod *corev1.Pod, now time.Time) bool {
 func (s *Seen) ruleViolations(profile *v1alpha1.SecurityProfile) map[string]findings.RuleViolation {
 	denied := map[string]bool{}
 	for _, section := range admission.PodSections(profile) {
-		denied[section.Policy(profile.Name).Name] = profile.EffectiveEnforcement() == v1alpha1.Enforce
+		denied[section.Policy(profile.Name).Name] = profile.EffectiveEnforcement() == v1alpha1.EnforcementEnforce
 	}
 	violations := map[string]findings.RuleViolation{}
 	for pod, broken := range s.Broken {

@@ -133,7 +133,7 @@ func (d *Deferrals) rules(p *Pass, outcomes []drift.Outcome) []v1alpha1.ObjectCo
 // inPlaceNow reports whether an object is as declared after the pass.
 func inPlaceNow(ref v1alpha1.ObjectReference, outcomes []drift.Outcome) bool {
 	o := drift.OutcomeOf(ref, outcomes)
-	return o == nil || o.State == v1alpha1.Corrected || o.Done && len(o.Mutated) == 0
+	return o == nil || o.State == v1alpha1.DriftStateCorrected || o.Done && len(o.Mutated) == 0
 }
 
 // SectionLabels are the labels by which a namespace says which sections of a profile are deferred.

@@ -118,16 +118,18 @@ func TestJoinsAreForgotten(t *testing.T) {
 
 func TestSummarizeWhatJoinsAndWhatLeaves(t *testing.T) {
 	report := func(change func(*v1alpha1.NamespacePosture)) *v1alpha1.NamespacePosture {
-		r := &v1alpha1.NamespacePosture{Profile: "restricted", ProfileGeneration: 1, Enforcement: v1alpha1.Enforce, Ready: true}
+		r := &v1alpha1.NamespacePosture{Profile: "restricted", ProfileGeneration: 1, Enforcement: v1alpha1.EnforcementEnforce, Status: posturetest.Readiness(true)}
 		change(r)
 		return r
 	}
 	ready := report(func(*v1alpha1.NamespacePosture) {})
-	unready := report(func(r *v1alpha1.NamespacePosture) { r.Ready, r.Summary.Drifted, r.DriftTotal = false, 1, 3 })
-	failed := report(func(r *v1alpha1.NamespacePosture) { r.Ready, r.Summary.Failed = false, 1 })
+	unready := report(func(r *v1alpha1.NamespacePosture) {
+		r.Status, r.Summary.Drifted, r.DriftTotal = posturetest.Readiness(false), 1, 3
+	})
+	failed := report(func(r *v1alpha1.NamespacePosture) { r.Status, r.Summary.Failed = posturetest.Readiness(false), 1 })
 	uncounted := report(func(r *v1alpha1.NamespacePosture) {
-		r.Ready, r.Summary.Uncounted = false, 1
-		r.Objects = []v1alpha1.ManagedObject{{ObjectReference: small, State: v1alpha1.ObjectUncounted, Message: "not yet"}}
+		r.Status, r.Summary.Uncounted = posturetest.Readiness(false), 1
+		r.Objects = []v1alpha1.ManagedObject{{ObjectReference: small, State: v1alpha1.ObjectStateUncounted, Message: "not yet"}}
 	})
 	all := func(string, bool) bool { return true }
 	type reports = map[string]*v1alpha1.NamespacePosture
@@ -179,7 +181,7 @@ func TestSummarizeWhatJoinsAndWhatLeaves(t *testing.T) {
 			profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "restricted", Generation: 1}}
 			profile.Spec.NamespaceSelector.MatchLabels = map[string]string{"in": "yes"}
 			if tc.audits {
-				profile.Spec.Enforcement = v1alpha1.Audit
+				profile.Spec.Enforcement = v1alpha1.EnforcementAudit
 			}
 			in := map[string]string{"in": "yes"}
 			namespaces := []corev1.Namespace{

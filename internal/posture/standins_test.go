@@ -19,10 +19,10 @@ func TestWithRefused(t *testing.T) {
 	}
 	reports := map[string]*v1alpha1.NamespacePosture{
 		"old": {
-			ObjectMeta: metav1.ObjectMeta{Namespace: "old"}, ProfileGeneration: 1, Ready: true,
+			ObjectMeta: metav1.ObjectMeta{Namespace: "old"}, ProfileGeneration: 1, Status: posturetest.Readiness(true),
 			Summary: v1alpha1.PostureSummary{Compliant: 3}, DriftTotal: 4,
 		},
-		"well": {ObjectMeta: metav1.ObjectMeta{Namespace: "well"}, ProfileGeneration: 2, Ready: true, Summary: v1alpha1.PostureSummary{Compliant: 3}},
+		"well": {ObjectMeta: metav1.ObjectMeta{Namespace: "well"}, ProfileGeneration: 2, Status: posturetest.Readiness(true), Summary: v1alpha1.PostureSummary{Compliant: 3}},
 	}
 	why := func(_, namespace string) (string, bool) { return "exceeded quota: own", namespace != "well" }
 	cluster := &Cluster{posturetest.SelectorOf(profile), namespaces, reports}
@@ -37,7 +37,7 @@ func TestWithRefused(t *testing.T) {
 			t.Errorf("%s: %+v", conditionType, c)
 		}
 	}
-	if reports["new"] != nil || reports["old"].Summary.Failed != 0 || !reports["old"].Ready {
+	if reports["new"] != nil || reports["old"].Summary.Failed != 0 || !reports["old"].IsReady() {
 		t.Errorf("the reports of the cache have changed: %+v", reports)
 	}
 }

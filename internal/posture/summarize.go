@@ -35,7 +35,7 @@ func Summarize(
 		Conditions:         slices.Clone(profile.Status.Conditions),
 		Selection:          profile.Status.Selection,
 		Namespaces:         t.counts,
-		Findings:           t.findingTotals(),
+		FindingTotals:      t.findingTotals(),
 		DriftTotal:         t.driftTotal,
 		Drift:              t.drift,
 	}
@@ -112,7 +112,7 @@ func addPolicyDrift(status, before *v1alpha1.SecurityProfileStatus, policies *ad
 	if policies != nil {
 		for i := range policies.Corrected {
 			status.PolicyDriftTotal++
-			status.Drift = append(status.Drift, policies.Corrected[i].Entry("", now))
+			status.Drift = append(status.Drift, policies.Corrected[i].Entry(now))
 		}
 	}
 	status.DriftTotal = Add(status.DriftTotal, status.PolicyDriftTotal)

@@ -32,7 +32,7 @@ func FuzzSummarize(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c := choose.By(data)
 		profile := aPass().Profile
-		profile.Spec.Enforcement = choose.Of(c, "", v1alpha1.Enforce, v1alpha1.Audit)
+		profile.Spec.Enforcement = choose.Of(c, "", v1alpha1.EnforcementEnforce, v1alpha1.EnforcementAudit)
 		namespaces, reports := someCluster(c)
 		selector := selection.New([]v1alpha1.SecurityProfile{*profile, overriding}, nil)
 		late := choose.Of[Lately](c, nil, func(namespace string, _ bool) bool { return len(namespace)%2 == 0 })

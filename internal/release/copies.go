@@ -50,7 +50,7 @@ func (r *releasing) waits(o baseline.Object) bool {
 
 // asUnexpected is the drift that an object is which should not be there.
 func asUnexpected(o baseline.Object) *drift.Drift {
-	return &drift.Drift{Object: baseline.Reference(o), Change: v1alpha1.Unexpected, Got: o}
+	return &drift.Drift{Object: baseline.Reference(o), Change: v1alpha1.DriftChangeUnexpected, Got: o}
 }
 
 // traceRelease notes of a copy that was released, in a namespace that its profile does not govern, what
@@ -78,7 +78,7 @@ func (r *releasing) traceRelease(ctx context.Context, o baseline.Object, profile
 	}
 	r.told.Contested = append(r.told.Contested, contested)
 	r.warn(d.Object, v1alpha1.EventContested, "Wait",
-		fmt.Sprintf("%s %s is %s", d.Object.Kind, d.Object.Name, contention.DisputeOf(d, by).Sentence(v1alpha1.BackOff)))
+		fmt.Sprintf("%s %s is %s", d.Object.Kind, d.Object.Name, contention.DisputeOf(d, by).Sentence(v1alpha1.ContestBackOff)))
 }
 
 // warn notes a warning to the namespace.

@@ -177,7 +177,7 @@ func (n *Namespaces) lookAgain(
 	}
 	stays := live.UID != ns.UID || !live.DeletionTimestamp.IsZero()
 	if p := selector.Governing(&live); p != nil {
-		stays = stays || !staying[p.Name] || p.EffectiveEnforcement() != v1alpha1.Audit
+		stays = stays || !staying[p.Name] || p.EffectiveEnforcement() != v1alpha1.EnforcementAudit
 	}
 	for profile := range left {
 		selects, _ := selector.Standing(profile, &live)

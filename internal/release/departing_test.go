@@ -19,7 +19,7 @@ var noon = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
 // The cache says that nobody selects the namespace, or that a profile does that only audits. What the API server says counts.
 func TestTheSecondLook(t *testing.T) {
 	const delay = 10 * time.Second
-	audits := func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.Audit }
+	audits := func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.EnforcementAudit }
 	circular := func(p *v1alpha1.SecurityProfile) {
 		p.Spec.NamespaceSelector.MatchLabels = map[string]string{v1alpha1.ProfileLabel: "x"}
 	}

@@ -82,5 +82,5 @@ func (n *Namespaces) bindsDeclared(ctx context.Context, profile *v1alpha1.Securi
 // retains reports whether a profile leaves its baseline behind. A profile that is gone although it had a
 // finalizer left no wish: the owner of its objects is missing, and the garbage collector deletes them.
 func retains(profile *v1alpha1.SecurityProfile) bool {
-	return profile != nil && profile.EffectiveDeletionPolicy() == v1alpha1.Retain
+	return profile != nil && profile.EffectiveDeletionPolicy() == v1alpha1.DeletionPolicyRetain
 }

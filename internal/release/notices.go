@@ -20,7 +20,7 @@ import (
 func (n *Namespaces) Departed(
 	ctx context.Context, ns *corev1.Namespace, report *v1alpha1.NamespacePosture, why string,
 ) []events.Addressed {
-	if report.Enforcement != v1alpha1.Enforce {
+	if report.Enforcement != v1alpha1.EnforcementEnforce {
 		return nil // There was no baseline.
 	}
 	profile, err := inventory.Profile(ctx, n.Client, report.Profile)

@@ -93,7 +93,7 @@ func (r *releasing) releaseLabelled(ctx context.Context, objects []baseline.Obje
 		}
 	}
 	if unreported != "" && len(failures) == 0 {
-		stands := &v1alpha1.NamespacePosture{Profile: unreported, Enforcement: v1alpha1.Enforce}
+		stands := &v1alpha1.NamespacePosture{Profile: unreported, Enforcement: v1alpha1.EnforcementEnforce}
 		r.told.Notices = append(r.told.Notices,
 			r.Departed(ctx, r.ns, stands, "no profile selects the namespace any more, and it had no report yet")...)
 	}

@@ -28,7 +28,7 @@ func (w *Writer) Regain(ctx context.Context, p *posture.Pass) (*posture.Pass, []
 		})
 	}
 	regained := Recall(p.Profile, found)
-	if guard := p.Profile.Spec.Protection; p.Audits() || guard == nil || !guard.ReadyGate {
+	if guard := p.Profile.Spec.Protection; p.Audits() || guard == nil || guard.ReadyGate != v1alpha1.RequirementRequire {
 		return p.With(regained), notices, nil
 	}
 	shut := regained.DeepCopy()
@@ -70,7 +70,7 @@ func (w *Writer) Forget(
 		return nil, nil
 	}
 	forgotten := report.DeepCopy()
-	forgotten.Objects, forgotten.InPlace = nil, nil
+	forgotten.Objects, forgotten.OperatorState.InPlace = nil, nil
 	w.Memory.Seal(forgotten)
 	if err := w.Client.Update(ctx, forgotten); err != nil {
 		return report, fmt.Errorf("taking what is retained out of the report of namespace %s: %w", report.Namespace, err)

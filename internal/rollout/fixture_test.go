@@ -27,16 +27,16 @@ func aPass() *posture.Pass {
 // safely is a pass of a profile that waits until it is safe, in its present generation.
 func safely(change func(*v1alpha1.NamespacePosture)) *posture.Pass {
 	p := aPass()
-	p.Profile.Spec.Rollout = v1alpha1.WhenSafe
+	p.Profile.Spec.Rollout = v1alpha1.RolloutWhenSafe
 	report := posturetest.Report()
 	change(report)
 	return p.With(report)
 }
 
 func modified(want, got baseline.Object) drift.Drift {
-	d := drift.Drift{Object: baseline.Reference(want), Change: v1alpha1.Modified, Want: want, Got: got}
+	d := drift.Drift{Object: baseline.Reference(want), Change: v1alpha1.DriftChangeModified, Want: want, Got: got}
 	if got == nil {
-		d.Change = v1alpha1.Missing
+		d.Change = v1alpha1.DriftChangeMissing
 	}
 	return d
 }

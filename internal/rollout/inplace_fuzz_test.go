@@ -26,7 +26,7 @@ func FuzzInPlace(f *testing.F) {
 				posturetest.Reference("Namespace", "shop"): labels, posturetest.Reference("LimitRange", "bulwark-limits"): spec,
 				posturetest.Reference("ResourceQuota", "bulwark-compute"): spec,
 			} {
-				r.InPlace = append(r.InPlace, v1alpha1.ObjectContent{Object: ref, Content: content})
+				r.OperatorState.InPlace = append(r.OperatorState.InPlace, v1alpha1.ObjectContent{Object: ref, Content: content})
 			}
 			r.ProfileGeneration--
 		})

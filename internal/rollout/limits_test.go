@@ -53,7 +53,7 @@ func TestLimitCheckKnowsWhatGivesDefaults(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			p := aPass()
 			if tt.adopts {
-				p.Profile.Spec.Adoption = v1alpha1.Adopt
+				p.Profile.Spec.Adoption = v1alpha1.AdoptionAdopt
 			}
 			var candidates []*candidate
 			if tt.candidate {

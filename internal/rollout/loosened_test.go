@@ -18,7 +18,7 @@ import (
 func TestAnObjectThatSomebodyLoosenedIsNeverDeferred(t *testing.T) {
 	waiting := func(r *v1alpha1.NamespacePosture) {
 		for i := range r.Objects {
-			r.Objects[i].State = v1alpha1.ObjectBlocked
+			r.Objects[i].State = v1alpha1.ObjectStateBlocked
 		}
 	}
 	newGeneration := func(r *v1alpha1.NamespacePosture) { r.ProfileGeneration-- }
@@ -55,11 +55,11 @@ func TestAnObjectThatSomebodyLoosenedIsNeverDeferred(t *testing.T) {
 // TestReportsWithoutMemory says what a report without a memory means, by the state in which it holds the object.
 func TestReportsWithoutMemory(t *testing.T) {
 	for state, waits := range map[v1alpha1.ObjectState]bool{
-		v1alpha1.ObjectCompliant: false, // Somebody loosened what was in place, and perhaps wrote into the report.
-		v1alpha1.ObjectDrifted:   false,
-		v1alpha1.ObjectBlocked:   true,
-		v1alpha1.ObjectFailed:    true, // It was never in place, and neither was another maker's.
-		v1alpha1.ObjectConflict:  true,
+		v1alpha1.ObjectStateCompliant: false, // Somebody loosened what was in place, and perhaps wrote into the report.
+		v1alpha1.ObjectStateDrifted:   false,
+		v1alpha1.ObjectStateBlocked:   true,
+		v1alpha1.ObjectStateFailed:    true, // It was never in place, and neither was another maker's.
+		v1alpha1.ObjectStateConflict:  true,
 	} {
 		p := safely(func(r *v1alpha1.NamespacePosture) { r.Objects[1].State = state })
 		if got := len(candidatesOf(p, []drift.Drift{modified(posturetest.Limited("1"), nil)})) == 1; got != waits {

@@ -54,32 +54,32 @@ func TestCandidates(t *testing.T) {
 		"what waits already may wait on": {
 			previous: changes{
 				remembering(limit("4")),
-				func(r *v1alpha1.NamespacePosture) { r.Objects[1].State = v1alpha1.ObjectBlocked },
+				func(r *v1alpha1.NamespacePosture) { r.Objects[1].State = v1alpha1.ObjectStateBlocked },
 			},
 			drift: modified(limit("1"), limit("64")), want: true,
 			before: limit("4"),
 		},
 		"what waits and was not there before": {
 			previous: changes{func(r *v1alpha1.NamespacePosture) {
-				r.Objects[1].State = v1alpha1.ObjectBlocked
-				r.InPlace = []v1alpha1.ObjectContent{{Object: limitRange}}
+				r.Objects[1].State = v1alpha1.ObjectStateBlocked
+				r.OperatorState.InPlace = []v1alpha1.ObjectContent{{Object: limitRange}}
 			}},
 			drift: modified(limit("1"), nil), want: true,
 		},
 		"a memory that nobody can read is none": {
 			previous: changes{newGeneration, func(r *v1alpha1.NamespacePosture) {
-				r.InPlace = []v1alpha1.ObjectContent{{Object: limitRange, Content: "{"}}
+				r.OperatorState.InPlace = []v1alpha1.ObjectContent{{Object: limitRange, Content: "{"}}
 			}},
 			drift: modified(limit("1"), limit("2")), want: true, before: limit("2"),
 		},
 		"another maker's object is none of it": {
 			previous: changes{newGeneration},
 			drift: drift.Drift{
-				Object: limitRange, Change: v1alpha1.Modified, Foreign: true, Want: limit("1"), Got: limit("2"),
+				Object: limitRange, Change: v1alpha1.DriftChangeModified, Foreign: true, Want: limit("1"), Got: limit("2"),
 			},
 		},
 		"what should not be there is none of it": {
-			drift: drift.Drift{Object: limitRange, Change: v1alpha1.Unexpected, Got: limit("2")},
+			drift: drift.Drift{Object: limitRange, Change: v1alpha1.DriftChangeUnexpected, Got: limit("2")},
 		},
 		"under Audit it would": {
 			audits: true, drift: modified(level("restricted"), level("")), want: true,
@@ -93,7 +93,7 @@ func TestCandidates(t *testing.T) {
 				}
 			})
 			if tt.audits {
-				p.Profile.Spec.Enforcement, p.Report().Enforcement = v1alpha1.Audit, v1alpha1.Audit
+				p.Profile.Spec.Enforcement, p.Report().Enforcement = v1alpha1.EnforcementAudit, v1alpha1.EnforcementAudit
 			}
 			candidates := candidatesOf(p, []drift.Drift{tt.drift})
 			if got := len(candidates) == 1; got != tt.want {

@@ -14,8 +14,8 @@ import (
 
 // ruled is a profile with a section of rules for pods, and the section.
 func ruled(p *v1alpha1.SecurityProfile) admission.PodSection {
-	p.Spec.Rollout = v1alpha1.WhenSafe
-	p.Spec.Images = &v1alpha1.Images{RequireDigest: true}
+	p.Spec.Rollout = v1alpha1.RolloutWhenSafe
+	p.Spec.Images = &v1alpha1.Images{Digest: v1alpha1.RequirementRequire}
 	return admission.PodSections(p)[0]
 }
 
@@ -26,8 +26,8 @@ func TestOnlyPodsThatWereAdmittedBeforeAreInTheWay(t *testing.T) {
 	s := &podSection{Section: posture.Section{PodSection: section}, before: &offline.Rules{}}
 	seen := &podscan.Seen{
 		Broken: map[string]offline.Broken{
-			"b-was-admitted": {policy: {"requireDigest: container app must", "pullPolicy: container app must"}},
-			"a-was-refused":  {policy: {"requireDigest: container app must"}},
+			"b-was-admitted": {policy: {"digest: container app must", "pullPolicy: container app must"}},
+			"a-was-refused":  {policy: {"digest: container app must"}},
 			"c-breaks-other": {"bulwark-restricted-workloads": {"runAsNonRoot: container app must"}},
 		},
 		Admitted: map[string][]string{"b-was-admitted": {policy}, "c-breaks-other": {policy}},
@@ -36,7 +36,7 @@ func TestOnlyPodsThatWereAdmittedBeforeAreInTheWay(t *testing.T) {
 	if diff := cmp.Diff([]string{"b-was-admitted"}, refused.Names()); diff != "" {
 		t.Errorf("(-want +got): %s", diff)
 	}
-	if want := "pods that run break rules of spec.images: pullPolicy, requireDigest"; refused.Reasons[0] != want {
+	if want := "pods that run break rules of spec.images: digest, pullPolicy"; refused.Reasons[0] != want {
 		t.Errorf("want %q, got %q", want, refused.Reasons)
 	}
 }

@@ -18,7 +18,8 @@ func counting(p *v1alpha1.SecurityProfile) { p.Status.Namespaces.Selected = 2 }
 
 // undecodable leaves nothing of a spec.
 func undecodable(p *v1alpha1.SecurityProfile) {
-	p.Spec = v1alpha1.SecurityProfileSpec{Undecodable: "why"}
+	// An earlier schema accepted it, and nothing can hold it.
+	_ = p.Spec.UnmarshalJSON([]byte(`{"limits":[{"type":"Container","max":{"cpu":"1e0.5"}}]}`))
 }
 
 func TestWhatABrokenProfileGoverns(t *testing.T) {
@@ -169,7 +170,7 @@ func TestWhatIsRemembered(t *testing.T) {
 	}
 }
 
-func audited(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.Audit }
+func audited(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.EnforcementAudit }
 
 func mended(p *v1alpha1.SecurityProfile) { p.Spec = v1alpha1.SecurityProfileSpec{} }
 

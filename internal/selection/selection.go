@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -125,7 +126,7 @@ func byRank(a, b *v1alpha1.SecurityProfile) int {
 }
 
 func compile(profile *v1alpha1.SecurityProfile) (labels.Selector, error) {
-	if why := profile.Spec.Undecodable; why != "" {
+	if why := profile.Spec.Undecodable(); why != "" {
 		return nil, fmt.Errorf("spec: %s", why)
 	}
 	if err := tooHeavy(profile); err != nil {
@@ -149,6 +150,11 @@ func compile(profile *v1alpha1.SecurityProfile) (labels.Selector, error) {
 // Protects reports whether no profile selects the namespace of this name, whatever it says.
 func (s *Selector) Protects(name string) bool { return matchesAny(s.protected, name) }
 
+// isWritten reports whether a label is one that Bulwark writes on namespaces, or may.
+func isWritten(label string) bool {
+	return strings.HasPrefix(label, v1alpha1.PodSecurityPrefix) || strings.HasPrefix(label, v1alpha1.LabelPrefix)
+}
+
 // writtenLabel is the first label of a selector that Bulwark writes on namespaces, if there is one. Such a profile would change
 // by its own work what it selects. The CRD refuses it; one that was stored before the CRD did is invalid.
 func writtenLabel(selector v1alpha1.NamespaceSelector) (key string, found bool) {
@@ -157,7 +163,7 @@ func writtenLabel(selector v1alpha1.NamespaceSelector) (key string, found bool) 
 		keys = append(keys, e.Key)
 	}
 	slices.Sort(keys)
-	i := slices.IndexFunc(keys, v1alpha1.WrittenOnNamespaces)
+	i := slices.IndexFunc(keys, isWritten)
 	if i < 0 {
 		return "", false
 	}

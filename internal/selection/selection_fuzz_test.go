@@ -159,7 +159,9 @@ func someProfiles(c *choose.Source) []v1alpha1.SecurityProfile {
 			requiring(choose.Of(c, keys...), choose.Of(c, operators...), choose.Some(c, 1, values...)...)(&p)
 		}
 		if c.Below(8) == 7 {
-			p.Spec.Undecodable = "why"
+			spec := p.Spec
+			undecodable(&p)
+			p.Spec.Priority, p.Spec.NamespaceSelector, p.Spec.ExcludeNamespaces = spec.Priority, spec.NamespaceSelector, spec.ExcludeNamespaces
 		}
 		profiles = append(profiles, p)
 	}
@@ -239,7 +241,7 @@ func meets(labels map[string]string, e v1alpha1.LabelRequirement) bool {
 
 // broken reports whether a profile cannot be carried out.
 func broken(p *v1alpha1.SecurityProfile) bool {
-	return p.Spec.Undecodable != "" ||
+	return p.Spec.Undecodable() != "" ||
 		slices.ContainsFunc(p.Spec.ExcludeNamespaces, func(pattern string) bool { return strings.Contains(pattern, "[") }) ||
 		slices.ContainsFunc(p.Spec.NamespaceSelector.MatchExpressions, func(e v1alpha1.LabelRequirement) bool {
 			listing := e.Operator == "In" || e.Operator == "NotIn"

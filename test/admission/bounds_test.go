@@ -40,7 +40,7 @@ func atTheBounds(t *testing.T) *v1alpha1.SecurityProfile {
 	w.SELinux, w.HostPath.Allowed, w.HostPort.Allowed = nil, nil, nil
 	for n := range 16 {
 		w.SELinux = append(w.SELinux, long("s", n, 63))
-		w.HostPath.Allowed = append(w.HostPath.Allowed, v1alpha1.AllowedHostPath{PathPrefix: "/" + long("p", n, 250), ReadOnly: true})
+		w.HostPath.Allowed = append(w.HostPath.Allowed, v1alpha1.AllowedHostPath{PathPrefix: "/" + long("p", n, 250), ReadOnly: v1alpha1.RequirementRequire})
 		w.HostPort.Allowed = append(w.HostPort.Allowed, v1alpha1.PortRange{Min: 60000, Max: int32(60001 + n)})
 	}
 	p.Spec.Protection.BreakGlassGroups, p.Spec.Protection.BreakGlassUsers = nil, nil

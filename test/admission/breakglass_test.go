@@ -33,7 +33,7 @@ func (s *suite) testBreakGlassNames(t *testing.T) {
 	})
 	s.create(t, fixture.Namespace("odd", "odd"))
 	profile := fixture.Profile("odd", fixture.OnlyNetwork)
-	profile.Spec.Protection = &v1alpha1.Protection{Tamper: true, BreakGlassGroups: oddNames, BreakGlassUsers: oddNames}
+	profile.Spec.Protection = &v1alpha1.Protection{Tamper: v1alpha1.ProhibitionForbid, BreakGlassGroups: oddNames, BreakGlassUsers: oddNames}
 	s.create(t, profile)
 	s.apply(t, bulwark.Render(profile, bulwark.Cluster{Operator: controlplane.OperatorUser}))
 	tampers := func(name string, groups ...string) error {

@@ -12,7 +12,7 @@ const (
 
 // waitingScenarios are about namespaces in which sections of rules for pods wait, or are said to.
 var waitingScenarios = []scenario{{
-	name: "waiting", spec: "rollout: WhenSafe, workloads: {readOnlyRootFilesystem: true}, images: {allowedRegistries: [ghcr.io]}",
+	name: "waiting", spec: "rollout: WhenSafe, workloads: {readOnlyRootFilesystem: Require}, images: {allowedRegistries: [ghcr.io]}",
 	inForce: registriesBefore,
 	others: map[string]string{
 		"waiting-enforced":  v1alpha1.WorkloadsLabel + "=" + bulwark.Enforced,
@@ -35,10 +35,10 @@ var waitingScenarios = []scenario{{
 		waitingPod("where others for images are in force, of one that keeps both", "waiting-held", only(image("ghcr.io/x")+", "+own("readOnlyRootFilesystem: true")), ""),
 	},
 }, {
-	name: "waiting-audit", spec: "enforcement: Audit, rollout: WhenSafe, workloads: {readOnlyRootFilesystem: true}",
+	name: "waiting-audit", spec: "enforcement: Audit, rollout: WhenSafe, workloads: {readOnlyRootFilesystem: Require}",
 	cases: []testcase{pod("a pod", only(""), rootWritable)},
 }, {
-	name: "guarded-sections", spec: "rollout: WhenSafe, workloads: {hostNetwork: Forbid}, protection: {tamper: true, breakGlassGroups: [" + responders + "]}",
+	name: "guarded-sections", spec: "rollout: WhenSafe, workloads: {hostNetwork: Forbid}, protection: {tamper: Forbid, breakGlassGroups: [" + responders + "]}",
 	cases: []testcase{
 		pod("a pod", only("", "hostNetwork: true"), inHostNet),
 		{sentence: "a section is said to wait", old: "Namespace guarded-sections", change: labelling(v1alpha1.WorkloadsLabel, bulwark.Waits("guarded-sections", "")),

@@ -26,13 +26,13 @@ const generatedProfiles = 100
 const everything = `namespaceSelector: {matchLabels: {no: namespace}, matchExpressions: [{key: tier, operator: NotIn, values: [x]}]},
 	excludeNamespaces: [a, 'b-*'], podSecurity: {enforce: restricted, warn: restricted}, rbac: {defaultServiceAccount: {}},
 	limits: [{type: Container, default: {cpu: 100m}}], network: {defaultDeny: [Ingress, Egress], tenantPolicies: Within},
-	workloads: {readOnlyRootFilesystem: true, runAsNonRoot: true, dropAllCapabilities: true, seccomp: [RuntimeDefault], appArmor: [RuntimeDefault], seLinux: [container_t],
+	workloads: {readOnlyRootFilesystem: Require, runAsNonRoot: Require, dropAllCapabilities: Require, seccomp: [RuntimeDefault], appArmor: [RuntimeDefault], seLinux: [container_t],
 	  requireRequests: [cpu, memory, ephemeral-storage], requireLimits: [cpu, memory, ephemeral-storage], requireProbes: [Liveness, Readiness, Startup],
-	  hostPath: {allowed: [{pathPrefix: /var/log, readOnly: true}, {pathPrefix: /data}]}, hostPort: {allowed: [{min: 1, max: 2}]}, hostNetwork: Forbid,
-	  automountServiceAccountToken: Forbid, allowedServiceTypes: [ClusterIP, ExternalName], nodeName: Forbid, priorityClasses: {allowed: [batch]},
-	  tolerations: {allowed: [{key: example.com/dedicated, values: [team-a, '']}, {key: gpu}]}},
-	images: {allowedRegistries: [ghcr.io, 'localhost:5000/x'], requireDigest: true, denyTags: [latest, dev], pullPolicy: Always},
-	protection: {readyGate: true, tamper: true, breakGlassGroups: ['sre-on-call', 'oidc:it''s']}`
+	  hostPath: {policy: AllowListed, allowed: [{pathPrefix: /var/log, readOnly: Require}, {pathPrefix: /data}]}, hostPort: {policy: AllowListed, allowed: [{min: 1, max: 2}]}, hostNetwork: Forbid,
+	  automountServiceAccountToken: Forbid, allowedServiceTypes: [ClusterIP, ExternalName], nodeName: Forbid, priorityClasses: {policy: AllowListed, allowed: [batch]},
+	  tolerations: {policy: AllowListed, allowed: [{key: example.com/dedicated, values: [team-a, '']}, {key: gpu}]}},
+	images: {allowedRegistries: [ghcr.io, 'localhost:5000/x'], digest: Require, denyTags: [latest, dev], pullPolicy: Always},
+	protection: {readyGate: Require, tamper: Forbid, breakGlassGroups: ['sre-on-call', 'oidc:it''s']}`
 
 // cluster is one in which other profiles go before.
 func cluster(t *testing.T) bulwark.Cluster {
@@ -61,8 +61,8 @@ func (s *suite) testTypeChecking(t *testing.T) {
 	var policies []bulwark.Policy
 	policies = append(policies, bulwark.Render(s.stored(t, "everything", everything), within)...)
 	policies = append(policies, bulwark.Render(s.stored(t, "everything-else",
-		"namespaceSelector: {matchLabels: {no: namespace}}, network: {defaultDeny: [Ingress], tenantPolicies: Deny}, workloads: {hostPath: {}, hostPort: {}}, "+
-			"podSecurity: {enforce: baseline}, protection: {tamper: true}"), deny)...)
+		"namespaceSelector: {matchLabels: {no: namespace}}, network: {defaultDeny: [Ingress], tenantPolicies: Deny}, workloads: {hostPath: {policy: Forbid}, hostPort: {policy: Forbid}}, "+
+			"podSecurity: {enforce: baseline}, protection: {tamper: Forbid}"), deny)...)
 	s.apply(t, policies)
 	for _, p := range policies {
 		checked := &admissionregistrationv1.ValidatingAdmissionPolicy{}
@@ -89,11 +89,11 @@ func (s *suite) testFixpoint(t *testing.T) {
 		"everything, audited":   "enforcement: Audit, " + everything,
 		"a baseline that stays": "deletionPolicy: Retain, " + everything,
 		"one rule":              "namespaceSelector: {}, workloads: {hostNetwork: Forbid}",
-		"warning":               "namespaceSelector: {}, workloads: {action: Warn, hostPath: {}}, images: {action: Audit, denyTags: [latest]}",
+		"warning":               "namespaceSelector: {}, workloads: {action: Warn, hostPath: {policy: Forbid}}, images: {action: Audit, denyTags: [latest]}",
 		"a network":             "namespaceSelector: {}, network: {defaultDeny: [Egress], tenantPolicies: Deny}",
 		"another network":       "namespaceSelector: {}, network: {defaultDeny: [Egress], tenantPolicies: Within}",
 		"no policy":             "namespaceSelector: {}, network: {defaultDeny: [Egress], tenantPolicies: Allow}, protection: {}",
-		"tamper only":           "namespaceSelector: {}, network: {defaultDeny: [Egress]}, protection: {tamper: true}",
+		"tamper only":           "namespaceSelector: {}, network: {defaultDeny: [Egress]}, protection: {tamper: Forbid}",
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "fixpoint"}}
@@ -158,7 +158,7 @@ func (s *suite) checkAsIf(t reporter, profile *v1alpha1.SecurityProfile, cluster
 	}
 	before := profile.DeepCopy()
 	policies := bulwark.Render(profile, cluster)
-	if diff := cmp.Diff(before, profile); diff != "" {
+	if diff := cmp.Diff(before, profile, cmp.AllowUnexported(v1alpha1.SecurityProfileSpec{})); diff != "" {
 		t.Errorf("Render changed its input (-before +after):\n%s", diff)
 	}
 	if diff := cmp.Diff(policies, bulwark.Render(profile, cluster)); diff != "" {

@@ -17,7 +17,7 @@ const readOnly = ", readOnly: true"
 
 // podScenarios are rules that are asked of the pod.
 var podScenarios = []scenario{{
-	name: "hostpath-none", spec: "workloads: {hostPath: {}}",
+	name: "hostpath-none", spec: "workloads: {hostPath: {policy: Forbid}}",
 	cases: ofEveryKind([]testcase{
 		pod("another volume", only("", "volumes: [{name: tmp, emptyDir: {}}]"), ""),
 		pod("no volume", only(""), ""),
@@ -25,7 +25,7 @@ var podScenarios = []scenario{{
 		pod("two volumes of the host", only("", volumes(volume("logs", "/var/log"), volume("root", "/"))), "hostPath: volumes logs, root must"),
 	}),
 }, {
-	name: "hostpath", spec: "workloads: {hostPath: {allowed: [{pathPrefix: /var/log, readOnly: true}, {pathPrefix: /data}]}}",
+	name: "hostpath", spec: "workloads: {hostPath: {policy: AllowListed, allowed: [{pathPrefix: /var/log, readOnly: Require}, {pathPrefix: /data}]}}",
 	held: heldPods(only(mounted("logs", readOnly), volumes(volume("logs", "/var/log")))),
 	cases: append(ofEveryKind([]testcase{
 		pod("the directory", only(mounted("logs", readOnly), volumes(volume("logs", "/var/log"))), ""),
@@ -52,7 +52,7 @@ var podScenarios = []scenario{{
 			subresource: "ephemeralcontainers"},
 	),
 }, {
-	name: "hostport-none", spec: "workloads: {hostPort: {}}",
+	name: "hostport-none", spec: "workloads: {hostPort: {policy: Forbid}}",
 	cases: append(ofEveryKind([]testcase{
 		pod("a port of the container", only("ports: [{containerPort: 80}]"), ""),
 		pod("a port of the host", only("ports: [{containerPort: 80, hostPort: 8080}]"), "hostPort: container app must take no host port ("),
@@ -64,7 +64,7 @@ var podScenarios = []scenario{{
 		pod("a port of a sidecar", only("", initially("restartPolicy: Always, ports: [{containerPort: 80, hostPort: 80}]")), "hostPort: container setup"),
 	),
 }, {
-	name: "hostport", spec: "workloads: {hostPort: {allowed: [{min: 30000, max: 30010}, {min: 443, max: 443}]}}",
+	name: "hostport", spec: "workloads: {hostPort: {policy: AllowListed, allowed: [{min: 30000, max: 30010}, {min: 443, max: 443}]}}",
 	cases: append(ofEveryKind([]testcase{
 		pod("in a range", only("ports: [{containerPort: 80, hostPort: 30005}]"), ""),
 		pod("outside", only("ports: [{containerPort: 80, hostPort: 30011}]"), "hostPort: container app must take no host port but 30000-30010, 443-443 ("),

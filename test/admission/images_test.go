@@ -77,9 +77,9 @@ var imageRules = []containerRule{{
 			creating("normalised in a template, of others", "Deployment", only(image("other/x:v1")), "allowedRegistries: container app"),
 		}),
 }, {
-	name: "requireDigest", spec: "images: {requireDigest: true}", debuggable: true,
+	name: "digest", spec: "images: {digest: Require}", debuggable: true,
 	good: image("registry.example.com/app" + digest), bad: image("registry.example.com/app:v1"),
-	more: images("requireDigest: container app must name the image by its digest (", map[string]bool{
+	more: images("digest: container app must name the image by its digest (", map[string]bool{
 		"x":                                   false,
 		"x:v1":                                false,
 		"x" + digest:                          true,
@@ -167,10 +167,10 @@ var imageScenarios = []scenario{manyRegistries(), {
 		"x": true, "acme/x:v1": true, "index.docker.io/acme/x" + digest: true, "docker.io/a/b/c": true, "quay.io/x": false, "localhost/x": false, "ACME/x": false,
 	}),
 }, {
-	name: "image-and-workload-rules", spec: "images: {allowedRegistries: [ghcr.io], requireDigest: true, denyTags: [latest], pullPolicy: Always}",
+	name: "image-and-workload-rules", spec: "images: {allowedRegistries: [ghcr.io], digest: Require, denyTags: [latest], pullPolicy: Always}",
 	cases: append(ofEveryKind([]testcase{
 		pod("everything is broken", only(pulled("quay.io/x", "Never"), initially(pulled("quay.io/y", "Never"))),
-			"allowedRegistries: containers app, setup must have an image from ghcr.io; requireDigest: containers app, setup must name the image by its digest; "+
+			"allowedRegistries: containers app, setup must have an image from ghcr.io; digest: containers app, setup must name the image by its digest; "+
 				"denyTags: containers app, setup must not have an image with the tag latest; pullPolicy: containers app, setup must have the imagePullPolicy Always "+
 				"(spec.images of SecurityProfile image-and-workload-rules)"),
 		pod("nothing is broken", only(pulled("ghcr.io/x"+digest, "Always")), ""),

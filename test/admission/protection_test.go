@@ -52,7 +52,7 @@ func unlabelling(key string) func(*testing.T, *unstructured.Unstructured) {
 var protectionScenarios = []scenario{{
 	name: "tamper",
 	spec: "excludeNamespaces: [tamper-excluded], podSecurity: {enforce: baseline}, network: {defaultDeny: [Ingress]}, rbac: {defaultServiceAccount: {}}, " +
-		"protection: {tamper: true, breakGlassGroups: [" + responders + "]}",
+		"protection: {tamper: Forbid, breakGlassGroups: [" + responders + "]}",
 	outranking: []string{"enforcement: Audit, namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: tamper-left}}"},
 	others:     map[string]string{"tamper-left": governedBy + "tamper"},
 	held: manifests(
@@ -135,7 +135,7 @@ var protectionScenarios = []scenario{{
 		{sentence: "a namespace of another profile is put into the selection", old: "Namespace updates", change: labelling("suite", "tamper")},
 	},
 }, {
-	name: "gate", spec: "excludeNamespaces: ['gate-excluded*'], network: {defaultDeny: [Ingress]}, protection: {readyGate: true}",
+	name: "gate", spec: "excludeNamespaces: ['gate-excluded*'], network: {defaultDeny: [Ingress]}, protection: {readyGate: Require}",
 	outranking: []string{"namespaceSelector: {matchLabels: {tier: prod}}"},
 	protected:  []string{"gate-protected"},
 	others: map[string]string{

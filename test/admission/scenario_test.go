@@ -20,6 +20,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 // scenario is a profile, the namespace that it governs, and requests for it. Profile and namespace have the scenario's name.
@@ -213,7 +214,7 @@ func (st *stage) furnish(t *testing.T) {
 			}
 			st.create(t, &v1alpha1.NamespacePosture{
 				ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: v1alpha1.PostureName},
-				Profile:    st.name, NamespaceUID: uid, Enforcement: v1alpha1.Enforce, Ready: ready,
+				Profile:    st.name, NamespaceUID: uid, Enforcement: v1alpha1.EnforcementEnforce, Status: fixture.Ready(ready),
 			})
 		}
 	}

@@ -42,7 +42,7 @@ var schedulingScenarios = []scenario{{
 		testcase{sentence: "a template comes to name its node", old: "Deployment free", change: inPodSpec(has("nodeName", "node-1")), want: noNodeName},
 	),
 }, {
-	name: "untolerant", spec: "workloads: {tolerations: {}}",
+	name: "untolerant", spec: "workloads: {tolerations: {policy: Forbid}}",
 	held: []func(*testing.T) *unstructured.Unstructured{
 		held("Pod", "running", only("")), held("Pod", "old", only("", tolerating(controlPlane))),
 	},
@@ -62,7 +62,7 @@ var schedulingScenarios = []scenario{{
 		})},
 	),
 }, {
-	name: "tolerant", spec: "workloads: {tolerations: {allowed: [{key: example.com/dedicated, values: [team-a, team-b]}, {key: gpu}]}}",
+	name: "tolerant", spec: "workloads: {tolerations: {policy: AllowListed, allowed: [{key: example.com/dedicated, values: [team-a, team-b]}, {key: gpu}]}}",
 	cases: ofEveryKind([]testcase{
 		pod("one that is allowed", only("", tolerating(dedicated)), ""),
 		pod("one that says its operator", only("", tolerating("{key: example.com/dedicated, operator: Equal, value: team-b}")), ""),
@@ -74,7 +74,7 @@ var schedulingScenarios = []scenario{{
 		pod("the control plane", only("", tolerating(controlPlane)), noToleration),
 	}),
 }, {
-	name: "priority", spec: "workloads: {priorityClasses: {allowed: [system-node-critical]}}", // Of those there are in each cluster.
+	name: "priority", spec: "workloads: {priorityClasses: {policy: AllowListed, allowed: [system-node-critical]}}", // Of those there are in each cluster.
 	held: []func(*testing.T) *unstructured.Unstructured{
 		held("Pod", "old", only("", "priorityClassName: system-cluster-critical")), held("Deployment", "old", only("", "priorityClassName: system-cluster-critical")),
 	},
@@ -89,7 +89,7 @@ var schedulingScenarios = []scenario{{
 		testcase{sentence: "a template loses it", old: "Deployment old", change: inPodSpec(has("priorityClassName", ""))},
 	),
 }, {
-	name: "nopriority", spec: "workloads: {priorityClasses: {}}",
+	name: "nopriority", spec: "workloads: {priorityClasses: {policy: Forbid}}",
 	cases: ofEveryKind([]testcase{
 		pod("one of Kubernetes' own", only("", "priorityClassName: system-node-critical"), "priorityClasses: the pod must have no priorityClassName"),
 		pod("none", only(""), ""),

@@ -78,7 +78,7 @@ var whereScenarios = []scenario{{
 		hostPod("with another value", "expressions-b", inHostNet),
 	},
 }, {
-	name: "warn", spec: "workloads: {action: Warn, hostNetwork: Forbid, runAsNonRoot: true}",
+	name: "warn", spec: "workloads: {action: Warn, hostNetwork: Forbid, runAsNonRoot: Require}",
 	cases: ofEveryKind([]testcase{
 		pod("both are broken", only("", "hostNetwork: true"), "runAsNonRoot: container app must set securityContext.runAsNonRoot to true and runAsUser not to 0, or the pod must; "+inHostNet),
 		pod("neither is broken", only(own("runAsNonRoot: true")), ""),
@@ -101,7 +101,7 @@ var whereScenarios = []scenario{{
 }, {
 	name: "enforcement-audit",
 	spec: "enforcement: Audit, workloads: {action: Deny, hostNetwork: Forbid, allowedServiceTypes: [ClusterIP]}, images: {action: Audit, denyTags: [latest]}, " +
-		"network: {defaultDeny: [Ingress], tenantPolicies: Deny}, protection: {readyGate: true, tamper: true}",
+		"network: {defaultDeny: [Ingress], tenantPolicies: Deny}, protection: {readyGate: Require, tamper: Forbid}",
 	cases: []testcase{
 		pod("a pod", only("", "hostNetwork: true"), inHostNet),
 		pod("an image", only(image("x:latest")), "denyTags: container app"),

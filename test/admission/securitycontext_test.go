@@ -12,7 +12,7 @@ const windows = "os: {name: windows}"
 
 // securityContextRules are those about what a container may do.
 var securityContextRules = []containerRule{{
-	name: "readOnlyRootFilesystem", spec: "workloads: {readOnlyRootFilesystem: true}", debuggable: true,
+	name: "readOnlyRootFilesystem", spec: "workloads: {readOnlyRootFilesystem: Require}", debuggable: true,
 	good: own("readOnlyRootFilesystem: true"), bad: own("readOnlyRootFilesystem: false"),
 	more: []testcase{
 		pod("no security context", only(""), "readOnlyRootFilesystem: container app must set securityContext.readOnlyRootFilesystem to true"),
@@ -25,7 +25,7 @@ var securityContextRules = []containerRule{{
 		pod("of eight all are named", many(8), "readOnlyRootFilesystem: containers c-0, c-1, c-2, c-3, c-4, c-5, c-6, c-7 must"),
 	},
 }, {
-	name: "runAsNonRoot", spec: "workloads: {runAsNonRoot: true}", debuggable: true,
+	name: "runAsNonRoot", spec: "workloads: {runAsNonRoot: Require}", debuggable: true,
 	good: own("runAsNonRoot: true"), bad: own("runAsNonRoot: true, runAsUser: 0"),
 	more: []testcase{
 		pod("the pod says it", only("", inPod("runAsNonRoot: true")), ""),
@@ -43,7 +43,7 @@ var securityContextRules = []containerRule{{
 		creating("the user of the template's pod is root", "CronJob", only("", inPod("runAsNonRoot: true, runAsUser: 0")), "runAsNonRoot: container app"),
 	},
 }, {
-	name: "dropAllCapabilities", spec: "workloads: {dropAllCapabilities: true}", debuggable: true,
+	name: "dropAllCapabilities", spec: "workloads: {dropAllCapabilities: Require}", debuggable: true,
 	good: own("capabilities: {drop: [ALL]}"), bad: own("capabilities: {drop: [NET_RAW]}"),
 	more: []testcase{
 		pod("nothing is dropped", only(""), "dropAllCapabilities: container app"),

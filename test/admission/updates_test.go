@@ -15,7 +15,7 @@ const rootWritable = "readOnlyRootFilesystem: container app must"
 
 // updateScenarios are about what is there when the rules come.
 var updateScenarios = []scenario{{
-	name: "updates", spec: "workloads: {readOnlyRootFilesystem: true}, images: {allowedRegistries: [ghcr.io]}",
+	name: "updates", spec: "workloads: {readOnlyRootFilesystem: Require}, images: {allowedRegistries: [ghcr.io]}",
 	held: append(manifests(
 		"{apiVersion: v1, kind: Pod, metadata: {name: held, finalizers: [example.com/hold]}, spec: {"+only(image("ghcr.io/x:v1"))+"}}"),
 		held("Pod", "violating", only(image("ghcr.io/x:v1")+requested)),
@@ -56,16 +56,16 @@ var updateScenarios = []scenario{{
 			change: set(int64(1), "spec", "jobTemplate", "spec", "template", "spec", "terminationGracePeriodSeconds")},
 	},
 }, {
-	name: "old-pods", spec: "workloads: {readOnlyRootFilesystem: true, runAsNonRoot: true, dropAllCapabilities: true, seccomp: [RuntimeDefault], " +
-		"requireLimits: [cpu, memory], requireProbes: [Liveness], hostPath: {}, hostPort: {}, hostNetwork: Forbid, automountServiceAccountToken: Forbid}, " +
-		"images: {requireDigest: true, pullPolicy: Always}",
+	name: "old-pods", spec: "workloads: {readOnlyRootFilesystem: Require, runAsNonRoot: Require, dropAllCapabilities: Require, seccomp: [RuntimeDefault], " +
+		"requireLimits: [cpu, memory], requireProbes: [Liveness], hostPath: {policy: Forbid}, hostPort: {policy: Forbid}, hostNetwork: Forbid, automountServiceAccountToken: Forbid}, " +
+		"images: {digest: Require, pullPolicy: Always}",
 	held: []func(*testing.T) *unstructured.Unstructured{
 		held("Pod", "gated", only("", "schedulingGates: [{name: queue.example.com/admission}]")),
 		held("Pod", "old", only("ports: [{containerPort: 80, hostPort: 80}], "+mounted("logs", "")+", resources: {requests: {cpu: 10m}}", volumes(volume("logs", "/var/log")),
 			initially(""), "hostNetwork: false")),
 	},
 	cases: []testcase{
-		pod("a new one", only(""), "requireDigest: container app must"),
+		pod("a new one", only(""), "digest: container app must"),
 		{sentence: "the gate is taken off", old: "Pod gated", change: set([]any{}, "spec", "schedulingGates")},
 		{sentence: "the gate is taken off, and where it may run is narrowed", old: "Pod gated",
 			change: func(t *testing.T, o *unstructured.Unstructured) {
@@ -86,14 +86,14 @@ var updateScenarios = []scenario{{
 		{sentence: "a limit is added, beside which another is missing still", old: "Pod old", subresource: "resize",
 			change: first("resources", map[string]any{"requests": map[string]any{"cpu": "20m"}, "limits": map[string]any{"cpu": "30m"}})},
 		{sentence: "its image is changed to one by digest", old: "Pod old", change: first("image", "app"+digest)},
-		{sentence: "its image is changed to another tag", old: "Pod old", change: first("image", "app:v2"), want: "requireDigest: container app must"},
+		{sentence: "its image is changed to another tag", old: "Pod old", change: first("image", "app:v2"), want: "digest: container app must"},
 		{sentence: "the image of its init container is changed to another tag", old: "Pod old", change: inPodSpec(inContainer("initContainers", "image", "app:v2")),
-			want: "requireDigest: container setup must"},
+			want: "digest: container setup must"},
 		{sentence: "it is debugged by a container that keeps the rules", old: "Pod old", subresource: "ephemeralcontainers", change: debugging(kept)},
 		{sentence: "it is debugged by one that breaks one", old: "Pod old", subresource: "ephemeralcontainers",
 			change: debugging(image("app"+digest) + ", imagePullPolicy: Always"), want: "readOnlyRootFilesystem: container debugger must"},
 		{sentence: "it is debugged by one of another image", old: "Pod old", subresource: "ephemeralcontainers",
-			change: debugging(image("app:v1") + ", imagePullPolicy: Always, " + hardened), want: "requireDigest: container debugger must"},
+			change: debugging(image("app:v1") + ", imagePullPolicy: Always, " + hardened), want: "digest: container debugger must"},
 		{sentence: "it is debugged by one that mounts what should not be there", old: "Pod old", subresource: "ephemeralcontainers",
 			change: debugging(kept + ", " + mounted("logs", readOnly)), want: "hostPath: volume logs must be no hostPath"},
 	},
@@ -113,9 +113,9 @@ var updateScenarios = []scenario{{
 			map[string]any{"requests": map[string]any{"cpu": "10m", "memory": "1Mi"}, "limits": map[string]any{"cpu": "20m", "memory": "3Mi"}})},
 	},
 }, {
-	name: "old-templates", spec: "workloads: {readOnlyRootFilesystem: true, runAsNonRoot: true, dropAllCapabilities: true, seccomp: [RuntimeDefault], appArmor: [RuntimeDefault], " +
-		"seLinux: [container_t], requireLimits: [memory], requireProbes: [Liveness], hostPath: {allowed: [{pathPrefix: /data, readOnly: true}]}, hostPort: {}, hostNetwork: Forbid, " +
-		"automountServiceAccountToken: Forbid}, images: {allowedRegistries: [ghcr.io], requireDigest: true, pullPolicy: Always}",
+	name: "old-templates", spec: "workloads: {readOnlyRootFilesystem: Require, runAsNonRoot: Require, dropAllCapabilities: Require, seccomp: [RuntimeDefault], appArmor: [RuntimeDefault], " +
+		"seLinux: [container_t], requireLimits: [memory], requireProbes: [Liveness], hostPath: {policy: AllowListed, allowed: [{pathPrefix: /data, readOnly: Require}]}, hostPort: {policy: Forbid}, hostNetwork: Forbid, " +
+		"automountServiceAccountToken: Forbid}, images: {allowedRegistries: [ghcr.io], digest: Require, pullPolicy: Always}",
 	held: []func(*testing.T) *unstructured.Unstructured{
 		held("Deployment", "old", "containers: ["+container("app", old)+", "+container("twin", own("privileged: false"))+"], "+initially("")+
 			", hostNetwork: true, automountServiceAccountToken: true, "+volumes(volume("logs", "/var/log"), volume("data", "/data"), "{name: tmp, emptyDir: {}}")),
@@ -124,7 +124,7 @@ var updateScenarios = []scenario{{
 		held("StatefulSet", "inheriting", only(own("runAsUser: 1000"), inPod("runAsUser: 1001, runAsGroup: 1"))),
 	},
 	cases: append([]testcase{
-		pod("a new one", only(""), "requireDigest: container app must"),
+		pod("a new one", only(""), "digest: container app must"),
 		{sentence: "of a CronJob: a variable of the environment", old: "CronJob old", change: inPodSpec(inContainer("containers", "env", []any{map[string]any{"name": "a", "value": "b"}}))},
 		{sentence: "of a CronJob: what is judged", old: "CronJob old", change: inPodSpec(inContainer("containers", "securityContext", map[string]any{"runAsNonRoot": false})),
 			want: "runAsNonRoot: container app must"},
@@ -143,7 +143,7 @@ var updateScenarios = []scenario{{
 		}},
 		"a container less":                                    {change: func(spec map[string]any) { spec["containers"] = spec["containers"].([]any)[1:] }},
 		"an image that may be":                                {change: inContainer("containers", "image", "ghcr.io/x"+digest)},
-		"an image that may not be":                            {change: inContainer("containers", "image", "ghcr.io/x:v1"), want: "requireDigest: container app must"},
+		"an image that may not be":                            {change: inContainer("containers", "image", "ghcr.io/x:v1"), want: "digest: container app must"},
 		"an image of another registry":                        {change: inContainer("containers", "image", "quay.io/x"+digest), want: "allowedRegistries: container app must"},
 		"a pull policy that may not be":                       {change: inContainer("containers", "imagePullPolicy", "Never"), want: "pullPolicy: container app must"},
 		"a pull policy that may be, of an image that may not": {change: inContainer("containers", "imagePullPolicy", "Always")},

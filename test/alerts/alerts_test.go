@@ -123,7 +123,7 @@ func valuesOf(metric, label string) []string {
 		}
 		return states
 	case "bulwark_findings severity":
-		return []string{string(v1alpha1.Critical), string(v1alpha1.High), string(v1alpha1.Medium), string(v1alpha1.Low)}
+		return []string{string(v1alpha1.SeverityCritical), string(v1alpha1.SeverityHigh), string(v1alpha1.SeverityMedium), string(v1alpha1.SeverityLow)}
 	}
 	return nil
 }

@@ -139,19 +139,25 @@ func eachIncomplete(v any, try func(path string)) {
 
 func TestHealthOfPostures(t *testing.T) {
 	script := checks(t)["NamespacePosture"]
+	const (
+		ready   = `"status": {"conditions": [{"type": "Ready", "status": "True"}]}`
+		unready = `"status": {"conditions": [{"type": "Ready", "status": "False"}]}`
+		stalled = `"status": {"conditions": [{"type": "Ready", "status": "False"}, {"type": "Stalled", "status": "True", "message": "why"}]}`
+		unsaid  = `"status": {"conditions": [{"type": "Ready", "status": "True"}, {"type": "Stalled", "status": "False", "message": "no"}]}`
+	)
 	for object, want := range map[string]health{
-		`{"enforcement": "Enforce", "ready": true, "summary": {"compliant": 13, "findings": 2}}`:     {healthy, "13 objects are in place, 2 findings"},
-		`{"enforcement": "Enforce", "ready": false, "summary": {"compliant": 12, "drifted": 1}}`:     {degraded, "1 objects are drifted"},
-		`{"enforcement": "Enforce", "ready": false, "summary": {"failed": 2, "drifted": 1}}`:         {degraded, "2 objects are failed"},
-		`{"enforcement": "Enforce", "ready": false, "summary": {"conflicted": 1}}`:                   {degraded, "1 objects are conflicted"},
-		`{"enforcement": "Enforce", "ready": true, "summary": {"compliant": 12, "blocked": 1}}`:      {degraded, "1 objects are blocked"},
-		`{"enforcement": "Audit", "ready": false, "summary": {"drifted": 5}}`:                        {healthy, "audited; 5 objects differ"},
-		`{"enforcement": "Enforce", "ready": false, "summary": {"compliant": 12}}`:                   {progressing, "the baseline is not yet in place"},
-		`{"enforcement": "Enforce", "ready": false, "stalled": "why", "summary": {"compliant": 12}}`: {degraded, "why"},
-		`{"enforcement": "Audit", "ready": false, "stalled": "why", "summary": {"drifted": 5}}`:      {degraded, "why"},
-		`{"enforcement": "Enforce", "ready": true, "stalled": null, "summary": {"compliant": 12}}`:   {healthy, "12 objects are in place, 0 findings"},
-		`{}`:                                 {progressing, "the baseline is not yet in place"},
-		`{"summary": null, "ready": "true"}`: {progressing, "the baseline is not yet in place"},
+		`{"enforcement": "Enforce", "summary": {"compliant": 13, "findings": 2}, ` + ready + `}`:  {healthy, "13 objects are in place, 2 findings"},
+		`{"enforcement": "Enforce", "summary": {"compliant": 12, "drifted": 1}, ` + unready + `}`: {degraded, "1 objects are drifted"},
+		`{"enforcement": "Enforce", "summary": {"failed": 2, "drifted": 1}, ` + unready + `}`:     {degraded, "2 objects are failed"},
+		`{"enforcement": "Enforce", "summary": {"conflicted": 1}, ` + unready + `}`:               {degraded, "1 objects are conflicted"},
+		`{"enforcement": "Enforce", "summary": {"compliant": 12, "blocked": 1}, ` + ready + `}`:   {degraded, "1 objects are blocked"},
+		`{"enforcement": "Audit", "summary": {"drifted": 5}, ` + unready + `}`:                    {healthy, "audited; 5 objects differ"},
+		`{"enforcement": "Enforce", "summary": {"compliant": 12}, ` + unready + `}`:               {progressing, "the baseline is not yet in place"},
+		`{"enforcement": "Enforce", "summary": {"compliant": 12}, ` + stalled + `}`:               {degraded, "why"},
+		`{"enforcement": "Audit", "summary": {"drifted": 5}, ` + stalled + `}`:                    {degraded, "why"},
+		`{"enforcement": "Enforce", "summary": {"compliant": 12}, ` + unsaid + `}`:                {healthy, "12 objects are in place, 0 findings"},
+		`{}`: {progressing, "the baseline is not yet in place"},
+		`{"summary": null, "status": {"conditions": [{"status": "True"}]}}`: {progressing, "the baseline is not yet in place"},
 	} {
 		var o map[string]any
 		if err := json.Unmarshal([]byte(object), &o); err != nil {

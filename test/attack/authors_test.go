@@ -57,7 +57,7 @@ func EventuallyRefused(namespace, kind, name, rule string) {
 		report := &v1alpha1.NamespacePosture{}
 		g.Expect(admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: v1alpha1.PostureName}, report)).To(Succeed())
 		g.Expect(report.Objects).To(ContainElement(And(HaveField("Kind", kind), HaveField("Name", name),
-			HaveField("State", v1alpha1.ObjectFailed), HaveField("Message", ContainSubstring(rule)))))
+			HaveField("State", v1alpha1.ObjectStateFailed), HaveField("Message", ContainSubstring(rule)))))
 	}).Should(Succeed())
 }
 
@@ -88,7 +88,7 @@ func textAttacks() []attack {
 					report := &v1alpha1.NamespacePosture{}
 					g.Expect(admin.Get(ctx, client.ObjectKey{Namespace: annex, Name: v1alpha1.PostureName}, report)).To(Succeed())
 					g.Expect(report.Findings).To(ContainElement(And(
-						HaveField("ID", v1alpha1.PrivilegedBinding), HaveField("Object.Name", HavePrefix(`team\`)), HaveField("Message", ContainSubstring(`"team\`)))))
+						HaveField("ID", v1alpha1.FindingIDPrivilegedBinding), HaveField("Object.Name", HavePrefix(`team\`)), HaveField("Message", ContainSubstring(`"team\`)))))
 					for _, f := range report.Findings {
 						g.Expect(strings.ContainsFunc(f.Object.Name+f.Message+f.Remedy, SteersTerminal)).To(BeFalse(), "%q", f)
 					}

@@ -35,7 +35,7 @@ func Picture(namespace string) map[string]any {
 		picture[fmt.Sprintf("%T %s", o, o.GetName())] = content
 	}
 	report := Get(&v1alpha1.NamespacePosture{}, namespace, v1alpha1.PostureName)
-	picture["report"] = []any{report.UID, report.Labels, report.Profile, report.Enforcement, report.Ready, report.Objects, report.DriftTotal}
+	picture["report"] = []any{report.UID, report.Labels, report.Profile, report.Enforcement, report.IsReady(), report.Objects, report.DriftTotal}
 	return picture
 }
 
@@ -87,5 +87,5 @@ func ExpectBaselineBefore(pod *corev1.Pod) {
 	}
 	Expect(pod.Spec.Containers[0].Resources.Limits.Cpu().String()).To(Equal("200m"))
 	report := Get(&v1alpha1.NamespacePosture{}, pod.Namespace, v1alpha1.PostureName)
-	Expect(report.Ready).To(BeTrue())
+	Expect(report.IsReady()).To(BeTrue())
 }

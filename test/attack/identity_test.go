@@ -151,7 +151,7 @@ func nameAttacks() []attack {
 				report := &v1alpha1.NamespacePosture{}
 				g.Expect(admin.Get(ctx, client.ObjectKey{Namespace: "squatted", Name: v1alpha1.PostureName}, report)).To(Succeed())
 				g.Expect(report.Summary.Conflicted).To(BeEquivalentTo(2))
-				g.Expect(report.Ready).To(BeFalse())
+				g.Expect(report.IsReady()).To(BeFalse())
 			}).Should(Succeed())
 			Expect(admin.Create(ctx, compliantPod("squatted", "app"))).To(MatchError(ContainSubstring("wait until the baseline")))
 		},

@@ -23,7 +23,7 @@ const blamed = "kubectl-alice"
 func historyForgeries() []func(*v1alpha1.NamespacePosture) {
 	entry := func(namespace string, at time.Time) v1alpha1.DriftEntry {
 		return v1alpha1.DriftEntry{
-			Namespace: namespace, Change: v1alpha1.Missing, State: v1alpha1.Corrected, Manager: blamed,
+			Namespace: namespace, Change: v1alpha1.DriftChangeMissing, State: v1alpha1.DriftStateCorrected, Manager: blamed,
 			Object:     v1alpha1.ObjectReference{APIVersion: "networking.k8s.io/v1", Kind: "NetworkPolicy", Name: "bulwark-default-deny"},
 			ObservedAt: metav1.NewTime(at).Rfc3339Copy(),
 		}
@@ -33,7 +33,7 @@ func historyForgeries() []func(*v1alpha1.NamespacePosture) {
 		func(r *v1alpha1.NamespacePosture) {
 			r.Drift = []v1alpha1.DriftEntry{entry("kube-system", time.Now().AddDate(4, 0, 0))}
 		},
-		func(r *v1alpha1.NamespacePosture) { r.Drift = []v1alpha1.DriftEntry{entry(r.Namespace, time.Now())} },
+		func(r *v1alpha1.NamespacePosture) { r.Drift = []v1alpha1.DriftEntry{entry("", time.Now())} },
 	}
 }
 

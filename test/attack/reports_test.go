@@ -16,7 +16,7 @@ const writtenByBulwark = "a NamespacePosture is written by Bulwark alone"
 func forgedReport(namespace string) *v1alpha1.NamespacePosture {
 	return &v1alpha1.NamespacePosture{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: v1alpha1.PostureName},
-		Profile:    "fortress", ProfileGeneration: 1, Enforcement: v1alpha1.Enforce, Ready: true,
+		Profile:    "fortress", ProfileGeneration: 1, Enforcement: v1alpha1.EnforcementEnforce, Status: fixture.Ready(true),
 	}
 }
 
@@ -33,7 +33,7 @@ func reportAttacks() []attack {
 	}, {
 		name: "has the NamespacePosture say that the baseline is not in place", as: mallory, outcome: refused, why: writtenByBulwark,
 		do: func(as client.Client) []error {
-			return inEveryWay(as, report(), func(o *v1alpha1.NamespacePosture) { o.Ready = false })
+			return inEveryWay(as, report(), func(o *v1alpha1.NamespacePosture) { o.Status = fixture.Ready(false) })
 		},
 	}, {
 		name: "adds a finalizer and a label to the NamespacePosture", as: mallory, outcome: refused, why: writtenByBulwark,
@@ -93,7 +93,7 @@ func attacksOnADownOperator() []attack {
 		outcome: harmless,
 		do:      func(as client.Client) []error { return leftBehind(as, "left-behind-while-down") },
 		then: func() {
-			Expect(Get(&v1alpha1.NamespacePosture{}, "left-behind-while-down", v1alpha1.PostureName).Ready).To(BeTrue())
+			Expect(Get(&v1alpha1.NamespacePosture{}, "left-behind-while-down", v1alpha1.PostureName).IsReady()).To(BeTrue())
 			pod := compliantPod("left-behind-while-down", "app", selfSufficient)
 			asCreator := creator.client()
 			Eventually(func() error { return asCreator.Create(ctx, pod.DeepCopy()) }).

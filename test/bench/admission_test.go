@@ -16,6 +16,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/admission/offline"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 func TestPoliciesComeAndGoAsSeldomAsCanBe(t *testing.T) {
@@ -41,7 +42,7 @@ func TestEachProbeIsRefusedByItsOwnPolicyAlone(t *testing.T) {
 	labels := map[string]string{batchLabel: "governed", v1alpha1.ProfileLabel: "governed"}
 	request := offline.Request{
 		Namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "governed-00000", Labels: labels}},
-		Posture:   &v1alpha1.NamespacePosture{Profile: "governed", Enforcement: v1alpha1.Enforce, Ready: true},
+		Posture:   &v1alpha1.NamespacePosture{Profile: "governed", Enforcement: v1alpha1.EnforcementEnforce, Status: fixture.Ready(true)},
 	}
 	a := &admitting{profile: "governed", governed: "governed-00000", other: "elsewhere-00000"}
 	for concern, pod := range a.probes() {

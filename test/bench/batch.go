@@ -99,7 +99,7 @@ func restricted(batch string) (*v1alpha1.SecurityProfile, error) {
 // withoutPolicies leaves a profile its baseline and takes its admission policies away.
 func withoutPolicies(spec *v1alpha1.SecurityProfileSpec) {
 	spec.Workloads, spec.Images, spec.Protection = nil, nil, nil
-	spec.Network.TenantPolicies = v1alpha1.AllowTenantPolicies
+	spec.Network.TenantPolicies = v1alpha1.TenantPoliciesAllow
 }
 
 func selecting(batch string) v1alpha1.NamespaceSelector {

@@ -56,7 +56,7 @@ func (b *bench) findings(ctx context.Context) error {
 // openUp lets tenants add NetworkPolicies that weaken the baseline, which the API server would refuse else.
 func (c *cluster) openUp(ctx context.Context, s *standing) error {
 	_, err := c.editProfile(ctx, s.profile.Name, func(spec *v1alpha1.SecurityProfileSpec) {
-		spec.Network.TenantPolicies = v1alpha1.AllowTenantPolicies
+		spec.Network.TenantPolicies = v1alpha1.TenantPoliciesAllow
 	})
 	if err != nil {
 		return err

@@ -42,7 +42,7 @@ func (b *bench) hostile(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, c.stop()) }()
 	enforced, audited := sevenObjects("hostile"), sevenObjects("audited")
-	audited.Spec.Enforcement = v1alpha1.Audit
+	audited.Spec.Enforcement = v1alpha1.EnforcementAudit
 	for _, profile := range []*v1alpha1.SecurityProfile{enforced, audited} {
 		if err := c.admin.Create(ctx, profile); err != nil {
 			return fmt.Errorf("creating profile %s: %w", profile.Name, err)

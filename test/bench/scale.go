@@ -26,7 +26,7 @@ func sevenObjects(batch string) *v1alpha1.SecurityProfile {
 			NamespaceSelector: selecting(batch),
 			PodSecurity:       &v1alpha1.PodSecurity{Enforce: "restricted", Version: "v1.37"},
 			Network: &v1alpha1.Network{
-				DefaultDeny: []networkingv1.PolicyType{"Ingress", "Egress"}, AllowDNS: &v1alpha1.AllowDNS{}, AllowSameNamespace: true,
+				DefaultDeny: []networkingv1.PolicyType{"Ingress", "Egress"}, AllowDNS: &v1alpha1.AllowDNS{}, AllowSameNamespace: &v1alpha1.AllowSameNamespace{},
 			},
 			Limits: []v1alpha1.LimitRangeItem{{
 				Type: corev1.LimitTypeContainer, DefaultRequest: corev1.ResourceList{"cpu": resource.MustParse("100m")},

@@ -331,7 +331,7 @@ func (w *world) retained(t *testing.T) []baseline.Object {
 	var retained []baseline.Object
 	for name, tier := range w.model.namespaces {
 		selecting := w.model.selecting(name, tier)
-		if len(selecting) != 1 || selecting[0].EffectiveDeletionPolicy() != v1alpha1.Retain || selecting[0].EffectiveEnforcement() != v1alpha1.Enforce {
+		if len(selecting) != 1 || selecting[0].EffectiveDeletionPolicy() != v1alpha1.DeletionPolicyRetain || selecting[0].EffectiveEnforcement() != v1alpha1.EnforcementEnforce {
 			continue
 		}
 		for i := range baseline.NamespacedKinds {

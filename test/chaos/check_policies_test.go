@@ -156,7 +156,7 @@ func (c *check) checkPolicyDrift(profile *v1alpha1.SecurityProfile) {
 	c.w.model.notePolicyDrifts(profile)
 	for _, entry := range entries {
 		known := slices.ContainsFunc(baseline.ClusterKinds, func(k baseline.Kind) bool { return k.Kind == entry.Object.Kind })
-		if !known || entry.State != v1alpha1.Corrected {
+		if !known || entry.State != v1alpha1.DriftStateCorrected {
 			c.differ("profile %s holds a drift that can be no policy's: %+v", profile.Name, entry)
 		}
 	}

@@ -162,7 +162,10 @@ func (c *check) checkStatus(profile *v1alpha1.SecurityProfile) {
 		want.Selected++
 		if report := c.reports[name]; report != nil {
 			total += report.DriftTotal
-			history = append(history, report.Drift...)
+			for _, entry := range report.Drift { // A report speaks of its own namespace, and a status says of which.
+				entry.Namespace = report.Namespace
+				history = append(history, entry)
+			}
 			countByState(&want, report)
 		}
 	}
@@ -186,7 +189,7 @@ func (c *check) checkConditions(profile *v1alpha1.SecurityProfile, counts v1alph
 	unpoliced := c.conflicted[profile.Name]
 	// What is never counted is all that is left uncounted: kube-controller-manager runs when the world is looked at.
 	stalled := unpoliced || counts.Failed+counts.Conflicted+counts.Uncounted > 0
-	ready := !unpoliced && (profile.EffectiveEnforcement() == v1alpha1.Audit || !stalled && counts.Drifted+counts.Blocked == 0)
+	ready := !unpoliced && (profile.EffectiveEnforcement() == v1alpha1.EnforcementAudit || !stalled && counts.Drifted+counts.Blocked == 0)
 	for condition, want := range map[string]bool{
 		v1alpha1.ConditionCompliant: compliant, v1alpha1.ConditionReady: ready,
 		v1alpha1.ConditionReconciling: !ready && !stalled, v1alpha1.ConditionStalled: !ready && stalled,
@@ -214,7 +217,7 @@ func (c *check) checkHistory(profile *v1alpha1.SecurityProfile, history []v1alph
 }
 
 func countByState(counts *v1alpha1.NamespaceCounts, report *v1alpha1.NamespacePosture) {
-	if slices.ContainsFunc(report.Drift, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.Contested }) {
+	if slices.ContainsFunc(report.Drift, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.DriftStateContested }) {
 		counts.Contested++
 	}
 	switch s := report.Summary; {
@@ -296,16 +299,16 @@ func (c *check) checkGoverned(ns *corev1.Namespace, profile *v1alpha1.SecurityPr
 	states := statesAsDeclared(desired, found)
 	for _, d := range drift.Compare(desired, found, drift.Ours) {
 		if c.mayWait(ns, profile, d) {
-			states[d.Object] = v1alpha1.ObjectBlocked
+			states[d.Object] = v1alpha1.ObjectStateBlocked
 			continue
 		}
 		states[d.Object] = c.stateOf(ns, profile, d)
-		if states[d.Object] == v1alpha1.ObjectDrifted && profile.EffectiveEnforcement() == v1alpha1.Enforce {
+		if states[d.Object] == v1alpha1.ObjectStateDrifted && profile.EffectiveEnforcement() == v1alpha1.EnforcementEnforce {
 			c.differ("%s %s in namespace %s of profile %s is %s: %v", d.Object.Kind, d.Object.Name, ns.Name, profile.Name, d.Change, d.Fields)
 		}
 	}
 	if c.rulesWait(ns, profile) {
-		states[baseline.Reference(desired[0])] = v1alpha1.ObjectBlocked
+		states[baseline.Reference(desired[0])] = v1alpha1.ObjectStateBlocked
 	}
 	c.checkReport(ns, profile, states)
 }
@@ -314,12 +317,12 @@ func (c *check) checkGoverned(ns *corev1.Namespace, profile *v1alpha1.SecurityPr
 func statesAsDeclared(desired, found []baseline.Object) map[v1alpha1.ObjectReference]v1alpha1.ObjectState {
 	states := map[v1alpha1.ObjectReference]v1alpha1.ObjectState{}
 	for _, want := range desired {
-		states[baseline.Reference(want)] = v1alpha1.ObjectCompliant
+		states[baseline.Reference(want)] = v1alpha1.ObjectStateCompliant
 	}
 	for _, o := range found {
 		ref := baseline.Reference(o)
 		if quota, ok := o.(*corev1.ResourceQuota); ok && states[ref] != "" && !counted(quota) {
-			states[ref] = v1alpha1.ObjectUncounted
+			states[ref] = v1alpha1.ObjectStateUncounted
 		}
 	}
 	return states
@@ -334,13 +337,13 @@ func (c *check) stateOf(ns *corev1.Namespace, profile *v1alpha1.SecurityProfile,
 		if (!occupied || !occupant.occupies) && !mayBe {
 			c.differ("%s %s in namespace %s was ours, and counts as another maker's", d.Object.Kind, d.Object.Name, ns.Name)
 		}
-		return v1alpha1.ObjectConflict
-	case profile.EffectiveEnforcement() == v1alpha1.Audit:
-		return v1alpha1.ObjectDrifted
-	case d.Change == v1alpha1.Missing && c.refused(ns.Name, d.Object):
-		return v1alpha1.ObjectFailed
+		return v1alpha1.ObjectStateConflict
+	case profile.EffectiveEnforcement() == v1alpha1.EnforcementAudit:
+		return v1alpha1.ObjectStateDrifted
+	case d.Change == v1alpha1.DriftChangeMissing && c.refused(ns.Name, d.Object):
+		return v1alpha1.ObjectStateFailed
 	}
-	return v1alpha1.ObjectDrifted
+	return v1alpha1.ObjectStateDrifted
 }
 
 // refused reports whether the API server refuses the object: the greedy role and its binding, and the binding of a role whose name
@@ -367,13 +370,13 @@ func (c *check) checkReport(ns *corev1.Namespace, profile *v1alpha1.SecurityProf
 	ready := true
 	for _, o := range report.Objects {
 		got[o.ObjectReference] = o.State
-		ready = ready && (o.State == v1alpha1.ObjectCompliant || o.State == v1alpha1.ObjectBlocked)
+		ready = ready && (o.State == v1alpha1.ObjectStateCompliant || o.State == v1alpha1.ObjectStateBlocked)
 	}
 	if !maps.Equal(got, want) {
 		c.differ("the report of namespace %s is wrong: says %s, is %s", ns.Name, tell(got, want), tell(want, got))
 	}
-	if report.Ready != ready {
-		c.differ("the report of namespace %s says ready=%t", ns.Name, report.Ready)
+	if report.IsReady() != ready {
+		c.differ("the report of namespace %s says ready=%t", ns.Name, report.IsReady())
 	}
 	c.checkOpenDrift(report, want)
 	c.checkFindings(ns, profile, report)
@@ -383,8 +386,8 @@ func (c *check) checkReport(ns *corev1.Namespace, profile *v1alpha1.SecurityProf
 func (c *check) checkOpenDrift(report *v1alpha1.NamespacePosture, want map[v1alpha1.ObjectReference]v1alpha1.ObjectState) {
 	for _, entry := range report.Drift {
 		state, listed := want[entry.Object]
-		open := entry.State == v1alpha1.Present || entry.State == v1alpha1.Contested
-		if open && (!listed || slices.Contains([]v1alpha1.ObjectState{v1alpha1.ObjectCompliant, v1alpha1.ObjectUncounted, v1alpha1.ObjectBlocked}, state)) {
+		open := entry.State == v1alpha1.DriftStatePresent || entry.State == v1alpha1.DriftStateContested
+		if open && (!listed || slices.Contains([]v1alpha1.ObjectState{v1alpha1.ObjectStateCompliant, v1alpha1.ObjectStateUncounted, v1alpha1.ObjectStateBlocked}, state)) {
 			c.differ("the report of namespace %s holds a drift of %s %s as %s", report.Namespace, entry.Object.Kind, entry.Object.Name, entry.State)
 		}
 	}

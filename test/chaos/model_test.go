@@ -84,7 +84,7 @@ func (m *model) declared(profile *v1alpha1.SecurityProfile) {
 		if profile.Adopts() {
 			m.adopted[tier] = true
 		}
-		if profile.EffectiveEnforcement() == v1alpha1.Audit {
+		if profile.EffectiveEnforcement() == v1alpha1.EnforcementAudit {
 			m.audited[tier] = true
 		}
 	}
@@ -174,20 +174,20 @@ func maybe(r *rand.Rand, chance float64) bool { return r.Float64() < chance }
 // have taken over.
 func randomSpec(r *rand.Rand, name string) v1alpha1.SecurityProfileSpec {
 	spec := v1alpha1.SecurityProfileSpec{
-		Enforcement:       choose.OneOf(r, v1alpha1.Enforce, v1alpha1.Enforce, v1alpha1.Enforce, v1alpha1.Enforce, v1alpha1.Audit),
+		Enforcement:       choose.OneOf(r, v1alpha1.EnforcementEnforce, v1alpha1.EnforcementEnforce, v1alpha1.EnforcementEnforce, v1alpha1.EnforcementEnforce, v1alpha1.EnforcementAudit),
 		Priority:          r.Int32N(4),
-		DeletionPolicy:    choose.OneOf(r, v1alpha1.Delete, v1alpha1.Delete, v1alpha1.Retain),
+		DeletionPolicy:    choose.OneOf(r, v1alpha1.DeletionPolicyDelete, v1alpha1.DeletionPolicyDelete, v1alpha1.DeletionPolicyRetain),
 		ExcludeNamespaces: []string{"default", choose.OneOf(r, "*-n9", strings.SplitAfter(name, "-")[0]+"n9")},
 		NamespaceSelector: randomSelector(r),
-		Adoption:          v1alpha1.NeverAdopt,
-		Rollout:           v1alpha1.Immediate,
+		Adoption:          v1alpha1.AdoptionNever,
+		Rollout:           v1alpha1.RolloutImmediate,
 	}
 	if maybe(r, 0.5) {
-		spec.Rollout = v1alpha1.WhenSafe
+		spec.Rollout = v1alpha1.RolloutWhenSafe
 	}
 	spec.Findings = randomFindings(r)
 	if strings.HasSuffix(name, "-adopts") {
-		spec.Adoption = v1alpha1.Adopt
+		spec.Adoption = v1alpha1.AdoptionAdopt
 	}
 	if maybe(r, 0.7) {
 		spec.PodSecurity = &v1alpha1.PodSecurity{Enforce: choose.OneOf[v1alpha1.PodSecurityLevel](r, "baseline", "restricted")}
@@ -221,10 +221,10 @@ func randomSpec(r *rand.Rand, name string) v1alpha1.SecurityProfileSpec {
 func randomFindings(r *rand.Rand) *v1alpha1.Findings {
 	switch n := r.IntN(20); {
 	case n < 3:
-		return &v1alpha1.Findings{Mode: v1alpha1.NoFindings}
+		return &v1alpha1.Findings{Mode: v1alpha1.FindingsModeDisabled}
 	case n < 7:
 		return &v1alpha1.Findings{
-			Mode: v1alpha1.ReportFindings, Ignore: []v1alpha1.FindingID{v1alpha1.NetworkReopened, v1alpha1.PodSecurityViolated},
+			Mode: v1alpha1.FindingsModeReport, Ignore: []v1alpha1.FindingID{v1alpha1.FindingIDNetworkReopened, v1alpha1.FindingIDPodSecurityViolated},
 		}
 	}
 	return nil
@@ -249,7 +249,9 @@ func randomNetwork(r *rand.Rand) *v1alpha1.Network {
 		DefaultDeny: choose.OneOf(r,
 			[]networkingv1.PolicyType{"Ingress"},
 			[]networkingv1.PolicyType{"Ingress", "Egress"}),
-		AllowSameNamespace: maybe(r, 0.5),
+	}
+	if maybe(r, 0.5) {
+		n.AllowSameNamespace = &v1alpha1.AllowSameNamespace{}
 	}
 	if len(n.DefaultDeny) == 2 && maybe(r, 0.5) {
 		n.AllowDNS = &v1alpha1.AllowDNS{}
@@ -285,7 +287,7 @@ func randomRBAC(r *rand.Rand) *v1alpha1.RBAC {
 		})
 	}
 	if maybe(r, 0.6) {
-		rbac.Bindings = []v1alpha1.ClusterRoleBinding{{
+		rbac.Bindings = []v1alpha1.RoleBinding{{
 			Name: "members", ClusterRole: choose.OneOf(r, "view", "edit"), Subjects: []v1alpha1.Subject{{Kind: "Group", Name: "on-call"}},
 		}}
 	}

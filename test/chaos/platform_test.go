@@ -154,12 +154,12 @@ func (w *world) established(namespace string, profile *v1alpha1.SecurityProfile)
 		}
 	}
 	inPlace := slices.ContainsFunc(report.Objects, func(o v1alpha1.ManagedObject) bool {
-		return o.ObjectReference == baseline.Reference(account) && o.State == v1alpha1.ObjectCompliant
+		return o.ObjectReference == baseline.Reference(account) && o.State == v1alpha1.ObjectStateCompliant
 	})
 	declared := slices.ContainsFunc(baseline.Render(profile, namespace), func(o baseline.Object) bool {
 		return baseline.Reference(o) == baseline.Reference(account)
 	})
-	current := report.Profile == live.Name && report.ProfileGeneration == live.Generation && report.Enforcement == v1alpha1.Enforce
+	current := report.Profile == live.Name && report.ProfileGeneration == live.Generation && report.Enforcement == v1alpha1.EnforcementEnforce
 	if !inPlace || !declared || !current || account.Labels[v1alpha1.ProfileLabel] != live.Name {
 		return nil, nil
 	}

@@ -18,7 +18,7 @@ import (
 // inForceBy is what a report says of the rules of a section that are in force; the declared ones, if it says nothing.
 func inForceBy(report *v1alpha1.NamespacePosture, profile string, section *admission.PodSection) string {
 	if report != nil {
-		for _, in := range report.InPlace {
+		for _, in := range report.OperatorState.InPlace {
 			if in.Object == section.Policy(profile) {
 				return in.Content
 			}

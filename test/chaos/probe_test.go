@@ -145,7 +145,7 @@ func (w *world) probesOf(name, tier string, conflicted map[string]bool) ([]probe
 			return nil, err
 		}
 		for i := range probes {
-			if !report.Ready && strings.Contains(probes[i].what, "pod") {
+			if !report.IsReady() && strings.Contains(probes[i].what, "pod") {
 				probes[i].refused = append(probes[i].refused, v1alpha1.NamePrefix+profile.Name+"-pods-wait-for-")
 			}
 		}
@@ -231,7 +231,8 @@ func (w *world) tamperProbes(name string, profile *v1alpha1.SecurityProfile) ([]
 	if profile != nil {
 		report := &v1alpha1.NamespacePosture{ObjectMeta: objectMeta(name, v1alpha1.PostureName)}
 		probes = append(probes, probe{"forge the report", w.change(report, func(o client.Object) {
-			o.(*v1alpha1.NamespacePosture).Ready = !o.(*v1alpha1.NamespacePosture).Ready
+			report := o.(*v1alpha1.NamespacePosture)
+			report.Status = fixture.Ready(!report.IsReady())
 		}), append(guarded, words(profile, "spec.protection.readyGate", hasGate(profile) && !refusesTampering(profile))...)})
 	}
 	for i := range baseline.NamespacedKinds {

@@ -18,6 +18,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/test/framework/choose"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 // tampering changes an object that the operator made.
@@ -102,8 +103,8 @@ func (w *world) noteStripping(object baseline.Object) error {
 	if client.IgnoreNotFound(err) != nil {
 		return err
 	}
-	remembered := report.Enforcement == v1alpha1.Enforce && slices.ContainsFunc(report.Objects, func(o v1alpha1.ManagedObject) bool {
-		inPlace := o.State == v1alpha1.ObjectCompliant || o.State == v1alpha1.ObjectDrifted || o.State == v1alpha1.ObjectBlocked
+	remembered := report.Enforcement == v1alpha1.EnforcementEnforce && slices.ContainsFunc(report.Objects, func(o v1alpha1.ManagedObject) bool {
+		inPlace := o.State == v1alpha1.ObjectStateCompliant || o.State == v1alpha1.ObjectStateDrifted || o.State == v1alpha1.ObjectStateBlocked
 		return o.ObjectReference == baseline.Reference(object) && inPlace
 	})
 	w.model.strip(ns.UID, key(object.(client.Object)), remembered)
@@ -176,7 +177,10 @@ func (w *world) tamperWithDefaultAccount(r *rand.Rand) (bool, error) {
 func (w *world) tamperWithReport(r *rand.Rand) (bool, error) {
 	name, found := pick(r, w.model.namespaces)
 	change := choose.OneOf(r,
-		func(o client.Object) { o.(*v1alpha1.NamespacePosture).Ready = !o.(*v1alpha1.NamespacePosture).Ready },
+		func(o client.Object) {
+			report := o.(*v1alpha1.NamespacePosture)
+			report.Status = fixture.Ready(!report.IsReady())
+		},
 		func(o client.Object) { o.(*v1alpha1.NamespacePosture).Objects = nil },
 		func(o client.Object) { o.(*v1alpha1.NamespacePosture).Profile = "nobody" },
 		func(o client.Object) { o.(*v1alpha1.NamespacePosture).ProfileGeneration += 7 },

@@ -139,7 +139,7 @@ func (w *world) awaitRecord(t *testing.T, object client.Object) {
 		for _, entry := range report.Drift {
 			if entry.Object == ref && entry.Manager == mallory {
 				entries++
-				if entry.State == v1alpha1.Corrected {
+				if entry.State == v1alpha1.DriftStateCorrected {
 					corrected++
 				}
 			}

@@ -64,14 +64,16 @@ func network(t *rapid.T) *v1alpha1.Network {
 	n := &v1alpha1.Network{
 		DefaultDeny: generate.Some(t, "defaultDeny", 0, networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress),
 	}
-	n.AllowSameNamespace = len(n.DefaultDeny) > 0 && rapid.Bool().Draw(t, "sameNamespace")
+	if len(n.DefaultDeny) > 0 && rapid.Bool().Draw(t, "sameNamespace") {
+		n.AllowSameNamespace = &v1alpha1.AllowSameNamespace{}
+	}
 	if slices.Contains(n.DefaultDeny, networkingv1.PolicyTypeEgress) {
 		n.AllowDNS = generate.Optional(t, "allowDNS", func(t *rapid.T) *v1alpha1.AllowDNS {
 			return &v1alpha1.AllowDNS{
 				NamespaceSelector: generate.OneOf(t, "dnsNamespaces", selectors()...),
 				PodSelector:       generate.OneOf(t, "dnsPods", selectors()...),
 				CIDRs:             generate.Some(t, "dnsCIDRs", 0, "169.254.20.10/32", "FD00:0::/8", "10.96.0.0/12"),
-				Ports:             generate.OneOf(t, "dnsPorts", nil, []v1alpha1.DNSPort{{Port: 5353}, {Protocol: "TCP", Port: 53}}),
+				Ports:             generate.OneOf(t, "dnsPorts", nil, []v1alpha1.DNSPort{{Protocol: "UDP", Port: 5353}, {Port: 53}}),
 			}
 		})
 		n.AllowAPIServer = generate.Optional(t, "allowAPIServer", func(t *rapid.T) *v1alpha1.AllowAPIServer {
@@ -334,7 +336,7 @@ func rbac(t *rapid.T) *v1alpha1.RBAC {
 		r.Roles = append(r.Roles, v1alpha1.Role{Name: names[i], Rules: rules(t), Subjects: subjects(t, 0)})
 	}
 	for i := range rapid.IntRange(0, 2).Draw(t, "bindings") {
-		r.Bindings = append(r.Bindings, v1alpha1.ClusterRoleBinding{
+		r.Bindings = append(r.Bindings, v1alpha1.RoleBinding{
 			Name: nth("binding", i), ClusterRole: generate.OneOf(t, "clusterRole", "view", "edit"), Subjects: subjects(t, 1)})
 	}
 	for i := range rapid.IntRange(0, 2).Draw(t, "accounts") {

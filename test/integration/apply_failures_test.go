@@ -45,7 +45,7 @@ func ExpectAllElseInPlace(namespace, name string) {
 	Eventually(func(g Gomega) {
 		for _, o := range ReportOn(g, namespace).Objects {
 			if o.Name != name {
-				g.Expect(o.State).To(Equal(v1alpha1.ObjectCompliant), "%v", o)
+				g.Expect(o.State).To(Equal(v1alpha1.ObjectStateCompliant), "%v", o)
 			}
 		}
 	}).Should(Succeed())
@@ -86,11 +86,11 @@ var _ = Describe("What the API server refuses", func() {
 		profile, namespace := Governed(func(p *v1alpha1.SecurityProfile) {
 			p.Spec.RBAC.Roles[0].Rules[0].Resources = []string{"secrets"}
 		})
-		role := EventuallyObject(namespace, "Role", "bulwark-developer", v1alpha1.ObjectFailed)
+		role := EventuallyObject(namespace, "Role", "bulwark-developer", v1alpha1.ObjectStateFailed)
 		Expect(role.Message).To(And(
 			ContainSubstring("attempting to grant RBAC permissions not currently held"),
 			ContainSubstring("remedy: "), ContainSubstring(v1alpha1.AggregateToGrantableLabel+"=true")))
-		Expect(ReportOn(Default, namespace).Ready).To(BeFalse())
+		Expect(ReportOn(Default, namespace).IsReady()).To(BeFalse())
 		Expect(Differences(Default, profile, namespace)).To(ConsistOf(
 			ContainSubstring("Missing Role bulwark-developer"), ContainSubstring("Missing RoleBinding bulwark-developer")))
 		EventuallyCondition(profile, v1alpha1.ConditionStalled, metav1.ConditionTrue)
@@ -106,7 +106,7 @@ var _ = Describe("What the API server refuses", func() {
 		}
 		Expect(admin.Create(ctx, grantable)).To(Succeed())
 		DeferCleanup(func() { Expect(admin.Delete(ctx, grantable)).To(Succeed()) })
-		EventuallyObject(namespace, "Role", "bulwark-developer", v1alpha1.ObjectCompliant)
+		EventuallyObject(namespace, "Role", "bulwark-developer", v1alpha1.ObjectStateCompliant)
 		EventuallyEstablished(profile, namespace)
 		EventuallyReady(profile)
 		Expect(meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionStalled)).To(BeNil())
@@ -115,7 +115,7 @@ var _ = Describe("What the API server refuses", func() {
 	It("is also a ClusterRole that does not exist, until it does and may be bound", func() {
 		name := "absent-" + UniqueName()
 		profile, namespace := Governed(func(p *v1alpha1.SecurityProfile) { p.Spec.RBAC.Bindings[0].ClusterRole = name })
-		binding := EventuallyObject(namespace, "RoleBinding", "bulwark-viewers", v1alpha1.ObjectFailed)
+		binding := EventuallyObject(namespace, "RoleBinding", "bulwark-viewers", v1alpha1.ObjectStateFailed)
 		Expect(binding.Message).To(And(ContainSubstring(`"`+name+`" not found`), ContainSubstring("remedy: ")))
 		ExpectAllElseInPlace(namespace, "bulwark-viewers")
 
@@ -131,7 +131,7 @@ var _ = Describe("What the API server refuses", func() {
 		}
 		Expect(admin.Create(ctx, role)).To(Succeed())
 		Expect(admin.Create(ctx, bind)).To(Succeed())
-		EventuallyObject(namespace, "RoleBinding", "bulwark-viewers", v1alpha1.ObjectCompliant)
+		EventuallyObject(namespace, "RoleBinding", "bulwark-viewers", v1alpha1.ObjectStateCompliant)
 		EventuallyReady(profile)
 	})
 
@@ -145,9 +145,9 @@ var _ = Describe("What the API server refuses", func() {
 				Hard: corev1.ResourceList{"services": *resourceQuantity("1")},
 			}})
 		})
-		policy := EventuallyObject(namespace, "NetworkPolicy", "bulwark-wrong", v1alpha1.ObjectFailed)
+		policy := EventuallyObject(namespace, "NetworkPolicy", "bulwark-wrong", v1alpha1.ObjectStateFailed)
 		Expect(policy.Message).To(ContainSubstring(name))
-		quota := EventuallyObject(namespace, "ResourceQuota", "bulwark-wrong", v1alpha1.ObjectFailed)
+		quota := EventuallyObject(namespace, "ResourceQuota", "bulwark-wrong", v1alpha1.ObjectStateFailed)
 		Expect(quota.Message).To(ContainSubstring(name))
 		ExpectAllElseInPlace(namespace, "bulwark-wrong")
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Network.Policies, p.Spec.Quotas = nil, p.Spec.Quotas[:1] })
@@ -161,7 +161,7 @@ var _ = Describe("What the API server refuses", func() {
 				Name: "keys", Rules: []v1alpha1.PolicyRule{{Resources: []string{"secrets"}, Verbs: []string{"get"}}},
 			}}}
 		})
-		EventuallyObject(namespace, "Role", "bulwark-keys", v1alpha1.ObjectFailed)
+		EventuallyObject(namespace, "Role", "bulwark-keys", v1alpha1.ObjectStateFailed)
 		tries := func() (n int) {
 			for _, w := range operatorWrites() {
 				if w.Namespace == namespace && w.Resource == "roles" {
@@ -274,10 +274,10 @@ var _ = Describe("An object that somebody else made", func() {
 
 	It("is a Conflict and left alone, whatever else is done, until it goes", func() {
 		profile, policy := inTheWay()
-		object := EventuallyObject(policy.Namespace, "NetworkPolicy", policy.Name, v1alpha1.ObjectConflict)
+		object := EventuallyObject(policy.Namespace, "NetworkPolicy", policy.Name, v1alpha1.ObjectStateConflict)
 		Expect(object.Message).To(ContainSubstring("spec.adoption"))
 		ExpectAllElseInPlace(policy.Namespace, policy.Name)
-		entry := EventuallyDrift(policy.Namespace, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.Conflict })
+		entry := EventuallyDrift(policy.Namespace, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.DriftStateConflict })
 		Expect(entry.Object.Name).To(Equal(policy.Name))
 		EventuallyCondition(profile, v1alpha1.ConditionStalled, metav1.ConditionTrue)
 		Expect(profile.Status.Namespaces.Conflicted).To(BeEquivalentTo(1))
@@ -295,7 +295,7 @@ var _ = Describe("An object that somebody else made", func() {
 	It("is taken over with adoption, and that is recorded", func() {
 		profile, policy := inTheWay(fixture.Adopting)
 		EventuallyEstablished(profile, policy.Namespace)
-		entry := EventuallyDrift(policy.Namespace, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.Corrected })
+		entry := EventuallyDrift(policy.Namespace, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.DriftStateCorrected })
 		Expect(entry.Object.Name).To(Equal(policy.Name))
 		Expect(entry.Manager).To(Equal(string(asTenant)))
 		Expect(entry.Fields).To(ContainElement(HaveField("Path", "spec.ingress")))

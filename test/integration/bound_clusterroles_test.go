@@ -41,7 +41,7 @@ const mallory = "mallory"
 // bindsTo has the profile bind a ClusterRole to mallory.
 func bindsTo(name string) func(*v1alpha1.SecurityProfile) {
 	return func(p *v1alpha1.SecurityProfile) {
-		p.Spec.RBAC.Bindings = append(p.Spec.RBAC.Bindings, v1alpha1.ClusterRoleBinding{
+		p.Spec.RBAC.Bindings = append(p.Spec.RBAC.Bindings, v1alpha1.RoleBinding{
 			Name: "bound", ClusterRole: name, Subjects: []v1alpha1.Subject{{Kind: "User", Name: mallory}},
 		})
 	}
@@ -58,7 +58,7 @@ func listPods(user, namespace string) error {
 // ExpectRefused waits until the binding is refused with a rule named, and is sure that it is not there.
 func ExpectRefused(namespace, rule string) {
 	GinkgoHelper()
-	refused := EventuallyObject(namespace, "RoleBinding", "bulwark-bound", v1alpha1.ObjectFailed)
+	refused := EventuallyObject(namespace, "RoleBinding", "bulwark-bound", v1alpha1.ObjectStateFailed)
 	Expect(refused.Message).To(And(ContainSubstring("permits what a profile must not grant"), ContainSubstring(rule), ContainSubstring("remedy: ")))
 	Expect(apierrors.IsNotFound(admin.Get(ctx, client.ObjectKeyFromObject(boundIn(namespace)), boundIn(namespace)))).To(BeTrue())
 	Expect(apierrors.IsForbidden(listPods(mallory, namespace))).To(BeTrue(), "mallory has been given something")
@@ -133,7 +133,7 @@ var _ = Describe("A ClusterRole that a profile binds", func() {
 		before := boundIn(namespace)
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(before), before)).To(Succeed())
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.RBAC.Bindings[1].ClusterRole = role.Name })
-		Expect(EventuallyObject(namespace, "RoleBinding", "bulwark-bound", v1alpha1.ObjectFailed).Message).To(ContainSubstring("delete on limitranges"))
+		Expect(EventuallyObject(namespace, "RoleBinding", "bulwark-bound", v1alpha1.ObjectStateFailed).Message).To(ContainSubstring("delete on limitranges"))
 		after := boundIn(namespace)
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(after), after)).To(Succeed())
 		Expect(after.UID).To(Equal(before.UID))
@@ -168,12 +168,12 @@ var _ = Describe("A ClusterRole that a profile binds", func() {
 
 		found := func() v1alpha1.Finding {
 			GinkgoHelper()
-			return EventuallyFound(namespace, "ClusterRole", role.Name, v1alpha1.ForbiddenRulesBound)
+			return EventuallyFound(namespace, "ClusterRole", role.Name, v1alpha1.FindingIDForbiddenRulesBound)
 		}
 
 		It("is a finding that names the rule, comes as an event, and goes with the rule; the binding stays", func() {
 			finding := found()
-			Expect(finding.Severity).To(Equal(v1alpha1.High))
+			Expect(finding.Severity).To(Equal(v1alpha1.SeverityHigh))
 			Expect(finding.Message).To(And(ContainSubstring("delete, update on resourcequotas"), ContainSubstring("RoleBinding bulwark-bound")))
 			EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
 			EventuallyReady(profile)
@@ -193,13 +193,13 @@ var _ = Describe("A ClusterRole that a profile binds", func() {
 			Update(profile, func(p *v1alpha1.SecurityProfile) {
 				p.Spec.RBAC.Bindings[1].Subjects = append(p.Spec.RBAC.Bindings[1].Subjects, v1alpha1.Subject{Kind: "User", Name: "eve"})
 			})
-			EventuallyObject(namespace, "RoleBinding", "bulwark-bound", v1alpha1.ObjectFailed)
+			EventuallyObject(namespace, "RoleBinding", "bulwark-bound", v1alpha1.ObjectStateFailed)
 			Update(boundIn(namespace), func(b *rbacv1.RoleBinding) {
 				b.Subjects = append(b.Subjects, rbacv1.Subject{Kind: "User", APIGroup: rbacv1.GroupName, Name: "trudy"})
 			})
 			Eventually(subjectsOf).WithContext(ctx).WithArguments(namespace).Should(ConsistOf(mallory))
 			Consistently(subjectsOf).WithContext(ctx).WithArguments(namespace).WithTimeout(2 * time.Second).Should(ConsistOf(mallory))
-			Expect(found().Severity).To(Equal(v1alpha1.High))
+			Expect(found().Severity).To(Equal(v1alpha1.SeverityHigh))
 		})
 
 		It("is not bound anew once the binding is gone, nor in another namespace", func() {
@@ -221,7 +221,7 @@ var _ = Describe("A ClusterRole that a profile binds", func() {
 		EventuallyGrantable(ContainElement(bind))
 		profile, namespace := Governed(bindsTo(role.Name))
 		EventuallyEstablished(profile, namespace)
-		Expect(EventuallyFound(namespace, "ClusterRole", role.Name, v1alpha1.ForbiddenRulesBound).Message).To(ContainSubstring("update on networkpolicies"))
+		Expect(EventuallyFound(namespace, "ClusterRole", role.Name, v1alpha1.FindingIDForbiddenRulesBound).Message).To(ContainSubstring("update on networkpolicies"))
 		Expect(subjectsOf(ctx, namespace)).To(ConsistOf(mallory))
 	})
 
@@ -231,7 +231,7 @@ var _ = Describe("A ClusterRole that a profile binds", func() {
 		Consistently(func() []v1alpha1.Finding { return ReportOn(Default, namespace).Findings }).WithTimeout(time.Second).Should(BeEmpty())
 		clusterRole("beyond-"+namespace, map[string]string{"rbac.authorization.k8s.io/aggregate-to-edit": "true"},
 			permits("security.bulwark.dev", "namespacepostures", "delete"))
-		Expect(EventuallyFound(namespace, "ClusterRole", "edit", v1alpha1.ForbiddenRulesBound).Message).To(
+		Expect(EventuallyFound(namespace, "ClusterRole", "edit", v1alpha1.FindingIDForbiddenRulesBound).Message).To(
 			ContainSubstring("(delete on namespacepostures.security.bulwark.dev)"))
 		EventuallyEstablished(profile, namespace)
 	})

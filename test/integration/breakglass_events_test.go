@@ -91,7 +91,7 @@ var _ = Describe("Hundreds of objects with Bulwark's label", func() {
 				Expect(admin.Create(ctx, account)).To(Succeed())
 			}
 			Eventually(func() float64 {
-				return metric("bulwark_drift_total", "profile", profile.Name, "change", string(v1alpha1.Unexpected))
+				return metric("bulwark_drift_total", "profile", profile.Name, "change", string(v1alpha1.DriftChangeUnexpected))
 			}).WithTimeout(time.Minute).Should(BeNumerically(">=", many), "each of them is counted")
 			for kind, name := range map[string]string{"SecurityProfile": profile.Name, "Namespace": namespace} {
 				told := func() int { return countOf(v1alpha1.EventDrift, kind, name) }

@@ -57,7 +57,7 @@ func startRival(o client.Object, namespace string, reconciler func(context.Conte
 func ExpectContested(profile *v1alpha1.SecurityProfile, namespace, manager string) v1alpha1.DriftEntry {
 	GinkgoHelper()
 	entry := EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool {
-		return e.State == v1alpha1.Contested && e.Manager == manager
+		return e.State == v1alpha1.DriftStateContested && e.Manager == manager
 	})
 	Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventContested))
 	Expect(metric("bulwark_contests_total", "profile", profile.Name, "kind", entry.Object.Kind)).To(BeNumerically(">=", 1))
@@ -74,7 +74,7 @@ func ExpectHealed(profile *v1alpha1.SecurityProfile, namespace string) {
 	EventuallyEstablished(profile, namespace)
 	Eventually(func(g Gomega) {
 		for _, e := range ReportOn(g, namespace).Drift {
-			g.Expect(e.State).NotTo(Equal(v1alpha1.Contested))
+			g.Expect(e.State).NotTo(Equal(v1alpha1.DriftStateContested))
 		}
 		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
 		g.Expect(profile.Status.Namespaces.Contested).To(BeZero())
@@ -183,7 +183,7 @@ func inForce(namespace, label, value string, begin, until time.Time) func() floa
 }
 
 // backingOff makes the profile yield to those who keep changing objects back.
-func backingOff(p *v1alpha1.SecurityProfile) { p.Spec.Contest = v1alpha1.BackOff }
+func backingOff(p *v1alpha1.SecurityProfile) { p.Spec.Contest = v1alpha1.ContestBackOff }
 
 var _ = Describe("A contest that the profile goes on correcting in", func() {
 	const label = "pod-security.kubernetes.io/enforce"
@@ -266,7 +266,7 @@ var _ = Describe("A contest that the profile goes on correcting in", func() {
 	})
 
 	It("shares one write a second among all that is contested in a namespace, and gives each its turn", func() {
-		profile, namespace := Governed(fixture.OnlyNetwork, func(p *v1alpha1.SecurityProfile) { p.Spec.Network.AllowSameNamespace = true })
+		profile, namespace := Governed(fixture.OnlyNetwork, func(p *v1alpha1.SecurityProfile) { p.Spec.Network.AllowSameNamespace = &v1alpha1.AllowSameNamespace{} })
 		EventuallyEstablished(profile, namespace)
 		rival := func(ctx context.Context, c client.Client, request reconcile.Request) error {
 			policy := &networkingv1.NetworkPolicy{}

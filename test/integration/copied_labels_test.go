@@ -76,7 +76,7 @@ var _ = Describe("Who copies what Bulwark makes", func() {
 		EventuallyEstablished(profile, namespace)
 		stop := startCopier(aCopy(namespace, profile.Name))
 		entry := ExpectContested(profile, namespace, "copier")
-		Expect(entry.Change).To(Equal(v1alpha1.Unexpected))
+		Expect(entry.Change).To(Equal(v1alpha1.DriftChangeUnexpected))
 		Expect(entry.Object.Name).To(Equal("copied-limits"))
 		EventuallyCondition(profile, v1alpha1.ConditionReady, metav1.ConditionFalse)
 		EventuallyCondition(profile, v1alpha1.ConditionCompliant, metav1.ConditionFalse)
@@ -84,7 +84,7 @@ var _ = Describe("Who copies what Bulwark makes", func() {
 			ContainSubstring("LimitRange copied-limits"), ContainSubstring("copier"), ContainSubstring(namespace)))))
 		report := ReportOn(Default, namespace)
 		Expect(report.Summary.Contested).To(BeEquivalentTo(1))
-		Expect(report.Ready).To(BeTrue(), "the baseline is in place")
+		Expect(report.IsReady()).To(BeTrue(), "the baseline is in place")
 		ExpectDamped(namespace)
 		stop()
 		EventuallyGone(aCopy(namespace, profile.Name))
@@ -193,7 +193,7 @@ var _ = Describe("Who copies what Bulwark makes", func() {
 			fresh.Name = fmt.Sprint("copy-", n.Add(1))
 			return c.Create(ctx, fresh, client.FieldOwner("copier"))
 		})
-		EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.Contested })
+		EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.DriftStateContested })
 		ExpectDamped(namespace)
 		stop()
 	})
@@ -220,8 +220,8 @@ var _ = Describe("Who copies what Bulwark makes", func() {
 		Update(theNamespace(protected), func(o client.Object) { o.GetLabels()[v1alpha1.ProfileLabel] = profile.Name })
 		Eventually(func(g Gomega) {
 			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
-			g.Expect(profile.Status.Findings).To(ConsistOf(v1alpha1.FindingTotal{
-				ID: v1alpha1.ObjectInProtectedNamespace, Severity: v1alpha1.Low, Count: 3}))
+			g.Expect(profile.Status.FindingTotals).To(ConsistOf(v1alpha1.FindingTotal{
+				ID: v1alpha1.FindingIDObjectInProtectedNamespace, Severity: v1alpha1.SeverityLow, Count: 3}))
 		}).Should(Succeed())
 		Eventually(func() []string { return eventReasons("SecurityProfile", profile.Name) }).Should(ContainElement(v1alpha1.EventProtected))
 

@@ -81,7 +81,7 @@ var _ = Describe("A namespace that its profile selects no more", thatLooksTwice,
 		profile, namespace := Governed()
 		EventuallyEstablished(profile, namespace)
 		tampers["drops a direction"].do(namespace)
-		EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.Corrected })
+		EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.DriftStateCorrected })
 		EventuallyReady(profile)
 		token := tokenOf(appAccount(namespace))
 		before, reported := uids(namespace), ReportOn(Default, namespace)

@@ -113,7 +113,7 @@ var _ = Describe("A namespace with its baseline in place", Ordered, func() {
 		Eventually(func() error { // kube-controller-manager aggregates the permission into view.
 			return viewer.Get(ctx, client.ObjectKey{Namespace: namespace, Name: v1alpha1.PostureName}, report)
 		}).Should(Succeed())
-		report.Ready = false
+		report.Status = fixture.Ready(false)
 		Expect(apierrors.IsForbidden(viewer.Update(ctx, report))).To(BeTrue())
 	})
 

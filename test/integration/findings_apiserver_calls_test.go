@@ -27,20 +27,20 @@ var callers = map[string]struct {
 	severity v1alpha1.Severity
 	says     string
 }{
-	"a validating webhook": {validating, v1alpha1.High, "at port 443 here for certs.example.com, and"},
+	"a validating webhook": {validating, v1alpha1.SeverityHigh, "at port 443 here for certs.example.com, and"},
 	"a mutating webhook that may be left out": {func(name, namespace string) client.Object {
 		return &admissionregistrationv1.MutatingWebhookConfiguration{ObjectMeta: tenants(name), Webhooks: []admissionregistrationv1.MutatingWebhook{{
 			Name: "inject.example.com", AdmissionReviewVersions: []string{"v1"}, SideEffects: ptr.To(admissionregistrationv1.SideEffectClassNone),
 			FailurePolicy: ptr.To(admissionregistrationv1.Ignore), ClientConfig: webhookAt(namespace), Rules: neverAsked,
 		}}}
-	}, v1alpha1.Medium, "what it checks passes unchecked"},
+	}, v1alpha1.SeverityMedium, "what it checks passes unchecked"},
 	"an aggregated API": {func(name, namespace string) client.Object {
 		group := name + ".example.com"
 		return like("apiregistration.k8s.io/v1", "APIService", "v1."+group, map[string]any{
 			"group": group, "version": "v1", "groupPriorityMinimum": int64(100), "versionPriority": int64(10), "insecureSkipTLSVerify": true,
 			"service": map[string]any{"namespace": namespace, "name": "webhook"},
 		})
-	}, v1alpha1.High, "requests that need its answer fail"},
+	}, v1alpha1.SeverityHigh, "requests that need its answer fail"},
 	"the conversion of a custom resource": {func(name, namespace string) client.Object {
 		group, plural := name+".example.com", "certs"
 		return like("apiextensions.k8s.io/v1", "CustomResourceDefinition", plural+"."+group, map[string]any{
@@ -52,7 +52,7 @@ var callers = map[string]struct {
 				"clientConfig":             map[string]any{"service": map[string]any{"namespace": namespace, "name": "webhook"}},
 			}},
 		})
-	}, v1alpha1.High, "requests that need its answer fail"},
+	}, v1alpha1.SeverityHigh, "requests that need its answer fail"},
 }
 
 // neverAsked are rules of a webhook that no request meets.
@@ -94,7 +94,7 @@ func EventuallyUnreachable(namespace string, caller client.Object) v1alpha1.Find
 	GinkgoHelper()
 	gvk, err := admin.GroupVersionKindFor(caller)
 	Expect(err).NotTo(HaveOccurred())
-	return EventuallyFound(namespace, gvk.Kind, caller.GetName(), v1alpha1.WebhookUnreachable)
+	return EventuallyFound(namespace, gvk.Kind, caller.GetName(), v1alpha1.FindingIDWebhookUnreachable)
 }
 
 // allowanceIn is the policy that a remedy advises.
@@ -162,7 +162,7 @@ var _ = Describe("What the API server calls behind closed ingress", func() {
 			Expect(admin.Create(ctx, helpless)).To(Succeed())
 		}
 		Consistently(func() []v1alpha1.Finding { return ReportOn(Default, namespace).Findings }).Should(ContainElement(
-			HaveField("ID", v1alpha1.WebhookUnreachable)))
+			HaveField("ID", v1alpha1.FindingIDWebhookUnreachable)))
 		helps := lettingIn(namespace, "helps", hook, 9443, address)
 		Expect(admin.Create(ctx, helps)).To(Succeed())
 		EventuallyNothingFound(namespace)

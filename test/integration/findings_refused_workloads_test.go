@@ -76,7 +76,7 @@ var refusals = map[string]struct {
 // EventuallyNotAdmitted waits for the finding on a workload.
 func EventuallyNotAdmitted(namespace, kind, name string) v1alpha1.Finding {
 	GinkgoHelper()
-	return EventuallyFound(namespace, kind, name, v1alpha1.WorkloadNotAdmitted)
+	return EventuallyFound(namespace, kind, name, v1alpha1.FindingIDWorkloadNotAdmitted)
 }
 
 var _ = Describe("A workload whose pods the baseline refuses", func() {
@@ -91,7 +91,7 @@ var _ = Describe("A workload whose pods the baseline refuses", func() {
 			o := workload(metav1.ObjectMeta{Namespace: namespace, Name: "web"}, template)
 			Expect(admin.Create(ctx, o)).To(Succeed())
 			found := EventuallyNotAdmitted(namespace, kind, "web")
-			Expect(found.Severity).To(Equal(v1alpha1.Medium))
+			Expect(found.Severity).To(Equal(v1alpha1.SeverityMedium))
 			Expect(found.Message).To(ContainSubstring(`since Pod Security restricted:v1.37 refuses them: privileged (container "app"`))
 			Expect(ReportOn(Default, namespace).Findings).To(HaveLen(1))
 			Expect(admin.Delete(ctx, o, client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
@@ -115,7 +115,7 @@ var _ = Describe("A workload whose pods the baseline refuses", func() {
 			p.Spec = v1alpha1.SecurityProfileSpec{
 				NamespaceSelector: p.Spec.NamespaceSelector,
 				RBAC:              &v1alpha1.RBAC{DefaultServiceAccount: &v1alpha1.DefaultServiceAccount{}},
-				Workloads:         &v1alpha1.Workloads{ReadOnlyRootFilesystem: true},
+				Workloads:         &v1alpha1.Workloads{ReadOnlyRootFilesystem: v1alpha1.RequirementRequire},
 			}
 		})
 		EventuallyReady(profile)
@@ -141,7 +141,9 @@ var _ = Describe("A workload whose pods the baseline refuses", func() {
 	})
 
 	It("is found if it is a CronJob whose Jobs are refused", func() {
-		profile, namespace := Governed(func(p *v1alpha1.SecurityProfile) { p.Spec.Images = &v1alpha1.Images{RequireDigest: true} })
+		profile, namespace := Governed(func(p *v1alpha1.SecurityProfile) {
+			p.Spec.Images = &v1alpha1.Images{Digest: v1alpha1.RequirementRequire}
+		})
 		policy := "bulwark-" + profile.Name + "-images"
 		cron := &batchv1.CronJob{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "often"}}
 		Expect(admin.Create(ctx, &corev1.Event{ // It would be due at the next full minute.
@@ -149,7 +151,7 @@ var _ = Describe("A workload whose pods the baseline refuses", func() {
 			InvolvedObject: corev1.ObjectReference{APIVersion: "batch/v1", Kind: "CronJob", Namespace: namespace, Name: cron.Name},
 			LastTimestamp:  metav1.Now(),
 			Message: fmt.Sprintf("Error creating job: jobs.batch \"often-29\" is forbidden: ValidatingAdmissionPolicy '%s' with binding '%s' "+
-				"denied request: requireDigest: container app must name the image by its digest", policy, policy),
+				"denied request: digest: container app must name the image by its digest", policy, policy),
 		})).To(Succeed())
 		Expect(EventuallyNotAdmitted(namespace, "CronJob", cron.Name).Message).To(ContainSubstring("since the rule " + policy + " refuses them"))
 	})
@@ -220,8 +222,8 @@ var _ = Describe("OpenShift's label syncer", func() {
 			Update(theNamespace(namespace), func(o client.Object) { o.GetLabels()[label] = value })
 		}
 		setLabel("true")
-		found := EventuallyFound(namespace, "Namespace", namespace, v1alpha1.PodSecurityLabelSync)
-		Expect(found.Severity).To(Equal(v1alpha1.Medium))
+		found := EventuallyFound(namespace, "Namespace", namespace, v1alpha1.FindingIDPodSecurityLabelSync)
+		Expect(found.Severity).To(Equal(v1alpha1.SeverityMedium))
 		Expect(found.Remedy).To(ContainSubstring(label + "=false"))
 		setLabel("false")
 		EventuallyNothingFound(namespace)
@@ -232,8 +234,8 @@ var _ = Describe("OpenShift's label syncer", func() {
 		patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"privileged"}}}`))
 		syncer := client.FieldOwner("pod-security-admission-label-synchronization-controller")
 		Expect(admin.Patch(ctx, theNamespace(namespace), patch, syncer)).To(Succeed())
-		found := EventuallyFound(namespace, "Namespace", namespace, v1alpha1.PodSecurityLabelSync)
-		Expect(found.Severity).To(Equal(v1alpha1.High))
+		found := EventuallyFound(namespace, "Namespace", namespace, v1alpha1.FindingIDPodSecurityLabelSync)
+		Expect(found.Severity).To(Equal(v1alpha1.SeverityHigh))
 		Expect(found.Message).To(ContainSubstring("pod-security-admission-label-synchronization-controller"))
 		Update(theNamespace(namespace), func(o client.Object) { o.GetLabels()[label] = "false" })
 		EventuallyNothingFound(namespace)

@@ -54,7 +54,7 @@ var _ = Describe("Whoever may `get` the streams of pods", func() {
 
 			Expect(streams(namespace, "getter", "get", subresource, option)).To(MatchError(apierrors.IsForbidden, "is forbidden"))
 			Expect(streams(namespace, "creator", "create", subresource, option)).NotTo(MatchError(apierrors.IsForbidden, "is forbidden"))
-			EventuallyFound(namespace, "RoleBinding", "creator", v1alpha1.PrivilegedBinding)
+			EventuallyFound(namespace, "RoleBinding", "creator", v1alpha1.FindingIDPrivilegedBinding)
 			Expect(ReportOn(Default, namespace).Findings).To(HaveLen(1), "to get gives nothing")
 		})
 	}

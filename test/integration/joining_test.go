@@ -98,7 +98,7 @@ var _ = Describe("A profile that is Ready", func() {
 		EventuallyReady(profile)
 		proxy := behindProxy()
 		held, release := holdNextWrite(proxy, "/namespaces/"+namespace)
-		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Network.AllowSameNamespace = false })
+		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Network.AllowSameNamespace = nil })
 		Eventually(held).Should(BeClosed())
 		EventuallyCondition(profile, v1alpha1.ConditionReady, metav1.ConditionFalse)
 		Expect(meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionReady).Reason).To(Equal(v1alpha1.ReasonProgressing))

@@ -86,7 +86,7 @@ var _ = Describe("Memory for what tenants make large behind what is small", func
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.PodSecurity.Enforce = "restricted" })
 		Eventually(func(g Gomega) {
 			g.Expect(ReportOn(g, namespace).FindingTotals).To(ContainElement(And(
-				HaveField("ID", v1alpha1.PodSecurityViolated), HaveField("Count", BeEquivalentTo(51)))), "all of them are seen")
+				HaveField("ID", v1alpha1.FindingIDPodSecurityViolated), HaveField("Count", BeEquivalentTo(51)))), "all of them are seen")
 		}).WithTimeout(time.Minute).Should(Succeed())
 		ExpectBounded()
 	})
@@ -100,7 +100,7 @@ var _ = Describe("Memory for what tenants make large behind what is small", func
 			role.SetFinalizers(nil)
 			ExpectCreated(role)
 		}
-		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.Enforce })
+		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.EnforcementEnforce })
 		Eventually(func() int { return labelledRoles(namespace) }).WithTimeout(time.Minute).Should(BeZero())
 		ExpectBounded()
 	})

@@ -23,6 +23,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/boundedcache"
 	"github.com/bulwark-dev/bulwark/internal/operator"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 	"github.com/bulwark-dev/bulwark/test/framework/inprocess"
@@ -194,17 +195,17 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 		check(later)
 		Eventually(func(g Gomega) { // The report tells of each, in bounded words.
 			report := ReportOn(g, namespace)
-			g.Expect(report.Findings).To(ContainElement(And(HaveField("ID", v1alpha1.ObjectTooLarge), HaveField("Object.Name", "bulwark-default-deny"))))
+			g.Expect(report.Findings).To(ContainElement(And(HaveField("ID", v1alpha1.FindingIDObjectTooLarge), HaveField("Object.Name", "bulwark-default-deny"))))
 			g.Expect(report.Drift).To(ContainElement(And(HaveField("Object.Name", "bulwark-default-deny"),
 				HaveField("Fields", ContainElement(And(HaveField("Path", "spec"), HaveField("Got", ContainSubstring("more than is read"))))))))
-			g.Expect(report.Size()).To(BeNumerically("<", 64<<10))
+			g.Expect(posture.Size(report)).To(BeNumerically("<", 64<<10))
 		}).Should(Succeed())
 		By("the profile enforces")
-		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.Enforce })
+		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.EnforcementEnforce })
 		EventuallyEstablished(profile, namespace)
 		Eventually(func() int { return len(Managed(Default, namespace)) }).Should(Equal(len(baseline.Render(profile, namespace))))
 		Eventually(func(g Gomega) {
-			g.Expect(ReportOn(g, namespace).Findings).NotTo(ContainElement(HaveField("ID", v1alpha1.ObjectTooLarge)))
+			g.Expect(ReportOn(g, namespace).Findings).NotTo(ContainElement(HaveField("ID", v1alpha1.FindingIDObjectTooLarge)))
 		}).Should(Succeed())
 	})
 
@@ -232,7 +233,7 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 			}
 		}
 		entry := EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool {
-			return e.Object.Kind == "NetworkPolicy" && e.State == v1alpha1.Corrected
+			return e.Object.Kind == "NetworkPolicy" && e.State == v1alpha1.DriftStateCorrected
 		})
 		Expect(entry.Manager).To(Equal(string(asTenant)))
 		Expect(entry.Fields).To(ContainElement(HaveField("Got", ContainSubstring("more than is read"))))
@@ -284,14 +285,14 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 		Eventually(func() int { return len(held(caches, kindOf("Role"), namespace)) }).Should(Equal(boundedcache.MaxUndesired))
 		Eventually(func(g Gomega) {
 			g.Expect(ReportOn(g, namespace).Findings).To(ContainElement(And(
-				HaveField("ID", v1alpha1.TooManyObjects), HaveField("Message", HavePrefix("more objects of the kind Role")))))
+				HaveField("ID", v1alpha1.FindingIDTooManyObjects), HaveField("Message", HavePrefix("more objects of the kind Role")))))
 		}).Should(Succeed())
-		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.Enforce })
+		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.EnforcementEnforce })
 		EventuallyEstablished(profile, namespace)
 		Eventually(func() int { return labelledRoles(namespace) }).Should(BeZero())
 		Eventually(func() int { return caches.Informers.Undesired.Uncached("Role", namespace) }).Should(BeZero())
 		Eventually(func(g Gomega) {
-			g.Expect(ReportOn(g, namespace).Findings).NotTo(ContainElement(HaveField("ID", v1alpha1.TooManyObjects)))
+			g.Expect(ReportOn(g, namespace).Findings).NotTo(ContainElement(HaveField("ID", v1alpha1.FindingIDTooManyObjects)))
 		}).Should(Succeed())
 	})
 
@@ -317,7 +318,7 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 		policy.OwnerReferences = baseline.Owner(profile)
 		ExpectCreated(policy)
 		Eventually(func(g Gomega) {
-			g.Expect(ReportOn(g, namespace).Drift).To(ContainElement(And(HaveField("Object.Name", "bulwark-later"), HaveField("Change", v1alpha1.Unexpected))))
+			g.Expect(ReportOn(g, namespace).Drift).To(ContainElement(And(HaveField("Object.Name", "bulwark-later"), HaveField("Change", v1alpha1.DriftChangeUnexpected))))
 		}).Should(Succeed())
 		Update(profile, func(p *v1alpha1.SecurityProfile) {
 			p.Spec.Network.Policies = []v1alpha1.NetworkPolicy{{Name: "later", Spec: spec}}
@@ -325,7 +326,7 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 		EventuallyReported(profile, namespace)
 		Eventually(func(g Gomega) {
 			g.Expect(ReportOn(g, namespace).Objects).To(ContainElement(And(
-				HaveField("Name", "bulwark-later"), HaveField("State", v1alpha1.ObjectCompliant))))
+				HaveField("Name", "bulwark-later"), HaveField("State", v1alpha1.ObjectStateCompliant))))
 		}).Should(Succeed())
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(policy), policy)).To(Succeed())
 		Expect(policy.Generation).To(BeEquivalentTo(1), "it was as it is declared")
@@ -395,15 +396,15 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 		EventuallyEstablished(profile, namespace)
 		EventuallyQuiet()
 		Update(ReportOn(Default, namespace), func(r *v1alpha1.NamespacePosture) {
-			entry := v1alpha1.ManagedObject{ObjectReference: baseline.Reference(&rbacv1.Role{}), State: v1alpha1.ObjectFailed, Message: strings.Repeat("<", 1024)}
+			entry := v1alpha1.ManagedObject{ObjectReference: baseline.Reference(&rbacv1.Role{}), State: v1alpha1.ObjectStateFailed, Message: strings.Repeat("<", 1024)}
 			r.Objects = append(r.Objects, slices.Repeat([]v1alpha1.ManagedObject{entry}, 150)...)
 			r.Annotations = map[string]string{"long": strings.Repeat("x", 200<<10)}
 		})
 		Eventually(func(g Gomega) {
 			report := ReportOn(g, namespace)
-			g.Expect(report.Size()).To(BeNumerically("<", 16<<10))
+			g.Expect(posture.Size(report)).To(BeNumerically("<", 16<<10))
 			g.Expect(report.Annotations).To(BeEmpty())
-			g.Expect(report.Ready).To(BeTrue())
+			g.Expect(report.IsReady()).To(BeTrue())
 		}).Should(Succeed())
 	})
 })

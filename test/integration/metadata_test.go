@@ -104,7 +104,7 @@ var _ = Describe("A network plugin's finalizer", func() {
 			Consistently(func(g Gomega) {
 				ExpectHeld(g, namespace)
 				report := ReportOn(g, namespace)
-				g.Expect(report.Ready).To(BeTrue(), "%v", report.Objects)
+				g.Expect(report.IsReady()).To(BeTrue(), "%v", report.Objects)
 				g.Expect(report.Drift).To(BeEmpty())
 			}).Should(Succeed())
 			EventuallyReady(profile)

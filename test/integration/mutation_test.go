@@ -120,12 +120,12 @@ func governedUnder(m mutation, changes ...func(*v1alpha1.SecurityProfile)) (prof
 func EventuallyChangedByAdmission(profile *v1alpha1.SecurityProfile, namespace, kind, name, field string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
-		o := EventuallyObject(namespace, kind, name, v1alpha1.ObjectDrifted)
+		o := EventuallyObject(namespace, kind, name, v1alpha1.ObjectStateDrifted)
 		g.Expect(o.Message).To(HavePrefix("changed by admission: " + field))
 		report := ReportOn(g, namespace)
-		g.Expect(report.Ready).To(BeFalse())
+		g.Expect(report.IsReady()).To(BeFalse())
 		g.Expect(report.Summary.Contested).To(BeZero())
-		g.Expect(report.Drift).NotTo(ContainElement(HaveField("State", Or(Equal(v1alpha1.Corrected), Equal(v1alpha1.Contested)))))
+		g.Expect(report.Drift).NotTo(ContainElement(HaveField("State", Or(Equal(v1alpha1.DriftStateCorrected), Equal(v1alpha1.DriftStateContested)))))
 	}).Should(Succeed())
 	Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventMutated))
 	Expect(eventReasons("Namespace", namespace)).NotTo(ContainElement(v1alpha1.EventContested))
@@ -156,7 +156,7 @@ var _ = Describe("A mutating admission policy", func() {
 
 		tampers["drops a direction"].do(namespace)
 		EventuallyEstablished(profile, namespace)
-		Expect(ReportOn(Default, namespace).Drift).To(HaveExactElements(HaveField("State", v1alpha1.Corrected)))
+		Expect(ReportOn(Default, namespace).Drift).To(HaveExactElements(HaveField("State", v1alpha1.DriftStateCorrected)))
 	})
 
 	It("that changes what a policy enforces is told as that, tried ever more seldom, and forgotten when it ends", func() {
@@ -190,18 +190,18 @@ var _ = Describe("A mutating admission policy", func() {
 		Update(deny(namespace), func(o client.Object) {
 			o.(*networkingv1.NetworkPolicy).Spec.Ingress = []networkingv1.NetworkPolicyIngressRule{{}}
 		})
-		entry := EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.Present })
+		entry := EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.DriftStatePresent })
 		Expect(entry.Fields).To(ContainElement(HaveField("Path", "spec.ingress")))
 		Eventually(func() string {
-			return EventuallyObject(namespace, "NetworkPolicy", "bulwark-default-deny", v1alpha1.ObjectDrifted).Message
+			return EventuallyObject(namespace, "NetworkPolicy", "bulwark-default-deny", v1alpha1.ObjectStateDrifted).Message
 		}).
 			Should(HavePrefix("changed by admission: spec.podSelector.matchLabels.no: want nothing, got"))
 		Consistently(func(g Gomega) {
-			g.Expect(ReportOn(g, namespace).Drift).To(HaveExactElements(HaveField("State", v1alpha1.Present)))
+			g.Expect(ReportOn(g, namespace).Drift).To(HaveExactElements(HaveField("State", v1alpha1.DriftStatePresent)))
 		}).Should(Succeed())
 		end()
 		EventuallyEstablished(profile, namespace)
-		Expect(ReportOn(Default, namespace).Drift).To(HaveExactElements(HaveField("State", v1alpha1.Corrected)))
+		Expect(ReportOn(Default, namespace).Drift).To(HaveExactElements(HaveField("State", v1alpha1.DriftStateCorrected)))
 	})
 
 	DescribeTable("is told from drift whatever it changes", func(m mutation, kind, name, field string) {

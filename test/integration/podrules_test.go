@@ -30,13 +30,13 @@ import (
 func onlyRules(p *v1alpha1.SecurityProfile) {
 	p.Spec = v1alpha1.SecurityProfileSpec{
 		NamespaceSelector: p.Spec.NamespaceSelector,
-		Rollout:           v1alpha1.WhenSafe,
-		Workloads:         &v1alpha1.Workloads{ReadOnlyRootFilesystem: true},
-		Images:            &v1alpha1.Images{RequireDigest: true},
+		Rollout:           v1alpha1.RolloutWhenSafe,
+		Workloads:         &v1alpha1.Workloads{ReadOnlyRootFilesystem: v1alpha1.RequirementRequire},
+		Images:            &v1alpha1.Images{Digest: v1alpha1.RequirementRequire},
 	}
 }
 
-func immediately(p *v1alpha1.SecurityProfile) { p.Spec.Rollout = v1alpha1.Immediate }
+func immediately(p *v1alpha1.SecurityProfile) { p.Spec.Rollout = v1alpha1.RolloutImmediate }
 
 const (
 	workloadsPolicy = "workloads"
@@ -124,14 +124,14 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", thatLooksOften, f
 			ContainSubstring("pod old: readOnlyRootFilesystem: container app must set securityContext.readOnlyRootFilesystem to true")))
 		EventuallyRefused(admin, writablePod(clean, "another"), "readOnlyRootFilesystem: container app must")
 		ExpectAdmittedForLong(writablePod(namespace, "another"))
-		Expect(refusedFor(readOnlyPod(namespace, "another"))).To(ContainSubstring("requireDigest"), "the images of what runs keep the rules")
-		Expect(ReportOn(Default, namespace).Ready).To(BeTrue())
+		Expect(refusedFor(readOnlyPod(namespace, "another"))).To(ContainSubstring("digest"), "the images of what runs keep the rules")
+		Expect(ReportOn(Default, namespace).IsReady()).To(BeTrue())
 		Expect(ReportOn(Default, namespace).Summary.Blocked).To(BeEquivalentTo(1))
-		Expect(EventuallyObject(namespace, "Namespace", namespace, v1alpha1.ObjectBlocked).Message).To(ContainSubstring("waits"))
+		Expect(EventuallyObject(namespace, "Namespace", namespace, v1alpha1.ObjectStateBlocked).Message).To(ContainSubstring("waits"))
 		EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonBlocked)
 		Expect(profile.Status.Namespaces.Blocked).To(BeEquivalentTo(1))
 		Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventBlocked))
-		EventuallyFound(namespace, "Pod", "old", v1alpha1.WorkloadRuleViolated)
+		EventuallyFound(namespace, "Pod", "old", v1alpha1.FindingIDWorkloadRuleViolated)
 
 		By("denying at once in a namespace that comes")
 		late := name + "-c"
@@ -245,13 +245,15 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", thatLooksOften, f
 			Eventually(func() string { return labelsOf(namespace)[v1alpha1.WorkloadsLabel] }).Should(Equal(admission.Enforced))
 		}
 		EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool {
-			return e.Object.Kind == "Namespace" && e.State == v1alpha1.Corrected && strings.Contains(e.Fields[0].Path, "workloads")
+			return e.Object.Kind == "Namespace" && e.State == v1alpha1.DriftStateCorrected && strings.Contains(e.Fields[0].Path, "workloads")
 		})
 		EventuallyRefused(admin, writablePod(namespace, "bad"), "readOnlyRootFilesystem")
 	})
 
 	It("are not kept from denying by who makes a namespace that says they wait there", func() {
-		profile, _ := Governed(onlyRules, func(p *v1alpha1.SecurityProfile) { p.Spec.Protection = &v1alpha1.Protection{Tamper: true} })
+		profile, _ := Governed(onlyRules, func(p *v1alpha1.SecurityProfile) {
+			p.Spec.Protection = &v1alpha1.Protection{Tamper: v1alpha1.ProhibitionForbid}
+		})
 		EventuallyPoliced(profile)
 		bulwark.Stop()
 		DeferCleanup(func() { bulwark = startOperatorWith(operatorConf, looksOften) })
@@ -296,8 +298,8 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", thatLooksOften, f
 		EventuallyRefused(admin, fixture.RestrictedPod(namespace, "another"), "of SecurityProfile "+profile.Name)
 		EventuallyReported(profile, namespace)
 		Expect(ReportOn(Default, namespace).Blocked).To(BeEmpty())
-		finding := EventuallyFound(namespace, "Pod", "old", v1alpha1.WorkloadRuleViolated)
-		Expect(finding.Severity).To(Equal(v1alpha1.High))
+		finding := EventuallyFound(namespace, "Pod", "old", v1alpha1.FindingIDWorkloadRuleViolated)
+		Expect(finding.Severity).To(Equal(v1alpha1.SeverityHigh))
 	})
 
 	It("survive a restart", func() {
@@ -326,11 +328,11 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", thatLooksOften, f
 		EventuallyAdmitted(fixture.RestrictedPod(namespace, "old"))
 		profile := fixture.Profile(name, onlyRules, fixture.Audited)
 		ExpectCreated(profile)
-		Expect(EventuallyRulesBlocked(profile, namespace, imagesPolicy).Message).To(ContainSubstring("requireDigest: container app must name the image by its digest"))
+		Expect(EventuallyRulesBlocked(profile, namespace, imagesPolicy).Message).To(ContainSubstring("digest: container app must name the image by its digest"))
 		Expect(EventuallyRulesBlocked(profile, namespace, workloadsPolicy).Violators).To(ConsistOf("old"))
 		Expect(ReportOn(Default, namespace).Summary.Blocked).To(BeZero(), "nothing waits, since nothing is written")
 		Expect(labelsOf(namespace)).NotTo(HaveKey(v1alpha1.WorkloadsLabel))
-		Expect(EventuallyFound(namespace, "Pod", "old", v1alpha1.WorkloadRuleViolated).Severity).To(Equal(v1alpha1.Low))
+		Expect(EventuallyFound(namespace, "Pod", "old", v1alpha1.FindingIDWorkloadRuleViolated).Severity).To(Equal(v1alpha1.SeverityLow))
 	})
 })
 
@@ -344,12 +346,12 @@ var _ = Describe("A pod that breaks rules for pods", thatLooksOften, func() {
 		EventuallyAdmitted(fixture.HardenedPod(namespace, "fine"))
 		profile := fixture.Profile(name, onlyRules, immediately)
 		ExpectCreated(profile)
-		finding := EventuallyFound(namespace, "Pod", "old", v1alpha1.WorkloadRuleViolated)
+		finding := EventuallyFound(namespace, "Pod", "old", v1alpha1.FindingIDWorkloadRuleViolated)
 		Expect(finding.Message).To(And(
 			ContainSubstring("readOnlyRootFilesystem: container app must set securityContext.readOnlyRootFilesystem to true"),
-			ContainSubstring("requireDigest: container app must name the image by its digest")))
+			ContainSubstring("digest: container app must name the image by its digest")))
 		Expect(ReportOn(Default, namespace).FindingTotals).To(ConsistOf(
-			v1alpha1.FindingTotal{ID: v1alpha1.WorkloadRuleViolated, Severity: v1alpha1.High, Count: 1}))
+			v1alpha1.FindingTotal{ID: v1alpha1.FindingIDWorkloadRuleViolated, Severity: v1alpha1.SeverityHigh, Count: 1}))
 		EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
 		deleteNow(old)
 		Eventually(func(g Gomega) { g.Expect(ReportOn(g, namespace).Findings).To(BeEmpty()) }).Should(Succeed())
@@ -361,7 +363,7 @@ var _ = Describe("A pod that breaks rules for pods", thatLooksOften, func() {
 		ExpectCreated(fixture.Namespace(namespace, name))
 		EventuallyAdmitted(fixture.RestrictedPod(namespace, "old"))
 		profile := fixture.Profile(name, onlyRules, immediately, func(p *v1alpha1.SecurityProfile) {
-			p.Spec.Findings = &v1alpha1.Findings{Ignore: []v1alpha1.FindingID{v1alpha1.WorkloadRuleViolated}}
+			p.Spec.Findings = &v1alpha1.Findings{Ignore: []v1alpha1.FindingID{v1alpha1.FindingIDWorkloadRuleViolated}}
 		})
 		ExpectCreated(profile)
 		EventuallyReported(profile, namespace)
@@ -405,12 +407,12 @@ var _ = Describe("Controllers under rules for pods", thatLooksOften, func() {
 		Expect(EventuallyRulesBlocked(profile, namespace, workloadsPolicy).Violators).To(ConsistOf(pod.Name))
 		Expect(EventuallyRulesBlocked(profile, namespace, imagesPolicy).Violators).To(ConsistOf(pod.Name))
 		EventuallyPolicedWith(profile)
-		EventuallyFound(namespace, "Pod", pod.Name, v1alpha1.WorkloadRuleViolated)
+		EventuallyFound(namespace, "Pod", pod.Name, v1alpha1.FindingIDWorkloadRuleViolated)
 		for range 3 {
 			deleteNow(pod)
 			pod = EventuallyPodOf(deployment, pod.Name)
 		}
-		EventuallyFound(namespace, "Pod", pod.Name, v1alpha1.WorkloadRuleViolated)
+		EventuallyFound(namespace, "Pod", pod.Name, v1alpha1.FindingIDWorkloadRuleViolated)
 	})
 
 	It("have pods with tokens of their own, where the service account mounts none", func() {
@@ -418,7 +420,7 @@ var _ = Describe("Controllers under rules for pods", thatLooksOften, func() {
 			p.Spec = v1alpha1.SecurityProfileSpec{
 				NamespaceSelector: p.Spec.NamespaceSelector,
 				RBAC:              &v1alpha1.RBAC{DefaultServiceAccount: &v1alpha1.DefaultServiceAccount{}, ServiceAccounts: []v1alpha1.ServiceAccount{{Name: "app"}}},
-				Workloads:         &v1alpha1.Workloads{AutomountServiceAccountToken: v1alpha1.Forbid},
+				Workloads:         &v1alpha1.Workloads{AutomountServiceAccountToken: v1alpha1.ProhibitionForbid},
 			}
 		})
 		EventuallyPoliced(profile)

@@ -67,9 +67,9 @@ func EventuallySuspended(profile *v1alpha1.SecurityProfile, namespace string) {
 	Eventually(func(g Gomega) {
 		report := ReportOn(g, namespace)
 		g.Expect(report.Profile).To(Equal(profile.Name))
-		g.Expect(report.Ready).To(BeFalse())
-		g.Expect(report.Stalled).To(And(ContainSubstring(profile.Name), ContainSubstring(notALabel)))
-		g.Expect(report.Stalled).To(ContainSubstring("spec.namespaceSelector"))
+		g.Expect(report.IsReady()).To(BeFalse())
+		g.Expect(report.Stalled()).To(And(ContainSubstring(profile.Name), ContainSubstring(notALabel)))
+		g.Expect(report.Stalled()).To(ContainSubstring("spec.namespaceSelector"))
 	}).Should(Succeed())
 }
 
@@ -185,7 +185,7 @@ var _ = Describe("A profile that never could be carried out", func() {
 		By("nor where tamper does not guard the label")
 		bulwark = startOperator()
 		Update(profile, func(p *v1alpha1.SecurityProfile) {
-			p.Spec.Protection.Tamper, p.Spec.Protection.BreakGlassGroups = false, nil
+			p.Spec.Protection.Tamper, p.Spec.Protection.BreakGlassGroups = "", nil
 		})
 		EventuallyPoliced(profile)
 		bulwark.Stop()
@@ -225,8 +225,8 @@ var _ = Describe("A profile that is broken by an edit", func() {
 			Update(profile, mends)
 			EventuallyCondition(profile, v1alpha1.ConditionReady, metav1.ConditionTrue)
 			report := EventuallyReported(profile, namespace)
-			Expect(report.Stalled).To(BeEmpty())
-			Expect(report.Drift).To(Or(BeEmpty(), HaveEach(HaveField("State", v1alpha1.Present))), "nobody has moved anything")
+			Expect(report.Stalled()).To(BeEmpty())
+			Expect(report.Drift).To(Or(BeEmpty(), HaveEach(HaveField("State", v1alpha1.DriftStatePresent))), "nobody has moved anything")
 			Expect(uids(namespace)).To(Equal(before))
 		},
 		Entry("Enforce"),

@@ -38,7 +38,7 @@ func gated(profile *v1alpha1.SecurityProfile) {
 	profile.Spec.RBAC = &v1alpha1.RBAC{
 		ServiceAccounts: []v1alpha1.ServiceAccount{{Name: "app"}}, DefaultServiceAccount: &v1alpha1.DefaultServiceAccount{},
 	}
-	profile.Spec.Protection = &v1alpha1.Protection{ReadyGate: true}
+	profile.Spec.Protection = &v1alpha1.Protection{ReadyGate: v1alpha1.RequirementRequire}
 }
 
 // quotaOf is one quota with pairs of entries and amounts.
@@ -60,10 +60,10 @@ func appPod(namespace, name string) *corev1.Pod {
 // it is not ready for that.
 func EventuallyUncounted(profile *v1alpha1.SecurityProfile, namespace, says string) {
 	GinkgoHelper()
-	object := EventuallyObject(namespace, "ResourceQuota", aQuota, v1alpha1.ObjectUncounted)
+	object := EventuallyObject(namespace, "ResourceQuota", aQuota, v1alpha1.ObjectStateUncounted)
 	Expect(object.Message).To(ContainSubstring(says))
 	report := ReportOn(Default, namespace)
-	Expect(report.Ready).To(BeFalse())
+	Expect(report.IsReady()).To(BeFalse())
 	Expect(report.Summary.Uncounted).To(BeEquivalentTo(1))
 	Expect(report.Summary.Drifted+report.Summary.Failed).To(BeZero(), "it is neither drift nor a failure")
 	ExpectAllElseInPlace(namespace, aQuota)
@@ -129,7 +129,7 @@ var _ = Describe("A quota that Kubernetes has not counted", func() {
 				g.Expect(admin.Update(ctx, quota, client.FieldOwner("rival"))).To(Succeed())
 			}
 			g.Expect(admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: v1alpha1.PostureName}, report)).To(Succeed())
-			g.Expect(report.Drift).To(ContainElement(And(HaveField("Manager", "rival"), HaveField("State", v1alpha1.Contested))))
+			g.Expect(report.Drift).To(ContainElement(And(HaveField("Manager", "rival"), HaveField("State", v1alpha1.DriftStateContested))))
 		}).WithPolling(200 * time.Millisecond).WithTimeout(12 * time.Second).Should(Succeed())
 	})
 
@@ -166,7 +166,7 @@ var _ = Describe("A quota that Kubernetes has not counted", func() {
 		EventuallyUncounted(profile, namespace, "has not counted pods yet")
 		Update(profile, fixture.Audited)
 		EventuallyReported(profile, namespace)
-		EventuallyObject(namespace, "ResourceQuota", aQuota, v1alpha1.ObjectUncounted)
+		EventuallyObject(namespace, "ResourceQuota", aQuota, v1alpha1.ObjectStateUncounted)
 		EventuallyReady(profile) // It only evaluates.
 		EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonUncounted)
 	})
@@ -182,7 +182,7 @@ var _ = Describe("A quota that Kubernetes has not counted", func() {
 		} {
 			By(what)
 			patchStatus(namespace, aQuota, status)
-			object := EventuallyObject(namespace, "ResourceQuota", aQuota, v1alpha1.ObjectUncounted)
+			object := EventuallyObject(namespace, "ResourceQuota", aQuota, v1alpha1.ObjectStateUncounted)
 			Expect(object.Message).To(ContainSubstring("pods"))
 			Expect(admin.Create(ctx, appPod(namespace, "late"))).To(MatchError(ContainSubstring("is not ready")))
 			patchStatus(namespace, aQuota, `{"hard":{"pods":"2"},"used":{"pods":"0"}}`)
@@ -247,7 +247,7 @@ var _ = Describe("A quota that Kubernetes has not counted", func() {
 			tampers["loosens a quota"].do(namespace)
 			Eventually(func() int { return postureWrites(namespace) }).Should(BeNumerically(">", before))
 			EventuallyEstablished(profile, namespace)
-			Consistently(func(g Gomega) { g.Expect(ReportOn(g, namespace).Ready).To(BeTrue()) }).WithTimeout(time.Second).Should(Succeed())
+			Consistently(func(g Gomega) { g.Expect(ReportOn(g, namespace).IsReady()).To(BeTrue()) }).WithTimeout(time.Second).Should(Succeed())
 			Expect(postureWrites(namespace)).To(Equal(before + 1))
 		}
 	})
@@ -264,12 +264,12 @@ var _ = Describe("A quota that is exceeded", func() {
 			EventuallyAdmitted(appPod(namespace, fmt.Sprint("pod-", i)))
 		}
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Quotas = quotaOf("compute", "pods", "2", "configmaps", "9") })
-		finding := EventuallyFound(namespace, "ResourceQuota", aQuota, v1alpha1.QuotaExceeded)
-		Expect(finding.Severity).To(Equal(v1alpha1.Medium))
+		finding := EventuallyFound(namespace, "ResourceQuota", aQuota, v1alpha1.FindingIDQuotaExceeded)
+		Expect(finding.Severity).To(Equal(v1alpha1.SeverityMedium))
 		Expect(finding.Message).To(Equal("more is used than the quota grants of pods"))
 		EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
 		EventuallyReady(profile)
-		Expect(ReportOn(Default, namespace).Ready).To(BeTrue(), "it holds whoever asks for more")
+		Expect(ReportOn(Default, namespace).IsReady()).To(BeTrue(), "it holds whoever asks for more")
 
 		EventuallyQuiet()
 		before := operatorWrites()
@@ -288,7 +288,7 @@ var _ = Describe("A quota that is exceeded", func() {
 	It("can be ignored", func() {
 		profile, namespace := Governed(gated, func(p *v1alpha1.SecurityProfile) {
 			p.Spec.Protection = nil
-			p.Spec.Findings = &v1alpha1.Findings{Ignore: []v1alpha1.FindingID{v1alpha1.QuotaExceeded}}
+			p.Spec.Findings = &v1alpha1.Findings{Ignore: []v1alpha1.FindingID{v1alpha1.FindingIDQuotaExceeded}}
 		})
 		EventuallyEstablished(profile, namespace)
 		EventuallyAdmitted(appPod(namespace, "first"))

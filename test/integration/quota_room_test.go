@@ -123,7 +123,7 @@ var _ = Describe("A quota of the baseline that a tenant has filled", func() {
 		Expect(admin.Create(ctx, tenantPolicy(namespace, "more"))).To(MatchError(ContainSubstring("exceeded quota: " + objectsQuota)))
 		ExpectNoTampering(namespace)
 		Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventOpened))
-		finding := EventuallyFound(namespace, "ResourceQuota", objectsQuota, v1alpha1.QuotaExceeded)
+		finding := EventuallyFound(namespace, "ResourceQuota", objectsQuota, v1alpha1.FindingIDQuotaExceeded)
 		Expect(finding.Message).To(ContainSubstring(countPolicies))
 		EventuallyReady(profile)
 
@@ -171,7 +171,7 @@ var _ = Describe("A quota of the baseline that a tenant has filled", func() {
 
 	It("does not do so while nothing is counted, nor under tamper protection", func() {
 		profile, namespace := Governed(countingPolicies("3"), func(p *v1alpha1.SecurityProfile) {
-			p.Spec.Protection = &v1alpha1.Protection{Tamper: true, BreakGlassGroups: []string{fixture.BreakGlass}}
+			p.Spec.Protection = &v1alpha1.Protection{Tamper: v1alpha1.ProhibitionForbid, BreakGlassGroups: []string{fixture.BreakGlass}}
 		})
 		EventuallyEstablished(profile, namespace)
 		EventuallyPoliced(profile)
@@ -262,7 +262,7 @@ var _ = Describe("A quota of the baseline that a tenant has filled", func() {
 		Expect(admin.Delete(ctx, theDeny(namespace))).To(Succeed())
 		Eventually(func(g Gomega) { g.Expect(Differences(g, profile, namespace)).To(BeEmpty()) }).Should(Succeed())
 		ExpectClosed(namespace, objectsQuota, countPolicies, "9")
-		EventuallyObject(namespace, "ResourceQuota", objectsQuota, v1alpha1.ObjectUncounted)
+		EventuallyObject(namespace, "ResourceQuota", objectsQuota, v1alpha1.ObjectStateUncounted)
 	})
 
 	It("does not do so together with others that count the same", func() {
@@ -281,7 +281,7 @@ var _ = Describe("A quota of the baseline that a tenant has filled", func() {
 		profile, namespace := Governed(countingPolicies("2"))
 		EventuallyEstablished(profile, namespace)
 		Update(profile, func(p *v1alpha1.SecurityProfile) { // It is made before the other goes.
-			p.Spec.Network.AllowSameNamespace = false
+			p.Spec.Network.AllowSameNamespace = nil
 			p.Spec.Network.Policies = []v1alpha1.NetworkPolicy{{Name: "web", Spec: tenantPolicy("", "").Spec}}
 		})
 		EventuallyEstablished(profile, namespace)
@@ -333,7 +333,7 @@ var _ = Describe("A quota of another maker", func() {
 		}
 		profile := fixture.Profile(name, countingPolicies("3"))
 		ExpectCreated(profile)
-		deny := EventuallyObject(namespace, "NetworkPolicy", "bulwark-default-deny", v1alpha1.ObjectFailed)
+		deny := EventuallyObject(namespace, "NetworkPolicy", "bulwark-default-deny", v1alpha1.ObjectStateFailed)
 		Expect(deny.Message).To(And(ContainSubstring("exceeded quota: "), ContainSubstring("remedy: raise the quota")))
 		for _, quota := range []string{"tenants", objectsQuota} {
 			for _, w := range operatorWrites() {

@@ -126,7 +126,7 @@ var _ = Describe("What others have written", func() {
 			forged.Labels = map[string]string{v1alpha1.ProfileLabel: profile.Name, v1alpha1.ManagedByLabel: v1alpha1.ManagedBy}
 			Expect(admin.Create(ctx, forged)).To(Succeed())
 			EventuallyGone(forged)
-			entry := EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.Change == v1alpha1.Unexpected })
+			entry := EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.Change == v1alpha1.DriftChangeUnexpected })
 			Expect(entry.Object.Name).To(And(HavePrefix("jane"), ContainSubstring("…/")))
 			ExpectAllPrintable(profile, namespace, v1alpha1.EventDrift, "bears Bulwark's labels")
 			EventuallyQuiet()
@@ -141,7 +141,7 @@ var _ = Describe("What others have written", func() {
 			refused.Name = "refused"
 			p.Spec.RBAC.Roles = append(p.Spec.RBAC.Roles, *refused)
 		})
-		failed := EventuallyObject(namespace, "Role", "bulwark-refused", v1alpha1.ObjectFailed)
+		failed := EventuallyObject(namespace, "Role", "bulwark-refused", v1alpha1.ObjectStateFailed)
 		Expect(failed.Message).To(ContainSubstring(`no\u202eeson\u001b[2J\u009b31m\u2028.`))
 		EventuallyCondition(profile, v1alpha1.ConditionStalled, metav1.ConditionTrue)
 		ExpectAllPrintable(profile, namespace, v1alpha1.EventFailed, `no\u202eeson`)
@@ -154,7 +154,7 @@ var _ = Describe("What others have written", func() {
 			p.Spec.RBAC.Bindings[0].ClusterRole = name
 			p.Spec.RBAC.Bindings[0].Subjects[0].Name = "on-call\u202e"
 		})
-		Expect(EventuallyObject(namespace, "RoleBinding", "bulwark-viewers", v1alpha1.ObjectFailed).Message).To(ContainSubstring("not found"))
+		Expect(EventuallyObject(namespace, "RoleBinding", "bulwark-viewers", v1alpha1.ObjectStateFailed).Message).To(ContainSubstring("not found"))
 		ExpectAllPrintable(profile, namespace, v1alpha1.EventFailed, "not found")
 		Expect(lines(namespace, documentedObjects)).To(HaveExactElements(HavePrefix("RoleBinding bulwark-viewers: ")))
 
@@ -167,7 +167,7 @@ var _ = Describe("What others have written", func() {
 	It("is quoted and bounded if it is what an event is about", func() {
 		profile, namespace := Governed(func(p *v1alpha1.SecurityProfile) {
 			p.Spec.PodSecurity = nil
-			p.Spec.Workloads = &v1alpha1.Workloads{ReadOnlyRootFilesystem: true}
+			p.Spec.Workloads = &v1alpha1.Workloads{ReadOnlyRootFilesystem: v1alpha1.RequirementRequire}
 		})
 		EventuallyEstablished(profile, namespace)
 		words := `pods "x" is forbidden: ValidatingAdmissionPolicy 'bulwark-` + profile.Name + `-workloads' with binding 'bulwark-` + profile.Name +
@@ -196,8 +196,8 @@ var _ = Describe("What others have written", func() {
 		report := ReportOn(Default, namespace)
 		Update(report, func(r *v1alpha1.NamespacePosture) {
 			r.Drift = append(r.Drift, v1alpha1.DriftEntry{
-				Namespace: namespace, Object: baseline.Reference(&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: "bulwark-developer"}}),
-				Change: v1alpha1.Modified, Manager: "ku\x1b[2J\nbectl", State: v1alpha1.Corrected, ObservedAt: metav1.NewTime(time.Now()),
+				Object: baseline.Reference(&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: "bulwark-developer"}}),
+				Change: v1alpha1.DriftChangeModified, Manager: "ku\x1b[2J\nbectl", State: v1alpha1.DriftStateCorrected, ObservedAt: metav1.NewTime(time.Now()),
 				Fields: []v1alpha1.FieldDrift{{Path: "ru\nles", Got: "\u202ex"}},
 			})
 			r.DriftTotal++

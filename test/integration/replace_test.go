@@ -182,7 +182,7 @@ var _ = Describe("What can only be replaced whole", func() {
 			Update(profile, tt.change)
 			for namespace, uid := range uids {
 				o := object(namespace)
-				failed := EventuallyObject(namespace, kind, o.GetName(), v1alpha1.ObjectFailed)
+				failed := EventuallyObject(namespace, kind, o.GetName(), v1alpha1.ObjectStateFailed)
 				Expect(failed.Message).To(And(ContainSubstring(tt.words), ContainSubstring("what was there before stays")))
 				Expect(admin.Get(ctx, client.ObjectKeyFromObject(o), o)).To(Succeed())
 				Expect(o.GetUID()).To(Equal(uid), "the old one was deleted")
@@ -211,7 +211,7 @@ var _ = Describe("What can only be replaced whole", func() {
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(was), was)).To(Succeed())
 		end := refuseBindings(namespace, `request.dryRun || object.roleRef.name != "edit"`)
 		Update(profile, toEdit)
-		failed := EventuallyObject(namespace, "RoleBinding", was.Name, v1alpha1.ObjectFailed)
+		failed := EventuallyObject(namespace, "RoleBinding", was.Name, v1alpha1.ObjectStateFailed)
 		Expect(failed.Message).To(And(ContainSubstring("the tenant does not want it"), ContainSubstring("put back")))
 		Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventPutBack))
 		Eventually(func(g Gomega) {
@@ -274,7 +274,7 @@ var _ = Describe("What can only be replaced whole", func() {
 		Expect(admin.Create(ctx, loose)).To(Succeed())
 		bulwark = startOperator()
 		EventuallyGone(theViewers(namespace))
-		EventuallyObject(namespace, "RoleBinding", "bulwark-viewers", v1alpha1.ObjectFailed)
+		EventuallyObject(namespace, "RoleBinding", "bulwark-viewers", v1alpha1.ObjectStateFailed)
 		EventuallyReported(profile, namespace)
 	})
 
@@ -286,7 +286,7 @@ var _ = Describe("What can only be replaced whole", func() {
 		toAbsent := func(p *v1alpha1.SecurityProfile) { p.Spec.RBAC.Bindings[0].ClusterRole = "absent" }
 		next := fixture.Profile(UniqueName(), fixture.Selecting(former.Name), fixture.WithPriority(1), toAbsent)
 		ExpectCreated(next)
-		EventuallyObject(namespace, "RoleBinding", was.Name, v1alpha1.ObjectFailed)
+		EventuallyObject(namespace, "RoleBinding", was.Name, v1alpha1.ObjectStateFailed)
 		Expect(admin.Delete(ctx, former)).To(Succeed())
 		EventuallyGone(former)
 		is := theViewers(namespace)

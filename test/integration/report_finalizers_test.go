@@ -24,7 +24,7 @@ const holdingFinalizer = "tenants.example.com/hold"
 func heldReport(namespace, profile string) *v1alpha1.NamespacePosture {
 	return &v1alpha1.NamespacePosture{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: v1alpha1.PostureName, Finalizers: []string{holdingFinalizer}},
-		Profile:    profile, ProfileGeneration: 1, Enforcement: v1alpha1.Enforce, Ready: true,
+		Profile:    profile, ProfileGeneration: 1, Enforcement: v1alpha1.EnforcementEnforce, Status: fixture.Ready(true),
 	}
 }
 
@@ -144,7 +144,7 @@ var _ = Describe("A finalizer on a report", func() {
 			g.Expect(now.UID).NotTo(Equal(report.UID))
 			g.Expect(now.DeletionTimestamp).To(BeNil())
 			g.Expect(now.Finalizers).To(BeEmpty())
-			g.Expect(now.Ready).To(BeTrue())
+			g.Expect(now.IsReady()).To(BeTrue())
 		}).Should(Succeed())
 	})
 

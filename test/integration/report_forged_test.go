@@ -22,7 +22,7 @@ func withHistory(changes ...func(*v1alpha1.SecurityProfile)) (*v1alpha1.Security
 	profile, namespace := Governed(changes...)
 	EventuallyEstablished(profile, namespace)
 	Expect(admin.Delete(ctx, theDeny(namespace))).To(Succeed())
-	EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.Corrected })
+	EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.DriftStateCorrected })
 	EventuallyEstablished(profile, namespace)
 	Eventually(func(g Gomega) {
 		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
@@ -44,7 +44,7 @@ func blames(namespace, kind, name string, at time.Time) v1alpha1.DriftEntry {
 	apiVersion := map[string]string{"NetworkPolicy": "networking.k8s.io/v1", "Namespace": "v1", "Deployment": "apps/v1"}[kind]
 	return v1alpha1.DriftEntry{
 		Namespace: namespace, Object: v1alpha1.ObjectReference{APIVersion: apiVersion, Kind: kind, Name: name},
-		Change: v1alpha1.Missing, Manager: "alice", ObservedAt: metav1.NewTime(at).Rfc3339Copy(), State: v1alpha1.Corrected,
+		Change: v1alpha1.DriftChangeMissing, Manager: "alice", ObservedAt: metav1.NewTime(at).Rfc3339Copy(), State: v1alpha1.DriftStateCorrected,
 	}
 }
 
@@ -58,26 +58,26 @@ var _ = Describe("A report that somebody else writes", func() {
 				time.Now().AddDate(4, 0, 0))}, r.Drift...)
 		},
 		"blames somebody just now": func(r *v1alpha1.NamespacePosture) {
-			r.Drift = append([]v1alpha1.DriftEntry{blames(r.Namespace, "NetworkPolicy", "bulwark-default-deny", time.Now())}, r.Drift...)
+			r.Drift = append([]v1alpha1.DriftEntry{blames("", "NetworkPolicy", "bulwark-default-deny", time.Now())}, r.Drift...)
 			r.DriftTotal++
 		},
 		"blames somebody else for what was": func(r *v1alpha1.NamespacePosture) { r.Drift[0].Manager = "alice" },
 		"is of another profile":             func(r *v1alpha1.NamespacePosture) { r.Profile = "nobody" },
 		"is of another namespace":           func(r *v1alpha1.NamespacePosture) { r.NamespaceUID = "of-another" },
 		"is of another generation":          func(r *v1alpha1.NamespacePosture) { r.ProfileGeneration += 7 },
-		"says that nothing is in place":     func(r *v1alpha1.NamespacePosture) { r.Objects, r.Ready = nil, false },
+		"says that nothing is in place":     func(r *v1alpha1.NamespacePosture) { r.Objects, r.Status = nil, fixture.Ready(false) },
 		"says that everything failed": func(r *v1alpha1.NamespacePosture) {
 			for i := range r.Objects {
-				r.Objects[i].State, r.Objects[i].Message = v1alpha1.ObjectFailed, "refused by alice"
+				r.Objects[i].State, r.Objects[i].Message = v1alpha1.ObjectStateFailed, "refused by alice"
 			}
 			r.Summary = v1alpha1.PostureSummary{Failed: int32(len(r.Objects))}
 		},
 		"says that pods were not seen": func(r *v1alpha1.NamespacePosture) { r.PodsUnseen = true },
 		"counts findings": func(r *v1alpha1.NamespacePosture) {
-			r.FindingTotals = []v1alpha1.FindingTotal{{ID: v1alpha1.PodSecurityViolated, Severity: v1alpha1.High, Count: math.MaxInt32}}
+			r.FindingTotals = []v1alpha1.FindingTotal{{ID: v1alpha1.FindingIDPodSecurityViolated, Severity: v1alpha1.SeverityHigh, Count: math.MaxInt32}}
 		},
-		"has no seal":      func(r *v1alpha1.NamespacePosture) { r.Seal = "" },
-		"has another seal": func(r *v1alpha1.NamespacePosture) { r.Seal = "c2VhbA" },
+		"has no seal":      func(r *v1alpha1.NamespacePosture) { r.OperatorState.Seal = "" },
+		"has another seal": func(r *v1alpha1.NamespacePosture) { r.OperatorState.Seal = "c2VhbA" },
 	}
 
 	for sentence, forge := range forgeries {
@@ -93,7 +93,7 @@ var _ = Describe("A report that somebody else writes", func() {
 				g.Expect(profile.Status.DriftTotal).To(Equal(status.DriftTotal))
 				g.Expect(profile.Status.Drift).To(Equal(status.Drift))
 				g.Expect(profile.Status.Namespaces).To(Equal(status.Namespaces))
-				g.Expect(profile.Status.Findings).To(Equal(status.Findings))
+				g.Expect(profile.Status.FindingTotals).To(Equal(status.FindingTotals))
 			}).Should(Succeed())
 		})
 	}
@@ -144,7 +144,7 @@ var _ = Describe("A report that somebody else writes", func() {
 			func(r *v1alpha1.NamespacePosture) { r.Summary.Failed = -1 },
 			func(r *v1alpha1.NamespacePosture) { r.Summary.Contested = math.MinInt32 },
 			func(r *v1alpha1.NamespacePosture) {
-				r.FindingTotals = []v1alpha1.FindingTotal{{ID: v1alpha1.QuotaExceeded, Severity: v1alpha1.Low, Count: -1}}
+				r.FindingTotals = []v1alpha1.FindingTotal{{ID: v1alpha1.FindingIDQuotaExceeded, Severity: v1alpha1.SeverityLow, Count: -1}}
 			},
 		} {
 			forged := before.DeepCopy()
@@ -160,7 +160,7 @@ var _ = Describe("A report that somebody else writes", func() {
 		report := ReportOn(Default, namespace)
 		Eventually(func() error {
 			forged := report.DeepCopy()
-			forged.Ready = false
+			forged.Status = fixture.Ready(false)
 			return admin.Update(ctx, forged, client.DryRunAll)
 		}).Should(MatchError(ContainSubstring("a NamespacePosture is written by Bulwark alone")))
 		Expect(admin.Delete(ctx, report)).To(MatchError(ContainSubstring("a NamespacePosture is written by Bulwark alone")))
@@ -168,7 +168,7 @@ var _ = Describe("A report that somebody else writes", func() {
 
 	It("opens the gate to no pod though it was there before", func() {
 		profile, shut := Governed(gated, func(p *v1alpha1.SecurityProfile) {
-			p.Spec.RBAC.Bindings = []v1alpha1.ClusterRoleBinding{{
+			p.Spec.RBAC.Bindings = []v1alpha1.RoleBinding{{
 				Name: "missing", ClusterRole: "not-there", Subjects: []v1alpha1.Subject{{Kind: "User", Name: "alice"}},
 			}} // The baseline is never in place, so that the gate stays shut.
 		})
@@ -180,15 +180,15 @@ var _ = Describe("A report that somebody else writes", func() {
 		ExpectCreated(namespace)
 		ExpectCreated(&v1alpha1.NamespacePosture{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: v1alpha1.PostureName},
-			Profile:    profile.Name, NamespaceUID: namespace.UID, ProfileGeneration: 1, Enforcement: v1alpha1.Enforce, Ready: true,
-			DriftTotal: math.MaxInt64, Drift: []v1alpha1.DriftEntry{blames(namespace.Name, "Namespace", namespace.Name, time.Now())},
+			Profile:    profile.Name, NamespaceUID: namespace.UID, ProfileGeneration: 1, Enforcement: v1alpha1.EnforcementEnforce, Status: fixture.Ready(true),
+			DriftTotal: math.MaxInt64, Drift: []v1alpha1.DriftEntry{blames("", "Namespace", namespace.Name, time.Now())},
 		})
 		Update(namespace, func(ns *corev1.Namespace) { ns.Labels = selected })
 		early := func() error { return admin.Create(ctx, appPod(namespace.Name, "early"), client.DryRunAll) }
 		Eventually(early).WithPolling(time.Millisecond).ShouldNot(Succeed(), "the API server hears of the namespace's label in its time")
 		Consistently(early).WithPolling(5 * time.Millisecond).ShouldNot(Succeed())
 		report := EventuallyReported(profile, namespace.Name)
-		Expect(report.Ready).To(BeFalse())
+		Expect(report.IsReady()).To(BeFalse())
 		Expect(report.DriftTotal).To(BeZero())
 		Eventually(func() []string { return eventReasons("Namespace", namespace.Name) }).Should(ContainElement(v1alpha1.EventReportForged))
 	})

@@ -73,7 +73,7 @@ var _ = Describe("A report that somebody takes away while the operator is up", f
 			_ = admin.Create(ctx, forged, asTenant) // Bulwark may be faster.
 			stripAndOpen(before.Namespace)
 			EventuallyClosed(before.Namespace)
-			Eventually(func(g Gomega) { g.Expect(ReportOn(g, before.Namespace).Ready).To(BeTrue()) }).Should(Succeed())
+			Eventually(func(g Gomega) { g.Expect(ReportOn(g, before.Namespace).IsReady()).To(BeTrue()) }).Should(Succeed())
 		}
 		Eventually(func(g Gomega) { g.Expect(ReportOn(g, before.Namespace).DriftTotal).To(BeEquivalentTo(4)) }).Should(Succeed())
 	})

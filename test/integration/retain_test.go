@@ -136,7 +136,7 @@ var _ = Describe("A watch that breaks", func() {
 		profile, namespace = Governed(change)
 		EventuallyEstablished(profile, namespace)
 		proxy := behindProxy()
-		Update(ReportOn(Default, namespace), func(r *v1alpha1.NamespacePosture) { r.Ready = false })
+		Update(ReportOn(Default, namespace), func(r *v1alpha1.NamespacePosture) { r.Status = fixture.Ready(false) })
 		EventuallyEstablished(profile, namespace) // It is at work.
 
 		proxy.Set(faultproxy.Faults{Lag: 2 * time.Second}) // So that the watch cannot tell of the write before it breaks.
@@ -237,7 +237,7 @@ var _ = Describe("What somebody strips of our labels and owner while the operato
 			EventuallyGone(o)
 		}
 		EventuallyEstablished(profile, namespace)
-		Expect(ReportOn(Default, namespace).Drift).NotTo(ContainElement(HaveField("Change", v1alpha1.Unexpected)))
+		Expect(ReportOn(Default, namespace).Drift).NotTo(ContainElement(HaveField("Change", v1alpha1.DriftChangeUnexpected)))
 	})
 
 	DescribeTable("goes when another profile takes the namespace over", func(changes ...func(*v1alpha1.SecurityProfile)) {
@@ -280,7 +280,7 @@ var _ = Describe("What somebody strips of our labels and owner while the operato
 
 	DescribeTable("stays", func(then func(*v1alpha1.SecurityProfile, string), changes ...func(*v1alpha1.SecurityProfile)) {
 		profile, namespace := stripped(then, changes...)
-		retained := profile.Spec.DeletionPolicy == v1alpha1.Retain
+		retained := profile.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRetain
 		if retained {
 			EventuallyUnreported(namespace)
 		} else {
@@ -326,7 +326,7 @@ var _ = Describe("What somebody strips of our labels and owner while the operato
 		})
 		Eventually(func(g Gomega) {
 			g.Expect(ReportOn(g, namespace).Objects).To(ContainElement(And(HaveField("Kind", "Role"),
-				HaveField("State", v1alpha1.ObjectFailed), HaveField("Message", ContainSubstring("cannot be deleted")))))
+				HaveField("State", v1alpha1.ObjectStateFailed), HaveField("Message", ContainSubstring("cannot be deleted")))))
 		}).Should(Succeed())
 		permit()
 		for _, o := range granted(namespace) {
@@ -344,7 +344,7 @@ var _ = Describe("What somebody strips of our labels and owner while the operato
 		Update(ReportOn(Default, namespace), func(r *v1alpha1.NamespacePosture) {
 			r.Objects = append(r.Objects, v1alpha1.ManagedObject{
 				ObjectReference: v1alpha1.ObjectReference{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "Role", Name: own.Name},
-				State:           v1alpha1.ObjectCompliant,
+				State:           v1alpha1.ObjectStateCompliant,
 			})
 		})
 		bulwark = startOperator()

@@ -40,7 +40,7 @@ var _ = Describe("A Role of what there is not", func() {
 
 	DescribeTable("says so, and does not advise to grant more:", func(want string, rules ...v1alpha1.PolicyRule) {
 		profile, namespace := Governed(roleOf(rules...))
-		role := EventuallyObject(namespace, "Role", "bulwark-developer", v1alpha1.ObjectFailed)
+		role := EventuallyObject(namespace, "Role", "bulwark-developer", v1alpha1.ObjectStateFailed)
 		Expect(role.Message).To(And(ContainSubstring("no such resource: "), ContainSubstring(want), Not(ContainSubstring("remedy"))))
 		Eventually(func() []string { return eventNotes("Namespace", namespace) }).Should(ContainElement(ContainSubstring(want)))
 
@@ -60,7 +60,7 @@ var _ = Describe("A Role of what there is not", func() {
 	It("has the words for a missing permission once the resource is there", func() {
 		const group = "late.example.com"
 		_, namespace := Governed(roleOf(get([]string{group}, []string{"widgets"})))
-		role := EventuallyObject(namespace, "Role", "bulwark-developer", v1alpha1.ObjectFailed)
+		role := EventuallyObject(namespace, "Role", "bulwark-developer", v1alpha1.ObjectStateFailed)
 		Expect(role.Message).To(ContainSubstring("there is no API group " + group))
 		crd := &apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: "widgets." + group}, Spec: apiextensionsv1.CustomResourceDefinitionSpec{
 			Group: group, Scope: apiextensionsv1.NamespaceScoped,

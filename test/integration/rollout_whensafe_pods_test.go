@@ -23,7 +23,7 @@ func cpu(quantity string) corev1.ResourceList {
 func onlyLimits(item v1alpha1.LimitRangeItem) func(*v1alpha1.SecurityProfile) {
 	return func(p *v1alpha1.SecurityProfile) {
 		fixture.OnlyNetwork(p)
-		p.Spec.Rollout = v1alpha1.WhenSafe
+		p.Spec.Rollout = v1alpha1.RolloutWhenSafe
 		item.Type = corev1.LimitTypeContainer
 		p.Spec.Limits = []v1alpha1.LimitRangeItem{item}
 	}
@@ -33,7 +33,7 @@ func onlyLimits(item v1alpha1.LimitRangeItem) func(*v1alpha1.SecurityProfile) {
 func onlyQuota(name corev1.ResourceName, most string) func(*v1alpha1.SecurityProfile) {
 	return func(p *v1alpha1.SecurityProfile) {
 		fixture.OnlyNetwork(p)
-		p.Spec.Rollout = v1alpha1.WhenSafe
+		p.Spec.Rollout = v1alpha1.RolloutWhenSafe
 		p.Spec.Quotas = []v1alpha1.Quota{{Name: "one", Spec: corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{name: resource.MustParse(most)}}}}
 	}
 }

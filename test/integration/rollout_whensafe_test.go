@@ -23,7 +23,7 @@ const (
 	auditLevel   = "pod-security.kubernetes.io/audit"
 )
 
-func whenSafe(p *v1alpha1.SecurityProfile) { p.Spec.Rollout = v1alpha1.WhenSafe }
+func whenSafe(p *v1alpha1.SecurityProfile) { p.Spec.Rollout = v1alpha1.RolloutWhenSafe }
 
 // atBaseline makes the profile enforce the level baseline.
 func atBaseline(p *v1alpha1.SecurityProfile) { p.Spec.PodSecurity.Enforce = "baseline" }
@@ -79,9 +79,9 @@ var _ = Describe("The roll-out WhenSafe", thatLooksOften, func() {
 		Expect(refuses(loosePod(namespace, "another"))).To(BeFalse())
 		Expect(refuses(fixture.PrivilegedPod(namespace, "another"))).To(BeTrue())
 		report := ReportOn(Default, namespace)
-		Expect(report.Ready).To(BeTrue())
+		Expect(report.IsReady()).To(BeTrue())
 		Expect(report.Summary.Blocked).To(BeEquivalentTo(1))
-		Expect(EventuallyObject(namespace, "Namespace", namespace, v1alpha1.ObjectBlocked).Message).To(ContainSubstring("waits"))
+		Expect(EventuallyObject(namespace, "Namespace", namespace, v1alpha1.ObjectStateBlocked).Message).To(ContainSubstring("waits"))
 		EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonBlocked)
 		EventuallyCondition(profile, v1alpha1.ConditionReconciling, metav1.ConditionTrue)
 		Expect(meta.IsStatusConditionFalse(profile.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue())
@@ -119,7 +119,7 @@ var _ = Describe("The roll-out WhenSafe", thatLooksOften, func() {
 			Eventually(func() string { return labelsOf(namespace)[enforceLevel] }).Should(Equal("baseline"))
 		}
 		EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool {
-			return e.Object.Kind == "Namespace" && strings.Contains(fmt.Sprint(e.Fields), "privileged") && e.State == v1alpha1.Corrected
+			return e.Object.Kind == "Namespace" && strings.Contains(fmt.Sprint(e.Fields), "privileged") && e.State == v1alpha1.DriftStateCorrected
 		})
 	})
 
@@ -133,7 +133,7 @@ var _ = Describe("The roll-out WhenSafe", thatLooksOften, func() {
 		bulwark = startOperatorWith(operatorConf, looksOften)
 		EventuallyEstablished(profile, namespace)
 		Expect(ReportOn(Default, namespace).Blocked).To(BeEmpty())
-		EventuallyFound(namespace, "Pod", "slipped-in", v1alpha1.PodSecurityViolated)
+		EventuallyFound(namespace, "Pod", "slipped-in", v1alpha1.FindingIDPodSecurityViolated)
 	})
 
 	It("of a namespace that has no level yet lets the level wait and puts all else in place", func() {
@@ -205,7 +205,7 @@ var _ = Describe("The roll-out WhenSafe", thatLooksOften, func() {
 		err := admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "bulwark-requests"}, &corev1.ResourceQuota{})
 		Expect(client.IgnoreNotFound(err)).To(Succeed())
 		Expect(err).To(HaveOccurred())
-		Expect(ReportOn(Default, namespace).Ready).To(BeTrue())
+		Expect(ReportOn(Default, namespace).IsReady()).To(BeTrue())
 		deleteNow(two)
 		EventuallyEstablished(profile, namespace)
 	})
@@ -216,11 +216,11 @@ var _ = Describe("The roll-out WhenSafe", thatLooksOften, func() {
 		EventuallyAdmitted(loosePod(namespace, "loose"))
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.PodSecurity.Enforce = "restricted" })
 		EventuallyBlocked(namespace, "Namespace")
-		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Rollout = v1alpha1.Immediate })
+		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Rollout = v1alpha1.RolloutImmediate })
 		EventuallyEstablished(profile, namespace)
 		report := ReportOn(Default, namespace)
 		Expect(report.Blocked).To(BeEmpty())
-		Expect(report.InPlace).To(BeEmpty())
+		Expect(report.OperatorState.InPlace).To(BeEmpty())
 	})
 
 	It("is previewed under Audit", func() {

@@ -3,6 +3,7 @@ package integration
 import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -51,6 +52,36 @@ var _ = Describe("The status of a profile", func() {
 			Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
 			Expect(profile.Status.ObservedGeneration).To(Equal(generation))
 		}
+	})
+
+	It("lets kubectl wait for a namespace, however often its report was written", func() {
+		profile, namespace := Governed()
+		wait := func(condition string) {
+			GinkgoHelper()
+			out, err := plane.Kubectl(ctx, "wait", "--for=condition="+condition, "nspost/posture", "-n", namespace, "--timeout=20s").CombinedOutput()
+			Expect(err).NotTo(HaveOccurred(), string(out))
+		}
+		wait("Ready")
+		since := func() metav1.Time {
+			report := ReportOn(Default, namespace)
+			Expect(report.Generation).To(BeNumerically(">", report.ProfileGeneration), "it counts how often the report was written")
+			return meta.FindStatusCondition(report.Status.Conditions, v1alpha1.ConditionReady).LastTransitionTime
+		}
+		for range 3 {
+			total := ReportOn(Default, namespace).DriftTotal
+			Expect(admin.Delete(ctx, theDeny(namespace))).To(Succeed())
+			Eventually(func(g Gomega) { g.Expect(ReportOn(g, namespace).DriftTotal).To(BeNumerically(">", total)) }).Should(Succeed())
+			wait("Ready")
+		}
+		before := since()
+		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Priority++ })
+		EventuallyReported(profile, namespace)
+		Expect(since()).To(Equal(before), "it was ready all the time")
+
+		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.RBAC.Roles[0].Rules[0].Resources = []string{"secrets"} })
+		wait("Ready=false")
+		ready := meta.FindStatusCondition(ReportOn(Default, namespace).Status.Conditions, v1alpha1.ConditionReady)
+		Expect(ready.Reason).To(Equal(v1alpha1.ReasonFailed))
 	})
 
 	It("is Ready at once when the profile selects nothing", func() {

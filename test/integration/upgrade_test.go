@@ -65,7 +65,7 @@ var _ = Describe("An operator that is newer than what it finds", func() {
 	It("takes reports of before the key for Bulwark's own, though another replica made that key", func() {
 		profile, before := withHistory(fixture.OnlyNetwork)
 		bulwark.Stop()
-		Update(before.DeepCopy(), func(r *v1alpha1.NamespacePosture) { r.Seal = "" })
+		Update(before.DeepCopy(), func(r *v1alpha1.NamespacePosture) { r.OperatorState.Seal = "" })
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Labels = map[string]string{"upgraded": "yes"} })
 		profile.Status.Drift = nil // Of many namespaces it holds the newest 32.
 		Expect(admin.Status().Update(ctx, profile)).To(Succeed())
@@ -73,7 +73,7 @@ var _ = Describe("An operator that is newer than what it finds", func() {
 		Eventually(time.Now).Should(BeTemporally(">=", before.CreationTimestamp.Add(time.Second)))
 		theKeyMadeByAnotherReplica()
 		bulwark = startOperator()
-		Eventually(func() string { return ReportOn(Default, before.Namespace).Seal }).ShouldNot(BeEmpty())
+		Eventually(func() string { return ReportOn(Default, before.Namespace).OperatorState.Seal }).ShouldNot(BeEmpty())
 		Expect(said(ReportOn(Default, before.Namespace)).Drift).To(Equal(before.Drift))
 		Expect(ReportOn(Default, before.Namespace).DriftTotal).To(Equal(before.DriftTotal))
 		Expect(eventReasons("Namespace", before.Namespace)).NotTo(ContainElement(v1alpha1.EventReportForged))
@@ -89,7 +89,7 @@ var _ = Describe("An operator that is newer than what it finds", func() {
 			bulwark = startOperator()
 		})
 		_, report := withHistory(fixture.OnlyNetwork)
-		Eventually(func() string { return ReportOn(Default, report.Namespace).Seal }).Should(BeEmpty())
+		Eventually(func() string { return ReportOn(Default, report.Namespace).OperatorState.Seal }).Should(BeEmpty())
 		Expect(admin.Delete(ctx, theDeny(report.Namespace))).To(Succeed())
 		Eventually(func(g Gomega) {
 			now := ReportOn(g, report.Namespace)

@@ -59,7 +59,7 @@ var _ = Describe("A snapshot of etcd that is restored under the running operator
 				report := &v1alpha1.NamespacePosture{}
 				g.Expect(root.Get(ctx, client.ObjectKey{Namespace: namespace, Name: v1alpha1.PostureName}, report)).To(Succeed())
 				g.Expect(report.ProfileGeneration).To(Equal(profile.Generation), namespace)
-				g.Expect(report.Ready).To(BeTrue(), namespace)
+				g.Expect(report.IsReady()).To(BeTrue(), namespace)
 			}
 			g.Expect(profile.Status.Namespaces.Selected).To(BeEquivalentTo(len(namespaces)))
 		}

@@ -92,7 +92,7 @@ var _ = BeforeSuite(func() {
 
 // guarded makes the profile one with admission policies.
 func guarded(profile *v1alpha1.SecurityProfile) {
-	profile.Spec.Protection = &v1alpha1.Protection{Tamper: true}
+	profile.Spec.Protection = &v1alpha1.Protection{Tamper: v1alpha1.ProhibitionForbid}
 }
 
 func startOperator() { bulwark = inprocess.Start(ctx, operatorConf) }

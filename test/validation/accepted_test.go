@@ -59,7 +59,7 @@ var _ = Describe("What is accepted", func() {
 	It("gets no default within a section", func() {
 		manifest := profile("sections", selecting(`
 			network: {
-				defaultDeny: [Ingress, Egress], allowDNS: {ports: [{port: 53}]}, allowAPIServer: {cidrs: [10.0.0.1/32]},
+				defaultDeny: [Ingress, Egress], allowDNS: {ports: [{port: 53}, {protocol: UDP, port: 53}]}, allowAPIServer: {cidrs: [10.0.0.1/32]},
 				policies: [{name: a, spec: {podSelector: {}, ingress: [{ports: [{port: 80}]}]}}]},
 			limits: [{type: Container, max: {cpu: 1}}],
 			quotas: [{name: a, spec: {hard: {pods: 1}, scopeSelector: {matchExpressions: [{scopeName: BestEffort, operator: Exists}]}}}],
@@ -137,7 +137,7 @@ var _ = Describe("kubectl", func() {
 	It("lists reports of every namespace by their short name", func() {
 		Expect(table("get", "nspost", "-A")).To(HaveExactElements(
 			HaveExactElements("NAMESPACE", "NAME", "PROFILE", "MODE", "READY", "COMPLIANT", "DRIFTED", "CONFLICTED", "FAILED", "AGE"),
-			HaveExactElements("default", "posture", "example", "Enforce", "true", "1", "2", "3", "4", MatchRegexp(`^\d+s$`)),
+			HaveExactElements("default", "posture", "example", "Enforce", "True", "1", "2", "3", "4", MatchRegexp(`^\d+s$`)),
 		))
 	})
 

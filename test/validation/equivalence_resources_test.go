@@ -201,9 +201,9 @@ func withoutGroup(resource, group string) alike {
 
 var _ = DescribeTable("A quota without room for what the profile itself makes is refused:", ExpectStricterThanTheAPI,
 	roomFor("network policies", "count/networkpolicies.networking.k8s.io", 6,
-		`network: {defaultDeny: [Ingress, Egress], allowDNS: {}, allowSameNamespace: true, allowAPIServer: {cidrs: [10.0.0.1/32]}, policies: [{name: a, spec: {podSelector: {}}}, {name: b, spec: {podSelector: {}}}]}`),
+		`network: {defaultDeny: [Ingress, Egress], allowDNS: {}, allowSameNamespace: {}, allowAPIServer: {cidrs: [10.0.0.1/32]}, policies: [{name: a, spec: {podSelector: {}}}, {name: b, spec: {podSelector: {}}}]}`),
 	roomFor("the network policies of the sample that docs/security.md advises", "count/networkpolicies.networking.k8s.io", 2,
-		`network: {defaultDeny: [Ingress], allowSameNamespace: true}`),
+		`network: {defaultDeny: [Ingress], allowSameNamespace: {}}`),
 	roomFor("the one network policy of a network without defaultDeny", "count/networkpolicies.networking.k8s.io", 1, `network: {policies: [{name: a, spec: {podSelector: {}}}]}`),
 	roomFor("the limit range", "count/limitranges", 1, `limits: [{type: Container, max: {cpu: 1}}, {type: Pod, max: {cpu: 1}}]`),
 	roomFor("quotas", "count/resourcequotas", 2, `podSecurity: {warn: baseline}`),

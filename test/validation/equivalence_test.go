@@ -67,8 +67,8 @@ func createRendered(sections string) error {
 	data, err := yaml.YAMLToJSON([]byte(profile("alike", selecting(sections))))
 	Expect(err).NotTo(HaveOccurred(), sections)
 	Expect(json.Unmarshal(data, p)).To(Succeed())
-	if p.Spec.Undecodable != "" {
-		return fmt.Errorf("it cannot even be decoded: %s", p.Spec.Undecodable)
+	if why := p.Spec.Undecodable(); why != "" {
+		return fmt.Errorf("it cannot even be decoded: %s", why)
 	}
 	for _, object := range baseline.Render(p, "default") {
 		if baseline.BelongsToNamespace(object) {

@@ -52,8 +52,12 @@ func ExpectRefused(manifest, path, reason string) {
 	GinkgoHelper()
 	answer := applyAsIf(manifest)
 	Expect(answer).To(HaveOccurred(), "it was accepted:\n%s", manifest)
-	complaint := `(?m)(^|[\s.])` + regexp.QuoteMeta(path) + `: .*` + regexp.QuoteMeta(reason)
-	Expect(inWordsOfKubectl(answer)).To(MatchRegexp(complaint), manifest)
+	Expect(inWordsOfKubectl(answer)).To(MatchRegexp(complaint(path, reason)), manifest)
+}
+
+// complaint matches a line that names a field and a reason.
+func complaint(path, reason string) string {
+	return `(?m)(^|[\s.])` + regexp.QuoteMeta(path) + `: .*` + regexp.QuoteMeta(reason)
 }
 
 // ExpectKubectl runs kubectl, which has to succeed, and returns what it printed.

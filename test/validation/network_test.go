@@ -47,8 +47,8 @@ var _ = DescribeTable("The network is refused for", ExpectOnlyBadRefused,
 		path: "spec.network", reason: apiServerNeedsEgress,
 	}),
 	Entry("allowSameNamespace where nothing is denied", refusal{
-		in:   selecting(`network: {policies: [{name: a, spec: {podSelector: {}}}], allowSameNamespace: %s}`),
-		good: "false", bad: "true",
+		in:   selecting(`network: {policies: [{name: a, spec: {podSelector: {}}}]%s}`),
+		good: "", bad: ", allowSameNamespace: {}",
 		path: "spec.network", reason: sameNeedsDirection,
 	}),
 	Entry("an address of the API server that is no range", refusal{

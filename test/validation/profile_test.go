@@ -48,8 +48,8 @@ var _ = DescribeTable("A profile is refused for", ExpectOnlyBadRefused,
 		path: "spec.contest", reason: `Unsupported value: "Yield": supported values: "Correct", "BackOff"`,
 	}),
 	Entry("an unknown mode of findings", refusal{
-		in: selecting(`podSecurity: {enforce: baseline}, findings: {mode: %s}`), good: `"Off"`, bad: "None",
-		path: "spec.findings.mode", reason: `Unsupported value: "None": supported values: "Report", "Off"`,
+		in: selecting(`podSecurity: {enforce: baseline}, findings: {mode: %s}`), good: "Disabled", bad: "None",
+		path: "spec.findings.mode", reason: `Unsupported value: "None": supported values: "Report", "Disabled"`,
 	}),
 	Entry("an unknown finding", refusal{
 		in: selecting(`podSecurity: {enforce: baseline}, findings: {ignore: [%s]}`), good: "BroadBinding", bad: "Everything",
@@ -168,6 +168,6 @@ metadata: {name: %s, namespace: default}
 profile: example
 profileGeneration: 1
 enforcement: Enforce
-ready: true
+status: {conditions: [{type: Ready, status: "True", reason: BaselineInPlace, message: "", lastTransitionTime: "2030-01-01T12:00:00Z"}]}
 summary: {compliant: 1, drifted: 2, conflicted: 3, failed: 4}
 `

@@ -18,17 +18,17 @@ func everyRule() *v1alpha1.SecurityProfile {
 	profile := &v1alpha1.SecurityProfile{}
 	profile.Name = "every-rule"
 	workloads := &v1alpha1.Workloads{
-		ReadOnlyRootFilesystem: true, RunAsNonRoot: true, DropAllCapabilities: true,
+		ReadOnlyRootFilesystem: v1alpha1.RequirementRequire, RunAsNonRoot: v1alpha1.RequirementRequire, DropAllCapabilities: v1alpha1.RequirementRequire,
 		Seccomp:         []corev1.SeccompProfileType{"RuntimeDefault", "Localhost"},
 		AppArmor:        []corev1.AppArmorProfileType{"RuntimeDefault", "Localhost"},
 		RequireRequests: []corev1.ResourceName{"cpu", "memory", "ephemeral-storage"},
 		RequireLimits:   []corev1.ResourceName{"cpu", "memory", "ephemeral-storage"},
-		RequireProbes:   []v1alpha1.Probe{v1alpha1.LivenessProbe, v1alpha1.ReadinessProbe, v1alpha1.StartupProbe},
-		HostPath:        &v1alpha1.HostPath{}, HostPort: &v1alpha1.HostPort{}, HostNetwork: v1alpha1.Forbid,
-		AutomountServiceAccountToken: v1alpha1.Forbid,
-		NodeName:                     v1alpha1.Forbid, Tolerations: &v1alpha1.Tolerations{}, PriorityClasses: &v1alpha1.PriorityClasses{},
+		RequireProbes:   []v1alpha1.Probe{v1alpha1.ProbeLiveness, v1alpha1.ProbeReadiness, v1alpha1.ProbeStartup},
+		HostPath:        &v1alpha1.HostPath{Policy: v1alpha1.AllowancePolicyAllowListed}, HostPort: &v1alpha1.HostPort{Policy: v1alpha1.AllowancePolicyAllowListed}, HostNetwork: v1alpha1.ProhibitionForbid,
+		AutomountServiceAccountToken: v1alpha1.ProhibitionForbid,
+		NodeName:                     v1alpha1.ProhibitionForbid, Tolerations: &v1alpha1.Tolerations{Policy: v1alpha1.AllowancePolicyAllowListed}, PriorityClasses: &v1alpha1.PriorityClasses{Policy: v1alpha1.AllowancePolicyAllowListed},
 	}
-	images := &v1alpha1.Images{RequireDigest: true, PullPolicy: corev1.PullAlways}
+	images := &v1alpha1.Images{Digest: v1alpha1.RequirementRequire, PullPolicy: corev1.PullAlways}
 	for n := range 16 {
 		workloads.PriorityClasses.Allowed = append(workloads.PriorityClasses.Allowed, name("class", n))
 		allowed := v1alpha1.AllowedToleration{Key: name("key", n)}
@@ -39,7 +39,7 @@ func everyRule() *v1alpha1.SecurityProfile {
 		workloads.SELinux = append(workloads.SELinux, name("type", n))
 		workloads.HostPort.Allowed = append(workloads.HostPort.Allowed, v1alpha1.PortRange{Min: int32(1000 * n), Max: int32(1000*n + 10)})
 		workloads.HostPath.Allowed = append(workloads.HostPath.Allowed, v1alpha1.AllowedHostPath{
-			PathPrefix: "/" + strings.Repeat("p", 63) + "/" + name("path", n), ReadOnly: true,
+			PathPrefix: "/" + strings.Repeat("p", 63) + "/" + name("path", n), ReadOnly: v1alpha1.RequirementRequire,
 		})
 	}
 	for n := range 64 {
@@ -49,7 +49,7 @@ func everyRule() *v1alpha1.SecurityProfile {
 		images.DenyTags = append(images.DenyTags, name("tag", n)+name("tag", n))
 	}
 	profile.Spec.Workloads, profile.Spec.Images = workloads, images
-	profile.Spec.Protection = &v1alpha1.Protection{ReadyGate: true}
+	profile.Spec.Protection = &v1alpha1.Protection{ReadyGate: v1alpha1.RequirementRequire}
 	for n := range 256 {
 		profile.Spec.ExcludeNamespaces = append(profile.Spec.ExcludeNamespaces, name("*", n))
 	}

@@ -64,14 +64,14 @@ func references() *rapid.Generator[*reference] {
 	})
 }
 
-var imageRules = []string{"allowedRegistries", "requireDigest", "denyTags", "pullPolicy"}
+var imageRules = []string{"allowedRegistries", "digest", "denyTags", "pullPolicy"}
 
 // What the expressions take apart is held against the parts that a reference was put together from.
 func TestImagesAreTakenApartAsTheyArePutTogether(t *testing.T) {
 	often(t, 3000)
 	allowed := []string{"docker.io/library", "index.docker.io/team", "localhost:5000", "a.io/team", "a.io:443", "localhost/a/b"}
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "p"}}
-	profile.Spec.Images = &v1alpha1.Images{AllowedRegistries: allowed, RequireDigest: true, DenyTags: []string{"latest"}, PullPolicy: corev1.PullAlways}
+	profile.Spec.Images = &v1alpha1.Images{AllowedRegistries: allowed, Digest: v1alpha1.RequirementRequire, DenyTags: []string{"latest"}, PullPolicy: corev1.PullAlways}
 	e, err := New(profile, bulwark.Cluster{})
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +87,7 @@ func TestImagesAreTakenApartAsTheyArePutTogether(t *testing.T) {
 			want = append(want, "allowedRegistries")
 		}
 		if r.digest == "" {
-			want = append(want, "requireDigest")
+			want = append(want, "digest")
 		}
 		if r.effectiveTag() == "latest" {
 			want = append(want, "denyTags")

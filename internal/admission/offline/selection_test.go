@@ -62,8 +62,8 @@ func selecting(t *rapid.T, name string) v1alpha1.SecurityProfile {
 		p.Spec.NamespaceSelector.MatchExpressions = append(p.Spec.NamespaceSelector.MatchExpressions, e)
 	}
 	p.Spec.ExcludeNamespaces = several(t, "exclude", 2, "team-a", "team-*", "?", "*-b", "**", "c?-*-*", "no-such")
-	p.Spec.Workloads = &v1alpha1.Workloads{HostNetwork: v1alpha1.Forbid}
-	p.Spec.Protection = &v1alpha1.Protection{Tamper: true}
+	p.Spec.Workloads = &v1alpha1.Workloads{HostNetwork: v1alpha1.ProhibitionForbid}
+	p.Spec.Protection = &v1alpha1.Protection{Tamper: v1alpha1.ProhibitionForbid}
 	return p
 }
 
@@ -76,7 +76,8 @@ func breaks(t *rapid.T, p *v1alpha1.SecurityProfile) {
 	if drawn(t, "known since when", true, false) {
 		p.Status.Selection = selection.Broken(p, brokenAt)
 	}
-	p.Spec = v1alpha1.SecurityProfileSpec{Undecodable: "why"}
+	// An earlier schema accepted it, and nothing can hold it.
+	_ = p.Spec.UnmarshalJSON([]byte(`{"limits":[{"type":"Container","max":{"cpu":"1e0.5"}}]}`))
 }
 
 // A request is held against a profile's rules if and only if the profile governs its namespace: what the policies say of that in CEL is
@@ -142,7 +143,7 @@ func TestTheGateIsShutWhereTheProfileGoverns(t *testing.T) {
 			profiles = append(profiles, selecting(t, name))
 		}
 		own := &profiles[0]
-		own.Spec.Workloads, own.Spec.Protection = nil, &v1alpha1.Protection{ReadyGate: true}
+		own.Spec.Workloads, own.Spec.Protection = nil, &v1alpha1.Protection{ReadyGate: v1alpha1.RequirementRequire}
 		protected, err := selection.Protected(several(t, "protected", 1, "team-a", "kube-*", "no/such")...)
 		if err != nil {
 			t.Fatal(err)

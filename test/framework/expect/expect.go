@@ -102,7 +102,7 @@ func expectReady(g Gomega, profile *v1alpha1.SecurityProfile, namespace string) 
 	report := ReportOn(g, namespace)
 	g.Expect(report.Profile).To(Equal(profile.Name))
 	g.Expect(report.ProfileGeneration).To(Equal(profile.Generation))
-	g.Expect(report.Ready).To(BeTrue(), "%v", report.Objects)
+	g.Expect(report.IsReady()).To(BeTrue(), "%v", report.Objects)
 }
 
 // Differences are what the namespace's live objects lack of the baseline, or hold beyond it.
