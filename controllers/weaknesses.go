@@ -22,7 +22,7 @@ import (
 func (r *NamespaceReconciler) weaknesses(
 	ctx context.Context, p *posture.Pass, found *posture.Found, level tightening.AppliedLevel, seen *podscan.Seen,
 ) (w posture.Weaknesses, recheck time.Duration, err error) {
-	if r.facts == nil || p.Profile.Spec.Findings != nil && p.Profile.Spec.Findings.Mode == v1alpha1.FindingsModeDisabled {
+	if r.facts == nil || !wantsFindings(p.Profile) {
 		return w, 0, nil
 	}
 	facts := r.facts.Facts(p.Namespace.Name)
@@ -54,6 +54,11 @@ func (r *NamespaceReconciler) weaknesses(
 		w.PodsUnseen = w.PodsUnseen || r.scansPods(p) && last.PodsUnseen
 	}
 	return w, recheck, errors.Join(unasked, err)
+}
+
+// wantsFindings reports whether a profile asks for findings at all.
+func wantsFindings(profile *v1alpha1.SecurityProfile) bool {
+	return profile.Spec.Findings == nil || profile.Spec.Findings.Mode != v1alpha1.FindingsModeDisabled
 }
 
 // movers are the field managers that are known to have changed the namespace's labels.
