@@ -59,8 +59,8 @@ func newAdmissionPolicyReconciler(
 	}
 }
 
-// newPolicyCorrections makes the engine that ends the drift of policies. No admission changes them, so
-// that it remembers nothing of that.
+// newPolicyCorrections makes the engine that ends the drift of policies. No admission changes them,
+// so that it remembers nothing of that.
 func newPolicyCorrections(reader *policyReader, contests *contention.Contests, o Options) *correction.Engine {
 	return &correction.Engine{
 		Writer: correction.Writer{Client: reader.client, Live: reader.live},

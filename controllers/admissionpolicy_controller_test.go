@@ -87,11 +87,15 @@ func TestPoliciesAreMadeForAProfileThatIsHeldAndRemembered(t *testing.T) {
 				shelf.profile = nil
 			}
 			states.state("restricted")
-			got, err := (&AdmissionPolicyReconciler{Client: shelf, states: states}).readProfile(t.Context(), requestFor("restricted"))
+			got, err := (&AdmissionPolicyReconciler{Client: shelf, states: states}).readProfile(
+				t.Context(),
+				requestFor("restricted"),
+			)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if left, forgot := got == nil, states.of["restricted"] == nil; left != tc.left || *told != tc.told || forgot != tc.forgot {
+			if left, forgot := got == nil, states.of["restricted"] == nil; left != tc.left || *told != tc.told ||
+				forgot != tc.forgot {
 				t.Errorf("left to others: %t, told %d times, forgotten: %t", left, *told, forgot)
 			}
 		})
@@ -120,7 +124,11 @@ func TestARemovalWaitsForThePassUnderWay(t *testing.T) {
 			profile, _ := aPolicedProfile()
 			s := &slowShelf{happened: make(chan string, 100)}
 			reader := &policyReader{client: s, live: s, unlabelled: newUnlabelled()}
-			r := &AdmissionPolicyReconciler{states: newProfileStates(), policies: reader, corrections: newPolicyCorrections(reader, nil, Options{})}
+			r := &AdmissionPolicyReconciler{
+				states:      newProfileStates(),
+				policies:    reader,
+				corrections: newPolicyCorrections(reader, nil, Options{}),
+			}
 			unlock := r.states.lock(profile.Name)
 			r.states.state(profile.Name)
 			removed := make(chan error)
@@ -142,7 +150,11 @@ func TestWhatIsKnownOfAProfileGoesWithItsPolicies(t *testing.T) {
 	ours := policyKindNamed("workloads", map[string]string{v1alpha1.ProfileLabel: profile.Name})
 	s := &shelf{objects: []baseline.Object{ours}}
 	reader := &policyReader{client: s, live: s, unlabelled: newUnlabelled()}
-	r := &AdmissionPolicyReconciler{states: newProfileStates(), policies: reader, corrections: newPolicyCorrections(reader, nil, Options{})}
+	r := &AdmissionPolicyReconciler{
+		states:      newProfileStates(),
+		policies:    reader,
+		corrections: newPolicyCorrections(reader, nil, Options{}),
+	}
 	r.states.state(profile.Name)
 	r.states.publish(profile, inForceResult(2))
 	if err := r.withdraw(t.Context(), profile); err != nil {
@@ -194,8 +206,11 @@ func TestNoStatusIsWrittenBeforeThePoliciesOfItsGenerationHaveBeenLookedAt(t *te
 	profile.Spec.Images = &v1alpha1.Images{Digest: v1alpha1.RequirementRequire}
 	profile.Status.Selection = selection.Remember(profile)
 	report := v1alpha1.NamespacePosture{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "shop"},
-		Profile:    "restricted", ProfileGeneration: 3, Enforcement: v1alpha1.EnforcementEnforce, Status: posturetest.Readiness(true),
+		ObjectMeta:        metav1.ObjectMeta{Namespace: "shop"},
+		Profile:           "restricted",
+		ProfileGeneration: 3,
+		Enforcement:       v1alpha1.EnforcementEnforce,
+		Status:            posturetest.Readiness(true),
 	}
 	cluster := &reportedCluster{profile: profile, report: report}
 	recorded, err := metrics.New(prometheus.NewRegistry())
@@ -205,8 +220,16 @@ func TestNoStatusIsWrittenBeforeThePoliciesOfItsGenerationHaveBeenLookedAt(t *te
 	states, told := heard()
 	now := clocktesting.NewFakePassiveClock(noon)
 	r := &SecurityProfileReconciler{
-		Client: cluster, Metrics: recorded, Clock: now, throttle: priority.NewThrottle(0), remembered: priority.NewThrottle(0),
-		joins: posture.NewJoins(posture.DefaultJoinGrace), policies: &AdmissionPolicyReconciler{states: states}, unreported: newUnreported(),
+		Client:     cluster,
+		Metrics:    recorded,
+		Clock:      now,
+		throttle:   priority.NewThrottle(0),
+		remembered: priority.NewThrottle(0),
+		joins: posture.NewJoins(
+			posture.DefaultJoinGrace,
+		),
+		policies:   &AdmissionPolicyReconciler{states: states},
+		unreported: newUnreported(),
 	}
 	looking := func(pending int) func() {
 		return func() {

@@ -40,7 +40,8 @@ func (s *shelf) List(_ context.Context, list client.ObjectList, options ...clien
 	}
 	var items []runtime.Object
 	for _, object := range s.objects {
-		if kinds[0].Kind == baseline.KindOf(object).Kind+"List" && (o.LabelSelector == nil || o.LabelSelector.Matches(labels.Set(object.GetLabels()))) {
+		if kinds[0].Kind == baseline.KindOf(object).Kind+"List" &&
+			(o.LabelSelector == nil || o.LabelSelector.Matches(labels.Set(object.GetLabels()))) {
 			items = append(items, object)
 		}
 	}
@@ -175,7 +176,10 @@ func TestAPolicyIsDeletedAsItWasFound(t *testing.T) {
 // What is found by name must be all that a profile can declare.
 func TestEveryPolicyIsNamed(t *testing.T) {
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "all"}, Spec: v1alpha1.SecurityProfileSpec{
-		Workloads:  &v1alpha1.Workloads{RunAsNonRoot: v1alpha1.RequirementRequire, AllowedServiceTypes: []corev1.ServiceType{"ClusterIP"}},
+		Workloads: &v1alpha1.Workloads{
+			RunAsNonRoot:        v1alpha1.RequirementRequire,
+			AllowedServiceTypes: []corev1.ServiceType{"ClusterIP"},
+		},
 		Images:     &v1alpha1.Images{Digest: v1alpha1.RequirementRequire},
 		Protection: &v1alpha1.Protection{ReadyGate: v1alpha1.RequirementRequire, Tamper: v1alpha1.ProhibitionForbid},
 		Network:    &v1alpha1.Network{TenantPolicies: v1alpha1.TenantPoliciesDeny},

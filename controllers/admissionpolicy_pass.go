@@ -43,8 +43,8 @@ func (p *policyPass) ours(o baseline.Object) bool {
 }
 
 // records tells whether a drift belongs in the history. It does not if the profile, another that
-// outranks it or the operator has changed since the policies were put in place: then the difference is
-// none of somebody else's making.
+// outranks it or the operator has changed since the policies were put in place: then the difference
+// is none of somebody else's making.
 //
 // After a restart that is not known. Then the history tells what somebody else has set, and what is
 // missing of what was in place.

@@ -76,11 +76,32 @@ func (r *NamespaceReconciler) announceState(p *posture.Pass, found *posture.Foun
 	case o.Err != nil:
 		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventFailed, "Apply", printable.Message(o.Err.Error())+o.Hint)
 	case len(o.Mutated) > 0:
-		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventMutated, "Apply", name+" is "+posture.MutationSentence(o.Mutated))
+		r.event(
+			p,
+			o.Object,
+			corev1.EventTypeWarning,
+			v1alpha1.EventMutated,
+			"Apply",
+			name+" is "+posture.MutationSentence(o.Mutated),
+		)
 	case o.State == v1alpha1.DriftStateConflict:
-		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventConflict, "Compare", name+" was not made by Bulwark and is left alone")
+		r.event(
+			p,
+			o.Object,
+			corev1.EventTypeWarning,
+			v1alpha1.EventConflict,
+			"Compare",
+			name+" was not made by Bulwark and is left alone",
+		)
 	case o.State == v1alpha1.DriftStateContested:
-		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventContested, "Wait", name+" is "+contestSentence(p, found, o))
+		r.event(
+			p,
+			o.Object,
+			corev1.EventTypeWarning,
+			v1alpha1.EventContested,
+			"Wait",
+			name+" is "+contestSentence(p, found, o),
+		)
 	case o.State == v1alpha1.DriftStateCorrected && o.Foreign:
 		r.event(p, o.Object, corev1.EventTypeNormal, v1alpha1.EventAdopted, "Adopt",
 			fmt.Sprintf("%s of %s was taken over", name, drift.ManagerName(o.By.Manager)))
@@ -119,7 +140,10 @@ func (r *NamespaceReconciler) announceReport(p *posture.Pass, report *v1alpha1.N
 		before = *p.Report()
 	}
 	for _, f := range report.Findings {
-		if !slices.ContainsFunc(before.Findings, func(b v1alpha1.Finding) bool { return b.ID == f.ID && b.Object == f.Object }) {
+		if !slices.ContainsFunc(
+			before.Findings,
+			func(b v1alpha1.Finding) bool { return b.ID == f.ID && b.Object == f.Object },
+		) {
 			r.event(p, f.Object, corev1.EventTypeWarning, v1alpha1.EventFinding, "Judge",
 				fmt.Sprintf("%s (%s): %s %s: %s", f.ID, f.Severity, f.Object.Kind, f.Object.Name, f.Message))
 		}
@@ -156,7 +180,8 @@ func (r *NamespaceReconciler) traceRemovals(ctx context.Context, p *posture.Pass
 		}
 	}
 	if len(removed) > 0 {
-		logf.FromContext(ctx).Info("Removed what the baseline does not hold", "namespace", p.Namespace.Name, "objects", removed)
+		logf.FromContext(ctx).
+			Info("Removed what the baseline does not hold", "namespace", p.Namespace.Name, "objects", removed)
 	}
 	if len(undeclared) > 0 {
 		r.event(p, baseline.Reference(p.Namespace), corev1.EventTypeNormal, v1alpha1.EventRemoved, "Prune",

@@ -24,7 +24,12 @@ func (r *NamespaceReconciler) namespacesUsing(role string) []string {
 		namespaces = r.facts.NamespacesBinding(role)
 	}
 	var profiles v1alpha1.SecurityProfileList
-	if err := r.Client.List(ctx, &profiles, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
+	if err := r.Client.List(
+		ctx,
+		&profiles,
+		client.UnsafeDisableDeepCopy,
+		client.DisableReadYourWritesConsistency,
+	); err != nil {
 		logf.Log.Error(err, "Listing SecurityProfiles that bind a ClusterRole", "clusterRole", role)
 		return namespaces
 	}

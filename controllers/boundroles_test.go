@@ -21,7 +21,11 @@ import (
 // binding is a RoleBinding of namespace shop.
 func binding(kind, role string, subjects ...string) *rbacv1.RoleBinding {
 	b := &rbacv1.RoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "bulwark-bound"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: kind, Name: role},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "shop",
+			Name:      "bulwark-bound",
+		},
+		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: kind, Name: role},
 	}
 	for _, s := range subjects {
 		b.Subjects = append(b.Subjects, rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: "User", Name: s})
@@ -40,7 +44,9 @@ func verdictOn(clusterRole string) grants.Verdict {
 func TestABindingThatGivesIsFound(t *testing.T) {
 	want := binding("ClusterRole", "writer", "a")
 	as := func(state v1alpha1.DriftState, err error, got baseline.Object) []drift.Outcome {
-		return []drift.Outcome{{Drift: drift.Drift{Object: baseline.Reference(want), Got: got, Want: want}, State: state, Err: err}}
+		return []drift.Outcome{
+			{Drift: drift.Drift{Object: baseline.Reference(want), Got: got, Want: want}, State: state, Err: err},
+		}
 	}
 	refused := errors.New("refused")
 	for it, test := range map[string]struct {
@@ -86,10 +92,16 @@ func TestAClusterRoleConcernsTheNamespacesOfProfilesThatBindIt(t *testing.T) {
 	binding := func(p *v1alpha1.SecurityProfile) {
 		p.Spec.RBAC = &v1alpha1.RBAC{Bindings: []v1alpha1.RoleBinding{{Name: "viewers", ClusterRole: "view"}}}
 	}
-	r := &NamespaceReconciler{Client: &bindingProfiles{inventorytest.Cluster{
-		Profiles:  []v1alpha1.SecurityProfile{inventorytest.Profile("shop", binding), inventorytest.Profile("shop"), inventorytest.Profile("till", binding)},
-		Namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{"shop": "yes"}}},
-	}}}
+	r := &NamespaceReconciler{Client: &bindingProfiles{
+		inventorytest.Cluster{
+			Profiles: []v1alpha1.SecurityProfile{
+				inventorytest.Profile("shop", binding),
+				inventorytest.Profile("shop"),
+				inventorytest.Profile("till", binding),
+			},
+			Namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{"shop": "yes"}}},
+		},
+	}}
 	for role, want := range map[string][]string{"view": {"shop"}, "edit": nil} {
 		if diff := cmp.Diff(want, r.namespacesUsing(role)); diff != "" {
 			t.Errorf("%s: concerns (-want +got):\n%s", role, diff)

@@ -9,8 +9,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/posture"
 )
 
-// gather reads what the namespace holds of the desired objects, and whatever else in it bears our labels. The objects may be
-// shared with the cache and must not be changed.
+// gather reads what the namespace holds of the desired objects, and whatever else in it bears our
+// labels. The objects may be shared with the cache and must not be changed.
 //
 // The cache holds only objects that bear our labels. Others are read from the API server:
 //
@@ -47,7 +47,11 @@ func (r *NamespaceReconciler) gather(
 }
 
 // desiredThere is what the namespace holds of the desired objects.
-func (r *NamespaceReconciler) desiredThere(ctx context.Context, p *posture.Pass, desired []baseline.Object) ([]baseline.Object, error) {
+func (r *NamespaceReconciler) desiredThere(
+	ctx context.Context,
+	p *posture.Pass,
+	desired []baseline.Object,
+) ([]baseline.Object, error) {
 	found := []baseline.Object{p.Namespace}
 	for _, want := range desired[1:] {
 		_, known := p.Object(baseline.Reference(want))
@@ -78,8 +82,8 @@ func (r *NamespaceReconciler) labelledIn(
 	return r.objects.DueLabelled(ctx, p.Namespace.Name, r.Clock.Now())
 }
 
-// unlabelledBefore returns the objects that the last report says were in place, that are not desired
-// and are unlabelled now. An Audit profile removes nothing.
+// unlabelledBefore returns the objects that the last report says were in place, that are not
+// desired and are unlabelled now. An Audit profile removes nothing.
 func (r *NamespaceReconciler) unlabelledBefore(
 	ctx context.Context, p *posture.Pass, known map[v1alpha1.ObjectReference]bool,
 ) ([]baseline.Object, error) {

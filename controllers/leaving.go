@@ -15,8 +15,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
-// leave takes away what is left of a baseline in a namespace that no profile governs. The report goes
-// last: as long as it is there, it remembers the baseline.
+// leave takes away what is left of a baseline in a namespace that no profile governs. The report
+// goes last: as long as it is there, it remembers the baseline.
 func (r *NamespaceReconciler) leave(
 	ctx context.Context, ns *corev1.Namespace, report *v1alpha1.NamespacePosture,
 ) (reconcile.Result, error) {
@@ -37,8 +37,8 @@ func (r *NamespaceReconciler) leave(
 }
 
 // audit evaluates a namespace that a profile only audits. That profile writes nothing, so that the
-// objects that others have left go first, as their deletionPolicy says. If the baseline that the report
-// speaks of is deferred, so is the next report.
+// objects that others have left go first, as their deletionPolicy says. If the baseline that the
+// report speaks of is deferred, so is the next report.
 func (r *NamespaceReconciler) audit(
 	ctx context.Context, p *posture.Pass, selecting []*v1alpha1.SecurityProfile,
 ) (reconcile.Result, error) {
@@ -63,9 +63,9 @@ func (r *NamespaceReconciler) audit(
 	return result, err
 }
 
-// suspend is the pass over a namespace whose profile cannot be carried out. The baseline stays, since
-// nobody knows what it ought to be, and the report says so. Only objects of profiles that are being
-// deleted go: no other pass would take them away.
+// suspend is the pass over a namespace whose profile cannot be carried out. The baseline stays,
+// since nobody knows what it ought to be, and the report says so. Only objects of profiles that are
+// being deleted go: no other pass would take them away.
 func (r *NamespaceReconciler) suspend(
 	ctx context.Context, ns *corev1.Namespace, previous *v1alpha1.NamespacePosture,
 	profile *v1alpha1.SecurityProfile, why error,

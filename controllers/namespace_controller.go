@@ -1,5 +1,5 @@
-// Package controllers reconciles SecurityProfiles: one namespace at a time into its baseline, and the reports on them into
-// the status of each profile.
+// Package controllers reconciles SecurityProfiles: one namespace at a time into its baseline, and
+// the reports on them into the status of each profile.
 package controllers
 
 import (
@@ -36,12 +36,12 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
 
-// DefaultRecheckInterval is how often a namespace is looked at again when its state hangs on objects that are not watched:
-// those of other makers, in a conflict or under an Audit profile.
+// DefaultRecheckInterval is how often a namespace is looked at again when its state hangs on
+// objects that are not watched: those of other makers, in a conflict or under an Audit profile.
 const DefaultRecheckInterval = 5 * time.Minute
 
-// NamespaceReconciler brings one namespace to its baseline and reports on it. It is the unit of work, of parallelism, of
-// failure and of report.
+// NamespaceReconciler brings one namespace to its baseline and reports on it. It is the unit of
+// work, of parallelism, of failure and of report.
 type NamespaceReconciler struct {
 	// Client reads from the cache and sees its own writes.
 	Client client.Client
@@ -53,7 +53,8 @@ type NamespaceReconciler struct {
 	Clock clock.PassiveClock
 	// Protected are names and globs of namespaces that are never selected.
 	Protected []string
-	// Recheck is how often a namespace is looked at again when its state hangs on objects that are not watched.
+	// Recheck is how often a namespace is looked at again when its state hangs on objects that are
+	// not watched.
 	Recheck time.Duration
 
 	contests    *contention.Contests
@@ -87,8 +88,8 @@ type NamespaceReconciler struct {
 	policyChanges *profileStates // when the admission policies of each profile last changed
 }
 
-// reconcileNamed reconciles the namespace of a request. Every event on it and on what it holds leads here, the last ones after it
-// is gone: then all that is remembered of it is dropped.
+// reconcileNamed reconciles the namespace of a request. Every event on it and on what it holds
+// leads here, the last ones after it is gone: then all that is remembered of it is dropped.
 func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	var ns corev1.Namespace
 	switch err := r.Client.Get(ctx, request.NamespacedName, &ns); {
@@ -112,7 +113,8 @@ func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconc
 	return result, err
 }
 
-// Reconcile brings one namespace to the baseline of the profile that governs it, or takes away what is left of one.
+// Reconcile brings one namespace to the baseline of the profile that governs it, or takes away what
+// is left of one.
 func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespace) (reconcile.Result, error) {
 	since := r.arrivals.Take(ns.Name, r.Clock.Now())
 	if !ns.DeletionTimestamp.IsZero() {

@@ -24,7 +24,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/release"
 )
 
-// emptyCluster lists nothing, and answers each write of a status in turn; when there are no answers left it takes it.
+// emptyCluster lists nothing, and answers each write of a status in turn; when there are no answers
+// left it takes it.
 type emptyCluster struct {
 	client.Client
 	scheme  *runtime.Scheme
@@ -63,7 +64,11 @@ func TestADeletionSaysForWantOfWhatItDoesNotEnd(t *testing.T) {
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		t.Fatal(err)
 	}
-	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "securityprofiles"}, "strict", errors.New("not you"))
+	forbidden := apierrors.NewForbidden(
+		schema.GroupResource{Resource: "securityprofiles"},
+		"strict",
+		errors.New("not you"),
+	)
 	conflict := apierrors.NewConflict(schema.GroupResource{Resource: "securityprofiles"}, "strict", errors.New("too late"))
 	lacks := []string{"list pods", "delete networkpolicies.networking.k8s.io"}
 	type step struct {
@@ -115,8 +120,13 @@ func TestADeletionSaysForWantOfWhatItDoesNotEnd(t *testing.T) {
 			var missing []string
 			cluster, now := &emptyCluster{scheme: scheme, answers: tt.answers}, clocktesting.NewFakePassiveClock(noon)
 			r := &SecurityProfileReconciler{
-				Client: cluster, Metrics: metrics, Clock: now,
-				standstills: release.NewStandstills(func(context.Context) ([]string, error) { return missing, nil }, (&release.Profiles{Client: cluster}).Left),
+				Client:  cluster,
+				Metrics: metrics,
+				Clock:   now,
+				standstills: release.NewStandstills(
+					func(context.Context) ([]string, error) { return missing, nil },
+					(&release.Profiles{Client: cluster}).Left,
+				),
 			}
 			deletion := metav1.NewTime(noon)
 			profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "strict", DeletionTimestamp: &deletion}}

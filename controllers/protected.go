@@ -14,9 +14,14 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
-// addProtected counts, among the findings of a profile, what bears its label in protected namespaces.
+// addProtected counts, among the findings of a profile, what bears its label in protected
+// namespaces.
 func (r *SecurityProfileReconciler) addProtected(
-	ctx context.Context, profile *v1alpha1.SecurityProfile, selector *selection.Selector, namespaces []corev1.Namespace, status *v1alpha1.SecurityProfileStatus,
+	ctx context.Context,
+	profile *v1alpha1.SecurityProfile,
+	selector *selection.Selector,
+	namespaces []corev1.Namespace,
+	status *v1alpha1.SecurityProfileStatus,
 ) error {
 	if !profile.LooksFor(v1alpha1.FindingIDObjectInProtectedNamespace) {
 		return nil

@@ -10,8 +10,8 @@ import (
 )
 
 // awaitCounts returns the counts, with those of which it is too early to tell that they are not
-// counted, and when to come back, though nothing was observed; zero is never. What Bulwark opened and
-// did not close, since the operator died in between, it closes once that time is over.
+// counted, and when to come back, though nothing was observed; zero is never. What Bulwark opened
+// and did not close, since the operator died in between, it closes once that time is over.
 func (r *NamespaceReconciler) awaitCounts(
 	ctx context.Context, p *posture.Pass, found []posture.QuotaCount,
 ) (counts []posture.QuotaCount, next time.Duration) {
@@ -42,8 +42,8 @@ func progressOf(counts []posture.QuotaCount) []counting.Progress {
 	return progress
 }
 
-// forgetCounts drops what is remembered of quotas and of withheld reports, in a namespace that is gone
-// or that no profile governs.
+// forgetCounts drops what is remembered of quotas and of withheld reports, in a namespace that is
+// gone or that no profile governs.
 func (r *NamespaceReconciler) forgetCounts(namespace string) {
 	r.patience.Forget(namespace)
 	r.withheld.Forget(namespace)

@@ -16,15 +16,29 @@ func TestOnlyWhatIsCountedAndExceededIsHeardOf(t *testing.T) {
 	kind := baseline.KindOf(&corev1.ResourceQuota{})
 	pods := func(n string) corev1.ResourceList { return corev1.ResourceList{"pods": resource.MustParse(n)} }
 	cached := func(status corev1.ResourceQuotaStatus) *corev1.ResourceQuota {
-		quota, err := boundedcache.StripExclusive(&corev1.ResourceQuota{Spec: corev1.ResourceQuotaSpec{Hard: pods("2")}, Status: status})
+		quota, err := boundedcache.StripExclusive(
+			&corev1.ResourceQuota{Spec: corev1.ResourceQuotaSpec{Hard: pods("2")}, Status: status},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return quota.(*corev1.ResourceQuota)
 	}
 	none, idle := corev1.ResourceQuotaStatus{}, corev1.ResourceQuotaStatus{Hard: pods("2"), Used: pods("0")}
-	full, over := corev1.ResourceQuotaStatus{Hard: pods("2"), Used: pods("2")}, corev1.ResourceQuotaStatus{Hard: pods("2"), Used: pods("3")}
-	far, raised := corev1.ResourceQuotaStatus{Hard: pods("2"), Used: pods("300")}, corev1.ResourceQuotaStatus{Hard: pods("9"), Used: pods("3")}
+	full, over := corev1.ResourceQuotaStatus{
+		Hard: pods("2"),
+		Used: pods("2"),
+	}, corev1.ResourceQuotaStatus{
+		Hard: pods("2"),
+		Used: pods("3"),
+	}
+	far, raised := corev1.ResourceQuotaStatus{
+		Hard: pods("2"),
+		Used: pods("300"),
+	}, corev1.ResourceQuotaStatus{
+		Hard: pods("9"),
+		Used: pods("3"),
+	}
 	for sentence, tt := range map[string]struct {
 		before, after corev1.ResourceQuotaStatus
 		want          bool

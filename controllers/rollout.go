@@ -12,8 +12,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/posture"
 )
 
-// gated is what is left to correct of the drifts of a pass, once what a roll-out must defer is taken
-// out of them.
+// gated is what is left to correct of the drifts of a pass, once what a roll-out must defer is
+// taken out of them.
 type gated struct {
 	drifts   []drift.Drift
 	deferred *posture.Deferrals
@@ -23,8 +23,8 @@ type gated struct {
 	again time.Duration
 }
 
-// gateRollout decides what is deferred, since it would refuse what runs in the namespace. The labels
-// of the desired Namespace then say so of rules for pods.
+// gateRollout decides what is deferred, since it would refuse what runs in the namespace. The
+// labels of the desired Namespace then say so of rules for pods.
 func (r *NamespaceReconciler) gateRollout(
 	ctx context.Context, p *posture.Pass, desired, there []baseline.Object,
 ) (gated, error) {

@@ -31,8 +31,9 @@ import (
 // deletion must not search ten thousand times for what remains.
 const DefaultStatusInterval = time.Second
 
-// SecurityProfileReconciler sums the reports of the namespaces that a profile governs into its status.
-// A deleted profile keeps its finalizer until its deletionPolicy has been carried out in all of them.
+// SecurityProfileReconciler sums the reports of the namespaces that a profile governs into its
+// status. A deleted profile keeps its finalizer until its deletionPolicy has been carried out in
+// all of them.
 type SecurityProfileReconciler struct {
 	// Client reads from the cache and sees its own writes.
 	Client client.Client
@@ -55,8 +56,9 @@ type SecurityProfileReconciler struct {
 
 // admissionPolicies is the reconciler of admission policies, as the one of profiles needs it.
 type admissionPolicies interface {
-	// report is what the status is to say of the profile's policies, and the function that is called once it says that. The report
-	// is nil while this generation of the profile has not been looked at: then another pass is to come.
+	// report is what the status is to say of the profile's policies, and the function that is
+	// called once it says that. The report is nil while this generation of the profile has not been
+	// looked at: then another pass is to come.
 	report(profile *v1alpha1.SecurityProfile) (report *admission.Report, written func())
 	// relax removes the policies that judge requests, of a profile that is being deleted.
 	relax(ctx context.Context, profile *v1alpha1.SecurityProfile) error
@@ -64,12 +66,15 @@ type admissionPolicies interface {
 	withdraw(ctx context.Context, profile *v1alpha1.SecurityProfile) error
 }
 
-// errAwaitsPolicies ends a pass over a profile whose admission policies have not been reconciled in this
-// generation.
+// errAwaitsPolicies ends a pass over a profile whose admission policies have not been reconciled in
+// this generation.
 var errAwaitsPolicies = errors.New("the admission policies of this generation have not been looked at")
 
 // Reconcile keeps the finalizer and the status of one profile.
-func (r *SecurityProfileReconciler) Reconcile(ctx context.Context, profile *v1alpha1.SecurityProfile) (reconcile.Result, error) {
+func (r *SecurityProfileReconciler) Reconcile(
+	ctx context.Context,
+	profile *v1alpha1.SecurityProfile,
+) (reconcile.Result, error) {
 	deleted := !profile.DeletionTimestamp.IsZero()
 	if !deleted {
 		if err := r.remember(ctx, profile); err != nil {
@@ -100,10 +105,13 @@ func (r *SecurityProfileReconciler) Reconcile(ctx context.Context, profile *v1al
 	return reconcile.Result{RequeueAfter: next}, nil
 }
 
-// report sums the reports and the results of the admission policies into the status of a profile. It
-// returns when to requeue the profile; zero is never. No status says Ready of a generation whose
+// report sums the reports and the results of the admission policies into the status of a profile.
+// It returns when to requeue the profile; zero is never. No status says Ready of a generation whose
 // policies have not been reconciled.
-func (r *SecurityProfileReconciler) report(ctx context.Context, profile *v1alpha1.SecurityProfile) (time.Duration, error) {
+func (r *SecurityProfileReconciler) report(
+	ctx context.Context,
+	profile *v1alpha1.SecurityProfile,
+) (time.Duration, error) {
 	selector, err := inventory.Selector(ctx, r.Client, r.Protected)
 	if err != nil {
 		return 0, err
@@ -154,7 +162,12 @@ func governed(
 	ctx context.Context, cached client.Reader, profile string, selector *selection.Selector,
 ) (*posture.Cluster, error) {
 	var namespaces corev1.NamespaceList
-	if err := cached.List(ctx, &namespaces, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
+	if err := cached.List(
+		ctx,
+		&namespaces,
+		client.UnsafeDisableDeepCopy,
+		client.DisableReadYourWritesConsistency,
+	); err != nil {
 		return nil, fmt.Errorf("listing namespaces: %w", err)
 	}
 	reports, err := inventory.ReportsOf(ctx, cached, profile)
@@ -175,13 +188,17 @@ func (r *SecurityProfileReconciler) writeStatus(
 	return nil
 }
 
-// finalize removes what a deleted profile has made, and its finalizer once nothing in the cluster bears
-// its name.
+// finalize removes what a deleted profile has made, and its finalizer once nothing in the cluster
+// bears its name.
 //
 //  1. It deletes the policies that judge requests.
-//  2. The reconciles of the namespaces release the baseline; each leads back here, and so does a minute.
+//  2. The reconciles of the namespaces release the baseline; each leads back here, and so does a
+//     minute.
 //  3. It deletes the policies that guard the baseline, and removes the finalizer.
-func (r *SecurityProfileReconciler) finalize(ctx context.Context, profile *v1alpha1.SecurityProfile) (time.Duration, error) {
+func (r *SecurityProfileReconciler) finalize(
+	ctx context.Context,
+	profile *v1alpha1.SecurityProfile,
+) (time.Duration, error) {
 	if !hasFinalizer(profile) {
 		return 0, nil
 	}
@@ -215,9 +232,9 @@ func (r *SecurityProfileReconciler) release(ctx context.Context, profile *v1alph
 	return true, client.IgnoreNotFound(r.writeFinalizers(ctx, before, profile))
 }
 
-// whyStill tells which permissions the operator lacks to end the deletion of a profile, if it does. It
-// tells that by the profile's condition, by a metric and, since it may not even write the condition, by
-// the log. It returns when to requeue the profile.
+// whyStill tells which permissions the operator lacks to end the deletion of a profile, if it does.
+// It tells that by the profile's condition, by a metric and, since it may not even write the
+// condition, by the log. It returns when to requeue the profile.
 func (r *SecurityProfileReconciler) whyStill(
 	ctx context.Context, profile *v1alpha1.SecurityProfile, refusal error,
 ) (time.Duration, error) {
@@ -228,7 +245,8 @@ func (r *SecurityProfileReconciler) whyStill(
 	lacks := still.Message != ""
 	r.Metrics.DeletionStalled(profile.Name, lacks)
 	if still.News {
-		logf.FromContext(ctx).Error(refusal, "A SecurityProfile cannot be let go", "profile", profile.Name, "reason", still.Message)
+		logf.FromContext(ctx).
+			Error(refusal, "A SecurityProfile cannot be let go", "profile", profile.Name, "reason", still.Message)
 	}
 	if still.Status == nil {
 		return still.Wait, nil
@@ -243,9 +261,12 @@ func (r *SecurityProfileReconciler) whyStill(
 	return still.Wait, err
 }
 
-// writeFinalizers writes the profile's finalizers and nothing else, if nobody has changed the profile
-// since it was read.
-func (r *SecurityProfileReconciler) writeFinalizers(ctx context.Context, before, after *v1alpha1.SecurityProfile) error {
+// writeFinalizers writes the profile's finalizers and nothing else, if nobody has changed the
+// profile since it was read.
+func (r *SecurityProfileReconciler) writeFinalizers(
+	ctx context.Context,
+	before, after *v1alpha1.SecurityProfile,
+) error {
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 	if err := r.Client.Patch(ctx, after, patch); err != nil {
 		return fmt.Errorf("writing the finalizers of SecurityProfile %s: %w", after.Name, err)

@@ -23,7 +23,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
-// oneReport is a cluster with a namespace that is reported on, and counts how often its reports are listed.
+// oneReport is a cluster with a namespace that is reported on, and counts how often its reports are
+// listed.
 type oneReport struct {
 	client.Client
 	listed int
@@ -66,15 +67,32 @@ func TestReportsAreListedOnceASecond(t *testing.T) {
 			{time.Second, 2, 0, false}, {time.Second, 2, time.Second, false},
 		}},
 		"of a profile that is deleted and not gone yet": {change: deleted, steps: []looked{
-			{0, 1, release.DeletionPatience, false}, {400 * time.Millisecond, 1, 600 * time.Millisecond, false}, {time.Second, 2, release.DeletionPatience, false},
-			{release.DeletionPatience, 3, retryMax, false}, {release.DeletionPatience + 30*time.Second, 4, retryMax - 30*time.Second, false},
+			{
+				0,
+				1,
+				release.DeletionPatience,
+				false,
+			},
+			{400 * time.Millisecond, 1, 600 * time.Millisecond, false},
+			{time.Second, 2, release.DeletionPatience, false},
+			{
+				release.DeletionPatience,
+				3,
+				retryMax,
+				false,
+			},
+			{release.DeletionPatience + 30*time.Second, 4, retryMax - 30*time.Second, false},
 		}},
 		"but a failure is an error each time, so that it backs off": {err: errors.New("refused"), steps: []looked{
 			{0, 1, 0, true}, {100 * time.Millisecond, 2, 0, true},
 		}},
-		"and so is one to look what remains of a deleted profile": {change: deleted, err: errors.New("refused"), steps: []looked{
-			{0, 1, 0, true}, {100 * time.Millisecond, 2, 0, true},
-		}},
+		"and so is one to look what remains of a deleted profile": {
+			change: deleted,
+			err:    errors.New("refused"),
+			steps: []looked{
+				{0, 1, 0, true}, {100 * time.Millisecond, 2, 0, true},
+			},
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -85,13 +103,27 @@ func TestReportsAreListedOnceASecond(t *testing.T) {
 			}
 			remains := &release.Profiles{Client: cluster, Contests: contention.New(contention.DefaultSettings()), Clock: now}
 			r := &SecurityProfileReconciler{
-				Client: cluster, Metrics: metrics, Clock: now, remains: remains,
-				joins: posture.NewJoins(posture.DefaultJoinGrace), throttle: priority.NewThrottle(DefaultStatusInterval), remembered: priority.NewThrottle(0), policies: noPolicies{},
-				standstills: release.NewStandstills(func(context.Context) ([]string, error) { return nil, nil }, remains.Left), unreported: newUnreported(),
+				Client:  cluster,
+				Metrics: metrics,
+				Clock:   now,
+				remains: remains,
+				joins: posture.NewJoins(
+					posture.DefaultJoinGrace,
+				),
+				throttle:   priority.NewThrottle(DefaultStatusInterval),
+				remembered: priority.NewThrottle(0),
+				policies:   noPolicies{},
+				standstills: release.NewStandstills(
+					func(context.Context) ([]string, error) { return nil, nil },
+					remains.Left,
+				),
+				unreported: newUnreported(),
 			}
 			for i, s := range tt.steps {
 				now.SetTime(noon.Add(s.after))
-				profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "restricted", Finalizers: []string{v1alpha1.Finalizer}}}
+				profile := &v1alpha1.SecurityProfile{
+					ObjectMeta: metav1.ObjectMeta{Name: "restricted", Finalizers: []string{v1alpha1.Finalizer}},
+				}
 				profile.Status.Selection = selection.Remember(profile)
 				if tt.change != nil {
 					tt.change(profile)

@@ -47,8 +47,8 @@ import (
 )
 
 const (
-	// A failed pass is tried again after retryMin, each further time after twice as long, up to retryMax: a namespace heals
-	// within a minute of the cause being removed.
+	// A failed pass is tried again after retryMin, each further time after twice as long, up to
+	// retryMax: a namespace heals within a minute of the cause being removed.
 	retryMin = 100 * time.Millisecond
 	retryMax = time.Minute
 
@@ -58,7 +58,8 @@ const (
 
 // Options configure the controllers.
 type Options struct {
-	// Concurrency is how many namespaces a roll-out works on at a time. A quarter as many more, at least one, are left for what overtakes it.
+	// Concurrency is how many namespaces a roll-out works on at a time. A quarter as many more, at
+	// least one, are left for what overtakes it.
 	Concurrency int
 	// Protected are names and globs of namespaces that are never selected.
 	Protected []string
@@ -68,29 +69,34 @@ type Options struct {
 	Clock clock.PassiveClock
 	// Contest says when the correction of an object is contested.
 	Contest contention.Settings
-	// RecheckInterval is how often a namespace is looked at again when its state hangs on objects that are not watched.
+	// RecheckInterval is how often a namespace is looked at again when its state hangs on objects
+	// that are not watched.
 	RecheckInterval time.Duration
 	// StatusInterval is the least time between two sums of one profile's reports into its status.
 	StatusInterval time.Duration
 	// RemovalDelay is how long the two looks are apart before a baseline is taken away.
 	RemovalDelay time.Duration
-	// JoinGrace is how long a namespace that joins may take to become ready before that takes the profile's Ready away.
+	// JoinGrace is how long a namespace that joins may take to become ready before that takes the
+	// profile's Ready away.
 	JoinGrace time.Duration
 	// Findings says to look for what weakens baselines though Bulwark does not own it.
 	Findings bool
 	// ServerVersion is that of the API server; nil if it is not known.
 	ServerVersion *version.Info
-	// Operator is the name of the user that the operator is, as the API server knows it: admission policies let it pass.
+	// Operator is the name of the user that the operator is, as the API server knows it: admission
+	// policies let it pass.
 	Operator string
 	// Proof is what the API server says of the operator beside the name.
 	Proof admission.Proof
-	// OpenReports says to write reports as Reports of openreports.io too, where the cluster knows these.
+	// OpenReports says to write reports as Reports of openreports.io too, where the cluster knows
+	// these.
 	OpenReports bool
 	// Reports tells the reports that Bulwark wrote; it is the one that the cache was made with.
 	Reports *reportmemory.Memory
 	// Informers made those of the manager's cache, which know what it leaves out.
 	Informers *boundedcache.Informers
-	// MissingPermissions lists what the operator must be allowed and is not, by asking the API server.
+	// MissingPermissions lists what the operator must be allowed and is not, by asking the API
+	// server.
 	MissingPermissions func(context.Context) ([]string, error)
 	// MayBind asks the API server whether the operator may bind a ClusterRole by its name, in a
 	// namespace or, if that is empty, in all.
@@ -103,9 +109,10 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 	if err != nil {
 		return err
 	}
-	err = mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.NamespacePosture{}, inventory.ByProfile, func(o client.Object) []string {
-		return []string{o.(*v1alpha1.NamespacePosture).Profile}
-	})
+	err = mgr.GetFieldIndexer().
+		IndexField(ctx, &v1alpha1.NamespacePosture{}, inventory.ByProfile, func(o client.Object) []string {
+			return []string{o.(*v1alpha1.NamespacePosture).Profile}
+		})
 	if err != nil {
 		return fmt.Errorf("indexing NamespacePostures: %w", err)
 	}
@@ -198,8 +205,16 @@ func (r *NamespaceReconciler) newCorrections(o Options) *correction.Engine {
 func (r *NamespaceReconciler) setupReleases() {
 	r.posts = &reports.Writer{Client: r.Client, Live: r.Live, Memory: r.reports, Contests: r.contests, Clock: r.Clock}
 	r.releases = &release.Namespaces{
-		Client: r.Client, Live: r.Live, Objects: r.objects, Writer: correction.Writer{Client: r.Client, Live: r.Live}, Reports: r.posts, Clock: r.Clock,
-		Protected: r.Protected, Departures: r.departures, Contests: r.contests, Deferred: r.deferredRemovals,
+		Client:     r.Client,
+		Live:       r.Live,
+		Objects:    r.objects,
+		Writer:     correction.Writer{Client: r.Client, Live: r.Live},
+		Reports:    r.posts,
+		Clock:      r.Clock,
+		Protected:  r.Protected,
+		Departures: r.departures,
+		Contests:   r.contests,
+		Deferred:   r.deferredRemovals,
 	}
 }
 
@@ -267,12 +282,17 @@ func options(concurrency int) controller.Options {
 	}
 }
 
-// overtakingOptions are for so many workers that may be busy with a roll-out, and those that are left for what overtakes it. The queue is known
-// before a worker has been given anything.
+// overtakingOptions are for so many workers that may be busy with a roll-out, and those that are
+// left for what overtakes it. The queue is known before a worker has been given anything.
 func (r *NamespaceReconciler) overtakingOptions(concurrency int) controller.Options {
 	o := options(concurrency + max(1, concurrency/4))
 	o.NewQueue = func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
-		r.queue = priority.NewQueue(name, limiter, concurrency, debug.FreeOSMemory) // What it took is given back to the machine.
+		r.queue = priority.NewQueue(
+			name,
+			limiter,
+			concurrency,
+			debug.FreeOSMemory,
+		) // What it took is given back to the machine.
 		return r.queue
 	}
 	return o

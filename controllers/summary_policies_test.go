@@ -32,7 +32,9 @@ func aPolicedProfile() (*v1alpha1.SecurityProfile, []baseline.Object) {
 func policyOutcome(state v1alpha1.DriftState, err error) drift.Outcome {
 	return drift.Outcome{
 		Drift: drift.Drift{Object: v1alpha1.ObjectReference{
-			APIVersion: "admissionregistration.k8s.io/v1", Kind: "ValidatingAdmissionPolicy", Name: "bulwark-restricted-workloads",
+			APIVersion: "admissionregistration.k8s.io/v1",
+			Kind:       "ValidatingAdmissionPolicy",
+			Name:       "bulwark-restricted-workloads",
 		}, Change: v1alpha1.DriftChangeModified},
 		State: state, Err: err, Recorded: true, By: drift.Attribution{Manager: "kubectl-edit"},
 	}
@@ -44,9 +46,11 @@ func reportOf(pass admission.Pass) *admission.Report { return &admission.Report{
 func TestAdmissionReady(t *testing.T) {
 	profile, desired := aPolicedProfile()
 	checked := desired[0].DeepCopyObject().(*admissionregistrationv1.ValidatingAdmissionPolicy)
-	checked.Status.TypeChecking = &admissionregistrationv1.TypeChecking{ExpressionWarnings: []admissionregistrationv1.ExpressionWarning{
-		{FieldRef: "spec.validations[0].expression", Warning: "v1, Kind=Pod: undefined\n field 'spek'"},
-	}}
+	checked.Status.TypeChecking = &admissionregistrationv1.TypeChecking{
+		ExpressionWarnings: []admissionregistrationv1.ExpressionWarning{
+			{FieldRef: "spec.validations[0].expression", Warning: "v1, Kind=Pod: undefined\n field 'spek'"},
+		},
+	}
 	outdated := checked.DeepCopy()
 	outdated.Generation = 2
 	for name, tt := range map[string]struct {
@@ -91,7 +95,13 @@ func TestAdmissionReady(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.pass.Contests = contestSentences(profile, tt.pass.Outcomes, nil)
-			status := posture.Summarize(profile, &posture.Cluster{Selector: posturetest.SelectorOf(profile)}, nil, reportOf(tt.pass), noon)
+			status := posture.Summarize(
+				profile,
+				&posture.Cluster{Selector: posturetest.SelectorOf(profile)},
+				nil,
+				reportOf(tt.pass),
+				noon,
+			)
 			got := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionAdmission)
 			if tt.reason == "" {
 				if got != nil {
@@ -99,7 +109,8 @@ func TestAdmissionReady(t *testing.T) {
 				}
 				return
 			}
-			if got == nil || got.Reason != tt.reason || !strings.Contains(got.Message, tt.message) || got.ObservedGeneration != 3 {
+			if got == nil || got.Reason != tt.reason || !strings.Contains(got.Message, tt.message) ||
+				got.ObservedGeneration != 3 {
 				t.Fatalf("want %s and %q, got %+v", tt.reason, tt.message, got)
 			}
 			if is := got.Status == metav1.ConditionTrue; is != (tt.reason == v1alpha1.ReasonInForce) {
@@ -118,13 +129,27 @@ func TestAdmissionReadyDoesNotMoveByItself(t *testing.T) {
 	profile, desired := aPolicedProfile()
 	for _, state := range []v1alpha1.DriftState{v1alpha1.DriftStateConflict, v1alpha1.DriftStateContested} {
 		outcomes := []drift.Outcome{policyOutcome(state, nil)}
-		pass := reportOf(admission.Pass{Desired: len(desired), Outcomes: outcomes, Contests: contestSentences(profile, outcomes, nil)})
+		pass := reportOf(
+			admission.Pass{Desired: len(desired), Outcomes: outcomes, Contests: contestSentences(profile, outcomes, nil)},
+		)
 		profile.Status = *posture.Summarize(profile, &posture.Cluster{Selector: posturetest.SelectorOf(profile)}, nil, pass, noon)
-		again := posture.Summarize(profile, &posture.Cluster{Selector: posturetest.SelectorOf(profile)}, nil, pass, noon.Add(time.Hour))
+		again := posture.Summarize(
+			profile,
+			&posture.Cluster{Selector: posturetest.SelectorOf(profile)},
+			nil,
+			pass,
+			noon.Add(time.Hour),
+		)
 		if diff := cmp.Diff(&profile.Status, again); diff != "" {
 			t.Errorf("an hour later, %s (-before +after):\n%s", state, diff)
 		}
-		without := posture.Summarize(profile, &posture.Cluster{Selector: posturetest.SelectorOf(profile)}, nil, nil, noon.Add(time.Hour))
+		without := posture.Summarize(
+			profile,
+			&posture.Cluster{Selector: posturetest.SelectorOf(profile)},
+			nil,
+			nil,
+			noon.Add(time.Hour),
+		)
 		before := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionAdmission)
 		if diff := cmp.Diff(before, meta.FindStatusCondition(without.Conditions, v1alpha1.ConditionAdmission)); diff != "" {
 			t.Errorf("a sum without a pass changed the condition (-before +after):\n%s", diff)
@@ -149,7 +174,9 @@ func TestDriftOfPoliciesIsKeptAndCounted(t *testing.T) {
 	for range 40 {
 		sum(noon.Add(time.Minute))
 	}
-	if s := profile.Status; s.PolicyDriftTotal != 1 || s.DriftTotal != 3 || len(s.Drift) != 2 || s.Drift[0].Namespace != "" || s.Drift[1].Namespace != "shop" {
+	if s := profile.Status; s.PolicyDriftTotal != 1 || s.DriftTotal != 3 || len(s.Drift) != 2 ||
+		s.Drift[0].Namespace != "" ||
+		s.Drift[1].Namespace != "shop" {
 		t.Errorf("after one drift: %d of policies, %d in all, %+v", s.PolicyDriftTotal, s.DriftTotal, s.Drift)
 	}
 	for i := range 2 * v1alpha1.MaxDrift {

@@ -23,8 +23,8 @@ func newUnreported() *unreported {
 	return &unreported{Refusals: posture.NewRefusals(), changed: make(chan event.GenericEvent, 1)}
 }
 
-// note remembers the answer to one more try to write a report that failed, and reports whether it is
-// time to tell that it is refused.
+// note remembers the answer to one more try to write a report that failed, and reports whether it
+// is time to tell that it is refused.
 func (u *unreported) note(namespace, profile string, err error) bool {
 	return refuses(err) && u.Refused(namespace, profile, printable.Message(err.Error()))
 }

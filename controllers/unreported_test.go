@@ -64,7 +64,8 @@ func TestUnreported(t *testing.T) {
 	}
 }
 
-// The reports may have been summed between the write of one and this, so that no event of it is to come.
+// The reports may have been summed between the write of one and this, so that no event of it is to
+// come.
 func TestAReportThatIsWrittenAtLastHasTheProfilesSummedAgain(t *testing.T) {
 	r := &NamespaceReconciler{unreported: newUnreported()}
 	p := &posture.Pass{

@@ -27,8 +27,9 @@ func (oneNamespace) List(_ context.Context, list client.ObjectList, _ ...client.
 	return nil
 }
 
-// A namespace that an unheld profile selects waits for that one to be held. If the profile goes instead, or does not select it any more, the
-// namespace must be looked at: it may be another's by now, or nobody's, and who bears its name may be waiting for it.
+// A namespace that an unheld profile selects waits for that one to be held. If the profile goes
+// instead, or does not select it any more, the namespace must be looked at: it may be another's by
+// now, or nobody's, and who bears its name may be waiting for it.
 func TestNamespacesThatWaitForAnUnheldProfileAreLookedAt(t *testing.T) {
 	h := (&NamespaceReconciler{Client: oneNamespace{}}).enqueueGoverned()
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "fleeting"}}
@@ -75,11 +76,14 @@ func TestAProfileOfTheSameNameIsAnotherOne(t *testing.T) {
 	}
 }
 
-// A profile that was deleted waits until nothing bears its name, and what another took over does not any more.
+// A profile that was deleted waits until nothing bears its name, and what another took over does
+// not any more.
 func TestAProfileHearsOfWhatBearsItsNameNoMore(t *testing.T) {
 	h := (&SecurityProfileReconciler{}).enqueueLabelled()
 	of := func(profile, app string) *corev1.LimitRange {
-		return &corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{v1alpha1.ProfileLabel: profile, "app": app}}}
+		return &corev1.LimitRange{
+			ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{v1alpha1.ProfileLabel: profile, "app": app}},
+		}
 	}
 	going := of("old", "")
 	going.DeletionTimestamp = &metav1.Time{Time: time.Now()}

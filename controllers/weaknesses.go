@@ -16,9 +16,9 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
 
-// weaknesses are the findings in the namespace after the corrections of the pass. Recheck is when to
-// come back since they depend on what is not watched; zero is never. If pods could not be scanned,
-// the findings of pods are carried over from the last report.
+// weaknesses are the findings in the namespace after the corrections of the pass. Recheck is when
+// to come back since they depend on what is not watched; zero is never. If pods could not be
+// scanned, the findings of pods are carried over from the last report.
 func (r *NamespaceReconciler) weaknesses(
 	ctx context.Context, p *posture.Pass, found *posture.Found, level tightening.AppliedLevel, seen *podscan.Seen,
 ) (w posture.Weaknesses, recheck time.Duration, err error) {
@@ -77,8 +77,8 @@ func movers(p *posture.Pass, outcomes []drift.Outcome) []string {
 	return managers
 }
 
-// scanPods scans the pods of the namespace if it is time to, and plans the next scan. It returns nil
-// if they were not scanned.
+// scanPods scans the pods of the namespace if it is time to, and plans the next scan. It returns
+// nil if they were not scanned.
 func (r *NamespaceReconciler) scanPods(
 	ctx context.Context, p *posture.Pass, found *posture.Found, level tightening.AppliedLevel, seen *podscan.Seen,
 ) (*findings.PodFacts, error) {

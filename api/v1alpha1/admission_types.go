@@ -55,7 +55,8 @@ const (
 //
 // +kubebuilder:validation:XValidation:rule="has(self.readOnlyRootFilesystem) || has(self.runAsNonRoot) || has(self.dropAllCapabilities) || has(self.seccomp) || has(self.appArmor) || has(self.seLinux) || has(self.requireRequests) || has(self.requireLimits) || has(self.requireProbes) || has(self.hostPath) || has(self.hostPort) || has(self.hostNetwork) || has(self.automountServiceAccountToken) || has(self.nodeName) || has(self.tolerations) || has(self.priorityClasses) || has(self.allowedServiceTypes)",message="workloads must set at least one rule"
 type Workloads struct {
-	// action is what becomes of a request that breaks a rule: Deny, the default, Warn or Audit. With enforcement Audit it is Warn.
+	// action is what becomes of a request that breaks a rule: Deny, the default, Warn or Audit.
+	// With enforcement Audit it is Warn.
 	// +optional
 	Action AdmissionAction `json:"action,omitempty"`
 	// readOnlyRootFilesystem: Require asks of each container
@@ -71,42 +72,43 @@ type Workloads struct {
 	// but NET_BIND_SERVICE (CIS 5.2.10). Windows pods are left out.
 	// +optional
 	DropAllCapabilities Requirement `json:"dropAllCapabilities,omitempty"`
-	// seccomp are the types of seccomp profile that each container must have one of, of its own or of the pod (CIS 5.7.2). Windows
-	// pods are left out.
+	// seccomp are the types of seccomp profile that each container must have one of, of its own or
+	// of the pod (CIS 5.7.2). Windows pods are left out.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=2
 	// +kubebuilder:validation:items:Enum=RuntimeDefault;Localhost
 	// +listType=set
 	// +optional
 	Seccomp []corev1.SeccompProfileType `json:"seccomp,omitempty"`
-	// appArmor are the types of AppArmor profile that a container may have, of its own or of the pod. A container without one has
-	// RuntimeDefault. Windows pods are left out.
+	// appArmor are the types of AppArmor profile that a container may have, of its own or of the
+	// pod. A container without one has RuntimeDefault. Windows pods are left out.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=3
 	// +kubebuilder:validation:items:Enum=RuntimeDefault;Localhost;Unconfined
 	// +listType=set
 	// +optional
 	AppArmor []corev1.AppArmorProfileType `json:"appArmor,omitempty"`
-	// seLinux are the SELinux types that a container may set, by itself or with the pod. To set none is always allowed. Windows pods
-	// are left out.
+	// seLinux are the SELinux types that a container may set, by itself or with the pod. To set
+	// none is always allowed. Windows pods are left out.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:Pattern=`^[A-Za-z0-9_]{1,63}$`
 	// +listType=set
 	// +optional
 	SELinux []string `json:"seLinux,omitempty"`
-	// requireRequests are the resources that each container, ephemeral ones aside, must request: cpu, memory, ephemeral-storage. A
-	// limit counts, since Kubernetes takes it for the request, and so do requests of the whole pod. What spec.limits has a default
-	// for is not asked of pod templates: their pods get it.
+	// requireRequests are the resources that each container, ephemeral ones aside, must request:
+	// cpu, memory, ephemeral-storage. A limit counts, since Kubernetes takes it for the request,
+	// and so do requests of the whole pod. What spec.limits has a default for is not asked of pod
+	// templates: their pods get it.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=3
 	// +kubebuilder:validation:items:Enum=cpu;memory;ephemeral-storage
 	// +listType=set
 	// +optional
 	RequireRequests []corev1.ResourceName `json:"requireRequests,omitempty"`
-	// requireLimits are the resources that each container, ephemeral ones aside, must limit: cpu, memory, ephemeral-storage (CIS
-	// 5.7.1; NSA/CISA, Resource policies). Limits of the whole pod count. What spec.limits has a default for is not asked of pod
-	// templates: their pods get it.
+	// requireLimits are the resources that each container, ephemeral ones aside, must limit: cpu,
+	// memory, ephemeral-storage (CIS 5.7.1; NSA/CISA, Resource policies). Limits of the whole pod
+	// count. What spec.limits has a default for is not asked of pod templates: their pods get it.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=3
 	// +kubebuilder:validation:items:Enum=cpu;memory;ephemeral-storage
@@ -132,8 +134,9 @@ type Workloads struct {
 	// hostNetwork: Forbid forbids pods in the host's network (CIS 5.2.5).
 	// +optional
 	HostNetwork Prohibition `json:"hostNetwork,omitempty"`
-	// automountServiceAccountToken: Forbid forbids pods that have their service account's token mounted by Kubernetes, be it because
-	// they ask for it or because their service account does (CIS 5.1.6). A volume that projects a token is not automatic.
+	// automountServiceAccountToken: Forbid forbids pods that have their service account's token
+	// mounted by Kubernetes, be it because they ask for it or because their service account does
+	// (CIS 5.1.6). A volume that projects a token is not automatic.
 	// +optional
 	AutomountServiceAccountToken Prohibition `json:"automountServiceAccountToken,omitempty"`
 	// nodeName: Forbid forbids pods that name their node (spec.nodeName): such a pod passes the
@@ -192,7 +195,8 @@ type HostPath struct {
 
 // AllowedHostPath is a directory of the host.
 type AllowedHostPath struct {
-	// pathPrefix is an absolute path without a slash at its end. It allows itself and what is below it.
+	// pathPrefix is an absolute path without a slash at its end. It allows itself and what is below
+	// it.
 	// +kubebuilder:validation:MaxLength=256
 	// +kubebuilder:validation:Pattern=`^(/[-A-Za-z0-9._]+)+$`
 	// +kubebuilder:validation:XValidation:rule="!self.split('/').exists(s, s == '..' || s == '.')",message="pathPrefix must not hold . or .."
@@ -234,17 +238,19 @@ type PortRange struct {
 	Max int32 `json:"max"`
 }
 
-// Images are rules for the images of containers and of volumes, for the same kinds and at the same times as workloads. An image without a host is
-// one of docker.io, and one of docker.io without a path is below library: x, x:latest and docker.io/library/x are the same.
+// Images are rules for the images of containers and of volumes, for the same kinds and at the same
+// times as workloads. An image without a host is one of docker.io, and one of docker.io without a
+// path is below library: x, x:latest and docker.io/library/x are the same.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.allowedRegistries) || has(self.denyTags) || has(self.pullPolicy) || has(self.digest)",message="images must set at least one rule"
 type Images struct {
-	// action is what becomes of a request that breaks a rule: Deny, the default, Warn or Audit. With enforcement Audit it is Warn.
+	// action is what becomes of a request that breaks a rule: Deny, the default, Warn or Audit.
+	// With enforcement Audit it is Warn.
 	// +optional
 	Action AdmissionAction `json:"action,omitempty"`
-	// allowedRegistries are the hosts, with their port if they have one, and paths that images may come from: registry.example.com,
-	// registry.example.com:5000/team or docker.io/library (CIS 5.5.1). A path allows itself and what is below it; no part of it
-	// is a pattern.
+	// allowedRegistries are the hosts, with their port if they have one, and paths that images may
+	// come from: registry.example.com, registry.example.com:5000/team or docker.io/library (CIS
+	// 5.5.1). A path allows itself and what is below it; no part of it is a pattern.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=255
@@ -257,15 +263,17 @@ type Images struct {
 	// what was checked.
 	// +optional
 	Digest Requirement `json:"digest,omitempty"`
-	// denyTags are tags that no image may have. An image with neither tag nor digest has the tag latest.
+	// denyTags are tags that no image may have. An image with neither tag nor digest has the tag
+	// latest.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:Pattern=`^[A-Za-z0-9_][-A-Za-z0-9._]{0,127}$`
 	// +listType=set
 	// +optional
 	DenyTags []string `json:"denyTags,omitempty"`
-	// pullPolicy is the imagePullPolicy that each container must have. One that it does not set is as Kubernetes defaults it: Always
-	// for the tag latest, else IfNotPresent. Always has each pod's pull secrets checked (the admission plugin AlwaysPullImages).
+	// pullPolicy is the imagePullPolicy that each container must have. One that it does not set is
+	// as Kubernetes defaults it: Always for the tag latest, else IfNotPresent. Always has each
+	// pod's pull secrets checked (the admission plugin AlwaysPullImages).
 	// +kubebuilder:validation:Enum=Always;IfNotPresent;Never
 	// +optional
 	PullPolicy corev1.PullPolicy `json:"pullPolicy,omitempty"`
@@ -289,8 +297,9 @@ type Protection struct {
 	// restored with the label of the profile that governs it is admitted.
 	// +optional
 	Tamper Prohibition `json:"tamper,omitempty"`
-	// breakGlassGroups are groups of users whom tamper does not hold. What they change is still drift and is corrected while
-	// the operator runs. Each use is an event (BreakGlassUsed), a metric and an annotation of the audit event.
+	// breakGlassGroups are groups of users whom tamper does not hold. What they change is still
+	// drift and is corrected while the operator runs. Each use is an event (BreakGlassUsed), a
+	// metric and an annotation of the audit event.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:items:MinLength=1
@@ -300,8 +309,9 @@ type Protection struct {
 	// +listType=set
 	// +optional
 	BreakGlassGroups []string `json:"breakGlassGroups,omitempty"`
-	// breakGlassUsers are users whom tamper does not hold either, each by exactly the name by which the API server knows them. For a
-	// service account, such as that of a backup tool, it is system:serviceaccount:NAMESPACE:NAME.
+	// breakGlassUsers are users whom tamper does not hold either, each by exactly the name by which
+	// the API server knows them. For a service account, such as that of a backup tool, it is
+	// system:serviceaccount:NAMESPACE:NAME.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:items:MinLength=1

@@ -9,8 +9,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/json"
 )
 
-// endless finds a quantity, in quotes or not, whose decimal exponent has three digits or more, or that itself has 64 digits or
-// more. The schema's pattern lets both through, and computing the one or writing the other takes minutes to hours.
+// endless finds a quantity, in quotes or not, whose decimal exponent has three digits or more, or
+// that itself has 64 digits or more. The schema's pattern lets both through, and computing the one
+// or writing the other takes minutes to hours.
 var endless = regexp.MustCompile(`[^\w./+-](?:([-+]?[0-9.]+[eE][-+]?[0-9]{3,})[^\w]|([-+]?[0-9.]{64,}))`)
 
 // UnmarshalJSON decodes a spec. What an earlier schema accepted and Go cannot hold, such as the
@@ -36,7 +37,8 @@ func (s *SecurityProfileSpec) UnmarshalJSON(data []byte) error {
 // Undecodable says why a stored spec could not be decoded, and is empty of one that could.
 func (s *SecurityProfileSpec) Undecodable() string { return s.undecodable }
 
-// deletionPolicyOf is all that is needed of a spec that cannot be decoded: what shall become of what it established.
+// deletionPolicyOf is all that is needed of a spec that cannot be decoded: what shall become of
+// what it established.
 func deletionPolicyOf(data []byte) DeletionPolicy {
 	var spec struct {
 		DeletionPolicy DeletionPolicy `json:"deletionPolicy"`
@@ -47,9 +49,11 @@ func deletionPolicyOf(data []byte) DeletionPolicy {
 	return spec.DeletionPolicy
 }
 
-// checkQuantities returns an endlessQuantityError if the spec holds one. Other errors are found again when all of it is decoded.
+// checkQuantities returns an endlessQuantityError if the spec holds one. Other errors are found
+// again when all of it is decoded.
 //
-// It reads the fields that are decoded later and no others, each as often as it is given: whatever it passed over would be computed.
+// It reads the fields that are decoded later and no others, each as often as it is given: whatever
+// it passed over would be computed.
 func checkQuantities(data []byte) error {
 	var spec struct {
 		Limits quantities `json:"limits"`

@@ -14,7 +14,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// decodingTime is far more than decoding takes, and far less than what computing an endless quantity does.
+// decodingTime is far more than decoding takes, and far less than what computing an endless
+// quantity does.
 const decodingTime = 5 * time.Second
 
 func FuzzSpecUnmarshalJSON(f *testing.F) {
@@ -37,7 +38,10 @@ func FuzzSpecUnmarshalJSON(f *testing.F) {
 
 // oddSpecs are specs that are not to be decoded, or only just.
 var oddSpecs = []string{
-	`null`, `[]`, `{"deletionPolicy":"Retain"`, `{"deletionPolicy":7,"limits":7}`,
+	`null`,
+	`[]`,
+	`{"deletionPolicy":"Retain"`,
+	`{"deletionPolicy":7,"limits":7}`,
 	`{"deletionPolicy":"Retain","limits":[{"type":"Container","max":{"cpu":"1e0.5"}}]}`,
 	`{"deletionPolicy":"Retain","limits":[{"type":"Container","max":{"cpu":"1e999999999"}}]}`,
 	`{"limits":[{"type":"Container","max":{"cpu":1e999999999}}]}`,
@@ -49,7 +53,10 @@ var oddSpecs = []string{
 	`{"quotas":[7,{"name":"a","spec":{"hard":{"pods":"-1E+999999999"}}}]}`,
 	`{"quotas":[{"name":"a","spec":{"hard":{"pods":"1e99","count/x.y":".5","cpu":"1Ei"}}}]}`,
 	`{"limits":[{"type":"Pod","min":{"cpu":"` + strings.Repeat("9", 4_000) + `"}}]}`,
-	`{"limits":[{"type":"Pod","min":{"cpu":"` + strings.Repeat("9", 60) + `e-99"}}],"quotas":[{"name":"a","spec":{"hard":{"x/7e1234":"1"}}}]}`,
+	`{"limits":[{"type":"Pod","min":{"cpu":"` + strings.Repeat(
+		"9",
+		60,
+	) + `e-99"}}],"quotas":[{"name":"a","spec":{"hard":{"x/7e1234":"1"}}}]}`,
 	`{"limits":[{"type":"Pod","min":{"cpu":"0.` + strings.Repeat("0", 4_000) + `1"}}]}`,
 	`{"network":{"policies":[{"name":"a","spec":{"ingress":[{"ports":[{"port":99999999999}]}]}}]}}`,
 	`{"namespaceSelector":{"matchLabels":{"commit":"7e1234"}},"priority":1,"Priority":2}`,
@@ -96,7 +103,8 @@ func decode(t *testing.T, data []byte) *SecurityProfileSpec {
 	return spec
 }
 
-// canonical is a JSON object without what no API server stores, such as a key that is given twice; nil if it is no object.
+// canonical is a JSON object without what no API server stores, such as a key that is given twice;
+// nil if it is no object.
 func canonical(data []byte) []byte {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
@@ -111,7 +119,8 @@ func canonical(data []byte) []byte {
 	return out
 }
 
-// checkRemembered checks that of a spec that could not be decoded nothing is known but why, and its deletionPolicy.
+// checkRemembered checks that of a spec that could not be decoded nothing is known but why, and its
+// deletionPolicy.
 func checkRemembered(t *testing.T, object []byte, spec *SecurityProfileSpec) {
 	t.Helper()
 	var fields map[string]any

@@ -33,7 +33,8 @@ const (
 	DriftChangeMissing DriftChange = "Missing"
 	// DriftChangeModified means that the object exists and its content differs.
 	DriftChangeModified DriftChange = "Modified"
-	// DriftChangeUnexpected means that the object bears Bulwark's labels, and the baseline does not hold it.
+	// DriftChangeUnexpected means that the object bears Bulwark's labels, and the baseline does not
+	// hold it.
 	DriftChangeUnexpected DriftChange = "Unexpected"
 )
 
@@ -45,14 +46,17 @@ const (
 type DriftState string
 
 const (
-	// DriftStatePresent means that the object still differs, because the profile audits only, because the API server refused the correction, or
-	// because a mutating webhook or admission policy changed what was written.
+	// DriftStatePresent means that the object still differs, because the profile audits only,
+	// because the API server refused the correction, or because a mutating webhook or admission
+	// policy changed what was written.
 	DriftStatePresent DriftState = "Present"
 	// DriftStateCorrected means that the object is again as declared.
 	DriftStateCorrected DriftState = "Corrected"
-	// DriftStateContested means that another manager changes the object back again and again, or makes it again and again (see spec.contest).
+	// DriftStateContested means that another manager changes the object back again and again, or
+	// makes it again and again (see spec.contest).
 	DriftStateContested DriftState = "Contested"
-	// DriftStateConflict means that Bulwark did not make the object and leaves it alone (see spec.adoption).
+	// DriftStateConflict means that Bulwark did not make the object and leaves it alone (see
+	// spec.adoption).
 	DriftStateConflict DriftState = "Conflict"
 )
 
@@ -62,7 +66,8 @@ type FieldDrift struct {
 	// +kubebuilder:validation:MaxLength=512
 	// +required
 	Path string `json:"path"`
-	// want is the declared value as JSON, cut to 256 characters; absent where the field should not be set.
+	// want is the declared value as JSON, cut to 256 characters; absent where the field should not
+	// be set.
 	// +kubebuilder:validation:MaxLength=260
 	// +optional
 	Want string `json:"want,omitempty"`
@@ -90,12 +95,14 @@ type DriftEntry struct {
 	// +listType=atomic
 	// +optional
 	Fields []FieldDrift `json:"fields,omitempty"`
-	// manager is the field manager that last set one of these fields. It is a hint: clients name themselves. Of a field that was
-	// removed and of an object that was deleted Kubernetes keeps no manager: the API server's audit log does.
+	// manager is the field manager that last set one of these fields. It is a hint: clients name
+	// themselves. Of a field that was removed and of an object that was deleted Kubernetes keeps no
+	// manager: the API server's audit log does.
 	// +kubebuilder:validation:MaxLength=128
 	// +optional
 	Manager string `json:"manager,omitempty"`
-	// operation is how the manager set them: Apply (server-side apply) or Update (all other writes).
+	// operation is how the manager set them: Apply (server-side apply) or Update (all other
+	// writes).
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z]*$`

@@ -12,8 +12,8 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// The methods of this file give the values that hold where a field is not set. They need no API server, so that a profile
-// read from a file means what it means in a cluster.
+// The methods of this file give the values that hold where a field is not set. They need no API
+// server, so that a profile read from a file means what it means in a cluster.
 
 // EffectiveEnforcement is spec.enforcement, by default Enforce.
 func (p *SecurityProfile) EffectiveEnforcement() Enforcement {

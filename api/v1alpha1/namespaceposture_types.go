@@ -17,9 +17,11 @@ const (
 	ObjectStateCompliant ObjectState = "Compliant"
 	// ObjectStateDrifted means that the object is missing or differs, or should not exist.
 	ObjectStateDrifted ObjectState = "Drifted"
-	// ObjectStateUncounted means that a ResourceQuota is as declared and that Kubernetes has not counted what it bounds, so that it holds nobody.
+	// ObjectStateUncounted means that a ResourceQuota is as declared and that Kubernetes has not
+	// counted what it bounds, so that it holds nobody.
 	ObjectStateUncounted ObjectState = "Uncounted"
-	// ObjectStateBlocked means that the object waits, since it would refuse what runs in the namespace (see spec.rollout).
+	// ObjectStateBlocked means that the object waits, since it would refuse what runs in the
+	// namespace (see spec.rollout).
 	ObjectStateBlocked ObjectState = "Blocked"
 	// ObjectStateConflict means that an object that Bulwark did not make bears the name.
 	ObjectStateConflict ObjectState = "Conflict"
@@ -33,7 +35,8 @@ type ManagedObject struct {
 	// state is Compliant, Drifted, Uncounted, Blocked, Conflict or Failed.
 	// +required
 	State ObjectState `json:"state"`
-	// message says why the object is not Compliant: the API server's own words where it refused it, and the remedy.
+	// message says why the object is not Compliant: the API server's own words where it refused it,
+	// and the remedy.
 	// +kubebuilder:validation:MaxLength=1400
 	// +optional
 	Message string `json:"message,omitempty"`
@@ -49,11 +52,13 @@ type PostureSummary struct {
 	// +kubebuilder:validation:Minimum=0
 	// +optional
 	Drifted int32 `json:"drifted"`
-	// uncounted is the number of ResourceQuotas that are as declared and that Kubernetes has not counted, so that they hold nobody.
+	// uncounted is the number of ResourceQuotas that are as declared and that Kubernetes has not
+	// counted, so that they hold nobody.
 	// +kubebuilder:validation:Minimum=0
 	// +optional
 	Uncounted int32 `json:"uncounted"`
-	// blocked is the number of objects that wait, since they would refuse what runs in the namespace.
+	// blocked is the number of objects that wait, since they would refuse what runs in the
+	// namespace.
 	// +kubebuilder:validation:Minimum=0
 	// +optional
 	Blocked int32 `json:"blocked"`
@@ -65,7 +70,8 @@ type PostureSummary struct {
 	// +kubebuilder:validation:Minimum=0
 	// +optional
 	Failed int32 `json:"failed"`
-	// contested is the number of objects that others keep changing back, or making again. They are counted by their state, too.
+	// contested is the number of objects that others keep changing back, or making again. They are
+	// counted by their state, too.
 	// +kubebuilder:validation:Minimum=0
 	// +optional
 	Contested int32 `json:"contested"`
@@ -105,8 +111,9 @@ type OperatorState struct {
 	Seal string `json:"seal,omitempty"`
 }
 
-// NamespacePosture reports on the baseline of one namespace. It is written by Bulwark, is always named posture, and, as a
-// PolicyReport does, holds results only: no spec and no status subresource.
+// NamespacePosture reports on the baseline of one namespace. It is written by Bulwark, is always
+// named posture, and, as a PolicyReport does, holds results only: no spec and no status
+// subresource.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Namespaced,shortName=nspost,categories=security
@@ -131,8 +138,8 @@ type NamespacePosture struct {
 	// +kubebuilder:validation:MaxLength=63
 	// +required
 	Profile string `json:"profile"`
-	// namespaceUID is the uid of the namespace that this report speaks of. A report that outlives its namespace, or is restored from a
-	// backup, says nothing of the next namespace of this name.
+	// namespaceUID is the uid of the namespace that this report speaks of. A report that outlives
+	// its namespace, or is restored from a backup, says nothing of the next namespace of this name.
 	// +optional
 	NamespaceUID types.UID `json:"namespaceUID,omitempty"`
 	// profileGeneration is the generation of the profile's spec that this report speaks of.
@@ -155,13 +162,14 @@ type NamespacePosture struct {
 	// +listType=atomic
 	// +optional
 	Objects []ManagedObject `json:"objects,omitempty"`
-	// blocked are the objects that wait, since they would refuse what runs in the namespace (see spec.rollout); under Audit,
-	// what would break if the profile were enforced.
+	// blocked are the objects that wait, since they would refuse what runs in the namespace (see
+	// spec.rollout); under Audit, what would break if the profile were enforced.
 	// +kubebuilder:validation:MaxItems=32
 	// +listType=atomic
 	// +optional
 	Blocked []BlockedObject `json:"blocked,omitempty"`
-	// findings are what Bulwark does not own and that weakens the baseline, the gravest first, at most 64.
+	// findings are what Bulwark does not own and that weakens the baseline, the gravest first, at
+	// most 64.
 	// +kubebuilder:validation:MaxItems=64
 	// +listType=atomic
 	// +optional
@@ -173,10 +181,12 @@ type NamespacePosture struct {
 	// +listMapKey=severity
 	// +optional
 	FindingTotals []FindingTotal `json:"findingTotals,omitempty"`
-	// podsUnseen says that the pods of the namespace could not be looked at when they were to be: what findings say of them is of before.
+	// podsUnseen says that the pods of the namespace could not be looked at when they were to be:
+	// what findings say of them is of before.
 	// +optional
 	PodsUnseen bool `json:"podsUnseen,omitempty"`
-	// truncated is how many entries the lists leave out, the history of drift aside, so that the report fits into one object.
+	// truncated is how many entries the lists leave out, the history of drift aside, so that the
+	// report fits into one object.
 	// +kubebuilder:validation:Minimum=0
 	// +optional
 	Truncated int64 `json:"truncated,omitempty"`

@@ -14,9 +14,12 @@ import (
 
 func waiting(change func(*v1alpha1.SecurityProfileSpec)) *v1alpha1.SecurityProfile {
 	p := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Spec: v1alpha1.SecurityProfileSpec{
-		Rollout:   v1alpha1.RolloutWhenSafe,
-		Workloads: &v1alpha1.Workloads{ReadOnlyRootFilesystem: v1alpha1.RequirementRequire, AllowedServiceTypes: []corev1.ServiceType{"ClusterIP"}},
-		Images:    &v1alpha1.Images{AllowedRegistries: []string{"ghcr.io"}},
+		Rollout: v1alpha1.RolloutWhenSafe,
+		Workloads: &v1alpha1.Workloads{
+			ReadOnlyRootFilesystem: v1alpha1.RequirementRequire,
+			AllowedServiceTypes:    []corev1.ServiceType{"ClusterIP"},
+		},
+		Images: &v1alpha1.Images{AllowedRegistries: []string{"ghcr.io"}},
 	}}
 	change(&p.Spec)
 	return p
@@ -24,7 +27,10 @@ func waiting(change func(*v1alpha1.SecurityProfileSpec)) *v1alpha1.SecurityProfi
 
 func TestWhereRulesForPodsAreInForce(t *testing.T) {
 	nothing, before := Waits("p", ""), Waits("p", `{"digest":"Require"}`)
-	held := []Held{{Policy: "bulwark-p-images", Content: `{"digest":"Require"}`}, {Policy: "bulwark-other-images", Content: `{"digest":"Require"}`}}
+	held := []Held{
+		{Policy: "bulwark-p-images", Content: `{"digest":"Require"}`},
+		{Policy: "bulwark-other-images", Content: `{"digest":"Require"}`},
+	}
 	in := func(label, operator string, values ...string) string {
 		return label + " " + operator + " " + strings.Join(values, ",")
 	}
@@ -82,7 +88,8 @@ func TestWhereRulesForPodsAreInForce(t *testing.T) {
 				}
 				concern := strings.TrimPrefix(p.Name, "bulwark-p-")
 				got[concern] = strings.Join(actions, ",") + ": " + strings.Join(requirements, "; ")
-				if !IsNamed("p", p.Name) || JudgesPods("p", p.Name) != (concern != "services") || IsHeld("p", p.Name) != strings.Contains(concern, "-was-") {
+				if !IsNamed("p", p.Name) || JudgesPods("p", p.Name) != (concern != "services") ||
+					IsHeld("p", p.Name) != strings.Contains(concern, "-was-") {
 					t.Errorf("%s is not known by its name", p.Name)
 				}
 			}
@@ -110,12 +117,27 @@ func TestWhoseNamesAreNotThoseOfRulesForPods(t *testing.T) {
 func TestWhatWasInForceIsReadAgain(t *testing.T) {
 	profile := waiting(func(s *v1alpha1.SecurityProfileSpec) {
 		s.Workloads = &v1alpha1.Workloads{
-			Action: v1alpha1.AdmissionActionDeny, SELinux: []string{"container_t"}, RequireLimits: []corev1.ResourceName{"cpu"}, RequireProbes: []v1alpha1.Probe{"Liveness"},
-			HostPath: &v1alpha1.HostPath{Policy: v1alpha1.AllowancePolicyAllowListed, Allowed: []v1alpha1.AllowedHostPath{{PathPrefix: "/var/log"}}}, HostPort: &v1alpha1.HostPort{Policy: v1alpha1.AllowancePolicyForbid},
-			NodeName: v1alpha1.ProhibitionForbid, PriorityClasses: &v1alpha1.PriorityClasses{Policy: v1alpha1.AllowancePolicyForbid},
-			Tolerations: &v1alpha1.Tolerations{Policy: v1alpha1.AllowancePolicyAllowListed, Allowed: []v1alpha1.AllowedToleration{{Key: "example.com/dedicated", Values: []string{"a", ""}}, {Key: "gpu"}}},
+			Action:        v1alpha1.AdmissionActionDeny,
+			SELinux:       []string{"container_t"},
+			RequireLimits: []corev1.ResourceName{"cpu"},
+			RequireProbes: []v1alpha1.Probe{"Liveness"},
+			HostPath: &v1alpha1.HostPath{
+				Policy:  v1alpha1.AllowancePolicyAllowListed,
+				Allowed: []v1alpha1.AllowedHostPath{{PathPrefix: "/var/log"}},
+			},
+			HostPort:        &v1alpha1.HostPort{Policy: v1alpha1.AllowancePolicyForbid},
+			NodeName:        v1alpha1.ProhibitionForbid,
+			PriorityClasses: &v1alpha1.PriorityClasses{Policy: v1alpha1.AllowancePolicyForbid},
+			Tolerations: &v1alpha1.Tolerations{
+				Policy:  v1alpha1.AllowancePolicyAllowListed,
+				Allowed: []v1alpha1.AllowedToleration{{Key: "example.com/dedicated", Values: []string{"a", ""}}, {Key: "gpu"}},
+			},
 		}
-		s.Images = &v1alpha1.Images{AllowedRegistries: []string{"ghcr.io/a"}, DenyTags: []string{"latest"}, PullPolicy: corev1.PullAlways}
+		s.Images = &v1alpha1.Images{
+			AllowedRegistries: []string{"ghcr.io/a"},
+			DenyTags:          []string{"latest"},
+			PullPolicy:        corev1.PullAlways,
+		}
 	})
 	sections := PodSections(profile)
 	for i, s := range sections {

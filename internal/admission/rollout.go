@@ -60,7 +60,8 @@ func PodRolloutOf(
 func (r *PodRollout) add(
 	profile *v1alpha1.SecurityProfile, declared map[v1alpha1.ObjectReference]string, report *v1alpha1.NamespacePosture,
 ) {
-	if report == nil || report.ProfileGeneration != profile.Generation || report.Enforcement != v1alpha1.EnforcementEnforce {
+	if report == nil || report.ProfileGeneration != profile.Generation ||
+		report.Enforcement != v1alpha1.EnforcementEnforce {
 		r.Pending++
 	}
 	if report == nil {

@@ -23,8 +23,12 @@ func TestPodRollout(t *testing.T) {
 	}
 	report := func(generation int64, content string) *v1alpha1.NamespacePosture {
 		return &v1alpha1.NamespacePosture{
-			Profile: profile.Name, ProfileGeneration: generation, Enforcement: v1alpha1.EnforcementEnforce,
-			OperatorState: v1alpha1.OperatorState{InPlace: []v1alpha1.ObjectContent{{Object: section.Policy(profile.Name), Content: content}}},
+			Profile:           profile.Name,
+			ProfileGeneration: generation,
+			Enforcement:       v1alpha1.EnforcementEnforce,
+			OperatorState: v1alpha1.OperatorState{
+				InPlace: []v1alpha1.ObjectContent{{Object: section.Policy(profile.Name), Content: content}},
+			},
 		}
 	}
 	held := func(content string) Held {

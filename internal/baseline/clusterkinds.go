@@ -7,9 +7,9 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 )
 
-// ClusterKinds are the kinds of the objects that are kept for a profile and are in no namespace: the
-// policies by which the API server itself guards baselines. They are Bulwark's alone. Objects are
-// made in the order of these rows, and deleted in the reverse order.
+// ClusterKinds are the kinds of the objects that are kept for a profile and are in no namespace:
+// the policies by which the API server itself guards baselines. They are Bulwark's alone. Objects
+// are made in the order of these rows, and deleted in the reverse order.
 var ClusterKinds = []Kind{
 	judging(kind("validatingadmissionpolicies",
 		admissionregistrationv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicy"), exclusive,
@@ -30,8 +30,8 @@ var ClusterKinds = []Kind{
 	}),
 }
 
-// judging is the kind with objects that judge requests. They are deleted only in the version that was
-// read.
+// judging is the kind with objects that judge requests. They are deleted only in the version that
+// was read.
 func judging(k Kind, loosen func(Object)) Kind {
 	k.JudgesRequests, k.DeleteAsRead, k.Loosen = true, true, loosen
 	return k

@@ -1,4 +1,5 @@
-// Package baseline renders a SecurityProfile into the objects that a namespace shall hold, as the API server would store them.
+// Package baseline renders a SecurityProfile into the objects that a namespace shall hold, as the
+// API server would store them.
 package baseline
 
 import (
@@ -33,14 +34,15 @@ type Kind struct {
 	schema.GroupVersionKind
 	// Resource is the name of the kind in the API's paths.
 	Resource string
-	// Shared objects have other owners too: only the fields that the baseline sets are compared and applied. An object
-	// that is not shared is Bulwark's alone: whatever else it holds is drift.
+	// Shared objects have other owners too: only the fields that the baseline sets are compared and
+	// applied. An object that is not shared is Bulwark's alone: whatever else it holds is drift.
 	Shared bool
 	// New makes an empty object of this kind.
 	New func() Object
 	// Content are the parts of an object that the baseline declares, by their field path.
 	Content func(Object) map[string]any
-	// Immutable are field paths that the API server lets nobody change: the object is deleted and made anew.
+	// Immutable are field paths that the API server lets nobody change: the object is deleted and
+	// made anew.
 	Immutable []string
 	// MadeLast is set if objects of this kind count others: they are made when those are there.
 	MadeLast bool
@@ -52,12 +54,14 @@ type Kind struct {
 	//  2. their removal waits for no contest, and counts as one also if somebody else was faster,
 	//  3. one that is about to go is neither kept nor put back.
 	JudgesRequests bool
-	// PutsInForce names the object that an object of this kind puts in force; nil if it needs no other.
+	// PutsInForce names the object that an object of this kind puts in force; nil if it needs no
+	// other.
 	PutsInForce func(Object) Object
-	// DeleteAsRead is set if an object of this kind is deleted only in the version that was read, without finalizers. With one more
-	// finalizer it would stay in force.
+	// DeleteAsRead is set if an object of this kind is deleted only in the version that was read,
+	// without finalizers. With one more finalizer it would stay in force.
 	DeleteAsRead bool
-	// Loosen takes off an object what would keep the API server from storing it without finalizers; nil if there is no such field.
+	// Loosen takes off an object what would keep the API server from storing it without finalizers;
+	// nil if there is no such field.
 	Loosen func(Object)
 	// Refusing is set if objects of this kind can refuse what runs in a namespace.
 	Refusing *Refusing
@@ -70,8 +74,8 @@ type Kind struct {
 var NamespaceKind = refusingByLevel(kind("namespaces", corev1.SchemeGroupVersion.WithKind("Namespace"), shared,
 	func(*corev1.Namespace) map[string]any { return nil }))
 
-// NamespacedKinds are the kinds of the objects that a namespace's baseline consists of, in the order
-// in which they are applied: what restricts before what permits.
+// NamespacedKinds are the kinds of the objects that a namespace's baseline consists of, in the
+// order in which they are applied: what restricts before what permits.
 var NamespacedKinds = []Kind{
 	kind("networkpolicies", networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy"), exclusive,
 		func(o *networkingv1.NetworkPolicy) map[string]any { return map[string]any{"spec": o.Spec} }),
@@ -157,7 +161,8 @@ func Describe(o Object) string {
 	return KindOf(o).Kind + " " + types.NamespacedName{Namespace: o.GetNamespace(), Name: o.GetName()}.String()
 }
 
-// Named is the empty object of a namespace's baseline that a reference names; nil if no baseline holds one of that kind and name.
+// Named is the empty object of a namespace's baseline that a reference names; nil if no baseline
+// holds one of that kind and name.
 func Named(ref v1alpha1.ObjectReference, namespace string) Object {
 	i := slices.IndexFunc(Kinds, func(k Kind) bool {
 		return k.GroupVersionKind == schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind)
@@ -174,7 +179,8 @@ func Named(ref v1alpha1.ObjectReference, namespace string) Object {
 		return o
 	}
 	o.SetNamespace(namespace)
-	if len(content.IsPathSegmentName(ref.Name)) > 0 || !BelongsToNamespace(o) && !strings.HasPrefix(ref.Name, v1alpha1.NamePrefix) {
+	if len(content.IsPathSegmentName(ref.Name)) > 0 ||
+		!BelongsToNamespace(o) && !strings.HasPrefix(ref.Name, v1alpha1.NamePrefix) {
 		return nil
 	}
 	return o

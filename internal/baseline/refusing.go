@@ -16,13 +16,13 @@ const (
 	PodsBelowLevel Refusal = "pods below a level"
 	// PodsOutOfBounds is refused by bounds for each pod. The pods themselves tell.
 	PodsOutOfBounds Refusal = "pods out of bounds"
-	// UsageAboveQuota is refused by a bound for all objects together. Kubernetes' count of their usage
-	// tells, where an object counts it already, and the pods themselves do otherwise.
+	// UsageAboveQuota is refused by a bound for all objects together. Kubernetes' count of their
+	// usage tells, where an object counts it already, and the pods themselves do otherwise.
 	UsageAboveQuota Refusal = "usage above a quota"
 )
 
-// Refusing is what there is to know of a kind whose objects can refuse what runs in a namespace. Such
-// an object may be deferred, and the report then remembers what is in place meanwhile.
+// Refusing is what there is to know of a kind whose objects can refuse what runs in a namespace.
+// Such an object may be deferred, and the report then remembers what is in place meanwhile.
 type Refusing struct {
 	// Refuses is what objects of this kind refuse.
 	Refuses Refusal
@@ -60,8 +60,8 @@ func refusingByLevel(k Kind) Kind {
 // CanRefuse reports whether an object is of a kind that can refuse what runs in a namespace.
 func CanRefuse(o Object) bool { return KindOf(o).Refusing != nil }
 
-// RefusingContent is the part of an object that refuses, as JSON. It is empty for no object, and for
-// one that refuses nothing.
+// RefusingContent is the part of an object that refuses, as JSON. It is empty for no object, and
+// for one that refuses nothing.
 func RefusingContent(o Object) string {
 	if o == nil || !CanRefuse(o) {
 		return ""

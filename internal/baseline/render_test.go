@@ -62,7 +62,8 @@ func quantities(pairs ...string) corev1.ResourceList {
 	return list
 }
 
-// everything is a spec with two of each thing that is named, and with every value that the API server defaults left out.
+// everything is a spec with two of each thing that is named, and with every value that the API
+// server defaults left out.
 func everything() v1alpha1.SecurityProfileSpec {
 	admitting := networkingv1.NetworkPolicySpec{
 		Ingress: []networkingv1.NetworkPolicyIngressRule{{

@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// quietFactor is how many times the longest of the last pauses an object must be left alone until
-	// its contest is over: a client that backs off, such as Argo CD, pauses three times as long each
-	// time.
+	// quietFactor is how many times the longest of the last pauses an object must be left alone
+	// until its contest is over: a client that backs off, such as Argo CD, pauses three times as
+	// long each time.
 	quietFactor = 3
 )
 

@@ -16,13 +16,13 @@ import (
 
 // Settings say when an object is contested, and how long its correction is then deferred.
 type Settings struct {
-	// Threshold is how many corrections of the same field within Window make it contested. An object
-	// as a whole is contested after objectFactor times as many, of whatever fields.
+	// Threshold is how many corrections of the same field within Window make it contested. An
+	// object as a whole is contested after objectFactor times as many, of whatever fields.
 	Threshold int
 	// Window is how long a correction counts. The delay goes by itself as corrections leave it.
 	Window time.Duration
-	// MinDelay is how long the first contested correction is deferred, and each further one twice as
-	// long as the one before.
+	// MinDelay is how long the first contested correction is deferred, and each further one twice
+	// as long as the one before.
 	MinDelay time.Duration
 	// MaxDelay is the longest that a correction is deferred.
 	MaxDelay time.Duration

@@ -16,8 +16,8 @@ type Dispute struct {
 	Change   v1alpha1.DriftChange
 	Fields   []string
 	Managers []string
-	// Left is how long the object must still be left alone until it is contested no more; zero if it
-	// differs.
+	// Left is how long the object must still be left alone until it is contested no more; zero if
+	// it differs.
 	Left time.Duration
 }
 

@@ -67,8 +67,12 @@ func abandonment(got baseline.Object, made bool) (client.Object, client.Patch) {
 func namespaceAbandonment(ns *corev1.Namespace) (client.Patch, error) {
 	metadata := map[string]any{
 		"resourceVersion": ns.ResourceVersion,
-		"labels":          map[string]any{v1alpha1.ProfileLabel: nil, v1alpha1.WorkloadsLabel: nil, v1alpha1.ImagesLabel: nil},
-		"annotations":     map[string]any{v1alpha1.PodSecurityBeforeAnnotation: nil},
+		"labels": map[string]any{
+			v1alpha1.ProfileLabel:   nil,
+			v1alpha1.WorkloadsLabel: nil,
+			v1alpha1.ImagesLabel:    nil,
+		},
+		"annotations": map[string]any{v1alpha1.PodSecurityBeforeAnnotation: nil},
 	}
 	if owners := ns.OwnerReferences; slices.ContainsFunc(owners, drift.OwnedByProfile) {
 		metadata["ownerReferences"] = slices.DeleteFunc(slices.Clone(owners), drift.OwnedByProfile)

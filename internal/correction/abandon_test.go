@@ -14,8 +14,9 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
-// A replica that has just become leader may not have heard yet that the last one made the profile the owner. What it abandons
-// without taking the owner away would be deleted with the profile that retains it.
+// A replica that has just become leader may not have heard yet that the last one made the profile
+// the owner. What it abandons without taking the owner away would be deleted with the profile that
+// retains it.
 func TestWhatIsAbandonedLosesItsOwnerWhateverTheCacheHolds(t *testing.T) {
 	labels := map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.ProfileLabel: "restricted"}
 	meta := metav1.ObjectMeta{Namespace: "shop", Name: "bulwark-x", UID: "u-1", ResourceVersion: "7", Labels: labels}
@@ -39,7 +40,10 @@ func TestWhatIsAbandonedLosesItsOwnerWhateverTheCacheHolds(t *testing.T) {
 			`{"metadata":{"uid":"u-1","labels":{"security.bulwark.dev/profile":null},"ownerReferences":null}}`,
 		},
 		"also one that others have a part in": {
-			&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "bulwark-x", ResourceVersion: "7"}}, true,
+			&corev1.ServiceAccount{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "bulwark-x", ResourceVersion: "7"},
+			},
+			true,
 			`{"metadata":{"resourceVersion":"7","labels":{"app.kubernetes.io/managed-by":"bulwark"}}}`,
 		},
 		"an object that others have a part in must be as the cache holds it": {
@@ -69,15 +73,23 @@ func TestWhatIsAbandonedLosesItsOwnerWhateverTheCacheHolds(t *testing.T) {
 }
 
 func TestWhatIsAbandonedIsLeftAlone(t *testing.T) {
-	profile := []metav1.OwnerReference{{APIVersion: v1alpha1.GroupVersion.String(), Kind: "SecurityProfile", Name: "restricted"}}
+	profile := []metav1.OwnerReference{
+		{APIVersion: v1alpha1.GroupVersion.String(), Kind: "SecurityProfile", Name: "restricted"},
+	}
 	other := []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "x"}}
 	policy := func(owners []metav1.OwnerReference, labels map[string]string) baseline.Object {
-		return &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: "bulwark-x", Labels: labels, OwnerReferences: owners}}
+		return &networkingv1.NetworkPolicy{
+			ObjectMeta: metav1.ObjectMeta{Name: "bulwark-x", Labels: labels, OwnerReferences: owners},
+		}
 	}
 	account := func(name string, owners []metav1.OwnerReference, labels map[string]string) baseline.Object {
 		return &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels, OwnerReferences: owners}}
 	}
-	ours, others := map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy}, map[string]string{v1alpha1.ManagedByLabel: "somebody"}
+	ours, others := map[string]string{
+		v1alpha1.ManagedByLabel: v1alpha1.ManagedBy,
+	}, map[string]string{
+		v1alpha1.ManagedByLabel: "somebody",
+	}
 	labelled := map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.ProfileLabel: "restricted"}
 	for name, test := range map[string]struct {
 		object baseline.Object
@@ -102,11 +114,22 @@ func TestWhatIsAbandonedIsLeftAlone(t *testing.T) {
 	}
 }
 
-// The cache holds none of a namespace's annotations but Bulwark's own: to write the difference would take all others away.
+// The cache holds none of a namespace's annotations but Bulwark's own: to write the difference
+// would take all others away.
 func TestANamespaceIsAbandonedWithTheAnnotationsOfOthers(t *testing.T) {
 	owner := metav1.OwnerReference{APIVersion: "example.com/v1", Kind: "Team", Name: "a", UID: "u-2"}
-	profile := metav1.OwnerReference{APIVersion: v1alpha1.GroupVersion.String(), Kind: "SecurityProfile", Name: "p", UID: "u-3", Controller: ptr.To(true)}
-	meta := metav1.ObjectMeta{Name: "shop", ResourceVersion: "7", Labels: map[string]string{v1alpha1.ProfileLabel: "p", "team": "a"}}
+	profile := metav1.OwnerReference{
+		APIVersion: v1alpha1.GroupVersion.String(),
+		Kind:       "SecurityProfile",
+		Name:       "p",
+		UID:        "u-3",
+		Controller: ptr.To(true),
+	}
+	meta := metav1.ObjectMeta{
+		Name:            "shop",
+		ResourceVersion: "7",
+		Labels:          map[string]string{v1alpha1.ProfileLabel: "p", "team": "a"},
+	}
 	owned := *meta.DeepCopy()
 	owned.OwnerReferences = []metav1.OwnerReference{owner, profile}
 	unowned := *meta.DeepCopy()

@@ -29,9 +29,13 @@ func TestARefusedBindingGivesNobodyAnythingNew(t *testing.T) {
 	} {
 		t.Run(it, func(t *testing.T) {
 			kept := narrowed(bindingTo("writer", test.want...), bindingTo("writer", test.got...))
-			if diff := cmp.Diff(bindingTo("writer", test.kept...).Subjects, kept.Subjects, cmp.Transformer("nil", func(s []rbacv1.Subject) []rbacv1.Subject {
-				return append([]rbacv1.Subject{}, s...)
-			})); diff != "" {
+			if diff := cmp.Diff(
+				bindingTo("writer", test.kept...).Subjects,
+				kept.Subjects,
+				cmp.Transformer("nil", func(s []rbacv1.Subject) []rbacv1.Subject {
+					return append([]rbacv1.Subject{}, s...)
+				}),
+			); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

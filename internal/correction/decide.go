@@ -81,8 +81,8 @@ func (e *Engine) isPutBack(s *Scope, o *drift.Outcome) bool {
 }
 
 // isMutated reports whether a drift is what admission made of Bulwark's last write, and not
-// somebody's doing. Then it does not belong in the history, and the next try may have to wait. After
-// a restart the last report tells.
+// somebody's doing. Then it does not belong in the history, and the next try may have to wait.
+// After a restart the last report tells.
 func (e *Engine) isMutated(s *Scope, o *drift.Outcome) bool {
 	wait, known := e.Mutations.Wait(s.Namespace, o.Object, o.Fields, e.Clock.Now())
 	last, _ := s.Memory.Object(o.Object)

@@ -21,8 +21,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
 
-// Engine ends drift. What differs from kind to kind stands in the kinds' rows, and what differs from
-// pass to pass in the pass's scope.
+// Engine ends drift. What differs from kind to kind stands in the kinds' rows, and what differs
+// from pass to pass in the pass's scope.
 type Engine struct {
 	// Writer makes the writes.
 	Writer Writer
@@ -38,8 +38,8 @@ type Engine struct {
 	PutBack *contention.Retries
 	// Writes limits the writes of roll-outs; nil if nothing here is part of one.
 	Writes *priority.WriteLimiter
-	// Read returns what there is of an object's kind and name, also if the cache does not hold it; nil
-	// if there is nothing.
+	// Read returns what there is of an object's kind and name, also if the cache does not hold it;
+	// nil if there is nothing.
 	Read func(ctx context.Context, want baseline.Object) (baseline.Object, error)
 	// CheckBinding says why a RoleBinding must not be made; nil if it may. The engine asks for
 	// RoleBindings only.
@@ -208,7 +208,8 @@ func (e *Engine) put(ctx context.Context, s *Scope, o *drift.Outcome) (made answ
 	return w.correct(ctx)
 }
 
-// conclude says what has become of a drift whose correction was written, by the API server's answer.
+// conclude says what has become of a drift whose correction was written, by the API server's
+// answer.
 func (e *Engine) conclude(s *Scope, o *drift.Outcome, answer baseline.Object) {
 	o.Done = true
 	e.PutBack.Forget(s.Namespace, o.Object)

@@ -40,7 +40,10 @@ func became(o *drift.Outcome) string {
 
 // Each case is a row of the table above resolve.
 func TestWhatTheAnswerToACorrectionMeans(t *testing.T) {
-	there := map[string]baseline.Object{"Role bulwark-dev": kinded("Role", "bulwark-dev"), policyKind + " a": kinded(policyKind, "a")}
+	there := map[string]baseline.Object{
+		"Role bulwark-dev": kinded("Role", "bulwark-dev"),
+		policyKind + " a":  kinded(policyKind, "a"),
+	}
 	for sentence, tc := range map[string]struct {
 		scope  *Scope
 		drift  drift.Drift
@@ -123,7 +126,12 @@ func TestATerminatingNamespaceEndsThePass(t *testing.T) {
 func TestARefusalKeepsNoOtherObjectOut(t *testing.T) {
 	s := &server{answers: map[string][]error{"create": {errRefused, errOvertaken}}}
 	_, err := newEngine(s).CorrectAll(t.Context(), newScope(), []drift.Drift{
-		missing(kinded("Role", "a")), missing(kinded("Role", "b")), missing(kinded("Role", "c")), unexpected(kinded("Role", "d")),
+		missing(
+			kinded("Role", "a"),
+		),
+		missing(kinded("Role", "b")),
+		missing(kinded("Role", "c")),
+		unexpected(kinded("Role", "d")),
 	})
 	want := []string{"create Role a", "create Role b", "create Role c", "delete Role d"}
 	if diff := cmp.Diff(want, s.calls); diff != "" || err == nil {

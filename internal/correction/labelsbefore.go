@@ -13,9 +13,9 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/takeover"
 )
 
-// AnnotateLabelsBefore returns the annotations by which the desired Namespace, of these labels, remembers the
-// Pod Security labels that it bore before Bulwark set its own, so that the write that replaces them
-// remembers them.
+// AnnotateLabelsBefore returns the annotations by which the desired Namespace, of these labels,
+// remembers the Pod Security labels that it bore before Bulwark set its own, so that the write that
+// replaces them remembers them.
 //
 //	the namespace                                          what is remembered
 //	bears no label of ours, and no report says otherwise   all that the desired labels replace; what an annotation says is forged

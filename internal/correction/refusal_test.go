@@ -17,11 +17,21 @@ func TestIsOvertaken(t *testing.T) {
 	resource := schema.GroupResource{Resource: "resourcequotas"}
 	deniedBy := func(code int32, reason metav1.StatusReason) error {
 		return &apierrors.StatusError{ErrStatus: metav1.Status{
-			Status: metav1.StatusFailure, Code: code, Reason: reason, Message: `admission webhook "quotas.example.com" denied the request: too many`,
+			Status:  metav1.StatusFailure,
+			Code:    code,
+			Reason:  reason,
+			Message: `admission webhook "quotas.example.com" denied the request: too many`,
 		}}
 	}
 	failedTest := apierrors.NewGenericServerResponse(
-		http.StatusUnprocessableEntity, "", schema.GroupResource{}, "", "testing value /metadata/uid failed: test failed", 0, false)
+		http.StatusUnprocessableEntity,
+		"",
+		schema.GroupResource{},
+		"",
+		"testing value /metadata/uid failed: test failed",
+		0,
+		false,
+	)
 	for sentence, tt := range map[string]struct {
 		err  error
 		want bool

@@ -30,18 +30,27 @@ func (w Writer) Remove(ctx context.Context, got baseline.Object) error {
 			return err
 		}
 	}
-	err := w.Client.Apply(ctx, emptyApplyConfiguration(got), client.ForceOwnership, client.DisableReadYourWritesConsistency)
+	err := w.Client.Apply(
+		ctx,
+		emptyApplyConfiguration(got),
+		client.ForceOwnership,
+		client.DisableReadYourWritesConsistency,
+	)
 	if err != nil {
 		return err
 	}
 	// What somebody else set too, by forging it or by restoring the object, is not ours alone to
 	// give up.
-	return w.PatchMetadata(ctx, got, fmt.Sprintf(`{"metadata":{"labels":{%q:null,%q:null,%q:null},"annotations":{%q:null}}}`,
-		v1alpha1.ProfileLabel, v1alpha1.WorkloadsLabel, v1alpha1.ImagesLabel, v1alpha1.PodSecurityBeforeAnnotation))
+	return w.PatchMetadata(
+		ctx,
+		got,
+		fmt.Sprintf(`{"metadata":{"labels":{%q:null,%q:null,%q:null},"annotations":{%q:null}}}`,
+			v1alpha1.ProfileLabel, v1alpha1.WorkloadsLabel, v1alpha1.ImagesLabel, v1alpha1.PodSecurityBeforeAnnotation),
+	)
 }
 
-// RemoveAll deletes admission policies and their bindings, the latter first. What is gone already is
-// no error.
+// RemoveAll deletes admission policies and their bindings, the latter first. What is gone already
+// is no error.
 func (w Writer) RemoveAll(ctx context.Context, objects []baseline.Object) error {
 	slices.SortStableFunc(objects, func(a, b baseline.Object) int { return baseline.ByClusterKind(b, a) })
 	for _, o := range objects {
@@ -64,7 +73,15 @@ func (w Writer) Delete(ctx context.Context, got baseline.Object) error {
 		if err != nil {
 			return err
 		}
-		if _, err := w.patch(ctx, got, types.JSONPatchType, patch, client.DisableReadYourWritesConsistency); client.IgnoreNotFound(err) != nil {
+		if _, err := w.patch(
+			ctx,
+			got,
+			types.JSONPatchType,
+			patch,
+			client.DisableReadYourWritesConsistency,
+		); client.IgnoreNotFound(
+			err,
+		) != nil {
 			return err
 		}
 	}

@@ -27,15 +27,15 @@ import (
 //	would take it, and does          the old one is deleted, the new one made
 //	would take it, and then refuses  the old one is put back, and the next try waits, each time longer
 //
-// An object that judges requests is only replaced when it is about to go: it neither stays nor is it
-// put back.
+// An object that judges requests is only replaced when it is about to go: it neither stays nor is
+// it put back.
 
 const (
-	// restoreTimeout bounds a replacement from the deletion on. It ends also if the operator is told to
-	// stop meanwhile.
+	// restoreTimeout bounds a replacement from the deletion on. It ends also if the operator is
+	// told to stop meanwhile.
 	restoreTimeout = 10 * time.Second
-	// firstRetry is how long the second try to put an object back waits. Each further one waits twice
-	// as long.
+	// firstRetry is how long the second try to put an object back waits. Each further one waits
+	// twice as long.
 	firstRetry, retries = 100 * time.Millisecond, 6
 )
 

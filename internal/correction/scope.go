@@ -32,7 +32,8 @@ type Scope struct {
 	Records func(*drift.Drift) bool
 	// Waits tells whether a correction is deferred while the object is contested.
 	Waits func(*drift.Outcome) bool
-	// Transient recognises an error that says nothing of the object, and that another pass may not meet.
+	// Transient recognises an error that says nothing of the object, and that another pass may not
+	// meet.
 	Transient func(error) bool
 }
 
@@ -51,8 +52,8 @@ func OfNamespace(p *posture.Pass, deferred *posture.Deferrals) *Scope {
 	}
 }
 
-// OfPolicies is the scope of a pass over the admission policies of a profile. They are corrected under
-// Audit, too: what they then do with a request is part of their content.
+// OfPolicies is the scope of a pass over the admission policies of a profile. They are corrected
+// under Audit, too: what they then do with a request is part of their content.
 func OfPolicies(
 	profile *v1alpha1.SecurityProfile, ours func(baseline.Object) bool, records func(*drift.Drift) bool,
 ) *Scope {

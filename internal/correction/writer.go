@@ -101,7 +101,9 @@ func (w Writer) Amend(ctx context.Context, wanted, got baseline.Object) (baselin
 	if owners = append(owners, want.OwnerReferences...); !equality.Semantic.DeepEqual(owners, got.GetOwnerReferences()) {
 		metadata["ownerReferences"] = owners
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": metadata, "automountServiceAccountToken": want.AutomountServiceAccountToken})
+	patch, err := json.Marshal(
+		map[string]any{"metadata": metadata, "automountServiceAccountToken": want.AutomountServiceAccountToken},
+	)
 	if err != nil {
 		return nil, fmt.Errorf("writing a patch: %w", err)
 	}

@@ -26,8 +26,8 @@ type Progress struct {
 	Never bool
 }
 
-// Patience remembers since when each quota is known not to be counted, and says how long it is still
-// waited for. It is kept in memory: a restart forgets it, and waits once more.
+// Patience remembers since when each quota is known not to be counted, and says how long it is
+// still waited for. It is kept in memory: a restart forgets it, and waits once more.
 type Patience struct {
 	mu          sync.Mutex
 	since       map[string]map[string]time.Time // by namespace and quota

@@ -256,7 +256,11 @@ func TestCompareListsWhatIsMissingAndWhatIsUnexpected(t *testing.T) {
 
 	got := Compare(want, found, Ours)
 	if diff := cmp.Diff([]difference{
-		{Object: "NetworkPolicy/bulwark-default-deny", Change: v1alpha1.DriftChangeModified, Fields: []string{`spec.policyTypes: ["Ingress","Egress"] -> `}},
+		{
+			Object: "NetworkPolicy/bulwark-default-deny",
+			Change: v1alpha1.DriftChangeModified,
+			Fields: []string{`spec.policyTypes: ["Ingress","Egress"] -> `},
+		},
 		{Object: "LimitRange/bulwark-limits", Change: v1alpha1.DriftChangeMissing},
 		{Object: "ServiceAccount/default", Change: v1alpha1.DriftChangeModified, Fields: []string{
 			"automountServiceAccountToken: false -> ", `metadata.labels[security.bulwark.dev/profile]: "restricted" -> `,
@@ -295,7 +299,12 @@ func TestCompareNeverChangesWhatItCompares(t *testing.T) {
 
 func TestCompareTellsForeignObjects(t *testing.T) {
 	nobodys := func(baseline.Object) bool { return false }
-	want := []baseline.Object{namespaceOf(desired()), defaultAccountOf(desired()), accountOf(desired()), policyOf(desired())}
+	want := []baseline.Object{
+		namespaceOf(desired()),
+		defaultAccountOf(desired()),
+		accountOf(desired()),
+		policyOf(desired()),
+	}
 	for sentence, tc := range map[string]struct {
 		ours func(baseline.Object) bool
 		want []difference

@@ -27,9 +27,14 @@ func (j *judge) boundRoles(bound map[string]BoundRole) {
 	for _, name := range sortedKeys(bound) {
 		role := bound[name]
 		j.add(v1alpha1.Finding{
-			ID: v1alpha1.FindingIDForbiddenRulesBound, Severity: v1alpha1.SeverityHigh, Object: clusterRoleReference(name),
-			Message: fmt.Sprintf("it permits what a profile must not grant (%s), and RoleBinding %s of the profile gives it here",
-				role.Permits, listed(printable.Names(role.Bindings), maxListed)),
+			ID:       v1alpha1.FindingIDForbiddenRulesBound,
+			Severity: v1alpha1.SeverityHigh,
+			Object:   clusterRoleReference(name),
+			Message: fmt.Sprintf(
+				"it permits what a profile must not grant (%s), and RoleBinding %s of the profile gives it here",
+				role.Permits,
+				listed(printable.Names(role.Bindings), maxListed),
+			),
 			Remedy: "take the rules out of the ClusterRole and of those that it aggregates, " +
 				"or bind another ClusterRole in spec.rbac.bindings",
 		})

@@ -58,19 +58,36 @@ func weakening() Facts {
 	return Facts{
 		Policies: map[string]Policy{"z": {Openings: open}, "a": {Openings: open, Pods: "app=web"}},
 		Bindings: map[string]Binding{
-			"admins":   {RoleKind: "ClusterRole", Role: "admin", Subjects: []rbacv1.Subject{{Kind: "User", Name: "eve"}}},
-			"everyone": {RoleKind: "Role", Role: "reader", Subjects: []rbacv1.Subject{{Kind: "Group", Name: "system:authenticated"}}},
-			"readers":  {RoleKind: "Role", Role: "reader", Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Name: "ci"}}},
+			"admins": {RoleKind: "ClusterRole", Role: "admin", Subjects: []rbacv1.Subject{{Kind: "User", Name: "eve"}}},
+			"everyone": {
+				RoleKind: "Role",
+				Role:     "reader",
+				Subjects: []rbacv1.Subject{{Kind: "Group", Name: "system:authenticated"}},
+			},
+			"readers": {RoleKind: "Role", Role: "reader", Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Name: "ci"}}},
 		},
 		Roles:        map[string]Powers{"reader": {Names: []string{"access to Secrets"}}},
 		ClusterRoles: map[string]Powers{"admin": {Total: true, Names: []string{"admin"}}},
 		Accounts:     map[string]MountedToken{"ci": {}},
 		Limits:       map[string]LimitDefaults{"mine": {Limits: quantities("cpu", "2")}},
-		Pods:         PodFacts{Exempt: "it is exempt", Violations: map[string]string{"b": "privileged", "a": "host namespaces"}, Unseen: 3},
-		LabelSync:    LabelSync{Asked: true},
-		Callers:      []Caller{{v1alpha1.ObjectReference{APIVersion: "v1", Kind: "APIService", Name: "v1.example.com"}, CallOf("team-a", "api", nil, true)}},
-		Shortages:    map[string]Shortage{"Job/sum": {Workload: "Job/sum", Object: v1alpha1.ObjectReference{Kind: "Job", Name: "sum"}}},
-		Attempts:     map[string]Attempt{"e": {Workload: "Job/sum", Refusal: Refusal{By: ByPodSecurity, Name: "restricted:v1.20", Words: "privileged"}}},
+		Pods: PodFacts{
+			Exempt:     "it is exempt",
+			Violations: map[string]string{"b": "privileged", "a": "host namespaces"},
+			Unseen:     3,
+		},
+		LabelSync: LabelSync{Asked: true},
+		Callers: []Caller{
+			{
+				v1alpha1.ObjectReference{APIVersion: "v1", Kind: "APIService", Name: "v1.example.com"},
+				CallOf("team-a", "api", nil, true),
+			},
+		},
+		Shortages: map[string]Shortage{
+			"Job/sum": {Workload: "Job/sum", Object: v1alpha1.ObjectReference{Kind: "Job", Name: "sum"}},
+		},
+		Attempts: map[string]Attempt{
+			"e": {Workload: "Job/sum", Refusal: Refusal{By: ByPodSecurity, Name: "restricted:v1.20", Words: "privileged"}},
+		},
 	}
 }
 
@@ -173,7 +190,11 @@ func TestWhatAProfileDoesNotDeclareCannotBeWeakened(t *testing.T) {
 	if diff := cmp.Diff(want, brief(judged(v1alpha1.SecurityProfileSpec{}, weakening()))); diff != "" {
 		t.Errorf("of a profile that declares nothing (-want +got):\n%s", diff)
 	}
-	if found := judged(everything(), Facts{}); len(brief(found)) != 1 || found[0].ID != v1alpha1.FindingIDPodSecurityOutdated {
+	if found := judged(
+		everything(),
+		Facts{},
+	); len(brief(found)) != 1 ||
+		found[0].ID != v1alpha1.FindingIDPodSecurityOutdated {
 		t.Errorf("where there is nothing: %v", brief(found))
 	}
 }

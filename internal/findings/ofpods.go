@@ -7,8 +7,8 @@ var OfPods = []v1alpha1.FindingID{
 	v1alpha1.FindingIDPodSecurityViolated, v1alpha1.FindingIDPodSecurityExempt, v1alpha1.FindingIDWorkloadRuleViolated,
 }
 
-// LooksForInPods reports whether a profile declares what pods could violate by one of these findings,
-// and wants to know of it.
+// LooksForInPods reports whether a profile declares what pods could violate by one of these
+// findings, and wants to know of it.
 func LooksForInPods(profile *v1alpha1.SecurityProfile, id v1alpha1.FindingID) bool {
 	declared := profile.HasPodRules()
 	if id != v1alpha1.FindingIDWorkloadRuleViolated {

@@ -39,7 +39,8 @@ var evaluator = sync.OnceValue(func() policy.Evaluator {
 	return e
 })
 
-// LevelOf is the enforced level that a profile declares; false if it declares none that refuses anything.
+// LevelOf is the enforced level that a profile declares; false if it declares none that refuses
+// anything.
 func LevelOf(profile *v1alpha1.SecurityProfile) (*Level, bool) {
 	ps := profile.Spec.PodSecurity
 	if ps == nil || ps.Enforce == "" || ps.Enforce == v1alpha1.PodSecurityLevel(podsecurity.LevelPrivileged) {
@@ -86,15 +87,25 @@ func (j *judge) podSecurity(facts *PodFacts) {
 	namespace := v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: j.namespace}
 	if facts.Exempt != "" && j.profile.LooksFor(v1alpha1.FindingIDPodSecurityExempt) {
 		j.add(v1alpha1.Finding{
-			ID: v1alpha1.FindingIDPodSecurityExempt, Severity: v1alpha1.SeverityCritical, Object: namespace, Message: facts.Exempt,
-			Remedy: "take the namespace out of exemptions.namespaces in the API server's PodSecurity admission configuration",
+			ID:       v1alpha1.FindingIDPodSecurityExempt,
+			Severity: v1alpha1.SeverityCritical,
+			Object:   namespace,
+			Message:  facts.Exempt,
+			Remedy:   "take the namespace out of exemptions.namespaces in the API server's PodSecurity admission configuration",
 		})
 	}
 	if missing := level.outdated(); len(missing) > 0 && j.profile.LooksFor(v1alpha1.FindingIDPodSecurityOutdated) {
 		j.add(v1alpha1.Finding{
-			ID: v1alpha1.FindingIDPodSecurityOutdated, Severity: v1alpha1.SeverityLow, Object: namespace,
-			Message: fmt.Sprintf("%s at version %s lacks checks that the level has by now: %s", level.Level, level.Version, strings.Join(missing, ", ")),
-			Remedy:  "raise spec.podSecurity.enforceVersion, or leave it out for latest",
+			ID:       v1alpha1.FindingIDPodSecurityOutdated,
+			Severity: v1alpha1.SeverityLow,
+			Object:   namespace,
+			Message: fmt.Sprintf(
+				"%s at version %s lacks checks that the level has by now: %s",
+				level.Level,
+				level.Version,
+				strings.Join(missing, ", "),
+			),
+			Remedy: "raise spec.podSecurity.enforceVersion, or leave it out for latest",
 		})
 	}
 	if !j.profile.LooksFor(v1alpha1.FindingIDPodSecurityViolated) {

@@ -74,10 +74,13 @@ func TestFindingsQuoteTheTextsOfOthers(t *testing.T) {
 }
 
 func TestABoundRoleIsFoundUnlessTheProfileIgnoresIt(t *testing.T) {
-	facts := &Facts{Bound: map[string]BoundRole{"deployer": {Permits: "delete on roles", Bindings: []string{"bulwark-a", "bulwark-b"}}}}
+	facts := &Facts{
+		Bound: map[string]BoundRole{"deployer": {Permits: "delete on roles", Bindings: []string{"bulwark-a", "bulwark-b"}}},
+	}
 	profile := &v1alpha1.SecurityProfile{}
 	found := Judge(profile, "shop", facts)
-	if len(found) != 1 || found[0].Severity != v1alpha1.SeverityHigh || found[0].Object.Name != "deployer" || found[0].Object.Kind != "ClusterRole" ||
+	if len(found) != 1 || found[0].Severity != v1alpha1.SeverityHigh || found[0].Object.Name != "deployer" ||
+		found[0].Object.Kind != "ClusterRole" ||
 		found[0].Message != "it permits what a profile must not grant (delete on roles), and RoleBinding bulwark-a, bulwark-b of the profile gives it here" {
 		t.Errorf("found %v", found)
 	}

@@ -24,7 +24,9 @@ func TestQuotaExceeded(t *testing.T) {
 		"it is ignored": {ignore: []v1alpha1.FindingID{v1alpha1.FindingIDQuotaExceeded}, exceeded: map[string]string{"bulwark-a": says}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			profile := &v1alpha1.SecurityProfile{Spec: v1alpha1.SecurityProfileSpec{Findings: &v1alpha1.Findings{Ignore: tt.ignore}}}
+			profile := &v1alpha1.SecurityProfile{
+				Spec: v1alpha1.SecurityProfileSpec{Findings: &v1alpha1.Findings{Ignore: tt.ignore}},
+			}
 			found := Judge(profile, "team-a", &Facts{Exceeded: tt.exceeded})
 			if diff := cmp.Diff(tt.want, brief(found), cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)

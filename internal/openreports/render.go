@@ -185,7 +185,11 @@ func findingResult(posture *v1alpha1.NamespacePosture, finding *v1alpha1.Finding
 
 // clusterScoped are the kinds of a report's objects that no namespace holds.
 var clusterScoped = []string{
-	"Namespace", "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "APIService", "CustomResourceDefinition",
+	"Namespace",
+	"ValidatingWebhookConfiguration",
+	"MutatingWebhookConfiguration",
+	"APIService",
+	"CustomResourceDefinition",
 }
 
 // subject is an object of the namespace, the namespace itself, or what concerns it.

@@ -134,15 +134,21 @@ func TestRenderResults(t *testing.T) {
 				func(p *v1alpha1.NamespacePosture) {
 					p.Blocked = []v1alpha1.BlockedObject{{Object: policy("bulwark-default-deny"), Message: "would refuse 2 pods"}}
 				}},
-			want: []reportsv1alpha1.ReportResult{result(warn, "would refuse 2 pods", "state", "Blocked", "enforcement", "Enforce")},
+			want: []reportsv1alpha1.ReportResult{
+				result(warn, "would refuse 2 pods", "state", "Blocked", "enforcement", "Enforce"),
+			},
 		},
 		"a blocked object of which the list is cut warns in its own words": {
 			changes: []func(*v1alpha1.NamespacePosture){object(v1alpha1.ObjectStateBlocked, "waits: see blocked")},
-			want:    []reportsv1alpha1.ReportResult{result(warn, "waits: see blocked", "state", "Blocked", "enforcement", "Enforce")},
+			want: []reportsv1alpha1.ReportResult{
+				result(warn, "waits: see blocked", "state", "Blocked", "enforcement", "Enforce"),
+			},
 		},
 		"a conflict fails": {
 			changes: []func(*v1alpha1.NamespacePosture){object(v1alpha1.ObjectStateConflict, "somebody else's")},
-			want:    []reportsv1alpha1.ReportResult{result(fail, "somebody else's", "state", "Conflict", "enforcement", "Enforce")},
+			want: []reportsv1alpha1.ReportResult{
+				result(fail, "somebody else's", "state", "Conflict", "enforcement", "Enforce"),
+			},
 		},
 		"a refusal is an error": {
 			changes: []func(*v1alpha1.NamespacePosture){object(v1alpha1.ObjectStateFailed, "forbidden")},
@@ -150,7 +156,9 @@ func TestRenderResults(t *testing.T) {
 		},
 		"an object of which the message is cut still has one": {
 			changes: []func(*v1alpha1.NamespacePosture){object(v1alpha1.ObjectStateFailed, "")},
-			want:    []reportsv1alpha1.ReportResult{result(failure, "the object is Failed", "state", "Failed", "enforcement", "Enforce")},
+			want: []reportsv1alpha1.ReportResult{
+				result(failure, "the object is Failed", "state", "Failed", "enforcement", "Enforce"),
+			},
 		},
 		"what an audit would change fails, and says that it is an audit": {
 			changes: []func(*v1alpha1.NamespacePosture){object(v1alpha1.ObjectStateDrifted, "Missing"), audited},
@@ -209,10 +217,15 @@ func TestRenderResults(t *testing.T) {
 		},
 		"what the lists leave out is skipped": {
 			changes: []func(*v1alpha1.NamespacePosture){func(p *v1alpha1.NamespacePosture) { p.Truncated = 7 }},
-			want: []reportsv1alpha1.ReportResult{{
-				Source: "bulwark", Policy: "report/truncated", Category: "Report", Result: skip,
-				Description: "the report on this namespace leaves out 7 entries, so that it fits into one object; the summary counts them",
-			}},
+			want: []reportsv1alpha1.ReportResult{
+				{
+					Source:      "bulwark",
+					Policy:      "report/truncated",
+					Category:    "Report",
+					Result:      skip,
+					Description: "the report on this namespace leaves out 7 entries, so that it fits into one object; the summary counts them",
+				},
+			},
 		},
 	}
 	for name, test := range tests {
@@ -226,7 +239,11 @@ func TestRenderResults(t *testing.T) {
 
 func stalled(why string) v1alpha1.NamespacePostureStatus {
 	return v1alpha1.NamespacePostureStatus{Conditions: []metav1.Condition{
-		{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse}, {Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, Message: why},
+		{
+			Type:   v1alpha1.ConditionReady,
+			Status: metav1.ConditionFalse,
+		},
+		{Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, Message: why},
 	}}
 }
 
@@ -274,7 +291,10 @@ func full(p *v1alpha1.NamespacePosture) {
 	text := func(i, n int) string { return fmt.Sprintf("%s%06d", strings.Repeat("x", n-6), i) }
 	for i := range v1alpha1.MaxObjects {
 		object := reference("networking.k8s.io/v1", "NetworkPolicy", text(i, v1alpha1.MaxName))
-		p.Objects = append(p.Objects, v1alpha1.ManagedObject{ObjectReference: object, State: v1alpha1.ObjectStateFailed, Message: text(i, 400)})
+		p.Objects = append(
+			p.Objects,
+			v1alpha1.ManagedObject{ObjectReference: object, State: v1alpha1.ObjectStateFailed, Message: text(i, 400)},
+		)
 	}
 	for i := range v1alpha1.MaxFindings {
 		p.Findings = append(p.Findings, v1alpha1.Finding{
@@ -305,9 +325,14 @@ func TestRenderIsBoundedAsThePostureIs(t *testing.T) {
 
 func TestRenderIsDeterministicAndLeavesThePostureAlone(t *testing.T) {
 	p := posture(full, func(p *v1alpha1.NamespacePosture) {
-		p.Drift = []v1alpha1.DriftEntry{{
-			Object: p.Objects[0].ObjectReference, Change: v1alpha1.DriftChangeModified, State: v1alpha1.DriftStatePresent, ObservedAt: metav1.NewTime(noon),
-		}}
+		p.Drift = []v1alpha1.DriftEntry{
+			{
+				Object:     p.Objects[0].ObjectReference,
+				Change:     v1alpha1.DriftChangeModified,
+				State:      v1alpha1.DriftStatePresent,
+				ObservedAt: metav1.NewTime(noon),
+			},
+		}
 	})
 	before := p.DeepCopy()
 	first := Render(p)

@@ -31,7 +31,9 @@ func definition(fields ...string) *unstructured.Unstructured {
 			"operatorState": map[string]any{"properties": properties},
 		}}},
 	}}}}}
-	d.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
+	d.SetGroupVersionKind(
+		schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"},
+	)
 	d.SetName("namespacepostures.security.bulwark.dev")
 	return d
 }
@@ -39,8 +41,12 @@ func definition(fields ...string) *unstructured.Unstructured {
 // sealSecret is the Secret that another replica made so long before noon.
 func sealSecret(age time.Duration, noon time.Time) *corev1.Secret {
 	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "ops", Name: v1alpha1.SealSecret, CreationTimestamp: metav1.NewTime(noon.Add(-age))},
-		Data:       map[string][]byte{v1alpha1.SealKey: bytes.Repeat([]byte("k"), 32)},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace:         "ops",
+			Name:              v1alpha1.SealSecret,
+			CreationTimestamp: metav1.NewTime(noon.Add(-age)),
+		},
+		Data: map[string][]byte{v1alpha1.SealKey: bytes.Repeat([]byte("k"), 32)},
 	}
 }
 

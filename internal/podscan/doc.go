@@ -1,5 +1,5 @@
-// Package podscan knows the pods of a namespace: how to read them page by page, what they violate of
-// what a profile declares, and when to read them next. From top to bottom:
+// Package podscan knows the pods of a namespace: how to read them page by page, what they violate
+// of what a profile declares, and when to read them next. From top to bottom:
 //
 //	Schedule   when the pods of each namespace are scanned next
 //	Scanner    reads pods, and asks the API server by a dry run what it would say of a level

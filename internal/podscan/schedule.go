@@ -15,9 +15,11 @@ import (
 
 const (
 	// interval is how often the pods of a namespace are scanned though nothing suggests that any
-	// violates its level: some may have been admitted by an exemption of a user or of a runtime class.
+	// violates its level: some may have been admitted by an exemption of a user or of a runtime
+	// class.
 	interval = time.Hour
-	// deferredRechecks is how many times as often as other rechecks one is made of what is deferred.
+	// deferredRechecks is how many times as often as other rechecks one is made of what is
+	// deferred.
 	deferredRechecks = 10
 )
 

@@ -27,8 +27,8 @@ type Found struct {
 	Weaknesses Weaknesses
 }
 
-// Assemble makes the report on a namespace of what the pass found and did. It is a pure function, and
-// given its own result and no outcome that is new, it returns the same report.
+// Assemble makes the report on a namespace of what the pass found and did. It is a pure function,
+// and given its own result and no outcome that is new, it returns the same report.
 func Assemble(p *Pass, found *Found, now time.Time) *v1alpha1.NamespacePosture {
 	report := header(p)
 	r := reporting{Pass: p, Found: found}

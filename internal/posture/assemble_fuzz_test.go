@@ -24,7 +24,8 @@ import (
 	"github.com/bulwark-dev/bulwark/test/framework/choose"
 )
 
-// FuzzAssemble takes one namespace through several passes that find and do whatever may be, from whatever report there was.
+// FuzzAssemble takes one namespace through several passes that find and do whatever may be, from
+// whatever report there was.
 func FuzzAssemble(f *testing.F) {
 	admitted, err := schemaOf("namespacepostures")
 	if err != nil {
@@ -69,10 +70,18 @@ func asStored(t *testing.T, report *v1alpha1.NamespacePosture) *v1alpha1.Namespa
 	return stored
 }
 
-// checkTotals checks that a report's counts are those of what it holds, and that its total only grows.
+// checkTotals checks that a report's counts are those of what it holds, and that its total only
+// grows.
 func checkTotals(t *testing.T, previous, report *v1alpha1.NamespacePosture, wanted int) {
 	s := report.Summary
-	if total := int(s.Compliant + s.Drifted + s.Conflicted + s.Failed); min(total, v1alpha1.MaxObjects) != len(report.Objects) {
+	if total := int(
+		s.Compliant + s.Drifted + s.Conflicted + s.Failed,
+	); min(
+		total,
+		v1alpha1.MaxObjects,
+	) != len(
+		report.Objects,
+	) {
 		t.Errorf("%d objects are counted, and %d listed", total, len(report.Objects))
 	}
 	var copies int32 // What is made again and again beyond the baseline takes nothing of it away.
@@ -93,7 +102,10 @@ func checkTotals(t *testing.T, previous, report *v1alpha1.NamespacePosture, want
 
 // checkLasts checks that a pass which finds what the last one left writes nothing new.
 func checkLasts(t *testing.T, p *Pass, wanted []baseline.Object, outcomes []drift.Outcome, now time.Time) {
-	lasting := slices.DeleteFunc(slices.Clone(outcomes), func(o drift.Outcome) bool { return o.State == v1alpha1.DriftStateCorrected })
+	lasting := slices.DeleteFunc(
+		slices.Clone(outcomes),
+		func(o drift.Outcome) bool { return o.State == v1alpha1.DriftStateCorrected },
+	)
 	again := assemble(p, wanted, lasting, now.Add(time.Minute))
 	if !Same(p.Report(), again) {
 		t.Fatalf("what lasts is written again (-previous +again):\n%s", cmp.Diff(p.Report(), again))
@@ -133,8 +145,12 @@ var (
 		apierrors.NewNotFound(schema.GroupResource{Group: rbacv1.GroupName, Resource: "clusterroles"}, "view"),
 	}
 	differing = [][]drift.Field{
-		posturetest.Fields("spec.limits"), {{Path: []string{"metadata", "annotations", strings.Repeat("a", 317)}, Got: strings.Repeat("é", 400)}},
-		slices.Repeat(posturetest.Fields("spec.hard"), 40), {{Path: []string{"rules"}, Want: `"\u0000<>&"`, Got: "\u2028"}},
+		posturetest.Fields(
+			"spec.limits",
+		),
+		{{Path: []string{"metadata", "annotations", strings.Repeat("a", 317)}, Got: strings.Repeat("é", 400)}},
+		slices.Repeat(posturetest.Fields("spec.hard"), 40),
+		{{Path: []string{"rules"}, Want: `"\u0000<>&"`, Got: "\u2028"}},
 	}
 )
 
@@ -153,7 +169,10 @@ func somePass(c *choose.Source, p *Pass) ([]baseline.Object, []drift.Outcome) {
 	for _, want := range wanted {
 		change := choose.Of(c, "", v1alpha1.DriftChangeMissing, v1alpha1.DriftChangeModified)
 		if change != "" {
-			outcomes = append(outcomes, someOutcome(c, p, drift.Drift{Object: baseline.Reference(want), Change: change, Want: want}))
+			outcomes = append(
+				outcomes,
+				someOutcome(c, p, drift.Drift{Object: baseline.Reference(want), Change: change, Want: want}),
+			)
 		}
 	}
 	for i := range choose.Of(c, 0, 1, 2, 3, 4, 5, 33, 0, 1, 2, 3, 4, 5, 6, 7, 520) {
@@ -176,7 +195,12 @@ func someOutcome(c *choose.Source, p *Pass, d drift.Drift) drift.Outcome {
 		d.Fields = choose.Of(c, differing...)
 		d.Foreign = d.Object.Kind != "Namespace" && c.Bool()
 	}
-	o := drift.Outcome{Drift: d, Recorded: p.Records(&d, nil), By: drift.Attribution{Manager: choose.Of(c, managers...)}, State: v1alpha1.DriftStateCorrected}
+	o := drift.Outcome{
+		Drift:    d,
+		Recorded: p.Records(&d, nil),
+		By:       drift.Attribution{Manager: choose.Of(c, managers...)},
+		State:    v1alpha1.DriftStateCorrected,
+	}
 	contested := p.Current() && c.Bool()
 	switch {
 	case d.Foreign && !p.Profile.Adopts():

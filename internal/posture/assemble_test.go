@@ -103,13 +103,25 @@ func TestAssembleIsAFixpoint(t *testing.T) {
 	modified := posturetest.Outcome("bulwark-limits", v1alpha1.DriftChangeModified, v1alpha1.DriftStateContested)
 	modified.Fields, modified.By.Manager = posturetest.Fields("spec.limits"), "kubectl-edit"
 	tests := map[string][]drift.Outcome{
-		"nothing differs":                {},
-		"an object stays missing":        {posturetest.Outcome("bulwark-limits", v1alpha1.DriftChangeMissing, v1alpha1.DriftStatePresent)},
-		"an object stays contested":      {modified},
-		"an object stays in conflict":    {posturetest.Outcome("bulwark-limits", v1alpha1.DriftChangeModified, v1alpha1.DriftStateConflict)},
-		"an object stays refused":        {posturetest.Failed(posturetest.Outcome("bulwark-limits", v1alpha1.DriftChangeMissing, v1alpha1.DriftStatePresent))},
-		"an unexpected object stays":     {posturetest.Outcome("bulwark-old", v1alpha1.DriftChangeUnexpected, v1alpha1.DriftStatePresent)},
-		"drift that is not recorded":     {posturetest.Unrecorded(posturetest.Outcome("bulwark-limits", v1alpha1.DriftChangeMissing, v1alpha1.DriftStatePresent))},
+		"nothing differs": {},
+		"an object stays missing": {
+			posturetest.Outcome("bulwark-limits", v1alpha1.DriftChangeMissing, v1alpha1.DriftStatePresent),
+		},
+		"an object stays contested": {modified},
+		"an object stays in conflict": {
+			posturetest.Outcome("bulwark-limits", v1alpha1.DriftChangeModified, v1alpha1.DriftStateConflict),
+		},
+		"an object stays refused": {
+			posturetest.Failed(posturetest.Outcome("bulwark-limits", v1alpha1.DriftChangeMissing, v1alpha1.DriftStatePresent)),
+		},
+		"an unexpected object stays": {
+			posturetest.Outcome("bulwark-old", v1alpha1.DriftChangeUnexpected, v1alpha1.DriftStatePresent),
+		},
+		"drift that is not recorded": {
+			posturetest.Unrecorded(
+				posturetest.Outcome("bulwark-limits", v1alpha1.DriftChangeMissing, v1alpha1.DriftStatePresent),
+			),
+		},
 		"as many drifts as are kept":     missing(v1alpha1.MaxDrift),
 		"one drift more than are kept":   missing(v1alpha1.MaxDrift + 1),
 		"many more drifts than are kept": missing(3 * v1alpha1.MaxDrift),
@@ -149,11 +161,16 @@ func TestManagedObjectMessages(t *testing.T) {
 			outcome: drift.Outcome{State: v1alpha1.DriftStateCorrected}, state: v1alpha1.ObjectStateCompliant,
 		},
 		"a conflict names both ways out": {
-			outcome: drift.Outcome{State: v1alpha1.DriftStateConflict}, state: v1alpha1.ObjectStateConflict,
+			outcome: drift.Outcome{State: v1alpha1.DriftStateConflict},
+			state:   v1alpha1.ObjectStateConflict,
 			message: "an object of this name exists that Bulwark did not make; delete or rename it, or set spec.adoption to Adopt",
 		},
 		"a contested object names the manager": {
-			outcome: drift.Outcome{State: v1alpha1.DriftStateContested, By: drift.Attribution{Manager: "argocd"}}, state: v1alpha1.ObjectStateDrifted,
+			outcome: drift.Outcome{
+				State: v1alpha1.DriftStateContested,
+				By:    drift.Attribution{Manager: "argocd"},
+			},
+			state:   v1alpha1.ObjectStateDrifted,
 			message: "contested by the field manager argocd: corrections wait with a growing delay",
 		},
 		"a contested object whose manager is not known says so": {
@@ -164,39 +181,64 @@ func TestManagedObjectMessages(t *testing.T) {
 			outcome: drift.Outcome{State: v1alpha1.DriftStatePresent}, state: v1alpha1.ObjectStateDrifted, message: "Modified",
 		},
 		"a refused role says how to let it be granted": {
-			want: &rbacv1.Role{}, outcome: drift.Outcome{State: v1alpha1.DriftStatePresent, Err: forbidden("escalation")}, state: v1alpha1.ObjectStateFailed,
+			want:    &rbacv1.Role{},
+			outcome: drift.Outcome{State: v1alpha1.DriftStatePresent, Err: forbidden("escalation")},
+			state:   v1alpha1.ObjectStateFailed,
 			message: refused + "escalation; remedy: to let profiles grant these rules, label a ClusterRole that holds them " +
 				"security.bulwark.dev/aggregate-to-grantable=true",
 		},
 		"a refused role of what there is not says so, and no more": {
-			want:    &rbacv1.Role{},
-			outcome: drift.Outcome{State: v1alpha1.DriftStatePresent, Err: forbidden("escalation"), Hint: "; no such resource: there is no resource pod in the core group; pods?"},
+			want: &rbacv1.Role{},
+			outcome: drift.Outcome{
+				State: v1alpha1.DriftStatePresent,
+				Err:   forbidden("escalation"),
+				Hint:  "; no such resource: there is no resource pod in the core group; pods?",
+			},
 			state:   v1alpha1.ObjectStateFailed,
 			message: refused + "escalation; no such resource: there is no resource pod in the core group; pods?",
 		},
 		"a refused binding says how to let it be bound": {
-			want: bindingTo("ClusterRole", "view"), outcome: drift.Outcome{State: v1alpha1.DriftStatePresent, Err: forbidden("escalation")}, state: v1alpha1.ObjectStateFailed,
+			want: bindingTo(
+				"ClusterRole",
+				"view",
+			),
+			outcome: drift.Outcome{State: v1alpha1.DriftStatePresent, Err: forbidden("escalation")},
+			state:   v1alpha1.ObjectStateFailed,
 			message: refused + "escalation; remedy: to let profiles bind this role, make sure that it exists, and label " +
 				"security.bulwark.dev/aggregate-to-grantable=true a ClusterRole that permits the verb bind on it in " +
 				"rbac.authorization.k8s.io",
 		},
 		"so does a binding to a role that is not there": {
-			want: bindingTo("ClusterRole", "view"), outcome: drift.Outcome{State: v1alpha1.DriftStatePresent, Err: missingRole}, state: v1alpha1.ObjectStateFailed,
+			want: bindingTo(
+				"ClusterRole",
+				"view",
+			),
+			outcome: drift.Outcome{State: v1alpha1.DriftStatePresent, Err: missingRole},
+			state:   v1alpha1.ObjectStateFailed,
 			message: `clusterroles.rbac.authorization.k8s.io "view" not found; remedy: to let profiles bind this role, make ` +
 				"sure that it exists, and label security.bulwark.dev/aggregate-to-grantable=true a ClusterRole that permits " +
 				"the verb bind on it in rbac.authorization.k8s.io",
 		},
 		"a binding to a refused role of ours points to that role": {
-			want: bindingTo("Role", "bulwark-dev"), outcome: drift.Outcome{State: v1alpha1.DriftStatePresent, Err: forbidden("escalation")},
-			state: v1alpha1.ObjectStateFailed, message: refused + "escalation; remedy: that of Role bulwark-dev, which this binds",
+			want: bindingTo(
+				"Role",
+				"bulwark-dev",
+			),
+			outcome: drift.Outcome{State: v1alpha1.DriftStatePresent, Err: forbidden("escalation")},
+			state:   v1alpha1.ObjectStateFailed,
+			message: refused + "escalation; remedy: that of Role bulwark-dev, which this binds",
 		},
 		"a quota that is used up says so": {
-			want: &corev1.LimitRange{}, outcome: drift.Outcome{State: v1alpha1.DriftStatePresent, Err: forbidden("exceeded quota: q")},
-			state: v1alpha1.ObjectStateFailed, message: refused + "exceeded quota: q; remedy: raise the quota that counts these objects",
+			want:    &corev1.LimitRange{},
+			outcome: drift.Outcome{State: v1alpha1.DriftStatePresent, Err: forbidden("exceeded quota: q")},
+			state:   v1alpha1.ObjectStateFailed,
+			message: refused + "exceeded quota: q; remedy: raise the quota that counts these objects",
 		},
 		"any other refusal is in the API server's words": {
-			want: &corev1.LimitRange{}, outcome: drift.Outcome{State: v1alpha1.DriftStatePresent, Err: errors.New("refused by a webhook")},
-			state: v1alpha1.ObjectStateFailed, message: "refused by a webhook",
+			want:    &corev1.LimitRange{},
+			outcome: drift.Outcome{State: v1alpha1.DriftStatePresent, Err: errors.New("refused by a webhook")},
+			state:   v1alpha1.ObjectStateFailed,
+			message: "refused by a webhook",
 		},
 	}
 	for name, tt := range tests {
@@ -213,10 +255,22 @@ func TestManagedObjectMessages(t *testing.T) {
 
 func TestLongRefusalIsCutAndKeepsItsRemedy(t *testing.T) {
 	ref := posturetest.Reference("Role", "bulwark-dev")
-	err := apierrors.NewForbidden(schema.GroupResource{Resource: "roles"}, "bulwark-dev", errors.New(strings.Repeat("é", 4000)))
-	got := managedObject(ref, []drift.Outcome{{
-		Drift: drift.Drift{Object: ref, Change: v1alpha1.DriftChangeMissing, Want: &rbacv1.Role{}}, State: v1alpha1.DriftStatePresent, Err: err,
-	}})
+	err := apierrors.NewForbidden(
+		schema.GroupResource{Resource: "roles"},
+		"bulwark-dev",
+		errors.New(strings.Repeat("é", 4000)),
+	)
+	got := managedObject(ref, []drift.Outcome{
+		{
+			Drift: drift.Drift{
+				Object: ref,
+				Change: v1alpha1.DriftChangeMissing,
+				Want:   &rbacv1.Role{},
+			},
+			State: v1alpha1.DriftStatePresent,
+			Err:   err,
+		},
+	})
 	if n := utf8.RuneCountInString(got.Message); n > 1400 || !utf8.ValidString(got.Message) {
 		t.Errorf("want at most the 1400 whole characters that the schema allows, got %d", n)
 	}
@@ -231,12 +285,20 @@ func TestLongRefusalIsCutAndKeepsItsRemedy(t *testing.T) {
 func TestALongHintFitsTheReport(t *testing.T) {
 	hint := printable.Cut(strings.Repeat("é", 2*discover.MaxHintRunes), discover.MaxHintRunes)
 	ref := posturetest.Reference("Role", "bulwark-dev")
-	long := apierrors.NewForbidden(schema.GroupResource{Resource: "roles"}, "bulwark-dev", errors.New(strings.Repeat("é", 4000)))
+	long := apierrors.NewForbidden(
+		schema.GroupResource{Resource: "roles"},
+		"bulwark-dev",
+		errors.New(strings.Repeat("é", 4000)),
+	)
 	got := managedObject(ref, []drift.Outcome{{
 		Drift: drift.Drift{Object: ref, Want: &rbacv1.Role{}}, State: v1alpha1.DriftStatePresent, Err: long, Hint: hint,
 	}})
 	if n := utf8.RuneCountInString(got.Message); n > 1400 || !strings.HasSuffix(got.Message, hint) {
-		t.Errorf("want at most the 1400 characters that the schema allows, with the hint at their end, got %d: %s", n, got.Message)
+		t.Errorf(
+			"want at most the 1400 characters that the schema allows, with the hint at their end, got %d: %s",
+			n,
+			got.Message,
+		)
 	}
 }
 
@@ -297,7 +359,9 @@ func TestHistory(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := aPass()
 			for i, outcomes := range tt.passes {
-				p.Memory = MemoryOf(assemble(p, posturetest.Desired(), outcomes, posturetest.Noon.Add(time.Duration(i)*time.Minute)))
+				p.Memory = MemoryOf(
+					assemble(p, posturetest.Desired(), outcomes, posturetest.Noon.Add(time.Duration(i)*time.Minute)),
+				)
 			}
 			if diff := cmp.Diff(tt.want, history(p.Report())); diff != "" {
 				t.Errorf("history (-want +got):\n%s", diff)
@@ -314,7 +378,9 @@ func TestHistoryKeepsTheNewest(t *testing.T) {
 	var want []string
 	for i := range 40 {
 		o := posturetest.Outcome("bulwark-limits", v1alpha1.DriftChangeMissing, v1alpha1.DriftStateCorrected)
-		p.Memory = MemoryOf(assemble(p, posturetest.Desired(), []drift.Outcome{o}, posturetest.Noon.Add(time.Duration(i)*time.Minute)))
+		p.Memory = MemoryOf(
+			assemble(p, posturetest.Desired(), []drift.Outcome{o}, posturetest.Noon.Add(time.Duration(i)*time.Minute)),
+		)
 		want = append([]string{fmt.Sprintf("12:%02d bulwark-limits Missing Corrected", i)}, want...)
 	}
 	if diff := cmp.Diff(want[:32], history(p.Report())); diff != "" {
@@ -347,7 +413,10 @@ func declared(outcomes []drift.Outcome) []baseline.Object {
 func missing(n int) []drift.Outcome {
 	var outcomes []drift.Outcome
 	for i := range n {
-		outcomes = append(outcomes, posturetest.Outcome(fmt.Sprintf("bulwark-%03d", i), v1alpha1.DriftChangeMissing, v1alpha1.DriftStatePresent))
+		outcomes = append(
+			outcomes,
+			posturetest.Outcome(fmt.Sprintf("bulwark-%03d", i), v1alpha1.DriftChangeMissing, v1alpha1.DriftStatePresent),
+		)
 	}
 	return outcomes
 }

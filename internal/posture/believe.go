@@ -28,9 +28,13 @@ func Believed(report *v1alpha1.NamespacePosture, now time.Time) *v1alpha1.Namesp
 	believed.Objects = first(report.Objects, v1alpha1.MaxObjects, func(o v1alpha1.ManagedObject) bool {
 		return o.State == v1alpha1.ObjectStateDrifted && isManagedKind(o.ObjectReference) || possible(o.ObjectReference)
 	})
-	believed.OperatorState.InPlace = first(report.OperatorState.InPlace, v1alpha1.MaxBlocked, func(c v1alpha1.ObjectContent) bool {
-		return possible(c.Object) || isAdmissionKind(c.Object)
-	})
+	believed.OperatorState.InPlace = first(
+		report.OperatorState.InPlace,
+		v1alpha1.MaxBlocked,
+		func(c v1alpha1.ObjectContent) bool {
+			return possible(c.Object) || isAdmissionKind(c.Object)
+		},
+	)
 	believed.Blocked = first(report.Blocked, v1alpha1.MaxBlocked, func(b v1alpha1.BlockedObject) bool {
 		return b.ViolatorsTotal >= 0 && (possible(b.Object) || isAdmissionKind(b.Object))
 	})
@@ -106,7 +110,10 @@ func isOf(kinds []baseline.Kind, ref v1alpha1.ObjectReference) bool {
 // summaryOf counts what a report says of objects, and takes over what it cannot count.
 func summaryOf(report *v1alpha1.NamespacePosture) v1alpha1.PostureSummary {
 	summary := v1alpha1.PostureSummary{
-		Contested: max(0, min(report.Summary.Contested, int32(len(report.Objects)))), //nolint:gosec // They are v1alpha1.MaxObjects at most.
+		Contested: max(
+			0,
+			min(report.Summary.Contested, int32(len(report.Objects))),
+		), //nolint:gosec // They are v1alpha1.MaxObjects at most.
 	}
 	for _, o := range report.Objects {
 		Count(&summary, o.State)

@@ -12,8 +12,8 @@ import (
 const (
 	// ContestedBy begins the message on an object that is contested.
 	ContestedBy = "contested by "
-	// MaxManagers bounds the field managers that are named of one object. Whoever keeps changing names
-	// is told by the first of them.
+	// MaxManagers bounds the field managers that are named of one object. Whoever keeps changing
+	// names is told by the first of them.
 	MaxManagers = 4
 )
 

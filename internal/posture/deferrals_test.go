@@ -94,7 +94,11 @@ func TestWhatAReleaseIsNotTakenFor(t *testing.T) {
 				s.InForce = section.Content
 			}
 			deferred := &Deferrals{Sections: []Section{s}}
-			d := &drift.Drift{Object: posturetest.Reference("Namespace", "shop"), Change: v1alpha1.DriftChangeModified, Fields: tc.fields}
+			d := &drift.Drift{
+				Object: posturetest.Reference("Namespace", "shop"),
+				Change: v1alpha1.DriftChangeModified,
+				Fields: tc.fields,
+			}
 			if got := deferred.Releases(d); got != tc.want {
 				t.Errorf("want %t, got %t", tc.want, got)
 			}

@@ -14,8 +14,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
-// Each sum at a time after posturetest.Noon is asked of namespaces, those in brackets with a report that is not ready, and says which of them
-// joined lately and when it wants to be made again.
+// Each sum at a time after posturetest.Noon is asked of namespaces, those in brackets with a report
+// that is not ready, and says which of them joined lately and when it wants to be made again.
 func TestJoins(t *testing.T) {
 	type sum struct {
 		at         time.Duration
@@ -27,8 +27,17 @@ func TestJoins(t *testing.T) {
 		next       time.Duration
 	}
 	const grace = 30 * time.Second
-	concluded := []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonInPlace, ObservedGeneration: 1}}
-	progressing := []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonProgressing, ObservedGeneration: 1}}
+	concluded := []metav1.Condition{
+		{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonInPlace, ObservedGeneration: 1},
+	}
+	progressing := []metav1.Condition{
+		{
+			Type:               v1alpha1.ConditionReady,
+			Status:             metav1.ConditionFalse,
+			Reason:             v1alpha1.ReasonProgressing,
+			ObservedGeneration: 1,
+		},
+	}
 	for sentence, tc := range map[string]struct {
 		conditions []metav1.Condition
 		sums       []sum
@@ -118,7 +127,12 @@ func TestJoinsAreForgotten(t *testing.T) {
 
 func TestSummarizeWhatJoinsAndWhatLeaves(t *testing.T) {
 	report := func(change func(*v1alpha1.NamespacePosture)) *v1alpha1.NamespacePosture {
-		r := &v1alpha1.NamespacePosture{Profile: "restricted", ProfileGeneration: 1, Enforcement: v1alpha1.EnforcementEnforce, Status: posturetest.Readiness(true)}
+		r := &v1alpha1.NamespacePosture{
+			Profile:           "restricted",
+			ProfileGeneration: 1,
+			Enforcement:       v1alpha1.EnforcementEnforce,
+			Status:            posturetest.Readiness(true),
+		}
 		change(r)
 		return r
 	}
@@ -129,7 +143,9 @@ func TestSummarizeWhatJoinsAndWhatLeaves(t *testing.T) {
 	failed := report(func(r *v1alpha1.NamespacePosture) { r.Status, r.Summary.Failed = posturetest.Readiness(false), 1 })
 	uncounted := report(func(r *v1alpha1.NamespacePosture) {
 		r.Status, r.Summary.Uncounted = posturetest.Readiness(false), 1
-		r.Objects = []v1alpha1.ManagedObject{{ObjectReference: small, State: v1alpha1.ObjectStateUncounted, Message: "not yet"}}
+		r.Objects = []v1alpha1.ManagedObject{
+			{ObjectReference: small, State: v1alpha1.ObjectStateUncounted, Message: "not yet"},
+		}
 	})
 	all := func(string, bool) bool { return true }
 	type reports = map[string]*v1alpha1.NamespacePosture
@@ -197,7 +213,10 @@ func TestSummarizeWhatJoinsAndWhatLeaves(t *testing.T) {
 			if got := string(c.Status) + " " + c.Reason + ": " + c.Message; got != tc.ready {
 				t.Errorf("ready: %s, want %s", got, tc.ready)
 			}
-			if compliant := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionCompliant); compliant.Status != tc.compliant {
+			if compliant := meta.FindStatusCondition(
+				status.Conditions,
+				v1alpha1.ConditionCompliant,
+			); compliant.Status != tc.compliant {
 				t.Errorf("compliant: %+v", compliant)
 			}
 		})

@@ -11,11 +11,24 @@ func isKnown(id v1alpha1.FindingID, severity v1alpha1.Severity) bool {
 
 func isKnownFinding(id v1alpha1.FindingID) bool {
 	switch id {
-	case v1alpha1.FindingIDNetworkReopened, v1alpha1.FindingIDPrivilegedBinding, v1alpha1.FindingIDBroadBinding, v1alpha1.FindingIDTokenMountedByDefault,
-		v1alpha1.FindingIDLimitDefaultsOverridden, v1alpha1.FindingIDPodSecurityExempt, v1alpha1.FindingIDPodSecurityOutdated, v1alpha1.FindingIDPodSecurityViolated,
-		v1alpha1.FindingIDWorkloadRuleViolated, v1alpha1.FindingIDObjectInProtectedNamespace, v1alpha1.FindingIDPodSecurityLabelSync, v1alpha1.FindingIDWebhookUnreachable,
-		v1alpha1.FindingIDWorkloadNotAdmitted, v1alpha1.FindingIDQuotaExceeded, v1alpha1.FindingIDForbiddenRulesBound, v1alpha1.FindingIDQuotaCountsBaseline,
-		v1alpha1.FindingIDObjectTooLarge, v1alpha1.FindingIDTooManyObjects:
+	case v1alpha1.FindingIDNetworkReopened,
+		v1alpha1.FindingIDPrivilegedBinding,
+		v1alpha1.FindingIDBroadBinding,
+		v1alpha1.FindingIDTokenMountedByDefault,
+		v1alpha1.FindingIDLimitDefaultsOverridden,
+		v1alpha1.FindingIDPodSecurityExempt,
+		v1alpha1.FindingIDPodSecurityOutdated,
+		v1alpha1.FindingIDPodSecurityViolated,
+		v1alpha1.FindingIDWorkloadRuleViolated,
+		v1alpha1.FindingIDObjectInProtectedNamespace,
+		v1alpha1.FindingIDPodSecurityLabelSync,
+		v1alpha1.FindingIDWebhookUnreachable,
+		v1alpha1.FindingIDWorkloadNotAdmitted,
+		v1alpha1.FindingIDQuotaExceeded,
+		v1alpha1.FindingIDForbiddenRulesBound,
+		v1alpha1.FindingIDQuotaCountsBaseline,
+		v1alpha1.FindingIDObjectTooLarge,
+		v1alpha1.FindingIDTooManyObjects:
 		return true
 	}
 	return false

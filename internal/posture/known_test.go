@@ -24,7 +24,18 @@ func TestEveryFindingIsKnown(t *testing.T) {
 	if err != nil || len(versions) != 1 {
 		t.Fatalf("%d versions: %v", len(versions), err)
 	}
-	path := []string{"schema", "openAPIV3Schema", "properties", "spec", "properties", "findings", "properties", "ignore", "items", "enum"}
+	path := []string{
+		"schema",
+		"openAPIV3Schema",
+		"properties",
+		"spec",
+		"properties",
+		"findings",
+		"properties",
+		"ignore",
+		"items",
+		"enum",
+	}
 	ids, found, err := unstructured.NestedStringSlice(versions[0].(map[string]any), path...)
 	if err != nil || !found {
 		t.Fatalf("the schema lists no findings: %v", err)

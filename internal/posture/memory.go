@@ -12,8 +12,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/findings"
 )
 
-// Memory answers what a namespace was like when its last report was written. The zero value is that of
-// a namespace without a report, and remembers nothing.
+// Memory answers what a namespace was like when its last report was written. The zero value is that
+// of a namespace without a report, and remembers nothing.
 type Memory struct {
 	report *v1alpha1.NamespacePosture
 }
@@ -94,8 +94,8 @@ func (m Memory) wasInPlace(o v1alpha1.ManagedObject) bool {
 	return false
 }
 
-// Content is what was in place of an object that may be deferred, as JSON: empty, and remembered, if
-// nothing was.
+// Content is what was in place of an object that may be deferred, as JSON: empty, and remembered,
+// if nothing was.
 func (m Memory) Content(ref v1alpha1.ObjectReference) (content string, remembered bool) {
 	i := slices.IndexFunc(m.last().OperatorState.InPlace, func(c v1alpha1.ObjectContent) bool { return c.Object == ref })
 	if i < 0 {
@@ -104,8 +104,8 @@ func (m Memory) Content(ref v1alpha1.ObjectReference) (content string, remembere
 	return m.report.OperatorState.InPlace[i].Content, true
 }
 
-// Before is what was in place of an object that may be deferred: nil, and remembered, if nothing was.
-// Content that cannot be read is not remembered: somebody has written into the report.
+// Before is what was in place of an object that may be deferred: nil, and remembered, if nothing
+// was. Content that cannot be read is not remembered: somebody has written into the report.
 func (m Memory) Before(want baseline.Object) (before baseline.Object, remembered bool) {
 	content, remembered := m.Content(baseline.Reference(want))
 	if !remembered || content == "" {

@@ -17,8 +17,8 @@ const (
 	// undeleted begins the message on an object that should not be there, and that the API server
 	// refuses to delete: it is in place.
 	undeleted = "cannot be deleted: "
-	// ChangedByAdmission begins the message on an object that a mutating webhook or admission policy
-	// changes.
+	// ChangedByAdmission begins the message on an object that a mutating webhook or admission
+	// policy changes.
 	ChangedByAdmission = "changed by admission: "
 )
 
@@ -28,7 +28,8 @@ func MutationSentence(fields []drift.Field) string {
 		"; a mutating webhook or admission policy changes what Bulwark writes")
 }
 
-// objects are the desired objects and, after them, those that should not be there, with their states.
+// objects are the desired objects and, after them, those that should not be there, with their
+// states.
 func (r *reporting) objects() []v1alpha1.ManagedObject {
 	var objects []v1alpha1.ManagedObject
 	for _, want := range r.Desired {

@@ -34,13 +34,13 @@ func (p *Pass) Audits() bool { return p.Profile.EffectiveEnforcement() == v1alph
 // Defers reports whether the profile is enforced, and what would refuse what runs is deferred.
 func (p *Pass) Defers() bool { return !p.Audits() && p.Profile.WaitsUntilSafe() }
 
-// Ours reports whether Bulwark made an object. Beside what the object says of itself, the last report
-// remembers: a tenant who takes our labels off and puts a loose object in the place of ours has not
-// thereby made it unmanaged.
+// Ours reports whether Bulwark made an object. Beside what the object says of itself, the last
+// report remembers: a tenant who takes our labels off and puts a loose object in the place of ours
+// has not thereby made it unmanaged.
 func (p *Pass) Ours(o baseline.Object) bool { return drift.Ours(o) || p.WasInPlace(o) }
 
-// Current reports whether the last report speaks of what this pass does. If it does not, what differs
-// is the roll-out of a change and not drift.
+// Current reports whether the last report speaks of what this pass does. If it does not, what
+// differs is the roll-out of a change and not drift.
 func (p *Pass) Current() bool { return p.IsOf(p.Profile, p.Namespace) }
 
 // StateNow is the state of an object in the last report, if that is current.
@@ -56,7 +56,8 @@ func (p *Pass) StateNow(ref v1alpha1.ObjectReference) v1alpha1.ObjectState {
 // somebody may have changed it since.
 func (p *Pass) WasAsDeclared(ref v1alpha1.ObjectReference) bool {
 	o, _ := p.Object(ref)
-	return o.State == v1alpha1.ObjectStateCompliant || o.State == v1alpha1.ObjectStateUncounted || o.State == v1alpha1.ObjectStateDrifted
+	return o.State == v1alpha1.ObjectStateCompliant || o.State == v1alpha1.ObjectStateUncounted ||
+		o.State == v1alpha1.ObjectStateDrifted
 }
 
 // RulesInForce are the rules of a section that were in force before the pass, and whether the last

@@ -66,7 +66,10 @@ func Withholds(p *Pass, counts []QuotaCount, outcomes []drift.Outcome, again boo
 	if again && len(outcomes) > 0 {
 		return false
 	}
-	if slices.ContainsFunc(outcomes, func(o drift.Outcome) bool { return o.Recorded || o.State != v1alpha1.DriftStateCorrected }) {
+	if slices.ContainsFunc(
+		outcomes,
+		func(o drift.Outcome) bool { return o.Recorded || o.State != v1alpha1.DriftStateCorrected },
+	) {
 		return false
 	}
 	return slices.ContainsFunc(counts, func(q QuotaCount) bool {
@@ -75,8 +78,8 @@ func Withholds(p *Pass, counts []QuotaCount, outcomes []drift.Outcome, again boo
 	})
 }
 
-// Exceeded are the quotas of which more is used than they grant, by name, with the words that say of
-// what. Of one that is not counted just now it is what the last report says.
+// Exceeded are the quotas of which more is used than they grant, by name, with the words that say
+// of what. Of one that is not counted just now it is what the last report says.
 func Exceeded(m Memory, counts []QuotaCount) map[string]string {
 	exceeded := map[string]string{}
 	for _, q := range counts {

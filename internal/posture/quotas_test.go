@@ -29,12 +29,24 @@ func neverCount() QuotaCount {
 
 func TestWithholds(t *testing.T) {
 	fresh := func(q QuotaCount) []QuotaCount { q.Fresh = true; return []QuotaCount{q} }
-	made := []drift.Outcome{{Drift: drift.Drift{Object: small, Change: v1alpha1.DriftChangeMissing}, State: v1alpha1.DriftStateCorrected}}
-	recorded := []drift.Outcome{{Drift: drift.Drift{Object: small, Change: v1alpha1.DriftChangeModified}, State: v1alpha1.DriftStateCorrected, Recorded: true}}
-	refused := []drift.Outcome{{Drift: drift.Drift{Object: small, Change: v1alpha1.DriftChangeMissing}, State: v1alpha1.DriftStatePresent}}
+	made := []drift.Outcome{
+		{Drift: drift.Drift{Object: small, Change: v1alpha1.DriftChangeMissing}, State: v1alpha1.DriftStateCorrected},
+	}
+	recorded := []drift.Outcome{
+		{
+			Drift:    drift.Drift{Object: small, Change: v1alpha1.DriftChangeModified},
+			State:    v1alpha1.DriftStateCorrected,
+			Recorded: true,
+		},
+	}
+	refused := []drift.Outcome{
+		{Drift: drift.Drift{Object: small, Change: v1alpha1.DriftChangeMissing}, State: v1alpha1.DriftStatePresent},
+	}
 	says := func(state v1alpha1.ObjectState) *v1alpha1.NamespacePosture {
 		return &v1alpha1.NamespacePosture{
-			Profile: "a", Enforcement: v1alpha1.EnforcementEnforce, Objects: []v1alpha1.ManagedObject{{ObjectReference: small, State: state}},
+			Profile:     "a",
+			Enforcement: v1alpha1.EnforcementEnforce,
+			Objects:     []v1alpha1.ManagedObject{{ObjectReference: small, State: state}},
 		}
 	}
 	older := says(v1alpha1.ObjectStateCompliant)
@@ -75,7 +87,11 @@ func TestWithholds(t *testing.T) {
 func TestReportsSayWhatIsNotCounted(t *testing.T) {
 	blocked := v1alpha1.ManagedObject{ObjectReference: small, State: v1alpha1.ObjectStateBlocked, Message: "waits"}
 	compliant := v1alpha1.ManagedObject{ObjectReference: small, State: v1alpha1.ObjectStateCompliant}
-	uncounted := v1alpha1.ManagedObject{ObjectReference: small, State: v1alpha1.ObjectStateUncounted, Message: "said before"}
+	uncounted := v1alpha1.ManagedObject{
+		ObjectReference: small,
+		State:           v1alpha1.ObjectStateUncounted,
+		Message:         "said before",
+	}
 	fresh, written := waitingCount(), QuotaCount{Ref: small, Written: true}
 	fresh.Fresh = true
 	for sentence, tt := range map[string]struct {
@@ -94,15 +110,29 @@ func TestReportsSayWhatIsNotCounted(t *testing.T) {
 		"what is in its place is kept":                 {nil, blocked, waitingCount(), v1alpha1.ObjectStateBlocked, "waits"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			p := &Pass{Namespace: &corev1.Namespace{}, Profile: &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "a"}}}
+			p := &Pass{
+				Namespace: &corev1.Namespace{},
+				Profile:   &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "a"}},
+			}
 			if tt.before != nil {
-				p.Memory = MemoryOf(&v1alpha1.NamespacePosture{Profile: "a", Enforcement: v1alpha1.EnforcementEnforce, Objects: []v1alpha1.ManagedObject{*tt.before}})
+				p.Memory = MemoryOf(
+					&v1alpha1.NamespacePosture{
+						Profile:     "a",
+						Enforcement: v1alpha1.EnforcementEnforce,
+						Objects:     []v1alpha1.ManagedObject{*tt.before},
+					},
+				)
 			}
 			report := &v1alpha1.NamespacePosture{Objects: []v1alpha1.ManagedObject{tt.object}}
 			Count(&report.Summary, tt.object.State)
 			setUncounted(p, report, []QuotaCount{tt.count})
 			got := report.Objects[0]
-			inForce := MemoryOf(&v1alpha1.NamespacePosture{Enforcement: v1alpha1.EnforcementEnforce, OperatorState: v1alpha1.OperatorState{InPlace: []v1alpha1.ObjectContent{{Object: small, Content: "{}"}}}})
+			inForce := MemoryOf(
+				&v1alpha1.NamespacePosture{
+					Enforcement:   v1alpha1.EnforcementEnforce,
+					OperatorState: v1alpha1.OperatorState{InPlace: []v1alpha1.ObjectContent{{Object: small, Content: "{}"}}},
+				},
+			)
 			if got.State != tt.state || !strings.Contains(got.Message, tt.says) {
 				t.Errorf("want %s, %q, got %+v", tt.state, tt.says, got)
 			}
@@ -127,7 +157,9 @@ func TestProfilesSayWhatIsNotCounted(t *testing.T) {
 		report := posturetest.Report()
 		report.Status = posturetest.Readiness(false)
 		report.Summary = v1alpha1.PostureSummary{Compliant: 1, Uncounted: 1}
-		report.Objects = []v1alpha1.ManagedObject{{ObjectReference: small, State: v1alpha1.ObjectStateUncounted, Message: message}}
+		report.Objects = []v1alpha1.ManagedObject{
+			{ObjectReference: small, State: v1alpha1.ObjectStateUncounted, Message: message},
+		}
 		return report
 	}
 	waiting, never := waitingCount(), neverCount()
@@ -146,7 +178,13 @@ func TestProfilesSayWhatIsNotCounted(t *testing.T) {
 				reports[name] = uncounted(tt.message)
 				reports[name].Namespace, reports[name].ProfileGeneration = name, profile.Generation
 			}
-			status := Summarize(profile, &Cluster{posturetest.SelectorOf(profile), namespaces, reports}, nil, &admission.Report{}, posturetest.Noon)
+			status := Summarize(
+				profile,
+				&Cluster{posturetest.SelectorOf(profile), namespaces, reports},
+				nil,
+				&admission.Report{},
+				posturetest.Noon,
+			)
 			if want := (v1alpha1.NamespaceCounts{Selected: 2, Uncounted: 2}); status.Namespaces != want {
 				t.Errorf("counts %+v", status.Namespaces)
 			}

@@ -85,7 +85,8 @@ func sinceWhen(report, previous *v1alpha1.NamespacePosture, condition *metav1.Co
 func believedConditions(report *v1alpha1.NamespacePosture, ready bool, now time.Time) []metav1.Condition {
 	var believed []metav1.Condition
 	for _, c := range report.Status.Conditions {
-		known := c.Type == v1alpha1.ConditionReady && (ready || c.Status != metav1.ConditionTrue) || c.Type == v1alpha1.ConditionStalled
+		known := c.Type == v1alpha1.ConditionReady && (ready || c.Status != metav1.ConditionTrue) ||
+			c.Type == v1alpha1.ConditionStalled
 		if known && !c.LastTransitionTime.After(now.Add(clockSkew)) {
 			believed = append(believed, c)
 		}

@@ -29,7 +29,10 @@ func TestAReportSaysWhyItIsNotReady(t *testing.T) {
 			report := &v1alpha1.NamespacePosture{Summary: tc.summary}
 			SetReady(report, nil, tc.ready, noon)
 			c := report.Status.Conditions[0]
-			if got := string(c.Status) + " " + c.Reason + ": " + c.Message; got != tc.want || report.IsReady() != tc.ready || report.Stalled() != "" {
+			if got := string(
+				c.Status,
+			) + " " + c.Reason + ": " + c.Message; got != tc.want || report.IsReady() != tc.ready ||
+				report.Stalled() != "" {
 				t.Errorf("want %s, got %s; ready %t, stalled %q", tc.want, got, report.IsReady(), report.Stalled())
 			}
 		})

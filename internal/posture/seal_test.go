@@ -20,13 +20,22 @@ var (
 )
 
 func aReport(changes ...func(*v1alpha1.NamespacePosture)) *v1alpha1.NamespacePosture {
-	deny := v1alpha1.ObjectReference{APIVersion: "networking.k8s.io/v1", Kind: "NetworkPolicy", Name: "bulwark-default-deny"}
+	deny := v1alpha1.ObjectReference{
+		APIVersion: "networking.k8s.io/v1",
+		Kind:       "NetworkPolicy",
+		Name:       "bulwark-default-deny",
+	}
 	managed := metav1.NewTime(noon.Add(-time.Second))
 	report := &v1alpha1.NamespacePosture{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: v1alpha1.PostureName},
-		Profile:    "restricted", NamespaceUID: "uid", ProfileGeneration: 3, Enforcement: v1alpha1.EnforcementEnforce, Status: posturetest.Readiness(true),
-		Summary: v1alpha1.PostureSummary{Compliant: 1}, DriftTotal: 7,
-		Objects: []v1alpha1.ManagedObject{{ObjectReference: deny, State: v1alpha1.ObjectStateCompliant}},
+		ObjectMeta:        metav1.ObjectMeta{Namespace: "shop", Name: v1alpha1.PostureName},
+		Profile:           "restricted",
+		NamespaceUID:      "uid",
+		ProfileGeneration: 3,
+		Enforcement:       v1alpha1.EnforcementEnforce,
+		Status:            posturetest.Readiness(true),
+		Summary:           v1alpha1.PostureSummary{Compliant: 1},
+		DriftTotal:        7,
+		Objects:           []v1alpha1.ManagedObject{{ObjectReference: deny, State: v1alpha1.ObjectStateCompliant}},
 		Drift: []v1alpha1.DriftEntry{{
 			Object: deny, Change: v1alpha1.DriftChangeModified, Manager: "kubectl", ManagedAt: &managed,
 			Fields:     []v1alpha1.FieldDrift{{Path: "spec.policyTypes", Want: `["Ingress"]`}},
@@ -88,7 +97,11 @@ func TestNothingIsSealedWithoutAKey(t *testing.T) {
 func TestWhatAnEarlierVersionSealedIsSealed(t *testing.T) {
 	const sealedBefore = "36U2XUnvNNqphtjuqp68U0cjSuUaB9iv4hLOfasYXNQ"
 	if got := key.Seal(aReport()); got != sealedBefore {
-		t.Errorf("the seal was %s and is %s: what is added to a report must be left out of its JSON while it is empty", sealedBefore, got)
+		t.Errorf(
+			"the seal was %s and is %s: what is added to a report must be left out of its JSON while it is empty",
+			sealedBefore,
+			got,
+		)
 	}
 }
 

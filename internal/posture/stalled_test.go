@@ -20,9 +20,17 @@ const why = "SecurityProfile p cannot be carried out: bad; what is in place stay
 func TestStalled(t *testing.T) {
 	reported := func(changes ...func(*v1alpha1.NamespacePosture)) *v1alpha1.NamespacePosture {
 		report := &v1alpha1.NamespacePosture{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "posture", UID: "r-1", ResourceVersion: "7"},
-			Profile:    "p", NamespaceUID: "u-1", ProfileGeneration: 3, Enforcement: v1alpha1.EnforcementEnforce, Status: posturetest.Readiness(true),
-			Summary: v1alpha1.PostureSummary{Compliant: 4}, Objects: []v1alpha1.ManagedObject{{State: v1alpha1.ObjectStateCompliant}}, DriftTotal: 9,
+			ObjectMeta:        metav1.ObjectMeta{Namespace: "shop", Name: "posture", UID: "r-1", ResourceVersion: "7"},
+			Profile:           "p",
+			NamespaceUID:      "u-1",
+			ProfileGeneration: 3,
+			Enforcement:       v1alpha1.EnforcementEnforce,
+			Status:            posturetest.Readiness(true),
+			Summary: v1alpha1.PostureSummary{
+				Compliant: 4,
+			},
+			Objects:    []v1alpha1.ManagedObject{{State: v1alpha1.ObjectStateCompliant}},
+			DriftTotal: 9,
 		}
 		for _, change := range changes {
 			change(report)
@@ -77,8 +85,15 @@ func TestStalled(t *testing.T) {
 			got := Stalled(profile, ns, tc.previous, errors.New("bad"), noon)
 			tc.want.Profile, tc.want.Stalled, tc.want.Generation, tc.want.Label = "p", why, 5, "p"
 			if diff := cmp.Diff(tc.want, said{
-				got.Profile, got.Stalled(), got.IsReady(), got.ProfileGeneration, got.Enforcement, got.Summary.Compliant, got.DriftTotal,
-				len(got.Finalizers), got.Labels[v1alpha1.ProfileLabel],
+				got.Profile,
+				got.Stalled(),
+				got.IsReady(),
+				got.ProfileGeneration,
+				got.Enforcement,
+				got.Summary.Compliant,
+				got.DriftTotal,
+				len(got.Finalizers),
+				got.Labels[v1alpha1.ProfileLabel],
 			}); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

@@ -100,7 +100,8 @@ func (t *tally) settles(profile *v1alpha1.SecurityProfile, namespace string, rep
 		return t.lately.has(namespace, false)
 	}
 	s := report.Summary
-	if report.IsReady() || s.Failed+s.Conflicted+s.Contested+s.Uncounted > 0 || report.ProfileGeneration != profile.Generation {
+	if report.IsReady() || s.Failed+s.Conflicted+s.Contested+s.Uncounted > 0 ||
+		report.ProfileGeneration != profile.Generation {
 		return false
 	}
 	return profile.EffectiveEnforcement() == v1alpha1.EnforcementEnforce && t.lately.has(namespace, true)

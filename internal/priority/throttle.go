@@ -42,8 +42,8 @@ func (t *Throttle) Forget(profile string) {
 	delete(t.last, profile)
 }
 
-// UntilNext is how long it is until the next reconcile of a profile, if the last one ended then; a zero
-// time is never.
+// UntilNext is how long it is until the next reconcile of a profile, if the last one ended then; a
+// zero time is never.
 func UntilNext(last time.Time, interval time.Duration, now time.Time) time.Duration {
 	if last.IsZero() || last.After(now) { // The clock has been set back.
 		return 0

@@ -13,7 +13,11 @@ func TestTheThrottleSpacesSums(t *testing.T) {
 	}{
 		"a profile that was never summed does not wait": {},
 		"one that was summed just now waits a second":   {summed: true, want: time.Second},
-		"it waits for what is left of the second":       {summed: true, asked: 400 * time.Millisecond, want: 600 * time.Millisecond},
+		"it waits for what is left of the second": {
+			summed: true,
+			asked:  400 * time.Millisecond,
+			want:   600 * time.Millisecond,
+		},
 		"and no longer": {summed: true, asked: time.Second},
 		"a clock that is set back makes nobody wait for it": {summed: true, asked: -time.Hour},
 	}

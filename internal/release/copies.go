@@ -18,16 +18,16 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/takeover"
 )
 
-// isCopy reports whether an object that bears a profile's label was never a part of the baseline that
-// is released here, by the last report: somebody copied it from another namespace, restored it, or
-// wrote the label on it. No object of the profile that joined without a report is a copy.
+// isCopy reports whether an object that bears a profile's label was never a part of the baseline
+// that is released here, by the last report: somebody copied it from another namespace, restored
+// it, or wrote the label on it. No object of the profile that joined without a report is a copy.
 func isCopy(report *v1alpha1.NamespacePosture, o baseline.Object, unreported string) bool {
 	return !posture.MemoryOf(report).WasInPlace(o) && (unreported == "" || profileOf(o) != unreported)
 }
 
 // joinedWithoutReport is the profile whose baseline, or a part of it, is in a namespace that has no
-// report yet; empty if there is none. The namespace's label alone does not tell it, since anybody may
-// write that: Bulwark must have set it.
+// report yet; empty if there is none. The namespace's label alone does not tell it, since anybody
+// may write that: Bulwark must have set it.
 func (r *releasing) joinedWithoutReport(ctx context.Context) (string, error) {
 	if r.report != nil || !baseline.IsLabelled(r.ns) {
 		return "", nil
@@ -53,8 +53,8 @@ func asUnexpected(o baseline.Object) *drift.Drift {
 	return &drift.Drift{Object: baseline.Reference(o), Change: v1alpha1.DriftChangeUnexpected, Got: o}
 }
 
-// traceRelease notes of a copy that was released, in a namespace that its profile does not govern, what
-// has become of it and why.
+// traceRelease notes of a copy that was released, in a namespace that its profile does not govern,
+// what has become of it and why.
 func (r *releasing) traceRelease(ctx context.Context, o baseline.Object, profile *v1alpha1.SecurityProfile) {
 	d, by := asUnexpected(o), drift.Attribute(o.GetManagedFields(), nil).Manager
 	done := "it was deleted"
@@ -77,8 +77,17 @@ func (r *releasing) traceRelease(ctx context.Context, o baseline.Object, profile
 		contested.Profile = profile.Name
 	}
 	r.told.Contested = append(r.told.Contested, contested)
-	r.warn(d.Object, v1alpha1.EventContested, "Wait",
-		fmt.Sprintf("%s %s is %s", d.Object.Kind, d.Object.Name, contention.DisputeOf(d, by).Sentence(v1alpha1.ContestBackOff)))
+	r.warn(
+		d.Object,
+		v1alpha1.EventContested,
+		"Wait",
+		fmt.Sprintf(
+			"%s %s is %s",
+			d.Object.Kind,
+			d.Object.Name,
+			contention.DisputeOf(d, by).Sentence(v1alpha1.ContestBackOff),
+		),
+	)
 }
 
 // warn notes a warning to the namespace.

@@ -113,9 +113,9 @@ func IsMarked(ns *corev1.Namespace, report *v1alpha1.NamespacePosture) bool {
 	return report != nil && ns.Labels[v1alpha1.ProfileLabel] == report.Profile
 }
 
-// mayReturn reports whether a baseline that was left here may be its profile's again: the report or the
-// label of the namespace tells of one, and not all of the profiles that left something are being
-// deleted.
+// mayReturn reports whether a baseline that was left here may be its profile's again: the report or
+// the label of the namespace tells of one, and not all of the profiles that left something are
+// being deleted.
 func (n *Namespaces) mayReturn(
 	ctx context.Context, ns *corev1.Namespace, report *v1alpha1.NamespacePosture, left map[string]bool,
 ) bool {
@@ -150,15 +150,15 @@ func (n *Namespaces) leftBy(
 	return left, nil
 }
 
-// isGoing reports whether the profile of this name is being deleted. A profile that is not found may be
-// one that the cache has not heard of.
+// isGoing reports whether the profile of this name is being deleted. A profile that is not found
+// may be one that the cache has not heard of.
 func (n *Namespaces) isGoing(ctx context.Context, name string) bool {
 	profile, err := inventory.Profile(ctx, n.Client, name)
 	return err == nil && profile != nil && !profile.DeletionTimestamp.IsZero()
 }
 
-// lookAgain is the second look, which asks the API server. The baseline stays, since the cache is behind,
-// and the next look is as far away as the first one was, if
+// lookAgain is the second look, which asks the API server. The baseline stays, since the cache is
+// behind, and the next look is as far away as the first one was, if
 //
 //  1. the namespace is being deleted, or is another one of the same name,
 //  2. another profile takes the namespace over,
@@ -191,8 +191,8 @@ func (n *Namespaces) lookAgain(
 	return n.Departures.Wait(ns, n.Clock.Now()), nil
 }
 
-// MissFormer fails if the profile from which this one takes the namespace over is only missing from the
-// cache. Then there is no handover yet, and the objects that the former declares must not go.
+// MissFormer fails if the profile from which this one takes the namespace over is only missing from
+// the cache. Then there is no handover yet, and the objects that the former declares must not go.
 func (n *Namespaces) MissFormer(ctx context.Context, p *posture.Pass) error {
 	last := p.Report()
 	if last == nil || last.Profile == "" || last.Profile == p.Profile.Name {
@@ -203,8 +203,8 @@ func (n *Namespaces) MissFormer(ctx context.Context, p *posture.Pass) error {
 		return err
 	}
 	if len(content.IsPathSegmentName(last.Profile)) > 0 {
-		// No profile bears such a name, and a client refuses to ask for it: whoever forged the report
-		// would keep the baseline out.
+		// No profile bears such a name, and a client refuses to ask for it: whoever forged the
+		// report would keep the baseline out.
 		return nil
 	}
 	var live v1alpha1.SecurityProfile

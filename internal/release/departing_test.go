@@ -16,7 +16,8 @@ import (
 
 var noon = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
 
-// The cache says that nobody selects the namespace, or that a profile does that only audits. What the API server says counts.
+// The cache says that nobody selects the namespace, or that a profile does that only audits. What
+// the API server says counts.
 func TestTheSecondLook(t *testing.T) {
 	const delay = 10 * time.Second
 	audits := func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.EnforcementAudit }
@@ -57,7 +58,12 @@ func TestTheSecondLook(t *testing.T) {
 				tc.change(live)
 			}
 			n := &Namespaces{
-				Live: &inventorytest.Cluster{Profiles: tc.profiles, Namespace: live}, Clock: clocktesting.NewFakePassiveClock(noon), Departures: NewDepartures(delay),
+				Live: &inventorytest.Cluster{
+					Profiles:  tc.profiles,
+					Namespace: live,
+				},
+				Clock:      clocktesting.NewFakePassiveClock(noon),
+				Departures: NewDepartures(delay),
 			}
 			wait, err := n.lookAgain(t.Context(), cached, map[string]bool{"left": true}, tc.staying)
 			if err != nil {
@@ -89,7 +95,10 @@ func TestAHandoverFromAProfileThatTheCacheLacksWaits(t *testing.T) {
 			if tc.previous != "" {
 				p = p.With(&v1alpha1.NamespacePosture{Profile: tc.previous})
 			}
-			n := &Namespaces{Client: &inventorytest.Cluster{Profiles: tc.cached}, Live: &inventorytest.Cluster{Profiles: tc.live}}
+			n := &Namespaces{
+				Client: &inventorytest.Cluster{Profiles: tc.cached},
+				Live:   &inventorytest.Cluster{Profiles: tc.live},
+			}
 			if err := n.MissFormer(t.Context(), p); (err != nil) != tc.waits {
 				t.Errorf("waits %t: %v", tc.waits, err)
 			}

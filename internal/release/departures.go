@@ -11,8 +11,8 @@ import (
 // DefaultRemovalDelay is how long the two looks are apart before a baseline is taken away.
 const DefaultRemovalDelay = 10 * time.Second
 
-// Departures remembers since when each namespace is known to contain objects of a profile that neither
-// selects it nor is being deleted.
+// Departures remembers since when each namespace is known to contain objects of a profile that
+// neither selects it nor is being deleted.
 //
 //	state    what happens                                              becomes
 //	none     a pass finds such a namespace                             waiting, from now on

@@ -5,6 +5,6 @@
 //  3. a profile that is being deleted: what remains of it, and why its deletion stands still
 //     (Profiles, Standstills).
 //
-// It may import rooms of the floors below. It must never decide which profile governs a namespace, and
-// never emit an event or a metric: its steps return them.
+// It may import rooms of the floors below. It must never decide which profile governs a namespace,
+// and never emit an event or a metric: its steps return them.
 package release

@@ -39,9 +39,9 @@ func (n *Namespaces) letGo(
 	return client.IgnoreNotFound(n.Writer.Remove(ctx, o))
 }
 
-// escalates recognises the API server's refusal to write a Role or a RoleBinding that grants more than
-// its writer holds. If the role of a binding is missing, nobody can tell that: the API server says
-// "not found", in the name of the binding.
+// escalates recognises the API server's refusal to write a Role or a RoleBinding that grants more
+// than its writer holds. If the role of a binding is missing, nobody can tell that: the API server
+// says "not found", in the name of the binding.
 func escalates(o baseline.Object, err error) bool {
 	if _, binds := o.(*rbacv1.RoleBinding); binds && apierrors.IsNotFound(err) {
 		return true
@@ -50,9 +50,9 @@ func escalates(o baseline.Object, err error) bool {
 		strings.Contains(err.Error(), "attempting to grant RBAC permissions not currently held")
 }
 
-// declares reports whether an object contains what the profile declares of it. It does not suffice that
-// the last report speaks of the object: whoever adds a rule to our Role could delay the profile's
-// deletion for ever.
+// declares reports whether an object contains what the profile declares of it. It does not suffice
+// that the last report speaks of the object: whoever adds a rule to our Role could delay the
+// profile's deletion for ever.
 func declares(profile *v1alpha1.SecurityProfile, o baseline.Object) bool {
 	content := baseline.KindOf(o).Content
 	return slices.ContainsFunc(baseline.Render(profile, o.GetNamespace()), func(want baseline.Object) bool {
@@ -60,12 +60,12 @@ func declares(profile *v1alpha1.SecurityProfile, o baseline.Object) bool {
 	})
 }
 
-// bindsDeclared reports whether an object does not bind a Role of the namespace, or binds one that is
-// as the profile declares it.
+// bindsDeclared reports whether an object does not bind a Role of the namespace, or binds one that
+// is as the profile declares it.
 //
 //  1. A Role that is missing grants nothing, until somebody makes one of that name.
-//  2. A Role that somebody has unlabelled and loosened grants what the operator may not: whoever did
-//     that could delay the profile's deletion for ever.
+//  2. A Role that somebody has unlabelled and loosened grants what the operator may not: whoever
+//     did that could delay the profile's deletion for ever.
 func (n *Namespaces) bindsDeclared(ctx context.Context, profile *v1alpha1.SecurityProfile, o baseline.Object) bool {
 	binding, ok := o.(*rbacv1.RoleBinding)
 	if !ok || binding.RoleRef.Kind != "Role" {
@@ -79,8 +79,9 @@ func (n *Namespaces) bindsDeclared(ctx context.Context, profile *v1alpha1.Securi
 	return declares(profile, role)
 }
 
-// retains reports whether a profile leaves its baseline behind. A profile that is gone although it had a
-// finalizer left no wish: the owner of its objects is missing, and the garbage collector deletes them.
+// retains reports whether a profile leaves its baseline behind. A profile that is gone although it
+// had a finalizer left no wish: the owner of its objects is missing, and the garbage collector
+// deletes them.
 func retains(profile *v1alpha1.SecurityProfile) bool {
 	return profile != nil && profile.EffectiveDeletionPolicy() == v1alpha1.DeletionPolicyRetain
 }

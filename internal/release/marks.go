@@ -15,8 +15,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
-// A namespace's label and its report name a profile. Tenants may be able to write both, so that they
-// tell where to look for what a profile has left, and never which profile governs.
+// A namespace's label and its report name a profile. Tenants may be able to write both, so that
+// they tell where to look for what a profile has left, and never which profile governs.
 
 // Marks are the names of profiles that a namespace and its report bear.
 func Marks(ns *corev1.Namespace, report *v1alpha1.NamespacePosture) []string {

@@ -35,7 +35,8 @@ type Profiles struct {
 	Protected []string
 }
 
-// Remain reports whether any object outside of terminating namespaces still bears the profile's name.
+// Remain reports whether any object outside of terminating namespaces still bears the profile's
+// name.
 func (p *Profiles) Remain(ctx context.Context, profile string) (bool, error) {
 	all, err := inventory.ReportsOf(ctx, p.Client, profile)
 	if err != nil {
@@ -85,9 +86,9 @@ func (p *Profiles) remainsOf(
 	return false, nil
 }
 
-// isMadeAgain reports whether somebody makes an object again each time it is removed, or ever new ones
-// under other names. The latter counts only if neither a report nor the namespace says that there is a
-// baseline: such objects are removed one by one, and no deletion waits for the last.
+// isMadeAgain reports whether somebody makes an object again each time it is removed, or ever new
+// ones under other names. The latter counts only if neither a report nor the namespace says that
+// there is a baseline: such objects are removed one by one, and no deletion waits for the last.
 func (p *Profiles) isMadeAgain(
 	ctx context.Context, namespace string, o baseline.Object, report *v1alpha1.NamespacePosture,
 ) (bool, error) {
@@ -117,7 +118,8 @@ func (p *Profiles) isStanding(ctx context.Context, name string) (bool, error) {
 	return ns.DeletionTimestamp.IsZero(), nil
 }
 
-// Left says what still bears the profile's name: how many objects of which kinds, in which namespaces.
+// Left says what still bears the profile's name: how many objects of which kinds, in which
+// namespaces.
 func (p *Profiles) Left(ctx context.Context, profile string) (string, error) {
 	var counts []string
 	namespaces := map[string]bool{}

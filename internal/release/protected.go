@@ -16,11 +16,11 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/events"
 )
 
-// LeaveAlone notes which objects bear a profile's label in a protected namespace, where nothing is ever
-// changed. The profile is told, or the namespace if there is no such profile.
+// LeaveAlone notes which objects bear a profile's label in a protected namespace, where nothing is
+// ever changed. The profile is told, or the namespace if there is no such profile.
 //
-// If logOnly is set, there are no notices: the first reconcile of everything after a start repeats what
-// an earlier one told. Then the log and the profile's status say it.
+// If logOnly is set, there are no notices: the first reconcile of everything after a start repeats
+// what an earlier one told. Then the log and the profile's status say it.
 func (n *Namespaces) LeaveAlone(
 	ctx context.Context, ns *corev1.Namespace, logOnly bool,
 ) (notices []events.Addressed, _ error) {

@@ -23,8 +23,8 @@ type releasing struct {
 	told   Results
 }
 
-// release carries out the deletionPolicy of the profiles that no longer apply to the namespace, on the
-// objects that they left in it. It does nothing if there are none.
+// release carries out the deletionPolicy of the profiles that no longer apply to the namespace, on
+// the objects that they left in it. It does nothing if there are none.
 //
 // If the profile of the report retains, the report forgets all before any labelled object is
 // abandoned: from then on only the label tells which objects are Bulwark's. Otherwise, to a profile
@@ -70,8 +70,8 @@ func (r *releasing) release(ctx context.Context, leaving func(profile string) bo
 	return errors.Join(failures...)
 }
 
-// releaseLabelled carries out on each object the deletionPolicy of the profile whose label it bears.
-// The release of a copy that somebody makes again each time is deferred.
+// releaseLabelled carries out on each object the deletionPolicy of the profile whose label it
+// bears. The release of a copy that somebody makes again each time is deferred.
 func (r *releasing) releaseLabelled(ctx context.Context, objects []baseline.Object) error {
 	unreported, err := r.joinedWithoutReport(ctx)
 	if err != nil {
@@ -122,8 +122,8 @@ func (r *releasing) releaseUnlabelled(
 	return errors.Join(failures...)
 }
 
-// accountsLast puts objects in the order in which to take them away: the tokens of a ServiceAccount die
-// with its UID, and nobody can make it again as it was.
+// accountsLast puts objects in the order in which to take them away: the tokens of a ServiceAccount
+// die with its UID, and nobody can make it again as it was.
 func accountsLast(objects []baseline.Object) []baseline.Object {
 	return slices.Concat(withoutAccounts(objects))
 }

@@ -18,15 +18,16 @@ import (
 )
 
 const (
-	// DeletionPatience is how long a profile's deletion may take until the operator asks itself whether
-	// it may end it.
+	// DeletionPatience is how long a profile's deletion may take until the operator asks itself
+	// whether it may end it.
 	DeletionPatience = 5 * time.Second
-	// PermissionsRecheck is how long an answer to that holds. It costs a review for each permission.
+	// PermissionsRecheck is how long an answer to that holds. It costs a review for each
+	// permission.
 	PermissionsRecheck = time.Minute
 )
 
-// Standstills remembers which deletions of profiles wait for permissions that the operator has lost.
-// The reconciler of profiles has one worker.
+// Standstills remembers which deletions of profiles wait for permissions that the operator has
+// lost. The reconciler of profiles has one worker.
 //
 //	state        what happens                             becomes    status and metric
 //	not asked    the deletion takes long, or is refused   asked      as the answer is
@@ -74,8 +75,8 @@ type Standstill struct {
 	Status *v1alpha1.SecurityProfileStatus
 }
 
-// Explain says which permissions the operator lacks to end the deletion of a profile, if it does. The
-// error is the refusal if that is not why.
+// Explain says which permissions the operator lacks to end the deletion of a profile, if it does.
+// The error is the refusal if that is not why.
 func (s *Standstills) Explain(
 	ctx context.Context, profile *v1alpha1.SecurityProfile, refusal error, now time.Time,
 ) (Standstill, error) {
@@ -124,8 +125,8 @@ func (s *Standstills) explain(
 	return Standstill{Wait: PermissionsRecheck, Known: true, Message: message, News: news, Status: status}, nil
 }
 
-// retracted is the status of a profile that no longer waits for permissions; nil if its status does not
-// say that it does.
+// retracted is the status of a profile that no longer waits for permissions; nil if its status does
+// not say that it does.
 func retracted(profile *v1alpha1.SecurityProfile, now time.Time) *v1alpha1.SecurityProfileStatus {
 	stalled := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionStalled)
 	if stalled == nil || stalled.Reason != v1alpha1.ReasonPermissionsLost {

@@ -71,7 +71,8 @@ func (m *Memory) noteIssued(namespace, seal string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	issued := m.issued[namespace]
-	if last := m.last[namespace]; seal == "" || last != nil && last.OperatorState.Seal == seal || slices.Contains(issued, seal) {
+	if last := m.last[namespace]; seal == "" || last != nil && last.OperatorState.Seal == seal ||
+		slices.Contains(issued, seal) {
 		return
 	}
 	m.issued[namespace] = append(issued, seal)[max(0, len(issued)+1-maxIssued):]

@@ -10,8 +10,8 @@ import (
 )
 
 // Withheld remembers the passes whose report was withheld, since it is better written a moment
-// later, and what each learned that the pass that will report needs. It is kept in memory: a restart
-// forgets it.
+// later, and what each learned that the pass that will report needs. It is kept in memory: a
+// restart forgets it.
 type Withheld struct {
 	mu     sync.Mutex
 	passes map[string]withheldPass // by namespace
@@ -34,7 +34,8 @@ func (w *withheldPass) isOf(p *posture.Pass) bool {
 // NewWithheld returns a Withheld that remembers no pass.
 func NewWithheld() *Withheld { return &Withheld{passes: map[string]withheldPass{}} }
 
-// Has reports whether the report of an earlier pass has been withheld since the last one was written.
+// Has reports whether the report of an earlier pass has been withheld since the last one was
+// written.
 func (w *Withheld) Has(p *posture.Pass) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -33,8 +33,8 @@ func (w *Writer) End(ctx context.Context, report *v1alpha1.NamespacePosture) err
 	return w.removeFinalizers(ctx, report)
 }
 
-// Delete deletes exactly this report, whatever finalizers it has. The removal is noted: a report that
-// somebody makes again and again delays the deletion of no profile.
+// Delete deletes exactly this report, whatever finalizers it has. The removal is noted: a report
+// that somebody makes again and again delays the deletion of no profile.
 func (w *Writer) Delete(ctx context.Context, report *v1alpha1.NamespacePosture) error {
 	w.Memory.Release(report.Namespace)
 	if IsEnding(report) || reportmemory.IsRecalled(report) {

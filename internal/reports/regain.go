@@ -12,9 +12,9 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
 )
 
-// Regain returns the pass with what it may know of before, if somebody else wrote the last report, and
-// a notice of that. If that report opens the gate for pods, the gate is shut at once and not only when
-// the pass ends.
+// Regain returns the pass with what it may know of before, if somebody else wrote the last report,
+// and a notice of that. If that report opens the gate for pods, the gate is shut at once and not
+// only when the pass ends.
 func (w *Writer) Regain(ctx context.Context, p *posture.Pass) (*posture.Pass, []events.Notice, error) {
 	found := p.Report()
 	if found == nil || reportmemory.IsRecalled(found) || w.Memory.Wrote(found) {
@@ -44,8 +44,8 @@ func (w *Writer) Regain(ctx context.Context, p *posture.Pass) (*posture.Pass, []
 	return p.With(regained), notices, nil
 }
 
-// Recall is a report that remembers what the status of the profile does, if nothing of the report is
-// believed.
+// Recall is a report that remembers what the status of the profile does, if nothing of the report
+// is believed.
 func Recall(profile *v1alpha1.SecurityProfile, report *v1alpha1.NamespacePosture) *v1alpha1.NamespacePosture {
 	if report == nil {
 		return nil

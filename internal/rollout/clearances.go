@@ -25,8 +25,8 @@ type clearances struct {
 
 func newClearances() *clearances { return &clearances{since: map[string]map[string]time.Time{}} }
 
-// confirm notes that nothing is in the way of what is deferred, and reports whether nothing has been
-// for so long, by this scan and by one before.
+// confirm notes that nothing is in the way of what is deferred, and reports whether nothing has
+// been for so long, by this scan and by one before.
 func (c *clearances) confirm(namespace, what string, least time.Duration, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package rollout knows what a roll-out must defer, since it would refuse what runs in the namespace
-// (spec.rollout: WhenSafe). From top to bottom:
+// Package rollout knows what a roll-out must defer, since it would refuse what runs in the
+// namespace (spec.rollout: WhenSafe). From top to bottom:
 //
 //	Gate          decides, with two methods:
 //	Gate.Objects  which objects are deferred, by what each kind refuses (level.go, limits.go, quota.go)

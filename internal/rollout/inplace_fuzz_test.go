@@ -15,7 +15,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/posture/posturetest"
 )
 
-// FuzzInPlace reads what a report says to be in place: whoever can write a report must not break the operator by it.
+// FuzzInPlace reads what a report says to be in place: whoever can write a report must not break
+// the operator by it.
 func FuzzInPlace(f *testing.F) {
 	f.Add(baseline.RefusingContent(posturetest.Levelled("baseline")), baseline.RefusingContent(posturetest.Limited("1")))
 	f.Add("{", `{"limits":[{"type":"Container","max":{"cpu":"1e99999999"}}]}`)

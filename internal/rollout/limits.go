@@ -13,15 +13,15 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
 
-// Of unmanaged LimitRanges no more than these are taken into account: a tenant who writes more keeps
-// their own pods out.
+// Of unmanaged LimitRanges no more than these are taken into account: a tenant who writes more
+// keeps their own pods out.
 const (
 	maxLimitRanges = 5000
 	maxLimitBytes  = 4 << 20
 )
 
-// limitCheck is a check of the LimitRange of the baseline beside the unmanaged ones of the namespace:
-// the API server gives a pod the defaults of all of them, and then judges it.
+// limitCheck is a check of the LimitRange of the baseline beside the unmanaged ones of the
+// namespace: the API server gives a pod the defaults of all of them, and then judges it.
 func (g *Gate) limitCheck(
 	ctx context.Context, p *posture.Pass, desired []baseline.Object, candidates []*candidate,
 ) (*tightening.LimitCheck, error) {
@@ -44,8 +44,8 @@ func (g *Gate) limitCheck(
 	return limitCheckOf(p, found, want, candidates), nil
 }
 
-// limitCheckOf is a check of the desired LimitRange, if there is one, against what is in place of it.
-// If it is no candidate, it judges no pods, and tells quotas what defaults there will be.
+// limitCheckOf is a check of the desired LimitRange, if there is one, against what is in place of
+// it. If it is no candidate, it judges no pods, and tells quotas what defaults there will be.
 func limitCheckOf(
 	p *posture.Pass, found []corev1.LimitRange, want *corev1.LimitRange, candidates []*candidate,
 ) *tightening.LimitCheck {

@@ -13,8 +13,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/posture/posturetest"
 )
 
-// TestAnObjectThatSomebodyLoosenedIsNeverDeferred puts back what was in place, whatever runs by now,
-// and without asking the API server.
+// TestAnObjectThatSomebodyLoosenedIsNeverDeferred puts back what was in place, whatever runs by
+// now, and without asking the API server.
 func TestAnObjectThatSomebodyLoosenedIsNeverDeferred(t *testing.T) {
 	waiting := func(r *v1alpha1.NamespacePosture) {
 		for i := range r.Objects {
@@ -52,7 +52,8 @@ func TestAnObjectThatSomebodyLoosenedIsNeverDeferred(t *testing.T) {
 	}
 }
 
-// TestReportsWithoutMemory says what a report without a memory means, by the state in which it holds the object.
+// TestReportsWithoutMemory says what a report without a memory means, by the state in which it
+// holds the object.
 func TestReportsWithoutMemory(t *testing.T) {
 	for state, waits := range map[v1alpha1.ObjectState]bool{
 		v1alpha1.ObjectStateCompliant: false, // Somebody loosened what was in place, and perhaps wrote into the report.

@@ -57,9 +57,9 @@ func (g *Gate) Objects(
 	return remaining, deferred, err
 }
 
-// candidatesOf are the drifts of objects that refuse more than what is in place does. An object that
-// somebody loosened is none: it is corrected at once, whatever runs by now, since it was in place
-// before. One that was refused or is unmanaged never was.
+// candidatesOf are the drifts of objects that refuse more than what is in place does. An object
+// that somebody loosened is none: it is corrected at once, whatever runs by now, since it was in
+// place before. One that was refused or is unmanaged never was.
 func candidatesOf(p *posture.Pass, drifts []drift.Drift) []*candidate {
 	var candidates []*candidate
 	for _, d := range drifts {

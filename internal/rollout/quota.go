@@ -13,8 +13,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
 
-// refusedByQuota finds what a quota would refuse by what Kubernetes counted for the one in place, and
-// returns a check of what it has not counted; nil if there is nothing left to check.
+// refusedByQuota finds what a quota would refuse by what Kubernetes counted for the one in place,
+// and returns a check of what it has not counted; nil if there is nothing left to check.
 func (g *Gate) refusedByQuota(
 	ctx context.Context, c *candidate, limitsOf func() (*tightening.LimitCheck, error), now time.Time,
 ) (tightening.PodCheck, error) {
@@ -30,8 +30,8 @@ func (g *Gate) refusedByQuota(
 	return tightening.NewQuotaCheck(uncounted, limits, now), nil
 }
 
-// refusedByCount compares a quota with what Kubernetes counted for the one in place, and returns the
-// part of it of which Kubernetes has counted nothing.
+// refusedByCount compares a quota with what Kubernetes counted for the one in place, and returns
+// the part of it of which Kubernetes has counted nothing.
 func (g *Gate) refusedByCount(
 	ctx context.Context, c *candidate, want *corev1.ResourceQuota,
 ) (uncounted corev1.ResourceList, err error) {
@@ -48,8 +48,8 @@ func (g *Gate) refusedByCount(
 	return tightening.Uncounted(want.Spec.Hard, before.Spec.Hard, live.Status.Used), nil
 }
 
-// scoped reports whether a quota counts some pods only. Then only Kubernetes itself can tell what it
-// counts, once it is there.
+// scoped reports whether a quota counts some pods only. Then only Kubernetes itself can tell what
+// it counts, once it is there.
 func scoped(quota *corev1.ResourceQuota) bool {
 	return len(quota.Spec.Scopes) > 0 || quota.Spec.ScopeSelector != nil
 }

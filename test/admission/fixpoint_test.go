@@ -19,7 +19,8 @@ import (
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
-// generatedProfiles is how many profiles are generated. A failure tells the seed, and -rapid.seed replays it.
+// generatedProfiles is how many profiles are generated. A failure tells the seed, and -rapid.seed
+// replays it.
 const generatedProfiles = 100
 
 // everything is a profile with every policy and every rule.
@@ -39,10 +40,16 @@ func cluster(t *testing.T) bulwark.Cluster {
 	t.Helper()
 	first, second := &v1alpha1.SecurityProfile{}, &v1alpha1.SecurityProfile{}
 	read(t, `namespaceSelector: {matchLabels: {a: b}}, excludeNamespaces: ['x-*']`, &first.Spec)
-	read(t, `namespaceSelector: {matchExpressions: [{key: a, operator: Exists}, {key: b, operator: DoesNotExist}, {key: c, operator: In, values: [d, '']}]}`, &second.Spec)
+	read(
+		t,
+		`namespaceSelector: {matchExpressions: [{key: a, operator: Exists}, {key: b, operator: DoesNotExist}, {key: c, operator: In, values: [d, '']}]}`,
+		&second.Spec,
+	)
 	return bulwark.Cluster{
-		Operator: controlplane.OperatorUser, Protected: []string{"kube-system", "[a-c]*", `d\-?`}, Outranking: []*v1alpha1.SecurityProfile{first, second},
-		Proof: bulwark.Proof{UID: "00000000-0000-0000-0000-000000000001", Credential: true},
+		Operator:   controlplane.OperatorUser,
+		Protected:  []string{"kube-system", "[a-c]*", `d\-?`},
+		Outranking: []*v1alpha1.SecurityProfile{first, second},
+		Proof:      bulwark.Proof{UID: "00000000-0000-0000-0000-000000000001", Credential: true},
 	}
 }
 
@@ -55,14 +62,18 @@ func (s *suite) stored(t *testing.T, name, spec string) *v1alpha1.SecurityProfil
 	return profile
 }
 
-// testTypeChecking asks kube-controller-manager, which holds each expression against the schema of each kind that it is about.
+// testTypeChecking asks kube-controller-manager, which holds each expression against the schema of
+// each kind that it is about.
 func (s *suite) testTypeChecking(t *testing.T) {
 	within, deny := cluster(t), bulwark.Cluster{Operator: controlplane.OperatorUser}
 	var policies []bulwark.Policy
 	policies = append(policies, bulwark.Render(s.stored(t, "everything", everything), within)...)
-	policies = append(policies, bulwark.Render(s.stored(t, "everything-else",
+	policies = append(policies, bulwark.Render(s.stored(
+		t,
+		"everything-else",
 		"namespaceSelector: {matchLabels: {no: namespace}}, network: {defaultDeny: [Ingress], tenantPolicies: Deny}, workloads: {hostPath: {policy: Forbid}, hostPort: {policy: Forbid}}, "+
-			"podSecurity: {enforce: baseline}, protection: {tamper: Forbid}"), deny)...)
+			"podSecurity: {enforce: baseline}, protection: {tamper: Forbid}",
+	), deny)...)
 	s.apply(t, policies)
 	for _, p := range policies {
 		checked := &admissionregistrationv1.ValidatingAdmissionPolicy{}
@@ -99,7 +110,9 @@ func (s *suite) testFixpoint(t *testing.T) {
 			profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "fixpoint"}}
 			read(t, spec, &profile.Spec)
 			if sentence != "one rule" && profile.Spec.NamespaceSelector.MatchLabels == nil {
-				profile.Spec.NamespaceSelector.MatchLabels = map[string]string{"no": "namespace"} // It would hold for all that is done here.
+				profile.Spec.NamespaceSelector.MatchLabels = map[string]string{
+					"no": "namespace",
+				} // It would hold for all that is done here.
 			}
 			s.checkStored(t, profile, cluster(t))
 			profile.Spec.NamespaceSelector.MatchLabels = map[string]string{"no": "namespace"}
@@ -167,7 +180,14 @@ func (s *suite) checkAsIf(t reporter, profile *v1alpha1.SecurityProfile, cluster
 	for _, want := range bulwark.Objects(policies) {
 		got := want.DeepCopyObject().(client.Object)
 		if err := s.admin.Create(s.ctx, got, client.DryRunAll, client.FieldValidation("Strict")); err != nil {
-			t.Fatalf("the API server refuses %T %s: %v\nrendered:\n%s\nof the profile:\n%s", want, want.GetName(), err, fixture.AsYAML(want), fixture.AsYAML(profile))
+			t.Fatalf(
+				"the API server refuses %T %s: %v\nrendered:\n%s\nof the profile:\n%s",
+				want,
+				want.GetName(),
+				err,
+				fixture.AsYAML(want),
+				fixture.AsYAML(profile),
+			)
 		}
 		compare(t, want, got)
 	}

@@ -18,8 +18,14 @@ import (
 func profiles() *rapid.Generator[*v1alpha1.SecurityProfile] {
 	return rapid.Custom(func(t *rapid.T) *v1alpha1.SecurityProfile {
 		spec := v1alpha1.SecurityProfileSpec{
-			Enforcement:       generate.OneOf(t, "enforcement", "", v1alpha1.EnforcementEnforce, v1alpha1.EnforcementAudit),
-			DeletionPolicy:    generate.OneOf(t, "deletionPolicy", "", v1alpha1.DeletionPolicyDelete, v1alpha1.DeletionPolicyRetain),
+			Enforcement: generate.OneOf(t, "enforcement", "", v1alpha1.EnforcementEnforce, v1alpha1.EnforcementAudit),
+			DeletionPolicy: generate.OneOf(
+				t,
+				"deletionPolicy",
+				"",
+				v1alpha1.DeletionPolicyDelete,
+				v1alpha1.DeletionPolicyRetain,
+			),
 			NamespaceSelector: selector(t),
 			ExcludeNamespaces: generate.SomeOrNil(t, "exclude", 0, "a", "b-*", "?", "**", "team-?-*"),
 			Workloads:         workloads(t),
@@ -27,29 +33,66 @@ func profiles() *rapid.Generator[*v1alpha1.SecurityProfile] {
 			Protection: generate.Optional(t, "protection", func(t *rapid.T) *v1alpha1.Protection {
 				p := &v1alpha1.Protection{ReadyGate: required(t, "readyGate"), Tamper: forbidden(t, "tamper")}
 				if p.Tamper != "" {
-					p.BreakGlassGroups = generate.SomeOrNil(t, "breakGlass", 0, "sre", "oidc:sre", "it's", "a b", "Zürich", "$(x)", "{{x}}", "\u2028")
+					p.BreakGlassGroups = generate.SomeOrNil(
+						t,
+						"breakGlass",
+						0,
+						"sre",
+						"oidc:sre",
+						"it's",
+						"a b",
+						"Zürich",
+						"$(x)",
+						"{{x}}",
+						"\u2028",
+					)
 				}
 				return p
 			}),
 			Network: generate.Optional(t, "network", func(t *rapid.T) *v1alpha1.Network {
 				return &v1alpha1.Network{
-					DefaultDeny:    generate.SomeOrNil(t, "defaultDeny", 1, networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress),
-					TenantPolicies: generate.OneOf(t, "tenantPolicies", "", v1alpha1.TenantPoliciesAllow, v1alpha1.TenantPoliciesWithin, v1alpha1.TenantPoliciesDeny),
+					DefaultDeny: generate.SomeOrNil(
+						t,
+						"defaultDeny",
+						1,
+						networkingv1.PolicyTypeIngress,
+						networkingv1.PolicyTypeEgress,
+					),
+					TenantPolicies: generate.OneOf(
+						t,
+						"tenantPolicies",
+						"",
+						v1alpha1.TenantPoliciesAllow,
+						v1alpha1.TenantPoliciesWithin,
+						v1alpha1.TenantPoliciesDeny,
+					),
 				}
 			}),
 			PodSecurity: generate.Optional(t, "podSecurity", func(t *rapid.T) *v1alpha1.PodSecurity {
 				return &v1alpha1.PodSecurity{
 					Enforce: generate.OneOf[v1alpha1.PodSecurityLevel](t, "enforce", "baseline", "restricted"),
-					Audit:   generate.OneOf[v1alpha1.PodSecurityLevel](t, "audit", "", "restricted"), Version: generate.OneOf[v1alpha1.PodSecurityVersion](t, "version", "", "v1.37"),
+					Audit: generate.OneOf[v1alpha1.PodSecurityLevel](
+						t,
+						"audit",
+						"",
+						"restricted",
+					),
+					Version: generate.OneOf[v1alpha1.PodSecurityVersion](t, "version", "", "v1.37"),
 				}
 			}),
 		}
 		if rapid.Bool().Draw(t, "limits") {
-			spec.Limits = []v1alpha1.LimitRangeItem{{
-				Type: corev1.LimitTypeContainer, Max: corev1.ResourceList{generate.OneOf(t, "limited", resources...): resource.MustParse("1")},
-			}}
+			spec.Limits = []v1alpha1.LimitRangeItem{
+				{
+					Type: corev1.LimitTypeContainer,
+					Max:  corev1.ResourceList{generate.OneOf(t, "limited", resources...): resource.MustParse("1")},
+				},
+			}
 		}
-		return &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: generate.OneOf(t, "name", "p", "a-profile-with-a-name-of-some-length")}, Spec: spec}
+		return &v1alpha1.SecurityProfile{
+			ObjectMeta: metav1.ObjectMeta{Name: generate.OneOf(t, "name", "p", "a-profile-with-a-name-of-some-length")},
+			Spec:       spec,
+		}
 	})
 }
 
@@ -67,7 +110,10 @@ func selector(t *rapid.T) v1alpha1.NamespaceSelector {
 			}
 			s.MatchLabels[key] = value
 		case metav1.LabelSelectorOpIn, metav1.LabelSelectorOpNotIn:
-			s.MatchExpressions = append(s.MatchExpressions, v1alpha1.LabelRequirement{Key: key, Operator: op, Values: []string{value, "other"}})
+			s.MatchExpressions = append(
+				s.MatchExpressions,
+				v1alpha1.LabelRequirement{Key: key, Operator: op, Values: []string{value, "other"}},
+			)
 		default:
 			s.MatchExpressions = append(s.MatchExpressions, v1alpha1.LabelRequirement{Key: key, Operator: op})
 		}
@@ -78,19 +124,43 @@ func selector(t *rapid.T) v1alpha1.NamespaceSelector {
 func workloads(t *rapid.T) *v1alpha1.Workloads {
 	return &v1alpha1.Workloads{
 		Action:                 action(t),
-		ReadOnlyRootFilesystem: required(t, "readOnlyRootFilesystem"), RunAsNonRoot: v1alpha1.RequirementRequire,
-		DropAllCapabilities: required(t, "dropAllCapabilities"),
+		ReadOnlyRootFilesystem: required(t, "readOnlyRootFilesystem"),
+		RunAsNonRoot:           v1alpha1.RequirementRequire,
+		DropAllCapabilities:    required(t, "dropAllCapabilities"),
 
-		Seccomp:         generate.SomeOrNil(t, "seccomp", 0, corev1.SeccompProfileTypeRuntimeDefault, corev1.SeccompProfileTypeLocalhost),
-		AppArmor:        generate.SomeOrNil(t, "appArmor", 0, corev1.AppArmorProfileTypeRuntimeDefault, corev1.AppArmorProfileTypeLocalhost, corev1.AppArmorProfileTypeUnconfined),
+		Seccomp: generate.SomeOrNil(
+			t,
+			"seccomp",
+			0,
+			corev1.SeccompProfileTypeRuntimeDefault,
+			corev1.SeccompProfileTypeLocalhost,
+		),
+		AppArmor: generate.SomeOrNil(
+			t,
+			"appArmor",
+			0,
+			corev1.AppArmorProfileTypeRuntimeDefault,
+			corev1.AppArmorProfileTypeLocalhost,
+			corev1.AppArmorProfileTypeUnconfined,
+		),
 		SELinux:         generate.SomeOrNil(t, "seLinux", 0, "container_t", "spc_t"),
 		RequireRequests: generate.SomeOrNil(t, "requests", 0, resources...),
 		RequireLimits:   generate.SomeOrNil(t, "limited", 0, resources...),
-		RequireProbes:   generate.SomeOrNil(t, "probes", 0, v1alpha1.ProbeLiveness, v1alpha1.ProbeReadiness, v1alpha1.ProbeStartup),
+		RequireProbes: generate.SomeOrNil(
+			t,
+			"probes",
+			0,
+			v1alpha1.ProbeLiveness,
+			v1alpha1.ProbeReadiness,
+			v1alpha1.ProbeStartup,
+		),
 		HostPath: generate.Optional(t, "hostPath", func(t *rapid.T) *v1alpha1.HostPath {
 			return generate.OneOf(t, "paths", &v1alpha1.HostPath{Policy: v1alpha1.AllowancePolicyForbid}, &v1alpha1.HostPath{
-				Policy:  v1alpha1.AllowancePolicyAllowListed,
-				Allowed: []v1alpha1.AllowedHostPath{{PathPrefix: "/a.b/c"}, {PathPrefix: "/d", ReadOnly: v1alpha1.RequirementRequire}},
+				Policy: v1alpha1.AllowancePolicyAllowListed,
+				Allowed: []v1alpha1.AllowedHostPath{
+					{PathPrefix: "/a.b/c"},
+					{PathPrefix: "/d", ReadOnly: v1alpha1.RequirementRequire},
+				},
 			})
 		}),
 		HostPort: generate.Optional(t, "hostPort", func(t *rapid.T) *v1alpha1.HostPort {
@@ -100,28 +170,54 @@ func workloads(t *rapid.T) *v1alpha1.Workloads {
 		}),
 		NodeName: forbidden(t, "nodeName"),
 		Tolerations: generate.Optional(t, "tolerations", func(t *rapid.T) *v1alpha1.Tolerations {
-			return generate.OneOf(t, "taints", &v1alpha1.Tolerations{Policy: v1alpha1.AllowancePolicyForbid}, &v1alpha1.Tolerations{
-				Policy:  v1alpha1.AllowancePolicyAllowListed,
-				Allowed: []v1alpha1.AllowedToleration{{Key: "a.b/C_d"}, {Key: "e", Values: []string{"", "F.g"}}},
-			})
+			return generate.OneOf(
+				t,
+				"taints",
+				&v1alpha1.Tolerations{Policy: v1alpha1.AllowancePolicyForbid},
+				&v1alpha1.Tolerations{
+					Policy:  v1alpha1.AllowancePolicyAllowListed,
+					Allowed: []v1alpha1.AllowedToleration{{Key: "a.b/C_d"}, {Key: "e", Values: []string{"", "F.g"}}},
+				},
+			)
 		}),
 		PriorityClasses: generate.Optional(t, "priorityClasses", func(t *rapid.T) *v1alpha1.PriorityClasses {
-			return generate.OneOf(t, "classes", &v1alpha1.PriorityClasses{Policy: v1alpha1.AllowancePolicyForbid}, &v1alpha1.PriorityClasses{
-				Policy: v1alpha1.AllowancePolicyAllowListed, Allowed: generate.SomeOrNil(t, "classNames", 1, "batch", "a.b-c"),
-			})
+			return generate.OneOf(
+				t,
+				"classes",
+				&v1alpha1.PriorityClasses{Policy: v1alpha1.AllowancePolicyForbid},
+				&v1alpha1.PriorityClasses{
+					Policy: v1alpha1.AllowancePolicyAllowListed, Allowed: generate.SomeOrNil(t, "classNames", 1, "batch", "a.b-c"),
+				},
+			)
 		}),
-		HostNetwork: forbidden(t, "hostNetwork"), AutomountServiceAccountToken: forbidden(t, "automount"),
-		AllowedServiceTypes: generate.SomeOrNil(t, "serviceTypes", 0, corev1.ServiceTypeClusterIP, corev1.ServiceTypeNodePort, corev1.ServiceTypeExternalName),
+		HostNetwork:                  forbidden(t, "hostNetwork"),
+		AutomountServiceAccountToken: forbidden(t, "automount"),
+		AllowedServiceTypes: generate.SomeOrNil(
+			t,
+			"serviceTypes",
+			0,
+			corev1.ServiceTypeClusterIP,
+			corev1.ServiceTypeNodePort,
+			corev1.ServiceTypeExternalName,
+		),
 	}
 }
 
 func imagesOf(t *rapid.T) *v1alpha1.Images {
 	return &v1alpha1.Images{
-		Action:            action(t),
-		AllowedRegistries: generate.SomeOrNil(t, "registries", 0, "ghcr.io", "localhost:5000", "index.docker.io/library", "r.example.com:443/a/b"),
-		Digest:            required(t, "digest"),
-		DenyTags:          generate.SomeOrNil(t, "tags", 1, "latest", "v1.0", "_x-y"),
-		PullPolicy:        generate.OneOf(t, "pullPolicy", "", corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever),
+		Action: action(t),
+		AllowedRegistries: generate.SomeOrNil(
+			t,
+			"registries",
+			0,
+			"ghcr.io",
+			"localhost:5000",
+			"index.docker.io/library",
+			"r.example.com:443/a/b",
+		),
+		Digest:     required(t, "digest"),
+		DenyTags:   generate.SomeOrNil(t, "tags", 1, "latest", "v1.0", "_x-y"),
+		PullPolicy: generate.OneOf(t, "pullPolicy", "", corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever),
 	}
 }
 
@@ -134,7 +230,14 @@ func forbidden(t *rapid.T, name string) v1alpha1.Prohibition {
 }
 
 func action(t *rapid.T) v1alpha1.AdmissionAction {
-	return generate.OneOf(t, "action", "", v1alpha1.AdmissionActionDeny, v1alpha1.AdmissionActionWarn, v1alpha1.AdmissionActionAudit)
+	return generate.OneOf(
+		t,
+		"action",
+		"",
+		v1alpha1.AdmissionActionDeny,
+		v1alpha1.AdmissionActionWarn,
+		v1alpha1.AdmissionActionAudit,
+	)
 }
 
 // clusters generates what there is beside the profile.
@@ -148,7 +251,10 @@ func clusters() *rapid.Generator[bulwark.Cluster] {
 		for i := range rapid.IntRange(0, 3).Draw(t, "outranking") {
 			c.Outranking = append(c.Outranking, &v1alpha1.SecurityProfile{
 				ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint("outranking-", i)},
-				Spec:       v1alpha1.SecurityProfileSpec{NamespaceSelector: selector(t), ExcludeNamespaces: generate.SomeOrNil(t, "excluded", 0, "a", "b-*")},
+				Spec: v1alpha1.SecurityProfileSpec{
+					NamespaceSelector: selector(t),
+					ExcludeNamespaces: generate.SomeOrNil(t, "excluded", 0, "a", "b-*"),
+				},
 			})
 		}
 		return c

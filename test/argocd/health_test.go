@@ -1,4 +1,5 @@
-// Package argocd holds what Argo CD makes of profiles, which decides whether its syncs end, against what is right.
+// Package argocd holds what Argo CD makes of profiles, which decides whether its syncs end, against
+// what is right.
 package argocd
 
 import (
@@ -40,7 +41,8 @@ func checks(t *testing.T) map[string]string {
 	return scripts
 }
 
-// TestHealthOfProfiles judges what package controllers writes, one file for each way that a profile can be.
+// TestHealthOfProfiles judges what package controllers writes, one file for each way that a profile
+// can be.
 func TestHealthOfProfiles(t *testing.T) {
 	script := checks(t)["SecurityProfile"]
 	want := map[string]health{
@@ -52,14 +54,20 @@ func TestHealthOfProfiles(t *testing.T) {
 		"policies-in-force":  {healthy, "the baseline is in place in all 1 selected namespaces"},
 		"rolling-out":        {progressing, "2 of 3 selected namespaces have no report on this generation yet"},
 		"rolling-out-beside": {progressing, "1 of 3 selected namespaces have no report on this generation yet"},
-		"blocked":            {degraded, "in 1 of 2 namespaces objects wait, since they would refuse what runs there, (ns-1)"},
-		"drifted":            {degraded, "in 1 of 2 namespaces objects are missing or differ (ns-1)"},
+		"blocked": {
+			degraded,
+			"in 1 of 2 namespaces objects wait, since they would refuse what runs there, (ns-1)",
+		},
+		"drifted": {degraded, "in 1 of 2 namespaces objects are missing or differ (ns-1)"},
 		"contested": {degraded, "in 1 of 2 namespaces objects are missing or differ (ns-1); " +
 			"in namespace ns-1 Role bulwark-dev is contested by the field manager argocd: rules"},
 		"contested-in-place": {degraded, "another manager keeps changing objects back in 1 namespaces"},
 		"conflicted":         {degraded, "in 1 of 2 namespaces objects of another maker are in the way (ns-1)"},
 		"refused":            {degraded, "in 1 of 3 namespaces the API server refused objects (ns-1)"},
-		"policies-contested": {degraded, "other managers keep changing policies back: ValidatingAdmissionPolicy bulwark-restricted-workloads by the field manager kubectl-edit"},
+		"policies-contested": {
+			degraded,
+			"other managers keep changing policies back: ValidatingAdmissionPolicy bulwark-restricted-workloads by the field manager kubectl-edit",
+		},
 		"invalid": {degraded, "the profile cannot be carried out: spec.namespaceSelector: a word is missing; " +
 			"it never could be, and governs nothing"},
 	}
@@ -95,7 +103,8 @@ func read(t *testing.T, file string) map[string]any {
 	return object
 }
 
-// TestHealthOfWhatIsIncomplete takes each field of each object away in turn: a health check that fails shows as Unknown, and holds a sync.
+// TestHealthOfWhatIsIncomplete takes each field of each object away in turn: a health check that
+// fails shows as Unknown, and holds a sync.
 func TestHealthOfWhatIsIncomplete(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "*.json"))
 	if err != nil {

@@ -18,7 +18,8 @@ import (
 type outcome string
 
 const (
-	// refused: the API server refuses every request, and nothing has changed, also while the operator is down.
+	// refused: the API server refuses every request, and nothing has changed, also while the
+	// operator is down.
 	refused outcome = "refused"
 	// undone: the API server admits it, and the operator puts everything back within seconds.
 	undone outcome = "undone"
@@ -42,10 +43,35 @@ type attack struct {
 // attacks are all of them, in the order of the documentation.
 func attacks() []attack {
 	return slices.Concat(
-		objectAttacks(), ownershipAttacks(), nameAttacks(), labelAttacks(), reportAttacks(), heldReportAttacks(), historyAttacks(),
-		namespaceAttacks(), selectionAttacks(), brokenProfileAttacks(), endAttacks(), ownerAttacks(), podAttacks(), templateAttacks(),
-		schedulingAttacks(), imageAttacks(), runningPodAttacks(), networkAttacks(), serviceAttacks(), quotaAttacks(), countingAttacks(), permissionAttacks(),
-		impersonationAttacks(), authorAttacks(), textAttacks(), raceAttacks(), breakGlassAttacks(), memoryAttacks())
+		objectAttacks(),
+		ownershipAttacks(),
+		nameAttacks(),
+		labelAttacks(),
+		reportAttacks(),
+		heldReportAttacks(),
+		historyAttacks(),
+		namespaceAttacks(),
+		selectionAttacks(),
+		brokenProfileAttacks(),
+		endAttacks(),
+		ownerAttacks(),
+		podAttacks(),
+		templateAttacks(),
+		schedulingAttacks(),
+		imageAttacks(),
+		runningPodAttacks(),
+		networkAttacks(),
+		serviceAttacks(),
+		quotaAttacks(),
+		countingAttacks(),
+		permissionAttacks(),
+		impersonationAttacks(),
+		authorAttacks(),
+		textAttacks(),
+		raceAttacks(),
+		breakGlassAttacks(),
+		memoryAttacks(),
+	)
 }
 
 // run carries the attack out and checks what came of it.

@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// breakGlass is the group that tamper protection does not hold: the administrators of the operations are in it.
+	// breakGlass is the group that tamper protection does not hold: the administrators of the
+	// operations are in it.
 	breakGlass = "chaos-break-glass"
 	// allowedRegistry is the one that images may come from.
 	allowedRegistry = "registry.example.com"
@@ -19,8 +20,8 @@ const (
 	pinned = allowedRegistry + "/app@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 )
 
-// drawAdmission draws the sections that the API server itself carries out. Pods are refused where they break a rule, so that rules are
-// few: without pods nothing has to wait.
+// drawAdmission draws the sections that the API server itself carries out. Pods are refused where
+// they break a rule, so that rules are few: without pods nothing has to wait.
 func drawAdmission(r *rand.Rand, spec *v1alpha1.SecurityProfileSpec) {
 	if maybe(r, 0.25) {
 		spec.Workloads = randomWorkloads(r)
@@ -38,13 +39,28 @@ func drawAdmission(r *rand.Rand, spec *v1alpha1.SecurityProfileSpec) {
 	if protection.ReadyGate != "" || protection.Tamper != "" {
 		spec.Protection = protection
 	}
-	if tenants := choose.OneOf(r, "", "", "", v1alpha1.TenantPoliciesAllow, v1alpha1.TenantPoliciesWithin, v1alpha1.TenantPoliciesDeny); spec.Network != nil {
+	if tenants := choose.OneOf(
+		r,
+		"",
+		"",
+		"",
+		v1alpha1.TenantPoliciesAllow,
+		v1alpha1.TenantPoliciesWithin,
+		v1alpha1.TenantPoliciesDeny,
+	); spec.Network != nil {
 		spec.Network.TenantPolicies = tenants
 	}
 }
 
 func randomAction(r *rand.Rand) v1alpha1.AdmissionAction {
-	return choose.OneOf(r, "", v1alpha1.AdmissionActionDeny, v1alpha1.AdmissionActionDeny, v1alpha1.AdmissionActionWarn, v1alpha1.AdmissionActionAudit)
+	return choose.OneOf(
+		r,
+		"",
+		v1alpha1.AdmissionActionDeny,
+		v1alpha1.AdmissionActionDeny,
+		v1alpha1.AdmissionActionWarn,
+		v1alpha1.AdmissionActionAudit,
+	)
 }
 
 func randomWorkloads(r *rand.Rand) *v1alpha1.Workloads {
@@ -81,11 +97,13 @@ func randomImages(r *rand.Rand) *v1alpha1.Images {
 	return i
 }
 
-// outranking are the profiles that govern a namespace before this one does, if there is a tier that both select.
+// outranking are the profiles that govern a namespace before this one does, if there is a tier that
+// both select.
 func (m *model) outranking(profile *v1alpha1.SecurityProfile) []*v1alpha1.SecurityProfile {
 	var outranking []*v1alpha1.SecurityProfile
 	for _, p := range m.profiles {
-		if byRank(p, profile) < 0 && (selectsTier(p, "a") && selectsTier(profile, "a") || selectsTier(p, "b") && selectsTier(profile, "b")) {
+		if byRank(p, profile) < 0 &&
+			(selectsTier(p, "a") && selectsTier(profile, "a") || selectsTier(p, "b") && selectsTier(profile, "b")) {
 			outranking = append(outranking, p)
 		}
 	}
@@ -93,7 +111,8 @@ func (m *model) outranking(profile *v1alpha1.SecurityProfile) []*v1alpha1.Securi
 	return outranking
 }
 
-// The model's own reading of what a profile refuses where it governs. One that audits refuses nothing.
+// The model's own reading of what a profile refuses where it governs. One that audits refuses
+// nothing.
 
 func enforces(profile *v1alpha1.SecurityProfile) bool {
 	return profile != nil && profile.EffectiveEnforcement() == v1alpha1.EnforcementEnforce
@@ -111,7 +130,8 @@ func hasGate(profile *v1alpha1.SecurityProfile) bool {
 	return enforces(profile) && profile.Spec.Protection != nil && profile.Spec.Protection.ReadyGate != ""
 }
 
-// refusesPolicy reports whether a NetworkPolicy of a tenant is refused that opens ingress to everybody, or nothing.
+// refusesPolicy reports whether a NetworkPolicy of a tenant is refused that opens ingress to
+// everybody, or nothing.
 func refusesPolicy(profile *v1alpha1.SecurityProfile, opens bool) bool {
 	if !enforces(profile) || profile.Spec.Network == nil {
 		return false
@@ -127,7 +147,8 @@ func refusesPlain(profile *v1alpha1.SecurityProfile) bool {
 		(w.ReadOnlyRootFilesystem != "" || len(w.RequireLimits) > 0 || w.AutomountServiceAccountToken == v1alpha1.ProhibitionForbid)
 }
 
-// refusesUnpinned reports whether spec.images refuses the image of the plain pod of the probes, which is app:v1.
+// refusesUnpinned reports whether spec.images refuses the image of the plain pod of the probes,
+// which is app:v1.
 func refusesUnpinned(profile *v1alpha1.SecurityProfile) bool {
 	i := profile.Spec.Images
 	return enforces(profile) && i != nil && denies(i.Action) && (len(i.AllowedRegistries) > 0 || i.Digest != "")

@@ -125,8 +125,8 @@ func (c *check) readKind(kind *baseline.Kind) error {
 	return nil
 }
 
-// checkProfiles holds that the profiles are those that were declared, as they were declared, and that their status is the sum of
-// the reports.
+// checkProfiles holds that the profiles are those that were declared, as they were declared, and
+// that their status is the sum of the reports.
 func (c *check) checkProfiles() {
 	for name := range c.profiles {
 		if c.w.model.profiles[name] == nil {
@@ -177,7 +177,12 @@ func (c *check) checkStatus(profile *v1alpha1.SecurityProfile) {
 		c.differ("profile %s has observed generation %d of %d", profile.Name, status.ObservedGeneration, profile.Generation)
 	}
 	if status.DriftTotal != total {
-		c.differ("profile %s says that it had %d drifts, and its reports and policies come to %d", profile.Name, status.DriftTotal, total)
+		c.differ(
+			"profile %s says that it had %d drifts, and its reports and policies come to %d",
+			profile.Name,
+			status.DriftTotal,
+			total,
+		)
 	}
 	c.checkHistory(profile, history)
 	c.checkConditions(profile, want)
@@ -187,9 +192,11 @@ func (c *check) checkStatus(profile *v1alpha1.SecurityProfile) {
 func (c *check) checkConditions(profile *v1alpha1.SecurityProfile, counts v1alpha1.NamespaceCounts) {
 	compliant := counts.Compliant == counts.Selected
 	unpoliced := c.conflicted[profile.Name]
-	// What is never counted is all that is left uncounted: kube-controller-manager runs when the world is looked at.
+	// What is never counted is all that is left uncounted: kube-controller-manager runs when the
+	// world is looked at.
 	stalled := unpoliced || counts.Failed+counts.Conflicted+counts.Uncounted > 0
-	ready := !unpoliced && (profile.EffectiveEnforcement() == v1alpha1.EnforcementAudit || !stalled && counts.Drifted+counts.Blocked == 0)
+	ready := !unpoliced &&
+		(profile.EffectiveEnforcement() == v1alpha1.EnforcementAudit || !stalled && counts.Drifted+counts.Blocked == 0)
 	for condition, want := range map[string]bool{
 		v1alpha1.ConditionCompliant: compliant, v1alpha1.ConditionReady: ready,
 		v1alpha1.ConditionReconciling: !ready && !stalled, v1alpha1.ConditionStalled: !ready && stalled,
@@ -200,7 +207,8 @@ func (c *check) checkConditions(profile *v1alpha1.SecurityProfile, counts v1alph
 	}
 }
 
-// checkHistory holds that the status has as many of the reports' drifts as fit, the newest, each as its report has it.
+// checkHistory holds that the status has as many of the reports' drifts as fit, the newest, each as
+// its report has it.
 func (c *check) checkHistory(profile *v1alpha1.SecurityProfile, history []v1alpha1.DriftEntry) {
 	slices.SortStableFunc(history, func(a, b v1alpha1.DriftEntry) int { return b.ObservedAt.Compare(a.ObservedAt.Time) })
 	got := profile.Status.Drift
@@ -217,7 +225,10 @@ func (c *check) checkHistory(profile *v1alpha1.SecurityProfile, history []v1alph
 }
 
 func countByState(counts *v1alpha1.NamespaceCounts, report *v1alpha1.NamespacePosture) {
-	if slices.ContainsFunc(report.Drift, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.DriftStateContested }) {
+	if slices.ContainsFunc(
+		report.Drift,
+		func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.DriftStateContested },
+	) {
 		counts.Contested++
 	}
 	switch s := report.Summary; {
@@ -238,7 +249,8 @@ func countByState(counts *v1alpha1.NamespaceCounts, report *v1alpha1.NamespacePo
 	}
 }
 
-// checkNamespaces holds that each governed namespace holds what Render says, and every other nothing of ours.
+// checkNamespaces holds that each governed namespace holds what Render says, and every other
+// nothing of ours.
 func (c *check) checkNamespaces() {
 	for name := range c.w.model.namespaces {
 		if c.namespaces[name] == nil {
@@ -265,8 +277,8 @@ func (c *check) checkNamespaces() {
 	}
 }
 
-// checkUngoverned holds that nothing in the namespace is any profile's. What a Retain profile has abandoned still says who made
-// it, and no more.
+// checkUngoverned holds that nothing in the namespace is any profile's. What a Retain profile has
+// abandoned still says who made it, and no more.
 func (c *check) checkUngoverned(ns *corev1.Namespace) {
 	if profile, labelled := ns.Labels[v1alpha1.ProfileLabel]; labelled {
 		c.differ("namespace %s, which nobody governs, bears the label of %s", ns.Name, profile)
@@ -289,7 +301,10 @@ func (c *check) checkGoverned(ns *corev1.Namespace, profile *v1alpha1.SecurityPr
 	found := []baseline.Object{ns}
 	for _, o := range c.objects[ns.Name] {
 		_, labelled := o.GetLabels()[v1alpha1.ProfileLabel]
-		wanted := slices.ContainsFunc(desired, func(want baseline.Object) bool { return baseline.Reference(want) == baseline.Reference(o) })
+		wanted := slices.ContainsFunc(
+			desired,
+			func(want baseline.Object) bool { return baseline.Reference(want) == baseline.Reference(o) },
+		)
 		if labelled || wanted {
 			found = append(found, o)
 		} else if slices.ContainsFunc(o.GetOwnerReferences(), drift.OwnedByProfile) && !c.w.model.mayCountAsForeign(ns.UID, key(o.(client.Object))) {
@@ -304,7 +319,15 @@ func (c *check) checkGoverned(ns *corev1.Namespace, profile *v1alpha1.SecurityPr
 		}
 		states[d.Object] = c.stateOf(ns, profile, d)
 		if states[d.Object] == v1alpha1.ObjectStateDrifted && profile.EffectiveEnforcement() == v1alpha1.EnforcementEnforce {
-			c.differ("%s %s in namespace %s of profile %s is %s: %v", d.Object.Kind, d.Object.Name, ns.Name, profile.Name, d.Change, d.Fields)
+			c.differ(
+				"%s %s in namespace %s of profile %s is %s: %v",
+				d.Object.Kind,
+				d.Object.Name,
+				ns.Name,
+				profile.Name,
+				d.Change,
+				d.Fields,
+			)
 		}
 	}
 	if c.rulesWait(ns, profile) {
@@ -346,8 +369,9 @@ func (c *check) stateOf(ns *corev1.Namespace, profile *v1alpha1.SecurityProfile,
 	return v1alpha1.ObjectStateDrifted
 }
 
-// refused reports whether the API server refuses the object: the greedy role and its binding, and the binding of a role whose name
-// another maker's occupies, which holds what the operator may not grant.
+// refused reports whether the API server refuses the object: the greedy role and its binding, and
+// the binding of a role whose name another maker's occupies, which holds what the operator may not
+// grant.
 func (c *check) refused(namespace string, o v1alpha1.ObjectReference) bool {
 	if o.APIVersion != rbacv1.SchemeGroupVersion.String() {
 		return false
@@ -356,15 +380,28 @@ func (c *check) refused(namespace string, o v1alpha1.ObjectReference) bool {
 	return o.Name == v1alpha1.NamePrefix+greedy || o.Kind == "RoleBinding" && c.w.model.foreign[key(role)].occupies
 }
 
-func (c *check) checkReport(ns *corev1.Namespace, profile *v1alpha1.SecurityProfile, want map[v1alpha1.ObjectReference]v1alpha1.ObjectState) {
+func (c *check) checkReport(
+	ns *corev1.Namespace,
+	profile *v1alpha1.SecurityProfile,
+	want map[v1alpha1.ObjectReference]v1alpha1.ObjectState,
+) {
 	report := c.reports[ns.Name]
 	if report == nil {
 		c.differ("namespace %s of profile %s has no report", ns.Name, profile.Name)
 		return
 	}
-	if report.Profile != profile.Name || report.ProfileGeneration != profile.Generation || report.Enforcement != profile.EffectiveEnforcement() {
-		c.differ("the report of namespace %s speaks of %s, generation %d, %s; it is %s, %d, %s", ns.Name,
-			report.Profile, report.ProfileGeneration, report.Enforcement, profile.Name, profile.Generation, profile.EffectiveEnforcement())
+	if report.Profile != profile.Name || report.ProfileGeneration != profile.Generation ||
+		report.Enforcement != profile.EffectiveEnforcement() {
+		c.differ(
+			"the report of namespace %s speaks of %s, generation %d, %s; it is %s, %d, %s",
+			ns.Name,
+			report.Profile,
+			report.ProfileGeneration,
+			report.Enforcement,
+			profile.Name,
+			profile.Generation,
+			profile.EffectiveEnforcement(),
+		)
 	}
 	got := map[v1alpha1.ObjectReference]v1alpha1.ObjectState{}
 	ready := true
@@ -383,12 +420,22 @@ func (c *check) checkReport(ns *corev1.Namespace, profile *v1alpha1.SecurityProf
 }
 
 // checkOpenDrift holds that what the history says is still so is so.
-func (c *check) checkOpenDrift(report *v1alpha1.NamespacePosture, want map[v1alpha1.ObjectReference]v1alpha1.ObjectState) {
+func (c *check) checkOpenDrift(
+	report *v1alpha1.NamespacePosture,
+	want map[v1alpha1.ObjectReference]v1alpha1.ObjectState,
+) {
 	for _, entry := range report.Drift {
 		state, listed := want[entry.Object]
 		open := entry.State == v1alpha1.DriftStatePresent || entry.State == v1alpha1.DriftStateContested
-		if open && (!listed || slices.Contains([]v1alpha1.ObjectState{v1alpha1.ObjectStateCompliant, v1alpha1.ObjectStateUncounted, v1alpha1.ObjectStateBlocked}, state)) {
-			c.differ("the report of namespace %s holds a drift of %s %s as %s", report.Namespace, entry.Object.Kind, entry.Object.Name, entry.State)
+		if open &&
+			(!listed || slices.Contains([]v1alpha1.ObjectState{v1alpha1.ObjectStateCompliant, v1alpha1.ObjectStateUncounted, v1alpha1.ObjectStateBlocked}, state)) {
+			c.differ(
+				"the report of namespace %s holds a drift of %s %s as %s",
+				report.Namespace,
+				entry.Object.Kind,
+				entry.Object.Name,
+				entry.State,
+			)
 		}
 	}
 }
@@ -405,7 +452,8 @@ func tell(one, other map[v1alpha1.ObjectReference]v1alpha1.ObjectState) string {
 	return "[" + strings.Join(parts, ", ") + "]"
 }
 
-// checkForeign holds that no object of another maker was ever changed: it is at the version at which it was made.
+// checkForeign holds that no object of another maker was ever changed: it is at the version at
+// which it was made.
 func (c *check) checkForeign() error {
 	for id, o := range c.w.model.foreign {
 		if o.occupies && (c.w.model.mayBeAdopted(o.namespaceUID) || o.GetNamespace() == "" && adoptsPolicies(o)) {

@@ -40,7 +40,10 @@ var tamperings = []tampering{
 func loosen(object client.Object) {
 	switch o := object.(type) {
 	case *networkingv1.NetworkPolicy:
-		o.Spec = networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{"Ingress"}, Ingress: []networkingv1.NetworkPolicyIngressRule{{}}}
+		o.Spec = networkingv1.NetworkPolicySpec{
+			PolicyTypes: []networkingv1.PolicyType{"Ingress"},
+			Ingress:     []networkingv1.NetworkPolicyIngressRule{{}},
+		}
 	case *corev1.LimitRange:
 		o.Spec.Limits = []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer, Max: amount("cpu", 64)}}
 	case *corev1.ResourceQuota:
@@ -89,8 +92,8 @@ func (w *world) tamperWithObject(r *rand.Rand) (bool, error) {
 	return false, w.delete(object)
 }
 
-// noteStripping tells the model of an object that may be about to be stripped of what says that it is ours, and whether the
-// namespace's report would still know.
+// noteStripping tells the model of an object that may be about to be stripped of what says that it
+// is ours, and whether the namespace's report would still know.
 func (w *world) noteStripping(object baseline.Object) error {
 	ns, report := &corev1.Namespace{}, &v1alpha1.NamespacePosture{}
 	err := w.insist(func() error {
@@ -103,10 +106,12 @@ func (w *world) noteStripping(object baseline.Object) error {
 	if client.IgnoreNotFound(err) != nil {
 		return err
 	}
-	remembered := report.Enforcement == v1alpha1.EnforcementEnforce && slices.ContainsFunc(report.Objects, func(o v1alpha1.ManagedObject) bool {
-		inPlace := o.State == v1alpha1.ObjectStateCompliant || o.State == v1alpha1.ObjectStateDrifted || o.State == v1alpha1.ObjectStateBlocked
-		return o.ObjectReference == baseline.Reference(object) && inPlace
-	})
+	remembered := report.Enforcement == v1alpha1.EnforcementEnforce &&
+		slices.ContainsFunc(report.Objects, func(o v1alpha1.ManagedObject) bool {
+			inPlace := o.State == v1alpha1.ObjectStateCompliant || o.State == v1alpha1.ObjectStateDrifted ||
+				o.State == v1alpha1.ObjectStateBlocked
+			return o.ObjectReference == baseline.Reference(object) && inPlace
+		})
 	w.model.strip(ns.UID, key(object.(client.Object)), remembered)
 	return nil
 }
@@ -125,7 +130,8 @@ func (w *world) tamper(object client.Object, change tampering) (bool, error) {
 	return false, err
 }
 
-// substitute puts a loose object in the place of one of ours, with its labels, so that it poses as ours.
+// substitute puts a loose object in the place of one of ours, with its labels, so that it poses as
+// ours.
 func (w *world) substitute(object client.Object) (bool, error) {
 	if err := w.delete(object); err != nil {
 		return false, err
@@ -171,7 +177,10 @@ func (w *world) tamperWithDefaultAccount(r *rand.Rand) (bool, error) {
 	if deletes {
 		return false, w.delete(account)
 	}
-	return w.tamper(account, func(o client.Object) { o.(*corev1.ServiceAccount).AutomountServiceAccountToken = ptr.To(true) })
+	return w.tamper(
+		account,
+		func(o client.Object) { o.(*corev1.ServiceAccount).AutomountServiceAccountToken = ptr.To(true) },
+	)
 }
 
 func (w *world) tamperWithReport(r *rand.Rand) (bool, error) {
@@ -204,10 +213,11 @@ func (w *world) tamperWithReport(r *rand.Rand) (bool, error) {
 	return skipped || refusedByGate(err), ignoreGate(err)
 }
 
-// refusedByGate reports whether a gate refused a write of the report that it believes: without tamper
-// protection nobody can break its glass.
+// refusedByGate reports whether a gate refused a write of the report that it believes: without
+// tamper protection nobody can break its glass.
 func refusedByGate(err error) bool {
-	return err != nil && strings.Contains(err.Error(), "a NamespacePosture is written by Bulwark alone (spec.protection.readyGate")
+	return err != nil &&
+		strings.Contains(err.Error(), "a NamespacePosture is written by Bulwark alone (spec.protection.readyGate")
 }
 
 func ignoreGate(err error) error {
@@ -228,10 +238,22 @@ func (w *world) forge(r *rand.Rand) (bool, error) {
 			v1alpha1.ProfileLabel:   choose.OneOf(r, "nobody", w.model.prefix+profileNames[0]),
 		},
 	}
-	object := choose.OneOf[client.Object](r,
-		&networkingv1.NetworkPolicy{ObjectMeta: objectMeta, Spec: networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{"Ingress"}}},
-		&rbacv1.RoleBinding{ObjectMeta: objectMeta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "admin"}},
-		&corev1.LimitRange{ObjectMeta: objectMeta, Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypePod, Max: amount("cpu", 99)}}}},
+	object := choose.OneOf[client.Object](
+		r,
+		&networkingv1.NetworkPolicy{
+			ObjectMeta: objectMeta,
+			Spec:       networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{"Ingress"}},
+		},
+		&rbacv1.RoleBinding{
+			ObjectMeta: objectMeta,
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "admin"},
+		},
+		&corev1.LimitRange{
+			ObjectMeta: objectMeta,
+			Spec: corev1.LimitRangeSpec{
+				Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypePod, Max: amount("cpu", 99)}},
+			},
+		},
 	)
 	if !found {
 		return true, nil

@@ -14,8 +14,8 @@ import (
 // mallory is the field manager of the last tampering.
 const mallory = "chaos-mallory"
 
-// examine holds in the world at rest what the API server refuses; then it tampers with one object of each kind, and holds that each is
-// corrected and recorded, once, with who did it.
+// examine holds in the world at rest what the API server refuses; then it tampers with one object
+// of each kind, and holds that each is corrected and recorded, once, with who did it.
 func (w *world) examine(t *testing.T) {
 	t.Helper()
 	w.probeAll(t)
@@ -36,7 +36,8 @@ func (w *world) examine(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// What WhenSafe holds back may be what a tampering left before it was declared: the same again changes nothing.
+			// What WhenSafe holds back may be what a tampering left before it was declared: the
+			// same again changes nothing.
 			if object.GetResourceVersion() != before {
 				w.awaitRecord(t, object)
 				break
@@ -57,11 +58,15 @@ func (w *world) examinePolicies(t *testing.T, kind *baseline.Kind) {
 		t.Fatal(err)
 	}
 	for _, o := range objects {
-		object, profile := o.(client.Object), &v1alpha1.SecurityProfile{ObjectMeta: objectMeta("", o.GetLabels()[v1alpha1.ProfileLabel])}
+		object, profile := o.(client.Object), &v1alpha1.SecurityProfile{
+			ObjectMeta: objectMeta("", o.GetLabels()[v1alpha1.ProfileLabel]),
+		}
 		if w.model.profiles[profile.Name] == nil {
 			continue // A forgery.
 		}
-		if err := w.insist(func() error { return w.admin.Get(w.ctx, client.ObjectKeyFromObject(profile), profile) }); err != nil {
+		if err := w.insist(
+			func() error { return w.admin.Get(w.ctx, client.ObjectKeyFromObject(profile), profile) },
+		); err != nil {
 			t.Fatal(err)
 		}
 		err := w.insist(func() error {
@@ -79,8 +84,8 @@ func (w *world) examinePolicies(t *testing.T, kind *baseline.Kind) {
 	}
 }
 
-// awaitPolicyRecord waits until the tampering stands in the status, as one drift more. The clock may have been far ahead: then what is
-// new does not count among the newest.
+// awaitPolicyRecord waits until the tampering stands in the status, as one drift more. The clock
+// may have been far ahead: then what is new does not count among the newest.
 func (w *world) awaitPolicyRecord(t *testing.T, before *v1alpha1.SecurityProfile, ref v1alpha1.ObjectReference) {
 	t.Helper()
 	began := time.Now()
@@ -88,9 +93,10 @@ func (w *world) awaitPolicyRecord(t *testing.T, before *v1alpha1.SecurityProfile
 		var profile v1alpha1.SecurityProfile
 		err := w.admin.Get(w.ctx, client.ObjectKeyFromObject(before), &profile)
 		more := profile.Status.PolicyDriftTotal - before.Status.PolicyDriftTotal
-		told := len(profile.Status.Drift) == v1alpha1.MaxDrift || slices.ContainsFunc(policyDrift(&profile), func(e v1alpha1.DriftEntry) bool {
-			return e.Object == ref && e.Manager == mallory
-		})
+		told := len(profile.Status.Drift) == v1alpha1.MaxDrift ||
+			slices.ContainsFunc(policyDrift(&profile), func(e v1alpha1.DriftEntry) bool {
+				return e.Object == ref && e.Manager == mallory
+			})
 		if err == nil && more == 1 && told {
 			return
 		}
@@ -148,7 +154,14 @@ func (w *world) awaitRecord(t *testing.T, object client.Object) {
 			return
 		}
 		if entries > 1 || time.Since(began) > time.Minute {
-			t.Fatalf("a tampering with %s is recorded %d times, %d of them corrected: %v %+v", key(object), entries, corrected, err, report.Drift)
+			t.Fatalf(
+				"a tampering with %s is recorded %d times, %d of them corrected: %v %+v",
+				key(object),
+				entries,
+				corrected,
+				err,
+				report.Drift,
+			)
 		}
 		if err := pause(w.ctx, 100*time.Millisecond); err != nil {
 			t.Fatal(err)

@@ -56,7 +56,8 @@ var _ = Describe("A profile that audits", func() {
 		Expect(Differences(Default, profile, namespace)).To(BeEmpty())
 		tampers["drops a direction"].do(namespace)
 		EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool {
-			return e.State == v1alpha1.DriftStatePresent && e.Object.Name == "bulwark-default-deny" && e.Manager == string(asTenant)
+			return e.State == v1alpha1.DriftStatePresent && e.Object.Name == "bulwark-default-deny" &&
+				e.Manager == string(asTenant)
 		})
 		policy := &networkingv1.NetworkPolicy{}
 		Expect(admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "bulwark-default-deny"}, policy)).To(Succeed())
@@ -77,7 +78,9 @@ var _ = Describe("A profile that audits", func() {
 		auditing.Spec.NamespaceSelector = enforcing.Spec.NamespaceSelector
 		ExpectCreated(auditing)
 		EventuallyReported(auditing, namespace)
-		Expect(admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "bulwark-allow-dns"}, &networkingv1.NetworkPolicy{})).To(Succeed())
+		Expect(
+			admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "bulwark-allow-dns"}, &networkingv1.NetworkPolicy{}),
+		).To(Succeed())
 
 		Expect(admin.Delete(ctx, enforcing)).To(Succeed())
 		EventuallyGone(enforcing)

@@ -27,7 +27,8 @@ type tamper struct {
 	path   string
 	// deletes is set where the object is deleted after the change.
 	deletes bool
-	// unattributed is set where managedFields cannot tell who did it: nobody owns a field that was removed.
+	// unattributed is set where managedFields cannot tell who did it: nobody owns a field that was
+	// removed.
 	unattributed bool
 }
 
@@ -85,13 +86,25 @@ var tampers = map[string]tamper{
 		},
 	},
 	"loosens a quota": {
-		object: named(&corev1.ResourceQuota{}, "bulwark-compute"), kind: "ResourceQuota", want: v1alpha1.DriftChangeModified, path: "spec.hard.pods",
+		object: named(
+			&corev1.ResourceQuota{},
+			"bulwark-compute",
+		),
+		kind: "ResourceQuota",
+		want: v1alpha1.DriftChangeModified,
+		path: "spec.hard.pods",
 		change: func(o client.Object) {
 			o.(*corev1.ResourceQuota).Spec.Hard[corev1.ResourcePods] = *resourceQuantity("1000")
 		},
 	},
 	"loosens a limit": {
-		object: named(&corev1.LimitRange{}, "bulwark-limits"), kind: "LimitRange", want: v1alpha1.DriftChangeModified, path: "spec.limits",
+		object: named(
+			&corev1.LimitRange{},
+			"bulwark-limits",
+		),
+		kind: "LimitRange",
+		want: v1alpha1.DriftChangeModified,
+		path: "spec.limits",
 		change: func(o client.Object) {
 			o.(*corev1.LimitRange).Spec.Limits[0].Max[corev1.ResourceCPU] = *resourceQuantity("64")
 		},
@@ -100,17 +113,33 @@ var tampers = map[string]tamper{
 		object: named(&rbacv1.Role{}, "bulwark-developer"), kind: "Role", want: v1alpha1.DriftChangeModified, path: "rules",
 		change: func(o client.Object) {
 			role := o.(*rbacv1.Role)
-			role.Rules = append(role.Rules, rbacv1.PolicyRule{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}})
+			role.Rules = append(
+				role.Rules,
+				rbacv1.PolicyRule{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}},
+			)
 		},
 	},
 	"adds a subject": {
-		object: named(&rbacv1.RoleBinding{}, "bulwark-developer"), kind: "RoleBinding", want: v1alpha1.DriftChangeModified, path: "subjects",
+		object: named(
+			&rbacv1.RoleBinding{},
+			"bulwark-developer",
+		),
+		kind: "RoleBinding",
+		want: v1alpha1.DriftChangeModified,
+		path: "subjects",
 		change: func(o client.Object) {
 			binding := o.(*rbacv1.RoleBinding)
-			binding.Subjects = append(binding.Subjects, rbacv1.Subject{Kind: "User", Name: "mallory", APIGroup: rbacv1.GroupName})
+			binding.Subjects = append(
+				binding.Subjects,
+				rbacv1.Subject{Kind: "User", Name: "mallory", APIGroup: rbacv1.GroupName},
+			)
 		},
 	},
-	"deletes a binding": {object: named(&rbacv1.RoleBinding{}, "bulwark-viewers"), kind: "RoleBinding", want: v1alpha1.DriftChangeMissing},
+	"deletes a binding": {
+		object: named(&rbacv1.RoleBinding{}, "bulwark-viewers"),
+		kind:   "RoleBinding",
+		want:   v1alpha1.DriftChangeMissing,
+	},
 	"relabels the namespace": {
 		object: theNamespace, kind: "Namespace", want: v1alpha1.DriftChangeModified,
 		path: "metadata.labels[pod-security.kubernetes.io/enforce]",
@@ -165,27 +194,60 @@ var tampers = map[string]tamper{
 		},
 	},
 	"deletes a policy and holds the deletion by a finalizer": {
-		object: deny, kind: "NetworkPolicy", want: v1alpha1.DriftChangeModified, path: "metadata.deletionTimestamp", deletes: true, unattributed: true,
-		change: func(o client.Object) { o.SetFinalizers([]string{"example.com/stay"}) },
+		object:       deny,
+		kind:         "NetworkPolicy",
+		want:         v1alpha1.DriftChangeModified,
+		path:         "metadata.deletionTimestamp",
+		deletes:      true,
+		unattributed: true,
+		change:       func(o client.Object) { o.SetFinalizers([]string{"example.com/stay"}) },
 	},
 	"deletes a role and holds the deletion by a finalizer": {
-		object: named(&rbacv1.Role{}, "bulwark-developer"), kind: "Role", want: v1alpha1.DriftChangeModified, path: "metadata.deletionTimestamp",
-		deletes: true, unattributed: true,
-		change: func(o client.Object) { o.SetFinalizers([]string{"example.com/stay", "example.com/too"}) },
+		object: named(
+			&rbacv1.Role{},
+			"bulwark-developer",
+		),
+		kind:         "Role",
+		want:         v1alpha1.DriftChangeModified,
+		path:         "metadata.deletionTimestamp",
+		deletes:      true,
+		unattributed: true,
+		change:       func(o client.Object) { o.SetFinalizers([]string{"example.com/stay", "example.com/too"}) },
 	},
 	"deletes a service account and holds the deletion by a finalizer": {
-		object: named(&corev1.ServiceAccount{}, "bulwark-app"), kind: "ServiceAccount", want: v1alpha1.DriftChangeModified, path: "metadata.deletionTimestamp",
-		deletes: true, unattributed: true,
-		change: func(o client.Object) { o.SetFinalizers([]string{"example.com/stay"}) },
+		object: named(
+			&corev1.ServiceAccount{},
+			"bulwark-app",
+		),
+		kind:         "ServiceAccount",
+		want:         v1alpha1.DriftChangeModified,
+		path:         "metadata.deletionTimestamp",
+		deletes:      true,
+		unattributed: true,
+		change:       func(o client.Object) { o.SetFinalizers([]string{"example.com/stay"}) },
 	},
 	"gives a quota to an owner who is gone": {
-		object: named(&corev1.ResourceQuota{}, "bulwark-compute"), kind: "ResourceQuota", want: v1alpha1.DriftChangeModified, path: "metadata.ownerReferences",
+		object: named(
+			&corev1.ResourceQuota{},
+			"bulwark-compute",
+		),
+		kind: "ResourceQuota",
+		want: v1alpha1.DriftChangeModified,
+		path: "metadata.ownerReferences",
 		change: func(o client.Object) {
-			o.SetOwnerReferences(append(o.GetOwnerReferences(), metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: "gone", UID: "gone"}))
+			o.SetOwnerReferences(
+				append(
+					o.GetOwnerReferences(),
+					metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: "gone", UID: "gone"},
+				),
+			)
 		},
 	},
 	"takes the label managed-by off": {
-		object: deny, kind: "NetworkPolicy", want: v1alpha1.DriftChangeModified, path: "metadata.labels[app.kubernetes.io/managed-by]",
+		object:       deny,
+		kind:         "NetworkPolicy",
+		want:         v1alpha1.DriftChangeModified,
+		path:         "metadata.labels[app.kubernetes.io/managed-by]",
 		change:       func(o client.Object) { delete(o.GetLabels(), v1alpha1.ManagedByLabel) },
 		unattributed: true,
 	},
@@ -240,52 +302,65 @@ var _ = Describe("Drift", func() {
 		}}
 		Expect(admin.Create(ctx, forged, asTenant)).To(Succeed())
 		EventuallyGone(forged)
-		entry := EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.Change == v1alpha1.DriftChangeUnexpected })
+		entry := EventuallyDrift(
+			namespace,
+			func(e v1alpha1.DriftEntry) bool { return e.Change == v1alpha1.DriftChangeUnexpected },
+		)
 		Expect(entry.Object.Name).To(Equal("bulwark-forged"))
 		Expect(entry.Manager).To(Equal(string(asTenant)))
 		Expect(entry.State).To(Equal(v1alpha1.DriftStateCorrected))
 	})
 
-	DescribeTable("is also what bears a name that no report can hold", func(change func(*v1alpha1.SecurityProfile), state v1alpha1.DriftState) {
-		profile, namespace := Governed(change)
-		EventuallyReported(profile, namespace)
-		forged := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{
-			Namespace: namespace, Name: strings.Repeat("ö", 2000), Labels: map[string]string{v1alpha1.ProfileLabel: profile.Name},
-		}}
-		Expect(admin.Create(ctx, forged, asTenant)).To(Succeed())
-		entry := EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.Change == v1alpha1.DriftChangeUnexpected })
-		Expect(entry.State).To(Equal(state))
-		Expect(entry.Object).To(Equal(baseline.Reference(forged)))
-		Expect(entry.Object.Name).To(HavePrefix(strings.Repeat("ö", 200)))
-		if state == v1alpha1.DriftStateCorrected {
-			EventuallyGone(forged)
-			EventuallyEstablished(profile, namespace)
-		} else {
-			EventuallyObject(namespace, "Role", entry.Object.Name, v1alpha1.ObjectStateDrifted)
-		}
-	},
+	DescribeTable(
+		"is also what bears a name that no report can hold",
+		func(change func(*v1alpha1.SecurityProfile), state v1alpha1.DriftState) {
+			profile, namespace := Governed(change)
+			EventuallyReported(profile, namespace)
+			forged := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{
+				Namespace: namespace,
+				Name:      strings.Repeat("ö", 2000),
+				Labels:    map[string]string{v1alpha1.ProfileLabel: profile.Name},
+			}}
+			Expect(admin.Create(ctx, forged, asTenant)).To(Succeed())
+			entry := EventuallyDrift(
+				namespace,
+				func(e v1alpha1.DriftEntry) bool { return e.Change == v1alpha1.DriftChangeUnexpected },
+			)
+			Expect(entry.State).To(Equal(state))
+			Expect(entry.Object).To(Equal(baseline.Reference(forged)))
+			Expect(entry.Object.Name).To(HavePrefix(strings.Repeat("ö", 200)))
+			if state == v1alpha1.DriftStateCorrected {
+				EventuallyGone(forged)
+				EventuallyEstablished(profile, namespace)
+			} else {
+				EventuallyObject(namespace, "Role", entry.Object.Name, v1alpha1.ObjectStateDrifted)
+			}
+		},
 		Entry("and goes", fixture.OnlyNetwork, v1alpha1.DriftStateCorrected),
 		Entry("and is reported by an audit", fixture.Audited, v1alpha1.DriftStatePresent),
 	)
 
-	It("is undone when a binding is put in the place of ours, unlabelled and to another role, and so is what comes after", func() {
-		profile, namespace := Governed()
-		EventuallyEstablished(profile, namespace)
-		binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-viewers"}}
-		Eventually(func() error { // Faster than the operator, sooner or later.
-			if err := admin.Delete(ctx, binding.DeepCopy()); client.IgnoreNotFound(err) != nil {
-				return err
-			}
-			return admin.Create(ctx, &rbacv1.RoleBinding{
-				ObjectMeta: *binding.ObjectMeta.DeepCopy(),
-				RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "admin"},
-				Subjects:   []rbacv1.Subject{{Kind: "User", Name: "mallory", APIGroup: rbacv1.GroupName}},
-			}, asTenant)
-		}).Should(Succeed())
-		EventuallyEstablished(profile, namespace)
-		tampers["deletes a binding"].do(namespace)
-		EventuallyEstablished(profile, namespace)
-	})
+	It(
+		"is undone when a binding is put in the place of ours, unlabelled and to another role, and so is what comes after",
+		func() {
+			profile, namespace := Governed()
+			EventuallyEstablished(profile, namespace)
+			binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-viewers"}}
+			Eventually(func() error { // Faster than the operator, sooner or later.
+				if err := admin.Delete(ctx, binding.DeepCopy()); client.IgnoreNotFound(err) != nil {
+					return err
+				}
+				return admin.Create(ctx, &rbacv1.RoleBinding{
+					ObjectMeta: *binding.ObjectMeta.DeepCopy(),
+					RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "admin"},
+					Subjects:   []rbacv1.Subject{{Kind: "User", Name: "mallory", APIGroup: rbacv1.GroupName}},
+				}, asTenant)
+			}).Should(Succeed())
+			EventuallyEstablished(profile, namespace)
+			tampers["deletes a binding"].do(namespace)
+			EventuallyEstablished(profile, namespace)
+		},
+	)
 
 	It("does not last for a finalizer that a tenant puts on what must go", func() {
 		profile, namespace := Governed(fixture.OnlyNetwork)
@@ -336,7 +411,9 @@ var _ = Describe("Drift", func() {
 	It("is told by an event, though there is more to tell than an event may hold", func() {
 		profile, namespace := Governed(fixture.OnlyNetwork)
 		EventuallyEstablished(profile, namespace)
-		policy := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-default-deny"}}
+		policy := &networkingv1.NetworkPolicy{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-default-deny"},
+		}
 		Update(policy, func(p *networkingv1.NetworkPolicy) {
 			p.Spec.PodSelector.MatchLabels = map[string]string{}
 			for i := range 10 {

@@ -99,7 +99,9 @@ var _ = Describe("A quota that Kubernetes has not counted", func() {
 		thaw := whileNothingIsCounted()
 		profile, namespace := Governed(gated)
 		EventuallyUncounted(profile, namespace, "has not counted pods yet")
-		Expect(meta.IsStatusConditionTrue(profile.Status.Conditions, v1alpha1.ConditionReconciling)).To(BeTrue(), "somebody will count it")
+		Expect(
+			meta.IsStatusConditionTrue(profile.Status.Conditions, v1alpha1.ConditionReconciling),
+		).To(BeTrue(), "somebody will count it")
 		Expect(meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionStalled)).To(BeNil())
 		for i := range 6 {
 			err := admin.Create(ctx, appPod(namespace, fmt.Sprint("early-", i)))
@@ -129,11 +131,13 @@ var _ = Describe("A quota that Kubernetes has not counted", func() {
 				g.Expect(admin.Update(ctx, quota, client.FieldOwner("rival"))).To(Succeed())
 			}
 			g.Expect(admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: v1alpha1.PostureName}, report)).To(Succeed())
-			g.Expect(report.Drift).To(ContainElement(And(HaveField("Manager", "rival"), HaveField("State", v1alpha1.DriftStateContested))))
+			g.Expect(report.Drift).
+				To(ContainElement(And(HaveField("Manager", "rival"), HaveField("State", v1alpha1.DriftStateContested))))
 		}).WithPolling(200 * time.Millisecond).WithTimeout(12 * time.Second).Should(Succeed())
 	})
 
-	DescribeTable("is also one that was in place, when its declaration changes",
+	DescribeTable(
+		"is also one that was in place, when its declaration changes",
 		func(change func(*v1alpha1.SecurityProfile), says string) {
 			profile, namespace := Governed(gated)
 			EventuallyEstablished(profile, namespace)
@@ -146,8 +150,16 @@ var _ = Describe("A quota that Kubernetes has not counted", func() {
 			EventuallyReady(profile)
 			EventuallyAdmitted(appPod(namespace, "late"))
 		},
-		Entry("to less", func(p *v1alpha1.SecurityProfile) { p.Spec.Quotas = quotaOf("compute", "pods", "1") }, "has not counted pods yet"),
-		Entry("to more", func(p *v1alpha1.SecurityProfile) { p.Spec.Quotas = quotaOf("compute", "pods", "5") }, "has not counted pods yet"),
+		Entry(
+			"to less",
+			func(p *v1alpha1.SecurityProfile) { p.Spec.Quotas = quotaOf("compute", "pods", "1") },
+			"has not counted pods yet",
+		),
+		Entry(
+			"to more",
+			func(p *v1alpha1.SecurityProfile) { p.Spec.Quotas = quotaOf("compute", "pods", "5") },
+			"has not counted pods yet",
+		),
 		Entry("to another entry beside", func(p *v1alpha1.SecurityProfile) {
 			p.Spec.Quotas = quotaOf("compute", "pods", "2", "services", "1")
 		}, "has not counted services yet"),
@@ -220,7 +232,11 @@ var _ = Describe("A quota that Kubernetes has not counted", func() {
 		Expect(admin.Delete(ctx, profile.DeepCopy())).To(Succeed())
 		EventuallyGone(profile)
 		ExpectCreated(fixture.Namespace(profile.Name+"-a", profile.Name), profile)
-		EventuallyUncounted(profile, profile.Name+"-a", "count/deployments (it is count/deployments.apps), count/jobs (it is count/jobs.batch)")
+		EventuallyUncounted(
+			profile,
+			profile.Name+"-a",
+			"count/deployments (it is count/deployments.apps), count/jobs (it is count/jobs.batch)",
+		)
 		EventuallyCondition(profile, v1alpha1.ConditionStalled, metav1.ConditionTrue)
 	})
 
@@ -239,18 +255,24 @@ var _ = Describe("A quota that Kubernetes has not counted", func() {
 		Expect(postureWrites(namespace)).To(Equal(1))
 	})
 
-	It("does not make a namespace that was ready not so for a moment, each time that somebody's change is corrected", func() {
-		profile, namespace := Governed(gated)
-		EventuallyEstablished(profile, namespace)
-		for range 2 {
-			before := postureWrites(namespace)
-			tampers["loosens a quota"].do(namespace)
-			Eventually(func() int { return postureWrites(namespace) }).Should(BeNumerically(">", before))
+	It(
+		"does not make a namespace that was ready not so for a moment, each time that somebody's change is corrected",
+		func() {
+			profile, namespace := Governed(gated)
 			EventuallyEstablished(profile, namespace)
-			Consistently(func(g Gomega) { g.Expect(ReportOn(g, namespace).IsReady()).To(BeTrue()) }).WithTimeout(time.Second).Should(Succeed())
-			Expect(postureWrites(namespace)).To(Equal(before + 1))
-		}
-	})
+			for range 2 {
+				before := postureWrites(namespace)
+				tampers["loosens a quota"].do(namespace)
+				Eventually(func() int { return postureWrites(namespace) }).Should(BeNumerically(">", before))
+				EventuallyEstablished(profile, namespace)
+				Consistently(
+					func(g Gomega) { g.Expect(ReportOn(g, namespace).IsReady()).To(BeTrue()) },
+				).WithTimeout(time.Second).
+					Should(Succeed())
+				Expect(postureWrites(namespace)).To(Equal(before + 1))
+			}
+		},
+	)
 })
 
 var _ = Describe("A quota that is exceeded", func() {
@@ -263,7 +285,10 @@ var _ = Describe("A quota that is exceeded", func() {
 		for i := range 4 {
 			EventuallyAdmitted(appPod(namespace, fmt.Sprint("pod-", i)))
 		}
-		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Quotas = quotaOf("compute", "pods", "2", "configmaps", "9") })
+		Update(
+			profile,
+			func(p *v1alpha1.SecurityProfile) { p.Spec.Quotas = quotaOf("compute", "pods", "2", "configmaps", "9") },
+		)
 		finding := EventuallyFound(namespace, "ResourceQuota", aQuota, v1alpha1.FindingIDQuotaExceeded)
 		Expect(finding.Severity).To(Equal(v1alpha1.SeverityMedium))
 		Expect(finding.Message).To(Equal("more is used than the quota grants of pods"))
@@ -274,7 +299,9 @@ var _ = Describe("A quota that is exceeded", func() {
 		EventuallyQuiet()
 		before := operatorWrites()
 		Expect(admin.Delete(ctx, appPod(namespace, "pod-0"), client.GracePeriodSeconds(0))).To(Succeed()) // 3 of 2
-		Expect(admin.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "usage"}})).To(Succeed())
+		Expect(
+			admin.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "usage"}}),
+		).To(Succeed())
 		Eventually(func(g Gomega) {
 			g.Expect(liveQuota(g, namespace, aQuota).Status.Used.Pods().Value()).To(BeEquivalentTo(3))
 		}).Should(Succeed())

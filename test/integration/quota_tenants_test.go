@@ -67,7 +67,9 @@ var _ = Describe("A quota of another maker that counts what the baseline consist
 		profile := fixture.Profile(name)
 		ExpectCreated(profile)
 		EventuallyFailed(profile, "in namespace "+name+"-a RoleBinding bulwark-", "none")
-		Expect(EventuallyFound(name+"-a", "ResourceQuota", "none", v1alpha1.FindingIDQuotaCountsBaseline).Severity).To(Equal(v1alpha1.SeverityHigh))
+		Expect(
+			EventuallyFound(name+"-a", "ResourceQuota", "none", v1alpha1.FindingIDQuotaCountsBaseline).Severity,
+		).To(Equal(v1alpha1.SeverityHigh))
 		Expect(admin.Delete(ctx, quotaOfNone(name+"-a", countBindings))).To(Succeed())
 		Eventually(func(g Gomega) { g.Expect(ReportOn(g, name+"-a").IsReady()).To(BeTrue()) }).
 			WithTimeout(70 * time.Second).Should(Succeed())
@@ -84,7 +86,9 @@ var _ = Describe("A quota of another maker that counts what the baseline consist
 		ExpectCreated(profile)
 		EventuallyFailed(profile, "in namespace "+namespace+" NamespacePosture posture: the report is refused", "none")
 		Expect(Differences(Default, profile, namespace)).To(BeEmpty(), "all else is in place")
-		Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventFailed))
+		Eventually(
+			func() []string { return eventReasons("Namespace", namespace) },
+		).Should(ContainElement(v1alpha1.EventFailed))
 
 		By("which the next leader finds out, too")
 		bulwark.Stop()

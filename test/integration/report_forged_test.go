@@ -35,7 +35,10 @@ func withHistory(changes ...func(*v1alpha1.SecurityProfile)) (*v1alpha1.Security
 // said is what a report says, without who wrote it when.
 func said(report *v1alpha1.NamespacePosture) *v1alpha1.NamespacePosture {
 	said := report.DeepCopy()
-	said.TypeMeta, said.ObjectMeta = metav1.TypeMeta{}, metav1.ObjectMeta{Labels: report.Labels, OwnerReferences: report.OwnerReferences}
+	said.TypeMeta, said.ObjectMeta = metav1.TypeMeta{}, metav1.ObjectMeta{
+		Labels:          report.Labels,
+		OwnerReferences: report.OwnerReferences,
+	}
 	return said
 }
 
@@ -43,8 +46,12 @@ func said(report *v1alpha1.NamespacePosture) *v1alpha1.NamespacePosture {
 func blames(namespace, kind, name string, at time.Time) v1alpha1.DriftEntry {
 	apiVersion := map[string]string{"NetworkPolicy": "networking.k8s.io/v1", "Namespace": "v1", "Deployment": "apps/v1"}[kind]
 	return v1alpha1.DriftEntry{
-		Namespace: namespace, Object: v1alpha1.ObjectReference{APIVersion: apiVersion, Kind: kind, Name: name},
-		Change: v1alpha1.DriftChangeMissing, Manager: "alice", ObservedAt: metav1.NewTime(at).Rfc3339Copy(), State: v1alpha1.DriftStateCorrected,
+		Namespace:  namespace,
+		Object:     v1alpha1.ObjectReference{APIVersion: apiVersion, Kind: kind, Name: name},
+		Change:     v1alpha1.DriftChangeMissing,
+		Manager:    "alice",
+		ObservedAt: metav1.NewTime(at).Rfc3339Copy(),
+		State:      v1alpha1.DriftStateCorrected,
 	}
 }
 
@@ -74,7 +81,9 @@ var _ = Describe("A report that somebody else writes", func() {
 		},
 		"says that pods were not seen": func(r *v1alpha1.NamespacePosture) { r.PodsUnseen = true },
 		"counts findings": func(r *v1alpha1.NamespacePosture) {
-			r.FindingTotals = []v1alpha1.FindingTotal{{ID: v1alpha1.FindingIDPodSecurityViolated, Severity: v1alpha1.SeverityHigh, Count: math.MaxInt32}}
+			r.FindingTotals = []v1alpha1.FindingTotal{
+				{ID: v1alpha1.FindingIDPodSecurityViolated, Severity: v1alpha1.SeverityHigh, Count: math.MaxInt32},
+			}
 		},
 		"has no seal":      func(r *v1alpha1.NamespacePosture) { r.OperatorState.Seal = "" },
 		"has another seal": func(r *v1alpha1.NamespacePosture) { r.OperatorState.Seal = "c2VhbA" },
@@ -85,7 +94,9 @@ var _ = Describe("A report that somebody else writes", func() {
 			profile, before := withHistory(fixture.OnlyNetwork)
 			status := profile.Status.DeepCopy()
 			Update(before.DeepCopy(), func(r *v1alpha1.NamespacePosture) { forge(r) })
-			Eventually(func() *v1alpha1.NamespacePosture { return said(ReportOn(Default, before.Namespace)) }).Should(Equal(said(before)))
+			Eventually(
+				func() *v1alpha1.NamespacePosture { return said(ReportOn(Default, before.Namespace)) },
+			).Should(Equal(said(before)))
 			Eventually(func() []string { return eventReasons("Namespace", before.Namespace) }).
 				Should(ContainElement(v1alpha1.EventReportForged))
 			Consistently(func(g Gomega) {
@@ -105,7 +116,9 @@ var _ = Describe("A report that somebody else writes", func() {
 			bulwark.Stop()
 			Update(before.DeepCopy(), func(r *v1alpha1.NamespacePosture) { forge(r) })
 			bulwark = startOperator()
-			Eventually(func() *v1alpha1.NamespacePosture { return said(ReportOn(Default, before.Namespace)) }).Should(Equal(said(before)))
+			Eventually(
+				func() *v1alpha1.NamespacePosture { return said(ReportOn(Default, before.Namespace)) },
+			).Should(Equal(said(before)))
 			EventuallyReady(profile)
 			Expect(profile.Status.DriftTotal).To(Equal(status.DriftTotal))
 			Expect(profile.Status.Drift).To(Equal(status.Drift), "the profile's status remembers what the report does not")
@@ -126,14 +139,18 @@ var _ = Describe("A report that somebody else writes", func() {
 	It("is an earlier one, written once more, in vain", func() {
 		_, first := withHistory(fixture.OnlyNetwork)
 		Expect(admin.Delete(ctx, theDeny(first.Namespace))).To(Succeed())
-		Eventually(func(g Gomega) { g.Expect(ReportOn(g, first.Namespace).DriftTotal).To(BeEquivalentTo(2)) }).Should(Succeed())
+		Eventually(
+			func(g Gomega) { g.Expect(ReportOn(g, first.Namespace).DriftTotal).To(BeEquivalentTo(2)) },
+		).Should(Succeed())
 		second := ReportOn(Default, first.Namespace)
 		Update(second.DeepCopy(), func(r *v1alpha1.NamespacePosture) {
 			metadata := r.ObjectMeta
 			*r = *first.DeepCopy()
 			r.ObjectMeta = metadata
 		})
-		Eventually(func() *v1alpha1.NamespacePosture { return said(ReportOn(Default, first.Namespace)) }).Should(Equal(said(second)))
+		Eventually(
+			func() *v1alpha1.NamespacePosture { return said(ReportOn(Default, first.Namespace)) },
+		).Should(Equal(said(second)))
 	})
 
 	It("cannot be written with counts below zero", func() {
@@ -179,17 +196,27 @@ var _ = Describe("A report that somebody else writes", func() {
 		namespace.Labels = nil
 		ExpectCreated(namespace)
 		ExpectCreated(&v1alpha1.NamespacePosture{
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: v1alpha1.PostureName},
-			Profile:    profile.Name, NamespaceUID: namespace.UID, ProfileGeneration: 1, Enforcement: v1alpha1.EnforcementEnforce, Status: fixture.Ready(true),
-			DriftTotal: math.MaxInt64, Drift: []v1alpha1.DriftEntry{blames("", "Namespace", namespace.Name, time.Now())},
+			ObjectMeta:        metav1.ObjectMeta{Namespace: namespace.Name, Name: v1alpha1.PostureName},
+			Profile:           profile.Name,
+			NamespaceUID:      namespace.UID,
+			ProfileGeneration: 1,
+			Enforcement:       v1alpha1.EnforcementEnforce,
+			Status:            fixture.Ready(true),
+			DriftTotal:        math.MaxInt64,
+			Drift:             []v1alpha1.DriftEntry{blames("", "Namespace", namespace.Name, time.Now())},
 		})
 		Update(namespace, func(ns *corev1.Namespace) { ns.Labels = selected })
 		early := func() error { return admin.Create(ctx, appPod(namespace.Name, "early"), client.DryRunAll) }
-		Eventually(early).WithPolling(time.Millisecond).ShouldNot(Succeed(), "the API server hears of the namespace's label in its time")
+		Eventually(
+			early,
+		).WithPolling(time.Millisecond).
+			ShouldNot(Succeed(), "the API server hears of the namespace's label in its time")
 		Consistently(early).WithPolling(5 * time.Millisecond).ShouldNot(Succeed())
 		report := EventuallyReported(profile, namespace.Name)
 		Expect(report.IsReady()).To(BeFalse())
 		Expect(report.DriftTotal).To(BeZero())
-		Eventually(func() []string { return eventReasons("Namespace", namespace.Name) }).Should(ContainElement(v1alpha1.EventReportForged))
+		Eventually(
+			func() []string { return eventReasons("Namespace", namespace.Name) },
+		).Should(ContainElement(v1alpha1.EventReportForged))
 	})
 })

@@ -76,7 +76,8 @@ var _ = Describe("A roll-out that the API server keeps waiting", func() {
 	})
 })
 
-// holdNextWrite keeps the operator waiting for the answer to its next write to a path within this one, until it is released.
+// holdNextWrite keeps the operator waiting for the answer to its next write to a path within this
+// one, until it is released.
 func holdNextWrite(proxy *faultproxy.Proxy, within string) (held <-chan struct{}, release func()) {
 	began, ended := make(chan struct{}), make(chan struct{})
 	release = sync.OnceFunc(func() { close(ended) })
@@ -91,7 +92,8 @@ func holdNextWrite(proxy *faultproxy.Proxy, within string) (held <-chan struct{}
 	return began, release
 }
 
-// slowWrites answers the operator's writes to a path within this one a tenth of a second later, until it is ended.
+// slowWrites answers the operator's writes to a path within this one a tenth of a second later,
+// until it is ended.
 func slowWrites(proxy *faultproxy.Proxy, within string) (quicken func()) {
 	ended := make(chan struct{})
 	var arm func()

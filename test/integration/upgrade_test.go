@@ -20,7 +20,9 @@ import (
 // theKeyMadeByAnotherReplica puts a new key in the place of the one that there is.
 func theKeyMadeByAnotherReplica() {
 	GinkgoHelper()
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.OperatorNamespace, Name: v1alpha1.SealSecret}}
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.OperatorNamespace, Name: v1alpha1.SealSecret},
+	}
 	Expect(client.IgnoreNotFound(admin.Delete(ctx, secret))).To(Succeed())
 	secret = secret.DeepCopy()
 	secret.ResourceVersion, secret.UID = "", ""
@@ -33,7 +35,9 @@ func theKeyMadeByAnotherReplica() {
 func withoutField(kind string, path ...string) {
 	GinkgoHelper()
 	crd := &unstructured.Unstructured{}
-	crd.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
+	crd.SetGroupVersionKind(
+		schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"},
+	)
 	key := client.ObjectKey{Name: kind + "." + v1alpha1.GroupVersion.Group}
 	change := func(change func(properties map[string]any)) {
 		Eventually(func(g Gomega) {

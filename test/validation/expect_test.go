@@ -27,15 +27,17 @@ const root = "<nil>"
 
 // refusal is an entry of a table of refusals.
 type refusal struct {
-	// in is the spec of a profile. %s stands for the one place where the profile accepted and the one refused differ.
+	// in is the spec of a profile. %s stands for the one place where the profile accepted and the
+	// one refused differ.
 	in        string
 	good, bad string
 	// path and reason are what the refusal has to name.
 	path, reason string
 }
 
-// ExpectOnlyBadRefused checks that the profile is accepted as long as it holds the good value, so that nothing but the bad
-// value explains the refusal, and that the refusal names the field and the reason.
+// ExpectOnlyBadRefused checks that the profile is accepted as long as it holds the good value, so
+// that nothing but the bad value explains the refusal, and that the refusal names the field and the
+// reason.
 func ExpectOnlyBadRefused(r refusal) {
 	ExpectAccepted(profile("example", fmt.Sprintf(r.in, r.good)))
 	ExpectRefused(profile("example", fmt.Sprintf(r.in, r.bad)), r.path, r.reason)
@@ -47,7 +49,8 @@ func ExpectAccepted(manifest string) {
 	Expect(applyAsIf(manifest)).To(Succeed(), manifest)
 }
 
-// ExpectRefused checks that kubectl would not apply the manifest, and that it names the field and, on the same line, the reason.
+// ExpectRefused checks that kubectl would not apply the manifest, and that it names the field and,
+// on the same line, the reason.
 func ExpectRefused(manifest, path, reason string) {
 	GinkgoHelper()
 	answer := applyAsIf(manifest)

@@ -19,15 +19,21 @@ func TestTheGateIsShutWhereTheProfileGovernsAndNowhereElse(t *testing.T) {
 	over := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "over"}, Spec: v1alpha1.SecurityProfileSpec{
 		NamespaceSelector: v1alpha1.NamespaceSelector{MatchLabels: map[string]string{"tier": "over"}},
 	}}
-	e, err := New(profile, bulwark.Cluster{Protected: []string{"kube-system"}, Outranking: []*v1alpha1.SecurityProfile{over}})
+	e, err := New(
+		profile,
+		bulwark.Cluster{Protected: []string{"kube-system"}, Outranking: []*v1alpha1.SecurityProfile{over}},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	report := func(profile string, ready bool) *v1alpha1.NamespacePosture {
 		said := map[bool]metav1.ConditionStatus{true: metav1.ConditionTrue, false: metav1.ConditionFalse}[ready]
 		return &v1alpha1.NamespacePosture{
-			Profile: profile, Enforcement: v1alpha1.EnforcementEnforce,
-			Status: v1alpha1.NamespacePostureStatus{Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: said}}},
+			Profile:     profile,
+			Enforcement: v1alpha1.EnforcementEnforce,
+			Status: v1alpha1.NamespacePostureStatus{
+				Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: said}},
+			},
 		}
 	}
 	labelled := func(profile string) map[string]string { return map[string]string{v1alpha1.ProfileLabel: profile} }

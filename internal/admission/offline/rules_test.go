@@ -19,14 +19,21 @@ import (
 // running is a pod as the API server stores it, with the token mounted that it injected.
 func running(changes ...func(*corev1.Pod)) *corev1.Pod {
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web-1"}, Spec: corev1.PodSpec{
-		ServiceAccountName: "default", NodeName: "node",
+		ServiceAccountName: "default",
+		NodeName:           "node",
 		Containers: []corev1.Container{{
 			Name: "web", Image: "registry.example.com/web:v1", ImagePullPolicy: corev1.PullIfNotPresent,
 			VolumeMounts: []corev1.VolumeMount{{Name: "kube-api-access-abcde", MountPath: bulwark.TokenPath, ReadOnly: true}},
 		}},
-		Volumes: []corev1.Volume{{Name: "kube-api-access-abcde", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
-			Sources: []corev1.VolumeProjection{{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token", ExpirationSeconds: ptr.To(int64(3607))}}},
-		}}}},
+		Volumes: []corev1.Volume{
+			{Name: "kube-api-access-abcde", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
+				Sources: []corev1.VolumeProjection{
+					{
+						ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token", ExpirationSeconds: ptr.To(int64(3607))},
+					},
+				},
+			}}},
+		},
 	}}
 	for _, change := range changes {
 		change(pod)
@@ -146,7 +153,9 @@ func TestWhatAPodBreaksIfItWereMadeAnew(t *testing.T) {
 }
 
 func TestPodsOfOneTemplateAreAskedOnce(t *testing.T) {
-	profile := &v1alpha1.SecurityProfile{Spec: v1alpha1.SecurityProfileSpec{Images: &v1alpha1.Images{Digest: v1alpha1.RequirementRequire}}}
+	profile := &v1alpha1.SecurityProfile{
+		Spec: v1alpha1.SecurityProfileSpec{Images: &v1alpha1.Images{Digest: v1alpha1.RequirementRequire}},
+	}
 	rules, err := NewRules(profile)
 	if err != nil {
 		t.Fatal(err)

@@ -141,7 +141,12 @@ func limited(cpu string) *corev1.LimitRange {
 func compliantReport() *v1alpha1.NamespacePosture {
 	compliant := func(kind, name string) v1alpha1.ManagedObject {
 		return v1alpha1.ManagedObject{
-			ObjectReference: v1alpha1.ObjectReference{APIVersion: "v1", Kind: kind, Name: name}, State: v1alpha1.ObjectStateCompliant,
+			ObjectReference: v1alpha1.ObjectReference{
+				APIVersion: "v1",
+				Kind:       kind,
+				Name:       name,
+			},
+			State: v1alpha1.ObjectStateCompliant,
 		}
 	}
 	return &v1alpha1.NamespacePosture{

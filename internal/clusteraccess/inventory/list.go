@@ -35,8 +35,8 @@ func List(
 	return Items(list)
 }
 
-// LabelledIn lists the cached objects of one kind in a namespace. It does not wait for Bulwark's own
-// last writes: each comes as an event, and so leads to another reconcile.
+// LabelledIn lists the cached objects of one kind in a namespace. It does not wait for Bulwark's
+// own last writes: each comes as an event, and so leads to another reconcile.
 func LabelledIn(ctx context.Context, cached Cache, kind *baseline.Kind, namespace string) ([]baseline.Object, error) {
 	return List(ctx, cached, kind, client.InNamespace(namespace), client.DisableReadYourWritesConsistency)
 }

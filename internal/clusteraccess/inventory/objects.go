@@ -16,8 +16,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/posture"
 )
 
-// Objects finds the objects of a namespace that are Bulwark's. They may be shared with the cache and
-// must not be changed.
+// Objects finds the objects of a namespace that are Bulwark's. They may be shared with the cache
+// and must not be changed.
 type Objects struct {
 	// Cached holds what bears a profile's label.
 	Cached Cache
@@ -95,7 +95,8 @@ func (i *Objects) Unlabelled(
 // hasPartIn reports whether Bulwark has a part in an object:
 //
 //  1. an object that is Bulwark's alone is its own as a whole,
-//  2. of a shared object, which stays when Bulwark's part is removed, it has the fields that it manages.
+//  2. of a shared object, which stays when Bulwark's part is removed, it has the fields that it
+//     manages.
 func (i *Objects) hasPartIn(ctx context.Context, o baseline.Object) (bool, error) {
 	if !baseline.KindOf(o).Shared {
 		return true, nil
@@ -112,8 +113,9 @@ func (i *Objects) hasPartIn(ctx context.Context, o baseline.Object) (bool, error
 	}), nil
 }
 
-// Read returns the object with the kind and name of the given one, or nil if there is none. It reads
-// from the cache and, if live is set and the cache does not hold the object, from the API server.
+// Read returns the object with the kind and name of the given one, or nil if there is none. It
+// reads from the cache and, if live is set and the cache does not hold the object, from the API
+// server.
 func (i *Objects) Read(ctx context.Context, want baseline.Object, live bool) (baseline.Object, error) {
 	got := baseline.KindOf(want).New()
 	key := client.ObjectKeyFromObject(want)

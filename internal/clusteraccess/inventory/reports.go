@@ -10,7 +10,8 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// ByProfile is the index of the cached NamespacePostures by the profile that governs their namespace.
+// ByProfile is the index of the cached NamespacePostures by the profile that governs their
+// namespace.
 const ByProfile = "profile"
 
 // Report is the report of a namespace, or nil if there is none.
@@ -26,8 +27,8 @@ func Report(ctx context.Context, cached client.Reader, namespace string) (*v1alp
 	return &report, nil
 }
 
-// ReportsOf are the reports of a profile by namespace. They are shared with the cache and must not be
-// changed.
+// ReportsOf are the reports of a profile by namespace. They are shared with the cache and must not
+// be changed.
 func ReportsOf(
 	ctx context.Context, cached client.Reader, profile string,
 ) (map[string]*v1alpha1.NamespacePosture, error) {

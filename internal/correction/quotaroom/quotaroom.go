@@ -58,7 +58,11 @@ type Maker struct {
 // Write makes a write in a namespace that quotas of Bulwark's must not refuse: those that do are
 // opened for it. It returns what is to be told of that. Ours tells whether Bulwark made a quota.
 func (m Maker) Write(
-	ctx context.Context, namespace string, ours func(baseline.Object) bool, object v1alpha1.ObjectReference, write func() error,
+	ctx context.Context,
+	namespace string,
+	ours func(baseline.Object) bool,
+	object v1alpha1.ObjectReference,
+	write func() error,
 ) ([]events.Notice, error) {
 	err := write()
 	refusal, refused := refusalIn(err)
@@ -118,8 +122,8 @@ type opening struct {
 }
 
 // open opens the quota that refuses the write, if it is ours, or waits for the API server to hear
-// that it has been opened. It reports whether the write is worth another attempt. An unmanaged quota
-// says what it is there to say.
+// that it has been opened. It reports whether the write is worth another attempt. An unmanaged
+// quota says what it is there to say.
 func (o *openings) open(ctx context.Context, refusal *counting.Refusal) (bool, error) {
 	opened, again := o.quotas[refusal.Quota]
 	switch {

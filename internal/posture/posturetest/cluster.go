@@ -61,7 +61,9 @@ func ReportOn(namespace, state string) *v1alpha1.NamespacePosture {
 	case Stale:
 		r.ProfileGeneration = 3
 	case Blocked, Weakened, Refused:
-		r.FindingTotals = []v1alpha1.FindingTotal{{ID: v1alpha1.FindingIDBroadBinding, Severity: v1alpha1.SeverityHigh, Count: 2}}
+		r.FindingTotals = []v1alpha1.FindingTotal{
+			{ID: v1alpha1.FindingIDBroadBinding, Severity: v1alpha1.SeverityHigh, Count: 2},
+		}
 	}
 	return r
 }

@@ -1,5 +1,5 @@
-// Package posturetest holds reports, and what they are made of, for the tests of packages that read or
-// write them. It may import what a pure package may, and must never hold an expectation.
+// Package posturetest holds reports, and what they are made of, for the tests of packages that read
+// or write them. It may import what a pure package may, and must never hold an expectation.
 package posturetest
 
 import (

@@ -11,14 +11,15 @@ import (
 // gcPercent is the name of the variable that says how often a process collects its garbage.
 const gcPercent = "GOGC"
 
-// adminToken is the administrator's where Thrifty is given. The API server listens on loopback alone.
+// adminToken is the administrator's where Thrifty is given. The API server listens on loopback
+// alone.
 const adminToken = "administrator-of-a-test"
 
 // Thrifty has the control plane take less of the processor, for suites that run side by side. The
 // benchmark measures without it.
 //
-//  1. The administrator shows a token. A client's certificate is verified anew at each request, which
-//     takes the API server a tenth of its time where a suite asks again and again.
+//  1. The administrator shows a token. A client's certificate is verified anew at each request,
+//     which takes the API server a tenth of its time where a suite asks again and again.
 //  2. The processes collect their garbage less often, for more memory.
 func Thrifty() Option {
 	return func(c *ControlPlane) { c.token, c.garbage = adminToken, "400" }
@@ -45,8 +46,8 @@ func (c *ControlPlane) environment() []string {
 	return append(os.Environ(), gcPercent+"="+c.garbage)
 }
 
-// startEnvironment starts etcd and kube-apiserver, which inherit the environment of this process. What
-// is set for them is set back: an operator that a suite starts is measured as it is.
+// startEnvironment starts etcd and kube-apiserver, which inherit the environment of this process.
+// What is set for them is set back: an operator that a suite starts is measured as it is.
 func (c *ControlPlane) startEnvironment() (*rest.Config, error) {
 	if c.garbage != "" {
 		was, given := os.LookupEnv(gcPercent)

@@ -1,5 +1,6 @@
-// Package inprocess runs the operator in the process of a suite, with shorter waits than by default. It
-// knows the operator's options. It may import the operator, and must never know what a suite expects.
+// Package inprocess runs the operator in the process of a suite, with shorter waits than by
+// default. It knows the operator's options. It may import the operator, and must never know what a
+// suite expects.
 package inprocess
 
 import (
@@ -24,7 +25,8 @@ type Operator struct {
 	done   chan error
 }
 
-// Start starts an operator that reaches the API server by a configuration. The changes are made to its options.
+// Start starts an operator that reaches the API server by a configuration. The changes are made to
+// its options.
 func Start(ctx context.Context, cfg *rest.Config, changes ...func(*operator.Options)) *Operator {
 	running, cancel := context.WithCancel(ctx)
 	o := &Operator{Metrics: prometheus.NewRegistry(), cancel: cancel, done: make(chan error, 1)}

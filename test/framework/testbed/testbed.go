@@ -1,6 +1,6 @@
 // Package testbed is the control plane that a suite stands on: it starts one, installs Bulwark in
-// it, and stops it when the suite ends. It knows plain tests and ginkgo's alike, by testing.TB. It may import the
-// control plane and the operator's scheme, and must never start an operator.
+// it, and stops it when the suite ends. It knows plain tests and ginkgo's alike, by testing.TB. It
+// may import the control plane and the operator's scheme, and must never start an operator.
 package testbed
 
 import (

@@ -1,5 +1,5 @@
-// Package inventorytest makes clusters, or caches of them, for tests of the rooms that read profiles. It
-// imports what package inventory may, and only tests import it.
+// Package inventorytest makes clusters, or caches of them, for tests of the rooms that read
+// profiles. It imports what package inventory may, and only tests import it.
 package inventorytest
 
 import (
