@@ -65,9 +65,9 @@ func brokenAfterwards(p *v1alpha1.SecurityProfile) {
 
 // neverDecoded is of the same priority and selector, as far as it could be read.
 func neverDecoded(p *v1alpha1.SecurityProfile) {
-	priority, selector := p.Spec.Priority, p.Spec.NamespaceSelector
+	priority, labels := p.Spec.Priority, p.Spec.NamespaceSelector.MatchLabels
 	_ = p.Spec.UnmarshalJSON([]byte(undecodable))
-	p.Spec.Priority, p.Spec.NamespaceSelector = priority, selector
+	p.Spec.Priority, p.Spec.NamespaceSelector.MatchLabels = priority, labels
 }
 
 // undecodable is a spec that an earlier schema accepted and nothing can hold.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/json"
 )
 
@@ -28,14 +29,30 @@ func (s *SecurityProfileSpec) UnmarshalJSON(data []byte) error {
 		why = err.Error()
 	}
 	if why != "" {
-		decoded = plain{undecodable: why, DeletionPolicy: deletionPolicyOf(data)}
+		decoded = plain{NamespaceSelector: selectorOf(why), DeletionPolicy: deletionPolicyOf(data)}
 	}
 	*s = SecurityProfileSpec(decoded)
 	return nil
 }
 
+// operatorUndecodable is the operator of the one requirement of a spec that could not be decoded.
+// No selector can be parsed that has it and the API server takes none, so that such a spec selects
+// nothing and is never written back.
+const operatorUndecodable metav1.LabelSelectorOperator = "Undecodable"
+
+func selectorOf(why string) NamespaceSelector {
+	return NamespaceSelector{MatchExpressions: []LabelRequirement{{Operator: operatorUndecodable, Values: []string{why}}}}
+}
+
 // Undecodable says why a stored spec could not be decoded, and is empty of one that could.
-func (s *SecurityProfileSpec) Undecodable() string { return s.undecodable }
+func (s *SecurityProfileSpec) Undecodable() string {
+	for _, r := range s.NamespaceSelector.MatchExpressions {
+		if r.Operator == operatorUndecodable && len(r.Values) == 1 {
+			return r.Values[0]
+		}
+	}
+	return ""
+}
 
 // deletionPolicyOf is all that is needed of a spec that cannot be decoded: what shall become of
 // what it established.

@@ -186,10 +186,6 @@ type SecurityProfileSpec struct {
 	// protection lets the API server itself guard the baseline.
 	// +optional
 	Protection *Protection `json:"protection,omitempty"`
-
-	// undecodable says why a stored spec could not be decoded; all other fields but deletionPolicy
-	// are then empty.
-	undecodable string `json:"-"`
 }
 
 // NamespaceSelector selects namespaces by their labels. It reads as a metav1.LabelSelector, with
