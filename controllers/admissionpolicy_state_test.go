@@ -177,24 +177,45 @@ func TestDriftIsRememberedUntilAStatusHoldsIt(t *testing.T) {
 func TestARefusedPassStandsForAGrowingWhile(t *testing.T) {
 	var p *refusedPass
 	one, other := digest{1}, digest{2}
-	if p.stands(one, noon) != 0 {
+	if p.stands(&policyPass{digest: one}, noon) != 0 {
 		t.Error("without a refusal something waits")
 	}
 	now := noon
 	for _, want := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
 		p = p.again(one, admission.Result{}, now)
-		if got := p.stands(one, now); got != want*time.Second {
+		if got := p.stands(&policyPass{digest: one}, now); got != want*time.Second {
 			t.Errorf("waits %s, and not %d s", got, want)
 		}
 		now = now.Add(p.wait)
-		if got := p.stands(one, now); got != 0 {
+		if got := p.stands(&policyPass{digest: one}, now); got != 0 {
 			t.Errorf("once it is time it waits %s more", got)
 		}
 	}
-	if p.stands(other, now) != 0 || p.again(other, admission.Result{}, now).wait != DefaultStatusInterval {
+	if p.stands(&policyPass{digest: other}, now) != 0 || p.again(other, admission.Result{}, now).wait != DefaultStatusInterval {
 		t.Error("other policies wait for the refusal of these")
 	}
-	if got := p.stands(one, noon.Add(-time.Hour)); got != 0 {
+	if got := p.stands(&policyPass{digest: one}, noon.Add(-time.Hour)); got != 0 {
 		t.Errorf("by a clock that was set back it waits %s", got)
+	}
+}
+
+// A status is written by no result that is of before the reports: what is refused would be told of a minute later.
+func TestARefusedPassDoesNotOutlastItsReports(t *testing.T) {
+	var p *refusedPass
+	waited := &policyPass{digest: digest{1}, rollout: admission.PodRollout{Pending: 1}}
+	complete := &policyPass{digest: digest{1}}
+	looking := admission.Result{Pending: 1}
+	for range 7 {
+		p = p.again(waited.digest, looking, noon)
+	}
+	if got := p.stands(waited, noon); got != time.Minute {
+		t.Errorf("while reports are awaited it stands for %s", got)
+	}
+	if got := p.stands(complete, noon); got != 0 {
+		t.Errorf("once they are there it stands for %s more", got)
+	}
+	p = p.again(complete.digest, admission.Result{}, noon)
+	if got := p.stands(complete, noon); got != time.Minute {
+		t.Errorf("refused again, it stands for %s", got)
 	}
 }
