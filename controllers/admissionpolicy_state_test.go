@@ -2,7 +2,9 @@ package controllers
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -114,6 +116,40 @@ func TestWhatWasSaidIsTheLastResultOfTheGeneration(t *testing.T) {
 	said("")
 }
 
+// Else a long pass over one profile would keep the statuses of all: the one worker that writes them waits
+// to remove the policies of another.
+func TestNoProfileWaitsForThePassOverAnother(t *testing.T) {
+	states := newProfileStates()
+	locked := make(chan struct{})
+	go func() {
+		for i := range 100 {
+			_ = states.lock(fmt.Sprint("profile-", i))
+		}
+		close(locked)
+	}()
+	select {
+	case <-locked:
+	case <-time.After(10 * time.Second):
+		t.Fatal("two profiles share a lock")
+	}
+}
+
+func TestWorkOnOneProfileIsDoneOneAfterTheOther(t *testing.T) {
+	states := newProfileStates()
+	var all sync.WaitGroup
+	count := 0 // It is guarded by the lock alone.
+	for range 100 {
+		all.Go(func() {
+			defer states.lock("restricted")()
+			count++
+		})
+	}
+	all.Wait()
+	if count != 100 || len(states.working) != 0 {
+		t.Errorf("counted to %d, and %d locks remain", count, len(states.working))
+	}
+}
+
 func TestWhenPoliciesChangedIsForgottenWithTheProfile(t *testing.T) {
 	states := newProfileStates()
 	known := func() bool { _, known := states.changedAt("restricted"); return known }
@@ -191,7 +227,8 @@ func TestARefusedPassStandsForAGrowingWhile(t *testing.T) {
 			t.Errorf("once it is time it waits %s more", got)
 		}
 	}
-	if p.stands(&policyPass{digest: other}, now) != 0 || p.again(other, admission.Result{}, now).wait != DefaultStatusInterval {
+	stands := p.stands(&policyPass{digest: other}, now)
+	if stands != 0 || p.again(other, admission.Result{}, now).wait != DefaultStatusInterval {
 		t.Error("other policies wait for the refusal of these")
 	}
 	if got := p.stands(&policyPass{digest: one}, noon.Add(-time.Hour)); got != 0 {
@@ -199,7 +236,7 @@ func TestARefusedPassStandsForAGrowingWhile(t *testing.T) {
 	}
 }
 
-// A status is written by no result that is of before the reports: what is refused would be told of a minute later.
+// No status is written by a result that is of before the reports: a refusal would be told a minute later.
 func TestARefusedPassDoesNotOutlastItsReports(t *testing.T) {
 	var p *refusedPass
 	waited := &policyPass{digest: digest{1}, rollout: admission.PodRollout{Pending: 1}}
