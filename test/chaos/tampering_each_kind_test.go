@@ -139,8 +139,8 @@ func (w *world) enforced(kind *baseline.Kind) ([]client.Object, error) {
 	return enforced, nil
 }
 
-// isCorrected reports whether what somebody does to an object is undone: it is not if the object counts as another maker's, or binds
-// a Role that does, since the API server may refuse that.
+// isCorrected reports whether what somebody does to an object is undone: it is not if the object
+// counts as another maker's, or binds a Role that does, since the API server may refuse that.
 func (w *world) isCorrected(o baseline.Object) (bool, error) {
 	binding, ok := o.(*rbacv1.RoleBinding)
 	if !drift.Ours(o) || !ok || binding.RoleRef.Kind != "Role" {

@@ -258,6 +258,7 @@ var _ = Describe("A profile that cannot be read", func() {
 		ExpectCreated(profile)
 		EventuallyPoliced(profile, broken)
 
+		EventuallyQuiet() // So that no throttle has the policies look later than the status is written.
 		Update(broken, func(p *v1alpha1.SecurityProfile) {
 			p.Spec.NamespaceSelector.MatchLabels = map[string]string{"not a label key": "a"}
 		})
