@@ -166,7 +166,7 @@ func (r *AdmissionPolicyReconciler) begin(
 func (r *AdmissionPolicyReconciler) establish(
 	ctx context.Context, state *profileState, pass *policyPass,
 ) (time.Duration, error) {
-	if wait := state.refused.stands(pass.digest, r.Clock.Now()); wait > 0 {
+	if wait := state.refused.stands(pass, r.Clock.Now()); wait > 0 {
 		r.states.publish(pass.profile, state.refused.result)
 		return wait, nil
 	}

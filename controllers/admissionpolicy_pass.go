@@ -98,9 +98,11 @@ func (p *refusedPass) again(of digest, result admission.Result, now time.Time) *
 	return refused
 }
 
-// stands is how long it is too early to try again what was refused; zero if it is not.
-func (p *refusedPass) stands(of digest, now time.Time) time.Duration {
-	if p == nil || p.digest != of {
+// stands is how long it is too early for a pass to try again what was refused; zero if it is not. What
+// was refused while the rules for pods waited for reports says nothing once those are there: no status
+// is written by it.
+func (p *refusedPass) stands(pass *policyPass, now time.Time) time.Duration {
+	if p == nil || p.digest != pass.digest || p.result.IsOutdated(pass.rollout) {
 		return 0
 	}
 	since := now.Sub(p.tried)

@@ -2,7 +2,9 @@ package controllers
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -114,6 +116,40 @@ func TestWhatWasSaidIsTheLastResultOfTheGeneration(t *testing.T) {
 	said("")
 }
 
+// Else a long pass over one profile would keep the statuses of all: the one worker that writes them waits
+// to remove the policies of another.
+func TestNoProfileWaitsForThePassOverAnother(t *testing.T) {
+	states := newProfileStates()
+	locked := make(chan struct{})
+	go func() {
+		for i := range 100 {
+			_ = states.lock(fmt.Sprint("profile-", i))
+		}
+		close(locked)
+	}()
+	select {
+	case <-locked:
+	case <-time.After(10 * time.Second):
+		t.Fatal("two profiles share a lock")
+	}
+}
+
+func TestWorkOnOneProfileIsDoneOneAfterTheOther(t *testing.T) {
+	states := newProfileStates()
+	var all sync.WaitGroup
+	count := 0 // It is guarded by the lock alone.
+	for range 100 {
+		all.Go(func() {
+			defer states.lock("restricted")()
+			count++
+		})
+	}
+	all.Wait()
+	if count != 100 || len(states.working) != 0 {
+		t.Errorf("counted to %d, and %d locks remain", count, len(states.working))
+	}
+}
+
 func TestWhenPoliciesChangedIsForgottenWithTheProfile(t *testing.T) {
 	states := newProfileStates()
 	known := func() bool { _, known := states.changedAt("restricted"); return known }
@@ -177,24 +213,46 @@ func TestDriftIsRememberedUntilAStatusHoldsIt(t *testing.T) {
 func TestARefusedPassStandsForAGrowingWhile(t *testing.T) {
 	var p *refusedPass
 	one, other := digest{1}, digest{2}
-	if p.stands(one, noon) != 0 {
+	if p.stands(&policyPass{digest: one}, noon) != 0 {
 		t.Error("without a refusal something waits")
 	}
 	now := noon
 	for _, want := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
 		p = p.again(one, admission.Result{}, now)
-		if got := p.stands(one, now); got != want*time.Second {
+		if got := p.stands(&policyPass{digest: one}, now); got != want*time.Second {
 			t.Errorf("waits %s, and not %d s", got, want)
 		}
 		now = now.Add(p.wait)
-		if got := p.stands(one, now); got != 0 {
+		if got := p.stands(&policyPass{digest: one}, now); got != 0 {
 			t.Errorf("once it is time it waits %s more", got)
 		}
 	}
-	if p.stands(other, now) != 0 || p.again(other, admission.Result{}, now).wait != DefaultStatusInterval {
+	stands := p.stands(&policyPass{digest: other}, now)
+	if stands != 0 || p.again(other, admission.Result{}, now).wait != DefaultStatusInterval {
 		t.Error("other policies wait for the refusal of these")
 	}
-	if got := p.stands(one, noon.Add(-time.Hour)); got != 0 {
+	if got := p.stands(&policyPass{digest: one}, noon.Add(-time.Hour)); got != 0 {
 		t.Errorf("by a clock that was set back it waits %s", got)
+	}
+}
+
+// No status is written by a result that is of before the reports: a refusal would be told a minute later.
+func TestARefusedPassDoesNotOutlastItsReports(t *testing.T) {
+	var p *refusedPass
+	waited := &policyPass{digest: digest{1}, rollout: admission.PodRollout{Pending: 1}}
+	complete := &policyPass{digest: digest{1}}
+	looking := admission.Result{Pending: 1}
+	for range 7 {
+		p = p.again(waited.digest, looking, noon)
+	}
+	if got := p.stands(waited, noon); got != time.Minute {
+		t.Errorf("while reports are awaited it stands for %s", got)
+	}
+	if got := p.stands(complete, noon); got != 0 {
+		t.Errorf("once they are there it stands for %s more", got)
+	}
+	p = p.again(complete.digest, admission.Result{}, noon)
+	if got := p.stands(complete, noon); got != time.Minute {
+		t.Errorf("refused again, it stands for %s", got)
 	}
 }

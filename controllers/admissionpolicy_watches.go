@@ -24,8 +24,9 @@ import (
 func (r *AdmissionPolicyReconciler) setup(mgr manager.Manager) error {
 	b := builder.ControllerManagedBy(mgr).
 		Named("admissionpolicy").
-		For(&v1alpha1.SecurityProfile{}, builder.WithPredicates(predicate.Or(specChanged(), selectionRemembered()))).
-		Watches(&v1alpha1.SecurityProfile{}, enqueueAllProfiles(r.Client, r.Interval), builder.WithPredicates(specChanged())).
+		For(&v1alpha1.SecurityProfile{}, builder.WithPredicates(governanceChanged())).
+		Watches(&v1alpha1.SecurityProfile{}, enqueueAllProfiles(r.Client, r.Interval),
+			builder.WithPredicates(governanceChanged())).
 		Watches(&v1alpha1.NamespacePosture{}, enqueueReported(), builder.WithPredicates(podRolloutChanged())).
 		Watches(&corev1.Namespace{}, r.enqueueWaiting(), builder.WithPredicates(labelsOrDeletionChanged())).
 		WithOptions(options(1))

@@ -17,7 +17,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
@@ -222,8 +221,7 @@ func (r *NamespaceReconciler) setup(mgr manager.Manager, concurrency int) error 
 	b := builder.ControllerManagedBy(mgr).
 		Named("namespace").
 		For(&corev1.Namespace{}, builder.WithPredicates(labelsOrDeletionChanged())).
-		Watches(&v1alpha1.SecurityProfile{}, r.enqueueGoverned(),
-			builder.WithPredicates(predicate.Or(specChanged(), selectionRemembered()))).
+		Watches(&v1alpha1.SecurityProfile{}, r.enqueueGoverned(), builder.WithPredicates(governanceChanged())).
 		Watches(&v1alpha1.NamespacePosture{}, handler.WithLowPriorityWhenUnchanged(r.enqueueNamespace())).
 		WithOptions(r.overtakingOptions(concurrency))
 	for i := range baseline.NamespacedKinds {
@@ -257,7 +255,8 @@ func (r *SecurityProfileReconciler) setup(mgr manager.Manager, policies *profile
 	b := builder.ControllerManagedBy(mgr).
 		Named("securityprofile").
 		For(&v1alpha1.SecurityProfile{}).
-		Watches(&v1alpha1.SecurityProfile{}, enqueueAllProfiles(r.Client, r.throttle.Interval()), builder.WithPredicates(specChanged())).
+		Watches(&v1alpha1.SecurityProfile{}, enqueueAllProfiles(r.Client, r.throttle.Interval()),
+			builder.WithPredicates(governanceChanged())).
 		Watches(&v1alpha1.NamespacePosture{}, enqueueReported()).
 		Watches(&corev1.Namespace{}, r.enqueueSelecting(), builder.WithPredicates(labelsOrDeletionChanged())).
 		WithOptions(options(1))

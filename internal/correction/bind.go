@@ -3,11 +3,16 @@ package correction
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
@@ -37,6 +42,26 @@ func (w *write) bind(ctx context.Context) (answer, error) {
 	}
 	_, err := w.e.Writer.Overwrite(ctx, narrowed, got)
 	return answer{}, errors.Join(refusal, err)
+}
+
+// bindingManagedRoles is the engine for one pass, which does not bind a Role that the pass found to be
+// unmanaged. Whoever may write Roles would have the operator give what they say to the profile's
+// subjects: the API server refuses only what the operator does not hold itself, and it holds what
+// baselines consist of. Roles are corrected before the bindings to them.
+func (e *Engine) bindingManagedRoles(done *Result) *Engine {
+	binding := *e
+	binding.CheckBinding = func(ctx context.Context, b *rbacv1.RoleBinding) error {
+		if b.RoleRef.Kind != "Role" {
+			return e.CheckBinding(ctx, b)
+		}
+		ref := baseline.Reference(&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: b.RoleRef.Name}})
+		if o := drift.OutcomeOf(ref, done.Outcomes); o == nil || o.State != v1alpha1.DriftStateConflict {
+			return e.CheckBinding(ctx, b)
+		}
+		return apierrors.NewForbidden(rbacv1.Resource("rolebindings"), b.Name, fmt.Errorf(
+			"Role %s was not made by Bulwark: what it permits is not what the profile gives", b.RoleRef.Name))
+	}
+	return &binding
 }
 
 // narrowed is a declared RoleBinding with those of its subjects that the one that is there has.

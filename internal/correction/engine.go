@@ -79,6 +79,7 @@ var ErrTerminating = errors.New("the namespace is terminating")
 func (e *Engine) CorrectAll(ctx context.Context, s *Scope, drifts []drift.Drift) (Result, error) {
 	var done Result
 	var interruptions []error
+	e = e.bindingManagedRoles(&done)
 	for _, d := range inOrder(drifts) {
 		if isKeptOut(&d, done.Outcomes) {
 			continue

@@ -62,31 +62,24 @@ func (w Writer) RemoveAll(ctx context.Context, objects []baseline.Object) error 
 }
 
 // Delete deletes exactly this object, not another that has taken its name since, whatever finalizer
-// a tenant has put on it. Not found is an error, and so is a conflict: another object has taken the
-// name, which the next pass deals with.
+// a tenant has put on it. Finalizers are taken off afterwards: nobody can put one on by then, and an
+// object that is not deleted after all keeps those of others. Not found is an error, and so is a
+// conflict: another object has taken the name, which the next pass deals with.
 func (w Writer) Delete(ctx context.Context, got baseline.Object) error {
 	if baseline.KindOf(got).DeleteAsRead {
 		return w.deleteAsRead(ctx, got)
 	}
-	if len(got.GetFinalizers()) > 0 {
-		patch, err := drift.WithoutFinalizers(got)
-		if err != nil {
-			return err
-		}
-		if _, err := w.patch(
-			ctx,
-			got,
-			types.JSONPatchType,
-			patch,
-			client.DisableReadYourWritesConsistency,
-		); client.IgnoreNotFound(
-			err,
-		) != nil {
-			return err
-		}
-	}
 	uid := got.GetUID()
-	return w.Client.Delete(ctx, got, client.Preconditions{UID: &uid}, client.DisableReadYourWritesConsistency)
+	options := []client.DeleteOption{client.Preconditions{UID: &uid}, client.DisableReadYourWritesConsistency}
+	if err := w.Client.Delete(ctx, got, options...); err != nil || len(got.GetFinalizers()) == 0 {
+		return err
+	}
+	patch, err := drift.WithoutFinalizers(got)
+	if err != nil {
+		return err
+	}
+	_, err = w.patch(ctx, got, types.JSONPatchType, patch, client.DisableReadYourWritesConsistency)
+	return client.IgnoreNotFound(err)
 }
 
 // deleteAsRead deletes an object in the version that was read, or the one without finalizers that

@@ -248,3 +248,33 @@ func TestSinceWhenAProfileIsBrokenIsRememberedOnce(t *testing.T) {
 		t.Errorf("a mended profile remembers %+v", got)
 	}
 }
+
+func TestWhatABrokenProfileYieldsToOthers(t *testing.T) {
+	broken := profile("p", remembering, undecodable)
+	dated := profile("p", remembering, undecodable, brokenSince(noon))
+	for sentence, tc := range map[string]struct {
+		before, after v1alpha1.SecurityProfile
+		created       time.Time
+		want          bool
+	}{
+		"what was made since, once the status says since when": {
+			broken, dated, noon, true,
+		},
+		"not what was made before": {
+			broken, dated, noon.Add(-time.Second), false,
+		},
+		"not what it has yielded already": {
+			dated, dated, noon, false,
+		},
+		"nothing once it is mended": {
+			dated, profile("p", remembering), noon, false,
+		},
+		"nothing that no status remembers": {profile("p", undecodable), profile("p", undecodable), noon, false},
+	} {
+		ns := namespaceOf("shop", nil)
+		ns.CreationTimestamp = metav1.NewTime(tc.created)
+		if got := Yields(&tc.before, &tc.after, ns); got != tc.want {
+			t.Errorf("%s: got %t", sentence, got)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
@@ -49,7 +50,9 @@ func ExpectNoPrivilegedPod(as tenant, namespace string) {
 	GinkgoHelper()
 	attacker := as.client()
 	for range 50 {
-		pod := fixture.PrivilegedPod(namespace, "privileged")
+		pod := fixture.HardenedPod(namespace, "privileged") // So that it breaks no rule but Pod Security's.
+		context := pod.Spec.Containers[0].SecurityContext
+		context.Privileged, context.AllowPrivilegeEscalation = ptr.To(true), nil
 		selfSufficient(&pod.Spec) // Else the LimitRange may be faster with its own refusal.
 		Expect(attacker.Create(ctx, pod)).To(MatchError(Or(
 			ContainSubstring("bulwark-fortress-pods-wait-for-"), ContainSubstring("violates PodSecurity"))))

@@ -312,12 +312,15 @@ func (c *check) checkGoverned(ns *corev1.Namespace, profile *v1alpha1.SecurityPr
 		}
 	}
 	states := statesAsDeclared(desired, found)
-	for _, d := range drift.Compare(desired, found, drift.Ours) {
+	for _, d := range drift.Compare(desired, found, drift.Ours) { // Roles come before what binds them.
 		if c.mayWait(ns, profile, d) {
 			states[d.Object] = v1alpha1.ObjectStateBlocked
 			continue
 		}
 		states[d.Object] = c.stateOf(ns, profile, d)
+		if bindsUnmanaged(profile, d, states) {
+			states[d.Object] = v1alpha1.ObjectStateFailed
+		}
 		if states[d.Object] == v1alpha1.ObjectStateDrifted && profile.EffectiveEnforcement() == v1alpha1.EnforcementEnforce {
 			c.differ(
 				"%s %s in namespace %s of profile %s is %s: %v",
@@ -363,21 +366,30 @@ func (c *check) stateOf(ns *corev1.Namespace, profile *v1alpha1.SecurityProfile,
 		return v1alpha1.ObjectStateConflict
 	case profile.EffectiveEnforcement() == v1alpha1.EnforcementAudit:
 		return v1alpha1.ObjectStateDrifted
-	case d.Change == v1alpha1.DriftChangeMissing && c.refused(ns.Name, d.Object):
+	case d.Change == v1alpha1.DriftChangeMissing && isGreedy(d.Object):
 		return v1alpha1.ObjectStateFailed
 	}
 	return v1alpha1.ObjectStateDrifted
 }
 
-// refused reports whether the API server refuses the object: the greedy role and its binding, and
-// the binding of a role whose name another maker's occupies, which holds what the operator may not
-// grant.
-func (c *check) refused(namespace string, o v1alpha1.ObjectReference) bool {
-	if o.APIVersion != rbacv1.SchemeGroupVersion.String() {
+// isGreedy recognises what the API server refuses: the greedy role and its binding.
+func isGreedy(o v1alpha1.ObjectReference) bool {
+	return o.APIVersion == rbacv1.SchemeGroupVersion.String() && o.Name == v1alpha1.NamePrefix+greedy
+}
+
+// bindsUnmanaged reports whether a drift is of our RoleBinding to a Role that counts as another
+// maker's. It is neither made nor given further subjects, and where that Role holds more than the
+// operator does, the API server refuses every correction of it.
+func bindsUnmanaged(
+	profile *v1alpha1.SecurityProfile, d drift.Drift, states map[v1alpha1.ObjectReference]v1alpha1.ObjectState,
+) bool {
+	binding, ok := d.Want.(*rbacv1.RoleBinding)
+	if !ok || binding.RoleRef.Kind != "Role" || states[d.Object] != v1alpha1.ObjectStateDrifted ||
+		profile.EffectiveEnforcement() != v1alpha1.EnforcementEnforce {
 		return false
 	}
-	role := &rbacv1.Role{ObjectMeta: objectMeta(namespace, o.Name)}
-	return o.Name == v1alpha1.NamePrefix+greedy || o.Kind == "RoleBinding" && c.w.model.foreign[key(role)].occupies
+	role := &rbacv1.Role{ObjectMeta: objectMeta(binding.Namespace, binding.RoleRef.Name)}
+	return states[baseline.Reference(role)] == v1alpha1.ObjectStateConflict
 }
 
 func (c *check) checkReport(

@@ -5,10 +5,12 @@ import (
 	"testing"
 	"time"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
 // mallory is the field manager of the last tampering.
@@ -125,12 +127,31 @@ func (w *world) enforced(kind *baseline.Kind) ([]client.Object, error) {
 			return nil, err
 		}
 		for _, o := range objects {
-			if !baseline.BelongsToNamespace(o) {
+			corrected, err := w.isCorrected(o)
+			if err != nil {
+				return nil, err
+			}
+			if corrected && !baseline.BelongsToNamespace(o) {
 				enforced = append(enforced, o.(client.Object))
 			}
 		}
 	}
 	return enforced, nil
+}
+
+// isCorrected reports whether what somebody does to an object is undone: it is not if the object
+// counts as another maker's, or binds a Role that does, since the API server may refuse that.
+func (w *world) isCorrected(o baseline.Object) (bool, error) {
+	binding, ok := o.(*rbacv1.RoleBinding)
+	if !drift.Ours(o) || !ok || binding.RoleRef.Kind != "Role" {
+		return drift.Ours(o), nil
+	}
+	role := &rbacv1.Role{ObjectMeta: objectMeta(binding.Namespace, binding.RoleRef.Name)}
+	err := w.insist(func() error { return w.admin.Get(w.ctx, client.ObjectKeyFromObject(role), role) })
+	if err != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	return drift.Ours(role), nil
 }
 
 // awaitRecord waits until the tampering stands in the report, as one entry that is corrected.

@@ -250,6 +250,24 @@ var _ = Describe("A profile that cannot be read", func() {
 		EventuallyRefused(admin, writablePod(another.Name, "bad"), "readOnlyRootFilesystem")
 		EventuallyAdmitted(writablePod(held, "free"))
 	})
+
+	It("leaves what is made since to be judged by another, though nobody edits that", func() {
+		broken, _ := Governed(func(p *v1alpha1.SecurityProfile) { p.Spec.Priority = 9 })
+		name := UniqueName()
+		profile := fixture.Profile(name, fixture.Guarded, fixture.Selecting(broken.Name))
+		ExpectCreated(profile)
+		EventuallyPoliced(profile, broken)
+
+		EventuallyQuiet() // So that no throttle has the policies look later than the status is written.
+		Update(broken, func(p *v1alpha1.SecurityProfile) {
+			p.Spec.NamespaceSelector.MatchLabels = map[string]string{"not a label key": "a"}
+		})
+		EventuallyCondition(broken, v1alpha1.ConditionStalled, metav1.ConditionTrue)
+		another := fixture.Namespace(name+"-b", broken.Name)
+		ExpectCreated(another)
+		EventuallyEstablished(profile, another.Name)
+		EventuallyRefused(admin, writablePod(another.Name, "bad"), "readOnlyRootFilesystem")
+	})
 })
 
 var _ = Describe("A profile that is being deleted", func() {

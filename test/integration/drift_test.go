@@ -275,6 +275,7 @@ var _ = Describe("Drift", func() {
 				Expect(entry.Fields).To(ContainElement(HaveField("Path", t.path)))
 			}
 			EventuallyEstablished(profile, namespace)
+			entry.Namespace = namespace // The report need not say which: it is in it.
 			Eventually(func(g Gomega) {
 				g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
 				g.Expect(profile.Status.Drift).To(ContainElement(entry))

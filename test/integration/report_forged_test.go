@@ -42,6 +42,24 @@ func said(report *v1alpha1.NamespacePosture) *v1alpha1.NamespacePosture {
 	return said
 }
 
+// saidAnew is what a report says, without since when, which an operator that did not write it cannot
+// know, and without the seal, which holds that too.
+func saidAnew(report *v1alpha1.NamespacePosture) *v1alpha1.NamespacePosture {
+	said := said(report)
+	for i := range said.Status.Conditions {
+		said.Status.Conditions[i].LastTransitionTime = metav1.Time{}
+	}
+	said.OperatorState.Seal = ""
+	return said
+}
+
+// forgedSeal is the seal that a forgery gives to a report.
+func forgedSeal(of *v1alpha1.NamespacePosture, forge func(*v1alpha1.NamespacePosture)) string {
+	forged := of.DeepCopy()
+	forge(forged)
+	return forged.OperatorState.Seal
+}
+
 // blames is an entry of history that accuses somebody.
 func blames(namespace, kind, name string, at time.Time) v1alpha1.DriftEntry {
 	apiVersion := map[string]string{"NetworkPolicy": "networking.k8s.io/v1", "Namespace": "v1", "Deployment": "apps/v1"}[kind]
@@ -117,8 +135,13 @@ var _ = Describe("A report that somebody else writes", func() {
 			Update(before.DeepCopy(), func(r *v1alpha1.NamespacePosture) { forge(r) })
 			bulwark = startOperator()
 			Eventually(
-				func() *v1alpha1.NamespacePosture { return said(ReportOn(Default, before.Namespace)) },
-			).Should(Equal(said(before)))
+				func() *v1alpha1.NamespacePosture { return saidAnew(ReportOn(Default, before.Namespace)) },
+			).Should(Equal(saidAnew(before)))
+			if forged := forgedSeal(before, forge); forged != before.OperatorState.Seal {
+				Eventually(
+					func() string { return ReportOn(Default, before.Namespace).OperatorState.Seal },
+				).ShouldNot(Or(BeEmpty(), Equal(forged)))
+			}
 			EventuallyReady(profile)
 			Expect(profile.Status.DriftTotal).To(Equal(status.DriftTotal))
 			Expect(profile.Status.Drift).To(Equal(status.Drift), "the profile's status remembers what the report does not")

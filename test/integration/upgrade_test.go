@@ -85,7 +85,7 @@ var _ = Describe("An operator that is newer than what it finds", func() {
 
 	It("believes what reports can say where their CRD keeps no seal", func() {
 		bulwark.Stop()
-		withoutField("namespacepostures", "seal")
+		withoutField("namespacepostures", "operatorState", "seal")
 		bulwark = startOperator()
 		DeferCleanup(func() {
 			bulwark.Stop()

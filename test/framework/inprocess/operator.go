@@ -45,11 +45,14 @@ func Start(ctx context.Context, cfg *rest.Config, changes ...func(*operator.Opti
 	for _, change := range changes {
 		change(&options)
 	}
-	go func() { o.done <- operator.Run(running, cfg, options) }()
+	go func() {
+		defer close(o.done)
+		o.done <- operator.Run(running, cfg, options)
+	}()
 	return o
 }
 
-// Stop stops it, and is the error that it ended with.
+// Stop stops it, and is the error that it ended with; nil if it is stopped already.
 func (o *Operator) Stop() error {
 	o.cancel()
 	if err := <-o.done; !errors.Is(err, context.Canceled) {
