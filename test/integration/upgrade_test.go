@@ -58,6 +58,7 @@ func withoutField(kind string, path ...string) {
 		kept = properties[field]
 		delete(properties, field)
 	})
+	Expect(kept).NotTo(BeNil(), "the CRD has no such field")
 	DeferCleanup(func() { // With each change of a CRD its watches end, and client-go waits longer before it begins anew.
 		bulwark.Stop()
 		change(func(properties map[string]any) { properties[field] = kept })
