@@ -59,7 +59,7 @@ func (e *Engine) bindingManagedRoles(done *Result) *Engine {
 			return e.CheckBinding(ctx, b)
 		}
 		return apierrors.NewForbidden(rbacv1.Resource("rolebindings"), b.Name, fmt.Errorf(
-			"Role %s was not made by Bulwark: what it permits is not what the profile gives", b.RoleRef.Name))
+			"the Role %s was not made by Bulwark: what it permits is not what the profile gives", b.RoleRef.Name))
 	}
 	return &binding
 }

@@ -50,7 +50,9 @@ func compile(p bulwark.Policy) (*compiled, error) {
 			problems = append(problems, fmt.Errorf("variable %s: %w", v.Name, result.Error))
 		}
 	}
-	condition := func(expressions []cel.ExpressionAccessor, declared cel.OptionalVariableDeclarations) cel.ConditionEvaluator {
+	condition := func(
+		expressions []cel.ExpressionAccessor, declared cel.OptionalVariableDeclarations,
+	) cel.ConditionEvaluator {
 		evaluator := compiler.CompileCondition(expressions, declared, environment.StoredExpressions)
 		problems = append(problems, evaluator.CompilationErrors()...)
 		return evaluator
