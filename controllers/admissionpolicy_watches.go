@@ -45,13 +45,13 @@ func (r *AdmissionPolicyReconciler) enqueuePoliced() handler.EventHandler {
 		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { enqueue(e.Object, q) },
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
 			if profileOf(e.ObjectOld) != profileOf(e.ObjectNew) {
-				r.policies.unlabelled.add(e.ObjectNew.(baseline.Object))
+				r.keeper.NoteLost(e.ObjectNew.(baseline.Object))
 			}
 			enqueue(e.ObjectOld, q)
 			enqueue(e.ObjectNew, q)
 		},
 		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
-			r.policies.unlabelled.add(e.Object.(baseline.Object))
+			r.keeper.NoteLost(e.Object.(baseline.Object))
 			enqueue(e.Object, q)
 		},
 	}
@@ -86,7 +86,7 @@ func (r *AdmissionPolicyReconciler) enqueueWaiting() handler.EventHandler {
 		if !waits {
 			return
 		}
-		selector := selection.New(profiles.Items, r.Cluster.Protected)
+		selector := selection.New(profiles.Items, r.Protected)
 		for _, ns := range states {
 			for _, profile := range selector.Selects(ns) {
 				if admission.WaitsForReports(profile) {

@@ -18,6 +18,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/events"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/printable"
+	"github.com/bulwark-dev/bulwark/internal/priority"
 )
 
 // tellCorrections tells what the writes of a pass came to, beside what became of each drift.
@@ -128,7 +129,7 @@ func (r *NamespaceReconciler) disputed(
 		disputes = append(disputes, posture.Dispute{
 			Object: d.Object, Change: d.Change, Sentence: d.Sentence(p.Profile.EffectiveContest()),
 		})
-		quiet = soonest(quiet, d.Left)
+		quiet = priority.Soonest(quiet, d.Left)
 	}
 	return disputes, quiet
 }

@@ -25,7 +25,7 @@ func (r *NamespaceReconciler) announceGuarded(p *posture.Pass, o *drift.Outcome)
 	}
 	ready := meta.FindStatusCondition(p.Profile.Status.Conditions, v1alpha1.ConditionAdmission)
 	inForce := ready.LastTransitionTime.Time
-	if changed, known := r.policyChanges.changedAt(p.Profile.Name); known {
+	if changed, known := r.policyChanges.ChangedAt(p.Profile.Name); known {
 		inForce = changed
 	}
 	guard := p.Profile.Spec.Protection

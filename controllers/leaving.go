@@ -10,6 +10,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/posture"
+	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/release"
 	"github.com/bulwark-dev/bulwark/internal/reports"
 	"github.com/bulwark-dev/bulwark/internal/selection"
@@ -58,7 +59,7 @@ func (r *NamespaceReconciler) audit(
 	}
 	result, err := r.establish(ctx, p.With(left.Report))
 	if err == nil {
-		result.RequeueAfter = soonest(result.RequeueAfter, left.Wait)
+		result.RequeueAfter = priority.Soonest(result.RequeueAfter, left.Wait)
 	}
 	return result, err
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/findings/watch"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/podscan"
+	"github.com/bulwark-dev/bulwark/internal/policies"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/release"
@@ -85,7 +86,7 @@ type NamespaceReconciler struct {
 	uncached *uncached.Reader // reads what the caches lack
 	objects  *inventory.Objects
 
-	policyChanges *profileStates // when the admission policies of each profile last changed
+	policyChanges *policies.States // when the admission policies of each profile last changed
 }
 
 // reconcileNamed reconciles the namespace of a request. Every event on it and on what it holds
@@ -198,7 +199,7 @@ func (r *NamespaceReconciler) establish(ctx context.Context, p *posture.Pass) (r
 	if err := errors.Join(failed, unreported); err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: soonest(next, recount, reread, gated.again)}, nil
+	return reconcile.Result{RequeueAfter: priority.Soonest(next, recount, reread, gated.again)}, nil
 }
 
 // report looks for what weakens the baseline, and tells and writes what the pass found and did. It
@@ -219,7 +220,7 @@ func (r *NamespaceReconciler) report(
 	})
 	r.notify(p, notices)
 	r.noteReport(p, unwritten)
-	return soonest(r.nextVisit(p, found), quiet, recheck), errors.Join(unseen, unwritten)
+	return priority.Soonest(r.nextVisit(p, found), quiet, recheck), errors.Join(unseen, unwritten)
 }
 
 // render is what the namespace shall hold. The Namespace itself also remembers the Pod Security
@@ -242,25 +243,16 @@ func (r *NamespaceReconciler) nextVisit(p *posture.Pass, found *posture.Found) t
 		next = r.Recheck
 	}
 	if found.Deferred.Any() {
-		next = soonest(next, podscan.RecheckDeferred(r.Recheck))
+		next = priority.Soonest(next, podscan.RecheckDeferred(r.Recheck))
 	}
 	if r.scansPods(p) {
-		next = soonest(next, r.scans.Until(p.Namespace.Name, r.Clock.Now()))
+		next = priority.Soonest(next, r.scans.Until(p.Namespace.Name, r.Clock.Now()))
 	}
 	for i := range found.Outcomes {
-		next = soonest(next, found.Outcomes[i].Wait)
+		next = priority.Soonest(next, found.Outcomes[i].Wait)
 		if found.Outcomes[i].State == v1alpha1.DriftStateConflict {
-			next = soonest(next, r.Recheck)
+			next = priority.Soonest(next, r.Recheck)
 		}
-	}
-	return next
-}
-
-// soonest is the shortest of some waits, of which zero is none.
-func soonest(waits ...time.Duration) time.Duration {
-	var next time.Duration
-	for _, wait := range waits {
-		next = sooner(next, wait)
 	}
 	return next
 }

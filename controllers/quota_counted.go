@@ -7,6 +7,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/internal/counting"
 	"github.com/bulwark-dev/bulwark/internal/posture"
+	"github.com/bulwark-dev/bulwark/internal/priority"
 )
 
 // awaitCounts returns the counts, with those of which it is too early to tell that they are not
@@ -29,7 +30,7 @@ func (r *NamespaceReconciler) awaitCounts(
 			wait = r.patience.Restart(p.Namespace.Name, q.Ref.Name, now)
 		}
 		q.Fresh = wait > 0
-		next = sooner(next, wait)
+		next = priority.Soonest(next, wait)
 	}
 	return counts, next
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/clock"
@@ -23,7 +22,6 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/release"
-	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
 // DefaultStatusInterval is the least time between two reconciles of one profile. A roll-out to ten
@@ -54,16 +52,16 @@ type SecurityProfileReconciler struct {
 	remembered  *priority.Throttle // when the status was written that remembers what the profile selects
 }
 
-// admissionPolicies is the reconciler of admission policies, as the one of profiles needs it.
+// admissionPolicies keeps the admission policies of profiles (see policies.Keeper).
 type admissionPolicies interface {
-	// report is what the status is to say of the profile's policies, and the function that is
+	// Report is what the status is to say of the profile's policies, and the function that is
 	// called once it says that. The report is nil while this generation of the profile has not been
 	// looked at: then another pass is to come.
-	report(profile *v1alpha1.SecurityProfile) (report *admission.Report, written func())
-	// relax removes the policies that judge requests, of a profile that is being deleted.
-	relax(ctx context.Context, profile *v1alpha1.SecurityProfile) error
-	// withdraw removes all policies of a profile that is being deleted, once its baseline is gone.
-	withdraw(ctx context.Context, profile *v1alpha1.SecurityProfile) error
+	Report(profile *v1alpha1.SecurityProfile) (report *admission.Report, written func())
+	// Relax removes the policies that judge requests, of a profile that is being deleted.
+	Relax(ctx context.Context, profile *v1alpha1.SecurityProfile) error
+	// Withdraw removes all policies of a profile that is being deleted, once its baseline is gone.
+	Withdraw(ctx context.Context, profile *v1alpha1.SecurityProfile) error
 }
 
 // errAwaitsPolicies ends a pass over a profile whose admission policies have not been reconciled in
@@ -120,11 +118,11 @@ func (r *SecurityProfileReconciler) report(
 		r.Metrics.RenderFailed(profile.Name)
 		return 0, r.conclude(ctx, profile, posture.SummarizeInvalid(profile, why, r.Clock.Now()))
 	}
-	policies, written := r.policies.report(profile)
+	policies, written := r.policies.Report(profile)
 	if policies == nil {
 		return 0, errAwaitsPolicies
 	}
-	cluster, err := governed(ctx, r.Client, profile.Name, selector)
+	cluster, err := inventory.ClusterOf(ctx, r.Client, profile.Name, selector)
 	if err != nil {
 		return 0, err
 	}
@@ -139,7 +137,7 @@ func (r *SecurityProfileReconciler) report(
 		return 0, err
 	}
 	if wait := r.remembered.Wait(profile.Name, r.Clock.Now()); wait > 0 {
-		return sooner(next, wait), nil // The status was written a moment ago.
+		return priority.Soonest(next, wait), nil // The status was written a moment ago.
 	}
 	if err := r.conclude(ctx, profile, status); err != nil {
 		return 0, err
@@ -155,23 +153,6 @@ func (r *SecurityProfileReconciler) conclude(
 	setPublished(status, r.publication != nil, r.publication.Condition(), r.Clock.Now())
 	r.Metrics.Summed(profile.Name, status)
 	return r.writeStatus(ctx, profile, status)
-}
-
-// governed are all namespaces, and the profile's reports by namespace, as there are now.
-func governed(
-	ctx context.Context, cached client.Reader, profile string, selector *selection.Selector,
-) (*posture.Cluster, error) {
-	var namespaces corev1.NamespaceList
-	if err := cached.List(
-		ctx,
-		&namespaces,
-		client.UnsafeDisableDeepCopy,
-		client.DisableReadYourWritesConsistency,
-	); err != nil {
-		return nil, fmt.Errorf("listing namespaces: %w", err)
-	}
-	reports, err := inventory.ReportsOf(ctx, cached, profile)
-	return &posture.Cluster{Selector: selector, Namespaces: namespaces.Items, Reports: reports}, err
 }
 
 // writeStatus writes the status if it says anything new.
@@ -218,13 +199,13 @@ func (r *SecurityProfileReconciler) finalize(
 
 // release makes the next of these steps that is due, and reports whether the finalizer was removed.
 func (r *SecurityProfileReconciler) release(ctx context.Context, profile *v1alpha1.SecurityProfile) (bool, error) {
-	if err := r.policies.relax(ctx, profile); err != nil {
+	if err := r.policies.Relax(ctx, profile); err != nil {
 		return false, err
 	}
 	if remain, err := r.remains.Remain(ctx, profile.Name); err != nil || remain {
 		return false, err
 	}
-	if err := r.policies.withdraw(ctx, profile); err != nil {
+	if err := r.policies.Withdraw(ctx, profile); err != nil {
 		return false, err
 	}
 	before := profile.DeepCopy()

@@ -141,11 +141,11 @@ func TestReportsAreListedOnceASecond(t *testing.T) {
 // noPolicies are those of profiles that declare none.
 type noPolicies struct{}
 
-func (noPolicies) report(*v1alpha1.SecurityProfile) (*admission.Report, func()) {
+func (noPolicies) Report(*v1alpha1.SecurityProfile) (*admission.Report, func()) {
 	return &admission.Report{}, func() {}
 }
-func (noPolicies) relax(context.Context, *v1alpha1.SecurityProfile) error    { return nil }
-func (noPolicies) withdraw(context.Context, *v1alpha1.SecurityProfile) error { return nil }
+func (noPolicies) Relax(context.Context, *v1alpha1.SecurityProfile) error    { return nil }
+func (noPolicies) Withdraw(context.Context, *v1alpha1.SecurityProfile) error { return nil }
 
 // looked is what a reconcile led to, some time after noon.
 type looked struct {

@@ -37,12 +37,14 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/findings/watch"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/podscan"
+	"github.com/bulwark-dev/bulwark/internal/policies"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/release"
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
 	"github.com/bulwark-dev/bulwark/internal/reports"
 	"github.com/bulwark-dev/bulwark/internal/rollout"
+	"github.com/bulwark-dev/bulwark/internal/telling"
 )
 
 const (
@@ -122,6 +124,12 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 	cached := clusteraccess.NewReadYourWritesClient(mgr.GetClient(), reportmemory.NewReader(mgr.GetAPIReader(), o.Reports))
 	uncachedObjects := uncached.NewReader(mgr.GetAPIReader(), o.Informers)
 	scanner := &podscan.Scanner{Client: cached, Live: mgr.GetAPIReader(), Rules: podscan.NewRules()}
+	contests := contention.New(o.Contest)
+	keeper := policies.NewKeeper(policies.Options{
+		Client: cached, Live: mgr.GetAPIReader(), Clock: o.Clock, Contests: contests, Contest: o.Contest,
+		Cluster: admission.Cluster{Protected: o.Protected, Operator: o.Operator, Proof: o.Proof},
+		Recheck: o.RecheckInterval, Interval: o.StatusInterval,
+	})
 	namespaces := &NamespaceReconciler{
 		Client:           cached,
 		Live:             mgr.GetAPIReader(),
@@ -129,7 +137,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		Clock:            o.Clock,
 		Protected:        o.Protected,
 		Recheck:          o.RecheckInterval,
-		contests:         contention.New(o.Contest),
+		contests:         contests,
 		arrivals:         priority.NewArrivals(mgr.Elected()),
 		scanner:          scanner,
 		scans:            podscan.NewSchedule(o.RecheckInterval),
@@ -146,7 +154,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		uncached: uncachedObjects,
 		objects:  &inventory.Objects{Cached: cached, Live: mgr.GetAPIReader(), Uncached: uncachedObjects},
 
-		policyChanges: newProfileStates(),
+		policyChanges: keeper.States,
 
 		events: events.NewTeller(mgr.GetEventRecorder(v1alpha1.FieldManager), o.Clock),
 	}
@@ -161,7 +169,7 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 	if err := namespaces.setup(mgr, o.Concurrency); err != nil {
 		return fmt.Errorf("setting up the namespace controller: %w", err)
 	}
-	policies := newAdmissionPolicyReconciler(mgr, cached, namespaces, o)
+	admissionPolicies := newAdmissionPolicyReconciler(namespaces, keeper, o)
 	remains := &release.Profiles{Client: cached, Contests: namespaces.contests, Clock: o.Clock, Protected: o.Protected}
 	profiles := &SecurityProfileReconciler{
 		throttle: priority.NewThrottle(o.StatusInterval), remembered: priority.NewThrottle(o.StatusInterval),
@@ -169,20 +177,30 @@ func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
 		unreported:  namespaces.unreported,
 		remains:     remains,
 		standstills: release.NewStandstills(o.MissingPermissions, remains.Left),
-		policies:    policies,
+		policies:    keeper,
 	}
 	if o.OpenReports {
 		if profiles.publication, err = newPublication(mgr, o.RecheckInterval, namespaces.roomBeside); err != nil {
 			return fmt.Errorf("setting up the publication of reports: %w", err)
 		}
 	}
-	if err := profiles.setup(mgr, policies.states); err != nil {
+	if err := profiles.setup(mgr, keeper.States); err != nil {
 		return fmt.Errorf("setting up the profile controller: %w", err)
 	}
-	if err := policies.setup(mgr); err != nil {
+	if err := admissionPolicies.setup(mgr); err != nil {
 		return fmt.Errorf("setting up the admission policy controller: %w", err)
 	}
 	return nil
+}
+
+// newAdmissionPolicyReconciler shares with the reconciler of namespaces the events and the metrics.
+func newAdmissionPolicyReconciler(
+	namespaces *NamespaceReconciler, keeper *policies.Keeper, o Options,
+) *AdmissionPolicyReconciler {
+	return &AdmissionPolicyReconciler{
+		Client: namespaces.Client, Clock: o.Clock, Protected: o.Protected, Interval: o.StatusInterval, keeper: keeper,
+		teller: &telling.Policies{Events: namespaces.events, Metrics: namespaces.Metrics},
+	}
 }
 
 // newCorrections makes the engine that ends the drift of namespaces.
@@ -251,7 +269,7 @@ func (r *NamespaceReconciler) watchUnmanaged(mgr manager.Manager, o Options) err
 	return err
 }
 
-func (r *SecurityProfileReconciler) setup(mgr manager.Manager, policies *profileStates) error {
+func (r *SecurityProfileReconciler) setup(mgr manager.Manager, results *policies.States) error {
 	b := builder.ControllerManagedBy(mgr).
 		Named("securityprofile").
 		For(&v1alpha1.SecurityProfile{}).
@@ -263,7 +281,10 @@ func (r *SecurityProfileReconciler) setup(mgr manager.Manager, policies *profile
 	for i := range baseline.NamespacedKinds {
 		b = b.Watches(baseline.NamespacedKinds[i].New(), r.enqueueLabelled())
 	}
-	b = b.WatchesRawSource(policies.source())
+	b = b.WatchesRawSource(source.Func(func(_ context.Context, q queue) error {
+		results.OnResult(func(profile string) { q.Add(requestFor(profile)) })
+		return nil
+	}))
 	b = b.WatchesRawSource(source.Channel(r.unreported.changed, enqueueAllProfiles(r.Client, r.throttle.Interval())))
 	if r.publication != nil {
 		b = b.WatchesRawSource(source.Channel(r.publication.Changed(), enqueueAllProfiles(r.Client, r.throttle.Interval())))

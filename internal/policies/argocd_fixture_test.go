@@ -1,4 +1,4 @@
-package controllers
+package policies
 
 import (
 	"bytes"
@@ -84,7 +84,7 @@ func TestWhatArgoCDIsShown(t *testing.T) {
 			if tt.states[len(tt.states)-1] == posturetest.Drifted {
 				report.Objects = []v1alpha1.ManagedObject{
 					{
-						ObjectReference: roleNamed("bulwark-dev"),
+						ObjectReference: v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Role", Name: "bulwark-dev"},
 						State:           v1alpha1.ObjectStateDrifted,
 						Message:         "contested by the field manager argocd: rules",
 					},
@@ -112,7 +112,7 @@ func compareShown(t *testing.T, name string, profile *v1alpha1.SecurityProfile) 
 		delete(status, "drift")
 		shown["status"] = status
 	}
-	path := filepath.Join("..", "test", "argocd", "testdata", name+".json")
+	path := filepath.Join("..", "..", "test", "argocd", "testdata", name+".json")
 	now, err := json.MarshalIndent(shown, "", "  ")
 	if err != nil {
 		t.Fatal(err)
@@ -130,7 +130,7 @@ func compareShown(t *testing.T, name string, profile *v1alpha1.SecurityProfile) 
 	}
 	if !bytes.Equal(written, now) {
 		t.Errorf(
-			"%s is not what is written by now: run go test ./controllers -run ArgoCD -update\n%s",
+			"%s is not what is written by now: run go test ./internal/policies -run ArgoCD -update\n%s",
 			path,
 			cmp.Diff(string(written), string(now)),
 		)

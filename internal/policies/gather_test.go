@@ -1,4 +1,4 @@
-package controllers
+package policies
 
 import (
 	"context"
@@ -137,7 +137,7 @@ func TestPoliciesThatTheCacheDoesNotHoldAreFound(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			s := &shelf{objects: tc.there}
-			p := &policyReader{client: s, live: s, unlabelled: newUnlabelled()}
+			p := &reader{client: s, live: s, unlabelled: newUnlabelled()}
 			p.unlabelled.swept = tc.swept
 			for _, o := range tc.lost {
 				p.unlabelled.add(o)
@@ -187,10 +187,10 @@ func TestEveryPolicyIsNamed(t *testing.T) {
 	}}
 	var want, got []string
 	for _, o := range admission.Objects(admission.Render(profile, admission.Cluster{})) {
-		want = append(want, describe(o))
+		want = append(want, baseline.Describe(o))
 	}
 	for _, o := range admission.Named(profile.Name) {
-		got = append(got, describe(o))
+		got = append(got, baseline.Describe(o))
 	}
 	slices.Sort(want)
 	slices.Sort(got)

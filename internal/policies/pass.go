@@ -1,4 +1,4 @@
-package controllers
+package policies
 
 import (
 	"slices"
@@ -11,11 +11,22 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
-// policyPass is what a pass over the policies of a profile begins with. It is not changed.
-type policyPass struct {
+const (
+	// A pass in which the API server refused something is tried again after firstRetry, each further
+	// time after twice as long, up to longestRetry.
+	firstRetry   = time.Second
+	longestRetry = time.Minute
+)
+
+// Pass is what a pass over the policies of a profile begins with. It is not changed.
+type Pass struct {
+	// Said is AdmissionReady, as it was last said of this generation of the profile.
+	Said metav1.Condition
+
 	profile  *v1alpha1.SecurityProfile
 	selector *selection.Selector
 	cluster  admission.Cluster // without the profiles that outrank it, and without rules that are held
@@ -24,22 +35,22 @@ type policyPass struct {
 	digest   digest
 	steady   bool                       // what is declared is what was last put in place
 	changes  bool                       // something else was in place before
-	said     metav1.Condition           // AdmissionReady, as it was last said of this generation
 	taken    []v1alpha1.ObjectReference // unmanaged policies that bore names of the profile's at the last pass
+	state    *profileState              // what is remembered of the profile, which the pass leads to
 }
 
-// defers reports whether a pass is left out while the release of another profile is awaited: the
+// Defers reports whether a pass is left out while the release of another profile is awaited: the
 // policies that are in force as the profile's spec declares them differ from what is declared now,
 // since other profiles have come or gone. Several that go together lead to one rewriting.
-func (p *policyPass) defers(awaits bool) bool {
-	return awaits && p.changes && admission.InForce(p.said)
+func (p *Pass) Defers(awaits bool) bool {
+	return awaits && p.changes && admission.InForce(p.Said)
 }
 
 // ours tells whether Bulwark made a policy. Whoever strips a policy of all that says so does not
 // make it an unmanaged one.
-func (p *policyPass) ours(o baseline.Object) bool {
+func (p *Pass) ours(o baseline.Object) bool {
 	return drift.Ours(o) ||
-		(p.steady || admission.InForce(p.said)) && !slices.Contains(p.taken, baseline.Reference(o))
+		(p.steady || admission.InForce(p.Said)) && !slices.Contains(p.taken, baseline.Reference(o))
 }
 
 // records tells whether a drift belongs in the history. It does not if the profile, another that
@@ -48,8 +59,8 @@ func (p *policyPass) ours(o baseline.Object) bool {
 //
 // After a restart that is not known. Then the history tells what somebody else has set, and what is
 // missing of what was in place.
-func (p *policyPass) records(d *drift.Drift) bool {
-	if d.Foreign || p.steady || !admission.InForce(p.said) {
+func (p *Pass) records(d *drift.Drift) bool {
+	if d.Foreign || p.steady || !admission.InForce(p.Said) {
 		return d.Foreign || p.steady
 	}
 	if d.Change == v1alpha1.DriftChangeMissing {
@@ -60,7 +71,7 @@ func (p *policyPass) records(d *drift.Drift) bool {
 
 // changed reports whether the policies of the profile changed in the pass, by what was corrected or
 // by what is declared.
-func (p *policyPass) changed(outcomes []drift.Outcome) bool {
+func (p *Pass) changed(outcomes []drift.Outcome) bool {
 	return p.changes || came(outcomes, func(o *drift.Outcome) bool { return o.Done })
 }
 
@@ -70,11 +81,12 @@ func came(outcomes []drift.Outcome, such func(*drift.Outcome) bool) bool {
 }
 
 // conclude notes what is in place now, or how long it is until a refused pass is tried again.
-func (s *profileState) conclude(
-	pass *policyPass, interim bool, outcomes []drift.Outcome, result admission.Result, now time.Time,
+func (p *Pass) conclude(
+	interim bool, outcomes []drift.Outcome, result admission.Result, now time.Time,
 ) (wait time.Duration) {
+	s := p.state
 	if came(outcomes, func(o *drift.Outcome) bool { return o.Err != nil }) {
-		s.refused = s.refused.again(pass.digest, result, now)
+		s.refused = s.refused.again(p.digest, result, now)
 		return s.refused.wait
 	}
 	s.refused, s.unmanaged = nil, nil
@@ -84,16 +96,16 @@ func (s *profileState) conclude(
 		}
 	}
 	if !interim { // Else the bindings that have been written lead to another pass.
-		s.inPlace = pass.digest
+		s.inPlace = p.digest
 	}
 	return 0
 }
 
 // again is a pass that was refused now, after this one, if that was over the same policies.
 func (p *refusedPass) again(of digest, result admission.Result, now time.Time) *refusedPass {
-	refused := &refusedPass{digest: of, result: result, tried: now, wait: DefaultStatusInterval}
+	refused := &refusedPass{digest: of, result: result, tried: now, wait: firstRetry}
 	if p != nil && p.digest == of {
-		refused.wait = min(2*p.wait, retryMax)
+		refused.wait = min(2*p.wait, longestRetry)
 	}
 	return refused
 }
@@ -101,7 +113,7 @@ func (p *refusedPass) again(of digest, result admission.Result, now time.Time) *
 // stands is how long it is too early for a pass to try again what was refused; zero if it is not. What
 // was refused while the rules for pods waited for reports says nothing once those are there: no status
 // is written by it.
-func (p *refusedPass) stands(pass *policyPass, now time.Time) time.Duration {
+func (p *refusedPass) stands(pass *Pass, now time.Time) time.Duration {
 	if p == nil || p.digest != pass.digest || p.result.IsOutdated(pass.rollout) {
 		return 0
 	}
@@ -118,14 +130,14 @@ func nextLook(outcomes []drift.Outcome, disputes []contention.Dispute, recheck t
 	for i := range outcomes {
 		switch o := &outcomes[i]; {
 		case o.State == v1alpha1.DriftStateConflict:
-			next = sooner(next, recheck)
+			next = priority.Soonest(next, recheck)
 		case o.State == v1alpha1.DriftStateContested && !o.Done:
-			next = sooner(next, o.Wait)
+			next = priority.Soonest(next, o.Wait)
 		}
 	}
 	for _, d := range disputes {
 		if d.Left > 0 {
-			next = sooner(next, d.Left)
+			next = priority.Soonest(next, d.Left)
 		}
 	}
 	return next

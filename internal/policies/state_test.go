@@ -1,4 +1,4 @@
-package controllers
+package policies
 
 import (
 	"errors"
@@ -15,16 +15,18 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
+var noon = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+
 // heard are states, and how often the reconciler of profiles was told.
-func heard() (*profileStates, *int) {
-	told, states := 0, newProfileStates()
+func heard() (*States, *int) {
+	told, states := 0, NewStates()
 	states.requeue = func(string) { told++ }
 	return states, &told
 }
 
 func inForceResult(of int) admission.Result { return (&admission.Pass{Desired: of}).Result() }
 
-// Each step is a row of the table above profileStates.
+// Each step is a row of the table above States.
 func TestAResultIsReportedUntilItIsOld(t *testing.T) {
 	states, told := heard()
 	profile, _ := aPolicedProfile()
@@ -41,25 +43,25 @@ func TestAResultIsReportedUntilItIsOld(t *testing.T) {
 	}{
 		{what: "nothing has been looked at", do: func() {}},
 		{what: "a pass begins, and fails", do: func() { states.state(profile.Name) }},
-		{"a pass ends", func() { states.publish(profile, inForceResult(2)) }, v1alpha1.ReasonInForce, 0, 1},
-		{"another one ends with the same result", func() { states.publish(profile, inForceResult(2)) }, v1alpha1.ReasonInForce, 0, 1},
-		{"one ends with another result", func() { states.publish(profile, conflicted) }, v1alpha1.ReasonConflicted, 0, 2},
+		{"a pass ends", func() { states.Publish(profile, inForceResult(2)) }, v1alpha1.ReasonInForce, 0, 1},
+		{"another one ends with the same result", func() { states.Publish(profile, inForceResult(2)) }, v1alpha1.ReasonInForce, 0, 1},
+		{"one ends with another result", func() { states.Publish(profile, conflicted) }, v1alpha1.ReasonConflicted, 0, 2},
 		{"a correction is made in a pass that then fails", func() { states.keep(profile.Name, corrected) }, v1alpha1.ReasonConflicted, 1, 2},
-		{"the next one ends with the same result", func() { states.publish(profile, conflicted) }, v1alpha1.ReasonConflicted, 1, 3},
+		{"the next one ends with the same result", func() { states.Publish(profile, conflicted) }, v1alpha1.ReasonConflicted, 1, 3},
 		{"a status that says it is being written while a further correction is made", func() {
-			_, written = states.report(profile)
+			_, written = states.Report(profile)
 			states.keep(profile.Name, slices.Concat(corrected, corrected))
 		}, v1alpha1.ReasonConflicted, 3, 3},
 		{"it was written", func() { written() }, v1alpha1.ReasonConflicted, 2, 3},
 		{"the spec has changed", func() { profile.Generation++ }, "", 0, 3},
-		{"a pass ends over the new generation with the same result", func() { states.publish(profile, conflicted) }, v1alpha1.ReasonConflicted, 2, 4},
+		{"a pass ends over the new generation with the same result", func() { states.Publish(profile, conflicted) }, v1alpha1.ReasonConflicted, 2, 4},
 		{"another profile bears the name", func() { profile.UID = "uid-2" }, "", 0, 4},
-		{"a pass over that ends", func() { states.publish(profile, conflicted) }, v1alpha1.ReasonConflicted, 2, 5},
-		{"the profile is gone", func() { states.forget(profile.Name) }, "", 0, 5},
+		{"a pass over that ends", func() { states.Publish(profile, conflicted) }, v1alpha1.ReasonConflicted, 2, 5},
+		{"the profile is gone", func() { states.Forget(profile.Name) }, "", 0, 5},
 	} {
 		step.do()
 		reason, kept := "", 0
-		if report, _ := states.report(profile); report != nil {
+		if report, _ := states.Report(profile); report != nil {
 			reason, kept = report.Condition.Reason, len(report.Corrected)
 		}
 		if reason != step.reason || kept != step.corrected || *told != step.told {
@@ -75,7 +77,7 @@ func TestAResultOfANewGenerationIsToldThoughItIsTheSame(t *testing.T) {
 	profile, _ := aPolicedProfile()
 	for range 2 {
 		states.state(profile.Name)
-		states.publish(profile, inForceResult(2))
+		states.Publish(profile, inForceResult(2))
 		profile.Generation++
 	}
 	if *told != 2 {
@@ -84,11 +86,11 @@ func TestAResultOfANewGenerationIsToldThoughItIsTheSame(t *testing.T) {
 }
 
 func TestNobodyIsToldBeforeTheReconcilerOfProfilesHasStarted(t *testing.T) {
-	states := newProfileStates()
+	states := NewStates()
 	profile, _ := aPolicedProfile()
 	states.state(profile.Name)
-	states.publish(profile, inForceResult(2))
-	if report, _ := states.report(profile); report == nil {
+	states.Publish(profile, inForceResult(2))
+	if report, _ := states.Report(profile); report == nil {
 		t.Error("it finds no result when it starts")
 	}
 }
@@ -108,22 +110,22 @@ func TestWhatWasSaidIsTheLastResultOfTheGeneration(t *testing.T) {
 	}
 	said(v1alpha1.ReasonContested) // by the status, after a restart
 	states.state(profile.Name)
-	states.publish(profile, inForceResult(2))
+	states.Publish(profile, inForceResult(2))
 	said(v1alpha1.ReasonInForce)
 	profile.Generation++
 	said("")
-	states.publish(profile, inForceResult(0))
+	states.Publish(profile, inForceResult(0))
 	said("")
 }
 
 // Else a long pass over one profile would keep the statuses of all: the one worker that writes them waits
 // to remove the policies of another.
 func TestNoProfileWaitsForThePassOverAnother(t *testing.T) {
-	states := newProfileStates()
+	states := NewStates()
 	locked := make(chan struct{})
 	go func() {
 		for i := range 100 {
-			_ = states.lock(fmt.Sprint("profile-", i))
+			_ = states.Lock(fmt.Sprint("profile-", i))
 		}
 		close(locked)
 	}()
@@ -135,12 +137,12 @@ func TestNoProfileWaitsForThePassOverAnother(t *testing.T) {
 }
 
 func TestWorkOnOneProfileIsDoneOneAfterTheOther(t *testing.T) {
-	states := newProfileStates()
+	states := NewStates()
 	var all sync.WaitGroup
 	count := 0 // It is guarded by the lock alone.
 	for range 100 {
 		all.Go(func() {
-			defer states.lock("restricted")()
+			defer states.Lock("restricted")()
 			count++
 		})
 	}
@@ -151,13 +153,13 @@ func TestWorkOnOneProfileIsDoneOneAfterTheOther(t *testing.T) {
 }
 
 func TestWhenPoliciesChangedIsForgottenWithTheProfile(t *testing.T) {
-	states := newProfileStates()
-	known := func() bool { _, known := states.changedAt("restricted"); return known }
+	states := NewStates()
+	known := func() bool { _, known := states.ChangedAt("restricted"); return known }
 	before := known()
 	states.state("restricted")
 	states.noteChange("restricted", noon)
 	noted := known()
-	states.forget("restricted")
+	states.Forget("restricted")
 	if before || !noted || known() {
 		t.Errorf("known before: %t, noted: %t, after: %t", before, noted, known())
 	}
@@ -188,12 +190,12 @@ func TestDriftIsRememberedUntilAStatusHoldsIt(t *testing.T) {
 			if tc.state != "" {
 				o.State = tc.state
 			}
-			states := newProfileStates()
+			states := NewStates()
 			profile, _ := aPolicedProfile()
 			states.state(profile.Name)
 			states.keep(profile.Name, admission.History(tc.said, []drift.Outcome{o}))
-			states.publish(profile, inForceResult(2))
-			report, written := states.report(profile)
+			states.Publish(profile, inForceResult(2))
+			report, written := states.Report(profile)
 			if len(report.Corrected) != tc.want {
 				t.Fatalf("%d drifts are remembered, and not %d", len(report.Corrected), tc.want)
 			}
@@ -203,7 +205,7 @@ func TestDriftIsRememberedUntilAStatusHoldsIt(t *testing.T) {
 				}
 			}
 			written()
-			if report, _ = states.report(profile); len(report.Corrected) > 0 {
+			if report, _ = states.Report(profile); len(report.Corrected) > 0 {
 				t.Errorf("still remembered though a status holds them: %v", report.Corrected)
 			}
 		})
@@ -213,25 +215,25 @@ func TestDriftIsRememberedUntilAStatusHoldsIt(t *testing.T) {
 func TestARefusedPassStandsForAGrowingWhile(t *testing.T) {
 	var p *refusedPass
 	one, other := digest{1}, digest{2}
-	if p.stands(&policyPass{digest: one}, noon) != 0 {
+	if p.stands(&Pass{digest: one}, noon) != 0 {
 		t.Error("without a refusal something waits")
 	}
 	now := noon
 	for _, want := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
 		p = p.again(one, admission.Result{}, now)
-		if got := p.stands(&policyPass{digest: one}, now); got != want*time.Second {
+		if got := p.stands(&Pass{digest: one}, now); got != want*time.Second {
 			t.Errorf("waits %s, and not %d s", got, want)
 		}
 		now = now.Add(p.wait)
-		if got := p.stands(&policyPass{digest: one}, now); got != 0 {
+		if got := p.stands(&Pass{digest: one}, now); got != 0 {
 			t.Errorf("once it is time it waits %s more", got)
 		}
 	}
-	stands := p.stands(&policyPass{digest: other}, now)
-	if stands != 0 || p.again(other, admission.Result{}, now).wait != DefaultStatusInterval {
+	stands := p.stands(&Pass{digest: other}, now)
+	if stands != 0 || p.again(other, admission.Result{}, now).wait != firstRetry {
 		t.Error("other policies wait for the refusal of these")
 	}
-	if got := p.stands(&policyPass{digest: one}, noon.Add(-time.Hour)); got != 0 {
+	if got := p.stands(&Pass{digest: one}, noon.Add(-time.Hour)); got != 0 {
 		t.Errorf("by a clock that was set back it waits %s", got)
 	}
 }
@@ -239,8 +241,8 @@ func TestARefusedPassStandsForAGrowingWhile(t *testing.T) {
 // No status is written by a result that is of before the reports: a refusal would be told a minute later.
 func TestARefusedPassDoesNotOutlastItsReports(t *testing.T) {
 	var p *refusedPass
-	waited := &policyPass{digest: digest{1}, rollout: admission.PodRollout{Pending: 1}}
-	complete := &policyPass{digest: digest{1}}
+	waited := &Pass{digest: digest{1}, rollout: admission.PodRollout{Pending: 1}}
+	complete := &Pass{digest: digest{1}}
 	looking := admission.Result{Pending: 1}
 	for range 7 {
 		p = p.again(waited.digest, looking, noon)

@@ -1,4 +1,4 @@
-package controllers
+package policies
 
 import (
 	"context"
@@ -36,32 +36,30 @@ type desiredPolicies struct {
 }
 
 // desired is what is declared, or what there is to be meanwhile if that must wait.
-func (r *AdmissionPolicyReconciler) desired(
-	ctx context.Context, state *profileState, pass *policyPass,
-) (desiredPolicies, error) {
+func (k *Keeper) desired(ctx context.Context, pass *Pass) (desiredPolicies, error) {
 	if pass.steady {
-		state.patience = nil
+		pass.state.patience = nil
 		return desiredPolicies{objects: pass.declared}, nil
 	}
-	labelled, err := r.policies.labelled(ctx, pass.profile.Name)
+	labelled, err := k.reader.labelled(ctx, pass.profile.Name)
 	if err != nil {
 		return desiredPolicies{}, err
 	}
-	desired, err := pass.givingWay(labelled, r.Interval)
-	if err != nil || !state.waitsForReports(pass, r.Clock.Now()) {
+	desired, err := pass.givingWay(labelled, k.interval)
+	if err != nil || !pass.waitsForReports(k.clock.Now()) {
 		return desired, err
 	}
 	judges := func(o baseline.Object) bool { return admission.JudgesPods(pass.profile.Name, o.GetName()) }
 	kept := slices.DeleteFunc(labelled, func(o baseline.Object) bool { return !judges(o) })
 	desired.objects = append(slices.DeleteFunc(desired.objects, judges), kept...)
-	desired.interim, desired.pending, desired.wait = true, pass.rollout.Pending, r.Interval
+	desired.interim, desired.pending, desired.wait = true, pass.rollout.Pending, k.interval
 	return desired, nil
 }
 
 // givingWay is what is declared until all bindings select as declared. A policy is written before
 // its binding: if it gave way only where the profile selects now, it would judge what the binding
 // still selects in the place of the profile that governs there.
-func (p *policyPass) givingWay(labelled []baseline.Object, interval time.Duration) (desiredPolicies, error) {
+func (p *Pass) givingWay(labelled []baseline.Object, interval time.Duration) (desiredPolicies, error) {
 	var bound []*metav1.LabelSelector
 	for _, o := range labelled {
 		if b, ok := o.(*admissionregistrationv1.ValidatingAdmissionPolicyBinding); ok && b.Spec.MatchResources != nil {
@@ -79,8 +77,8 @@ func (p *policyPass) givingWay(labelled []baseline.Object, interval time.Duratio
 
 // waitsForReports reports whether the rules for pods stay as they are, since namespaces are to be
 // looked at before they change.
-func (s *profileState) waitsForReports(pass *policyPass, now time.Time) bool {
-	missing, generation := pass.rollout.Pending, pass.profile.Generation
+func (p *Pass) waitsForReports(now time.Time) bool {
+	missing, generation, s := p.rollout.Pending, p.profile.Generation, p.state
 	if missing == 0 {
 		s.patience = nil
 		return false
@@ -95,7 +93,7 @@ func (s *profileState) waitsForReports(pass *policyPass, now time.Time) bool {
 
 // render makes the policies of the profile, which give way to others also by what else its bindings
 // may select.
-func (p *policyPass) render(bound ...*metav1.LabelSelector) []baseline.Object {
+func (p *Pass) render(bound ...*metav1.LabelSelector) []baseline.Object {
 	cluster := p.cluster
 	cluster.Outranking, cluster.Held = p.selector.Outranking(p.profile, bound...), p.rollout.Held
 	return admission.Objects(admission.Render(p.profile, cluster))

@@ -1,11 +1,10 @@
-package controllers
+package policies
 
 import (
 	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/selection"
@@ -44,8 +43,8 @@ func TestTheReleaseOfAProfileIsAwaited(t *testing.T) {
 			own := v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "own"}}
 			own.Spec.Priority = 1
 			selectsTier("a")(&own)
-			r := &AdmissionPolicyReconciler{Clock: clocktesting.NewFakePassiveClock(noon.Add(tc.after))}
-			awaiting, most := r.await(&own, selection.New([]v1alpha1.SecurityProfile{going, own}, nil))
+			selector := selection.New([]v1alpha1.SecurityProfile{going, own}, nil)
+			awaiting, most := Await(&own, selector, noon.Add(tc.after))
 			if most != tc.want {
 				t.Errorf("awaited for %s, want %s", most, tc.want)
 			}

@@ -1,7 +1,6 @@
-package controllers
+package policies
 
 import (
-	"context"
 	"crypto/sha256"
 	"slices"
 	"sync"
@@ -9,14 +8,13 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
-// profileStates remember what the passes over the admission policies of each profile found. They
+// States remember what the passes over the admission policies of each profile found. They
 // are kept in memory: after a restart the first pass over a profile finds it out anew.
 //
 // The reconciler of profiles writes the status, so it reads here what the status is to say. A
@@ -41,21 +39,21 @@ import (
 // While a profile is worked on, its key is locked: by a pass, or by the removal of its policies. So
 // no pass makes a policy that was removed just before, and each pass reads the profile after the
 // removal has begun. No profile waits for the pass over another one: all statuses are one worker's.
-type profileStates struct {
+type States struct {
 	mu      sync.Mutex
 	working map[string]*profileWork // by profile, of those that somebody works on or wants to
 	of      map[string]*profileState
 	requeue func(profile string) // nil until the reconciler of profiles has started
 }
 
-// profileWork is what a profile is worked on under. Its count is guarded by profileStates.mu.
+// profileWork is what a profile is worked on under. Its count is guarded by States.mu.
 type profileWork struct {
 	sync.Mutex
 	wanted int // by how many, with the one that has it
 }
 
 // profileState is what is remembered of one profile. Passes alone use the first group of fields,
-// while they hold the profile's key. The second group is guarded by profileStates.mu.
+// while they hold the profile's key. The second group is guarded by States.mu.
 type profileState struct {
 	inPlace   digest                     // of what was last put in place
 	unmanaged []v1alpha1.ObjectReference // policies that bore the names of the profile's then
@@ -90,12 +88,13 @@ type knownCost struct {
 	cost   admission.Cost
 }
 
-func newProfileStates() *profileStates {
-	return &profileStates{working: map[string]*profileWork{}, of: map[string]*profileState{}}
+// NewStates returns States that know of no profile.
+func NewStates() *States {
+	return &States{working: map[string]*profileWork{}, of: map[string]*profileState{}}
 }
 
-// lock keeps everybody else from working on a profile until the returned function is called.
-func (s *profileStates) lock(profile string) (unlock func()) {
+// Lock keeps everybody else from working on a profile until the returned function is called.
+func (s *States) Lock(profile string) (unlock func()) {
 	s.mu.Lock()
 	work := s.working[profile]
 	if work == nil {
@@ -116,39 +115,44 @@ func (s *profileStates) lock(profile string) (unlock func()) {
 }
 
 // state is what is remembered of a profile. Whoever asks holds the profile's key.
-func (s *profileStates) state(profile string) *profileState {
+func (s *States) state(profile string) *profileState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.known(profile)
+}
+
+// known is the state of a profile, which is made if there is none.
+func (s *States) known(profile string) *profileState {
 	if s.of[profile] == nil {
 		s.of[profile] = &profileState{}
 	}
 	return s.of[profile]
 }
 
-// forget drops what is remembered of a profile that is gone.
-func (s *profileStates) forget(profile string) {
+// Forget drops what is remembered of a profile that is gone.
+func (s *States) Forget(profile string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.of, profile)
 }
 
 // keep remembers corrections until a status holds them. Nobody is told before the pass has ended.
-func (s *profileStates) keep(profile string, corrected []drift.Outcome) {
+func (s *States) keep(profile string, corrected []drift.Outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.of[profile].corrected = append(s.of[profile].corrected, corrected...)
 }
 
-// publish makes a result the current one, and requeues the profile if its status has something to
+// Publish makes a result the current one, and requeues the profile if its status has something to
 // say.
-func (s *profileStates) publish(profile *v1alpha1.SecurityProfile, result admission.Result) {
+func (s *States) Publish(profile *v1alpha1.SecurityProfile, result admission.Result) {
 	s.mu.Lock()
-	known := s.of[profile.Name]
+	known := s.known(profile.Name)
 	same := known.isOf(profile) && known.result == result && len(known.corrected) == 0
 	known.current, known.uid, known.revision, known.result = true, profile.UID, profile.Generation, result
 	s.mu.Unlock()
 	if !same {
-		s.tell(profile.Name)
+		s.Tell(profile.Name)
 	}
 }
 
@@ -156,9 +160,9 @@ func (s *profileState) isOf(profile *v1alpha1.SecurityProfile) bool {
 	return s != nil && s.current && s.uid == profile.UID && s.revision == profile.Generation
 }
 
-// report is what the status of a profile is to say, and the function that is called once a status
+// Report is what the status of a profile is to say, and the function that is called once a status
 // says it. The report is nil if there is no current result.
-func (s *profileStates) report(profile *v1alpha1.SecurityProfile) (report *admission.Report, written func()) {
+func (s *States) Report(profile *v1alpha1.SecurityProfile) (report *admission.Report, written func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := s.of[profile.Name]
@@ -175,7 +179,7 @@ func (s *profileStates) report(profile *v1alpha1.SecurityProfile) (report *admis
 
 // said is the condition AdmissionReady that was last published of this generation of a profile, or
 // that its status holds.
-func (s *profileStates) said(profile *v1alpha1.SecurityProfile) metav1.Condition {
+func (s *States) said(profile *v1alpha1.SecurityProfile) metav1.Condition {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if known := s.of[profile.Name]; known.isOf(profile) {
@@ -186,14 +190,14 @@ func (s *profileStates) said(profile *v1alpha1.SecurityProfile) metav1.Condition
 
 // noteChange remembers that the policies of a profile have changed: until every API server has
 // heard of it, they may not hold.
-func (s *profileStates) noteChange(profile string, now time.Time) {
+func (s *States) noteChange(profile string, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.of[profile].changed = now
 }
 
-// changedAt is when the policies of a profile last changed; false if that is not known.
-func (s *profileStates) changedAt(profile string) (time.Time, bool) {
+// ChangedAt is when the policies of a profile last changed; false if that is not known.
+func (s *States) ChangedAt(profile string) (time.Time, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := s.of[profile]
@@ -203,9 +207,9 @@ func (s *profileStates) changedAt(profile string) (time.Time, bool) {
 	return known.changed, true
 }
 
-// tell requeues a profile. Before its reconciler has started there is no need to: that reads what
+// Tell requeues a profile. Before its reconciler has started there is no need to: that reads what
 // is remembered.
-func (s *profileStates) tell(profile string) {
+func (s *States) Tell(profile string) {
 	s.mu.Lock()
 	requeue := s.requeue
 	s.mu.Unlock()
@@ -214,12 +218,9 @@ func (s *profileStates) tell(profile string) {
 	}
 }
 
-// source lets the reconciler of profiles hear of results.
-func (s *profileStates) source() source.Source {
-	return source.Func(func(_ context.Context, q queue) error {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.requeue = func(profile string) { q.Add(requestFor(profile)) }
-		return nil
-	})
+// OnResult lets the reconciler of profiles hear of results, once it has started.
+func (s *States) OnResult(requeue func(profile string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requeue = requeue
 }

@@ -1,7 +1,9 @@
-package controllers
+package policies
 
 import (
 	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/selection"
@@ -15,14 +17,14 @@ import (
 // bounded: a release can be stuck.
 const releaseFirst = 10 * time.Second
 
-// await is the selection to which a profile's policies give way, and how long they await the
+// Await is the selection to which a profile's policies give way, and how long they await the
 // release of another profile at most; zero if they await none. A clock that is far off awaits none.
-func (r *AdmissionPolicyReconciler) await(
-	profile *v1alpha1.SecurityProfile, selector *selection.Selector,
+func Await(
+	profile *v1alpha1.SecurityProfile, selector *selection.Selector, now time.Time,
 ) (awaiting *selection.Selector, most time.Duration) {
 	left := func(p *v1alpha1.SecurityProfile) time.Duration {
-		since := r.Clock.Since(p.DeletionTimestamp.Time)
-		if !hasFinalizer(p) || since <= -releaseFirst {
+		since := now.Sub(p.DeletionTimestamp.Time)
+		if !controllerutil.ContainsFinalizer(p, v1alpha1.Finalizer) || since <= -releaseFirst {
 			return 0
 		}
 		return max(0, releaseFirst-since)
@@ -32,12 +34,4 @@ func (r *AdmissionPolicyReconciler) await(
 		most = max(most, left(p))
 	}
 	return awaiting, most
-}
-
-// sooner is the shorter of two waits, of which zero is none.
-func sooner(a, b time.Duration) time.Duration {
-	if a == 0 || b != 0 && b < a {
-		return b
-	}
-	return a
 }

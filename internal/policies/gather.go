@@ -1,4 +1,4 @@
-package controllers
+package policies
 
 import (
 	"context"
@@ -16,8 +16,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
-// policyReader reads the policies and bindings of profiles.
-type policyReader struct {
+// reader reads the policies and bindings of profiles.
+type reader struct {
 	client     client.Client // reads from the cache, which holds what bears a profile's name
 	live       client.Reader
 	unlabelled *unlabelled
@@ -26,7 +26,7 @@ type policyReader struct {
 // gather is what bears the profile's name, what has the name of something desired, and what has
 // been stripped of the profile's name. The last two the cache does not hold: they are read from the
 // API server, the stripped ones where some are known of, or all that there may be.
-func (r *policyReader) gather(
+func (r *reader) gather(
 	ctx context.Context, profile string, desired []baseline.Object, all bool,
 ) ([]baseline.Object, error) {
 	if err := r.sweep(ctx); err != nil {
@@ -58,7 +58,7 @@ func (r *policyReader) gather(
 
 // readUnlabelled reads what the cache does not hold. If it is gone, or nobody's, it is not looked
 // for again.
-func (r *policyReader) readUnlabelled(ctx context.Context, o baseline.Object) (baseline.Object, error) {
+func (r *reader) readUnlabelled(ctx context.Context, o baseline.Object) (baseline.Object, error) {
 	got, err := r.read(ctx, o)
 	if err == nil && (got == nil || !marked(got)) {
 		r.unlabelled.drop(o)
@@ -73,7 +73,7 @@ func marked(o baseline.Object) bool {
 }
 
 // unheld are those of a profile's policies and bindings, by name, that the cache does not hold.
-func (r *policyReader) unheld(profile string, labelled []baseline.Object) []baseline.Object {
+func (r *reader) unheld(profile string, labelled []baseline.Object) []baseline.Object {
 	held := map[v1alpha1.ObjectReference]bool{}
 	for _, o := range labelled {
 		held[baseline.Reference(o)] = true
@@ -85,7 +85,7 @@ func (r *policyReader) unheld(profile string, labelled []baseline.Object) []base
 
 // sweep looks once for what was stripped of its profile's name, or given another's, before the
 // cache began to watch.
-func (r *policyReader) sweep(ctx context.Context) error {
+func (r *reader) sweep(ctx context.Context) error {
 	if r.unlabelled.isSwept() {
 		return nil
 	}
@@ -174,7 +174,7 @@ func (u *unlabelled) has(o baseline.Object) bool {
 
 // labelled lists the policies and bindings that bear the profile's name. They are shared with the
 // cache.
-func (r *policyReader) labelled(ctx context.Context, profile string) ([]baseline.Object, error) {
+func (r *reader) labelled(ctx context.Context, profile string) ([]baseline.Object, error) {
 	var objects []baseline.Object
 	for i := range baseline.ClusterKinds {
 		kind := &baseline.ClusterKinds[i]
@@ -199,13 +199,13 @@ func (r *policyReader) labelled(ctx context.Context, profile string) ([]baseline
 }
 
 // read is the object of this kind and name by the API server, or nil.
-func (r *policyReader) read(ctx context.Context, want baseline.Object) (baseline.Object, error) {
+func (r *reader) read(ctx context.Context, want baseline.Object) (baseline.Object, error) {
 	got := baseline.KindOf(want).New()
 	switch err := r.live.Get(ctx, client.ObjectKeyFromObject(want), got); {
 	case apierrors.IsNotFound(err):
 		return nil, nil
 	case err != nil:
-		return nil, fmt.Errorf("reading %s: %w", describe(want), err)
+		return nil, fmt.Errorf("reading %s: %w", baseline.Describe(want), err)
 	}
 	return got, nil
 }

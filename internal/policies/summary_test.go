@@ -1,4 +1,4 @@
-package controllers
+package policies
 
 import (
 	"errors"
