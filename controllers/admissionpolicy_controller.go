@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"context"
-	"time"
 
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -26,8 +25,6 @@ type AdmissionPolicyReconciler struct {
 	Clock clock.PassiveClock
 	// Protected are names and globs of namespaces that are never selected.
 	Protected []string
-	// Interval is the least time between two passes over the policies of one profile.
-	Interval time.Duration
 
 	keeper *policies.Keeper
 	teller *telling.Policies

@@ -19,6 +19,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/posture/posturetest"
 	"github.com/bulwark-dev/bulwark/internal/priority"
+	"github.com/bulwark-dev/bulwark/internal/reports"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -163,7 +164,7 @@ func TestNoStatusIsWrittenBeforeThePoliciesOfItsGenerationHaveBeenLookedAt(t *te
 			posture.DefaultJoinGrace,
 		),
 		policies:   &policies.Keeper{States: states},
-		unreported: newUnreported(),
+		unreported: reports.NewUnreported(),
 	}
 	looking := func(pending int) func() {
 		return func() {

@@ -10,7 +10,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -19,13 +18,18 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/selection"
+	"github.com/bulwark-dev/bulwark/internal/telling"
 )
 
-func (r *AdmissionPolicyReconciler) setup(mgr manager.Manager) error {
-	b := builder.ControllerManagedBy(mgr).
+func setupAdmissionPolicies(s *shared) error {
+	r := &AdmissionPolicyReconciler{
+		Client: s.cached, Clock: s.Clock, Protected: s.Protected, keeper: s.keeper,
+		teller: &telling.Policies{Events: s.events, Metrics: s.metrics},
+	}
+	b := builder.ControllerManagedBy(s.mgr).
 		Named("admissionpolicy").
 		For(&v1alpha1.SecurityProfile{}, builder.WithPredicates(governanceChanged())).
-		Watches(&v1alpha1.SecurityProfile{}, enqueueAllProfiles(r.Client, r.Interval),
+		Watches(&v1alpha1.SecurityProfile{}, enqueueAllProfiles(r.Client, s.StatusInterval),
 			builder.WithPredicates(governanceChanged())).
 		Watches(&v1alpha1.NamespacePosture{}, enqueueReported(), builder.WithPredicates(podRolloutChanged())).
 		Watches(&corev1.Namespace{}, r.enqueueWaiting(), builder.WithPredicates(labelsOrDeletionChanged())).

@@ -22,7 +22,7 @@ func (r *NamespaceReconciler) leave(
 	ctx context.Context, ns *corev1.Namespace, report *v1alpha1.NamespacePosture,
 ) (reconcile.Result, error) {
 	left, err := r.releases.Depart(ctx, ns, report, nil)
-	r.tellReleased(&left)
+	r.teller.TellReleased(&left)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
@@ -33,7 +33,7 @@ func (r *NamespaceReconciler) leave(
 	if err := r.posts.Delete(ctx, report); err != nil {
 		return reconcile.Result{}, err
 	}
-	r.events.TellEach(r.releases.Departed(ctx, ns, report, "no profile selects the namespace"))
+	r.teller.TellEach(r.releases.Departed(ctx, ns, report, "no profile selects the namespace"))
 	return waits, nil
 }
 
@@ -46,7 +46,7 @@ func (r *NamespaceReconciler) audit(
 	report, staying := p.Report(), profilesNamed(selecting)
 	removes := release.IsMarked(p.Namespace, report) && !staying[report.Profile]
 	left, err := r.releases.Depart(ctx, p.Namespace, report, staying)
-	r.tellReleased(&left)
+	r.teller.TellReleased(&left)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
@@ -54,7 +54,7 @@ func (r *NamespaceReconciler) audit(
 		return reconcile.Result{RequeueAfter: left.Wait}, nil
 	}
 	if removes {
-		r.events.TellEach(r.releases.Departed(ctx, p.Namespace, report,
+		r.teller.TellEach(r.releases.Departed(ctx, p.Namespace, report,
 			"SecurityProfile "+p.Profile.Name+" governs the namespace and only audits"))
 	}
 	result, err := r.establish(ctx, p.With(left.Report))
@@ -71,12 +71,12 @@ func (r *NamespaceReconciler) suspend(
 	ctx context.Context, ns *corev1.Namespace, previous *v1alpha1.NamespacePosture,
 	profile *v1alpha1.SecurityProfile, why error,
 ) error {
-	r.departures.End(ns.Name)
+	r.releases.Departures.End(ns.Name)
 	r.forgetCounts(ns.Name)
 	left, unreleased := r.releases.DepartDeleted(ctx, ns, reports.Recall(profile, previous), profile.Name)
-	r.tellReleased(&left)
+	r.teller.TellReleased(&left)
 	removed, unmarked := r.releases.RemoveMark(ctx, ns, profile.Name)
-	r.events.TellEach(removed)
+	r.teller.TellEach(removed)
 	report := posture.Stalled(profile, ns, left.Report, why, r.Clock.Now())
 	return errors.Join(unreleased, unmarked, r.posts.Write(ctx, left.Report, report))
 }
@@ -84,7 +84,7 @@ func (r *NamespaceReconciler) suspend(
 // leaveAlone tells which objects bear a profile's label in a protected namespace.
 func (r *NamespaceReconciler) leaveAlone(ctx context.Context, ns *corev1.Namespace) error {
 	notices, err := r.releases.LeaveAlone(ctx, ns, r.queue.IsOvertakable(requestFor(ns.Name)))
-	r.events.TellEach(notices)
+	r.teller.TellEach(notices)
 	return err
 }
 
@@ -99,14 +99,6 @@ func (r *NamespaceReconciler) endReportIn(ctx context.Context, ns *corev1.Namesp
 		return err
 	}
 	return r.posts.End(ctx, report)
-}
-
-// tellReleased tells what a release came to.
-func (r *NamespaceReconciler) tellReleased(results *release.Results) {
-	r.events.TellEach(results.Notices)
-	for _, c := range results.Contested {
-		r.Metrics.Contested(c.Profile, c.Kind)
-	}
 }
 
 // profilesNamed are the names of profiles.

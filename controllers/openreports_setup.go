@@ -28,7 +28,15 @@ import (
 const reportConcurrency = 4
 
 // newPublication adds the publication of reports to the manager, on the replica that leads.
-func newPublication(mgr manager.Manager, recheck time.Duration, room publish.Room) (*publish.Publication, error) {
+func newPublication(shared *shared) (*publish.Publication, error) {
+	mgr, recheck := shared.mgr, shared.RecheckInterval
+	room := func(
+		ctx context.Context, report *v1alpha1.NamespacePosture, object v1alpha1.ObjectReference, write func() error,
+	) error {
+		p, notices, err := shared.posts.WriteBeside(ctx, report, object, write)
+		shared.teller.TellBoth(p, notices)
+		return err
+	}
 	direct, err := client.New(mgr.GetConfig(), client.Options{
 		Scheme: mgr.GetScheme(), HTTPClient: mgr.GetHTTPClient(), Mapper: mgr.GetRESTMapper(),
 		FieldOwner: v1alpha1.FieldManager,

@@ -22,6 +22,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/release"
+	"github.com/bulwark-dev/bulwark/internal/reports"
+	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
 // DefaultStatusInterval is the least time between two reconciles of one profile. A roll-out to ten
@@ -44,7 +46,7 @@ type SecurityProfileReconciler struct {
 
 	policies    admissionPolicies
 	joins       *posture.Joins
-	unreported  *unreported
+	unreported  *reports.Unreported
 	publication *publish.Publication // nil if reports are not published as Reports of openreports.io
 	remains     *release.Profiles
 	standstills *release.Standstills
@@ -103,6 +105,35 @@ func (r *SecurityProfileReconciler) Reconcile(
 	return reconcile.Result{RequeueAfter: next}, nil
 }
 
+// remember has the status of a profile hold what its spec selects. It is written before the profile
+// is held, and so before anything is done for it: no crash comes between a baseline and the
+// knowledge of whose it is.
+func (r *SecurityProfileReconciler) remember(ctx context.Context, profile *v1alpha1.SecurityProfile) error {
+	known := selection.Remember(profile)
+	if equality.Semantic.DeepEqual(known, profile.Status.Selection) {
+		return nil
+	}
+	selector, err := inventory.Selector(ctx, r.Client, r.Protected)
+	if err != nil {
+		return err
+	}
+	if selector.Invalid(profile.Name) != nil { // Beside others it weighs too much.
+		return nil
+	}
+	status := profile.Status.DeepCopy()
+	if len(status.Conditions) == 0 {
+		status = posture.SummarizeNew(profile, r.Clock.Now())
+	}
+	status.Selection = known
+	if err := r.writeStatus(ctx, profile, status); err != nil {
+		return err
+	}
+	if profile.Status.Selection != nil { // A CRD of an older release drops it.
+		r.remembered.Note(profile.Name, r.Clock.Now())
+	}
+	return nil
+}
+
 // report sums the reports and the results of the admission policies into the status of a profile.
 // It returns when to requeue the profile; zero is never. No status says Ready of a generation whose
 // policies have not been reconciled.
@@ -133,9 +164,11 @@ func (r *SecurityProfileReconciler) report(
 	reported := cluster.WithRefused(profile, r.unreported.Why)
 	status := posture.Summarize(profile, reported, lately, policies, r.Clock.Now())
 	next := concluded()
-	if err := r.addProtected(ctx, profile, selector, cluster.Namespaces, status); err != nil {
+	misplaced, err := release.CountProtected(ctx, r.Client, profile, selector, cluster.Namespaces)
+	if err != nil {
 		return 0, err
 	}
+	posture.AddProtected(status, misplaced)
 	if wait := r.remembered.Wait(profile.Name, r.Clock.Now()); wait > 0 {
 		return priority.Soonest(next, wait), nil // The status was written a moment ago.
 	}
@@ -150,7 +183,7 @@ func (r *SecurityProfileReconciler) report(
 func (r *SecurityProfileReconciler) conclude(
 	ctx context.Context, profile *v1alpha1.SecurityProfile, status *v1alpha1.SecurityProfileStatus,
 ) error {
-	setPublished(status, r.publication != nil, r.publication.Condition(), r.Clock.Now())
+	posture.SetPublished(status, r.publication != nil, r.publication.Condition(), r.Clock.Now())
 	r.Metrics.Summed(profile.Name, status)
 	return r.writeStatus(ctx, profile, status)
 }

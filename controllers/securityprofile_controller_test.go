@@ -20,6 +20,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/release"
+	"github.com/bulwark-dev/bulwark/internal/reports"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -117,7 +118,7 @@ func TestReportsAreListedOnceASecond(t *testing.T) {
 					func(context.Context) ([]string, error) { return nil, nil },
 					remains.Left,
 				),
-				unreported: newUnreported(),
+				unreported: reports.NewUnreported(),
 			}
 			for i, s := range tt.steps {
 				now.SetTime(noon.Add(s.after))

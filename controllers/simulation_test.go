@@ -29,6 +29,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/policies"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/priority"
+	"github.com/bulwark-dev/bulwark/internal/reports"
 	"github.com/bulwark-dev/bulwark/internal/telling"
 )
 
@@ -114,11 +115,11 @@ func (s *simulation) reconcilers() {
 	})
 	keeper.States.OnResult(func(string) { s.profiles.add() })
 	s.policies.Reconciler = reconcile.Func((&AdmissionPolicyReconciler{
-		Client: s, Clock: s.clock, Interval: DefaultStatusInterval, keeper: keeper,
+		Client: s, Clock: s.clock, keeper: keeper,
 		teller: &telling.Policies{Events: events.NewTeller(nobodyRecords{}, s.clock), Metrics: recorded},
 	}).Reconcile)
 	s.profiles.Reconciler = reconcile.AsReconciler(s, &SecurityProfileReconciler{
-		Client: s, Metrics: recorded, Clock: s.clock, policies: keeper, unreported: newUnreported(),
+		Client: s, Metrics: recorded, Clock: s.clock, policies: keeper, unreported: reports.NewUnreported(),
 		joins:    posture.NewJoins(posture.DefaultJoinGrace),
 		throttle: priority.NewThrottle(DefaultStatusInterval), remembered: priority.NewThrottle(DefaultStatusInterval),
 	})

@@ -1,4 +1,4 @@
-package controllers
+package inventory
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/posture"
 )
 
-// gather reads what the namespace holds of the desired objects, and whatever else in it bears our
+// Gather reads what the namespace holds of the desired objects, and whatever else in it bears our
 // labels. The objects may be shared with the cache and must not be changed.
 //
 // The cache holds only objects that bear our labels. Others are read from the API server:
@@ -20,17 +20,17 @@ import (
 //  4. if the object is not desired and was in place: nobody keeps what it grants by unlabelling it.
 //
 // An object that was never there costs no read: the attempt to create it tells.
-func (r *NamespaceReconciler) gather(
-	ctx context.Context, p *posture.Pass, desired []baseline.Object,
+func (i *Objects) Gather(
+	ctx context.Context, p *posture.Pass, desired []baseline.Object, now func() time.Time,
 ) (found []baseline.Object, reread time.Duration, err error) {
-	if found, err = r.desiredThere(ctx, p, desired); err != nil {
+	if found, err = i.desiredThere(ctx, p, desired); err != nil {
 		return nil, 0, err
 	}
 	known := map[v1alpha1.ObjectReference]bool{}
 	for _, o := range found {
 		known[baseline.Reference(o)] = true
 	}
-	labelled, reread, err := r.labelledIn(ctx, p)
+	labelled, reread, err := i.labelledIn(ctx, p, now)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -42,23 +42,21 @@ func (r *NamespaceReconciler) gather(
 	for _, want := range desired {
 		known[baseline.Reference(want)] = true
 	}
-	unlabelled, err := r.unlabelledBefore(ctx, p, known)
+	unlabelled, err := i.unlabelledBefore(ctx, p, known)
 	return append(found, unlabelled...), reread, err
 }
 
 // desiredThere is what the namespace holds of the desired objects.
-func (r *NamespaceReconciler) desiredThere(
-	ctx context.Context,
-	p *posture.Pass,
-	desired []baseline.Object,
+func (i *Objects) desiredThere(
+	ctx context.Context, p *posture.Pass, desired []baseline.Object,
 ) ([]baseline.Object, error) {
 	found := []baseline.Object{p.Namespace}
 	for _, want := range desired[1:] {
 		_, known := p.Object(baseline.Reference(want))
 		mayWait := p.Profile.WaitsUntilSafe() && baseline.CanRefuse(want)
-		got, err := r.objects.Read(ctx, want, p.Audits() || known || mayWait)
-		if err == nil && got != nil && r.uncached.LacksContent(got, mayWait) {
-			got, err = r.uncached.ReadWhole(ctx, want)
+		got, err := i.Read(ctx, want, p.Audits() || known || mayWait)
+		if err == nil && got != nil && i.Uncached.LacksContent(got, mayWait) {
+			got, err = i.Uncached.ReadWhole(ctx, want)
 		}
 		if err != nil {
 			return nil, err
@@ -72,25 +70,23 @@ func (r *NamespaceReconciler) desiredThere(
 
 // labelledIn is what bears our label in the namespace of a pass, also of what the cache does not
 // hold unless the pass audits, and when to read more of that; zero is never.
-func (r *NamespaceReconciler) labelledIn(
-	ctx context.Context, p *posture.Pass,
+func (i *Objects) labelledIn(
+	ctx context.Context, p *posture.Pass, now func() time.Time,
 ) (labelled []baseline.Object, reread time.Duration, err error) {
 	if p.Audits() {
-		labelled, err = r.objects.Labelled(ctx, p.Namespace.Name)
+		labelled, err = i.Labelled(ctx, p.Namespace.Name)
 		return labelled, 0, err
 	}
-	return r.objects.DueLabelled(ctx, p.Namespace.Name, r.Clock.Now())
+	return i.DueLabelled(ctx, p.Namespace.Name, now())
 }
 
 // unlabelledBefore returns the objects that the last report says were in place, that are not
 // desired and are unlabelled now. An Audit profile removes nothing.
-func (r *NamespaceReconciler) unlabelledBefore(
+func (i *Objects) unlabelledBefore(
 	ctx context.Context, p *posture.Pass, known map[v1alpha1.ObjectReference]bool,
 ) ([]baseline.Object, error) {
 	if p.Report() == nil || p.Audits() {
 		return nil, nil
 	}
-	return r.objects.Unlabelled(ctx, p.Report(), known)
+	return i.Unlabelled(ctx, p.Report(), known)
 }
-
-func describe(o baseline.Object) string { return baseline.Describe(o) }

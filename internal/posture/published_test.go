@@ -1,4 +1,4 @@
-package controllers
+package posture
 
 import (
 	"testing"
@@ -53,7 +53,7 @@ func TestThePublicationSetsItsConditionAndNoOther(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			status := &v1alpha1.SecurityProfileStatus{ObservedGeneration: 2, Conditions: test.had}
-			setPublished(status, !test.off, test.found, noon)
+			SetPublished(status, !test.off, test.found, noon)
 			if diff := cmp.Diff(test.want, status.Conditions); diff != "" {
 				t.Error(diff)
 			}

@@ -1,4 +1,4 @@
-package controllers
+package telling
 
 import (
 	"cmp"
@@ -17,30 +17,30 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
-// announceGuarded tells of a change that tamper protection refuses to everybody but those whom it
+// tellGuarded tells of a change that tamper protection refuses to everybody but those whom it
 // does not hold, and what that proves of who it was. Only the audit log has the name.
-func (r *NamespaceReconciler) announceGuarded(p *posture.Pass, o *drift.Outcome) {
+func (t *Namespaces) tellGuarded(p *posture.Pass, o *drift.Outcome) {
 	if p.Audits() || !admission.InForce(admission.Said(p.Profile)) {
 		return
 	}
 	ready := meta.FindStatusCondition(p.Profile.Status.Conditions, v1alpha1.ConditionAdmission)
 	inForce := ready.LastTransitionTime.Time
-	if changed, known := r.policyChanges.ChangedAt(p.Profile.Name); known {
+	if changed, known := t.PoliciesChanged(p.Profile.Name); known {
 		inForce = changed
 	}
 	guard := p.Profile.Spec.Protection
-	change := breakglass.Change{Heard: p.Since, InForce: inForce, Watched: r.watched.has(p.Namespace.Name)}
+	change := breakglass.Change{Heard: p.Since, InForce: inForce, Watched: t.watched.has(p.Namespace.Name)}
 	name := o.Object.Kind + " " + o.Object.Name
 	switch verdict, why := change.Judge(guard); verdict {
 	case breakglass.Used:
-		r.Metrics.BrokeGlass(p.Profile.Name, o.Object.Kind)
-		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventBreakGlass, "Compare", fmt.Sprintf(
+		t.Metrics.BrokeGlass(p.Profile.Name, o.Object.Kind)
+		t.tell(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventBreakGlass, "Compare", fmt.Sprintf(
 			"%s was changed by somebody whom tamper protection does not hold: a member of a break-glass group (%s), "+
 				"a break-glass user (%s), or a part of Kubernetes",
 			name, declaredOrNone(guard.BreakGlassGroups), declaredOrNone(guard.BreakGlassUsers)))
 	case breakglass.Unproven:
-		r.Metrics.GuardedChanged(p.Profile.Name, o.Object.Kind)
-		r.event(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventGuardedChanged, "Compare", fmt.Sprintf(
+		t.Metrics.GuardedChanged(p.Profile.Name, o.Object.Kind)
+		t.tell(p, o.Object, corev1.EventTypeWarning, v1alpha1.EventGuardedChanged, "Compare", fmt.Sprintf(
 			"%s is guarded by tamper protection and was changed all the same; it is not known by whom: %s", name, why))
 	case breakglass.Unguarded:
 	}
@@ -77,3 +77,6 @@ func (w *watched) forget(namespace string) {
 	defer w.mu.Unlock()
 	delete(w.names, namespace)
 }
+
+// Forget drops what is remembered of a namespace that is gone.
+func (t *Namespaces) Forget(namespace string) { t.watched.forget(namespace) }

@@ -1,19 +1,14 @@
-package controllers
+package gather
 
 import (
-	"context"
 	"errors"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
-	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory/inventorytest"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/grants"
 )
@@ -71,40 +66,5 @@ func TestABindingThatGivesIsFound(t *testing.T) {
 				t.Errorf("found %v", bound)
 			}
 		})
-	}
-}
-
-// bindingProfiles is a cache that holds one namespace, some profiles and no report.
-type bindingProfiles struct{ inventorytest.Cluster }
-
-func (c *bindingProfiles) List(ctx context.Context, into client.ObjectList, options ...client.ListOption) error {
-	switch list := into.(type) {
-	case *corev1.NamespaceList:
-		list.Items = []corev1.Namespace{*c.Namespace}
-	case *v1alpha1.NamespacePostureList:
-	default:
-		return c.Cluster.List(ctx, into, options...)
-	}
-	return nil
-}
-
-func TestAClusterRoleConcernsTheNamespacesOfProfilesThatBindIt(t *testing.T) {
-	binding := func(p *v1alpha1.SecurityProfile) {
-		p.Spec.RBAC = &v1alpha1.RBAC{Bindings: []v1alpha1.RoleBinding{{Name: "viewers", ClusterRole: "view"}}}
-	}
-	r := &NamespaceReconciler{Client: &bindingProfiles{
-		inventorytest.Cluster{
-			Profiles: []v1alpha1.SecurityProfile{
-				inventorytest.Profile("shop", binding),
-				inventorytest.Profile("shop"),
-				inventorytest.Profile("till", binding),
-			},
-			Namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{"shop": "yes"}}},
-		},
-	}}
-	for role, want := range map[string][]string{"view": {"shop"}, "edit": nil} {
-		if diff := cmp.Diff(want, r.namespacesUsing(role)); diff != "" {
-			t.Errorf("%s: concerns (-want +got):\n%s", role, diff)
-		}
 	}
 }

@@ -1,4 +1,4 @@
-package controllers
+package reports
 
 import (
 	"errors"
@@ -40,12 +40,12 @@ func TestUnreported(t *testing.T) {
 		"a busy one in between changes nothing":            {answers: append(append(again(posture.RefusalsToTell-1, errNoRoomForReport), apierrors.NewTooManyRequests("busy", 1)), errNoRoomForReport), told: 1, refused: true},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			u, told := newUnreported(), 0
+			u, told := NewUnreported(), 0
 			for _, err := range tt.answers {
 				switch {
 				case err == nil:
 					u.Forget("team-a")
-				case u.note("team-a", "strict", err):
+				case u.isRefused("team-a", "strict", err):
 					told++
 				}
 			}
@@ -67,21 +67,21 @@ func TestUnreported(t *testing.T) {
 // The reports may have been summed between the write of one and this, so that no event of it is to
 // come.
 func TestAReportThatIsWrittenAtLastHasTheProfilesSummedAgain(t *testing.T) {
-	r := &NamespaceReconciler{unreported: newUnreported()}
+	u := NewUnreported()
 	p := &posture.Pass{
 		Namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "team-a"}},
 		Profile:   &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "strict"}},
 	}
 	for range posture.RefusalsToTell {
-		r.unreported.note("team-a", "strict", errNoRoomForReport)
+		u.isRefused("team-a", "strict", errNoRoomForReport)
 	}
 	for i, want := range []int{1, 0} {
-		r.noteReport(p, nil)
-		if got := len(r.unreported.changed); got != want {
+		u.Note(p, nil)
+		if got := len(u.changed); got != want {
 			t.Errorf("write %d: %d passes over the profiles are to come, and not %d", i, got, want)
 		}
-		for len(r.unreported.changed) > 0 {
-			<-r.unreported.changed
+		for len(u.changed) > 0 {
+			<-u.changed
 		}
 	}
 }

@@ -1,12 +1,9 @@
-package controllers
+package release
 
 import (
-	"cmp"
 	"context"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
@@ -14,17 +11,14 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
-// addProtected counts, among the findings of a profile, what bears its label in protected
-// namespaces.
-func (r *SecurityProfileReconciler) addProtected(
-	ctx context.Context,
-	profile *v1alpha1.SecurityProfile,
-	selector *selection.Selector,
-	namespaces []corev1.Namespace,
-	status *v1alpha1.SecurityProfileStatus,
-) error {
+// CountProtected counts what bears the label of a profile in protected namespaces, with these
+// themselves, if the profile looks for that.
+func CountProtected(
+	ctx context.Context, cached inventory.Cache,
+	profile *v1alpha1.SecurityProfile, selector *selection.Selector, namespaces []corev1.Namespace,
+) (int, error) {
 	if !profile.LooksFor(v1alpha1.FindingIDObjectInProtectedNamespace) {
-		return nil
+		return 0, nil
 	}
 	n := 0
 	for i := range namespaces {
@@ -35,22 +29,13 @@ func (r *SecurityProfileReconciler) addProtected(
 		if profileOf(ns) == profile.Name {
 			n++
 		}
-		labelled, err := countLabelled(ctx, r.Client, ns.Name, profile.Name)
+		labelled, err := countLabelled(ctx, cached, ns.Name, profile.Name)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		n += labelled
 	}
-	if n == 0 {
-		return nil
-	}
-	status.FindingTotals = append(status.FindingTotals, v1alpha1.FindingTotal{
-		ID: v1alpha1.FindingIDObjectInProtectedNamespace, Severity: v1alpha1.SeverityLow, Count: int32(min(n, 1<<30)),
-	})
-	slices.SortFunc(status.FindingTotals, func(a, b v1alpha1.FindingTotal) int {
-		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Severity, b.Severity))
-	})
-	return nil
+	return n, nil
 }
 
 // countLabelled counts the objects in a namespace that bear the label of a profile.
@@ -62,7 +47,7 @@ func countLabelled(ctx context.Context, cached inventory.Cache, namespace, profi
 			return 0, err
 		}
 		for _, o := range objects {
-			if profileOf(o.(client.Object)) == profile {
+			if profileOf(o) == profile {
 				n++
 			}
 		}
