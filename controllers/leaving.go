@@ -43,7 +43,7 @@ func (r *NamespaceReconciler) leave(
 func (r *NamespaceReconciler) audit(
 	ctx context.Context, p *posture.Pass, selecting []*v1alpha1.SecurityProfile,
 ) (reconcile.Result, error) {
-	report, staying := p.Report(), profilesNamed(selecting)
+	report, staying := p.Report(), release.Named(selecting)
 	removes := release.IsMarked(p.Namespace, report) && !staying[report.Profile]
 	left, err := r.releases.Depart(ctx, p.Namespace, report, staying)
 	r.teller.TellReleased(&left)
@@ -99,32 +99,4 @@ func (r *NamespaceReconciler) endReportIn(ctx context.Context, ns *corev1.Namesp
 		return err
 	}
 	return r.posts.End(ctx, report)
-}
-
-// profilesNamed are the names of profiles.
-func profilesNamed(profiles []*v1alpha1.SecurityProfile) map[string]bool {
-	named := map[string]bool{}
-	for _, p := range profiles {
-		named[p.Name] = true
-	}
-	return named
-}
-
-// brokenGoverning is the profile that governs the namespace and cannot be carried out, and why; no
-// error if there is none.
-func brokenGoverning(
-	selector *selection.Selector, selecting []*v1alpha1.SecurityProfile,
-	ns *corev1.Namespace, report *v1alpha1.NamespacePosture,
-) (*v1alpha1.SecurityProfile, error) {
-	if len(selecting) == 0 {
-		broken := selector.Unremembered(release.Marks(ns, report)...)
-		if broken == nil {
-			return nil, nil
-		}
-		return broken, selector.Invalid(broken.Name)
-	}
-	if !hasFinalizer(selecting[0]) {
-		return nil, nil
-	}
-	return selecting[0], selector.Invalid(selecting[0].Name)
 }

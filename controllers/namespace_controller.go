@@ -14,7 +14,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/correction"
@@ -45,9 +44,6 @@ type NamespaceReconciler struct {
 	Clock clock.PassiveClock
 	// Protected are names and globs of namespaces that are never selected.
 	Protected []string
-	// Recheck is how often a namespace is looked at again when its state hangs on objects that are
-	// not watched.
-	Recheck time.Duration
 
 	arrivals *priority.Arrivals // since when changes wait
 	queue    *priority.Queue
@@ -126,7 +122,7 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 		return reconcile.Result{}, err
 	}
 	selecting := selector.Selects(ns)
-	if broken, why := brokenGoverning(selector, selecting, ns, previous); why != nil {
+	if broken, why := release.Broken(selector, selecting, ns, previous); why != nil {
 		return reconcile.Result{}, r.suspend(ctx, ns, previous, broken, why)
 	}
 	if len(selecting) == 0 {
@@ -159,8 +155,8 @@ func (r *NamespaceReconciler) establish(ctx context.Context, p *posture.Pass) (r
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	desired, err := r.render(ctx, p)
-	if err != nil {
+	desired := baseline.Render(p.Profile, p.Namespace.Name)
+	if err := r.corrections.Writer.RememberLabelsBefore(ctx, p, desired[0]); err != nil {
 		return reconcile.Result{}, err
 	}
 	there, reread, err := r.objects.Gather(ctx, p, desired, r.Clock.Now)
@@ -206,36 +202,5 @@ func (r *NamespaceReconciler) report(
 	notices, unwritten := r.posts.WriteInRoom(ctx, p, report)
 	r.teller.TellBoth(p, notices)
 	r.teller.TellBoth(p, r.unreported.Note(p, unwritten))
-	return priority.Soonest(r.nextVisit(p, found), quiet, recheck), errors.Join(unseen, unwritten)
-}
-
-// render is what the namespace shall hold. The Namespace itself also remembers the Pod Security
-// labels that it bore before.
-func (r *NamespaceReconciler) render(ctx context.Context, p *posture.Pass) ([]baseline.Object, error) {
-	desired := baseline.Render(p.Profile, p.Namespace.Name)
-	if p.Audits() {
-		return desired, nil
-	}
-	annotations, err := r.corrections.Writer.AnnotateLabelsBefore(ctx, p, desired[0].GetLabels())
-	desired[0].SetAnnotations(annotations)
-	return desired, err
-}
-
-// nextVisit is when to come back for the sake of what was found, though nothing has been heard;
-// zero is never.
-func (r *NamespaceReconciler) nextVisit(p *posture.Pass, found *posture.Found) time.Duration {
-	next := r.gatherer.UntilScan(p)
-	if p.Audits() {
-		next = priority.Soonest(next, r.Recheck)
-	}
-	if found.Deferred.Any() {
-		next = priority.Soonest(next, podscan.RecheckDeferred(r.Recheck))
-	}
-	for i := range found.Outcomes {
-		next = priority.Soonest(next, found.Outcomes[i].Wait)
-		if found.Outcomes[i].State == v1alpha1.DriftStateConflict {
-			next = priority.Soonest(next, r.Recheck)
-		}
-	}
-	return next
+	return priority.Soonest(r.gatherer.NextVisit(p, found), quiet, recheck), errors.Join(unseen, unwritten)
 }

@@ -35,7 +35,7 @@ func setupNamespaces(s *shared) error {
 	leftOut := uncached.NewReader(s.live, s.Informers)
 	scanner := &podscan.Scanner{Client: s.cached, Live: s.live, Rules: podscan.NewRules()}
 	r := &NamespaceReconciler{
-		Client: s.cached, Clock: s.Clock, Protected: s.Protected, Recheck: s.RecheckInterval,
+		Client: s.cached, Clock: s.Clock, Protected: s.Protected,
 		arrivals: priority.NewArrivals(s.mgr.Elected()),
 		reports:  s.Reports, posts: s.posts, unreported: s.unreported, withheld: reportmemory.NewWithheld(),
 		objects: &inventory.Objects{Cached: s.cached, Live: s.live, Uncached: leftOut},

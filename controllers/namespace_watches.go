@@ -4,19 +4,18 @@ import (
 	"context"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/findings/watch"
 	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/selection"
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/utils/clock"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
-	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	logf "sigs.k8s.io/controller-runtime/pkg/log"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
 // namespaceEvents lead events to the namespaces that they concern.
@@ -44,14 +43,9 @@ func (n *namespaceEvents) enqueueNamespace() handler.EventHandler {
 // enqueueGoverned is for events on a profile: a pass over every namespace that it selects now, and
 // over every one that it governs.
 func (n *namespaceEvents) enqueueGoverned() handler.EventHandler {
-	enqueueAll := func(namespaces []string, q queue) {
-		priority := rolloutPriority
-		for _, namespace := range namespaces {
-			if pq, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
-				pq.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, requestFor(namespace))
-			} else {
-				q.Add(requestFor(namespace))
-			}
+	enqueueAll := func(namespaces []*corev1.Namespace, q queue) {
+		for _, ns := range namespaces {
+			addRollout(q, ns.Name, 0)
 		}
 	}
 	enqueue := func(ctx context.Context, o client.Object, q queue) {
@@ -69,9 +63,8 @@ func (n *namespaceEvents) enqueueGoverned() handler.EventHandler {
 				enqueueAll(n.awaitedMemory(ctx, e), q)
 				return
 			}
-			if !hasFinalizer(
-				e.ObjectOld,
-			) { // Those that it selected have waited for it. It may not select them any more, nor go before another.
+			if !hasFinalizer(e.ObjectOld) {
+				// Those that it selected have waited for it. It may not select them any more, nor go before another.
 				enqueue(ctx, e.ObjectOld, q)
 			}
 			unlessUnheld(ctx, e.ObjectNew, q)
@@ -80,49 +73,21 @@ func (n *namespaceEvents) enqueueGoverned() handler.EventHandler {
 	}
 }
 
-// touchedBy lists the namespaces that the profile selects or that bear its name, by label or by
-// report.
-func (n *namespaceEvents) touchedBy(ctx context.Context, profile *v1alpha1.SecurityProfile) []string {
-	var namespaces corev1.NamespaceList
-	var reports v1alpha1.NamespacePostureList
-	fromCache := []client.ListOption{client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency}
-	err := n.cached.List(ctx, &namespaces, fromCache...)
-	if err == nil {
-		err = n.cached.List(ctx, &reports, append(fromCache, client.MatchingFields{inventory.ByProfile: profile.Name})...)
-	}
-	if err != nil { // Both are reads of memory, and fail only when the operator is stopping.
+// touchedBy lists the namespaces that the profile selects or that bear its name.
+func (n *namespaceEvents) touchedBy(ctx context.Context, profile *v1alpha1.SecurityProfile) []*corev1.Namespace {
+	touched, err := inventory.Touched(ctx, n.cached, profile, n.protected)
+	if err != nil { // All are reads of memory, and fail only when the operator is stopping.
 		logf.FromContext(ctx).Error(err, "Listing the namespaces that a profile touches", "profile", profile.Name)
-		return nil
-	}
-	reported := map[string]bool{}
-	for i := range reports.Items {
-		reported[reports.Items[i].Namespace] = true
-	}
-	if !profile.DeletionTimestamp.IsZero() {
-		if err := inventory.AddNamespaces(ctx, n.cached, profile.Name, reported); err != nil {
-			logf.FromContext(ctx).Error(err, "Listing what bears the label of a profile", "profile", profile.Name)
-		}
-	}
-	selector := selection.New([]v1alpha1.SecurityProfile{*profile}, n.protected)
-	var touched []string
-	for i := range namespaces.Items {
-		ns := &namespaces.Items[i]
-		if reported[ns.Name] || ns.Labels[v1alpha1.ProfileLabel] == profile.Name || selector.Governing(ns) != nil {
-			touched = append(touched, ns.Name)
-		}
 	}
 	return touched
 }
 
 // awaitedMemory are the namespaces that an update of a profile's status lets it govern, or no more:
 // those that it selects and did not remember before, and those made since it is broken.
-func (n *namespaceEvents) awaitedMemory(ctx context.Context, e event.UpdateEvent) []string {
+func (n *namespaceEvents) awaitedMemory(ctx context.Context, e event.UpdateEvent) []*corev1.Namespace {
 	before, after := e.ObjectOld.(*v1alpha1.SecurityProfile), e.ObjectNew.(*v1alpha1.SecurityProfile)
-	return slices.DeleteFunc(n.touchedBy(ctx, after), func(name string) bool {
-		var ns corev1.Namespace
-		err := n.cached.Get(ctx, client.ObjectKey{Name: name}, &ns,
-			client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
-		return err == nil && selection.Remembers(before, &ns) && !selection.Yields(before, after, &ns)
+	return slices.DeleteFunc(n.touchedBy(ctx, after), func(ns *corev1.Namespace) bool {
+		return selection.Remembers(before, ns) && !selection.Yields(before, after, ns)
 	})
 }
 
@@ -134,27 +99,15 @@ func (n *namespaceEvents) namespacesUsing(role string) []string {
 	if n.facts != nil {
 		namespaces = n.facts.NamespacesBinding(role)
 	}
-	var profiles v1alpha1.SecurityProfileList
-	if err := n.cached.List(
-		ctx,
-		&profiles,
-		client.UnsafeDisableDeepCopy,
-		client.DisableReadYourWritesConsistency,
-	); err != nil {
+	profiles, err := inventory.Binding(ctx, n.cached, role)
+	if err != nil {
 		logf.Log.Error(err, "Listing SecurityProfiles that bind a ClusterRole", "clusterRole", role)
-		return namespaces
 	}
-	for i := range profiles.Items {
-		if binds(&profiles.Items[i], role) {
-			namespaces = append(namespaces, n.touchedBy(ctx, &profiles.Items[i])...)
+	for _, profile := range profiles {
+		for _, ns := range n.touchedBy(ctx, profile) {
+			namespaces = append(namespaces, ns.Name)
 		}
 	}
 	slices.Sort(namespaces)
 	return slices.Compact(namespaces)
-}
-
-func binds(profile *v1alpha1.SecurityProfile, role string) bool {
-	return profile.Spec.RBAC != nil && slices.ContainsFunc(profile.Spec.RBAC.Bindings, func(b v1alpha1.RoleBinding) bool {
-		return b.ClusterRole == role
-	})
 }

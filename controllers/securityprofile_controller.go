@@ -3,7 +3,6 @@ package controllers
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -72,8 +71,7 @@ var errAwaitsPolicies = errors.New("the admission policies of this generation ha
 
 // Reconcile keeps the finalizer and the status of one profile.
 func (r *SecurityProfileReconciler) Reconcile(
-	ctx context.Context,
-	profile *v1alpha1.SecurityProfile,
+	ctx context.Context, profile *v1alpha1.SecurityProfile,
 ) (reconcile.Result, error) {
 	deleted := !profile.DeletionTimestamp.IsZero()
 	if !deleted {
@@ -83,7 +81,8 @@ func (r *SecurityProfileReconciler) Reconcile(
 	}
 	before := profile.DeepCopy()
 	if !deleted && controllerutil.AddFinalizer(profile, v1alpha1.Finalizer) {
-		return reconcile.Result{}, r.writeFinalizers(ctx, before, profile) // What this write leads to goes on from here.
+		// What this write leads to goes on from here.
+		return reconcile.Result{}, reports.WriteFinalizers(ctx, r.Client, before, profile)
 	}
 	if wait := r.throttle.Wait(profile.Name, r.Clock.Now()); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
@@ -125,7 +124,7 @@ func (r *SecurityProfileReconciler) remember(ctx context.Context, profile *v1alp
 		status = posture.SummarizeNew(profile, r.Clock.Now())
 	}
 	status.Selection = known
-	if err := r.writeStatus(ctx, profile, status); err != nil {
+	if err := reports.WriteStatus(ctx, r.Client, profile, status); err != nil {
 		return err
 	}
 	if profile.Status.Selection != nil { // A CRD of an older release drops it.
@@ -138,8 +137,7 @@ func (r *SecurityProfileReconciler) remember(ctx context.Context, profile *v1alp
 // It returns when to requeue the profile; zero is never. No status says Ready of a generation whose
 // policies have not been reconciled.
 func (r *SecurityProfileReconciler) report(
-	ctx context.Context,
-	profile *v1alpha1.SecurityProfile,
+	ctx context.Context, profile *v1alpha1.SecurityProfile,
 ) (time.Duration, error) {
 	selector, err := inventory.Selector(ctx, r.Client, r.Protected)
 	if err != nil {
@@ -185,21 +183,7 @@ func (r *SecurityProfileReconciler) conclude(
 ) error {
 	posture.SetPublished(status, r.publication != nil, r.publication.Condition(), r.Clock.Now())
 	r.Metrics.Summed(profile.Name, status)
-	return r.writeStatus(ctx, profile, status)
-}
-
-// writeStatus writes the status if it says anything new.
-func (r *SecurityProfileReconciler) writeStatus(
-	ctx context.Context, profile *v1alpha1.SecurityProfile, status *v1alpha1.SecurityProfileStatus,
-) error {
-	if equality.Semantic.DeepEqual(&profile.Status, status) {
-		return nil
-	}
-	profile.Status = *status
-	if err := r.Client.Status().Update(ctx, profile); err != nil {
-		return client.IgnoreNotFound(fmt.Errorf("writing the status of SecurityProfile %s: %w", profile.Name, err))
-	}
-	return nil
+	return reports.WriteStatus(ctx, r.Client, profile, status)
 }
 
 // finalize removes what a deleted profile has made, and its finalizer once nothing in the cluster
@@ -210,8 +194,7 @@ func (r *SecurityProfileReconciler) writeStatus(
 //     minute.
 //  3. It deletes the policies that guard the baseline, and removes the finalizer.
 func (r *SecurityProfileReconciler) finalize(
-	ctx context.Context,
-	profile *v1alpha1.SecurityProfile,
+	ctx context.Context, profile *v1alpha1.SecurityProfile,
 ) (time.Duration, error) {
 	if !hasFinalizer(profile) {
 		return 0, nil
@@ -243,7 +226,7 @@ func (r *SecurityProfileReconciler) release(ctx context.Context, profile *v1alph
 	}
 	before := profile.DeepCopy()
 	controllerutil.RemoveFinalizer(profile, v1alpha1.Finalizer)
-	return true, client.IgnoreNotFound(r.writeFinalizers(ctx, before, profile))
+	return true, client.IgnoreNotFound(reports.WriteFinalizers(ctx, r.Client, before, profile))
 }
 
 // whyStill tells which permissions the operator lacks to end the deletion of a profile, if it does.
@@ -259,13 +242,13 @@ func (r *SecurityProfileReconciler) whyStill(
 	lacks := still.Message != ""
 	r.Metrics.DeletionStalled(profile.Name, lacks)
 	if still.News {
-		logf.FromContext(ctx).
-			Error(refusal, "A SecurityProfile cannot be let go", "profile", profile.Name, "reason", still.Message)
+		logf.FromContext(ctx).Error(refusal, "A SecurityProfile cannot be let go",
+			"profile", profile.Name, "reason", still.Message)
 	}
 	if still.Status == nil {
 		return still.Wait, nil
 	}
-	err = r.writeStatus(ctx, profile, still.Status)
+	err = reports.WriteStatus(ctx, r.Client, profile, still.Status)
 	if lacks && apierrors.IsForbidden(err) {
 		return still.Wait, nil
 	}
@@ -273,17 +256,4 @@ func (r *SecurityProfileReconciler) whyStill(
 		r.standstills.AskAgain(profile.Name)
 	}
 	return still.Wait, err
-}
-
-// writeFinalizers writes the profile's finalizers and nothing else, if nobody has changed the
-// profile since it was read.
-func (r *SecurityProfileReconciler) writeFinalizers(
-	ctx context.Context,
-	before, after *v1alpha1.SecurityProfile,
-) error {
-	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := r.Client.Patch(ctx, after, patch); err != nil {
-		return fmt.Errorf("writing the finalizers of SecurityProfile %s: %w", after.Name, err)
-	}
-	return nil
 }

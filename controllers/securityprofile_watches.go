@@ -2,15 +2,97 @@ package controllers
 
 import (
 	"context"
+	"fmt"
 
-	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
-	"github.com/bulwark-dev/bulwark/internal/selection"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/discovery"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
+	"github.com/bulwark-dev/bulwark/internal/openreports/publish"
+	"github.com/bulwark-dev/bulwark/internal/posture"
+	"github.com/bulwark-dev/bulwark/internal/priority"
+	"github.com/bulwark-dev/bulwark/internal/release"
+	"github.com/bulwark-dev/bulwark/internal/selection"
 )
+
+func setupProfiles(s *shared) error {
+	remains := &release.Profiles{Client: s.cached, Contests: s.contests, Clock: s.Clock, Protected: s.Protected}
+	r := &SecurityProfileReconciler{
+		Client: s.cached, Metrics: s.metrics, Clock: s.Clock, Protected: s.Protected,
+		policies: s.keeper, joins: posture.NewJoins(s.JoinGrace), unreported: s.unreported, remains: remains,
+		standstills: release.NewStandstills(s.MissingPermissions, remains.Left),
+		throttle:    priority.NewThrottle(s.StatusInterval), remembered: priority.NewThrottle(s.StatusInterval),
+	}
+	if s.OpenReports {
+		var err error
+		if r.publication, err = newPublication(s); err != nil {
+			return fmt.Errorf("setting up the publication of reports: %w", err)
+		}
+	}
+	all := enqueueAllProfiles(s.cached, s.StatusInterval)
+	b := builder.ControllerManagedBy(s.mgr).
+		Named("securityprofile").
+		For(&v1alpha1.SecurityProfile{}).
+		Watches(&v1alpha1.SecurityProfile{}, all, builder.WithPredicates(governanceChanged())).
+		Watches(&v1alpha1.NamespacePosture{}, enqueueReported()).
+		Watches(&corev1.Namespace{}, r.enqueueSelecting(), builder.WithPredicates(labelsOrDeletionChanged())).
+		WithOptions(options(1))
+	for i := range baseline.NamespacedKinds {
+		b = b.Watches(baseline.NamespacedKinds[i].New(), r.enqueueLabelled())
+	}
+	b = b.WatchesRawSource(source.Func(func(_ context.Context, q queue) error {
+		s.keeper.States.OnResult(func(profile string) { q.Add(requestFor(profile)) })
+		return nil
+	}))
+	b = b.WatchesRawSource(source.Channel(r.unreported.Changed(), all))
+	if r.publication != nil {
+		b = b.WatchesRawSource(source.Channel(r.publication.Changed(), all))
+	}
+	return b.Complete(clusteraccess.RequeueIfCacheBehind(reconcile.AsReconciler(r.Client, r), retryMax))
+}
+
+// reportConcurrency is how many Reports are written at a time. None of them delays a correction.
+const reportConcurrency = 4
+
+// newPublication adds the publication of reports to the manager, on the replica that leads.
+func newPublication(s *shared) (*publish.Publication, error) {
+	direct, err := client.New(s.mgr.GetConfig(), client.Options{
+		Scheme: s.mgr.GetScheme(), HTTPClient: s.mgr.GetHTTPClient(), Mapper: s.mgr.GetRESTMapper(),
+		FieldOwner: v1alpha1.FieldManager,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	discovers, err := discovery.NewDiscoveryClientForConfigAndClient(s.mgr.GetConfig(), s.mgr.GetHTTPClient())
+	if err != nil {
+		return nil, fmt.Errorf("making a client for discovery: %w", err)
+	}
+	room := func(
+		ctx context.Context, report *v1alpha1.NamespacePosture, object v1alpha1.ObjectReference, write func() error,
+	) error {
+		p, notices, err := s.posts.WriteBeside(ctx, report, object, write)
+		s.teller.TellBoth(p, notices)
+		return err
+	}
+	reports := &publish.Controller{
+		Manager: s.mgr, Direct: direct, Room: room, Recheck: s.RecheckInterval, Options: options(reportConcurrency),
+	}
+	p := publish.New(publish.Options{
+		Client: direct, Discovery: discovers, Run: reports.Run, Recheck: s.RecheckInterval,
+		Log: s.mgr.GetLogger().WithName("openreports"),
+	})
+	return p, s.mgr.Add(p)
+}
 
 // enqueueLabelled is for events on managed objects, which matter to the profile that they bear the
 // name of only when they go, or bear another's, since it may be waiting for that, and when they
@@ -36,7 +118,7 @@ func (r *SecurityProfileReconciler) enqueueLabelled() handler.EventHandler {
 // enqueueSelecting is for events on a namespace, which concern the profiles that select it, before
 // or after, and the one whose name it bears. The others' sums are the same as before.
 func (r *SecurityProfileReconciler) enqueueSelecting() handler.EventHandler {
-	enqueue := func(ctx context.Context, q queue, states ...client.Object) {
+	return onEvent(func(ctx context.Context, q queue, states ...client.Object) {
 		selector, err := inventory.Selector(ctx, r.Client, r.Protected)
 		if err != nil { // It is a read of memory, and fails only when the operator is stopping.
 			logf.FromContext(ctx).Error(err, "Finding the profiles that select a namespace", "namespace", states[0].GetName())
@@ -50,10 +132,5 @@ func (r *SecurityProfileReconciler) enqueueSelecting() handler.EventHandler {
 				q.Add(requestFor(profile))
 			}
 		}
-	}
-	return handler.Funcs{
-		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { enqueue(ctx, q, e.Object) },
-		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) { enqueue(ctx, q, e.ObjectOld, e.ObjectNew) },
-		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { enqueue(ctx, q, e.Object) },
-	}
+	})
 }

@@ -40,18 +40,35 @@ func hasFinalizer(profile client.Object) bool {
 	return controllerutil.ContainsFinalizer(profile, v1alpha1.Finalizer)
 }
 
+// addRollout adds the request to reconcile a namespace or a profile below the corrections.
+func addRollout(q queue, name string, after time.Duration) {
+	priority := rolloutPriority
+	if pq, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
+		pq.AddWithOpts(priorityqueue.AddOpts{Priority: &priority, After: after}, requestFor(name))
+		return
+	}
+	q.AddAfter(requestFor(name), after)
+}
+
+// onEvent enqueues what an object concerns, by its states before and after an event.
+func onEvent(enqueue func(ctx context.Context, q queue, states ...client.Object)) handler.EventHandler {
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { enqueue(ctx, q, e.Object) },
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
+			enqueue(ctx, q, e.ObjectOld, e.ObjectNew)
+		},
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { enqueue(ctx, q, e.Object) },
+	}
+}
+
 // enqueueReported is for events on reports, which lead to a sum of the profile's. A report that
 // changes hands concerns both.
 func enqueueReported() handler.EventHandler {
-	enqueue := func(o client.Object, q queue) { q.Add(requestFor(o.(*v1alpha1.NamespacePosture).Profile)) }
-	return handler.Funcs{
-		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { enqueue(e.Object, q) },
-		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
-			enqueue(e.ObjectOld, q)
-			enqueue(e.ObjectNew, q)
-		},
-		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { enqueue(e.Object, q) },
-	}
+	return onEvent(func(_ context.Context, q queue, states ...client.Object) {
+		for _, report := range states {
+			q.Add(requestFor(report.(*v1alpha1.NamespacePosture).Profile))
+		}
+	})
 }
 
 func profileOf(o client.Object) string { return o.GetLabels()[v1alpha1.ProfileLabel] }
@@ -62,23 +79,13 @@ func profileOf(o client.Object) string { return o.GetLabels()[v1alpha1.ProfileLa
 func enqueueAllProfiles(reader client.Reader, pause time.Duration) handler.EventHandler {
 	enqueue := func(ctx context.Context, q queue, after time.Duration) {
 		var profiles v1alpha1.SecurityProfileList
-		if err := reader.List(
-			ctx,
-			&profiles,
-			client.UnsafeDisableDeepCopy,
-			client.DisableReadYourWritesConsistency,
-		); err != nil {
+		err := reader.List(ctx, &profiles, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
+		if err != nil {
 			logf.FromContext(ctx).Error(err, "Listing SecurityProfiles")
 			return
 		}
-		priority := rolloutPriority
 		for i := range profiles.Items {
-			request := requestFor(profiles.Items[i].Name)
-			if pq, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
-				pq.AddWithOpts(priorityqueue.AddOpts{Priority: &priority, After: after}, request)
-			} else {
-				q.AddAfter(request, after)
-			}
+			addRollout(q, profiles.Items[i].Name, after)
 		}
 	}
 	return handler.Funcs{

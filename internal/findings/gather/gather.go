@@ -6,6 +6,9 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/uncached"
@@ -15,8 +18,6 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/podscan"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/tightening"
-	"k8s.io/utils/clock"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // Gatherer finds what weakens the baselines of namespaces.
@@ -34,20 +35,13 @@ type Gatherer struct {
 	Scans   *podscan.Schedule
 	// Clock is the time.
 	Clock clock.PassiveClock
-	// Recheck is how often Services are asked again, which are not watched.
+	// Recheck is how often a namespace is looked at again when its state hangs on objects that are
+	// not watched.
 	Recheck time.Duration
 }
 
 // Forget drops what is remembered of a namespace that is gone.
 func (g *Gatherer) Forget(namespace string) { g.Scans.Forget(namespace) }
-
-// UntilScan is how long it is until the pods of a namespace are scanned; zero is never.
-func (g *Gatherer) UntilScan(p *posture.Pass) time.Duration {
-	if !g.scansPods(p) {
-		return 0
-	}
-	return g.Scans.Until(p.Namespace.Name, g.Clock.Now())
-}
 
 // Weaknesses are the findings in the namespace after the corrections of the pass. Recheck is when
 // to come back since they depend on what is not watched; zero is never. If pods could not be
