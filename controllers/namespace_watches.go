@@ -64,7 +64,8 @@ func (n *namespaceEvents) enqueueGoverned() handler.EventHandler {
 				return
 			}
 			if !hasFinalizer(e.ObjectOld) {
-				// Those that it selected have waited for it. It may not select them any more, nor go before another.
+				// Those that it selected have waited for it. It may not select them any more, nor go
+				// before another.
 				enqueue(ctx, e.ObjectOld, q)
 			}
 			unlessUnheld(ctx, e.ObjectNew, q)

@@ -5,9 +5,9 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/discovery"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
@@ -66,32 +66,17 @@ const reportConcurrency = 4
 
 // newPublication adds the publication of reports to the manager, on the replica that leads.
 func newPublication(s *shared) (*publish.Publication, error) {
-	direct, err := client.New(s.mgr.GetConfig(), client.Options{
-		Scheme: s.mgr.GetScheme(), HTTPClient: s.mgr.GetHTTPClient(), Mapper: s.mgr.GetRESTMapper(),
-		FieldOwner: v1alpha1.FieldManager,
+	return publish.Add(&publish.Controller{
+		Manager: s.mgr, Recheck: s.RecheckInterval,
+		Options: func() controller.Options { return options(reportConcurrency) },
+		Room: func(
+			ctx context.Context, report *v1alpha1.NamespacePosture, object v1alpha1.ObjectReference, write func() error,
+		) error {
+			p, notices, err := s.posts.WriteBeside(ctx, report, object, write)
+			s.teller.TellBoth(p, notices)
+			return err
+		},
 	})
-	if err != nil {
-		return nil, fmt.Errorf("making a client: %w", err)
-	}
-	discovers, err := discovery.NewDiscoveryClientForConfigAndClient(s.mgr.GetConfig(), s.mgr.GetHTTPClient())
-	if err != nil {
-		return nil, fmt.Errorf("making a client for discovery: %w", err)
-	}
-	room := func(
-		ctx context.Context, report *v1alpha1.NamespacePosture, object v1alpha1.ObjectReference, write func() error,
-	) error {
-		p, notices, err := s.posts.WriteBeside(ctx, report, object, write)
-		s.teller.TellBoth(p, notices)
-		return err
-	}
-	reports := &publish.Controller{
-		Manager: s.mgr, Direct: direct, Room: room, Recheck: s.RecheckInterval, Options: options(reportConcurrency),
-	}
-	p := publish.New(publish.Options{
-		Client: direct, Discovery: discovers, Run: reports.Run, Recheck: s.RecheckInterval,
-		Log: s.mgr.GetLogger().WithName("openreports"),
-	})
-	return p, s.mgr.Add(p)
 }
 
 // enqueueLabelled is for events on managed objects, which matter to the profile that they bear the

@@ -14,7 +14,7 @@ func AddProtected(status *v1alpha1.SecurityProfileStatus, n int) {
 		return
 	}
 	status.FindingTotals = append(status.FindingTotals, v1alpha1.FindingTotal{
-		ID: v1alpha1.FindingIDObjectInProtectedNamespace, Severity: v1alpha1.SeverityLow, Count: int32(min(n, 1<<30)),
+		ID: v1alpha1.FindingIDObjectInProtectedNamespace, Severity: v1alpha1.SeverityLow, Count: int32(max(0, min(n, 1<<30))),
 	})
 	slices.SortFunc(status.FindingTotals, func(a, b v1alpha1.FindingTotal) int {
 		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Severity, b.Severity))

@@ -9,6 +9,7 @@ import (
 	reportsv1alpha1 "github.com/openreports/reports-api/apis/openreports.io/v1alpha1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/discovery"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
@@ -30,18 +31,39 @@ import (
 type Controller struct {
 	// Manager has the cache of NamespacePostures.
 	Manager manager.Manager
-	// Direct reads and writes past any cache.
-	Direct client.Client
 	// Room makes room for Reports.
 	Room Room
 	// Recheck is how often an unmanaged Report is looked at again, since it is not watched.
 	Recheck time.Duration
-	// Options are those of the controller.
-	Options controller.Options
+	// Options are those of the controller, made anew each time.
+	Options func() controller.Options
+
+	direct client.Client // reads and writes past any cache
 }
 
-// reconciler publishes the NamespacePosture of one namespace as a Report of
-// openreports.io.
+// Add adds the publication by a controller to its manager, on the replica that leads.
+func Add(c *Controller) (*Publication, error) {
+	mgr := c.Manager
+	direct, err := client.New(mgr.GetConfig(), client.Options{
+		Scheme: mgr.GetScheme(), HTTPClient: mgr.GetHTTPClient(), Mapper: mgr.GetRESTMapper(),
+		FieldOwner: v1alpha1.FieldManager,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	discovers, err := discovery.NewDiscoveryClientForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return nil, fmt.Errorf("making a client for discovery: %w", err)
+	}
+	c.direct = direct
+	p := New(Options{
+		Client: direct, Discovery: discovers, Run: c.run, Recheck: c.Recheck,
+		Log: mgr.GetLogger().WithName("openreports"),
+	})
+	return p, mgr.Add(p)
+}
+
+// reconciler publishes the NamespacePosture of one namespace as a Report of openreports.io.
 type reconciler struct {
 	postures client.Reader // from the cache
 	writer   *Writer
@@ -64,9 +86,9 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	return reconcile.Result{RequeueAfter: r.recheck}, nil // Unmanaged Reports are not watched.
 }
 
-// Run runs the controller of Reports and the cache that it reads, until the context ends or one of
+// run runs the controller of Reports and the cache that it reads, until the context ends or one of
 // the two does. The cache is not the manager's, so that readiness does not depend on it.
-func (c *Controller) Run(ctx context.Context, refused func()) error {
+func (c *Controller) run(ctx context.Context, refused func()) error {
 	caches, err := cache.New(c.Manager.GetConfig(), cache.Options{
 		HTTPClient: c.Manager.GetHTTPClient(), Scheme: c.Manager.GetScheme(), Mapper: c.Manager.GetRESTMapper(),
 		DefaultLabelSelector:        labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy}),
@@ -85,14 +107,14 @@ func (c *Controller) Run(ctx context.Context, refused func()) error {
 		return fmt.Errorf("making a client that reads the cache of Reports: %w", err)
 	}
 	reconciler := &reconciler{
-		postures: clusteraccess.NewReadYourWritesClient(c.Manager.GetClient(), c.Direct),
+		postures: clusteraccess.NewReadYourWritesClient(c.Manager.GetClient(), c.direct),
 		writer: &Writer{
-			Reports: clusteraccess.NewReadYourWritesClient(reports, c.Direct), Live: c.Direct,
+			Reports: clusteraccess.NewReadYourWritesClient(reports, c.direct), Live: c.direct,
 			Room: c.Room, Refused: refused,
 		},
 		recheck: c.Recheck,
 	}
-	o := c.Options
+	o := c.Options()
 	o.Logger, o.SkipNameValidation = c.Manager.GetLogger().WithName("openreports"), ptr.To(true)
 	running, err := reconciler.setup(c.Manager.GetCache(), caches, o)
 	if err != nil {
