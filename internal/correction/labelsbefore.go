@@ -20,13 +20,13 @@ func (w Writer) RememberLabelsBefore(ctx context.Context, p *posture.Pass, desir
 	if p.Audits() {
 		return nil
 	}
-	annotations, err := w.annotateLabelsBefore(ctx, p, desired.GetLabels())
+	annotations, err := annotationsBefore(ctx, w, p, desired.GetLabels())
 	desired.SetAnnotations(annotations)
 	return err
 }
 
-// annotateLabelsBefore returns the annotations by which the desired Namespace, of these labels,
-// remembers the labels of before.
+// annotationsBefore are the annotations by which the desired Namespace, of these labels, remembers
+// the labels of before.
 //
 //	the namespace                                          what is remembered
 //	bears no label of ours, and no report says otherwise   all that the desired labels replace;
@@ -34,8 +34,8 @@ func (w Writer) RememberLabelsBefore(ctx context.Context, p *posture.Pass, desir
 //	is as the last report of this generation has it        what it remembers: what differs, somebody has set since
 //	is taken over by another profile or generation, or     also what that replaces and somebody
 //	its report is lost                                     else has set, by managedFields
-func (w Writer) annotateLabelsBefore(
-	ctx context.Context, p *posture.Pass, desired map[string]string,
+func annotationsBefore(
+	ctx context.Context, w Writer, p *posture.Pass, desired map[string]string,
 ) (map[string]string, error) {
 	before := LabelsBefore(p)
 	replaced := takeover.Beyond(takeover.Replaced(desired, p.Namespace.Labels), before)
