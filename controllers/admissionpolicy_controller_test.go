@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -15,33 +14,32 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
-	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
+	"github.com/bulwark-dev/bulwark/internal/policies"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/posture/posturetest"
 	"github.com/bulwark-dev/bulwark/internal/priority"
+	"github.com/bulwark-dev/bulwark/internal/reports"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
-func TestAPassIsDeferredOnlyWhileARewritingCanWait(t *testing.T) {
-	inForce := inForceResult(2).Condition
-	for sentence, tc := range map[string]struct {
-		awaits bool
-		pass   policyPass
-		want   bool
-	}{
-		"others have gone, and a release is awaited":  {true, policyPass{changes: true, said: inForce}, true},
-		"no release is awaited":                       {false, policyPass{changes: true, said: inForce}, false},
-		"nothing would be rewritten":                  {true, policyPass{steady: true, said: inForce}, false},
-		"nothing is known after a restart":            {true, policyPass{said: inForce}, false},
-		"the generation has not been looked at":       {true, policyPass{changes: true}, false},
-		"what is declared could not be put in force":  {true, policyPass{changes: true, said: metav1.Condition{Type: v1alpha1.ConditionAdmission, Reason: v1alpha1.ReasonFailed}}, false},
-		"the rules for pods wait for reports already": {true, policyPass{changes: true, said: metav1.Condition{Type: v1alpha1.ConditionAdmission, Reason: v1alpha1.ReasonLooking}}, false},
-	} {
-		if got := tc.pass.defers(tc.awaits); got != tc.want {
-			t.Errorf("%s: deferred is %t", sentence, got)
-		}
+// heard are states, and how often the reconciler of profiles was told.
+func heard() (*policies.States, *int) {
+	told, states := 0, policies.NewStates()
+	states.OnResult(func(string) { told++ })
+	return states, &told
+}
+
+// aPolicedProfile declares one rule of admission.
+func aPolicedProfile() *v1alpha1.SecurityProfile {
+	return &v1alpha1.SecurityProfile{
+		ObjectMeta: metav1.ObjectMeta{Name: "restricted", Generation: 3},
+		Spec:       v1alpha1.SecurityProfileSpec{Workloads: &v1alpha1.Workloads{RunAsNonRoot: v1alpha1.RequirementRequire}},
 	}
+}
+
+func selectsTierB(p *v1alpha1.SecurityProfile) {
+	p.Spec.NamespaceSelector.MatchLabels = map[string]string{"tier": "b"}
 }
 
 // profileShelf holds at most one profile.
@@ -70,13 +68,13 @@ func TestPoliciesAreMadeForAProfileThatIsHeldAndRemembered(t *testing.T) {
 		"it is gone":        {gone: true, left: true, forgot: true},
 		"it is not held":    {change: func(p *v1alpha1.SecurityProfile) { p.Finalizers = nil }, left: true},
 		"it is deleted":     {change: func(p *v1alpha1.SecurityProfile) { p.DeletionTimestamp = &metav1.Time{Time: noon} }, left: true, told: 1},
-		"it selects more":   {change: func(p *v1alpha1.SecurityProfile) { selectsTier("b")(p) }, left: true},
+		"it selects more":   {change: selectsTierB, left: true},
 		"the CRD is old":    {change: func(p *v1alpha1.SecurityProfile) { p.Status.Selection = nil }},
 		"it declares other": {change: func(p *v1alpha1.SecurityProfile) { p.Spec.Workloads.RunAsNonRoot = "" }},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			states, told := heard()
-			profile, _ := aPolicedProfile()
+			profile := aPolicedProfile()
 			profile.Finalizers = []string{v1alpha1.Finalizer}
 			profile.Status.Selection = selection.Remember(profile)
 			if tc.change != nil {
@@ -86,82 +84,19 @@ func TestPoliciesAreMadeForAProfileThatIsHeldAndRemembered(t *testing.T) {
 			if tc.gone {
 				shelf.profile = nil
 			}
-			states.state("restricted")
-			got, err := (&AdmissionPolicyReconciler{Client: shelf, states: states}).readProfile(
-				t.Context(),
-				requestFor("restricted"),
-			)
+			states.Publish(profile, (&admission.Pass{Desired: 2}).Result())
+			*told = 0
+			r := &AdmissionPolicyReconciler{Client: shelf, keeper: &policies.Keeper{States: states}}
+			got, err := r.readProfile(t.Context(), requestFor("restricted"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if left, forgot := got == nil, states.of["restricted"] == nil; left != tc.left || *told != tc.told ||
-				forgot != tc.forgot {
+			report, _ := states.Report(profile)
+			left, forgot := got == nil, report == nil
+			if left != tc.left || *told != tc.told || forgot != tc.forgot {
 				t.Errorf("left to others: %t, told %d times, forgotten: %t", left, *told, forgot)
 			}
 		})
-	}
-}
-
-// slowShelf says in which order its objects were listed and something else happened.
-type slowShelf struct {
-	shelf
-	happened chan string
-}
-
-func (s *slowShelf) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
-	s.happened <- "removal"
-	return s.shelf.List(ctx, list, options...)
-}
-
-// Else a pass that read the profile before it was deleted could make policies after they were
-// removed.
-func TestARemovalWaitsForThePassUnderWay(t *testing.T) {
-	for sentence, remove := range map[string]func(*AdmissionPolicyReconciler, context.Context, *v1alpha1.SecurityProfile) error{
-		"of what judges": (*AdmissionPolicyReconciler).relax,
-		"of all":         (*AdmissionPolicyReconciler).withdraw,
-	} {
-		t.Run(sentence, func(t *testing.T) {
-			profile, _ := aPolicedProfile()
-			s := &slowShelf{happened: make(chan string, 100)}
-			reader := &policyReader{client: s, live: s, unlabelled: newUnlabelled()}
-			r := &AdmissionPolicyReconciler{
-				states:      newProfileStates(),
-				policies:    reader,
-				corrections: newPolicyCorrections(reader, nil, Options{}),
-			}
-			unlock := r.states.lock(profile.Name)
-			r.states.state(profile.Name)
-			removed := make(chan error)
-			go func() { removed <- remove(r, t.Context(), profile) }()
-			s.happened <- "pass"
-			unlock()
-			if err := <-removed; err != nil {
-				t.Fatal(err)
-			}
-			if first := <-s.happened; first != "pass" {
-				t.Errorf("first was the %s", first)
-			}
-		})
-	}
-}
-
-func TestWhatIsKnownOfAProfileGoesWithItsPolicies(t *testing.T) {
-	profile, _ := aPolicedProfile()
-	ours := policyKindNamed("workloads", map[string]string{v1alpha1.ProfileLabel: profile.Name})
-	s := &shelf{objects: []baseline.Object{ours}}
-	reader := &policyReader{client: s, live: s, unlabelled: newUnlabelled()}
-	r := &AdmissionPolicyReconciler{
-		states:      newProfileStates(),
-		policies:    reader,
-		corrections: newPolicyCorrections(reader, nil, Options{}),
-	}
-	r.states.state(profile.Name)
-	r.states.publish(profile, inForceResult(2))
-	if err := r.withdraw(t.Context(), profile); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(0, len(r.states.of)); diff != "" || len(s.deleted) != 1 {
-		t.Errorf("%d policies were deleted, remembered (-want +got): %s", len(s.deleted), diff)
 	}
 }
 
@@ -228,13 +163,12 @@ func TestNoStatusIsWrittenBeforeThePoliciesOfItsGenerationHaveBeenLookedAt(t *te
 		joins: posture.NewJoins(
 			posture.DefaultJoinGrace,
 		),
-		policies:   &AdmissionPolicyReconciler{states: states},
-		unreported: newUnreported(),
+		policies:   &policies.Keeper{States: states},
+		unreported: reports.NewUnreported(),
 	}
 	looking := func(pending int) func() {
 		return func() {
-			states.state(profile.Name)
-			states.publish(profile, (&admission.Pass{Desired: 2, Pending: pending}).Result())
+			states.Publish(profile, (&admission.Pass{Desired: 2, Pending: pending}).Result())
 		}
 	}
 	for _, step := range []struct {

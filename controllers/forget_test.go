@@ -11,16 +11,22 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/boundedcache"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/uncached"
 	"github.com/bulwark-dev/bulwark/internal/contention"
+	"github.com/bulwark-dev/bulwark/internal/correction"
+	"github.com/bulwark-dev/bulwark/internal/correction/quotaroom"
 	"github.com/bulwark-dev/bulwark/internal/counting"
+	"github.com/bulwark-dev/bulwark/internal/findings/gather"
 	"github.com/bulwark-dev/bulwark/internal/podscan"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/posture/posturetest"
 	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/release"
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
+	"github.com/bulwark-dev/bulwark/internal/reports"
 	"github.com/bulwark-dev/bulwark/internal/rollout"
+	"github.com/bulwark-dev/bulwark/internal/telling"
 	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
 
@@ -43,27 +49,33 @@ func passIn(namespace string) *posture.Pass {
 
 func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 	contest := contention.DefaultSettings()
+	contests := contention.New(contest)
 	r := &NamespaceReconciler{
-		Client: noNamespace{}, contests: contention.New(contest), arrivals: priority.NewArrivals(nil),
-		scans: podscan.NewSchedule(scanned), gate: rollout.NewGate(nil, nil),
-		patience: counting.NewPatience(), withheld: reportmemory.NewWithheld(),
-		deferredRemovals: contention.NewDeferredRemovals(), unreported: newUnreported(),
-		departures: release.NewDepartures(release.DefaultRemovalDelay),
-		uncached:   uncached.NewReader(nil, &boundedcache.Informers{}),
+		Client: noNamespace{}, arrivals: priority.NewArrivals(nil), gate: rollout.NewGate(nil, nil),
+		gatherer: &gather.Gatherer{Scans: podscan.NewSchedule(scanned)},
+		counts:   &quotaroom.Counts{Patience: counting.NewPatience()},
+		withheld: reportmemory.NewWithheld(), unreported: reports.NewUnreported(),
+		releases: &release.Namespaces{
+			Departures: release.NewDepartures(release.DefaultRemovalDelay), Deferred: contention.NewDeferredRemovals(),
+		},
+		objects: &inventory.Objects{Uncached: uncached.NewReader(nil, &boundedcache.Informers{})},
+		teller:  &telling.Namespaces{},
+		corrections: &correction.Engine{
+			Contests: contests, Mutations: contention.NewRetries(contest), PutBack: contention.NewRetries(contest),
+		},
 	}
-	r.corrections = r.newCorrections(Options{Contest: contest})
 	for _, namespace := range []string{"shop", "till"} {
 		for range contention.DefaultSettings().Threshold {
-			r.contests.Removed(namespace, roleNamed("copied"), noon)
+			r.corrections.Contests.Removed(namespace, roleNamed("copied"), noon)
 		}
 		r.corrections.Mutations.Note(namespace, roleNamed("bulwark-dev"), nil, noon)
 		r.corrections.PutBack.Note(namespace, roleNamed("bulwark-dev"), nil, noon)
 		pass := passIn(namespace)
-		r.scans.Plan(pass, nil, tightening.AppliedLevel{}, true, noon)
+		r.gatherer.Scans.Plan(pass, nil, tightening.AppliedLevel{}, true, noon)
 		r.withheld.Add(pass, tightening.AppliedLevel{})
 		r.arrivals.Note(namespace, noon)
-		r.patience.Observe(namespace, []counting.Progress{{Quota: "bulwark-small", Written: true}}, noon)
-		r.departures.Wait(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, noon)
+		r.counts.Patience.Observe(namespace, []counting.Progress{{Quota: "bulwark-small", Written: true}}, noon)
+		r.releases.Departures.Wait(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, noon)
 	}
 	if _, err := r.reconcileNamed(t.Context(), requestFor("shop")); err != nil {
 		t.Fatal(err)
@@ -83,7 +95,7 @@ func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 	}
 	for namespace, want := range map[string]time.Duration{"shop": release.DefaultRemovalDelay, "till": 0} {
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
-		if got := r.departures.Wait(ns, noon.Add(release.DefaultRemovalDelay)); got != want {
+		if got := r.releases.Departures.Wait(ns, noon.Add(release.DefaultRemovalDelay)); got != want {
 			t.Errorf("a departure from %s: the second look is due after %s, want %s", namespace, got, want)
 		}
 	}
@@ -93,12 +105,13 @@ func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 func remembered(r *NamespaceReconciler, namespace string) map[string]bool {
 	_, mutated := r.corrections.Mutations.Wait(namespace, roleNamed("bulwark-dev"), nil, noon)
 	_, restored := r.corrections.PutBack.Wait(namespace, roleNamed("bulwark-dev"), nil, noon)
+	uncounted := r.counts.Patience.Left(namespace, counting.Progress{Quota: "bulwark-small"}, noon)
 	return map[string]bool{
-		"a contest":                    r.contests.IsRemovalContested(namespace, roleNamed("copied"), noon),
+		"a contest":                    r.corrections.Contests.IsRemovalContested(namespace, roleNamed("copied"), noon),
 		"what admission changes":       mutated,
 		"what was put back":            restored,
-		"a quota that is not counted":  r.patience.Left(namespace, counting.Progress{Quota: "bulwark-small"}, noon) > 0,
-		"the next scan":                r.scans.Until(namespace, noon) == scanned,
+		"a quota that is not counted":  uncounted > 0,
+		"the next scan":                r.gatherer.Scans.Until(namespace, noon) == scanned,
 		"the report that was withheld": r.withheld.Has(passIn(namespace)),
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/posture"
+	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/release"
 	"github.com/bulwark-dev/bulwark/internal/reports"
 	"github.com/bulwark-dev/bulwark/internal/selection"
@@ -21,7 +22,7 @@ func (r *NamespaceReconciler) leave(
 	ctx context.Context, ns *corev1.Namespace, report *v1alpha1.NamespacePosture,
 ) (reconcile.Result, error) {
 	left, err := r.releases.Depart(ctx, ns, report, nil)
-	r.tellReleased(&left)
+	r.teller.TellReleased(&left)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
@@ -32,7 +33,7 @@ func (r *NamespaceReconciler) leave(
 	if err := r.posts.Delete(ctx, report); err != nil {
 		return reconcile.Result{}, err
 	}
-	r.events.TellEach(r.releases.Departed(ctx, ns, report, "no profile selects the namespace"))
+	r.teller.TellEach(r.releases.Departed(ctx, ns, report, "no profile selects the namespace"))
 	return waits, nil
 }
 
@@ -42,10 +43,10 @@ func (r *NamespaceReconciler) leave(
 func (r *NamespaceReconciler) audit(
 	ctx context.Context, p *posture.Pass, selecting []*v1alpha1.SecurityProfile,
 ) (reconcile.Result, error) {
-	report, staying := p.Report(), profilesNamed(selecting)
+	report, staying := p.Report(), release.Named(selecting)
 	removes := release.IsMarked(p.Namespace, report) && !staying[report.Profile]
 	left, err := r.releases.Depart(ctx, p.Namespace, report, staying)
-	r.tellReleased(&left)
+	r.teller.TellReleased(&left)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
@@ -53,12 +54,12 @@ func (r *NamespaceReconciler) audit(
 		return reconcile.Result{RequeueAfter: left.Wait}, nil
 	}
 	if removes {
-		r.events.TellEach(r.releases.Departed(ctx, p.Namespace, report,
+		r.teller.TellEach(r.releases.Departed(ctx, p.Namespace, report,
 			"SecurityProfile "+p.Profile.Name+" governs the namespace and only audits"))
 	}
 	result, err := r.establish(ctx, p.With(left.Report))
 	if err == nil {
-		result.RequeueAfter = soonest(result.RequeueAfter, left.Wait)
+		result.RequeueAfter = priority.Soonest(result.RequeueAfter, left.Wait)
 	}
 	return result, err
 }
@@ -70,12 +71,12 @@ func (r *NamespaceReconciler) suspend(
 	ctx context.Context, ns *corev1.Namespace, previous *v1alpha1.NamespacePosture,
 	profile *v1alpha1.SecurityProfile, why error,
 ) error {
-	r.departures.End(ns.Name)
+	r.releases.Departures.End(ns.Name)
 	r.forgetCounts(ns.Name)
 	left, unreleased := r.releases.DepartDeleted(ctx, ns, reports.Recall(profile, previous), profile.Name)
-	r.tellReleased(&left)
+	r.teller.TellReleased(&left)
 	removed, unmarked := r.releases.RemoveMark(ctx, ns, profile.Name)
-	r.events.TellEach(removed)
+	r.teller.TellEach(removed)
 	report := posture.Stalled(profile, ns, left.Report, why, r.Clock.Now())
 	return errors.Join(unreleased, unmarked, r.posts.Write(ctx, left.Report, report))
 }
@@ -83,7 +84,7 @@ func (r *NamespaceReconciler) suspend(
 // leaveAlone tells which objects bear a profile's label in a protected namespace.
 func (r *NamespaceReconciler) leaveAlone(ctx context.Context, ns *corev1.Namespace) error {
 	notices, err := r.releases.LeaveAlone(ctx, ns, r.queue.IsOvertakable(requestFor(ns.Name)))
-	r.events.TellEach(notices)
+	r.teller.TellEach(notices)
 	return err
 }
 
@@ -98,40 +99,4 @@ func (r *NamespaceReconciler) endReportIn(ctx context.Context, ns *corev1.Namesp
 		return err
 	}
 	return r.posts.End(ctx, report)
-}
-
-// tellReleased tells what a release came to.
-func (r *NamespaceReconciler) tellReleased(results *release.Results) {
-	r.events.TellEach(results.Notices)
-	for _, c := range results.Contested {
-		r.Metrics.Contested(c.Profile, c.Kind)
-	}
-}
-
-// profilesNamed are the names of profiles.
-func profilesNamed(profiles []*v1alpha1.SecurityProfile) map[string]bool {
-	named := map[string]bool{}
-	for _, p := range profiles {
-		named[p.Name] = true
-	}
-	return named
-}
-
-// brokenGoverning is the profile that governs the namespace and cannot be carried out, and why; no
-// error if there is none.
-func brokenGoverning(
-	selector *selection.Selector, selecting []*v1alpha1.SecurityProfile,
-	ns *corev1.Namespace, report *v1alpha1.NamespacePosture,
-) (*v1alpha1.SecurityProfile, error) {
-	if len(selecting) == 0 {
-		broken := selector.Unremembered(release.Marks(ns, report)...)
-		if broken == nil {
-			return nil, nil
-		}
-		return broken, selector.Invalid(broken.Name)
-	}
-	if !hasFinalizer(selecting[0]) {
-		return nil, nil
-	}
-	return selecting[0], selector.Invalid(selecting[0].Name)
 }

@@ -3,10 +3,8 @@ package controllers
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/clock"
@@ -23,6 +21,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/release"
+	"github.com/bulwark-dev/bulwark/internal/reports"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -46,7 +45,7 @@ type SecurityProfileReconciler struct {
 
 	policies    admissionPolicies
 	joins       *posture.Joins
-	unreported  *unreported
+	unreported  *reports.Unreported
 	publication *publish.Publication // nil if reports are not published as Reports of openreports.io
 	remains     *release.Profiles
 	standstills *release.Standstills
@@ -54,16 +53,16 @@ type SecurityProfileReconciler struct {
 	remembered  *priority.Throttle // when the status was written that remembers what the profile selects
 }
 
-// admissionPolicies is the reconciler of admission policies, as the one of profiles needs it.
+// admissionPolicies keeps the admission policies of profiles (see policies.Keeper).
 type admissionPolicies interface {
-	// report is what the status is to say of the profile's policies, and the function that is
+	// Report is what the status is to say of the profile's policies, and the function that is
 	// called once it says that. The report is nil while this generation of the profile has not been
 	// looked at: then another pass is to come.
-	report(profile *v1alpha1.SecurityProfile) (report *admission.Report, written func())
-	// relax removes the policies that judge requests, of a profile that is being deleted.
-	relax(ctx context.Context, profile *v1alpha1.SecurityProfile) error
-	// withdraw removes all policies of a profile that is being deleted, once its baseline is gone.
-	withdraw(ctx context.Context, profile *v1alpha1.SecurityProfile) error
+	Report(profile *v1alpha1.SecurityProfile) (report *admission.Report, written func())
+	// Relax removes the policies that judge requests, of a profile that is being deleted.
+	Relax(ctx context.Context, profile *v1alpha1.SecurityProfile) error
+	// Withdraw removes all policies of a profile that is being deleted, once its baseline is gone.
+	Withdraw(ctx context.Context, profile *v1alpha1.SecurityProfile) error
 }
 
 // errAwaitsPolicies ends a pass over a profile whose admission policies have not been reconciled in
@@ -72,8 +71,7 @@ var errAwaitsPolicies = errors.New("the admission policies of this generation ha
 
 // Reconcile keeps the finalizer and the status of one profile.
 func (r *SecurityProfileReconciler) Reconcile(
-	ctx context.Context,
-	profile *v1alpha1.SecurityProfile,
+	ctx context.Context, profile *v1alpha1.SecurityProfile,
 ) (reconcile.Result, error) {
 	deleted := !profile.DeletionTimestamp.IsZero()
 	if !deleted {
@@ -83,7 +81,8 @@ func (r *SecurityProfileReconciler) Reconcile(
 	}
 	before := profile.DeepCopy()
 	if !deleted && controllerutil.AddFinalizer(profile, v1alpha1.Finalizer) {
-		return reconcile.Result{}, r.writeFinalizers(ctx, before, profile) // What this write leads to goes on from here.
+		// What this write leads to goes on from here.
+		return reconcile.Result{}, reports.WriteFinalizers(ctx, r.Client, before, profile)
 	}
 	if wait := r.throttle.Wait(profile.Name, r.Clock.Now()); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
@@ -105,12 +104,40 @@ func (r *SecurityProfileReconciler) Reconcile(
 	return reconcile.Result{RequeueAfter: next}, nil
 }
 
+// remember has the status of a profile hold what its spec selects. It is written before the profile
+// is held, and so before anything is done for it: no crash comes between a baseline and the
+// knowledge of whose it is.
+func (r *SecurityProfileReconciler) remember(ctx context.Context, profile *v1alpha1.SecurityProfile) error {
+	known := selection.Remember(profile)
+	if equality.Semantic.DeepEqual(known, profile.Status.Selection) {
+		return nil
+	}
+	selector, err := inventory.Selector(ctx, r.Client, r.Protected)
+	if err != nil {
+		return err
+	}
+	if selector.Invalid(profile.Name) != nil { // Beside others it weighs too much.
+		return nil
+	}
+	status := profile.Status.DeepCopy()
+	if len(status.Conditions) == 0 {
+		status = posture.SummarizeNew(profile, r.Clock.Now())
+	}
+	status.Selection = known
+	if err := reports.WriteStatus(ctx, r.Client, profile, status); err != nil {
+		return err
+	}
+	if profile.Status.Selection != nil { // A CRD of an older release drops it.
+		r.remembered.Note(profile.Name, r.Clock.Now())
+	}
+	return nil
+}
+
 // report sums the reports and the results of the admission policies into the status of a profile.
 // It returns when to requeue the profile; zero is never. No status says Ready of a generation whose
 // policies have not been reconciled.
 func (r *SecurityProfileReconciler) report(
-	ctx context.Context,
-	profile *v1alpha1.SecurityProfile,
+	ctx context.Context, profile *v1alpha1.SecurityProfile,
 ) (time.Duration, error) {
 	selector, err := inventory.Selector(ctx, r.Client, r.Protected)
 	if err != nil {
@@ -120,11 +147,11 @@ func (r *SecurityProfileReconciler) report(
 		r.Metrics.RenderFailed(profile.Name)
 		return 0, r.conclude(ctx, profile, posture.SummarizeInvalid(profile, why, r.Clock.Now()))
 	}
-	policies, written := r.policies.report(profile)
+	policies, written := r.policies.Report(profile)
 	if policies == nil {
 		return 0, errAwaitsPolicies
 	}
-	cluster, err := governed(ctx, r.Client, profile.Name, selector)
+	cluster, err := inventory.ClusterOf(ctx, r.Client, profile.Name, selector)
 	if err != nil {
 		return 0, err
 	}
@@ -135,11 +162,13 @@ func (r *SecurityProfileReconciler) report(
 	reported := cluster.WithRefused(profile, r.unreported.Why)
 	status := posture.Summarize(profile, reported, lately, policies, r.Clock.Now())
 	next := concluded()
-	if err := r.addProtected(ctx, profile, selector, cluster.Namespaces, status); err != nil {
+	misplaced, err := release.CountProtected(ctx, r.Client, profile, selector, cluster.Namespaces)
+	if err != nil {
 		return 0, err
 	}
+	posture.AddProtected(status, misplaced)
 	if wait := r.remembered.Wait(profile.Name, r.Clock.Now()); wait > 0 {
-		return sooner(next, wait), nil // The status was written a moment ago.
+		return priority.Soonest(next, wait), nil // The status was written a moment ago.
 	}
 	if err := r.conclude(ctx, profile, status); err != nil {
 		return 0, err
@@ -152,40 +181,9 @@ func (r *SecurityProfileReconciler) report(
 func (r *SecurityProfileReconciler) conclude(
 	ctx context.Context, profile *v1alpha1.SecurityProfile, status *v1alpha1.SecurityProfileStatus,
 ) error {
-	setPublished(status, r.publication != nil, r.publication.Condition(), r.Clock.Now())
+	posture.SetPublished(status, r.publication != nil, r.publication.Condition(), r.Clock.Now())
 	r.Metrics.Summed(profile.Name, status)
-	return r.writeStatus(ctx, profile, status)
-}
-
-// governed are all namespaces, and the profile's reports by namespace, as there are now.
-func governed(
-	ctx context.Context, cached client.Reader, profile string, selector *selection.Selector,
-) (*posture.Cluster, error) {
-	var namespaces corev1.NamespaceList
-	if err := cached.List(
-		ctx,
-		&namespaces,
-		client.UnsafeDisableDeepCopy,
-		client.DisableReadYourWritesConsistency,
-	); err != nil {
-		return nil, fmt.Errorf("listing namespaces: %w", err)
-	}
-	reports, err := inventory.ReportsOf(ctx, cached, profile)
-	return &posture.Cluster{Selector: selector, Namespaces: namespaces.Items, Reports: reports}, err
-}
-
-// writeStatus writes the status if it says anything new.
-func (r *SecurityProfileReconciler) writeStatus(
-	ctx context.Context, profile *v1alpha1.SecurityProfile, status *v1alpha1.SecurityProfileStatus,
-) error {
-	if equality.Semantic.DeepEqual(&profile.Status, status) {
-		return nil
-	}
-	profile.Status = *status
-	if err := r.Client.Status().Update(ctx, profile); err != nil {
-		return client.IgnoreNotFound(fmt.Errorf("writing the status of SecurityProfile %s: %w", profile.Name, err))
-	}
-	return nil
+	return reports.WriteStatus(ctx, r.Client, profile, status)
 }
 
 // finalize removes what a deleted profile has made, and its finalizer once nothing in the cluster
@@ -196,8 +194,7 @@ func (r *SecurityProfileReconciler) writeStatus(
 //     minute.
 //  3. It deletes the policies that guard the baseline, and removes the finalizer.
 func (r *SecurityProfileReconciler) finalize(
-	ctx context.Context,
-	profile *v1alpha1.SecurityProfile,
+	ctx context.Context, profile *v1alpha1.SecurityProfile,
 ) (time.Duration, error) {
 	if !hasFinalizer(profile) {
 		return 0, nil
@@ -218,18 +215,18 @@ func (r *SecurityProfileReconciler) finalize(
 
 // release makes the next of these steps that is due, and reports whether the finalizer was removed.
 func (r *SecurityProfileReconciler) release(ctx context.Context, profile *v1alpha1.SecurityProfile) (bool, error) {
-	if err := r.policies.relax(ctx, profile); err != nil {
+	if err := r.policies.Relax(ctx, profile); err != nil {
 		return false, err
 	}
 	if remain, err := r.remains.Remain(ctx, profile.Name); err != nil || remain {
 		return false, err
 	}
-	if err := r.policies.withdraw(ctx, profile); err != nil {
+	if err := r.policies.Withdraw(ctx, profile); err != nil {
 		return false, err
 	}
 	before := profile.DeepCopy()
 	controllerutil.RemoveFinalizer(profile, v1alpha1.Finalizer)
-	return true, client.IgnoreNotFound(r.writeFinalizers(ctx, before, profile))
+	return true, client.IgnoreNotFound(reports.WriteFinalizers(ctx, r.Client, before, profile))
 }
 
 // whyStill tells which permissions the operator lacks to end the deletion of a profile, if it does.
@@ -245,13 +242,13 @@ func (r *SecurityProfileReconciler) whyStill(
 	lacks := still.Message != ""
 	r.Metrics.DeletionStalled(profile.Name, lacks)
 	if still.News {
-		logf.FromContext(ctx).
-			Error(refusal, "A SecurityProfile cannot be let go", "profile", profile.Name, "reason", still.Message)
+		logf.FromContext(ctx).Error(refusal, "A SecurityProfile cannot be let go",
+			"profile", profile.Name, "reason", still.Message)
 	}
 	if still.Status == nil {
 		return still.Wait, nil
 	}
-	err = r.writeStatus(ctx, profile, still.Status)
+	err = reports.WriteStatus(ctx, r.Client, profile, still.Status)
 	if lacks && apierrors.IsForbidden(err) {
 		return still.Wait, nil
 	}
@@ -259,17 +256,4 @@ func (r *SecurityProfileReconciler) whyStill(
 		r.standstills.AskAgain(profile.Name)
 	}
 	return still.Wait, err
-}
-
-// writeFinalizers writes the profile's finalizers and nothing else, if nobody has changed the
-// profile since it was read.
-func (r *SecurityProfileReconciler) writeFinalizers(
-	ctx context.Context,
-	before, after *v1alpha1.SecurityProfile,
-) error {
-	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := r.Client.Patch(ctx, after, patch); err != nil {
-		return fmt.Errorf("writing the finalizers of SecurityProfile %s: %w", after.Name, err)
-	}
-	return nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/release"
+	"github.com/bulwark-dev/bulwark/internal/reports"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -117,7 +118,7 @@ func TestReportsAreListedOnceASecond(t *testing.T) {
 					func(context.Context) ([]string, error) { return nil, nil },
 					remains.Left,
 				),
-				unreported: newUnreported(),
+				unreported: reports.NewUnreported(),
 			}
 			for i, s := range tt.steps {
 				now.SetTime(noon.Add(s.after))
@@ -141,11 +142,11 @@ func TestReportsAreListedOnceASecond(t *testing.T) {
 // noPolicies are those of profiles that declare none.
 type noPolicies struct{}
 
-func (noPolicies) report(*v1alpha1.SecurityProfile) (*admission.Report, func()) {
+func (noPolicies) Report(*v1alpha1.SecurityProfile) (*admission.Report, func()) {
 	return &admission.Report{}, func() {}
 }
-func (noPolicies) relax(context.Context, *v1alpha1.SecurityProfile) error    { return nil }
-func (noPolicies) withdraw(context.Context, *v1alpha1.SecurityProfile) error { return nil }
+func (noPolicies) Relax(context.Context, *v1alpha1.SecurityProfile) error    { return nil }
+func (noPolicies) Withdraw(context.Context, *v1alpha1.SecurityProfile) error { return nil }
 
 // looked is what a reconcile led to, some time after noon.
 type looked struct {

@@ -4,45 +4,31 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
-	"github.com/bulwark-dev/bulwark/internal/apiresources/discover"
-	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/boundedcache"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
-	"github.com/bulwark-dev/bulwark/internal/clusteraccess/uncached"
 	"github.com/bulwark-dev/bulwark/internal/contention"
-	"github.com/bulwark-dev/bulwark/internal/correction"
 	"github.com/bulwark-dev/bulwark/internal/correction/quotaroom"
-	"github.com/bulwark-dev/bulwark/internal/counting"
 	"github.com/bulwark-dev/bulwark/internal/events"
-	"github.com/bulwark-dev/bulwark/internal/findings"
 	"github.com/bulwark-dev/bulwark/internal/findings/watch"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
-	"github.com/bulwark-dev/bulwark/internal/podscan"
-	"github.com/bulwark-dev/bulwark/internal/posture"
-	"github.com/bulwark-dev/bulwark/internal/priority"
-	"github.com/bulwark-dev/bulwark/internal/release"
+	"github.com/bulwark-dev/bulwark/internal/policies"
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
 	"github.com/bulwark-dev/bulwark/internal/reports"
-	"github.com/bulwark-dev/bulwark/internal/rollout"
+	"github.com/bulwark-dev/bulwark/internal/telling"
 )
 
 const (
@@ -102,173 +88,80 @@ type Options struct {
 	MayBind watch.MayBind
 }
 
+// shared is what the reconcilers share.
+type shared struct {
+	Options
+	mgr        manager.Manager
+	cached     client.Client // reads from the cache and sees its own writes
+	live       client.Reader // reads from the API server, for what the cache does not hold
+	metrics    *metrics.Metrics
+	contests   *contention.Contests
+	keeper     *policies.Keeper
+	room       quotaroom.Maker
+	posts      *reports.Writer
+	unreported *reports.Unreported
+	events     *events.Teller
+	teller     *telling.Namespaces
+}
+
 // Setup adds the controllers to the manager.
 func Setup(ctx context.Context, mgr manager.Manager, o Options) error {
-	metrics, err := metrics.New(o.Registry)
-	if err != nil {
+	if err := indexReports(ctx, mgr); err != nil {
 		return err
-	}
-	err = mgr.GetFieldIndexer().
-		IndexField(ctx, &v1alpha1.NamespacePosture{}, inventory.ByProfile, func(o client.Object) []string {
-			return []string{o.(*v1alpha1.NamespacePosture).Profile}
-		})
-	if err != nil {
-		return fmt.Errorf("indexing NamespacePostures: %w", err)
 	}
 	caches := mgr.GetCache()
 	if err := errors.Join(o.Informers.ForgetDeleted(ctx, caches), o.Reports.ForgetDeleted(ctx, caches)); err != nil {
 		return err
 	}
-	cached := clusteraccess.NewReadYourWritesClient(mgr.GetClient(), reportmemory.NewReader(mgr.GetAPIReader(), o.Reports))
-	uncachedObjects := uncached.NewReader(mgr.GetAPIReader(), o.Informers)
-	scanner := &podscan.Scanner{Client: cached, Live: mgr.GetAPIReader(), Rules: podscan.NewRules()}
-	namespaces := &NamespaceReconciler{
-		Client:           cached,
-		Live:             mgr.GetAPIReader(),
-		Metrics:          metrics,
-		Clock:            o.Clock,
-		Protected:        o.Protected,
-		Recheck:          o.RecheckInterval,
-		contests:         contention.New(o.Contest),
-		arrivals:         priority.NewArrivals(mgr.Elected()),
-		scanner:          scanner,
-		scans:            podscan.NewSchedule(o.RecheckInterval),
-		gate:             rollout.NewGate(mgr.GetAPIReader(), scanner),
-		patience:         counting.NewPatience(),
-		withheld:         reportmemory.NewWithheld(),
-		deferredRemovals: contention.NewDeferredRemovals(),
-
-		unreported: newUnreported(),
-
-		departures: release.NewDepartures(o.RemovalDelay),
-		reports:    o.Reports,
-
-		uncached: uncachedObjects,
-		objects:  &inventory.Objects{Cached: cached, Live: mgr.GetAPIReader(), Uncached: uncachedObjects},
-
-		policyChanges: newProfileStates(),
-
-		events: events.NewTeller(mgr.GetEventRecorder(v1alpha1.FieldManager), o.Clock),
-	}
-	namespaces.setupReleases()
-	if namespaces.resources, err = discover.New(mgr, o.Clock); err != nil {
+	s, err := newShared(mgr, o)
+	if err != nil {
 		return err
 	}
-	if err := namespaces.watchUnmanaged(mgr, o); err != nil {
-		return err
-	}
-	namespaces.corrections = namespaces.newCorrections(o)
-	if err := namespaces.setup(mgr, o.Concurrency); err != nil {
+	if err := setupNamespaces(s); err != nil {
 		return fmt.Errorf("setting up the namespace controller: %w", err)
 	}
-	policies := newAdmissionPolicyReconciler(mgr, cached, namespaces, o)
-	remains := &release.Profiles{Client: cached, Contests: namespaces.contests, Clock: o.Clock, Protected: o.Protected}
-	profiles := &SecurityProfileReconciler{
-		throttle: priority.NewThrottle(o.StatusInterval), remembered: priority.NewThrottle(o.StatusInterval),
-		Client: cached, Metrics: metrics, Clock: o.Clock, Protected: o.Protected, joins: posture.NewJoins(o.JoinGrace),
-		unreported:  namespaces.unreported,
-		remains:     remains,
-		standstills: release.NewStandstills(o.MissingPermissions, remains.Left),
-		policies:    policies,
-	}
-	if o.OpenReports {
-		if profiles.publication, err = newPublication(mgr, o.RecheckInterval, namespaces.roomBeside); err != nil {
-			return fmt.Errorf("setting up the publication of reports: %w", err)
-		}
-	}
-	if err := profiles.setup(mgr, policies.states); err != nil {
+	if err := setupProfiles(s); err != nil {
 		return fmt.Errorf("setting up the profile controller: %w", err)
 	}
-	if err := policies.setup(mgr); err != nil {
+	if err := setupAdmissionPolicies(s); err != nil {
 		return fmt.Errorf("setting up the admission policy controller: %w", err)
 	}
 	return nil
 }
 
-// newCorrections makes the engine that ends the drift of namespaces.
-func (r *NamespaceReconciler) newCorrections(o Options) *correction.Engine {
-	return &correction.Engine{
-		Writer: correction.Writer{Client: r.Client, Live: r.Live}, Room: quotaroom.Maker{Client: r.Client, Live: r.Live},
-		Clock: r.Clock, Contests: r.contests,
-		Mutations: contention.NewRetries(o.Contest), PutBack: contention.NewRetries(o.Contest),
-		Writes: priority.NewWriteLimiter(o.Concurrency),
-		Read: func(ctx context.Context, want baseline.Object) (baseline.Object, error) {
-			return r.objects.Read(ctx, want, true)
-		},
-		CheckBinding: r.clusterRoles.CheckBinding,
-		Hint:         r.resources.Hint,
-	}
-}
-
-// setupReleases sets up how the reconciler leaves namespaces.
-func (r *NamespaceReconciler) setupReleases() {
-	r.posts = &reports.Writer{Client: r.Client, Live: r.Live, Memory: r.reports, Contests: r.contests, Clock: r.Clock}
-	r.releases = &release.Namespaces{
-		Client:     r.Client,
-		Live:       r.Live,
-		Objects:    r.objects,
-		Writer:     correction.Writer{Client: r.Client, Live: r.Live},
-		Reports:    r.posts,
-		Clock:      r.Clock,
-		Protected:  r.Protected,
-		Departures: r.departures,
-		Contests:   r.contests,
-		Deferred:   r.deferredRemovals,
-	}
-}
-
-func (r *NamespaceReconciler) setup(mgr manager.Manager, concurrency int) error {
-	b := builder.ControllerManagedBy(mgr).
-		Named("namespace").
-		For(&corev1.Namespace{}, builder.WithPredicates(labelsOrDeletionChanged())).
-		Watches(&v1alpha1.SecurityProfile{}, r.enqueueGoverned(), builder.WithPredicates(governanceChanged())).
-		Watches(&v1alpha1.NamespacePosture{}, handler.WithLowPriorityWhenUnchanged(r.enqueueNamespace())).
-		WithOptions(r.overtakingOptions(concurrency))
-	for i := range baseline.NamespacedKinds {
-		kind := &baseline.NamespacedKinds[i]
-		b = b.Watches(kind.New(), handler.WithLowPriorityWhenUnchanged(r.enqueueNamespace()),
-			builder.WithPredicates(contentChanged(kind)))
-	}
-	b = b.WatchesRawSource(r.clusterRoles)
-	if r.facts != nil {
-		b = b.WatchesRawSource(r.facts)
-	}
-	return b.Complete(clusteraccess.RequeueIfCacheBehind(reconcile.Func(r.reconcileNamed), retryMax))
-}
-
-// watchUnmanaged lets the controller judge the ClusterRoles that profiles bind, and look for what
-// weakens baselines.
-func (r *NamespaceReconciler) watchUnmanaged(mgr manager.Manager, o Options) error {
-	watching, err := watch.NewClient(mgr)
+func indexReports(ctx context.Context, mgr manager.Manager) error {
+	profile := func(o client.Object) []string { return []string{o.(*v1alpha1.NamespacePosture).Profile} }
+	err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.NamespacePosture{}, inventory.ByProfile, profile)
 	if err != nil {
-		return err
+		return fmt.Errorf("indexing NamespacePostures: %w", err)
 	}
-	r.clusterRoles = watch.NewClusterRoles(watching, o.Clock, o.MayBind, r.namespacesUsing)
-	if !o.Findings {
-		return nil
-	}
-	r.facts, err = watch.NewUnmanaged(watching, r.clusterRoles, findings.GetOpensStreams(o.ServerVersion))
-	return err
+	return nil
 }
 
-func (r *SecurityProfileReconciler) setup(mgr manager.Manager, policies *profileStates) error {
-	b := builder.ControllerManagedBy(mgr).
-		Named("securityprofile").
-		For(&v1alpha1.SecurityProfile{}).
-		Watches(&v1alpha1.SecurityProfile{}, enqueueAllProfiles(r.Client, r.throttle.Interval()),
-			builder.WithPredicates(governanceChanged())).
-		Watches(&v1alpha1.NamespacePosture{}, enqueueReported()).
-		Watches(&corev1.Namespace{}, r.enqueueSelecting(), builder.WithPredicates(labelsOrDeletionChanged())).
-		WithOptions(options(1))
-	for i := range baseline.NamespacedKinds {
-		b = b.Watches(baseline.NamespacedKinds[i].New(), r.enqueueLabelled())
+func newShared(mgr manager.Manager, o Options) (*shared, error) {
+	recorded, err := metrics.New(o.Registry)
+	if err != nil {
+		return nil, err
 	}
-	b = b.WatchesRawSource(policies.source())
-	b = b.WatchesRawSource(source.Channel(r.unreported.changed, enqueueAllProfiles(r.Client, r.throttle.Interval())))
-	if r.publication != nil {
-		b = b.WatchesRawSource(source.Channel(r.publication.Changed(), enqueueAllProfiles(r.Client, r.throttle.Interval())))
+	live := mgr.GetAPIReader()
+	cached := clusteraccess.NewReadYourWritesClient(mgr.GetClient(), reportmemory.NewReader(live, o.Reports))
+	s := &shared{
+		Options: o, mgr: mgr, cached: cached, live: live, metrics: recorded, contests: contention.New(o.Contest),
+		room: quotaroom.Maker{Client: cached, Live: live}, unreported: reports.NewUnreported(),
+		events: events.NewTeller(mgr.GetEventRecorder(v1alpha1.FieldManager), o.Clock),
 	}
-	return b.Complete(clusteraccess.RequeueIfCacheBehind(reconcile.AsReconciler(r.Client, r), retryMax))
+	s.keeper = policies.NewKeeper(policies.Options{
+		Client: cached, Live: live, Clock: o.Clock, Contests: s.contests, Contest: o.Contest,
+		Cluster: admission.Cluster{Protected: o.Protected, Operator: o.Operator, Proof: o.Proof},
+		Recheck: o.RecheckInterval, Interval: o.StatusInterval,
+	})
+	s.posts = &reports.Writer{
+		Client: cached, Live: live, Room: s.room, Memory: o.Reports, Contests: s.contests, Clock: o.Clock,
+	}
+	s.teller = &telling.Namespaces{
+		Events: s.events, Metrics: recorded, Clock: o.Clock, PoliciesChanged: s.keeper.States.ChangedAt,
+	}
+	return s, nil
 }
 
 func options(concurrency int) controller.Options {
@@ -279,22 +172,4 @@ func options(concurrency int) controller.Options {
 		ReconciliationTimeout:   passTimeout,
 		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](retryMin, retryMax),
 	}
-}
-
-// overtakingOptions are for so many workers that may be busy with a roll-out, and those that are
-// left for what overtakes it. The queue is known before a worker has been given anything.
-func (r *NamespaceReconciler) overtakingOptions(concurrency int) controller.Options {
-	o := options(concurrency + max(1, concurrency/4))
-	o.NewQueue = func(
-		name string, limiter workqueue.TypedRateLimiter[reconcile.Request],
-	) workqueue.TypedRateLimitingInterface[reconcile.Request] {
-		r.queue = priority.NewQueue(
-			name,
-			limiter,
-			concurrency,
-			debug.FreeOSMemory,
-		) // What it took is given back to the machine.
-		return r.queue
-	}
-	return o
 }

@@ -26,8 +26,11 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/events"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
+	"github.com/bulwark-dev/bulwark/internal/policies"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/priority"
+	"github.com/bulwark-dev/bulwark/internal/reports"
+	"github.com/bulwark-dev/bulwark/internal/telling"
 )
 
 // simulation is a profile, a namespace and its report, and the two reconcilers of profiles. Whenever one
@@ -106,18 +109,17 @@ func (s *simulation) reconcilers() {
 		s.t.Fatal(err)
 	}
 	o := Options{Clock: s.clock, Contest: contention.DefaultSettings()}
-	contests := contention.New(o.Contest)
-	reader := &policyReader{client: s, live: s, unlabelled: newUnlabelled()}
-	policies := &AdmissionPolicyReconciler{
-		Client: s, Clock: s.clock, Recheck: time.Minute, Interval: DefaultStatusInterval,
-		states: newProfileStates(), policies: reader,
-		corrections: newPolicyCorrections(reader, contests, o),
-		announcer:   &policyAnnouncer{events: events.NewTeller(nobodyRecords{}, s.clock), metrics: recorded},
-	}
-	policies.states.requeue = func(string) { s.profiles.add() }
-	s.policies.Reconciler = reconcile.Func(policies.Reconcile)
+	keeper := policies.NewKeeper(policies.Options{
+		Client: s, Live: s, Clock: s.clock, Contests: contention.New(o.Contest), Contest: o.Contest,
+		Recheck: time.Minute, Interval: DefaultStatusInterval,
+	})
+	keeper.States.OnResult(func(string) { s.profiles.add() })
+	s.policies.Reconciler = reconcile.Func((&AdmissionPolicyReconciler{
+		Client: s, Clock: s.clock, keeper: keeper,
+		teller: &telling.Policies{Events: events.NewTeller(nobodyRecords{}, s.clock), Metrics: recorded},
+	}).Reconcile)
 	s.profiles.Reconciler = reconcile.AsReconciler(s, &SecurityProfileReconciler{
-		Client: s, Metrics: recorded, Clock: s.clock, policies: policies, unreported: newUnreported(),
+		Client: s, Metrics: recorded, Clock: s.clock, policies: keeper, unreported: reports.NewUnreported(),
 		joins:    posture.NewJoins(posture.DefaultJoinGrace),
 		throttle: priority.NewThrottle(DefaultStatusInterval), remembered: priority.NewThrottle(DefaultStatusInterval),
 	})

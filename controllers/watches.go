@@ -20,8 +20,6 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
-	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
-	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
 // rolloutPriority is that of the namespaces that a changed profile touches: below corrections,
@@ -36,159 +34,44 @@ func requestFor(name string) reconcile.Request {
 	return reconcile.Request{NamespacedName: types.NamespacedName{Name: name}}
 }
 
-// enqueueNamespace is for events on objects in a namespace, which lead to a pass over it.
-func (r *NamespaceReconciler) enqueueNamespace() handler.EventHandler {
-	enqueue := func(o client.Object, q queue) {
-		r.arrivals.Note(o.GetNamespace(), r.Clock.Now())
-		q.Add(requestFor(o.GetNamespace()))
-	}
-	return handler.Funcs{
-		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { enqueue(e.Object, q) },
-		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { enqueue(e.ObjectNew, q) },
-		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { enqueue(e.Object, q) },
-	}
-}
-
-// enqueueGoverned is for events on a profile: a pass over every namespace that it selects now, and
-// over every one that it governs.
-func (r *NamespaceReconciler) enqueueGoverned() handler.EventHandler {
-	enqueueAll := func(namespaces []string, q queue) {
-		priority := rolloutPriority
-		for _, namespace := range namespaces {
-			if pq, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
-				pq.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, requestFor(namespace))
-			} else {
-				q.Add(requestFor(namespace))
-			}
-		}
-	}
-	enqueue := func(ctx context.Context, o client.Object, q queue) {
-		enqueueAll(r.touchedBy(ctx, o.(*v1alpha1.SecurityProfile)), q)
-	}
-	unlessUnheld := func(ctx context.Context, o client.Object, q queue) {
-		if hasFinalizer(o) || !o.GetDeletionTimestamp().IsZero() {
-			enqueue(ctx, o, q)
-		} // Else nothing is done before the profile is held, and that is another event.
-	}
-	return handler.Funcs{
-		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { unlessUnheld(ctx, e.Object, q) },
-		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
-			if hasFinalizer(e.ObjectNew) && !profileChanged(e) {
-				enqueueAll(r.awaitedMemory(ctx, e), q)
-				return
-			}
-			if !hasFinalizer(
-				e.ObjectOld,
-			) { // Those that it selected have waited for it. It may not select them any more, nor go before another.
-				enqueue(ctx, e.ObjectOld, q)
-			}
-			unlessUnheld(ctx, e.ObjectNew, q)
-		},
-		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { enqueue(ctx, e.Object, q) },
-	}
-}
-
 // hasFinalizer reports whether a profile cannot go before the objects that it has made. Until then
 // nothing is done for it.
 func hasFinalizer(profile client.Object) bool {
 	return controllerutil.ContainsFinalizer(profile, v1alpha1.Finalizer)
 }
 
-// touchedBy lists the namespaces that the profile selects or that bear its name, by label or by
-// report.
-func (r *NamespaceReconciler) touchedBy(ctx context.Context, profile *v1alpha1.SecurityProfile) []string {
-	var namespaces corev1.NamespaceList
-	var reports v1alpha1.NamespacePostureList
-	fromCache := []client.ListOption{client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency}
-	err := r.Client.List(ctx, &namespaces, fromCache...)
-	if err == nil {
-		err = r.Client.List(ctx, &reports, append(fromCache, client.MatchingFields{inventory.ByProfile: profile.Name})...)
+// addRollout adds the request to reconcile a namespace or a profile below the corrections.
+func addRollout(q queue, name string, after time.Duration) {
+	priority := rolloutPriority
+	if pq, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
+		pq.AddWithOpts(priorityqueue.AddOpts{Priority: &priority, After: after}, requestFor(name))
+		return
 	}
-	if err != nil { // Both are reads of memory, and fail only when the operator is stopping.
-		logf.FromContext(ctx).Error(err, "Listing the namespaces that a profile touches", "profile", profile.Name)
-		return nil
+	q.AddAfter(requestFor(name), after)
+}
+
+// onEvent enqueues what an object concerns, by its states before and after an event.
+func onEvent(enqueue func(ctx context.Context, q queue, states ...client.Object)) handler.EventHandler {
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { enqueue(ctx, q, e.Object) },
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
+			enqueue(ctx, q, e.ObjectOld, e.ObjectNew)
+		},
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { enqueue(ctx, q, e.Object) },
 	}
-	reported := map[string]bool{}
-	for i := range reports.Items {
-		reported[reports.Items[i].Namespace] = true
-	}
-	if !profile.DeletionTimestamp.IsZero() {
-		if err := inventory.AddNamespaces(ctx, r.Client, profile.Name, reported); err != nil {
-			logf.FromContext(ctx).Error(err, "Listing what bears the label of a profile", "profile", profile.Name)
-		}
-	}
-	selector := selection.New([]v1alpha1.SecurityProfile{*profile}, r.Protected)
-	var touched []string
-	for i := range namespaces.Items {
-		ns := &namespaces.Items[i]
-		if reported[ns.Name] || ns.Labels[v1alpha1.ProfileLabel] == profile.Name || selector.Governing(ns) != nil {
-			touched = append(touched, ns.Name)
-		}
-	}
-	return touched
 }
 
 // enqueueReported is for events on reports, which lead to a sum of the profile's. A report that
 // changes hands concerns both.
 func enqueueReported() handler.EventHandler {
-	enqueue := func(o client.Object, q queue) { q.Add(requestFor(o.(*v1alpha1.NamespacePosture).Profile)) }
-	return handler.Funcs{
-		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { enqueue(e.Object, q) },
-		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
-			enqueue(e.ObjectOld, q)
-			enqueue(e.ObjectNew, q)
-		},
-		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { enqueue(e.Object, q) },
-	}
-}
-
-// enqueueLabelled is for events on managed objects, which matter to the profile that they bear the
-// name of only when they go, or bear another's, since it may be waiting for that, and when they
-// come into a protected namespace, since it counts them there.
-func (r *SecurityProfileReconciler) enqueueLabelled() handler.EventHandler {
-	enqueue := func(o client.Object, q queue) { q.Add(requestFor(profileOf(o))) }
-	return handler.Funcs{
-		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) {
-			if selection.New(nil, r.Protected).Protects(e.Object.GetNamespace()) {
-				enqueue(e.Object, q)
-			}
-		},
-		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
-			goes := e.ObjectOld.GetDeletionTimestamp().IsZero() && !e.ObjectNew.GetDeletionTimestamp().IsZero()
-			if goes || profileOf(e.ObjectOld) != profileOf(e.ObjectNew) {
-				enqueue(e.ObjectOld, q)
-			}
-		},
-		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { enqueue(e.Object, q) },
-	}
+	return onEvent(func(_ context.Context, q queue, states ...client.Object) {
+		for _, report := range states {
+			q.Add(requestFor(report.(*v1alpha1.NamespacePosture).Profile))
+		}
+	})
 }
 
 func profileOf(o client.Object) string { return o.GetLabels()[v1alpha1.ProfileLabel] }
-
-// enqueueSelecting is for events on a namespace, which concern the profiles that select it, before
-// or after, and the one whose name it bears. The others' sums are the same as before.
-func (r *SecurityProfileReconciler) enqueueSelecting() handler.EventHandler {
-	enqueue := func(ctx context.Context, q queue, states ...client.Object) {
-		selector, err := inventory.Selector(ctx, r.Client, r.Protected)
-		if err != nil { // It is a read of memory, and fails only when the operator is stopping.
-			logf.FromContext(ctx).Error(err, "Finding the profiles that select a namespace", "namespace", states[0].GetName())
-			return
-		}
-		for _, ns := range states {
-			for _, profile := range selector.Selects(ns) {
-				q.Add(requestFor(profile.Name))
-			}
-			if profile, labelled := ns.GetLabels()[v1alpha1.ProfileLabel]; labelled {
-				q.Add(requestFor(profile))
-			}
-		}
-	}
-	return handler.Funcs{
-		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { enqueue(ctx, q, e.Object) },
-		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) { enqueue(ctx, q, e.ObjectOld, e.ObjectNew) },
-		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { enqueue(ctx, q, e.Object) },
-	}
-}
 
 // enqueueAllProfiles is for events that may change which profile governs what. They are of no
 // concern to anybody who waits: each profile's own events go before. Those of a deletion wait a
@@ -196,23 +79,13 @@ func (r *SecurityProfileReconciler) enqueueSelecting() handler.EventHandler {
 func enqueueAllProfiles(reader client.Reader, pause time.Duration) handler.EventHandler {
 	enqueue := func(ctx context.Context, q queue, after time.Duration) {
 		var profiles v1alpha1.SecurityProfileList
-		if err := reader.List(
-			ctx,
-			&profiles,
-			client.UnsafeDisableDeepCopy,
-			client.DisableReadYourWritesConsistency,
-		); err != nil {
+		err := reader.List(ctx, &profiles, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
+		if err != nil {
 			logf.FromContext(ctx).Error(err, "Listing SecurityProfiles")
 			return
 		}
-		priority := rolloutPriority
 		for i := range profiles.Items {
-			request := requestFor(profiles.Items[i].Name)
-			if pq, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
-				pq.AddWithOpts(priorityqueue.AddOpts{Priority: &priority, After: after}, request)
-			} else {
-				q.AddAfter(request, after)
-			}
+			addRollout(q, profiles.Items[i].Name, after)
 		}
 	}
 	return handler.Funcs{
@@ -259,6 +132,19 @@ func profileChanged(e event.UpdateEvent) bool {
 		e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() ||
 		hasFinalizer(e.ObjectOld) != hasFinalizer(e.ObjectNew) ||
 		e.ObjectOld.GetDeletionTimestamp().IsZero() != e.ObjectNew.GetDeletionTimestamp().IsZero()
+}
+
+// governanceChanged lets through the updates of a profile that may change what it and others
+// govern:
+//
+//  1. those of what is to be done,
+//  2. those by which its status remembers another selection, which stands in for a broken spec, or
+//     since when the spec is broken.
+func governanceChanged() predicate.Predicate {
+	return predicate.Or[client.Object](specChanged(), predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, after := e.ObjectOld.(*v1alpha1.SecurityProfile), e.ObjectNew.(*v1alpha1.SecurityProfile)
+		return !equality.Semantic.DeepEqual(before.Status.Selection, after.Status.Selection)
+	}})
 }
 
 // metadataChanged reports whether metadata changed that is compared. Others' annotations and

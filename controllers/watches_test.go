@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory/inventorytest"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -32,7 +33,7 @@ func (oneNamespace) List(_ context.Context, list client.ObjectList, _ ...client.
 // instead, or does not select it any more, the namespace must be looked at: it may be another's by
 // now, or nobody's, and who bears its name may be waiting for it.
 func TestNamespacesThatWaitForAnUnheldProfileAreLookedAt(t *testing.T) {
-	h := (&NamespaceReconciler{Client: oneNamespace{}}).enqueueGoverned()
+	h := (&namespaceEvents{cached: oneNamespace{}}).enqueueGoverned()
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "fleeting"}}
 	held := profile.DeepCopy()
 	held.Finalizers = []string{v1alpha1.Finalizer}
@@ -118,7 +119,7 @@ func TestSinceWhenAProfileIsBrokenIsHeardOf(t *testing.T) {
 			}
 			q := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
 			defer q.ShutDown()
-			(&NamespaceReconciler{Client: aNamespaceMadeAt{Time: tc.made}}).enqueueGoverned().Update(t.Context(), e, q)
+			(&namespaceEvents{cached: aNamespaceMadeAt{Time: tc.made}}).enqueueGoverned().Update(t.Context(), e, q)
 			if q.Len() != tc.namespaces {
 				t.Errorf("%d namespaces are to be looked at, and not %d", q.Len(), tc.namespaces)
 			}
@@ -181,5 +182,40 @@ func TestAProfileHearsOfWhatBearsItsNameNoMore(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// bindingProfiles is a cache that holds one namespace, some profiles and no report.
+type bindingProfiles struct{ inventorytest.Cluster }
+
+func (c *bindingProfiles) List(ctx context.Context, into client.ObjectList, options ...client.ListOption) error {
+	switch list := into.(type) {
+	case *corev1.NamespaceList:
+		list.Items = []corev1.Namespace{*c.Namespace}
+	case *v1alpha1.NamespacePostureList:
+	default:
+		return c.Cluster.List(ctx, into, options...)
+	}
+	return nil
+}
+
+func TestAClusterRoleConcernsTheNamespacesOfProfilesThatBindIt(t *testing.T) {
+	binding := func(p *v1alpha1.SecurityProfile) {
+		p.Spec.RBAC = &v1alpha1.RBAC{Bindings: []v1alpha1.RoleBinding{{Name: "viewers", ClusterRole: "view"}}}
+	}
+	n := &namespaceEvents{cached: &bindingProfiles{
+		inventorytest.Cluster{
+			Profiles: []v1alpha1.SecurityProfile{
+				inventorytest.Profile("shop", binding),
+				inventorytest.Profile("shop"),
+				inventorytest.Profile("till", binding),
+			},
+			Namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{"shop": "yes"}}},
+		},
+	}}
+	for role, want := range map[string][]string{"view": {"shop"}, "edit": nil} {
+		if diff := cmp.Diff(want, n.namespacesUsing(role)); diff != "" {
+			t.Errorf("%s: concerns (-want +got):\n%s", role, diff)
+		}
 	}
 }

@@ -13,9 +13,20 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/takeover"
 )
 
-// AnnotateLabelsBefore returns the annotations by which the desired Namespace, of these labels,
-// remembers the Pod Security labels that it bore before Bulwark set its own, so that the write that
-// replaces them remembers them.
+// RememberLabelsBefore has the desired Namespace remember the Pod Security labels that it bore
+// before Bulwark set its own, so that the write that replaces them remembers them. An Audit profile
+// replaces none.
+func (w Writer) RememberLabelsBefore(ctx context.Context, p *posture.Pass, desired baseline.Object) error {
+	if p.Audits() {
+		return nil
+	}
+	annotations, err := annotationsBefore(ctx, w, p, desired.GetLabels())
+	desired.SetAnnotations(annotations)
+	return err
+}
+
+// annotationsBefore are the annotations by which the desired Namespace, of these labels, remembers
+// the labels of before.
 //
 //	the namespace                                          what is remembered
 //	bears no label of ours, and no report says otherwise   all that the desired labels replace;
@@ -23,8 +34,8 @@ import (
 //	is as the last report of this generation has it        what it remembers: what differs, somebody has set since
 //	is taken over by another profile or generation, or     also what that replaces and somebody
 //	its report is lost                                     else has set, by managedFields
-func (w Writer) AnnotateLabelsBefore(
-	ctx context.Context, p *posture.Pass, desired map[string]string,
+func annotationsBefore(
+	ctx context.Context, w Writer, p *posture.Pass, desired map[string]string,
 ) (map[string]string, error) {
 	before := LabelsBefore(p)
 	replaced := takeover.Beyond(takeover.Replaced(desired, p.Namespace.Labels), before)

@@ -1,5 +1,7 @@
 // Package reports knows how the report of a namespace (its NamespacePosture) is written, taken back
-// if somebody else wrote it, and deleted whatever finalizers somebody has put on it.
+// if somebody else wrote it, and deleted whatever finalizers somebody has put on it. It remembers
+// the namespaces whose report the API server refuses. It also knows how the status of a profile is
+// written, which sums the reports, and its finalizers.
 //
 // It may import rooms of its own floor and pure ones. It must never decide what a report says, nor
 // emit an event: it returns notices.

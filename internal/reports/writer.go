@@ -11,6 +11,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/contention"
+	"github.com/bulwark-dev/bulwark/internal/correction/quotaroom"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
 )
@@ -21,6 +22,8 @@ type Writer struct {
 	Client client.Client
 	// Live reads from the API server, for what the cache does not hold.
 	Live client.Reader
+	// Room makes room for reports in the baseline's own quotas.
+	Room quotaroom.Maker
 	// Memory seals reports, and tells those that Bulwark wrote.
 	Memory *reportmemory.Memory
 	// Contests note each report that is deleted.

@@ -1,7 +1,7 @@
 // Package rollout knows what a roll-out must defer, since it would refuse what runs in the
 // namespace (spec.rollout: WhenSafe). From top to bottom:
 //
-//	Gate          decides, with two methods:
+//	Gate          decides (Decide), in two steps:
 //	Gate.Objects  which objects are deferred, by what each kind refuses (level.go, limits.go, quota.go)
 //	Gate.Rules    which sections of rules for pods are deferred, by a scan of the pods
 //	clearances    since when scans have found nothing in the way of a section

@@ -21,7 +21,8 @@ var floors = [][]string{
 	{"internal/operator"},
 	{"controllers"},
 	{
-		"internal/findings/watch", "internal/openreports/publish", "internal/podscan", "internal/release", "internal/rollout",
+		"internal/findings/gather", "internal/findings/watch", "internal/openreports/publish", "internal/podscan",
+		"internal/policies", "internal/release", "internal/rollout", "internal/telling",
 	},
 	{
 		"internal/apiresources/discover", "internal/clusteraccess", "internal/contention", "internal/correction",

@@ -2,7 +2,9 @@
 //
 //  1. the profiles, and the reports by namespace or by profile,
 //  2. the objects that bear a profile's label, cached or not,
-//  3. the objects that were in place by the last report and are unlabelled now.
+//  3. the objects that were in place by the last report and are unlabelled now,
+//  4. what a pass compares with the desired objects of a namespace (Gather),
+//  5. the namespaces that a profile touches.
 //
 // It may import the pure rooms and the other rooms of internal/clusteraccess. It must never write,
 // and never decide what becomes of an object.

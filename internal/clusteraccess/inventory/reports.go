@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/posture"
+	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
 // ByProfile is the index of the cached NamespacePostures by the profile that governs their
@@ -43,4 +46,17 @@ func ReportsOf(
 		reports[list.Items[i].Namespace] = &list.Items[i]
 	}
 	return reports, nil
+}
+
+// ClusterOf are all namespaces, and the reports of a profile by namespace, as there are now.
+func ClusterOf(
+	ctx context.Context, cached client.Reader, profile string, selector *selection.Selector,
+) (*posture.Cluster, error) {
+	var namespaces corev1.NamespaceList
+	err := cached.List(ctx, &namespaces, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
+	if err != nil {
+		return nil, fmt.Errorf("listing namespaces: %w", err)
+	}
+	reports, err := ReportsOf(ctx, cached, profile)
+	return &posture.Cluster{Selector: selector, Namespaces: namespaces.Items, Reports: reports}, err
 }

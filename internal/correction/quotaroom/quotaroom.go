@@ -1,4 +1,5 @@
-// Package quotaroom knows how room is made in the quotas of a baseline for writes of Bulwark's own.
+// Package quotaroom knows how room is made in the quotas of a baseline for writes of Bulwark's own,
+// and how long quotas are waited for that are not counted.
 //
 // The quotas of a baseline also count what the baseline itself is made of, and a tenant may have
 // filled them. Then a quota is opened for the one write that it refuses: what the API server holds

@@ -1,5 +1,6 @@
 // Package publish publishes NamespacePostures as Reports of openreports.io. It knows whether the
-// cluster takes Reports, when to find that out again, and how one Report is written.
+// cluster takes Reports, when to find that out again, how one Report is written, and when: it holds
+// the controller that writes them, which comes and goes with what the cluster takes.
 //
 // It may import internal/openreports, clients and what is below them. It must never hang anything
 // else of the operator on whether Reports can be written, nor touch a Report that Bulwark did not

@@ -1,0 +1,37 @@
+package policies
+
+import (
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/selection"
+)
+
+// releaseFirst is how long the policies that give way to a profile that is being deleted are left
+// as they are. Its own release goes before, several that go together lead to one rewriting, and
+// nobody waits for that.
+//
+// Meanwhile what they refuse is not refused in namespaces that the profile hands over. So it is
+// bounded: a release can be stuck.
+const releaseFirst = 10 * time.Second
+
+// Await is the selection to which a profile's policies give way, and how long they await the
+// release of another profile at most; zero if they await none. A clock that is far off awaits none.
+func Await(
+	profile *v1alpha1.SecurityProfile, selector *selection.Selector, now time.Time,
+) (awaiting *selection.Selector, most time.Duration) {
+	left := func(p *v1alpha1.SecurityProfile) time.Duration {
+		since := now.Sub(p.DeletionTimestamp.Time)
+		if !controllerutil.ContainsFinalizer(p, v1alpha1.Finalizer) || since <= -releaseFirst {
+			return 0
+		}
+		return max(0, releaseFirst-since)
+	}
+	awaiting = selector.Awaiting(func(p *v1alpha1.SecurityProfile) bool { return left(p) > 0 })
+	for _, p := range awaiting.Awaited(profile) {
+		most = max(most, left(p))
+	}
+	return awaiting, most
+}
