@@ -1,0 +1,208 @@
+// Package manifests reads Kubernetes objects out of YAML and JSON, and knows where in the text each
+// field stands. It decodes as kubectl does, so that a manifest means here what it means there.
+//
+// It is pure: it reads from what it is given, and may import nothing of Bulwark. It must never open
+// a file, judge an object, or let what is wrong with one document keep another from being read.
+package manifests
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+	"unicode/utf8"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+const (
+	// MaxDocument is how many bytes one document has at most. The API server takes requests of 3 MiB.
+	MaxDocument = 3 << 20
+	// MaxFile is how many bytes one file has at most, all of its documents together.
+	MaxFile = 256 << 20
+)
+
+// Document is one object, and where it comes from.
+type Document struct {
+	// File is the file that was read.
+	File string
+	// Line is the first line of the document in it, counted from one.
+	Line int
+	// Origin is the file that the object came from, if File holds the output of `helm template` or
+	// `kustomize build` and says so.
+	Origin string
+	// Object is what was read.
+	Object *unstructured.Unstructured
+
+	text   []byte
+	isJSON bool
+	within []any // the path of the object in the document: that of an element of a List
+}
+
+// Problem is what is wrong with a document, or with a whole file.
+type Problem struct {
+	File         string
+	Line, Column int // zero where it is not known
+	Message      string
+}
+
+// Error is the problem with its place, as compilers write it.
+func (p *Problem) Error() string {
+	switch {
+	case p.Line == 0:
+		return fmt.Sprintf("%s: %s", p.File, p.Message)
+	case p.Column == 0:
+		return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Message)
+	}
+	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Message)
+}
+
+// TooLarge is the problem of a file of so many bytes, or nil if it may be read.
+func TooLarge(file string, size int64) *Problem {
+	if size <= MaxFile {
+		return nil
+	}
+	return &Problem{File: file, Message: fmt.Sprintf(
+		"the file has %s, and at most %s are read: split it, or leave it out", bytesOf(size), bytesOf(MaxFile))}
+}
+
+// Read reads documents one after the other, each with its object or with what is wrong with it. It
+// holds one document in memory at a time.
+func Read(file string, from io.Reader) iter.Seq2[*Document, *Problem] {
+	return func(yield func(*Document, *Problem) bool) {
+		texts := newSplitter(file, from)
+		for {
+			text, line, problem := texts.next()
+			switch {
+			case problem != nil:
+				if !yield(nil, problem) || texts.ended {
+					return
+				}
+			case text == nil:
+				return
+			default:
+				if !read(file, text, line, yield) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// read reads what one document holds: an object, the elements of a List, or nothing.
+func read(file string, text []byte, line int, yield func(*Document, *Problem) bool) bool {
+	value, isJSON, problem := decode(text)
+	if problem != nil {
+		problem.File = file
+		if problem.Line == 0 {
+			problem.Line = 1
+		}
+		problem.Line += line - 1
+		return yield(nil, problem)
+	}
+	if value == nil {
+		return true
+	}
+	d := &Document{File: file, Line: line, text: text, isJSON: isJSON, Origin: sourceOf(text)}
+	object, ok := value.(map[string]any)
+	if !ok {
+		return yield(nil, &Problem{File: file, Line: line, Message: "this is no Kubernetes object: a mapping with apiVersion and kind"})
+	}
+	d.Object = &unstructured.Unstructured{Object: object}
+	return d.each(yield)
+}
+
+// each yields the object of a document, or the elements of a List.
+func (d *Document) each(yield func(*Document, *Problem) bool) bool {
+	apiVersion, _ := d.Object.Object["apiVersion"].(string)
+	kind, _ := d.Object.Object["kind"].(string)
+	if apiVersion == "" || kind == "" {
+		place := d.Positions().Of()
+		return yield(nil, &Problem{File: d.File, Line: place.Line, Column: place.Column,
+			Message: "this is no Kubernetes object: it lacks apiVersion or kind"})
+	}
+	items, isList := d.Object.Object["items"].([]any)
+	if !isList || !strings.HasSuffix(kind, "List") {
+		if from := originOf(d.Object); from != "" {
+			d.Origin = from
+		}
+		return yield(d, nil)
+	}
+	for i, item := range items {
+		element := *d
+		element.within = append(append([]any{}, d.within...), "items", i)
+		object, ok := item.(map[string]any)
+		if !ok {
+			place := d.Positions().Of("items", i)
+			problem := &Problem{File: d.File, Line: place.Line, Column: place.Column, Message: "this element of a List is no object"}
+			if !yield(nil, problem) {
+				return false
+			}
+			continue
+		}
+		element.Object = &unstructured.Unstructured{Object: object}
+		if !element.each(yield) {
+			return false
+		}
+	}
+	return true
+}
+
+// sourceOf is the template that a document was made from, as `helm template` says above it.
+func sourceOf(text []byte) string {
+	for line := range bytes.Lines(text) {
+		line = bytes.TrimSpace(line)
+		if len(line) > 0 && line[0] != '#' && !bytes.HasPrefix(line, []byte("---")) {
+			return ""
+		}
+		if source, found := bytes.CutPrefix(line, []byte("# Source: ")); found {
+			return string(bytes.TrimSpace(source))
+		}
+	}
+	return ""
+}
+
+// originAnnotation is where kustomize says which file an object came from (buildMetadata: [originAnnotations]).
+const originAnnotation = "config.kubernetes.io/origin"
+
+func originOf(object *unstructured.Unstructured) string {
+	origin, found, err := unstructured.NestedString(object.Object, "metadata", "annotations", originAnnotation)
+	if !found || err != nil {
+		return ""
+	}
+	remote, path := false, ""
+	for line := range strings.Lines(origin) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		switch key {
+		case "path":
+			path = strings.Trim(value, `'"`)
+		case "repo":
+			remote = true
+		}
+	}
+	if remote { // The file is in a repository that is not at hand.
+		return ""
+	}
+	return path
+}
+
+func bytesOf(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
+
+var errNotText = errors.New("this is no text: it is not encoded as UTF-8")
+
+func checkText(text []byte) error {
+	if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
+		return errNotText
+	}
+	return nil
+}
