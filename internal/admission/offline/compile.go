@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -22,22 +23,39 @@ import (
 	bulwark "github.com/bulwark-dev/bulwark/internal/admission"
 )
 
-// compiled is a policy whose expressions are programs.
+// compiled is a policy whose expressions are programs, once it is ready.
 type compiled struct {
 	policy      bulwark.Policy
 	validator   validating.Validator
 	validations cel.ConditionEvaluator
 	messages    cel.ConditionEvaluator
+	// ready compiles, the first time that it is called.
+	ready func() error
 }
 
 // compile does what the API server does with a policy that it has read.
 func compile(p bulwark.Policy) (*compiled, error) {
-	spec := &p.Spec
+	c := whenAsked(p)
+	if err := c.ready(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// whenAsked is a policy that is compiled when a request is first held against it.
+func whenAsked(p bulwark.Policy) *compiled {
+	c := &compiled{policy: p}
+	c.ready = sync.OnceValue(c.compile)
+	return c
+}
+
+func (c *compiled) compile() error {
+	p, spec := c.policy, &c.policy.Spec
 	declared := cel.OptionalVariableDeclarations{HasParams: spec.ParamKind != nil, HasAuthorizer: true}
 	unauthorized := cel.OptionalVariableDeclarations{HasParams: spec.ParamKind != nil}
 	compiler, err := cel.NewCompositedCompiler(environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion()))
 	if err != nil {
-		return nil, fmt.Errorf("making a CEL environment: %w", err)
+		return fmt.Errorf("making a CEL environment: %w", err)
 	}
 	var problems []error
 	for _, v := range spec.Variables {
@@ -51,19 +69,16 @@ func compile(p bulwark.Policy) (*compiled, error) {
 		problems = append(problems, evaluator.CompilationErrors()...)
 		return evaluator
 	}
-	c := &compiled{
-		policy:      p,
-		validations: condition(accessors(spec.Validations, validation), declared),
-		messages:    condition(accessors(spec.Validations, message), unauthorized),
-	}
+	c.validations = condition(accessors(spec.Validations, validation), declared)
+	c.messages = condition(accessors(spec.Validations, message), unauthorized)
 	annotations := condition(accessors(spec.AuditAnnotations, annotation), declared)
 	matches := condition(accessors(spec.MatchConditions, matchCondition), declared)
 	if err := errors.Join(problems...); err != nil {
-		return nil, fmt.Errorf("compiling ValidatingAdmissionPolicy %s: %w", p.Name, err)
+		return fmt.Errorf("compiling ValidatingAdmissionPolicy %s: %w", p.Name, err)
 	}
 	matcher := matchconditions.NewMatcher(matches, spec.FailurePolicy, "policy", "validate", p.Name)
 	c.validator = validating.NewValidator(c.validations, matcher, annotations, c.messages, spec.FailurePolicy, nil)
-	return c, nil
+	return nil
 }
 
 func accessors[T any](expressions []T, accessor func(*T) cel.ExpressionAccessor) []cel.ExpressionAccessor {

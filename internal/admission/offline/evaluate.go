@@ -18,6 +18,7 @@ import (
 	"k8s.io/apiserver/pkg/admission/plugin/webhook/predicates/rules"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	bulwark "github.com/bulwark-dev/bulwark/internal/admission"
@@ -37,6 +38,15 @@ type Request struct {
 	Posture *v1alpha1.NamespacePosture
 	// User is who sends it.
 	User user.Info
+	// Authorizer says what the user may do; without one, nothing.
+	Authorizer authorizer.UnconditionalAuthorizer
+}
+
+func (r *Request) authorizer() authorizer.UnconditionalAuthorizer {
+	if r.Authorizer == nil {
+		return nobody{}
+	}
+	return r.Authorizer
 }
 
 // Violation is what a policy has against a request.
@@ -58,6 +68,16 @@ type Evaluator struct {
 // New makes the evaluator of a profile. It fails if an expression does not compile.
 func New(profile *v1alpha1.SecurityProfile, cluster bulwark.Cluster) (*Evaluator, error) {
 	return evaluator(profile, bulwark.Render(profile, cluster))
+}
+
+// NewLazy makes the evaluator of a profile that compiles a policy when a request is first held against it, which fails if an expression
+// does not compile.
+func NewLazy(profile *v1alpha1.SecurityProfile, cluster bulwark.Cluster) *Evaluator {
+	e := &Evaluator{profile: profile}
+	for _, policy := range bulwark.Render(profile, cluster) {
+		e.policies = append(e.policies, whenAsked(policy))
+	}
+	return e
 }
 
 func evaluator(profile *v1alpha1.SecurityProfile, policies []bulwark.Policy) (*Evaluator, error) {
@@ -87,6 +107,9 @@ func (e *Evaluator) Evaluate(ctx context.Context, request Request) ([]Violation,
 		if !matches {
 			continue
 		}
+		if err := c.ready(); err != nil {
+			return nil, err
+		}
 		for _, message := range c.refusals(ctx, attributes, request) {
 			violations = append(violations, Violation{
 				Policy: c.policy.Name, Message: message, Action: c.policy.Binding.Spec.ValidationActions[0],
@@ -105,7 +128,7 @@ func (c *compiled) refusals(ctx context.Context, attributes *admission.Versioned
 		}
 		params = request.Posture
 	}
-	result := c.validator.Validate(ctx, attributes.GetResource(), attributes, params, request.Namespace, celconfig.RuntimeCELCostBudget, nobody{})
+	result := c.validator.Validate(ctx, attributes.GetResource(), attributes, params, request.Namespace, celconfig.RuntimeCELCostBudget, request.authorizer())
 	var messages []string
 	for i := range result.Decisions {
 		if result.Decisions[i].Action == validating.ActionDeny {

@@ -1,0 +1,136 @@
+// Package check knows what the API server, and the controllers that make pods, will answer to
+// manifests that are not applied yet: the operator's own rooms decide, and this one puts their
+// verdicts together.
+//
+// It is of the pure rooms: no client, no clock, no file. It may import all of them. It must never
+// decide what another room decides, nor take a rule that cannot be evaluated for one that is kept.
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/manifests"
+)
+
+// Input is what is judged, and by what.
+type Input struct {
+	// Profiles are those of the cluster. One alone governs each namespace of which no labels are known; of several, labels decide.
+	Profiles []v1alpha1.SecurityProfile
+	// Documents are the manifests. Namespaces among them say their labels.
+	Documents []*manifests.Document
+	// Namespaces are namespaces that are known beside them.
+	Namespaces []corev1.Namespace
+	// Old are objects that there are already: a manifest of the same is judged as an update.
+	Old []*manifests.Document
+	// Namespace is that of objects that name none.
+	Namespace string
+	// Protected are namespaces that no profile selects, beside Kubernetes' own.
+	Protected []string
+	// User is who applies the manifests.
+	User user.Info
+	// Now is the time.
+	Now time.Time
+}
+
+// Report is what was found.
+type Report struct {
+	// Results are in the order of the documents, and of an object in that in which the API server judges.
+	Results []Result
+	// Evaluated counts the objects that were judged, Ungoverned those that no profile governs.
+	Evaluated, Ungoverned int
+	// Skipped counts objects of kinds that are not known, by kind.
+	Skipped map[string]int
+	// Governed are the profiles, by the namespaces that they govern.
+	Governed map[string]string
+}
+
+// Run judges manifests. What keeps a rule from being evaluated is an error, which may be several.
+func Run(ctx context.Context, in Input) (*Report, error) {
+	r := &run{in: in, report: &Report{Skipped: map[string]int{}, Governed: map[string]string{}}}
+	r.decode()
+	if err := r.govern(); err != nil {
+		return nil, err
+	}
+	r.count()
+	perObject := make([][]Result, len(r.objects))
+	errs := make([]error, len(r.objects))
+	each(len(r.objects), func(i int) { perObject[i], errs[i] = r.judge(ctx, r.objects[i]) })
+	for i := range perObject {
+		r.report.Results = append(r.report.Results, perObject[i]...)
+	}
+	r.report.Results = append(r.report.Results, r.quotas()...)
+	r.report.Results = append(r.report.Results, r.weaknesses()...)
+	r.sort()
+	return r.report, errors.Join(errs...)
+}
+
+// run is one check.
+type run struct {
+	in      Input
+	report  *Report
+	kinds   kinds
+	objects []*object
+	old     map[key]*object
+	spaces  map[string]*space
+	govs    governors
+}
+
+// count counts what is judged. Of what is in no namespace, only a Namespace has rules of its own.
+func (r *run) count() {
+	for _, o := range r.objects {
+		if len(r.govs.of(o)) > 0 && (o.Namespace != "" || o.Kind == "Namespace") || o.undecodable != "" {
+			r.report.Evaluated++
+		} else {
+			r.report.Ungoverned++
+		}
+	}
+}
+
+// judge is what is said of one object by itself.
+func (r *run) judge(ctx context.Context, o *object) ([]Result, error) {
+	found := &collected{object: o}
+	if o.undecodable != "" {
+		found.add(Result{Rule: ruleDecoding, Action: Deny, Severity: v1alpha1.High, Message: o.undecodable, Answer: o.undecodable, Path: o.wrongPath})
+		return found.results, nil
+	}
+	for _, unknown := range o.unknownFields {
+		found.add(Result{Rule: ruleUnknownField, Action: Deny, Severity: v1alpha1.Medium, Message: unknown.words, Answer: unknown.answer, Path: unknown.path})
+	}
+	for _, e := range r.govs.of(o) {
+		if err := e.judge(ctx, r, o, found); err != nil {
+			return nil, fmt.Errorf("%s: %w", o, err)
+		}
+	}
+	return found.results, nil
+}
+
+// each does something for each index, on all processors.
+func each(n int, do func(int)) {
+	var next sync.Mutex
+	at := 0
+	var all sync.WaitGroup
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		all.Go(func() {
+			for {
+				next.Lock()
+				i := at
+				at++
+				next.Unlock()
+				if i >= n {
+					return
+				}
+				do(i)
+			}
+		})
+	}
+	all.Wait()
+}

@@ -1,0 +1,175 @@
+package check
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	kruntime "k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/authentication/serviceaccount"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+
+	"github.com/bulwark-dev/bulwark/internal/admission/offline"
+)
+
+// judge holds an object against the profile: the request that applies it, and then the pods that a
+// controller makes of it.
+func (j judgement) judge(ctx context.Context, r *run, o *object, found *collected) error {
+	found.profile = j.profile.Name
+	request := offline.Request{Object: o.unstructured, User: r.in.User, Authorizer: rights{r.in.User}}
+	if j.space != nil {
+		request.Namespace, request.Posture = j.space.namespace, j.space.posture
+	}
+	old := r.old[o.key()]
+	if old != nil {
+		request.OldObject = old.unstructured
+	}
+	if o.Kind != "Pod" {
+		if err := j.policies(ctx, o, request, false, found); err != nil {
+			return err
+		}
+	}
+	pod := o.pod()
+	if pod == nil || j.space == nil {
+		return nil
+	}
+	if o.Kind != "Pod" {
+		if err := j.templateWarnings(ctx, r, o, old, found); err != nil {
+			return err
+		}
+		request = offline.Request{
+			Object: pod, User: controllerOf(o.Kind), Authorizer: rights{}, Namespace: j.space.namespace, Posture: j.space.posture,
+		}
+	}
+	said, err := j.ofPod(ctx, o, request)
+	if err != nil {
+		return err
+	}
+	for _, result := range said.results {
+		result.Answer = strings.ReplaceAll(result.Answer, podName, o.Name+"-")
+		found.add(result)
+	}
+	return nil
+}
+
+// podName stands for the name of a pod that a controller makes.
+const podName = "\x00pod\x00"
+
+// outcome is what was said of a pod.
+type outcome struct{ results []Result }
+
+// ofPod is what is said of a pod: of those that are alike it is found out once.
+func (j judgement) ofPod(ctx context.Context, o *object, request offline.Request) (*outcome, error) {
+	text := ""
+	if request.OldObject == nil {
+		spec, err := json.Marshal([]any{request.Object.Object["spec"], request.Object.GetAnnotations()})
+		if err != nil {
+			return nil, fmt.Errorf("reading its pod: %w", err)
+		}
+		name := "" // That of a pod which a controller makes is nobody's to choose, and no rule reads it.
+		if o.Kind == "Pod" {
+			name = o.Name
+		}
+		text = fmt.Sprintf("%s\x00%s\x00%s\x00%s", j.space.namespace.Name, o.Kind, name, spec)
+		j.mu.Lock()
+		known := j.known[text]
+		j.mu.Unlock()
+		if known != nil {
+			return known, nil
+		}
+	}
+	pods := &collected{object: o}
+	if err := j.pod(ctx, o, request, pods); err != nil {
+		return nil, err
+	}
+	said := &outcome{pods.results}
+	if text != "" {
+		j.mu.Lock()
+		j.known[text] = said
+		j.mu.Unlock()
+	}
+	return said, nil
+}
+
+// pod holds a pod against everything, in the API server's order.
+func (j judgement) pod(ctx context.Context, o *object, request offline.Request, found *collected) error {
+	ofPods := o.Kind != "Pod"
+	manifest := &corev1.Pod{}
+	if err := kruntime.DefaultUnstructuredConverter.FromUnstructured(request.Object.Object, manifest); err != nil {
+		return fmt.Errorf("reading its pod: %w", err)
+	}
+	if request.OldObject == nil {
+		j.limits(o, manifest, ofPods, found)
+	}
+	admitted := &corev1.Pod{}
+	if err := kruntime.DefaultUnstructuredConverter.FromUnstructured(j.evaluator.Admitted(request).Object, admitted); err != nil {
+		return fmt.Errorf("reading its pod: %w", err)
+	}
+	defaultHostPorts(admitted)
+	var old kruntime.Object
+	if request.OldObject != nil {
+		before := &corev1.Pod{}
+		if err := kruntime.DefaultUnstructuredConverter.FromUnstructured(request.OldObject.Object, before); err != nil {
+			return fmt.Errorf("reading the pod that there is: %w", err)
+		}
+		defaultHostPorts(before)
+		old = before
+	}
+	name := o.Name
+	if ofPods {
+		name = podName
+	}
+	said, err := j.security.validate(ctx, j.space.namespace, attributes(
+		corev1.SchemeGroupVersion.WithKind("Pod"), corev1.SchemeGroupVersion.WithResource("pods"),
+		j.space.namespace.Name, name, request.User.GetName(), admitted, old))
+	if err != nil {
+		return err
+	}
+	if err := j.securityResults(o, admitted, said, ofPods, found); err != nil {
+		return err
+	}
+	return j.policies(ctx, o, request, ofPods, found)
+}
+
+// defaultHostPorts gives ports in the host's network that of the host, as the API server does with a pod.
+func defaultHostPorts(pod *corev1.Pod) {
+	if !pod.Spec.HostNetwork {
+		return
+	}
+	for _, containers := range [][]corev1.Container{pod.Spec.Containers, pod.Spec.InitContainers} {
+		for i := range containers {
+			for k := range containers[i].Ports {
+				if port := &containers[i].Ports[k]; port.HostPort == 0 {
+					port.HostPort = port.ContainerPort
+				}
+			}
+		}
+	}
+}
+
+// controllerOf is the user that makes pods of a kind.
+func controllerOf(kind string) user.Info {
+	name := map[string]string{
+		"Deployment": "replicaset-controller", "ReplicaSet": "replicaset-controller", "StatefulSet": "statefulset-controller",
+		"DaemonSet": "daemon-set-controller", "ReplicationController": "replication-controller", "Job": "job-controller", "CronJob": "job-controller",
+	}[kind]
+	return serviceaccount.UserInfo("kube-system", name, "")
+}
+
+// rights are what a user may do, as far as it is known without a cluster: one of system:masters everything, and nobody else anything.
+type rights struct{ user user.Info }
+
+// Authorize allows those of system:masters everything.
+func (r rights) Authorize(context.Context, authorizer.Attributes) (authorizer.Decision, string, error) {
+	if r.user != nil {
+		for _, group := range r.user.GetGroups() {
+			if group == user.SystemPrivilegedGroup {
+				return authorizer.DecisionAllow, "", nil
+			}
+		}
+	}
+	return authorizer.DecisionNoOpinion, "", nil
+}
