@@ -1,0 +1,155 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/bulwark-dev/bulwark/internal/check"
+	"github.com/bulwark-dev/bulwark/internal/output"
+)
+
+// checkOptions are the flags of check.
+type checkOptions struct {
+	files, profiles, namespaceFiles, old []string
+	namespace, as                        string
+	asGroups, protected, outputs         []string
+	failOn                               string
+	allowEmpty, strict                   bool
+}
+
+func checkCommand(world *World) *cobra.Command {
+	var o checkOptions
+	command := &cobra.Command{
+		Use:   "check -f FILES|DIRECTORIES|- --profile FILE",
+		Short: "Say what the API server will answer to manifests",
+		Long: `Hold manifests against SecurityProfiles, as the API server and the controllers that make pods will: Pod Security, the admission
+policies, LimitRanges and quotas, and what weakens the baseline.
+
+One profile governs each namespace of which no labels are known. Of several, labels decide, as in the cluster.
+
+Exit codes: 0 clean, 2 findings at or above --fail-on, 1 an error: something could not be read or evaluated, or nothing was.`,
+		Example: `  # A directory, by one profile
+  kubectl posture check -f deploy/ --profile restricted.yaml
+
+  # What kustomize or Helm makes
+  kustomize build overlays/prod | kubectl posture check -f - --profile restricted.yaml
+  helm template shop | kubectl posture check -f - --profile restricted.yaml
+
+  # A table for people, and SARIF for code scanning
+  kubectl posture check -f deploy/ --profile restricted.yaml -o table -o sarif=posture.sarif
+
+  # Several profiles: the labels of namespaces decide
+  kubectl posture check -f deploy/ --profile profiles/ --namespaces namespaces.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error { return o.run(command.Context(), world) },
+	}
+	f := command.Flags()
+	f.StringArrayVarP(&o.files, "filename", "f", nil, "a file or directory of manifests, or - for the standard input (repeatable)")
+	f.StringArrayVar(&o.profiles, "profile", nil, "a file or directory with SecurityProfiles (repeatable); those among the manifests count too")
+	f.StringArrayVar(&o.namespaceFiles, "namespaces", nil, "a file or directory with Namespaces, for their labels (repeatable)")
+	f.StringArrayVar(&o.old, "old", nil, "a file or directory with what there is already, to judge updates (repeatable)")
+	f.StringVarP(&o.namespace, "namespace", "n", "default", "the namespace of objects that name none")
+	f.StringVar(&o.as, "as", "kubernetes-admin", "the user who applies the manifests")
+	f.StringArrayVar(&o.asGroups, "as-group", nil, "a group of that user (repeatable)")
+	f.StringArrayVar(&o.protected, "protected-namespaces", nil, "names and globs of namespaces that no profile selects, as the operator's flag has them (repeatable)")
+	f.StringArrayVarP(&o.outputs, "output", "o", []string{"table"}, "FORMAT or FORMAT=FILE (repeatable): "+strings.Join(slices.Sorted(maps.Keys(output.Formats())), ", "))
+	f.StringVar(&o.failOn, "fail-on", string(check.Deny), "the weakest that fails the check: Deny, Warn or Audit")
+	f.BoolVar(&o.allowEmpty, "allow-empty", false, "it is no error if nothing is evaluated")
+	f.BoolVar(&o.strict, "strict", false, "it is an error if there are objects of unknown kinds, or that no profile governs")
+	completeWords(command, "output", slices.Sorted(maps.Keys(output.Formats())))
+	completeWords(command, "fail-on", []string{string(check.Deny), string(check.Warn), string(check.Audit)})
+	return command
+}
+
+// completeWords has a shell complete a flag by some words.
+func completeWords(command *cobra.Command, flag string, words []string) {
+	if err := command.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // There is no such flag, which a test finds.
+	}
+}
+
+// run checks, and writes what was found. What is wrong with one document keeps no other from being judged.
+func (o *checkOptions) run(ctx context.Context, world *World) error {
+	sinks, err := world.sinks(o.outputs)
+	if err != nil {
+		return err
+	}
+	failOn := check.Action(o.failOn)
+	if !slices.Contains(check.Actions(), failOn) {
+		return fmt.Errorf("--fail-on %s: it is one of Deny, Warn and Audit", o.failOn)
+	}
+	if len(o.files) == 0 {
+		return errors.New("no manifests are named: give files or directories by -f, or -f - for the standard input")
+	}
+	report := &output.Report{Version: version(), FailOn: failOn, Now: world.Now()}
+	problems := o.find(ctx, world, report)
+	problems = append(problems, o.complaints(report)...)
+	for _, problem := range problems {
+		report.Problems = append(report.Problems, messages(problem)...)
+	}
+	if err := world.write(sinks, report); err != nil {
+		return errors.Join(append(problems, err)...)
+	}
+	switch {
+	case len(problems) > 0:
+		return errors.Join(problems...)
+	case report.Failing() > 0:
+		return findingsCount(report.Failing())
+	}
+	return nil
+}
+
+// find reads everything, has it judged, and fills the report.
+func (o *checkOptions) find(ctx context.Context, world *World, report *output.Report) []error {
+	manifests := world.readManifests(o.files)
+	given := world.readManifests(o.profiles)
+	namespaces := world.readManifests(o.namespaceFiles)
+	old := world.readManifests(o.old)
+	problems := slices.Concat(manifests.problems, given.problems, namespaces.problems, old.problems)
+
+	profiles, rest, errs := readProfiles(ctx, given.documents, manifests.documents)
+	problems = append(problems, errs...)
+	if len(errs) > 0 && len(profiles) == 0 {
+		return problems
+	}
+	labelled, errs := readNamespaces(namespaces.documents)
+	problems = append(problems, errs...)
+	result, err := check.Run(ctx, check.Input{
+		Profiles: profiles, Documents: rest, Namespaces: labelled, Old: old.documents, Namespace: o.namespace, Protected: o.protected,
+		User: &user.DefaultInfo{Name: o.as, Groups: append(slices.Clone(o.asGroups), user.AllAuthenticated)}, Now: world.Now(),
+	})
+	if result != nil {
+		report.Evaluated, report.Ungoverned, report.Skipped = result.Evaluated, result.Ungoverned, result.Skipped
+		report.Findings = world.placed(result.Results)
+		report.Sort()
+	}
+	if err != nil {
+		problems = append(problems, err)
+	}
+	return problems
+}
+
+// complaints are what is wrong with a check of which each part went well.
+func (o *checkOptions) complaints(report *output.Report) []error {
+	var errs []error
+	if o.strict {
+		for _, kind := range slices.Sorted(maps.Keys(report.Skipped)) {
+			errs = append(errs, fmt.Errorf("%d objects of the unknown kind %s were skipped (--strict)", report.Skipped[kind], kind))
+		}
+		if report.Ungoverned > 0 {
+			errs = append(errs, fmt.Errorf("%d objects are in no namespace that a profile governs (--strict)", report.Ungoverned))
+		}
+	}
+	if report.Evaluated == 0 && !o.allowEmpty {
+		errs = append(errs, errors.New("nothing was evaluated: no object is in a namespace that a profile governs; "+
+			"see the profile's namespaceSelector and excludeNamespaces, or give --allow-empty"))
+	}
+	return errs
+}

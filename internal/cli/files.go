@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/bulwark-dev/bulwark/internal/manifests"
+)
+
+// stdin is how what was read from the standard input is called.
+const stdin = "stdin"
+
+// read is what was read of files.
+type read struct {
+	documents []*manifests.Document
+	problems  []error
+}
+
+// path is a path where the world's directory is the working directory.
+func (w *World) path(name string) string {
+	if w.Dir == "" || filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(w.Dir, name)
+}
+
+// shown is a file as it is named in reports: relative to the directory if it is below it, with slashes.
+func (w *World) shown(name string) string {
+	if filepath.IsAbs(name) {
+		dir := w.Dir
+		if dir == "" {
+			dir, _ = os.Getwd() // Without one, the path stays as it is.
+		}
+		if relative, err := filepath.Rel(dir, name); err == nil && filepath.IsLocal(relative) {
+			name = relative
+		}
+	}
+	return filepath.ToSlash(filepath.Clean(name))
+}
+
+// readManifests reads files, directories and - for the standard input, several at once, in the order
+// of their names.
+func (w *World) readManifests(names []string) read {
+	var files []string
+	var all read
+	for _, name := range names {
+		found, err := w.expand(name)
+		if err != nil {
+			all.problems = append(all.problems, err)
+		}
+		files = append(files, found...)
+	}
+	files = unique(files)
+	perFile := make([]read, len(files))
+	gate := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var wait sync.WaitGroup
+	for i, file := range files {
+		gate <- struct{}{}
+		wait.Go(func() {
+			perFile[i] = w.readFile(file)
+			<-gate
+		})
+	}
+	wait.Wait()
+	for _, r := range perFile {
+		all.documents = append(all.documents, r.documents...)
+		all.problems = append(all.problems, r.problems...)
+	}
+	return all
+}
+
+// unique is a list without what it holds twice, in its order.
+func unique(names []string) []string {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(names, func(name string) bool {
+		known := seen[name]
+		seen[name] = true
+		return known
+	})
+}
+
+// expand is a file, or the files of a directory that may hold manifests. A link to a directory below it is not followed.
+func (w *World) expand(name string) ([]string, error) {
+	if name == "-" {
+		return []string{name}, nil
+	}
+	info, err := os.Stat(w.path(name))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s: there is no such file or directory", name)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", name, cause(err))
+	case !info.IsDir():
+		return []string{name}, nil
+	}
+	var files []string
+	err = filepath.WalkDir(w.path(name), func(at string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(w.path(name), at)
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && relative != "." {
+			return fs.SkipDir
+		}
+		switch strings.ToLower(filepath.Ext(at)) {
+		case ".yaml", ".yml", ".json":
+		default:
+			return nil
+		}
+		if info, err := os.Stat(at); err == nil && info.IsDir() {
+			return nil
+		}
+		files = append(files, filepath.Join(name, relative))
+		return nil
+	})
+	if err != nil {
+		return files, fmt.Errorf("%s: %w", name, cause(err))
+	}
+	return files, nil
+}
+
+func cause(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	return err
+}
+
+func (w *World) readFile(name string) read {
+	var r read
+	from, shown := w.In, stdin
+	if name != "-" {
+		file, err := os.Open(w.path(name))
+		if err != nil {
+			return read{problems: []error{fmt.Errorf("%s: %w", name, cause(err))}}
+		}
+		defer file.Close() //nolint:errcheck // It was only read.
+		info, err := file.Stat()
+		if err != nil {
+			return read{problems: []error{fmt.Errorf("%s: %w", name, cause(err))}}
+		}
+		if problem := manifests.TooLarge(w.shown(name), info.Size()); problem != nil {
+			return read{problems: []error{problem}}
+		}
+		from, shown = io.Reader(file), w.shown(name)
+	}
+	for document, problem := range manifests.Read(shown, from) {
+		if problem != nil {
+			r.problems = append(r.problems, problem)
+			continue
+		}
+		r.documents = append(r.documents, document)
+	}
+	return r
+}
