@@ -105,7 +105,7 @@ func rootCommand(world *World) *cobra.Command {
 	root.SetIn(world.In)
 	root.SetOut(world.Out)
 	root.SetErr(world.Err)
-	root.AddCommand(checkCommand(world), renderCommand(world))
+	root.AddCommand(checkCommand(world), renderCommand(world), auditCommand(world))
 	return root
 }
 
