@@ -140,7 +140,10 @@ func explain(to io.Writer, explainer *auditpolicy.Explainer, log io.Reader) erro
 	if err == nil && read == 0 {
 		err = errors.New("there is no audit event in it")
 	}
-	return errors.Join(err, t.Flush())
+	if err != nil {
+		return err
+	}
+	return t.Flush()
 }
 
 func estimate(to io.Writer, explainer *auditpolicy.Explainer, log io.Reader) error {

@@ -18,7 +18,7 @@ func TestAuditPolicy(t *testing.T) {
 		out, errs string
 	}{
 		"a policy": {files: []string{"p.yaml", tags}, line: "audit-policy -f p.yaml",
-			out: "# Secrets and tokens, of which no data is recorded\n- level: Metadata\n  resources:\n  - group: \"\"\n    resources:\n    - secrets\n"},
+			out: "# Secrets and tokens, of which no data is recorded\n- level: Metadata\n  resources:\n  - resources:\n    - secrets\n"},
 		"which rule": {files: []string{"p.yaml", tags, "e.json", auditEvent}, line: "audit-policy -f p.yaml --explain e.json",
 			out: "dana  list  secrets  Metadata  3: Secrets and tokens, of which no data is recorded\n"},
 		"how much": {files: []string{"p.yaml", tags, "a.log", auditEvent + later}, line: "audit-policy -f p.yaml --estimate a.log",

@@ -13,6 +13,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/internal/check"
 	"github.com/bulwark-dev/bulwark/internal/output"
+	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
 // checkOptions are the flags of check.
@@ -20,8 +21,8 @@ type checkOptions struct {
 	files, profiles, namespaceFiles, old []string
 	namespace, as                        string
 	asGroups, protected, outputs         []string
-	failOn                               string
-	allowEmpty, strict                   bool
+	failOn, baseline, since, framework   string
+	allowEmpty, strict, update           bool
 }
 
 func checkCommand(world *World) *cobra.Command {
@@ -63,6 +64,11 @@ Exit codes: 0 clean, 2 findings at or above --fail-on, 1 an error: something cou
 	f.StringVar(&o.failOn, "fail-on", string(check.Deny), "the weakest that fails the check: Deny, Warn or Audit")
 	f.BoolVar(&o.allowEmpty, "allow-empty", false, "it is no error if nothing is evaluated")
 	f.BoolVar(&o.strict, "strict", false, "it is an error if there are objects of unknown kinds, or that no profile governs")
+	f.StringVar(&o.baseline, "baseline", "", "a file with findings that are known and do not count")
+	f.BoolVar(&o.update, "update-baseline", false, "write the findings that count into the file of --baseline, and take out what is gone")
+	f.StringVar(&o.since, "changed-since", "", "report only what is in files that differ from this git commit")
+	f.StringVar(&o.framework, "framework", "", "say on the standard error how many findings each section has: cis, nsa, pss or a file")
+	completeWords(command, "framework", []string{"cis", "nsa", "pss"})
 	completeWords(command, "output", slices.Sorted(maps.Keys(output.Formats())))
 	completeWords(command, "fail-on", []string{string(check.Deny), string(check.Warn), string(check.Audit)})
 	return command
@@ -88,8 +94,12 @@ func (o *checkOptions) run(ctx context.Context, world *World) error {
 	if len(o.files) == 0 {
 		return errors.New("no manifests are named: give files or directories by -f, or -f - for the standard input")
 	}
+	if o.update && o.baseline == "" {
+		return errors.New("--update-baseline: name the file by --baseline")
+	}
 	report := &output.Report{Version: version(), FailOn: failOn, Now: world.Now()}
 	problems := o.find(ctx, world, report)
+	problems = append(problems, o.narrow(ctx, world, report)...)
 	problems = append(problems, o.complaints(report)...)
 	for _, problem := range problems {
 		report.Problems = append(report.Problems, messages(problem)...)
@@ -100,10 +110,44 @@ func (o *checkOptions) run(ctx context.Context, world *World) error {
 	switch {
 	case len(problems) > 0:
 		return errors.Join(problems...)
+	case o.update:
+		return world.updateRatchet(o.baseline, report)
 	case report.Failing() > 0:
 		return findingsCount(report.Failing())
 	}
 	return nil
+}
+
+// narrow leaves out what has not changed, and has what is known not count.
+func (o *checkOptions) narrow(ctx context.Context, world *World, report *output.Report) []error {
+	var errs []error
+	if o.since != "" {
+		changed, err := world.changedSince(ctx, o.since)
+		if err != nil {
+			return []error{err} // Without it, nothing is left out.
+		}
+		keepChanged(report, changed)
+	}
+	if o.baseline != "" && !o.update {
+		known, err := world.readRatchet(o.baseline)
+		if err != nil {
+			return append(errs, err)
+		}
+		known.suppress(report, o.baseline)
+	}
+	if o.framework != "" {
+		by, err := world.readFramework(o.framework)
+		if err != nil {
+			return append(errs, err)
+		}
+		if err := output.Groups(world.Err, groups(report, by)); err != nil {
+			return append(errs, err)
+		}
+	}
+	for _, note := range report.Notes {
+		fmt.Fprintf(world.Err, "note: %s\n", printable.Line(note))
+	}
+	return errs
 }
 
 // find reads everything, has it judged, and fills the report.

@@ -80,8 +80,8 @@ func Run(ctx context.Context, args []string, world World) int {
 
 // messages are the messages of an error, each by itself.
 func messages(err error) []string {
-	var joined interface{ Unwrap() []error }
-	if !errors.As(err, &joined) {
+	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // What wraps several is told as it is.
+	if !ok {
 		return []string{err.Error()}
 	}
 	var all []string
