@@ -22,7 +22,7 @@ type checkOptions struct {
 	namespace, as                        string
 	asGroups, protected, outputs         []string
 	failOn, baseline, since, framework   string
-	allowEmpty, strict, update           bool
+	allowEmpty, strict, update, fix      bool
 }
 
 func checkCommand(world *World) *cobra.Command {
@@ -67,6 +67,7 @@ Exit codes: 0 clean, 2 findings at or above --fail-on, 1 an error: something cou
 	f.StringVar(&o.baseline, "baseline", "", "a file with findings that are known and do not count")
 	f.BoolVar(&o.update, "update-baseline", false, "write the findings that count into the file of --baseline, and take out what is gone")
 	f.StringVar(&o.since, "changed-since", "", "report only what is in files that differ from this git commit")
+	f.BoolVar(&o.fix, "fix", false, "mend in the files what can be mended with certainty, and check again")
 	f.StringVar(&o.framework, "framework", "", "say on the standard error how many findings each section has: cis, nsa, pss or a file")
 	completeWords(command, "framework", []string{"cis", "nsa", "pss"})
 	completeWords(command, "output", slices.Sorted(maps.Keys(output.Formats())))
@@ -100,6 +101,9 @@ func (o *checkOptions) run(ctx context.Context, world *World) error {
 	report := &output.Report{Version: version(), FailOn: failOn, Now: world.Now()}
 	problems := o.find(ctx, world, report)
 	problems = append(problems, o.narrow(ctx, world, report)...)
+	if o.fix && len(problems) == 0 {
+		problems = append(problems, withoutNil(o.fixAndRecheck(ctx, world, report))...)
+	}
 	problems = append(problems, o.complaints(report)...)
 	for _, problem := range problems {
 		report.Problems = append(report.Problems, messages(problem)...)
@@ -116,6 +120,10 @@ func (o *checkOptions) run(ctx context.Context, world *World) error {
 		return findingsCount(report.Failing())
 	}
 	return nil
+}
+
+func withoutNil(errs []error) []error {
+	return slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 }
 
 // narrow leaves out what has not changed, and has what is known not count.

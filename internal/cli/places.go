@@ -35,9 +35,11 @@ func (w *World) placed(results []check.Result) []output.Finding {
 			}
 			place, file = from.of(&r, place, file)
 		}
-		findings = append(findings, output.Finding{Result: r, File: file, Place: output.Place{
+		f := output.Finding{Result: r, File: file, Place: output.Place{
 			Line: place.Line, Column: place.Column, EndLine: place.EndLine, EndColumn: place.EndColumn, Location: string(place.Precision),
-		}})
+		}}
+		f.Edits = edits(&f, known)
+		findings = append(findings, f)
 	}
 	return findings
 }
