@@ -108,6 +108,7 @@ func (j judgement) pod(ctx context.Context, o *object, request offline.Request, 
 	if err := kruntime.DefaultUnstructuredConverter.FromUnstructured(j.evaluator.Admitted(request).Object, admitted); err != nil {
 		return fmt.Errorf("reading its pod: %w", err)
 	}
+	defaultVolumes(&admitted.Spec)
 	defaultHostPorts(admitted)
 	var old kruntime.Object
 	if request.OldObject != nil {
@@ -115,6 +116,7 @@ func (j judgement) pod(ctx context.Context, o *object, request offline.Request, 
 		if err := kruntime.DefaultUnstructuredConverter.FromUnstructured(request.OldObject.Object, before); err != nil {
 			return fmt.Errorf("reading the pod that there is: %w", err)
 		}
+		defaultVolumes(&before.Spec)
 		defaultHostPorts(before)
 		old = before
 	}
@@ -132,22 +134,6 @@ func (j judgement) pod(ctx context.Context, o *object, request offline.Request, 
 		return err
 	}
 	return j.policies(ctx, o, request, ofPods, found)
-}
-
-// defaultHostPorts gives ports in the host's network that of the host, as the API server does with a pod.
-func defaultHostPorts(pod *corev1.Pod) {
-	if !pod.Spec.HostNetwork {
-		return
-	}
-	for _, containers := range [][]corev1.Container{pod.Spec.Containers, pod.Spec.InitContainers} {
-		for i := range containers {
-			for k := range containers[i].Ports {
-				if port := &containers[i].Ports[k]; port.HostPort == 0 {
-					port.HostPort = port.ContainerPort
-				}
-			}
-		}
-	}
 }
 
 // controllerOf is the user that makes pods of a kind.

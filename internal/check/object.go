@@ -127,6 +127,9 @@ func (k *kinds) read(d *manifests.Document, namespace string) *object {
 		words := err.Error()
 		o.unknownFields = append(o.unknownFields, unknownField{words: words, answer: cannot + "strict decoding error: " + words, path: quotedPath(words)})
 	}
+	if spec := templateOf(typed); spec != nil {
+		defaultVolumes(spec)
+	}
 	o.typed = typed
 	return o
 }

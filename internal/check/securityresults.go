@@ -30,6 +30,7 @@ func (j judgement) templateWarnings(ctx context.Context, r *run, o, old *object,
 	if err := kruntime.DefaultUnstructuredConverter.FromUnstructured(o.pod().Object, pod); err != nil {
 		return fmt.Errorf("reading its pod: %w", err)
 	}
+	defaultVolumes(&pod.Spec)
 	return j.securityResults(o, pod, said, false, found)
 }
 
