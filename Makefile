@@ -36,8 +36,9 @@ endif
 ## Develop
 
 .PHONY: build
-build: ## Build the operator into bin/.
+build: ## Build the operator and the kubectl plugin into bin/.
 	@$(BUILD) bin/manager -o bin/manager -- ./cmd/manager
+	@$(BUILD) bin/kubectl-posture -o bin/kubectl-posture -- ./cmd/kubectl-posture
 
 .PHONY: test
 test: controlplane build ## Run every test, the suites on a real control plane included (about 20 minutes).
