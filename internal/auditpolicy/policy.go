@@ -116,7 +116,7 @@ func consistsOf(profiles []v1alpha1.SecurityProfile) []auditv1.GroupResources {
 		if len(profiles[i].Spec.Quotas) > 0 {
 			add("", "resourcequotas/status")
 		}
-		if s := &profiles[i].Spec; s.Workloads != nil || s.Images != nil || s.Protection != nil || s.Network != nil && s.Network.TenantPolicies != "" {
+		if hasPolicies(&profiles[i].Spec) {
 			for _, kind := range baseline.AdmissionKinds {
 				add(kind.Group, kind.Resource)
 			}
@@ -130,6 +130,11 @@ func consistsOf(profiles []v1alpha1.SecurityProfile) []auditv1.GroupResources {
 		}
 	}
 	return all
+}
+
+// hasPolicies reports whether a profile comes to admission policies.
+func hasPolicies(s *v1alpha1.SecurityProfileSpec) bool {
+	return s.Workloads != nil || s.Images != nil || s.Protection != nil || s.Network != nil && s.Network.TenantPolicies != ""
 }
 
 // judgesSilently reports whether a profile has rules for pods that refuse nothing: what breaks them is told in the audit log.

@@ -80,7 +80,6 @@ type run struct {
 	kinds   kinds
 	objects []*object
 	old     map[key]*object
-	spaces  map[string]*space
 	govs    governors
 }
 

@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -63,7 +64,7 @@ type outcome struct{ results []Result }
 
 // ofPod is what is said of a pod: of those that are alike it is found out once.
 func (j judgement) ofPod(ctx context.Context, o *object, request offline.Request) (*outcome, error) {
-	text := ""
+	var memo [sha256.Size]byte // zero of what is not remembered
 	if request.OldObject == nil {
 		spec, err := json.Marshal([]any{request.Object.Object["spec"], request.Object.GetAnnotations()})
 		if err != nil {
@@ -73,9 +74,9 @@ func (j judgement) ofPod(ctx context.Context, o *object, request offline.Request
 		if o.Kind == "Pod" {
 			name = o.Name
 		}
-		text = fmt.Sprintf("%s\x00%s\x00%s\x00%s", j.space.namespace.Name, o.Kind, name, spec)
+		memo = sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s\x00%s", j.space.namespace.Name, o.Kind, name, spec))
 		j.mu.Lock()
-		known := j.known[text]
+		known := j.known[memo]
 		j.mu.Unlock()
 		if known != nil {
 			return known, nil
@@ -86,9 +87,9 @@ func (j judgement) ofPod(ctx context.Context, o *object, request offline.Request
 		return nil, err
 	}
 	said := &outcome{pods.results}
-	if text != "" {
+	if request.OldObject == nil {
 		j.mu.Lock()
-		j.known[text] = said
+		j.known[memo] = said
 		j.mu.Unlock()
 	}
 	return said, nil

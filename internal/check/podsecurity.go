@@ -21,8 +21,9 @@ import (
 // podSecurity is the API server's own admission plugin, as it is without a configuration file, and
 // each of its checks by itself.
 type podSecurity struct {
-	plugin func(*corev1.Namespace) (*admission.Admission, error)
-	checks func() ([]singleCheck, error)
+	plugin    func(*corev1.Namespace) (*admission.Admission, error)
+	evaluator func() (policy.Evaluator, error)
+	checks    func() ([]singleCheck, error)
 }
 
 type singleCheck struct {
@@ -49,7 +50,8 @@ func newPodSecurity() *podSecurity {
 			}
 			return plugin, plugin.ValidateConfiguration()
 		},
-		checks: sync.OnceValues(singleChecks),
+		evaluator: evaluator,
+		checks:    sync.OnceValues(singleChecks),
 	}
 }
 
@@ -113,7 +115,7 @@ type failure struct {
 
 // failures are the checks that a pod does not pass at a level, each in the words in which the API server lists it.
 func (p *podSecurity) failures(level api.LevelVersion, meta *metav1.ObjectMeta, spec *corev1.PodSpec) ([]failure, error) {
-	all, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
+	all, err := p.evaluator()
 	if err != nil {
 		return nil, fmt.Errorf("making the checks of Pod Security: %w", err)
 	}

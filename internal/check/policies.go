@@ -48,13 +48,7 @@ func (j judgement) broken(o *object, concern, message string) []Result {
 	if len(matches) == 0 || section != "workloads" && section != "images" && section != "services" {
 		return []Result{{Rule: admissionRule + section, Message: message, Path: pathOfConcern[section]}}
 	}
-	var spec corev1.PodSpec
-	if o.pod() != nil {
-		pod := &corev1.Pod{}
-		if err := kruntime.DefaultUnstructuredConverter.FromUnstructured(o.pod().Object, pod); err == nil {
-			spec = pod.Spec
-		}
-	}
+	spec := o.podSpec()
 	said := fmt.Sprintf(" (spec.%s of SecurityProfile %s)", section, j.profile.Name)
 	var results []Result
 	for i, m := range matches {
@@ -71,7 +65,7 @@ func (j judgement) broken(o *object, concern, message string) []Result {
 		}
 		rule := rulesByID[id]
 		names, must := offendersIn(text)
-		for _, at := range offenders(o, &spec, rule, names) {
+		for _, at := range offenders(o, spec, rule, names) {
 			words := text
 			if len(names) > 1 && must != "" {
 				words = fmt.Sprintf("%s: %s %s %s", message[m[2]:m[3]], singular(text), at.name, must)
@@ -81,6 +75,17 @@ func (j judgement) broken(o *object, concern, message string) []Result {
 		}
 	}
 	return results
+}
+
+// podSpec is the spec of an object's pods, as far as it can be read.
+func (o *object) podSpec() *corev1.PodSpec {
+	pod := &corev1.Pod{}
+	if manifest := o.pod(); manifest != nil {
+		if err := kruntime.DefaultUnstructuredConverter.FromUnstructured(manifest.Object, pod); err != nil {
+			return &corev1.PodSpec{}
+		}
+	}
+	return &pod.Spec
 }
 
 // named splits the words of a rule: whom they name, and what is asked of them.

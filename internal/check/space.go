@@ -1,6 +1,7 @@
 package check
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -38,7 +39,7 @@ type governor struct {
 	security  *podSecurity
 
 	mu    sync.Mutex
-	known map[string]*outcome // what was said of pods, by what they are and where
+	known map[[sha256.Size]byte]*outcome // what was said of pods, by what they are and where
 }
 
 // governors are all of them, and the namespaces.
@@ -67,7 +68,7 @@ func (r *run) govern() error {
 		if err := selector.Invalid(p.Name); err != nil {
 			problems = append(problems, fmt.Errorf("SecurityProfile %s: %w", p.Name, err))
 		}
-		byName[p.Name] = &governor{profile: p, known: map[string]*outcome{}, security: newPodSecurity()}
+		byName[p.Name] = &governor{profile: p, known: map[[sha256.Size]byte]*outcome{}, security: newPodSecurity()}
 		byName[p.Name].evaluator = offline.NewLazy(p, admission.Cluster{
 			Outranking: selector.Outranking(p), Protected: protected, Operator: OperatorUser,
 		})

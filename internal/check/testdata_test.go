@@ -34,24 +34,7 @@ func TestPodSecuritysOwnTestData(t *testing.T) {
 			Profiles:  []v1alpha1.SecurityProfile{profile(t, "p", fmt.Sprintf("{namespaceSelector: {}, podSecurity: {enforce: %s, version: %s}}", level, version))},
 			Namespace: "shop", Now: noon, User: &user.DefaultInfo{Name: "dana"},
 		}
-		wantDenied := map[*manifests.Document]bool{}
-		files, err := filepath.Glob(filepath.Join(dir, "*", "*.yaml"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, file := range files {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for d, problem := range manifests.Read(file, strings.NewReader(string(text))) {
-				if problem != nil {
-					t.Fatal(problem)
-				}
-				in.Documents = append(in.Documents, d)
-				wantDenied[d] = filepath.Base(filepath.Dir(file)) == "fail"
-			}
-		}
+		in.Documents = podsIn(t, dir)
 		report, err := Run(context.Background(), in)
 		if err != nil {
 			t.Fatal(err)
@@ -61,9 +44,9 @@ func TestPodSecuritysOwnTestData(t *testing.T) {
 			answers[r.Document] = r.Answer
 		}
 		for _, d := range in.Documents {
-			answer := answers[d]
-			if wantDenied[d] != (answer != "") || answer != "" && !strings.Contains(answer, fmt.Sprintf(`violates PodSecurity "%s:%s"`, level, version)) {
-				t.Errorf("%s: denied is to be %v, and the answer is %q", d.File, wantDenied[d], answer)
+			answer, wantDenied := answers[d], filepath.Base(filepath.Dir(d.File)) == "fail"
+			if wantDenied != (answer != "") || answer != "" && !strings.Contains(answer, fmt.Sprintf(`violates PodSecurity "%s:%s"`, level, version)) {
+				t.Errorf("%s: denied is to be %v, and the answer is %q", d.File, wantDenied, answer)
 			}
 			judged++
 		}
@@ -71,4 +54,27 @@ func TestPodSecuritysOwnTestData(t *testing.T) {
 	if judged < 4500 {
 		t.Errorf("only %d pods were judged", judged)
 	}
+}
+
+// podsIn are the pods of the files in the directories below one.
+func podsIn(t *testing.T, dir string) []*manifests.Document {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*", "*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []*manifests.Document
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for d, problem := range manifests.Read(file, strings.NewReader(string(text))) {
+			if problem != nil {
+				t.Fatal(problem)
+			}
+			all = append(all, d)
+		}
+	}
+	return all
 }

@@ -85,20 +85,10 @@ func completeWords(command *cobra.Command, flag string, words []string) {
 // run checks, and writes what was found. What is wrong with one document keeps no other from being judged.
 func (o *checkOptions) run(ctx context.Context, world *World) error {
 	sinks, err := world.sinks(o.outputs)
-	if err != nil {
+	if err := errors.Join(err, o.valid()); err != nil {
 		return err
 	}
-	failOn := check.Action(o.failOn)
-	if !slices.Contains(check.Actions(), failOn) {
-		return fmt.Errorf("--fail-on %s: it is one of Deny, Warn and Audit", o.failOn)
-	}
-	if len(o.files) == 0 {
-		return errors.New("no manifests are named: give files or directories by -f, or -f - for the standard input")
-	}
-	if o.update && o.baseline == "" {
-		return errors.New("--update-baseline: name the file by --baseline")
-	}
-	report := &output.Report{Version: version(), FailOn: failOn, Now: world.Now()}
+	report := &output.Report{Version: version(), FailOn: check.Action(o.failOn), Now: world.Now()}
 	problems := o.find(ctx, world, report)
 	problems = append(problems, o.narrow(ctx, world, report)...)
 	if o.fix && len(problems) == 0 {
@@ -117,7 +107,20 @@ func (o *checkOptions) run(ctx context.Context, world *World) error {
 	case o.update:
 		return world.updateRatchet(o.baseline, report)
 	case report.Failing() > 0:
-		return findingsCount(report.Failing())
+		return findingsError(report.Failing())
+	}
+	return nil
+}
+
+// valid is what is wrong with the flags.
+func (o *checkOptions) valid() error {
+	switch {
+	case !slices.Contains(check.Actions(), check.Action(o.failOn)):
+		return fmt.Errorf("--fail-on %s: it is one of Deny, Warn and Audit", o.failOn)
+	case len(o.files) == 0:
+		return errors.New("no manifests are named: give files or directories by -f, or -f - for the standard input")
+	case o.update && o.baseline == "":
+		return errors.New("--update-baseline: name the file by --baseline")
 	}
 	return nil
 }

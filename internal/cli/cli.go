@@ -55,17 +55,17 @@ func isTerminal(stream any) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// findingsCount says that a command has done its work, and that findings count.
-type findingsCount int
+// findingsError says that a command has done its work, and that findings count.
+type findingsError int
 
-func (f findingsCount) Error() string { return fmt.Sprintf("%d findings", int(f)) }
+func (f findingsError) Error() string { return fmt.Sprintf("%d findings", int(f)) }
 
 // Run runs a command, and is its exit code.
 func Run(ctx context.Context, args []string, world World) int {
 	root := rootCommand(&world)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	var found findingsCount
+	var found findingsError
 	switch {
 	case err == nil:
 		return ExitClean
@@ -80,7 +80,7 @@ func Run(ctx context.Context, args []string, world World) int {
 
 // messages are the messages of an error, each by itself.
 func messages(err error) []string {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // What wraps several is told as it is.
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return []string{err.Error()}
 	}

@@ -101,8 +101,13 @@ func (w *World) expand(name string) ([]string, error) {
 	case !info.IsDir():
 		return []string{name}, nil
 	}
+	return w.below(name)
+}
+
+// below are the files below a directory that may hold manifests.
+func (w *World) below(name string) ([]string, error) {
 	var files []string
-	err = filepath.WalkDir(w.path(name), func(at string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir(w.path(name), func(at string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -113,21 +118,25 @@ func (w *World) expand(name string) ([]string, error) {
 		if entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && relative != "." {
 			return fs.SkipDir
 		}
-		switch strings.ToLower(filepath.Ext(at)) {
-		case ".yaml", ".yml", ".json":
-		default:
-			return nil
+		if mayHoldManifests(at) {
+			files = append(files, filepath.Join(name, relative))
 		}
-		if info, err := os.Stat(at); err == nil && info.IsDir() {
-			return nil
-		}
-		files = append(files, filepath.Join(name, relative))
 		return nil
 	})
 	if err != nil {
 		return files, fmt.Errorf("%s: %w", name, cause(err))
 	}
 	return files, nil
+}
+
+// mayHoldManifests reports whether a path is that of a file with one of the usual endings, or of a link to one.
+func mayHoldManifests(at string) bool {
+	switch strings.ToLower(filepath.Ext(at)) {
+	case ".yaml", ".yml", ".json":
+		info, err := os.Stat(at)
+		return err != nil || !info.IsDir() // What is wrong with it is said when it is read.
+	}
+	return false
 }
 
 func cause(err error) error {

@@ -118,8 +118,8 @@ func (m *mended) mendFile(file string, text []byte, findings []*output.Finding) 
 
 func documentsOf(file string, text []byte) []*manifests.Document {
 	var all []*manifests.Document
-	for d := range manifests.Read(file, bytes.NewReader(text)) {
-		if d != nil {
+	for d, problem := range manifests.Read(file, bytes.NewReader(text)) {
+		if problem == nil {
 			all = append(all, d)
 		}
 	}

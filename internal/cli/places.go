@@ -67,8 +67,8 @@ func (w *World) readOrigin(name string) *origin {
 			continue
 		}
 		o := &origin{name: w.shown(candidate), lines: bytes.Split(text, []byte("\n"))}
-		for d := range manifests.Read(o.name, bytes.NewReader(text)) {
-			if d != nil {
+		for d, problem := range manifests.Read(o.name, bytes.NewReader(text)) {
+			if problem == nil {
 				o.documents = append(o.documents, d)
 			}
 		}

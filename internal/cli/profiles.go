@@ -27,7 +27,7 @@ func readProfiles(ctx context.Context, given, documents []*manifests.Document) (
 		}
 		for _, refusal := range refusals {
 			place := d.Positions().Of(refusal.Path...)
-			errs = append(errs, &manifests.Problem{File: d.File, Line: place.Line, Column: place.Column, Message: refusal.Words})
+			errs = append(errs, &manifests.ReadError{File: d.File, Line: place.Line, Column: place.Column, Message: refusal.Words})
 		}
 		if profile == nil {
 			return
@@ -35,7 +35,7 @@ func readProfiles(ctx context.Context, given, documents []*manifests.Document) (
 		where := fmt.Sprintf("%s:%d", d.File, d.Line)
 		if first, twice := seen[profile.Name]; twice {
 			if first != where { // The same file may be named as a profile and as a manifest.
-				errs = append(errs, &manifests.Problem{File: d.File, Line: d.Line, Message: fmt.Sprintf(
+				errs = append(errs, &manifests.ReadError{File: d.File, Line: d.Line, Message: fmt.Sprintf(
 					"there is a SecurityProfile %s already, in %s", profile.Name, first)})
 			}
 			return
@@ -74,7 +74,7 @@ func readNamespaces(documents []*manifests.Document) ([]corev1.Namespace, []erro
 		}
 		var ns corev1.Namespace
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(d.Object.Object, &ns); err != nil {
-			errs = append(errs, &manifests.Problem{File: d.File, Line: d.Line, Message: err.Error()})
+			errs = append(errs, &manifests.ReadError{File: d.File, Line: d.Line, Message: err.Error()})
 			continue
 		}
 		all = append(all, ns)

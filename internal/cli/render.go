@@ -73,9 +73,23 @@ func (o *renderOptions) run(ctx context.Context, world *World) error {
 	if len(profiles) == 0 {
 		return errors.New("there is no SecurityProfile in what -f names")
 	}
-	protected, err := selection.Protected(append([]string{v1alpha1.OperatorNamespace}, o.protected...)...)
+	objects, err := o.objects(profiles, labelled)
 	if err != nil {
 		return err
+	}
+	text, err := written(objects, o.format)
+	if err != nil {
+		return err
+	}
+	_, err = world.Out.Write(text)
+	return err
+}
+
+// objects are what the operator will write, in order.
+func (o *renderOptions) objects(profiles []v1alpha1.SecurityProfile, labelled []corev1.Namespace) ([]baseline.Object, error) {
+	protected, err := selection.Protected(append([]string{v1alpha1.OperatorNamespace}, o.protected...)...)
+	if err != nil {
+		return nil, err
 	}
 	selector := selection.New(profiles, protected)
 	var objects []baseline.Object
@@ -88,18 +102,13 @@ func (o *renderOptions) run(ctx context.Context, world *World) error {
 	slices.SortFunc(profiles, func(a, b v1alpha1.SecurityProfile) int { return cmp.Compare(a.Name, b.Name) })
 	for i := range profiles {
 		if err := selector.Invalid(profiles[i].Name); err != nil {
-			return fmt.Errorf("SecurityProfile %s: %w", profiles[i].Name, err)
+			return nil, fmt.Errorf("SecurityProfile %s: %w", profiles[i].Name, err)
 		}
 		objects = append(objects, admission.Objects(admission.Render(&profiles[i], admission.Cluster{
 			Outranking: selector.Outranking(&profiles[i]), Protected: protected, Operator: check.OperatorUser,
 		}))...)
 	}
-	text, err := written(objects, o.format)
-	if err != nil {
-		return err
-	}
-	_, err = world.Out.Write(text)
-	return err
+	return objects, nil
 }
 
 // written are objects as YAML documents, or as a List in JSON.

@@ -17,9 +17,9 @@ import (
 
 // decode is what a document says, as kubectl reads it; nil if it says nothing. Lines of a problem
 // are counted from the document's first.
-func decode(text []byte) (value any, isJSON bool, problem *Problem) {
+func decode(text []byte) (value any, isJSON bool, problem *ReadError) {
 	if err := checkText(text); err != nil {
-		return nil, false, &Problem{Message: err.Error()}
+		return nil, false, &ReadError{Message: err.Error()}
 	}
 	if trimmed := bytes.TrimSpace(text); len(trimmed) > 0 && trimmed[0] == '{' && json.Valid(trimmed) {
 		if problem := duplicateInJSON(text); problem != nil {
@@ -36,10 +36,10 @@ func decode(text []byte) (value any, isJSON bool, problem *Problem) {
 	return value, false, problem
 }
 
-func fromJSON(text []byte) (any, *Problem) {
+func fromJSON(text []byte) (any, *ReadError) {
 	var value any
 	if err := apijson.Unmarshal(text, &value); err != nil {
-		return nil, &Problem{Message: err.Error()}
+		return nil, &ReadError{Message: err.Error()}
 	}
 	return value, nil
 }
@@ -48,17 +48,17 @@ var lineOf = regexp.MustCompile(`line (\d+): `)
 
 // yamlProblem is what the parser says, with its line. Of a key that stands twice the second one is
 // found again, for its column.
-func yamlProblem(text []byte, err error) *Problem {
+func yamlProblem(text []byte, err error) *ReadError {
 	words := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "), "yaml: ")
 	words = strings.TrimSpace(strings.TrimPrefix(words, "unmarshal errors:"))
 	var root nodes.Node
 	if strings.Contains(words, "already set in map") && nodes.Unmarshal(text, &root) == nil {
 		if key := duplicate(&root); key != nil {
-			return &Problem{Line: key.Line, Column: key.Column, Message: fmt.Sprintf("the key %q stands twice here", key.Value)}
+			return &ReadError{Line: key.Line, Column: key.Column, Message: fmt.Sprintf("the key %q stands twice here", key.Value)}
 		}
 	}
 	first, _, _ := strings.Cut(words, "\n")
-	problem := &Problem{Message: "this is no YAML: " + first}
+	problem := &ReadError{Message: "this is no YAML: " + first}
 	if found := lineOf.FindStringSubmatch(first); found != nil {
 		problem.Line, _ = strconv.Atoi(found[1])
 		problem.Message = "this is no YAML: " + strings.Replace(first, found[0], "", 1)
@@ -109,28 +109,42 @@ func duplicate(n *nodes.Node) *nodes.Node {
 	return nil
 }
 
-// duplicateInJSON is the problem of a key that stands twice in an object.
-func duplicateInJSON(text []byte) *Problem {
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	type level struct {
-		keys  map[string]bool // nil of an array
-		isKey bool
+// level is an object or an array of a JSON text that is being read.
+type level struct {
+	keys  map[string]bool // nil of an array
+	isKey bool            // whether a key comes next
+}
+
+// key takes a token, and reports whether it is a key, and whether it stands there for the second time.
+func (l *level) key(token json.Token) (name string, twice bool) {
+	name, isString := token.(string)
+	if l.keys == nil || !l.isKey || !isString {
+		l.isKey = l.keys != nil
+		return "", false
 	}
-	var levels []level
+	twice, l.isKey = l.keys[name], false
+	l.keys[name] = true
+	return name, twice
+}
+
+// duplicateInJSON is the problem of a key that stands twice in an object.
+func duplicateInJSON(text []byte) *ReadError {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	var levels []*level
 	for {
 		token, err := decoder.Token()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
-			return &Problem{Message: "this is no JSON: " + err.Error()}
+			return &ReadError{Message: "this is no JSON: " + err.Error()}
 		}
 		switch token {
 		case json.Delim('{'):
-			levels = append(levels, level{keys: map[string]bool{}, isKey: true})
+			levels = append(levels, &level{keys: map[string]bool{}, isKey: true})
 			continue
 		case json.Delim('['):
-			levels = append(levels, level{})
+			levels = append(levels, &level{})
 			continue
 		case json.Delim('}'), json.Delim(']'):
 			levels = levels[:len(levels)-1]
@@ -138,16 +152,10 @@ func duplicateInJSON(text []byte) *Problem {
 		if len(levels) == 0 {
 			continue
 		}
-		top := &levels[len(levels)-1]
-		key, isString := token.(string)
-		if top.keys != nil && top.isKey && isString {
-			if top.keys[key] {
-				line, column := lineAndColumn(text, int(decoder.InputOffset())-len(strconv.Quote(key)))
-				return &Problem{Line: line, Column: column, Message: fmt.Sprintf("the key %q stands twice here", key)}
-			}
-			top.keys[key] = true
+		if key, twice := levels[len(levels)-1].key(token); twice {
+			line, column := lineAndColumn(text, int(decoder.InputOffset())-len(strconv.Quote(key)))
+			return &ReadError{Line: line, Column: column, Message: fmt.Sprintf("the key %q stands twice here", key)}
 		}
-		top.isKey = top.keys != nil && !(top.isKey && isString)
 	}
 }
 

@@ -63,15 +63,7 @@ func (p *Positions) deepest(path []any) (*nodes.Node, []any, error) {
 		}
 		_, next := explicit(at, step)
 		if next == nil {
-			if key, isKey := step.(string); isKey && at.Kind == nodes.MappingNode {
-				if _, inherited := merged(at, key); inherited != nil && i+1 < len(path) {
-					return nil, nil, errMerged
-				}
-			}
-			if isNull(at) && i > 0 { // A key without a value: its mapping begins below it.
-				return nil, nil, errNoPlace
-			}
-			return at, path[i:], nil
+			return absent(at, path, i)
 		}
 		at = next
 	}
@@ -79,6 +71,19 @@ func (p *Positions) deepest(path []any) (*nodes.Node, []any, error) {
 		return nil, nil, errShared
 	}
 	return at, nil, nil
+}
+
+// absent is the node at which a path ends before its step i, unless nothing can be added there.
+func absent(at *nodes.Node, path []any, i int) (*nodes.Node, []any, error) {
+	if key, isKey := path[i].(string); isKey && at.Kind == nodes.MappingNode {
+		if _, inherited := merged(at, key); inherited != nil && i+1 < len(path) {
+			return nil, nil, errMerged
+		}
+	}
+	if isNull(at) && i > 0 { // A key without a value: its mapping begins below it.
+		return nil, nil, errNoPlace
+	}
+	return at, path[i:], nil
 }
 
 // explicit is the key and value of a step, as they are written there.

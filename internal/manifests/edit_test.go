@@ -49,7 +49,10 @@ func TestEdit(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			file := "# before\n---\n" + pod + tt.text
-			for d := range Read("a", strings.NewReader(file)) {
+			for d, problem := range Read("a", strings.NewReader(file)) {
+				if problem != nil {
+					t.Fatal(problem)
+				}
 				edit, err := d.Positions().Edit(tt.path, tt.value)
 				if tt.why != "" {
 					if err == nil || !strings.Contains(err.Error(), tt.why) {
@@ -74,7 +77,10 @@ func TestEdit(t *testing.T) {
 
 func TestEditOfJSON(t *testing.T) {
 	const file = "{\n  \"apiVersion\": \"v1\", \"kind\": \"Pod\",\n  \"spec\": {\"hostNetwork\": true}\n}\n"
-	for d := range Read("a", strings.NewReader(file)) {
+	for d, problem := range Read("a", strings.NewReader(file)) {
+		if problem != nil {
+			t.Fatal(problem)
+		}
 		edit, err := d.Positions().Edit([]any{"spec", "securityContext", "runAsNonRoot"}, true)
 		if err != nil {
 			t.Fatal(err)

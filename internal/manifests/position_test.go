@@ -48,7 +48,10 @@ spec:
 		"what is no part of such an object": {[]any{"data", "x"}, "3:1-5 parent"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			for d := range Read("a.yaml", strings.NewReader(block)) {
+			for d, problem := range Read("a.yaml", strings.NewReader(block)) {
+				if problem != nil {
+					t.Fatal(problem)
+				}
 				if got := said(d.Positions().Of(tt.path...)); got != tt.want {
 					t.Errorf("want %s, got %s", tt.want, got)
 				}

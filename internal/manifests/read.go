@@ -41,15 +41,15 @@ type Document struct {
 	within []any // the path of the object in the document: that of an element of a List
 }
 
-// Problem is what is wrong with a document, or with a whole file.
-type Problem struct {
+// ReadError is what is wrong with a document, or with a whole file.
+type ReadError struct {
 	File         string
 	Line, Column int // zero where it is not known
 	Message      string
 }
 
 // Error is the problem with its place, as compilers write it.
-func (p *Problem) Error() string {
+func (p *ReadError) Error() string {
 	switch {
 	case p.Line == 0:
 		return fmt.Sprintf("%s: %s", p.File, p.Message)
@@ -60,18 +60,18 @@ func (p *Problem) Error() string {
 }
 
 // TooLarge is the problem of a file of so many bytes, or nil if it may be read.
-func TooLarge(file string, size int64) *Problem {
+func TooLarge(file string, size int64) *ReadError {
 	if size <= MaxFile {
 		return nil
 	}
-	return &Problem{File: file, Message: fmt.Sprintf(
+	return &ReadError{File: file, Message: fmt.Sprintf(
 		"the file has %s, and at most %s are read: split it, or leave it out", bytesOf(size), bytesOf(MaxFile))}
 }
 
 // Read reads documents one after the other, each with its object or with what is wrong with it. It
 // holds one document in memory at a time.
-func Read(file string, from io.Reader) iter.Seq2[*Document, *Problem] {
-	return func(yield func(*Document, *Problem) bool) {
+func Read(file string, from io.Reader) iter.Seq2[*Document, *ReadError] {
+	return func(yield func(*Document, *ReadError) bool) {
 		texts := newSplitter(file, from)
 		for {
 			text, line, problem := texts.next()
@@ -92,7 +92,7 @@ func Read(file string, from io.Reader) iter.Seq2[*Document, *Problem] {
 }
 
 // read reads what one document holds: an object, the elements of a List, or nothing.
-func read(file string, text []byte, line int, yield func(*Document, *Problem) bool) bool {
+func read(file string, text []byte, line int, yield func(*Document, *ReadError) bool) bool {
 	value, isJSON, problem := decode(text)
 	if problem != nil {
 		problem.File = file
@@ -108,19 +108,19 @@ func read(file string, text []byte, line int, yield func(*Document, *Problem) bo
 	d := &Document{File: file, Line: line, text: text, isJSON: isJSON, Origin: sourceOf(text)}
 	object, ok := value.(map[string]any)
 	if !ok {
-		return yield(nil, &Problem{File: file, Line: line, Message: "this is no Kubernetes object: a mapping with apiVersion and kind"})
+		return yield(nil, &ReadError{File: file, Line: line, Message: "this is no Kubernetes object: a mapping with apiVersion and kind"})
 	}
 	d.Object = &unstructured.Unstructured{Object: object}
 	return d.each(yield)
 }
 
 // each yields the object of a document, or the elements of a List.
-func (d *Document) each(yield func(*Document, *Problem) bool) bool {
+func (d *Document) each(yield func(*Document, *ReadError) bool) bool {
 	apiVersion, _ := d.Object.Object["apiVersion"].(string)
 	kind, _ := d.Object.Object["kind"].(string)
 	if apiVersion == "" || kind == "" {
 		place := d.Positions().Of()
-		return yield(nil, &Problem{File: d.File, Line: place.Line, Column: place.Column,
+		return yield(nil, &ReadError{File: d.File, Line: place.Line, Column: place.Column,
 			Message: "this is no Kubernetes object: it lacks apiVersion or kind"})
 	}
 	items, isList := d.Object.Object["items"].([]any)
@@ -136,7 +136,7 @@ func (d *Document) each(yield func(*Document, *Problem) bool) bool {
 		object, ok := item.(map[string]any)
 		if !ok {
 			place := d.Positions().Of("items", i)
-			problem := &Problem{File: d.File, Line: place.Line, Column: place.Column, Message: "this element of a List is no object"}
+			problem := &ReadError{File: d.File, Line: place.Line, Column: place.Column, Message: "this element of a List is no object"}
 			if !yield(nil, problem) {
 				return false
 			}

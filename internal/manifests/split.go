@@ -23,19 +23,19 @@ func newSplitter(file string, from io.Reader) *splitter {
 
 // next is the text of the next document and its first line; nil after the last one. After a problem
 // it goes on with the document behind it, unless the splitter has ended.
-func (s *splitter) next() (text []byte, first int, problem *Problem) {
+func (s *splitter) next() (text []byte, first int, problem *ReadError) {
 	var document bytes.Buffer
 	first, size := s.line, int64(0)
 	for !s.ended {
 		line, err := s.readLine()
 		if err != nil && !errors.Is(err, io.EOF) {
 			s.ended = true
-			return nil, 0, &Problem{File: s.file, Line: s.line, Message: fmt.Sprintf("reading: %v", err)}
+			return nil, 0, &ReadError{File: s.file, Line: s.line, Message: fmt.Sprintf("reading: %v", err)}
 		}
 		s.ended = err != nil
 		if s.read > MaxFile {
 			s.ended = true
-			return nil, 0, &Problem{File: s.file, Message: fmt.Sprintf("there is more than %s to read", bytesOf(MaxFile))}
+			return nil, 0, &ReadError{File: s.file, Message: fmt.Sprintf("there is more than %s to read", bytesOf(MaxFile))}
 		}
 		separates := separator(line)
 		if separates && size > 0 {
@@ -45,7 +45,7 @@ func (s *splitter) next() (text []byte, first int, problem *Problem) {
 			return document.Bytes(), first, nil
 		}
 		if separates {
-			first, line = s.line, nil
+			first = s.line
 			continue
 		}
 		if size += int64(len(line)); size <= MaxDocument {
@@ -61,8 +61,8 @@ func (s *splitter) next() (text []byte, first int, problem *Problem) {
 	return document.Bytes(), first, nil
 }
 
-func (s *splitter) tooLarge(first int, size int64) *Problem {
-	return &Problem{File: s.file, Line: first, Message: fmt.Sprintf(
+func (s *splitter) tooLarge(first int, size int64) *ReadError {
+	return &ReadError{File: s.file, Line: first, Message: fmt.Sprintf(
 		"the document has %s, and the API server takes %s at most", bytesOf(size), bytesOf(MaxDocument))}
 }
 

@@ -39,7 +39,9 @@ import (
 var GroupKind = schema.GroupKind{Group: v1alpha1.GroupVersion.Group, Kind: "SecurityProfile"}
 
 // Is reports whether an object is a SecurityProfile, of whichever version.
-func Is(object *unstructured.Unstructured) bool { return object.GroupVersionKind().GroupKind() == GroupKind }
+func Is(object *unstructured.Unstructured) bool {
+	return object.GroupVersionKind().GroupKind() == GroupKind
+}
 
 // Refusal is what the API server refuses of a profile.
 type Refusal struct {
@@ -48,9 +50,6 @@ type Refusal struct {
 	// Path is the field that they are about.
 	Path []any
 }
-
-// Error is the words.
-func (r *Refusal) Error() string { return r.Words }
 
 // Read is a manifest as a profile, with the API's defaults, or what the API server refuses of it.
 func Read(ctx context.Context, manifest *unstructured.Unstructured) (*v1alpha1.SecurityProfile, []*Refusal, error) {
@@ -95,7 +94,9 @@ var schemas = sync.OnceValues(func() (*definition, error) {
 	if err := yaml.Unmarshal(bases.SecurityProfiles, &crd); err != nil {
 		return nil, fmt.Errorf("reading the CustomResourceDefinition: %w", err)
 	}
-	i := slices.IndexFunc(crd.Spec.Versions, func(v apiextensionsv1.CustomResourceDefinitionVersion) bool { return v.Name == v1alpha1.GroupVersion.Version })
+	i := slices.IndexFunc(crd.Spec.Versions, func(v apiextensionsv1.CustomResourceDefinitionVersion) bool {
+		return v.Name == v1alpha1.GroupVersion.Version
+	})
 	if i < 0 {
 		return nil, fmt.Errorf("the CustomResourceDefinition has no version %s", v1alpha1.GroupVersion.Version)
 	}

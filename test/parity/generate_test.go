@@ -1,0 +1,116 @@
+package parity
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+)
+
+// generate is so many workloads as YAML, the same each time: pods and what has a template, each field of which a rule asks either as it asks
+// or in one of the ways that break it.
+func generate(n int) string {
+	r := rand.New(rand.NewPCG(1, 17))
+	var all strings.Builder
+	for i := range n {
+		text, err := yaml.Marshal(workload(r, i))
+		if err != nil {
+			panic(err) // It is made of what YAML has.
+		}
+		fmt.Fprintf(&all, "---\n%s", text)
+	}
+	return all.String()
+}
+
+type object = map[string]any
+
+// oneOf is one of several values; nil stands for none.
+func oneOf(r *rand.Rand, values ...any) any { return values[r.IntN(len(values))] }
+
+// set sets a field, unless the value is nil.
+func set(o object, field string, value any) {
+	if value != nil {
+		o[field] = value
+	}
+}
+
+func workload(r *rand.Rand, i int) object {
+	name := fmt.Sprintf("w%d", i)
+	spec := podSpec(r)
+	labels := object{"app": name}
+	template := object{"metadata": object{"labels": labels}, "spec": spec}
+	selector := object{"matchLabels": labels}
+	switch kind := oneOf(r, "Pod", "Pod", "Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob"); kind {
+	case "Pod":
+		return object{"apiVersion": "v1", "kind": kind, "metadata": object{"name": name}, "spec": spec}
+	case "Job":
+		spec["restartPolicy"] = "Never"
+		return object{"apiVersion": "batch/v1", "kind": kind, "metadata": object{"name": name}, "spec": object{"template": object{"spec": spec}}}
+	case "CronJob":
+		spec["restartPolicy"] = "OnFailure"
+		return object{"apiVersion": "batch/v1", "kind": kind, "metadata": object{"name": name}, "spec": object{
+			"schedule": "0 * * * *", "jobTemplate": object{"spec": object{"template": object{"spec": spec}}},
+		}}
+	default:
+		of := object{"selector": selector, "template": template}
+		if kind == "StatefulSet" {
+			of["serviceName"] = name
+		}
+		return object{"apiVersion": "apps/v1", "kind": kind, "metadata": object{"name": name}, "spec": of}
+	}
+}
+
+func podSpec(r *rand.Rand) object {
+	spec := object{}
+	set(spec, "hostNetwork", oneOf(r, nil, nil, nil, nil, true, false))
+	set(spec, "hostPID", oneOf(r, nil, nil, nil, nil, true))
+	set(spec, "automountServiceAccountToken", oneOf(r, nil, false, false, false, true))
+	set(spec, "securityContext", oneOf(r, nil, object{}, object{"runAsNonRoot": true}, object{"runAsNonRoot": true, "seccompProfile": object{"type": "RuntimeDefault"}},
+		object{"runAsUser": 0}, object{"seccompProfile": object{"type": "Unconfined"}}))
+	set(spec, "tolerations", oneOf(r, nil, nil, nil, []any{object{"operator": "Exists"}}, []any{object{"key": "node.kubernetes.io/not-ready", "operator": "Exists"}}))
+	set(spec, "volumes", oneOf(r, nil, nil, []any{object{"name": "v", "hostPath": object{"path": "/var/log"}}}, []any{object{"name": "v", "emptyDir": object{}}},
+		[]any{object{"name": "v"}}))
+	containers := []any{container(r, "app")}
+	if r.IntN(3) == 0 {
+		containers = append(containers, container(r, "side"))
+	}
+	spec["containers"] = containers
+	if r.IntN(4) == 0 {
+		setup := container(r, "setup")
+		delete(setup, "livenessProbe")
+		delete(setup, "readinessProbe")
+		if r.IntN(2) == 0 {
+			setup["restartPolicy"] = "Always"
+		}
+		spec["initContainers"] = []any{setup}
+	}
+	return spec
+}
+
+func container(r *rand.Rand, name string) object {
+	const digest = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	c := object{"name": name}
+	c["image"] = oneOf(r, "registry.example.com/a"+digest, "registry.example.com/a"+digest, "nginx"+digest, "registry.example.com/a:1", "nginx", "evil.example.com/a"+digest)
+	set(c, "imagePullPolicy", oneOf(r, nil, nil, "IfNotPresent", "Always"))
+	set(c, "ports", oneOf(r, nil, nil, []any{object{"containerPort": 80}}, []any{object{"containerPort": 80, "hostPort": 80}}))
+	probe := object{"tcpSocket": object{"port": 80}}
+	set(c, "livenessProbe", oneOf(r, probe, probe, probe, nil))
+	set(c, "readinessProbe", oneOf(r, probe, probe, probe, nil))
+	set(c, "resources", oneOf(r, nil, object{}, object{"requests": object{"cpu": "100m"}}, object{"limits": object{"cpu": "8"}}, object{"requests": object{"cpu": 1}},
+		object{"limits": object{"memory": "1Gi"}, "requests": object{"memory": "2Gi"}}))
+	context := object{}
+	set(context, "allowPrivilegeEscalation", oneOf(r, false, false, false, nil))
+	set(context, "readOnlyRootFilesystem", oneOf(r, true, true, true, nil, false))
+	set(context, "runAsNonRoot", oneOf(r, nil, true, true, true, false))
+	set(context, "runAsUser", oneOf(r, nil, nil, nil, 0, 1000))
+	set(context, "seccompProfile", oneOf(r, nil, object{"type": "RuntimeDefault"}, object{"type": "RuntimeDefault"}, object{"type": "Unconfined"}))
+	set(context, "appArmorProfile", oneOf(r, nil, nil, nil, object{"type": "Unconfined"}))
+	set(context, "seLinuxOptions", oneOf(r, nil, nil, nil, object{"type": "container_t"}, object{"type": "spc_t"}))
+	set(context, "capabilities", oneOf(r, nil, object{"drop": []any{"ALL"}}, object{"drop": []any{"ALL"}}, object{"drop": []any{"ALL"}, "add": []any{"NET_BIND_SERVICE"}},
+		object{"drop": []any{"ALL"}, "add": []any{"SYS_ADMIN"}}))
+	if r.IntN(12) > 0 {
+		c["securityContext"] = context
+	}
+	return c
+}

@@ -1,0 +1,344 @@
+// Package parity tests that kubectl posture check and a real API server give the same verdict, in the same words.
+package parity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/admission"
+	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/check"
+	"github.com/bulwark-dev/bulwark/internal/manifests"
+	"github.com/bulwark-dev/bulwark/internal/operator"
+	"github.com/bulwark-dev/bulwark/test/controlplane"
+)
+
+// cases is how many generated workloads are tried. PARITY_CASES=2000 tries as many as the guide's figure is of.
+func cases(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("PARITY_CASES")
+	if text == "" {
+		return 300
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// suite is a control plane without the operator: what the operator would write is written here.
+type suite struct {
+	plane *controlplane.ControlPlane
+	admin client.Client
+}
+
+func TestParity(t *testing.T) {
+	ctx := t.Context()
+	plane, err := controlplane.Start(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := plane.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := plane.Install(ctx); err != nil {
+		t.Fatal(err)
+	}
+	admin, err := client.New(plane.Config, client.Options{Scheme: operator.Scheme()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &suite{plane: plane, admin: admin}
+	t.Run("pod-security-admission's test data", s.testData)
+	t.Run("generated workloads", s.testGenerated)
+}
+
+// testData judges each pod of pod-security-admission's test data at its level and version.
+func (s *suite) testData(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "k8s.io/pod-security-admission").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	levels, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(out)), "test", "testdata", "*", "v*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tally tally
+	for _, dir := range levels {
+		level, version := filepath.Base(filepath.Dir(dir)), filepath.Base(dir)
+		name := level + "-" + strings.ReplaceAll(version, ".", "-")
+		p := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		p.Spec.PodSecurity = &v1alpha1.PodSecurity{Enforce: v1alpha1.PodSecurityLevel(level), Version: v1alpha1.PodSecurityVersion(version)}
+		s.govern(t, p, name)
+		files, err := filepath.Glob(filepath.Join(dir, "*", "*.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var documents []*manifests.Document
+		for _, file := range files {
+			documents = append(documents, read(t, file)...)
+		}
+		s.compare(t, p, name, documents, &tally)
+	}
+	tally.report(t)
+}
+
+func read(t *testing.T, file string) []*manifests.Document {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return documents(t, file, string(text))
+}
+
+func documents(t *testing.T, file, text string) []*manifests.Document {
+	t.Helper()
+	var all []*manifests.Document
+	for d, problem := range manifests.Read(file, strings.NewReader(text)) {
+		if problem != nil {
+			t.Fatal(problem)
+		}
+		all = append(all, d)
+	}
+	return all
+}
+
+// testGenerated judges generated workloads by the sample restricted, without what a check takes to be in place (readyGate) and what hangs on
+// what runs (quotas).
+func (s *suite) testGenerated(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(controlplane.Root(), "config", "samples", "restricted.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &v1alpha1.SecurityProfile{}
+	if err := yaml.UnmarshalStrict(text, p); err != nil {
+		t.Fatal(err)
+	}
+	p.Spec.Quotas, p.Spec.Protection.ReadyGate = nil, false
+	const name = "generated"
+	s.govern(t, p, name)
+	s.awaitPolicies(t, p, name)
+	var tally tally
+	s.compare(t, p, name, documents(t, "generated.yaml", generate(cases(t))), &tally)
+	tally.report(t)
+}
+
+// govern makes a namespace that a profile governs, as the operator would.
+func (s *suite) govern(t *testing.T, p *v1alpha1.SecurityProfile, namespace string) {
+	t.Helper()
+	ctx := t.Context()
+	labels := maps.Clone(p.Spec.NamespaceSelector.MatchLabels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	objects := baseline.Render(p, namespace)
+	maps.Copy(labels, objects[0].GetLabels())
+	s.create(ctx, t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace, Labels: labels}})
+	for _, o := range objects[1:] {
+		if o.GetName() == "default" { // kube-controller-manager makes it; the profile's say on its token is written into it.
+			s.ownDefaultAccount(t, namespace, o)
+			continue
+		}
+		s.create(ctx, t, o)
+	}
+	if p.Spec.RBAC == nil || p.Spec.RBAC.DefaultServiceAccount == nil {
+		s.ownDefaultAccount(t, namespace, nil)
+	}
+	for _, o := range admission.Objects(admission.Render(p, admission.Cluster{Protected: []string{"kube-*"}, Operator: check.OperatorUser})) {
+		s.create(ctx, t, o)
+	}
+}
+
+// ownDefaultAccount waits for the ServiceAccount default, and has it be as the baseline says.
+func (s *suite) ownDefaultAccount(t *testing.T, namespace string, desired baseline.Object) {
+	t.Helper()
+	eventually(t, "the ServiceAccount default is there", func() error {
+		account := &corev1.ServiceAccount{}
+		if err := s.admin.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: "default"}, account); err != nil || desired == nil {
+			return err
+		}
+		account.AutomountServiceAccountToken = desired.(*corev1.ServiceAccount).AutomountServiceAccountToken
+		return s.admin.Update(t.Context(), account)
+	})
+}
+
+func (s *suite) create(ctx context.Context, t *testing.T, o client.Object) {
+	t.Helper()
+	if err := s.admin.Create(ctx, o); err != nil && !apierrors.IsAlreadyExists(err) {
+		t.Fatalf("creating %T %s: %v", o, o.GetName(), err)
+	}
+}
+
+// awaitPolicies waits until each policy refuses something: they are in force a second or two after they are stored.
+func (s *suite) awaitPolicies(t *testing.T, p *v1alpha1.SecurityProfile, namespace string) {
+	t.Helper()
+	for _, policy := range []string{"workloads", "images"} {
+		eventually(t, policy+" are in force", func() error {
+			bad := &unstructured.Unstructured{Object: map[string]any{
+				"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": "bad", "namespace": namespace},
+				"spec": map[string]any{"selector": map[string]any{"matchLabels": map[string]any{"a": "b"}}, "template": map[string]any{
+					"metadata": map[string]any{"labels": map[string]any{"a": "b"}},
+					"spec":     map[string]any{"containers": []any{map[string]any{"name": "a", "image": "bad.example.com/a:latest"}}},
+				}},
+			}}
+			err := s.admin.Create(t.Context(), bad, client.DryRunAll)
+			if err == nil || !strings.Contains(err.Error(), v1alpha1.NamePrefix+p.Name+"-"+policy) {
+				return fmt.Errorf("it says %w", errors.Join(err, errors.New("and not what is awaited")))
+			}
+			return nil
+		})
+	}
+}
+
+func eventually(t *testing.T, what string, do func() error) {
+	t.Helper()
+	deadline := time.After(time.Minute)
+	for {
+		err := do()
+		if err == nil {
+			return
+		}
+		select {
+		case <-deadline:
+			t.Fatalf("not within a minute: %s: %v", what, err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// tally counts cases and differences.
+type tally struct {
+	mu              sync.Mutex
+	cases, refusals int
+	differences     []string
+}
+
+func (c *tally) report(t *testing.T) {
+	t.Helper()
+	t.Logf("%d cases, of which %d are refused: %d differences", c.cases, c.refusals, len(c.differences))
+	for _, d := range c.differences[:min(len(c.differences), 20)] {
+		t.Error(d)
+	}
+}
+
+// compare holds what a check says of the request that creates each document against what the API server says.
+func (s *suite) compare(t *testing.T, p *v1alpha1.SecurityProfile, namespace string, documents []*manifests.Document, tally *tally) {
+	t.Helper()
+	report, err := check.Run(t.Context(), check.Input{
+		Profiles: []v1alpha1.SecurityProfile{*p}, Documents: documents, Namespace: namespace, Now: time.Now(),
+		User: &user.DefaultInfo{Name: "kubernetes-admin", Groups: []string{user.SystemPrivilegedGroup, user.AllAuthenticated}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := map[*manifests.Document][]check.Result{}
+	for _, r := range report.Results {
+		if !r.OfPods && r.Action != check.Audit && !strings.HasPrefix(r.Rule, "finding/") && !strings.HasPrefix(r.Rule, "quota/") {
+			said[r.Document] = append(said[r.Document], r)
+		}
+	}
+	gate := make(chan struct{}, 8)
+	var wait sync.WaitGroup
+	for _, d := range documents {
+		gate <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-gate }()
+			warnings := &collected{}
+			cfg := rest.CopyConfig(s.plane.Config)
+			cfg.WarningHandlerWithContext = warnings
+			sender, err := client.New(cfg, client.Options{Scheme: operator.Scheme()})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			object := d.Object.DeepCopy()
+			object.SetNamespace(namespace)
+			err = sender.Create(t.Context(), object, client.DryRunAll)
+			difference := differs(said[d], err, warnings.texts)
+			tally.mu.Lock()
+			defer tally.mu.Unlock()
+			tally.cases++
+			if err != nil {
+				tally.refusals++
+			}
+			if difference != "" {
+				text, _ := yaml.Marshal(d.Object.Object)
+				tally.differences = append(tally.differences, fmt.Sprintf("%s: %s\n%s", d.File, difference, text))
+			}
+		})
+	}
+	wait.Wait()
+}
+
+// differs says in what two verdicts differ; nothing if they do not. Of several that refuse, the API server tells one.
+func differs(results []check.Result, err error, warnings []string) string {
+	var denied, warned []string
+	invalid := false
+	for _, r := range results {
+		if r.Action != check.Deny {
+			warned = append(warned, r.Answer)
+			continue
+		}
+		denied = append(denied, r.Answer)
+		invalid = invalid || r.Rule == "api/resources"
+	}
+	if (err != nil) != (len(denied) > 0) {
+		return fmt.Sprintf("the API server says %v, and the check %q", err, denied)
+	}
+	if err != nil {
+		// What API validation says is told in other words.
+		if invalid && apierrors.IsInvalid(err) || slices.ContainsFunc(denied, func(answer string) bool { return sameWords(answer, err.Error()) }) {
+			return ""
+		}
+		return fmt.Sprintf("the API server says %v, and the check %q", err, denied)
+	}
+	for _, text := range warnings {
+		if strings.HasPrefix(text, "would violate PodSecurity") && !slices.Contains(warned, text) {
+			return fmt.Sprintf("the API server warns %q, and the check %q", text, warned)
+		}
+	}
+	return ""
+}
+
+// sameWords compares answers. LimitRanger lists several in brackets, in no order.
+func sameWords(answer, said string) bool {
+	if answer == said {
+		return true
+	}
+	before, reason, found := strings.Cut(answer, " is forbidden: ")
+	_, list, isList := strings.Cut(said, before+" is forbidden: [")
+	return found && isList && strings.Contains(list, reason)
+}
+
+// collected are warnings.
+type collected struct{ texts []string }
+
+// HandleWarningHeaderWithContext collects a warning.
+func (c *collected) HandleWarningHeaderWithContext(_ context.Context, _ int, _, text string) {
+	c.texts = append(c.texts, text)
+}
