@@ -126,6 +126,10 @@ func TestRun(t *testing.T) {
 				`12:32 Deny limits/bounds Deployment shop/web app/cpu (pods): container app requests 3 of cpu, which is at most 2`,
 				`12:32 Deny api/resources Deployment shop/web app/cpu (pods): container app requests 3 of cpu, which is more than the limit of 1 that it would have`,
 			}},
+		"requests above a limit of the manifest": {`{namespaceSelector: {}, podSecurity: {enforce: privileged}}`,
+			web + "        resources: {requests: {cpu: 3}, limits: {cpu: 1}}\n", []string{
+				`12:32 Deny api/resources Deployment shop/web app/cpu: container app requests 3 of cpu, which is more than the limit of 1 that it would have`,
+			}},
 		"a Service": {`{namespaceSelector: {}, workloads: {allowedServiceTypes: [ClusterIP]}}`, "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  type: NodePort\n", []string{
 			`5:3 Deny admission/workloads/allowedServiceTypes Service shop/s: allowedServiceTypes: the type of a Service must be one of ClusterIP (spec.workloads of SecurityProfile p)`,
 		}},

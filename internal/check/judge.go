@@ -38,7 +38,7 @@ func (j judgement) judge(ctx context.Context, r *run, o *object, found *collecte
 		return nil
 	}
 	if o.Kind != "Pod" {
-		if err := j.templateWarnings(ctx, r, o, old, found); err != nil {
+		if err := j.template(ctx, r, o, old, found); err != nil {
 			return err
 		}
 		request = offline.Request{
@@ -103,7 +103,7 @@ func (j judgement) pod(ctx context.Context, o *object, request offline.Request, 
 		return fmt.Errorf("reading its pod: %w", err)
 	}
 	if request.OldObject == nil {
-		j.limits(o, manifest, ofPods, found)
+		limits(o, manifest, j.space.limits, ofPods, found)
 	}
 	admitted := &corev1.Pod{}
 	if err := kruntime.DefaultUnstructuredConverter.FromUnstructured(j.evaluator.Admitted(request).Object, admitted); err != nil {

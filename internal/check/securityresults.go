@@ -14,8 +14,8 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// templateWarnings are what Pod Security warns of when an object with a template is applied.
-func (j judgement) templateWarnings(ctx context.Context, r *run, o, old *object, found *collected) error {
+// template holds an object with a template against what API validation asks of it, and Pod Security warns of.
+func (j judgement) template(ctx context.Context, r *run, o, old *object, found *collected) error {
 	gvk := schema.FromAPIVersionAndKind(o.APIVersion, o.Kind)
 	resource, _ := meta.UnsafeGuessKindToResource(gvk)
 	var before kruntime.Object
@@ -30,6 +30,7 @@ func (j judgement) templateWarnings(ctx context.Context, r *run, o, old *object,
 	if err := kruntime.DefaultUnstructuredConverter.FromUnstructured(o.pod().Object, pod); err != nil {
 		return fmt.Errorf("reading its pod: %w", err)
 	}
+	limits(o, pod, nil, false, found)
 	defaultVolumes(&pod.Spec)
 	return j.securityResults(o, pod, said, false, found)
 }

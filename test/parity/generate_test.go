@@ -28,6 +28,14 @@ type object = map[string]any
 // oneOf is one of several values; nil stands for none.
 func oneOf(r *rand.Rand, values ...any) any { return values[r.IntN(len(values))] }
 
+// mostly is the first value, and now and then one of all.
+func mostly(r *rand.Rand, values ...any) any {
+	if r.IntN(8) > 0 {
+		return values[0]
+	}
+	return oneOf(r, values...)
+}
+
 // set sets a field, unless the value is nil.
 func set(o object, field string, value any) {
 	if value != nil {
@@ -63,13 +71,13 @@ func workload(r *rand.Rand, i int) object {
 
 func podSpec(r *rand.Rand) object {
 	spec := object{}
-	set(spec, "hostNetwork", oneOf(r, nil, nil, nil, nil, true, false))
-	set(spec, "hostPID", oneOf(r, nil, nil, nil, nil, true))
-	set(spec, "automountServiceAccountToken", oneOf(r, nil, false, false, false, true))
-	set(spec, "securityContext", oneOf(r, nil, object{}, object{"runAsNonRoot": true}, object{"runAsNonRoot": true, "seccompProfile": object{"type": "RuntimeDefault"}},
+	set(spec, "hostNetwork", mostly(r, nil, nil, nil, nil, true, false))
+	set(spec, "hostPID", mostly(r, nil, nil, nil, nil, true))
+	set(spec, "automountServiceAccountToken", mostly(r, false, nil, false, false, true))
+	set(spec, "securityContext", mostly(r, object{"runAsNonRoot": true, "seccompProfile": object{"type": "RuntimeDefault"}}, nil, object{}, object{"runAsNonRoot": true},
 		object{"runAsUser": 0}, object{"seccompProfile": object{"type": "Unconfined"}}))
-	set(spec, "tolerations", oneOf(r, nil, nil, nil, []any{object{"operator": "Exists"}}, []any{object{"key": "node.kubernetes.io/not-ready", "operator": "Exists"}}))
-	set(spec, "volumes", oneOf(r, nil, nil, []any{object{"name": "v", "hostPath": object{"path": "/var/log"}}}, []any{object{"name": "v", "emptyDir": object{}}},
+	set(spec, "tolerations", mostly(r, nil, nil, nil, []any{object{"operator": "Exists"}}, []any{object{"key": "node.kubernetes.io/not-ready", "operator": "Exists"}}))
+	set(spec, "volumes", mostly(r, nil, nil, []any{object{"name": "v", "hostPath": object{"path": "/var/log"}}}, []any{object{"name": "v", "emptyDir": object{}}},
 		[]any{object{"name": "v"}}))
 	containers := []any{container(r, "app")}
 	if r.IntN(3) == 0 {
@@ -91,23 +99,23 @@ func podSpec(r *rand.Rand) object {
 func container(r *rand.Rand, name string) object {
 	const digest = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	c := object{"name": name}
-	c["image"] = oneOf(r, "registry.example.com/a"+digest, "registry.example.com/a"+digest, "nginx"+digest, "registry.example.com/a:1", "nginx", "evil.example.com/a"+digest)
-	set(c, "imagePullPolicy", oneOf(r, nil, nil, "IfNotPresent", "Always"))
-	set(c, "ports", oneOf(r, nil, nil, []any{object{"containerPort": 80}}, []any{object{"containerPort": 80, "hostPort": 80}}))
+	c["image"] = mostly(r, "registry.example.com/a"+digest, "registry.example.com/a"+digest, "nginx"+digest, "registry.example.com/a:1", "nginx", "evil.example.com/a"+digest)
+	set(c, "imagePullPolicy", mostly(r, "IfNotPresent", nil, "Always"))
+	set(c, "ports", mostly(r, nil, nil, []any{object{"containerPort": 80}}, []any{object{"containerPort": 80, "hostPort": 80}}))
 	probe := object{"tcpSocket": object{"port": 80}}
-	set(c, "livenessProbe", oneOf(r, probe, probe, probe, nil))
-	set(c, "readinessProbe", oneOf(r, probe, probe, probe, nil))
-	set(c, "resources", oneOf(r, nil, object{}, object{"requests": object{"cpu": "100m"}}, object{"limits": object{"cpu": "8"}}, object{"requests": object{"cpu": 1}},
+	set(c, "livenessProbe", mostly(r, probe, probe, probe, nil))
+	set(c, "readinessProbe", mostly(r, probe, probe, probe, nil))
+	set(c, "resources", mostly(r, nil, object{}, object{"requests": object{"cpu": "100m"}}, object{"limits": object{"cpu": "8"}}, object{"requests": object{"cpu": 1}},
 		object{"limits": object{"memory": "1Gi"}, "requests": object{"memory": "2Gi"}}))
 	context := object{}
-	set(context, "allowPrivilegeEscalation", oneOf(r, false, false, false, nil))
-	set(context, "readOnlyRootFilesystem", oneOf(r, true, true, true, nil, false))
-	set(context, "runAsNonRoot", oneOf(r, nil, true, true, true, false))
-	set(context, "runAsUser", oneOf(r, nil, nil, nil, 0, 1000))
-	set(context, "seccompProfile", oneOf(r, nil, object{"type": "RuntimeDefault"}, object{"type": "RuntimeDefault"}, object{"type": "Unconfined"}))
-	set(context, "appArmorProfile", oneOf(r, nil, nil, nil, object{"type": "Unconfined"}))
-	set(context, "seLinuxOptions", oneOf(r, nil, nil, nil, object{"type": "container_t"}, object{"type": "spc_t"}))
-	set(context, "capabilities", oneOf(r, nil, object{"drop": []any{"ALL"}}, object{"drop": []any{"ALL"}}, object{"drop": []any{"ALL"}, "add": []any{"NET_BIND_SERVICE"}},
+	set(context, "allowPrivilegeEscalation", mostly(r, false, false, false, nil))
+	set(context, "readOnlyRootFilesystem", mostly(r, true, true, true, nil, false))
+	set(context, "runAsNonRoot", mostly(r, true, nil, true, true, false))
+	set(context, "runAsUser", mostly(r, nil, nil, nil, 0, 1000))
+	set(context, "seccompProfile", mostly(r, nil, object{"type": "RuntimeDefault"}, object{"type": "RuntimeDefault"}, object{"type": "Unconfined"}))
+	set(context, "appArmorProfile", mostly(r, nil, nil, nil, object{"type": "Unconfined"}))
+	set(context, "seLinuxOptions", mostly(r, nil, nil, nil, object{"type": "container_t"}, object{"type": "spc_t"}))
+	set(context, "capabilities", mostly(r, object{"drop": []any{"ALL"}}, nil, object{"drop": []any{"ALL"}}, object{"drop": []any{"ALL"}, "add": []any{"NET_BIND_SERVICE"}},
 		object{"drop": []any{"ALL"}, "add": []any{"SYS_ADMIN"}}))
 	if r.IntN(12) > 0 {
 		c["securityContext"] = context
