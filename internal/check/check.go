@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -19,14 +20,15 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/manifests"
+	"github.com/bulwark-dev/bulwark/internal/profiles"
 )
 
 // Input is what is judged, and by what.
 type Input struct {
 	// Profiles are those of the cluster. One alone governs each namespace of which no labels are known; of several, labels decide.
 	Profiles []v1alpha1.SecurityProfile
-	// Documents are the manifests. Namespaces among them say their labels.
-	Documents []*manifests.Document
+	// Manifests are what is judged. Namespaces among them say their labels. Each is released once it is judged.
+	Manifests []*manifests.Source
 	// Namespaces are namespaces that are known beside them.
 	Namespaces []corev1.Namespace
 	// Old are objects that there are already: a manifest of the same is judged as an update.
@@ -55,18 +57,24 @@ type Report struct {
 
 // Run judges manifests. What keeps a rule from being evaluated is an error, which may be several.
 func Run(ctx context.Context, in Input) (*Report, error) {
-	r := &run{in: in, report: &Report{Skipped: map[string]int{}, Governed: map[string]string{}}}
-	r.decode()
+	r := &run{in: in, kinds: newKinds(), report: &Report{Skipped: map[string]int{}, Governed: map[string]string{}}}
+	r.readAhead()
 	if err := r.govern(); err != nil {
 		return nil, err
 	}
-	r.count()
-	perObject := make([][]Result, len(r.objects))
-	errs := make([]error, len(r.objects))
-	each(len(r.objects), func(i int) { perObject[i], errs[i] = r.judge(ctx, r.objects[i]) })
-	for i := range perObject {
-		r.report.Results = append(r.report.Results, perObject[i]...)
+	judged := make([]judged, len(in.Manifests))
+	each(len(judged), func(i int) { judged[i] = r.judgeSource(ctx, in.Manifests[i]) })
+	errs := []error{r.govs.unknown()}
+	for _, j := range judged {
+		r.objects = append(r.objects, j.objects...)
+		r.report.Results = append(r.report.Results, j.results...)
+		r.report.Evaluated += j.evaluated
+		for _, kind := range j.skipped {
+			r.report.Skipped[kind]++
+		}
+		errs = append(errs, j.err)
 	}
+	r.report.Ungoverned = len(r.objects) - r.report.Evaluated
 	r.report.Results = append(r.report.Results, r.quotas()...)
 	r.report.Results = append(r.report.Results, r.weaknesses()...)
 	r.sort()
@@ -83,15 +91,41 @@ type run struct {
 	govs    governors
 }
 
-// count counts what is judged. Of what is in no namespace, only a Namespace has rules of its own.
-func (r *run) count() {
-	for _, o := range r.objects {
-		if len(r.govs.of(o)) > 0 && (o.Namespace != "" || o.Kind == "Namespace") || o.undecodable != "" {
-			r.report.Evaluated++
-		} else {
-			r.report.Ungoverned++
+// judged is what came of one source.
+type judged struct {
+	objects   []*object
+	results   []Result
+	evaluated int
+	skipped   []string // the kinds of what is of none that is known
+	err       error
+}
+
+// judgeSource decodes a source and judges each of its objects. Of an object no more is kept than what is asked for all of them together.
+func (r *run) judgeSource(ctx context.Context, source *manifests.Source) judged {
+	var all judged
+	for _, d := range source.Documents() {
+		if profiles.Is(d.Object) {
+			continue // It was judged before it governed.
 		}
+		o := r.kinds.read(d, r.in.Namespace)
+		if o == nil {
+			all.skipped = append(all.skipped, kindOf(d.Object))
+			continue
+		}
+		results, err := r.judge(ctx, o)
+		all.objects, all.results, all.err = append(all.objects, o), append(all.results, results...), errors.Join(all.err, err)
+		if r.evaluates(o) {
+			all.evaluated++
+		}
+		o.unstructured, o.manifest = nil, nil
 	}
+	source.Release()
+	return all
+}
+
+// evaluates reports whether an object is judged. Of what is in no namespace, only a Namespace has rules of its own.
+func (r *run) evaluates(o *object) bool {
+	return len(r.of(o)) > 0 && (o.Namespace != "" || o.Kind == "Namespace") || o.undecodable != ""
 }
 
 // judge is what is said of one object by itself.
@@ -104,7 +138,7 @@ func (r *run) judge(ctx context.Context, o *object) ([]Result, error) {
 	for _, unknown := range o.unknownFields {
 		found.add(Result{Rule: ruleUnknownField, Action: Deny, Severity: v1alpha1.Medium, Message: unknown.words, Answer: unknown.answer, Path: unknown.path})
 	}
-	for _, e := range r.govs.of(o) {
+	for _, e := range r.of(o) {
 		if err := e.judge(ctx, r, o, found); err != nil {
 			return nil, fmt.Errorf("%s: %w", o, err)
 		}
@@ -114,19 +148,11 @@ func (r *run) judge(ctx context.Context, o *object) ([]Result, error) {
 
 // each does something for each index, on all processors.
 func each(n int, do func(int)) {
-	var next sync.Mutex
-	at := 0
+	var next atomic.Int64
 	var all sync.WaitGroup
 	for range min(n, runtime.GOMAXPROCS(0)) {
 		all.Go(func() {
-			for {
-				next.Lock()
-				i := at
-				at++
-				next.Unlock()
-				if i >= n {
-					return
-				}
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
 				do(i)
 			}
 		})

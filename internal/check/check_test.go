@@ -30,6 +30,15 @@ func profile(t testing.TB, name, spec string) v1alpha1.SecurityProfile {
 	return p
 }
 
+// given are sources of documents, one of each.
+func given(documents []*manifests.Document) []*manifests.Source {
+	var sources []*manifests.Source
+	for _, d := range documents {
+		sources = append(sources, manifests.Given(d))
+	}
+	return sources
+}
+
 func documents(t testing.TB, text string) []*manifests.Document {
 	t.Helper()
 	var all []*manifests.Document
@@ -46,7 +55,7 @@ func documents(t testing.TB, text string) []*manifests.Document {
 func input(t testing.TB, text string, profiles ...v1alpha1.SecurityProfile) Input {
 	t.Helper()
 	return Input{
-		Profiles: profiles, Documents: documents(t, text), Namespace: "shop", Now: noon,
+		Profiles: profiles, Manifests: given(documents(t, text)), Namespace: "shop", Now: noon,
 		User: &user.DefaultInfo{Name: "dana", Groups: []string{"system:authenticated"}},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
 )
 
@@ -36,25 +37,33 @@ func defaultVolumes(spec *corev1.PodSpec) {
 
 // templateOf is the pod spec in an object that has a template; nil of another.
 func templateOf(o kruntime.Object) *corev1.PodSpec {
+	if template := podTemplateOf(o); template != nil {
+		return &template.Spec
+	}
+	return nil
+}
+
+// templateMetaOf is the metadata in an object that has a template.
+func templateMetaOf(o kruntime.Object) *metav1.ObjectMeta { return &podTemplateOf(o).ObjectMeta }
+
+func podTemplateOf(o kruntime.Object) *corev1.PodTemplateSpec {
 	switch t := o.(type) {
 	case *appsv1.Deployment:
-		return &t.Spec.Template.Spec
+		return &t.Spec.Template
 	case *appsv1.ReplicaSet:
-		return &t.Spec.Template.Spec
+		return &t.Spec.Template
 	case *appsv1.StatefulSet:
-		return &t.Spec.Template.Spec
+		return &t.Spec.Template
 	case *appsv1.DaemonSet:
-		return &t.Spec.Template.Spec
+		return &t.Spec.Template
 	case *batchv1.Job:
-		return &t.Spec.Template.Spec
+		return &t.Spec.Template
 	case *batchv1.CronJob:
-		return &t.Spec.JobTemplate.Spec.Template.Spec
+		return &t.Spec.JobTemplate.Spec.Template
 	case *corev1.PodTemplate:
-		return &t.Template.Spec
+		return &t.Template
 	case *corev1.ReplicationController:
-		if t.Spec.Template != nil {
-			return &t.Spec.Template.Spec
-		}
+		return t.Spec.Template
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -29,12 +30,15 @@ func (j judgement) judge(ctx context.Context, r *run, o *object, found *collecte
 		request.OldObject = old.unstructured
 	}
 	if o.Kind != "Pod" {
-		if err := j.policies(ctx, o, request, false, found); err != nil {
+		prepared, err := j.evaluator.Prepare(request)
+		if err != nil {
+			return err
+		}
+		if err := j.policies(ctx, o, prepared, false, found); err != nil {
 			return err
 		}
 	}
-	pod := o.pod()
-	if pod == nil || j.space == nil {
+	if o.manifest == nil || j.space == nil {
 		return nil
 	}
 	if o.Kind != "Pod" {
@@ -42,7 +46,7 @@ func (j judgement) judge(ctx context.Context, r *run, o *object, found *collecte
 			return err
 		}
 		request = offline.Request{
-			Object: pod, User: controllerOf(o.Kind), Authorizer: rights{}, Namespace: j.space.namespace, Posture: j.space.posture,
+			Object: o.manifest, User: controllerOf(o.Kind), Authorizer: rights{}, Namespace: j.space.namespace, Posture: j.space.posture,
 		}
 	}
 	said, err := j.ofPod(ctx, o, request)
@@ -64,62 +68,63 @@ type outcome struct{ results []Result }
 
 // ofPod is what is said of a pod: of those that are alike it is found out once.
 func (j judgement) ofPod(ctx context.Context, o *object, request offline.Request) (*outcome, error) {
-	var memo [sha256.Size]byte // zero of what is not remembered
-	if request.OldObject == nil {
-		spec, err := json.Marshal([]any{request.Object.Object["spec"], request.Object.GetAnnotations()})
-		if err != nil {
-			return nil, fmt.Errorf("reading its pod: %w", err)
-		}
-		name := "" // That of a pod which a controller makes is nobody's to choose, and no rule reads it.
-		if o.Kind == "Pod" {
-			name = o.Name
-		}
-		memo = sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s\x00%s", j.space.namespace.Name, o.Kind, name, spec))
-		j.mu.Lock()
-		known := j.known[memo]
-		j.mu.Unlock()
-		if known != nil {
-			return known, nil
-		}
+	if request.OldObject != nil {
+		pods := &collected{object: o}
+		err := j.pod(ctx, o, request, pods)
+		return &outcome{pods.results}, err
+	}
+	memo, err := memoOf(o, j.space.namespace.Name)
+	if err != nil {
+		return nil, fmt.Errorf("reading its pod: %w", err)
+	}
+	j.mu.Lock()
+	known := j.known[memo]
+	j.mu.Unlock()
+	if known != nil {
+		return known, nil
 	}
 	pods := &collected{object: o}
 	if err := j.pod(ctx, o, request, pods); err != nil {
 		return nil, err
 	}
 	said := &outcome{pods.results}
-	if request.OldObject == nil {
-		j.mu.Lock()
-		j.known[memo] = said
-		j.mu.Unlock()
-	}
+	j.mu.Lock()
+	j.known[memo] = said
+	j.mu.Unlock()
 	return said, nil
+}
+
+// memoOf is the same of pods that are alike: of one that a controller makes, the name is nobody's to choose, and no rule reads it.
+func memoOf(o *object, namespace string) ([sha256.Size]byte, error) {
+	var pod []byte
+	var err error
+	if o.Kind == "Pod" {
+		pod, err = o.document.JSON()
+	} else {
+		pod, err = json.Marshal([]any{o.manifest.Object["spec"], o.made.Annotations})
+	}
+	return sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s", namespace, o.Kind, pod)), err
 }
 
 // pod holds a pod against everything, in the API server's order.
 func (j judgement) pod(ctx context.Context, o *object, request offline.Request, found *collected) error {
 	ofPods := o.Kind != "Pod"
-	manifest := &corev1.Pod{}
-	if err := kruntime.DefaultUnstructuredConverter.FromUnstructured(request.Object.Object, manifest); err != nil {
-		return fmt.Errorf("reading its pod: %w", err)
-	}
 	if request.OldObject == nil {
-		limits(o, manifest, j.space.limits, ofPods, found)
+		limits(o, o.made, j.space.limits, ofPods, found)
 	}
-	admitted := &corev1.Pod{}
-	if err := kruntime.DefaultUnstructuredConverter.FromUnstructured(j.evaluator.Admitted(request).Object, admitted); err != nil {
-		return fmt.Errorf("reading its pod: %w", err)
+	prepared, err := j.evaluator.Prepare(request)
+	if err != nil {
+		return err
 	}
-	defaultVolumes(&admitted.Spec)
-	defaultHostPorts(admitted)
+	admitted, err := typedPodOf(prepared.Object)
+	if err != nil {
+		return err
+	}
 	var old kruntime.Object
 	if request.OldObject != nil {
-		before := &corev1.Pod{}
-		if err := kruntime.DefaultUnstructuredConverter.FromUnstructured(request.OldObject.Object, before); err != nil {
-			return fmt.Errorf("reading the pod that there is: %w", err)
+		if old, err = typedPodOf(request.OldObject); err != nil {
+			return err
 		}
-		defaultVolumes(&before.Spec)
-		defaultHostPorts(before)
-		old = before
 	}
 	name := o.Name
 	if ofPods {
@@ -134,7 +139,18 @@ func (j judgement) pod(ctx context.Context, o *object, request offline.Request, 
 	if err := j.securityResults(o, admitted, said, ofPods, found); err != nil {
 		return err
 	}
-	return j.policies(ctx, o, request, ofPods, found)
+	return j.policies(ctx, o, prepared, ofPods, found)
+}
+
+// typedPodOf is a pod in Kubernetes' types, with the API server's defaults.
+func typedPodOf(object *unstructured.Unstructured) (*corev1.Pod, error) {
+	pod := &corev1.Pod{}
+	if err := kruntime.DefaultUnstructuredConverter.FromUnstructured(object.Object, pod); err != nil {
+		return nil, fmt.Errorf("reading the pod: %w", err)
+	}
+	defaultVolumes(&pod.Spec)
+	defaultHostPorts(pod)
+	return pod, nil
 }
 
 // controllerOf is the user that makes pods of a kind.

@@ -12,9 +12,9 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
 
-// gather puts the LimitRanges and quotas of each namespace together: the profile's, and those among the manifests.
-func (r *run) gather() {
-	add := func(s *space, o any) {
+// gather puts the LimitRanges and quotas of a namespace together: the profile's, and those among the manifests.
+func (s *space) gather(given []any) {
+	add := func(o any) {
 		switch o := o.(type) {
 		case *corev1.LimitRange:
 			s.limits = append(s.limits, o.Spec.Limits)
@@ -22,18 +22,13 @@ func (r *run) gather() {
 			s.quotas = append(s.quotas, o)
 		}
 	}
-	for _, s := range r.govs.spaces {
-		if s.governor == nil || s.governor.profile.EffectiveEnforcement() != v1alpha1.Enforce {
-			continue
-		}
+	if s.governor != nil && s.governor.profile.EffectiveEnforcement() == v1alpha1.Enforce {
 		for _, o := range s.baseline {
-			add(s, o)
+			add(o)
 		}
 	}
-	for _, o := range r.objects {
-		if s := r.govs.spaces[o.Namespace]; s != nil {
-			add(s, o.typed)
-		}
+	for _, o := range given {
+		add(o)
 	}
 }
 

@@ -1,7 +1,6 @@
 package check
 
 import (
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -25,8 +25,13 @@ import (
 type object struct {
 	Reference
 	document     *manifests.Document
-	unstructured *unstructured.Unstructured
-	typed        kruntime.Object // nil if it cannot be decoded
+	unstructured *unstructured.Unstructured // nil once the object is judged
+	typed        kruntime.Object            // nil if it cannot be decoded
+
+	// manifest is the pod that a controller would make of the object, and made the same in Kubernetes' types; nil if it makes none. The pod
+	// of a Pod is itself. They share what they hold with the object.
+	manifest *unstructured.Unstructured
+	made     *corev1.Pod
 
 	// undecodable is what the API server says of what it cannot read.
 	undecodable string
@@ -65,26 +70,39 @@ func newKinds() kinds {
 	}}
 }
 
-// decode decodes the manifests, and what there is of them already. What is of no known kind is counted.
-func (r *run) decode() {
-	r.kinds = newKinds()
-	known := func(documents []*manifests.Document, skipped map[string]int) []*object {
-		decoded := make([]*object, len(documents))
-		each(len(documents), func(i int) { decoded[i] = r.kinds.read(documents[i], r.in.Namespace) })
-		var objects []*object
-		for i, o := range decoded {
-			if o == nil {
-				skipped[kindOf(documents[i].Object)]++
-				continue
-			}
-			objects = append(objects, o)
+// readAhead reads what must be known before anything is judged: what there is already, the labels of namespaces, LimitRanges and quotas.
+func (r *run) readAhead() {
+	r.old, r.govs.given = map[key]*object{}, map[string][]any{}
+	for _, d := range r.in.Old {
+		if o := r.kinds.read(d, r.in.Namespace); o != nil {
+			r.old[o.key()] = o
 		}
-		return objects
 	}
-	r.objects = known(r.in.Documents, r.report.Skipped)
-	r.old = map[key]*object{}
-	for _, o := range known(r.in.Old, map[string]int{}) {
-		r.old[o.key()] = o
+	each(len(r.in.Manifests), func(i int) {
+		if source := r.in.Manifests[i]; source.Mentions("Namespace", "LimitRange", "ResourceQuota") {
+			source.Documents()
+		}
+	})
+	for _, source := range r.in.Manifests {
+		if !source.Mentions("Namespace", "LimitRange", "ResourceQuota") {
+			continue
+		}
+		for _, d := range source.Documents() {
+			switch kindOf(d.Object) {
+			case "Namespace (v1)", "LimitRange (v1)", "ResourceQuota (v1)":
+				r.know(r.kinds.read(d, r.in.Namespace))
+			}
+		}
+	}
+}
+
+// know takes in what hangs on others: the labels of a namespace, a LimitRange, a quota.
+func (r *run) know(o *object) {
+	switch t := o.typed.(type) {
+	case *corev1.Namespace:
+		r.in.Namespaces = append(r.in.Namespaces, *t)
+	case *corev1.LimitRange, *corev1.ResourceQuota:
+		r.govs.given[o.Namespace] = append(r.govs.given[o.Namespace], t)
 	}
 }
 
@@ -112,7 +130,7 @@ func (k *kinds) read(d *manifests.Document, namespace string) *object {
 	if o.Name == "" {
 		o.Name = nestedString(d.Object, "metadata", "generateName")
 	}
-	text, err := json.Marshal(d.Object.Object)
+	text, err := d.JSON()
 	if err != nil {
 		o.undecodable = err.Error()
 		return o
@@ -131,6 +149,9 @@ func (k *kinds) read(d *manifests.Document, namespace string) *object {
 		defaultVolumes(spec)
 	}
 	o.typed = typed
+	if o.manifest = o.pod(); o.manifest != nil {
+		o.made = o.typedPod()
+	}
 	return o
 }
 
@@ -217,6 +238,20 @@ func (o *object) pod() *unstructured.Unstructured {
 		}
 	}
 	return &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}}
+}
+
+// typedPod is pod in Kubernetes' types.
+func (o *object) typedPod() *corev1.Pod {
+	if pod, isPod := o.typed.(*corev1.Pod); isPod {
+		return pod
+	}
+	meta, spec := templateMetaOf(o.typed), templateOf(o.typed)
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			GenerateName: o.Name + "-", Namespace: o.Namespace, Labels: meta.Labels, Annotations: meta.Annotations,
+		},
+		Spec: *spec,
+	}
 }
 
 // within is a path in an object, of a path in its pod.

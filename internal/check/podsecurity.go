@@ -22,6 +22,7 @@ import (
 // each of its checks by itself.
 type podSecurity struct {
 	plugin    func(*corev1.Namespace) (*admission.Admission, error)
+	plugins   sync.Map // by namespace: func() (*admission.Admission, error)
 	evaluator func() (policy.Evaluator, error)
 	checks    func() ([]singleCheck, error)
 }
@@ -95,7 +96,8 @@ type said struct {
 
 // validate asks the plugin.
 func (p *podSecurity) validate(ctx context.Context, ns *corev1.Namespace, request *api.AttributesRecord) (said, error) {
-	plugin, err := p.plugin(ns)
+	made, _ := p.plugins.LoadOrStore(ns, sync.OnceValues(func() (*admission.Admission, error) { return p.plugin(ns) }))
+	plugin, err := made.(func() (*admission.Admission, error))()
 	if err != nil {
 		return said{}, err
 	}

@@ -8,7 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
-	kruntime "k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission/offline"
@@ -18,8 +17,8 @@ import (
 var ruleIn = regexp.MustCompile(`(?:^|; )([a-z][A-Za-z]+): `)
 
 // policies are what the admission policies have against a request.
-func (j judgement) policies(ctx context.Context, o *object, request offline.Request, ofPods bool, found *collected) error {
-	violations, err := j.evaluator.Evaluate(ctx, request)
+func (j judgement) policies(ctx context.Context, o *object, request *offline.Prepared, ofPods bool, found *collected) error {
+	violations, err := j.evaluator.EvaluatePrepared(ctx, request)
 	if err != nil {
 		return err
 	}
@@ -77,15 +76,12 @@ func (j judgement) broken(o *object, concern, message string) []Result {
 	return results
 }
 
-// podSpec is the spec of an object's pods, as far as it can be read.
+// podSpec is the spec of an object's pods; an empty one if it has none.
 func (o *object) podSpec() *corev1.PodSpec {
-	pod := &corev1.Pod{}
-	if manifest := o.pod(); manifest != nil {
-		if err := kruntime.DefaultUnstructuredConverter.FromUnstructured(manifest.Object, pod); err != nil {
-			return &corev1.PodSpec{}
-		}
+	if o.made == nil {
+		return &corev1.PodSpec{}
 	}
-	return &pod.Spec
+	return &o.made.Spec
 }
 
 // named splits the words of a rule: whom they name, and what is asked of them.

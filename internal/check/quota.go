@@ -12,7 +12,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
-	kruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
@@ -66,15 +65,10 @@ func (r *run) needOf(o *object, s *space, scalers map[key]autoscalingv2.Horizont
 		addTimes(n.steady, one, 1)
 		addTimes(n.peak, one, 1)
 	}
-	manifest := o.pod()
-	if manifest == nil {
+	if o.made == nil {
 		return n
 	}
-	pod := &corev1.Pod{}
-	if err := kruntime.DefaultUnstructuredConverter.FromUnstructured(manifest.Object, pod); err != nil {
-		return n // It was said when the pod was judged.
-	}
-	n.pod = tightening.Admitted(pod, s.limits...)
+	n.pod = tightening.Admitted(o.made, s.limits...)
 	steady, peak := replicas(o, scalers[o.key()])
 	usage := tightening.Usage(n.pod, r.in.Now)
 	addTimes(n.steady, usage, steady)
@@ -237,7 +231,7 @@ func (s *space) fit(quota *corev1.ResourceQuota, needs []need) []Result {
 			continue
 		}
 		result.Path = path("spec", "replicas")
-		if largest.Kind == "Pod" || largest.pod() == nil {
+		if largest.Kind == "Pod" || largest.made == nil {
 			result.Path = path("spec")
 		}
 		results = append(results, s.result(largest, result))

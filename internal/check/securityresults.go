@@ -26,13 +26,8 @@ func (j judgement) template(ctx context.Context, r *run, o, old *object, found *
 	if err != nil {
 		return err
 	}
-	pod := &corev1.Pod{}
-	if err := kruntime.DefaultUnstructuredConverter.FromUnstructured(o.pod().Object, pod); err != nil {
-		return fmt.Errorf("reading its pod: %w", err)
-	}
-	limits(o, pod, nil, false, found)
-	defaultVolumes(&pod.Spec)
-	return j.securityResults(o, pod, said, false, found)
+	limits(o, o.made, nil, false, found)
+	return j.securityResults(o, o.made, said, false, found)
 }
 
 // securityResults are the checks of Pod Security that fail, each by itself, with what the API server answers.

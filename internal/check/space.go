@@ -42,13 +42,20 @@ type governor struct {
 	known map[[sha256.Size]byte]*outcome // what was said of pods, by what they are and where
 }
 
-// governors are all of them, and the namespaces.
+// governors are all of them, and the namespaces that objects are in.
 type governors struct {
-	all    []*governor
-	spaces map[string]*space
+	all      []*governor
+	byName   map[string]*governor
+	selector *selection.Selector
+	known    map[string]*corev1.Namespace
+	given    map[string][]any // LimitRanges and quotas among the manifests, by namespace
+
+	mu       sync.Mutex
+	spaces   map[string]*space
+	problems map[string]error // by namespace
 }
 
-// govern finds out which profile governs each namespace that an object is in.
+// govern reads which profiles there are.
 func (r *run) govern() error {
 	if len(r.in.Profiles) == 0 {
 		return errors.New("no SecurityProfile is given: name one by --profile FILE, or take those of a cluster by --from-cluster")
@@ -57,42 +64,60 @@ func (r *run) govern() error {
 	if err != nil {
 		return err
 	}
-	selector := selection.New(r.in.Profiles, protected)
+	g := &r.govs
+	g.selector, g.byName = selection.New(r.in.Profiles, protected), map[string]*governor{}
+	g.known, g.spaces, g.problems = r.knownNamespaces(), map[string]*space{}, map[string]error{}
 	var problems []error
-	byName := map[string]*governor{}
 	for i := range r.in.Profiles {
 		p := &r.in.Profiles[i]
-		if byName[p.Name] != nil {
+		if g.byName[p.Name] != nil {
 			problems = append(problems, fmt.Errorf("there are two SecurityProfiles named %s", p.Name))
 		}
-		if err := selector.Invalid(p.Name); err != nil {
+		if err := g.selector.Invalid(p.Name); err != nil {
 			problems = append(problems, fmt.Errorf("SecurityProfile %s: %w", p.Name, err))
 		}
-		byName[p.Name] = &governor{profile: p, known: map[[sha256.Size]byte]*outcome{}, security: newPodSecurity()}
-		byName[p.Name].evaluator = offline.NewLazy(p, admission.Cluster{
-			Outranking: selector.Outranking(p), Protected: protected, Operator: OperatorUser,
+		governor := &governor{profile: p, known: map[[sha256.Size]byte]*outcome{}, security: newPodSecurity()}
+		governor.evaluator = offline.NewLazy(p, admission.Cluster{
+			Outranking: g.selector.Outranking(p), Protected: protected, Operator: OperatorUser,
 		})
-		r.govs.all = append(r.govs.all, byName[p.Name])
+		g.byName[p.Name] = governor
+		g.all = append(g.all, governor)
 	}
-	known := r.knownNamespaces()
-	r.govs.spaces = map[string]*space{}
-	for _, name := range r.usedNamespaces() {
-		ns, isKnown := known[name]
-		if !isKnown {
-			ns, err = r.assumed(name, selector)
-			if err != nil {
-				problems = append(problems, err)
-				continue
-			}
-		}
-		s := &space{namespace: ns}
-		if p := selector.Governing(ns); p != nil {
-			s.carryOut(byName[p.Name])
-			r.report.Governed[name] = p.Name
-		}
-		r.govs.spaces[name] = s
+	return errors.Join(problems...)
+}
+
+// space is a namespace, which is made the first time that it is asked for; nil if it is not known what governs it.
+func (r *run) space(name string) *space {
+	g := &r.govs
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s, made := g.spaces[name]; made {
+		return s
 	}
-	r.gather()
+	ns, isKnown := g.known[name]
+	if !isKnown {
+		var err error
+		if ns, err = r.assumed(name, g.selector); err != nil {
+			g.spaces[name], g.problems[name] = nil, err
+			return nil
+		}
+	}
+	s := &space{namespace: ns}
+	if p := g.selector.Governing(ns); p != nil {
+		s.carryOut(g.byName[p.Name])
+		r.report.Governed[name] = p.Name
+	}
+	s.gather(g.given[name])
+	g.spaces[name] = s
+	return s
+}
+
+// unknown says of which namespaces it is not known what governs them.
+func (g *governors) unknown() error {
+	var problems []error
+	for _, name := range slices.Sorted(maps.Keys(g.problems)) {
+		problems = append(problems, g.problems[name])
+	}
 	return errors.Join(problems...)
 }
 
@@ -102,11 +127,6 @@ func (r *run) knownNamespaces() map[string]*corev1.Namespace {
 	for i := range r.in.Namespaces {
 		known[r.in.Namespaces[i].Name] = r.in.Namespaces[i].DeepCopy()
 	}
-	for _, o := range r.objects {
-		if ns, ok := o.typed.(*corev1.Namespace); ok {
-			known[ns.Name] = ns.DeepCopy()
-		}
-	}
 	for _, ns := range known {
 		if ns.Labels == nil {
 			ns.Labels = map[string]string{}
@@ -114,19 +134,6 @@ func (r *run) knownNamespaces() map[string]*corev1.Namespace {
 		ns.Labels[corev1.LabelMetadataName] = ns.Name
 	}
 	return known
-}
-
-func (r *run) usedNamespaces() []string {
-	used := map[string]bool{}
-	for _, o := range r.objects {
-		if o.Namespace != "" {
-			used[o.Namespace] = true
-		}
-		if o.Kind == "Namespace" {
-			used[o.Name] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(used))
 }
 
 // assumed is a namespace of which nothing is known but its name: the one profile that there is selects it by its labels.
@@ -180,15 +187,18 @@ type judgement struct {
 }
 
 // of are those who have something to say of an object: the governor of its namespace; all of them, of what is in none.
-func (g *governors) of(o *object) []judgement {
+func (r *run) of(o *object) []judgement {
+	if o.Kind == "Namespace" {
+		r.space(o.Name) // Of several profiles it must be known which governs it.
+	}
 	if o.Namespace == "" {
 		var all []judgement
-		for _, governor := range g.all {
+		for _, governor := range r.govs.all {
 			all = append(all, judgement{governor: governor})
 		}
 		return all
 	}
-	if s := g.spaces[o.Namespace]; s != nil && s.governor != nil {
+	if s := r.space(o.Namespace); s != nil && s.governor != nil {
 		return []judgement{{s.governor, s}}
 	}
 	return nil

@@ -34,7 +34,8 @@ func TestPodSecuritysOwnTestData(t *testing.T) {
 			Profiles:  []v1alpha1.SecurityProfile{profile(t, "p", fmt.Sprintf("{namespaceSelector: {}, podSecurity: {enforce: %s, version: %s}}", level, version))},
 			Namespace: "shop", Now: noon, User: &user.DefaultInfo{Name: "dana"},
 		}
-		in.Documents = podsIn(t, dir)
+		pods := podsIn(t, dir)
+		in.Manifests = given(pods)
 		report, err := Run(context.Background(), in)
 		if err != nil {
 			t.Fatal(err)
@@ -43,7 +44,7 @@ func TestPodSecuritysOwnTestData(t *testing.T) {
 		for _, r := range report.Results {
 			answers[r.Document] = r.Answer
 		}
-		for _, d := range in.Documents {
+		for _, d := range pods {
 			answer, wantDenied := answers[d], filepath.Base(filepath.Dir(d.File)) == "fail"
 			if wantDenied != (answer != "") || answer != "" && !strings.Contains(answer, fmt.Sprintf(`violates PodSecurity "%s:%s"`, level, version)) {
 				t.Errorf("%s: denied is to be %v, and the answer is %q", d.File, wantDenied, answer)

@@ -163,23 +163,25 @@ func (o *checkOptions) narrow(ctx context.Context, world *World, report *output.
 
 // find reads everything, has it judged, and fills the report.
 func (o *checkOptions) find(ctx context.Context, world *World, report *output.Report) []error {
-	manifests := world.readManifests(o.files)
-	given := world.readManifests(o.profiles)
+	given := world.split(o.files)
+	profiles := world.readManifests(o.profiles)
 	namespaces := world.readManifests(o.namespaceFiles)
 	old := world.readManifests(o.old)
-	problems := slices.Concat(manifests.problems, given.problems, namespaces.problems, old.problems)
+	problems := slices.Concat(given.problems, profiles.problems, namespaces.problems, old.problems)
 
-	profiles, rest, errs := readProfiles(ctx, given.documents, manifests.documents)
+	governing, _, errs := readProfiles(ctx, profiles.documents, documentsMentioning(given.sources, profileKind))
 	problems = append(problems, errs...)
-	if len(errs) > 0 && len(profiles) == 0 {
-		return problems
+	if len(errs) > 0 && len(governing) == 0 {
+		decode(given.sources) // What is wrong with manifests is said all the same.
+		return append(problems, problemsOf(given.sources)...)
 	}
 	labelled, errs := readNamespaces(namespaces.documents)
 	problems = append(problems, errs...)
 	result, err := check.Run(ctx, check.Input{
-		Profiles: profiles, Documents: rest, Namespaces: labelled, Old: old.documents, Namespace: o.namespace, Protected: o.protected,
+		Profiles: governing, Manifests: given.sources, Namespaces: labelled, Old: old.documents, Namespace: o.namespace, Protected: o.protected,
 		User: &user.DefaultInfo{Name: o.as, Groups: append(slices.Clone(o.asGroups), user.AllAuthenticated)}, Now: world.Now(),
 	})
+	problems = append(problems, problemsOf(given.sources)...)
 	if result != nil {
 		report.Evaluated, report.Ungoverned, report.Skipped = result.Evaluated, result.Ungoverned, result.Skipped
 		report.Findings = world.placed(result.Results)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/bulwark-dev/bulwark/internal/manifests"
 )
@@ -20,7 +21,8 @@ const stdin = "stdin"
 
 // read is what was read of files.
 type read struct {
-	documents []*manifests.Document
+	sources   []*manifests.Source
+	documents []*manifests.Document // once sources are decoded
 	problems  []error
 }
 
@@ -46,9 +48,35 @@ func (w *World) shown(name string) string {
 	return filepath.ToSlash(filepath.Clean(name))
 }
 
-// readManifests reads files, directories and - for the standard input, several at once, in the order
-// of their names.
+// readManifests reads files, directories and - for the standard input, and decodes what they hold.
 func (w *World) readManifests(names []string) read {
+	all := w.split(names)
+	decode(all.sources)
+	for _, source := range all.sources {
+		all.documents = append(all.documents, source.Documents()...)
+	}
+	all.problems = append(all.problems, problemsOf(all.sources)...)
+	return all
+}
+
+// problemsOf are what is wrong with sources that were decoded.
+func problemsOf(sources []*manifests.Source) []error {
+	var problems []error
+	for _, source := range sources {
+		for _, problem := range source.Problems() {
+			problems = append(problems, problem)
+		}
+	}
+	return problems
+}
+
+// decode decodes sources, several at once.
+func decode(sources []*manifests.Source) {
+	each(len(sources), func(i int) { sources[i].Documents() })
+}
+
+// split reads files, directories and - for the standard input, several at once, in the order of their names, and decodes nothing yet.
+func (w *World) split(names []string) read {
 	var files []string
 	var all read
 	for _, name := range names {
@@ -60,21 +88,26 @@ func (w *World) readManifests(names []string) read {
 	}
 	files = unique(files)
 	perFile := make([]read, len(files))
-	gate := make(chan struct{}, runtime.GOMAXPROCS(0))
-	var wait sync.WaitGroup
-	for i, file := range files {
-		gate <- struct{}{}
-		wait.Go(func() {
-			perFile[i] = w.readFile(file)
-			<-gate
-		})
-	}
-	wait.Wait()
+	each(len(files), func(i int) { perFile[i] = w.readFile(files[i]) })
 	for _, r := range perFile {
-		all.documents = append(all.documents, r.documents...)
+		all.sources = append(all.sources, r.sources...)
 		all.problems = append(all.problems, r.problems...)
 	}
 	return all
+}
+
+// each does something for each index, on all processors.
+func each(n int, do func(int)) {
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		all.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				do(i)
+			}
+		})
+	}
+	all.Wait()
 }
 
 // unique is a list without what it holds twice, in its order.
@@ -165,12 +198,12 @@ func (w *World) readFile(name string) read {
 		}
 		from, shown = io.Reader(file), w.shown(name)
 	}
-	for document, problem := range manifests.Read(shown, from) {
+	for source, problem := range manifests.Split(shown, from) {
 		if problem != nil {
 			r.problems = append(r.problems, problem)
 			continue
 		}
-		r.documents = append(r.documents, document)
+		r.sources = append(r.sources, source)
 	}
 	return r
 }

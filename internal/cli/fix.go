@@ -92,7 +92,7 @@ func (m *mended) mendFile(file string, text []byte, findings []*output.Finding) 
 	ordinals := map[*manifests.Document]int{}
 	for i, d := range documentsOf(file, text) {
 		for _, f := range findings {
-			if f.Document.Line == d.Line && reflect.DeepEqual(f.Document.Object, d.Object) {
+			if f.Document.Same(d) {
 				if _, known := ordinals[f.Document]; !known {
 					ordinals[f.Document] = i
 				}

@@ -46,7 +46,7 @@ type mapping struct {
 
 // readSections are the sections of each rule that a file names.
 func (w *World) readSections(name string) (map[string][]string, error) {
-	read := w.readFile(name)
+	read := w.readManifests([]string{name})
 	if err := errors.Join(read.problems...); err != nil {
 		return nil, fmt.Errorf("--framework: it is cis, nsa, pss or a file: %w", err)
 	}

@@ -15,33 +15,55 @@ import (
 
 // placed are results with the places of their fields: in the file that an object came from, if that can be read, and else in what was read.
 func (w *World) placed(results []check.Result) []output.Finding {
-	positions := map[*manifests.Document]*manifests.Positions{}
-	origins := map[string]*origin{}
-	findings := make([]output.Finding, 0, len(results))
-	for _, r := range results {
-		d := r.Document
-		known := positions[d]
-		if known == nil {
-			clear(positions) // Results of one document stand together.
-			known = d.Positions()
-			positions[d] = known
+	origins := w.readOrigins(results)
+	findings := make([]output.Finding, len(results))
+	runs := byDocument(results)
+	each(len(runs), func(i int) {
+		from, to := runs[i][0], runs[i][1]
+		positions := results[from].Document.Positions()
+		for n := from; n < to; n++ {
+			findings[n] = w.place(results[n], positions, origins)
 		}
-		place, file := known.Of(r.Path...), d.File
-		if d.Origin != "" {
-			from := origins[d.Origin]
-			if from == nil {
-				from = w.readOrigin(d.Origin)
-				origins[d.Origin] = from
-			}
-			place, file = from.of(&r, place, file)
-		}
-		f := output.Finding{Result: r, File: file, Place: output.Place{
-			Line: place.Line, Column: place.Column, EndLine: place.EndLine, EndColumn: place.EndColumn, Location: string(place.Precision),
-		}}
-		f.Edits = edits(&f, known)
-		findings = append(findings, f)
-	}
+	})
 	return findings
+}
+
+// byDocument are the ranges of results that are of one document, which stand together.
+func byDocument(results []check.Result) [][2]int {
+	var runs [][2]int
+	for i := range results {
+		if i > 0 && results[i].Document == results[i-1].Document {
+			runs[len(runs)-1][1] = i + 1
+			continue
+		}
+		runs = append(runs, [2]int{i, i + 1})
+	}
+	return runs
+}
+
+// place is a result with its place.
+func (w *World) place(r check.Result, positions *manifests.Positions, origins map[string]*origin) output.Finding {
+	d := r.Document
+	place, file := positions.Of(r.Path...), d.File
+	if from := origins[d.Origin]; from != nil {
+		place, file = from.of(&r, place, file)
+	}
+	f := output.Finding{Result: r, File: file, Place: output.Place{
+		Line: place.Line, Column: place.Column, EndLine: place.EndLine, EndColumn: place.EndColumn, Location: string(place.Precision),
+	}}
+	f.Edits = edits(&f, positions)
+	return f
+}
+
+// readOrigins reads the files that the objects of results came from.
+func (w *World) readOrigins(results []check.Result) map[string]*origin {
+	origins := map[string]*origin{}
+	for i := range results {
+		if name := results[i].Document.Origin; name != "" && origins[name] == nil {
+			origins[name] = w.readOrigin(name)
+		}
+	}
+	return origins
 }
 
 // origin is a file that objects were made from: manifests, or a template.

@@ -13,6 +13,20 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/profiles"
 )
 
+// profileKind is what a document that holds a SecurityProfile mentions.
+const profileKind = "SecurityProfile"
+
+// documentsMentioning are the documents of sources that may hold a word.
+func documentsMentioning(sources []*manifests.Source, word string) []*manifests.Document {
+	var documents []*manifests.Document
+	for _, source := range sources {
+		if source.Mentions(word) {
+			documents = append(documents, source.Documents()...)
+		}
+	}
+	return documents
+}
+
 // readProfiles are the SecurityProfiles that are given and those among the manifests, and the rest of the manifests. One that the API
 // server would refuse is an error, at its place.
 func readProfiles(ctx context.Context, given, documents []*manifests.Document) ([]v1alpha1.SecurityProfile, []*manifests.Document, []error) {

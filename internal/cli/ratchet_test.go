@@ -46,7 +46,7 @@ func TestFrameworks(t *testing.T) {
 	for name, want := range map[string]string{
 		"cis": "5.5.1    1         admission/images/denyTags\n", "nsa": "Pod security  1", "pss": "(none)   1", "own.yaml": "A.1      1         admission/images/denyTags\n",
 		"wrong.yaml": `error: --framework wrong.yaml: section A.1 names the rule "no-such-rule", which there is not`, "other.yaml": `unknown field "section"`,
-		"gone": "error: --framework: it is cis, nsa, pss or a file: gone: no such file or directory",
+		"gone": "error: --framework: it is cis, nsa, pss or a file: gone: there is no such file or directory",
 	} {
 		if _, out, errs := d.run("check -f web.yaml --profile p.yaml --framework " + name); !strings.Contains(errs, want) || !strings.Contains(out, denied) {
 			t.Errorf("%s: want %q in %s", name, want, errs)

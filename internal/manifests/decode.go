@@ -15,25 +15,25 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// decode is what a document says, as kubectl reads it; nil if it says nothing. Lines of a problem
+// decode is what a document says, as kubectl reads it, and the same in JSON; nil if it says nothing. Lines of a problem
 // are counted from the document's first.
-func decode(text []byte) (value any, isJSON bool, problem *ReadError) {
+func decode(text []byte) (value any, converted []byte, isJSON bool, problem *ReadError) {
 	if err := checkText(text); err != nil {
-		return nil, false, &ReadError{Message: err.Error()}
+		return nil, nil, false, &ReadError{Message: err.Error()}
 	}
 	if trimmed := bytes.TrimSpace(text); len(trimmed) > 0 && trimmed[0] == '{' && json.Valid(trimmed) {
 		if problem := duplicateInJSON(text); problem != nil {
-			return nil, true, problem
+			return nil, nil, true, problem
 		}
 		value, err := fromJSON(text)
-		return value, true, err
+		return value, text, true, err
 	}
 	converted, err := yaml.YAMLToJSONStrict(text)
 	if err != nil {
-		return nil, false, yamlProblem(text, err)
+		return nil, nil, false, yamlProblem(text, err)
 	}
 	value, problem = fromJSON(converted)
-	return value, false, problem
+	return value, converted, false, problem
 }
 
 func fromJSON(text []byte) (any, *ReadError) {

@@ -7,10 +7,12 @@ package manifests
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -33,10 +35,11 @@ type Document struct {
 	// Origin is the file that the object came from, if File holds the output of `helm template` or
 	// `kustomize build` and says so.
 	Origin string
-	// Object is what was read.
+	// Object is what was read; nil once it is forgotten.
 	Object *unstructured.Unstructured
 
 	text   []byte
+	json   []byte // the same in JSON, of a document that is no List; nil once it is forgotten
 	isJSON bool
 	within []any // the path of the object in the document: that of an element of a List
 }
@@ -72,43 +75,38 @@ func TooLarge(file string, size int64) *ReadError {
 // holds one document in memory at a time.
 func Read(file string, from io.Reader) iter.Seq2[*Document, *ReadError] {
 	return func(yield func(*Document, *ReadError) bool) {
-		texts := newSplitter(file, from)
-		for {
-			text, line, problem := texts.next()
-			switch {
-			case problem != nil:
-				if !yield(nil, problem) || texts.ended {
+		for source, problem := range Split(file, from) {
+			if problem != nil {
+				if !yield(nil, problem) {
 					return
 				}
-			case text == nil:
+				continue
+			}
+			if !source.read(yield) {
 				return
-			default:
-				if !read(file, text, line, yield) {
-					return
-				}
 			}
 		}
 	}
 }
 
 // read reads what one document holds: an object, the elements of a List, or nothing.
-func read(file string, text []byte, line int, yield func(*Document, *ReadError) bool) bool {
-	value, isJSON, problem := decode(text)
+func (s *Source) read(yield func(*Document, *ReadError) bool) bool {
+	value, converted, isJSON, problem := decode(s.text)
 	if problem != nil {
-		problem.File = file
+		problem.File = s.file
 		if problem.Line == 0 {
 			problem.Line = 1
 		}
-		problem.Line += line - 1
+		problem.Line += s.line - 1
 		return yield(nil, problem)
 	}
 	if value == nil {
 		return true
 	}
-	d := &Document{File: file, Line: line, text: text, isJSON: isJSON, Origin: sourceOf(text)}
+	d := &Document{File: s.file, Line: s.line, text: s.text, json: converted, isJSON: isJSON, Origin: sourceOf(s.text)}
 	object, ok := value.(map[string]any)
 	if !ok {
-		return yield(nil, &ReadError{File: file, Line: line, Message: "this is no Kubernetes object: a mapping with apiVersion and kind"})
+		return yield(nil, &ReadError{File: s.file, Line: s.line, Message: "this is no Kubernetes object: a mapping with apiVersion and kind"})
 	}
 	d.Object = &unstructured.Unstructured{Object: object}
 	return d.each(yield)
@@ -132,6 +130,7 @@ func (d *Document) each(yield func(*Document, *ReadError) bool) bool {
 	}
 	for i, item := range items {
 		element := *d
+		element.json = nil
 		element.within = append(append([]any{}, d.within...), "items", i)
 		object, ok := item.(map[string]any)
 		if !ok {
@@ -148,6 +147,22 @@ func (d *Document) each(yield func(*Document, *ReadError) bool) bool {
 		}
 	}
 	return true
+}
+
+// JSON is the object in JSON.
+func (d *Document) JSON() ([]byte, error) {
+	if d.json != nil {
+		return d.json, nil
+	}
+	return json.Marshal(d.Object.Object)
+}
+
+// Forget drops the object, of which nothing more is to be asked but where its fields stand.
+func (d *Document) Forget() { d.Object, d.json = nil, nil }
+
+// Same reports whether two documents stand at the same place of the same text.
+func (d *Document) Same(other *Document) bool {
+	return d.File == other.File && d.Line == other.Line && slices.Equal(d.within, other.within)
 }
 
 // sourceOf is the template that a document was made from, as `helm template` says above it.

@@ -33,6 +33,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/manifests"
 	"github.com/bulwark-dev/bulwark/internal/operator"
 	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/workloads"
 )
 
 // cases is how many generated workloads are tried. PARITY_CASES=2000 tries as many as the guide's figure is of.
@@ -149,7 +150,7 @@ func (s *suite) testGenerated(t *testing.T) {
 	s.govern(t, p, name)
 	s.awaitPolicies(t, p, name)
 	var tally tally
-	s.compare(t, p, name, documents(t, "generated.yaml", generate(cases(t))), &tally)
+	s.compare(t, p, name, documents(t, "generated.yaml", workloads.Stream(cases(t))), &tally)
 	tally.report(t)
 }
 
@@ -256,11 +257,20 @@ func (c *tally) report(t *testing.T) {
 	}
 }
 
+// given are sources of documents, one of each.
+func given(documents []*manifests.Document) []*manifests.Source {
+	var sources []*manifests.Source
+	for _, d := range documents {
+		sources = append(sources, manifests.Given(d))
+	}
+	return sources
+}
+
 // compare holds what a check says of the request that creates each document against what the API server says.
 func (s *suite) compare(t *testing.T, p *v1alpha1.SecurityProfile, namespace string, documents []*manifests.Document, tally *tally) {
 	t.Helper()
 	report, err := check.Run(t.Context(), check.Input{
-		Profiles: []v1alpha1.SecurityProfile{*p}, Documents: documents, Namespace: namespace, Now: time.Now(),
+		Profiles: []v1alpha1.SecurityProfile{*p}, Manifests: given(documents), Namespace: namespace, Now: time.Now(),
 		User: &user.DefaultInfo{Name: "kubernetes-admin", Groups: []string{user.SystemPrivilegedGroup, user.AllAuthenticated}},
 	})
 	if err != nil {

@@ -13,11 +13,6 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
-// Admitted is the object of a request as the admission plugins that judge it are shown it.
-func (e *Evaluator) Admitted(request Request) *unstructured.Unstructured {
-	return e.asAdmitted(request)
-}
-
 // asAdmitted is the object as policies are shown it: as decoded, and a pod that is created with what the API server's other admission
 // plugins add to it that policies ask for. A template is not changed by them.
 func (e *Evaluator) asAdmitted(request Request) *unstructured.Unstructured {

@@ -6,11 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/admission/plugin/cel"
@@ -31,6 +33,8 @@ type compiled struct {
 	messages    cel.ConditionEvaluator
 	// ready compiles, the first time that it is called.
 	ready func() error
+	// selector is the binding's namespaceSelector, nil if it has none.
+	selector func() (labels.Selector, error)
 }
 
 // compile does what the API server does with a policy that it has read.
@@ -46,6 +50,7 @@ func compile(p bulwark.Policy) (*compiled, error) {
 func whenAsked(p bulwark.Policy) *compiled {
 	c := &compiled{policy: p}
 	c.ready = sync.OnceValue(c.compile)
+	c.selector = sync.OnceValues(c.readSelector)
 	return c
 }
 
@@ -64,20 +69,32 @@ func (c *compiled) compile() error {
 			problems = append(problems, fmt.Errorf("variable %s: %w", v.Name, result.Error))
 		}
 	}
-	condition := func(expressions []cel.ExpressionAccessor, declared cel.OptionalVariableDeclarations) cel.ConditionEvaluator {
-		evaluator := compiler.CompileCondition(expressions, declared, environment.StoredExpressions)
-		problems = append(problems, evaluator.CompilationErrors()...)
-		return evaluator
+	condition := func(expressions []cel.ExpressionAccessor, declared cel.OptionalVariableDeclarations) []cel.CompilationResult {
+		results := make([]cel.CompilationResult, len(expressions))
+		for i, expression := range expressions {
+			if expression == nil {
+				continue
+			}
+			if results[i] = compiler.CompileCELExpression(expression, declared, environment.StoredExpressions); results[i].Error != nil {
+				problems = append(problems, results[i].Error)
+			}
+		}
+		return results
 	}
-	c.validations = condition(accessors(spec.Validations, validation), declared)
-	c.messages = condition(accessors(spec.Validations, message), unauthorized)
+	validations := condition(accessors(spec.Validations, validation), declared)
+	messages := condition(accessors(spec.Validations, message), unauthorized)
 	annotations := condition(accessors(spec.AuditAnnotations, annotation), declared)
 	matches := condition(accessors(spec.MatchConditions, matchCondition), declared)
 	if err := errors.Join(problems...); err != nil {
 		return fmt.Errorf("compiling ValidatingAdmissionPolicy %s: %w", p.Name, err)
 	}
-	matcher := matchconditions.NewMatcher(matches, spec.FailurePolicy, "policy", "validate", p.Name)
-	c.validator = validating.NewValidator(c.validations, matcher, annotations, c.messages, spec.FailurePolicy, nil)
+	evaluator := func(results []cel.CompilationResult) cel.ConditionEvaluator {
+		return composited{cel.NewCondition(results), compiler}
+	}
+	c.validations, c.messages = evaluator(validations), evaluator(messages)
+	judging := judging{c.validations, evaluator(slices.Concat(validations, messages)), len(validations)}
+	matcher := matchconditions.NewMatcher(evaluator(matches), spec.FailurePolicy, "policy", "validate", p.Name)
+	c.validator = validating.NewValidator(judging, matcher, evaluator(annotations), telling{c.messages}, spec.FailurePolicy, nil)
 	return nil
 }
 

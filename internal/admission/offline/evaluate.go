@@ -94,10 +94,31 @@ func evaluator(profile *v1alpha1.SecurityProfile, policies []bulwark.Policy) (*E
 
 // Evaluate lists what the policies have against a request, in their order. The API server passes on the first that denies.
 func (e *Evaluator) Evaluate(ctx context.Context, request Request) ([]Violation, error) {
-	attributes, err := e.attributes(request)
+	prepared, err := e.Prepare(request)
 	if err != nil {
 		return nil, err
 	}
+	return e.EvaluatePrepared(ctx, prepared)
+}
+
+// Prepared is a request as admission plugins see it.
+type Prepared struct {
+	request    Request
+	attributes *admission.VersionedAttributes
+	// Object is the object as the plugins that judge are shown it; nil for a deletion. It is not to be changed.
+	Object *unstructured.Unstructured
+}
+
+// Prepare makes a request what plugins are shown, for those who look at it, too.
+func (e *Evaluator) Prepare(request Request) (*Prepared, error) {
+	object := e.asAdmitted(request)
+	attributes, err := attributesOf(request, object)
+	return &Prepared{request, attributes, object}, err
+}
+
+// EvaluatePrepared is Evaluate for a request that is prepared.
+func (e *Evaluator) EvaluatePrepared(ctx context.Context, prepared *Prepared) ([]Violation, error) {
+	attributes, request := prepared.attributes, prepared.request
 	var violations []Violation
 	for _, c := range e.policies {
 		matches, err := c.matches(attributes, request.Namespace)
@@ -128,6 +149,7 @@ func (c *compiled) refusals(ctx context.Context, attributes *admission.Versioned
 		}
 		params = request.Posture
 	}
+	ctx = context.WithValue(ctx, toldKey{}, &told{})
 	result := c.validator.Validate(ctx, attributes.GetResource(), attributes, params, request.Namespace, celconfig.RuntimeCELCostBudget, request.authorizer())
 	var messages []string
 	for i := range result.Decisions {
@@ -140,16 +162,26 @@ func (c *compiled) refusals(ctx context.Context, attributes *admission.Versioned
 
 // matches reports whether a request is one that the policy and its binding are about.
 func (c *compiled) matches(attributes admission.Attributes, namespace *corev1.Namespace) (bool, error) {
-	about := c.about(attributes)
+	if !c.about(attributes) {
+		return false, nil
+	}
+	selector, err := c.selector()
+	if err != nil || selector == nil {
+		return err == nil, err
+	}
+	return namespace != nil && selector.Matches(labels.Set(namespace.Labels)), nil
+}
+
+func (c *compiled) readSelector() (labels.Selector, error) {
 	bound := c.policy.Binding.Spec.MatchResources
-	if !about || bound == nil {
-		return about, nil
+	if bound == nil {
+		return nil, nil
 	}
 	selector, err := metav1.LabelSelectorAsSelector(bound.NamespaceSelector)
 	if err != nil {
-		return false, fmt.Errorf("reading the namespaceSelector of ValidatingAdmissionPolicyBinding %s: %w", c.policy.Binding.Name, err)
+		return nil, fmt.Errorf("reading the namespaceSelector of ValidatingAdmissionPolicyBinding %s: %w", c.policy.Binding.Name, err)
 	}
-	return namespace != nil && selector.Matches(labels.Set(namespace.Labels)), nil
+	return selector, nil
 }
 
 // about reports whether a request is for a resource that the policy is about, wherever that is.
@@ -160,9 +192,9 @@ func (c *compiled) about(attributes admission.Attributes) bool {
 	})
 }
 
-// attributes are the request as admission plugins see it.
-func (e *Evaluator) attributes(request Request) (*admission.VersionedAttributes, error) {
-	object, old := e.asAdmitted(request), decoded(request.OldObject)
+// attributesOf are those of a request for an object as it is admitted.
+func attributesOf(request Request, object *unstructured.Unstructured) (*admission.VersionedAttributes, error) {
+	old := decoded(request.OldObject)
 	known, operation := object, admission.Create
 	var options runtime.Object = &metav1.CreateOptions{}
 	switch {

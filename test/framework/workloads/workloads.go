@@ -1,4 +1,9 @@
-package parity
+// Package workloads makes manifests of workloads for tests and benchmarks: the same each time, of all kinds that have pods, and broken in
+// the ways that rules ask about.
+//
+// It knows what a rule may ask of a pod. It may import nothing of Bulwark, and must never say what is right of what it makes: that is for
+// who judges it.
+package workloads
 
 import (
 	"fmt"
@@ -8,20 +13,23 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// generate is so many workloads as YAML, the same each time: pods and what has a template, each field of which a rule asks either as it asks
-// or in one of the ways that break it.
-func generate(n int) string {
+// Documents are so many workloads as YAML, the same each time: pods and what has a template, each field of which a rule asks either as it
+// asks or in one of the ways that break it.
+func Documents(n int) []string {
 	r := rand.New(rand.NewPCG(1, 17))
-	var all strings.Builder
-	for i := range n {
+	all := make([]string, n)
+	for i := range all {
 		text, err := yaml.Marshal(workload(r, i))
 		if err != nil {
 			panic(err) // It is made of what YAML has.
 		}
-		fmt.Fprintf(&all, "---\n%s", text)
+		all[i] = string(text)
 	}
-	return all.String()
+	return all
 }
+
+// Stream is so many workloads as one text of several documents.
+func Stream(n int) string { return "---\n" + strings.Join(Documents(n), "---\n") }
 
 type object = map[string]any
 
