@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,7 +47,7 @@ type Input struct {
 // Report is what was found.
 type Report struct {
 	// Results are in the order of the documents, and of an object in that in which the API server judges.
-	Results []Result
+	Results []*Result
 	// Evaluated counts the objects that were judged, Ungoverned those that no profile governs.
 	Evaluated, Ungoverned int
 	// Skipped counts objects of kinds that are not known, by kind.
@@ -67,7 +68,7 @@ func Run(ctx context.Context, in Input) (*Report, error) {
 	errs := []error{r.govs.unknown()}
 	for _, j := range judged {
 		r.objects = append(r.objects, j.objects...)
-		r.report.Results = append(r.report.Results, j.results...)
+		r.add(j.results)
 		r.report.Evaluated += j.evaluated
 		for _, kind := range j.skipped {
 			r.report.Skipped[kind]++
@@ -75,15 +76,22 @@ func Run(ctx context.Context, in Input) (*Report, error) {
 		errs = append(errs, j.err)
 	}
 	r.report.Ungoverned = len(r.objects) - r.report.Evaluated
-	r.report.Results = append(r.report.Results, r.quotas()...)
-	r.report.Results = append(r.report.Results, r.weaknesses()...)
+	r.add(r.quotas())
+	r.add(r.weaknesses())
 	r.sort()
 	return r.report, errors.Join(errs...)
+}
+
+func (r *run) add(results []Result) {
+	for i := range results {
+		r.report.Results = append(r.report.Results, &results[i])
+	}
 }
 
 // run is one check.
 type run struct {
 	in      Input
+	words   words
 	report  *Report
 	kinds   kinds
 	objects []*object
@@ -117,8 +125,10 @@ func (r *run) judgeSource(ctx context.Context, source *manifests.Source) judged 
 		if r.evaluates(o) {
 			all.evaluated++
 		}
-		o.unstructured, o.manifest = nil, nil
+		all.results = append(all.results, r.measure(o)...)
+		o.slim()
 	}
+	all.results = slices.Clip(all.results)
 	source.Release()
 	return all
 }
@@ -130,7 +140,7 @@ func (r *run) evaluates(o *object) bool {
 
 // judge is what is said of one object by itself.
 func (r *run) judge(ctx context.Context, o *object) ([]Result, error) {
-	found := &collected{object: o}
+	found := &collected{object: o, words: &r.words}
 	if o.undecodable != "" {
 		found.add(Result{Rule: ruleDecoding, Action: Deny, Severity: v1alpha1.High, Message: o.undecodable, Answer: o.undecodable, Path: o.wrongPath})
 		return found.results, nil

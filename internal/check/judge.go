@@ -53,8 +53,12 @@ func (j judgement) judge(ctx context.Context, r *run, o *object, found *collecte
 	if err != nil {
 		return err
 	}
+	raw, answer := "", ""
 	for _, result := range said.results {
-		result.Answer = strings.ReplaceAll(result.Answer, podName, o.Name+"-")
+		if result.Answer != raw { // One answer is that of several results.
+			raw, answer = result.Answer, strings.ReplaceAll(result.Answer, podName, o.Name+"-")
+		}
+		result.Answer = answer
 		found.add(result)
 	}
 	return nil
@@ -62,6 +66,9 @@ func (j judgement) judge(ctx context.Context, r *run, o *object, found *collecte
 
 // podName stands for the name of a pod that a controller makes.
 const podName = "\x00pod\x00"
+
+// mostKnown is of how many pods it is remembered what was said.
+const mostKnown = 2048
 
 // outcome is what was said of a pod.
 type outcome struct{ results []Result }
@@ -89,6 +96,9 @@ func (j judgement) ofPod(ctx context.Context, o *object, request offline.Request
 	}
 	said := &outcome{pods.results}
 	j.mu.Lock()
+	if len(j.known) >= mostKnown {
+		clear(j.known)
+	}
 	j.known[memo] = said
 	j.mu.Unlock()
 	return said, nil

@@ -32,6 +32,9 @@ type object struct {
 	// of a Pod is itself. They share what they hold with the object.
 	manifest *unstructured.Unstructured
 	made     *corev1.Pod
+	// makesPods says so once manifest and made are forgotten, and need is what they would take.
+	makesPods bool
+	need      need
 
 	// undecodable is what the API server says of what it cannot read.
 	undecodable string
@@ -251,6 +254,18 @@ func (o *object) typedPod() *corev1.Pod {
 			GenerateName: o.Name + "-", Namespace: o.Namespace, Labels: meta.Labels, Annotations: meta.Annotations,
 		},
 		Spec: *spec,
+	}
+}
+
+// slim drops what nobody asks of an object once it is judged: of its contents, only what findings are drawn from is kept.
+func (o *object) slim() {
+	o.makesPods = o.made != nil
+	o.unstructured, o.manifest, o.made = nil, nil, nil
+	switch o.typed.(type) {
+	case *networkingv1.NetworkPolicy, *rbacv1.Role, *rbacv1.RoleBinding, *rbacv1.ClusterRole, *corev1.ServiceAccount, *corev1.LimitRange,
+		*corev1.ResourceQuota, *autoscalingv2.HorizontalPodAutoscaler:
+	default:
+		o.typed = nil
 	}
 }
 

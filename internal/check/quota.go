@@ -20,31 +20,90 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
 
-// need is what an object needs of a namespace's quotas: while nothing moves, and at most.
+// need is what an object needs of a namespace's quotas.
 type need struct {
-	object       *object
-	pod          *corev1.Pod // as admitted; nil if it makes none
-	steady, peak corev1.ResourceList
+	usage   corev1.ResourceList // of each pod, of what quotas count
+	counted corev1.ResourceList // of the object itself
+	within  map[string]bool     // whether the pods are of those that a quota with scopes counts, by its name
+	scale   scaling
+	// steady and peak are how many pods there are while nothing moves, and at most.
+	steady, peak int64
 }
+
+// measure finds out what an object needs, and says for which quotas its pods do not say enough.
+func (r *run) measure(o *object) []Result {
+	if o.Namespace == "" || o.typed == nil {
+		return nil
+	}
+	s := r.space(o.Namespace)
+	if s == nil || s.governor == nil || len(s.quotas) == 0 {
+		return nil
+	}
+	if o.Kind != "Pod" {
+		o.need.counted = s.ofQuotas(countOf(o))
+	}
+	if o.made == nil {
+		return nil
+	}
+	pod := tightening.Admitted(o.made, s.limits...)
+	o.need.usage, o.need.scale = s.ofQuotas(tightening.Usage(pod, r.in.Now)), scalingOf(o)
+	var results []Result
+	for _, quota := range s.quotas {
+		if scoped(quota) {
+			if o.need.within == nil {
+				o.need.within = map[string]bool{}
+			}
+			o.need.within[quota.Name] = inScope(quota, pod)
+		}
+		results = append(results, s.silent(quota, o, pod)...)
+	}
+	return results
+}
+
+// ofQuotas is what quotas of the namespace count of a list; nil if that is nothing.
+func (s *space) ofQuotas(list corev1.ResourceList) corev1.ResourceList {
+	var counted corev1.ResourceList
+	for _, quota := range s.quotas {
+		for name := range quota.Spec.Hard {
+			if quantity, needed := list[name]; needed {
+				if counted == nil {
+					counted = corev1.ResourceList{}
+				}
+				counted[name] = quantity
+			}
+		}
+	}
+	return counted
+}
+
+func scoped(quota *corev1.ResourceQuota) bool { return len(quota.Spec.Scopes)+len(scopesOf(quota)) > 0 }
 
 // quotas holds what all objects of a namespace need together against its quotas.
 func (r *run) quotas() []Result {
-	needs := map[string][]need{}
+	needing := map[string][]*object{}
 	scalers := r.autoscalers()
 	for _, o := range r.objects {
-		if s := r.govs.spaces[o.Namespace]; s != nil && s.governor != nil && len(s.quotas) > 0 && o.typed != nil {
-			needs[o.Namespace] = append(needs[o.Namespace], r.needOf(o, s, scalers))
+		if s := r.govs.spaces[o.Namespace]; s != nil && s.governor != nil && len(s.quotas) > 0 {
+			o.need.steady, o.need.peak = o.need.scale.replicas(scalers[o.key()])
+			needing[o.Namespace] = append(needing[o.Namespace], o)
 		}
 	}
 	var results []Result
-	for _, name := range slices.Sorted(maps.Keys(needs)) {
+	for _, name := range slices.Sorted(maps.Keys(needing)) {
 		s := r.govs.spaces[name]
 		for _, quota := range s.quotas {
-			results = append(results, s.silent(quota, needs[name])...)
-			results = append(results, s.fit(quota, needs[name])...)
+			results = append(results, s.fit(quota, needing[name])...)
 		}
 	}
 	return results
+}
+
+// of is how much an object needs of what a quota counts, with so many pods.
+func (n *need) of(name corev1.ResourceName, pods int64) resource.Quantity {
+	all := n.usage[name].DeepCopy()
+	all.Mul(pods) // It goes on without bounds if it has to.
+	all.Add(n.counted[name])
+	return all
 }
 
 // autoscalers are the most replicas that something is scaled to, by what it is.
@@ -58,61 +117,56 @@ func (r *run) autoscalers() map[key]autoscalingv2.HorizontalPodAutoscalerSpec {
 	return scalers
 }
 
-func (r *run) needOf(o *object, s *space, scalers map[key]autoscalingv2.HorizontalPodAutoscalerSpec) need {
-	n := need{object: o, steady: corev1.ResourceList{}, peak: corev1.ResourceList{}}
-	if o.Kind != "Pod" {
-		one := countOf(o)
-		addTimes(n.steady, one, 1)
-		addTimes(n.peak, one, 1)
-	}
-	if o.made == nil {
-		return n
-	}
-	n.pod = tightening.Admitted(o.made, s.limits...)
-	steady, peak := replicas(o, scalers[o.key()])
-	usage := tightening.Usage(n.pod, r.in.Now)
-	addTimes(n.steady, usage, steady)
-	addTimes(n.peak, usage, peak)
-	return n
+// scaling is how many pods there are of an object. Of a DaemonSet one is counted, since it is not known how many nodes there are.
+type scaling struct {
+	steady, peak int64 // of what an autoscaler does not change
+	scales       bool
+	wanted       int64
+	surge        *intstr.IntOrString // nil if none is made before another has gone
 }
 
-// replicas are how many pods there are of an object while nothing moves, and at most. Of a DaemonSet one is counted, since it is not known
-// how many nodes there are.
-func replicas(o *object, scaled autoscalingv2.HorizontalPodAutoscalerSpec) (steady, peak int64) {
+func scalingOf(o *object) scaling {
+	scales := func(replicas *int32) scaling { return scaling{scales: true, wanted: int64(ptr.Deref(replicas, 1))} }
 	switch t := o.typed.(type) {
 	case *appsv1.Deployment:
-		steady, peak = scale(t.Spec.Replicas, scaled)
+		s := scales(t.Spec.Replicas)
 		if t.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType {
-			surge := intstr.FromString("25%")
+			s.surge = ptr.To(intstr.FromString("25%"))
 			if rolling := t.Spec.Strategy.RollingUpdate; rolling != nil && rolling.MaxSurge != nil {
-				surge = *rolling.MaxSurge
-			}
-			if more, err := intstr.GetScaledValueFromIntOrPercent(&surge, int(peak), true); err == nil {
-				peak += int64(more)
+				s.surge = rolling.MaxSurge
 			}
 		}
+		return s
 	case *appsv1.StatefulSet:
-		return scale(t.Spec.Replicas, scaled)
+		return scales(t.Spec.Replicas)
 	case *appsv1.ReplicaSet:
-		return scale(t.Spec.Replicas, scaled)
+		return scales(t.Spec.Replicas)
 	case *corev1.ReplicationController:
-		return scale(t.Spec.Replicas, scaled)
+		return scales(t.Spec.Replicas)
 	case *batchv1.Job:
-		return parallel(&t.Spec), parallel(&t.Spec)
+		return scaling{steady: parallel(&t.Spec), peak: parallel(&t.Spec)}
 	case *batchv1.CronJob:
-		return 0, parallel(&t.Spec.JobTemplate.Spec)
-	default:
-		return 1, 1
+		return scaling{peak: parallel(&t.Spec.JobTemplate.Spec)}
 	}
-	return steady, peak
+	return scaling{steady: 1, peak: 1}
 }
 
-func scale(replicas *int32, scaled autoscalingv2.HorizontalPodAutoscalerSpec) (steady, peak int64) {
-	steady = int64(ptr.Deref(replicas, 1))
+// replicas are how many pods there are while nothing moves, and at most.
+func (s *scaling) replicas(scaled autoscalingv2.HorizontalPodAutoscalerSpec) (steady, peak int64) {
+	if !s.scales {
+		return s.steady, s.peak
+	}
+	steady = s.wanted
 	if scaled.MaxReplicas > 0 {
 		steady = int64(ptr.Deref(scaled.MinReplicas, 1))
 	}
-	return steady, max(steady, int64(scaled.MaxReplicas))
+	peak = max(steady, int64(scaled.MaxReplicas))
+	if s.surge != nil {
+		if more, err := intstr.GetScaledValueFromIntOrPercent(s.surge, int(peak), true); err == nil {
+			peak += int64(more)
+		}
+	}
+	return steady, peak
 }
 
 func parallel(job *batchv1.JobSpec) int64 {
@@ -121,16 +175,6 @@ func parallel(job *batchv1.JobSpec) int64 {
 		n = min(n, *job.Completions)
 	}
 	return int64(n)
-}
-
-func addTimes(to, from corev1.ResourceList, times int64) {
-	for name, quantity := range from {
-		sum := to[name]
-		more := quantity.DeepCopy()
-		more.Mul(times) // It goes on without bounds if it has to.
-		sum.Add(more)
-		to[name] = sum
-	}
 }
 
 // countOf is what a quota counts of an object that is no pod.
@@ -160,60 +204,57 @@ func countOf(o *object) corev1.ResourceList {
 }
 
 // silent are the pods that a quota refuses, since they do not say how much they need.
-func (s *space) silent(quota *corev1.ResourceQuota, needs []need) []Result {
-	var results []Result
-	for _, n := range needs {
-		if n.pod == nil || !inScope(quota, n.pod) {
-			continue
-		}
-		of := tightening.Unsaid(quota.Spec.Hard, n.pod)
-		if of == "" {
-			continue
-		}
-		field, name := string(of), ""
-		list := "requests"
-		if rest, isLimit := strings.CutPrefix(field, "limits."); isLimit {
-			list, field = "limits", rest
-		}
-		field = strings.TrimPrefix(field, "requests.")
-		at := n.object.within("spec")
-		var silent []string
-		for _, c := range containersOf(&n.pod.Spec) {
-			have := c.Resources.Requests
-			if list == "limits" {
-				have = c.Resources.Limits
-			}
-			if _, said := have[corev1.ResourceName(field)]; !said {
-				if len(silent) == 0 {
-					at, name = n.object.within(append(slices.Clone(c.path), "resources", list, field)...), c.Name
-				}
-				silent = append(silent, c.Name)
-			}
-		}
-		words := fmt.Sprintf("failed quota: %s: must specify %s for: %s", quota.Name, of, strings.Join(silent, ","))
-		results = append(results, s.result(n.object, Result{
-			Rule: ruleQuotaSilent, Action: Deny, Severity: v1alpha1.Medium, Message: words, Container: name, Path: at,
-			OfPods: n.object.Kind != "Pod", Answer: fmt.Sprintf("pods %q is forbidden: %s", n.object.Name, words),
-		}))
+func (s *space) silent(quota *corev1.ResourceQuota, o *object, pod *corev1.Pod) []Result {
+	if !inScope(quota, pod) {
+		return nil
 	}
-	return results
+	of := tightening.Unsaid(quota.Spec.Hard, pod)
+	if of == "" {
+		return nil
+	}
+	field, name := string(of), ""
+	list := "requests"
+	if rest, isLimit := strings.CutPrefix(field, "limits."); isLimit {
+		list, field = "limits", rest
+	}
+	field = strings.TrimPrefix(field, "requests.")
+	at := o.within("spec")
+	var silent []string
+	for _, c := range containersOf(&pod.Spec) {
+		have := c.Resources.Requests
+		if list == "limits" {
+			have = c.Resources.Limits
+		}
+		if _, said := have[corev1.ResourceName(field)]; !said {
+			if len(silent) == 0 {
+				at, name = o.within(append(slices.Clone(c.path), "resources", list, field)...), c.Name
+			}
+			silent = append(silent, c.Name)
+		}
+	}
+	words := fmt.Sprintf("failed quota: %s: must specify %s for: %s", quota.Name, of, strings.Join(silent, ","))
+	return []Result{s.result(o, Result{
+		Rule: ruleQuotaSilent, Action: Deny, Severity: v1alpha1.Medium, Message: words, Container: name, Path: at,
+		OfPods: o.Kind != "Pod", Answer: fmt.Sprintf("pods %q is forbidden: %s", o.Name, words),
+	})}
 }
 
 // fit holds the sum of what is needed against a quota. What is said stands at whoever needs the most.
-func (s *space) fit(quota *corev1.ResourceQuota, needs []need) []Result {
+func (s *space) fit(quota *corev1.ResourceQuota, needing []*object) []Result {
 	var results []Result
 	for _, name := range slices.Sorted(maps.Keys(quota.Spec.Hard)) {
 		hard := quota.Spec.Hard[name]
 		var steady, peak, most resource.Quantity
 		var largest *object
-		for _, n := range needs {
-			if len(quota.Spec.Scopes)+len(scopesOf(quota)) > 0 && (n.pod == nil || !inScope(quota, n.pod)) {
+		for _, o := range needing {
+			if scoped(quota) && !o.need.within[quota.Name] {
 				continue
 			}
-			steady.Add(n.steady[name])
-			peak.Add(n.peak[name])
-			if has := n.peak[name]; has.Cmp(most) > 0 {
-				most, largest = has, n.object
+			steady.Add(o.need.of(name, o.need.steady))
+			has := o.need.of(name, o.need.peak)
+			peak.Add(has)
+			if has.Cmp(most) > 0 {
+				most, largest = has, o
 			}
 		}
 		result := Result{Rule: ruleQuotaFits, Action: Deny, Severity: v1alpha1.Medium, OfPods: true, Container: quota.Name + "/" + string(name)}
@@ -231,7 +272,7 @@ func (s *space) fit(quota *corev1.ResourceQuota, needs []need) []Result {
 			continue
 		}
 		result.Path = path("spec", "replicas")
-		if largest.Kind == "Pod" || largest.made == nil {
+		if largest.Kind == "Pod" || !largest.makesPods {
 			result.Path = path("spec")
 		}
 		results = append(results, s.result(largest, result))

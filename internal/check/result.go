@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/manifests"
@@ -94,12 +95,24 @@ func (r *Result) Fingerprint() string {
 type collected struct {
 	object  *object
 	profile string
+	words   *words
 	results []Result
+}
+
+// words are messages, each of which is held once: a hundred thousand results say the same few hundred things.
+type words struct{ known sync.Map }
+
+func (w *words) of(text string) string {
+	if w == nil {
+		return text
+	}
+	known, _ := w.known.LoadOrStore(text, text)
+	return known.(string)
 }
 
 func (f *collected) add(result Result) {
 	result.Object, result.Document = f.object.Reference, f.object.document
-	result.Profile = cmp.Or(result.Profile, f.profile)
+	result.Profile, result.Message = cmp.Or(result.Profile, f.profile), f.words.of(result.Message)
 	for i := range f.results {
 		known := &f.results[i]
 		if known.Rule == result.Rule && known.Container == result.Container && (known.OfPods != result.OfPods || known.Message == result.Message) {
@@ -118,7 +131,7 @@ func (r *run) sort() {
 	for i, o := range r.objects {
 		order[o.document] = i
 	}
-	slices.SortStableFunc(r.report.Results, func(a, b Result) int {
+	slices.SortStableFunc(r.report.Results, func(a, b *Result) int {
 		return cmp.Compare(order[a.Document], order[b.Document])
 	})
 }

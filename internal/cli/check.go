@@ -184,7 +184,7 @@ func (o *checkOptions) find(ctx context.Context, world *World, report *output.Re
 	problems = append(problems, problemsOf(given.sources)...)
 	if result != nil {
 		report.Evaluated, report.Ungoverned, report.Skipped = result.Evaluated, result.Ungoverned, result.Skipped
-		report.Findings = world.placed(result.Results)
+		report.Findings = world.placed(result.Results, slices.ContainsFunc(o.outputs, wantsEdits), o.fix)
 		report.Sort()
 	}
 	if err != nil {
@@ -192,6 +192,9 @@ func (o *checkOptions) find(ctx context.Context, world *World, report *output.Re
 	}
 	return problems
 }
+
+// wantsEdits reports whether an output holds the edits that mend findings.
+func wantsEdits(wanted string) bool { return wanted == "sarif" || strings.HasPrefix(wanted, "sarif=") }
 
 // complaints are what is wrong with a check of which each part went well.
 func (o *checkOptions) complaints(report *output.Report) []error {

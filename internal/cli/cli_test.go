@@ -161,7 +161,7 @@ func TestNothingIsHalfWritten(t *testing.T) {
 		t.Errorf("left behind: %v %v", left, err)
 	}
 	if code, out, errs = d.run("check -f web.yaml --profile p.yaml -o json=r.json -o table"); code != 2 || !strings.Contains(out, denied) ||
-		!strings.Contains(d.text("r.json"), `"failing": 1`) {
+		!strings.Contains(d.text("r.json"), `"failing":1`) {
 		t.Errorf("%d %s %s %s", code, out, errs, d.text("r.json"))
 	}
 }

@@ -14,7 +14,8 @@ import (
 )
 
 // placed are results with the places of their fields: in the file that an object came from, if that can be read, and else in what was read.
-func (w *World) placed(results []check.Result) []output.Finding {
+// The edits that mend them take as long again, and are made only if they are wanted; changes are kept only for --fix.
+func (w *World) placed(results []*check.Result, withEdits, mend bool) []output.Finding {
 	origins := w.readOrigins(results)
 	findings := make([]output.Finding, len(results))
 	runs := byDocument(results)
@@ -23,13 +24,20 @@ func (w *World) placed(results []check.Result) []output.Finding {
 		positions := results[from].Document.Positions()
 		for n := from; n < to; n++ {
 			findings[n] = w.place(results[n], positions, origins)
+			if withEdits {
+				findings[n].Edits = edits(&findings[n], positions)
+			}
+			findings[n].Fixable, findings[n].Path = len(findings[n].Fix) > 0, nil // Its place is known.
+			if !mend {
+				findings[n].Fix = nil
+			}
 		}
 	})
 	return findings
 }
 
 // byDocument are the ranges of results that are of one document, which stand together.
-func byDocument(results []check.Result) [][2]int {
+func byDocument(results []*check.Result) [][2]int {
 	var runs [][2]int
 	for i := range results {
 		if i > 0 && results[i].Document == results[i-1].Document {
@@ -42,21 +50,19 @@ func byDocument(results []check.Result) [][2]int {
 }
 
 // place is a result with its place.
-func (w *World) place(r check.Result, positions *manifests.Positions, origins map[string]*origin) output.Finding {
+func (w *World) place(r *check.Result, positions *manifests.Positions, origins map[string]*origin) output.Finding {
 	d := r.Document
 	place, file := positions.Of(r.Path...), d.File
 	if from := origins[d.Origin]; from != nil {
-		place, file = from.of(&r, place, file)
+		place, file = from.of(r, place, file)
 	}
-	f := output.Finding{Result: r, File: file, Place: output.Place{
+	return output.Finding{Result: r, File: file, Place: output.Place{
 		Line: place.Line, Column: place.Column, EndLine: place.EndLine, EndColumn: place.EndColumn, Location: string(place.Precision),
 	}}
-	f.Edits = edits(&f, positions)
-	return f
 }
 
 // readOrigins reads the files that the objects of results came from.
-func (w *World) readOrigins(results []check.Result) map[string]*origin {
+func (w *World) readOrigins(results []*check.Result) map[string]*origin {
 	origins := map[string]*origin{}
 	for i := range results {
 		if name := results[i].Document.Origin; name != "" && origins[name] == nil {

@@ -1,9 +1,10 @@
 package cli
 
 import (
-	"bytes"
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -49,56 +50,115 @@ func (w *World) sinks(wanted []string) ([]sink, error) {
 	return sinks, nil
 }
 
-// write writes a report to all sinks, each whole or not at all: everything is made before anything is
-// written, and a file takes its name when it is complete.
+// write writes a report to all sinks, each whole or not at all: a file takes its name when all files are
+// complete, and the standard output comes last.
 func (w *World) write(sinks []sink, report *output.Report) error {
-	texts := make([]bytes.Buffer, len(sinks))
-	for i, s := range sinks {
-		if err := s.format(&texts[i], report); err != nil {
-			return fmt.Errorf("making the output %s: %w", s.name, err)
-		}
-	}
-	for i, s := range sinks {
+	var files []*staged
+	var errs []error
+	for _, s := range sinks {
 		if s.file == "" {
 			continue
 		}
-		if err := w.replace(s.file, texts[i].Bytes()); err != nil {
-			return fmt.Errorf("writing the output %s: %w", s.name, err)
+		file, err := w.stage(s.file, func(to io.Writer) error { return buffered(to, s.format, report) })
+		if err != nil {
+			errs = append(errs, fmt.Errorf("writing the output %s: %w", s.name, err))
+			continue
+		}
+		files = append(files, file)
+	}
+	for _, file := range files {
+		if len(errs) > 0 {
+			errs = append(errs, file.drop())
+			continue
+		}
+		if err := file.commit(); err != nil {
+			errs = append(errs, fmt.Errorf("writing the output %w", err))
 		}
 	}
-	for i, s := range sinks {
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for _, s := range sinks {
 		if s.file != "" {
 			continue
 		}
-		if _, err := w.Out.Write(texts[i].Bytes()); err != nil {
+		if err := buffered(w.Out, s.format, report); err != nil {
 			return fmt.Errorf("writing to the standard output: %w", err)
 		}
 	}
 	return nil
 }
 
+func buffered(to io.Writer, format output.Format, report *output.Report) error {
+	out := bufio.NewWriterSize(to, 64<<10)
+	return errors.Join(format(out, report), out.Flush())
+}
+
 // replace puts a text into the place of a file, or leaves the file as it is.
-func (w *World) replace(name string, text []byte) (err error) {
-	file := w.path(name)
+func (w *World) replace(name string, text []byte) error {
+	file, err := w.stage(name, func(to io.Writer) error {
+		_, err := to.Write(text)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return file.commit()
+}
+
+// staged is what is written and has not taken the place of its file yet.
+type staged struct {
+	name      string // as it was given
+	temporary string // empty of what is no regular file, such as /dev/stdout, and is written at once
+	file      string
+}
+
+// stage writes what is to take the place of a file into a file beside it.
+func (w *World) stage(name string, write func(io.Writer) error) (*staged, error) {
+	s := &staged{name: name, file: w.path(name)}
 	mode := os.FileMode(0o644)
-	if info, err := os.Stat(file); err == nil {
-		if !info.Mode().IsRegular() { // Such as /dev/stdout, which cannot be replaced.
-			return os.WriteFile(file, text, 0)
+	if info, err := os.Stat(s.file); err == nil {
+		if !info.Mode().IsRegular() {
+			return s, s.writeThrough(write)
 		}
 		mode = info.Mode().Perm()
 	}
-	temporary, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*")
+	temporary, err := os.CreateTemp(filepath.Dir(s.file), "."+filepath.Base(s.file)+".*")
 	if err != nil {
-		return fmt.Errorf("%s: %w", name, cause(err))
+		return nil, fmt.Errorf("%s: %w", name, cause(err))
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("%s: %w", name, cause(err)), os.Remove(temporary.Name()))
-		}
-	}()
-	_, err = temporary.Write(text)
-	if err = errors.Join(err, temporary.Chmod(mode), temporary.Close()); err != nil {
-		return err
+	s.temporary = temporary.Name()
+	if err := errors.Join(write(temporary), temporary.Chmod(mode), temporary.Close()); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", name, cause(err)), s.drop())
 	}
-	return os.Rename(temporary.Name(), file)
+	return s, nil
+}
+
+// writeThrough writes to what cannot be replaced.
+func (s *staged) writeThrough(write func(io.Writer) error) error {
+	file, err := os.OpenFile(s.file, os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.name, cause(err))
+	}
+	if err := errors.Join(write(file), file.Close()); err != nil {
+		return fmt.Errorf("%s: %w", s.name, cause(err))
+	}
+	return nil
+}
+
+func (s *staged) commit() error {
+	if s.temporary == "" {
+		return nil
+	}
+	if err := os.Rename(s.temporary, s.file); err != nil {
+		return errors.Join(fmt.Errorf("%s: %w", s.name, cause(err)), s.drop())
+	}
+	return nil
+}
+
+func (s *staged) drop() error {
+	if s.temporary == "" {
+		return nil
+	}
+	return os.Remove(s.temporary)
 }

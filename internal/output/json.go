@@ -1,6 +1,8 @@
 package output
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -60,34 +62,63 @@ type entry struct {
 
 func documentOf(r *Report) document {
 	d := document{
-		APIVersion: "posture.bulwark.dev/v1alpha1", Kind: "CheckReport", Findings: []entry{}, Problems: r.Problems, Notes: r.Notes, Skipped: r.Skipped,
-		Summary: summary{Evaluated: r.Evaluated, Ungoverned: r.Ungoverned, FailOn: r.FailOn, Failing: r.Failing()},
+		APIVersion: "posture.bulwark.dev/v1alpha1", Kind: "CheckReport", Findings: make([]entry, len(r.Findings)), Problems: r.Problems,
+		Notes: r.Notes, Skipped: r.Skipped, Summary: summaryOf(r),
 	}
 	for i := range r.Findings {
-		f := &r.Findings[i]
-		rule := check.RuleOf(f.Rule)
-		d.Findings = append(d.Findings, entry{
-			Rule: f.Rule, Action: f.Action, Severity: f.Severity, Message: f.Message, Answer: f.Answer, Remedy: f.remedy(), Object: f.Object,
-			Container: f.Container, OfPods: f.OfPods, Profile: f.Profile, File: f.File, Line: f.Line, Column: f.Column, EndLine: f.EndLine,
-			EndColumn: f.EndColumn, Location: f.Location, Fingerprint: f.Fingerprint(), Suppressed: f.Suppressed, Fixable: len(f.Fix) > 0,
-			CIS: rule.CIS, NSA: rule.NSA, PSS: rule.PSS,
-		})
-		switch {
-		case f.Suppressed != "":
-			d.Summary.Suppressed++
-		case f.Action == check.Deny:
-			d.Summary.Deny++
-		case f.Action == check.Warn:
-			d.Summary.Warn++
-		default:
-			d.Summary.Audit++
-		}
+		d.Findings[i] = entryOf(&r.Findings[i])
 	}
 	return d
 }
 
-// JSON writes a report as JSON.
-func JSON(w io.Writer, r *Report) error { return writeJSON(w, documentOf(r)) }
+func summaryOf(r *Report) summary {
+	s := summary{Evaluated: r.Evaluated, Ungoverned: r.Ungoverned, FailOn: r.FailOn, Failing: r.Failing()}
+	for i := range r.Findings {
+		switch f := &r.Findings[i]; {
+		case f.Suppressed != "":
+			s.Suppressed++
+		case f.Action == check.Deny:
+			s.Deny++
+		case f.Action == check.Warn:
+			s.Warn++
+		default:
+			s.Audit++
+		}
+	}
+	return s
+}
+
+func entryOf(f *Finding) entry {
+	rule := check.RuleOf(f.Rule)
+	return entry{
+		Rule: f.Rule, Action: f.Action, Severity: f.Severity, Message: f.Message, Answer: f.Answer, Remedy: f.remedy(), Object: f.Object,
+		Container: f.Container, OfPods: f.OfPods, Profile: f.Profile, File: f.File, Line: f.Line, Column: f.Column, EndLine: f.EndLine,
+		EndColumn: f.EndColumn, Location: f.Location, Fingerprint: f.Fingerprint(), Suppressed: f.Suppressed, Fixable: f.Fixable,
+		CIS: rule.CIS, NSA: rule.NSA, PSS: rule.PSS,
+	}
+}
+
+// JSON writes a report as JSON, a finding a line: of a hundred thousand one at a time is in memory.
+func JSON(w io.Writer, r *Report) error {
+	d := document{APIVersion: "posture.bulwark.dev/v1alpha1", Kind: "CheckReport"}
+	j := newJSONWriter(w)
+	j.open("{")
+	j.field("apiVersion", d.APIVersion)
+	j.field("kind", d.Kind)
+	j.field("summary", summaryOf(r))
+	j.list("findings", len(r.Findings), func(i int) any { return entryOf(&r.Findings[i]) })
+	if len(r.Problems) > 0 {
+		j.field("problems", r.Problems)
+	}
+	if len(r.Notes) > 0 {
+		j.field("notes", r.Notes)
+	}
+	if len(r.Skipped) > 0 {
+		j.field("skipped", r.Skipped)
+	}
+	j.close("}")
+	return j.end()
+}
 
 // YAML writes it as YAML.
 func YAML(w io.Writer, r *Report) error {
@@ -104,4 +135,100 @@ func writeJSON(w io.Writer, value any) error {
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(value)
+}
+
+// jsonWriter writes JSON part by part. The first error is the only one, and nothing is written behind it.
+type jsonWriter struct {
+	out     *bufio.Writer
+	encoder *json.Encoder
+	text    bytes.Buffer // of one value
+	next    bool         // whether a comma comes before the next value
+	err     error
+}
+
+func newJSONWriter(w io.Writer) *jsonWriter {
+	j := &jsonWriter{out: bufio.NewWriterSize(w, 64<<10)}
+	j.encoder = json.NewEncoder(&j.text)
+	j.encoder.SetEscapeHTML(false)
+	return j
+}
+
+func (j *jsonWriter) raw(text string) {
+	if j.err == nil {
+		_, j.err = j.out.WriteString(text)
+	}
+}
+
+// open begins an object or an array, as a value or as an element.
+func (j *jsonWriter) open(bracket string) {
+	j.comma()
+	j.raw(bracket)
+	j.next = false
+}
+
+func (j *jsonWriter) close(bracket string) {
+	j.raw("\n" + bracket)
+	j.next = true
+}
+
+func (j *jsonWriter) comma() {
+	if j.next {
+		j.raw(",")
+	}
+	j.next = true
+}
+
+// value writes a value on a line of its own.
+func (j *jsonWriter) value(value any) {
+	j.comma()
+	j.raw("\n")
+	j.encode(value)
+}
+
+func (j *jsonWriter) encode(value any) {
+	if j.err != nil {
+		return
+	}
+	j.text.Reset()
+	if j.err = j.encoder.Encode(value); j.err == nil {
+		_, j.err = j.out.Write(bytes.TrimSuffix(j.text.Bytes(), []byte("\n")))
+	}
+}
+
+func (j *jsonWriter) name(name string) {
+	j.comma()
+	j.raw("\n\"" + name + "\":")
+}
+
+func (j *jsonWriter) field(name string, value any) {
+	j.name(name)
+	j.encode(value)
+}
+
+// begin is a field that is an object or an array.
+func (j *jsonWriter) begin(name, bracket string) {
+	j.name(name)
+	j.raw(bracket)
+	j.next = false
+}
+
+// list is a field that is an array, an element a line.
+func (j *jsonWriter) list(name string, n int, element func(int) any) {
+	j.begin(name, "[")
+	for i := range n {
+		j.value(element(i))
+	}
+	if n > 0 {
+		j.raw("\n")
+	}
+	j.raw("]")
+	j.next = true
+}
+
+func (j *jsonWriter) end() error {
+	j.raw("\n")
+	if j.err != nil {
+		return j.err
+	}
+	return j.out.Flush()
 }

@@ -21,7 +21,7 @@ import (
 func example() *Report {
 	finding := func(rule string, action check.Action, change func(*Finding)) Finding {
 		f := Finding{
-			Result: check.Result{
+			Result: &check.Result{
 				Rule: rule, Action: action, Severity: v1alpha1.High, Message: "breaks <it>, 100%:\nreally", Answer: `pods "web" is forbidden`,
 				Object: check.Reference{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "web"}, Container: "app",
 			},
@@ -93,9 +93,9 @@ func TestSARIFIsValid(t *testing.T) {
 func TestSARIFSaysWhatItShould(t *testing.T) {
 	text := write(t, "sarif", example())
 	for _, want := range []string{
-		`"uri": "a%20dir/web.yaml"`, `"level": "error"`, `"level": "warning"`, `"level": "note"`, `"kind": "external"`, `"location": "approximate"`,
-		`"executionSuccessful": false`, `"posture/v1": "`, `"security-severity": "8.0"`, `"CIS-5.2.2"`, `"columnKind": "unicodeCodePoints"`,
-		"its pods would be refused: breaks <it>, 100%:\\nreally", `"text": "privileged: false"`, `"answer": "pods \"web\" is forbidden"`,
+		`"uri":"a%20dir/web.yaml"`, `"level":"error"`, `"level":"warning"`, `"level":"note"`, `"kind":"external"`, `"location":"approximate"`,
+		`"executionSuccessful":false`, `"posture/v1":"`, `"security-severity":"8.0"`, `"CIS-5.2.2"`, `"columnKind":"unicodeCodePoints"`,
+		"its pods would be refused: breaks <it>, 100%:\\nreally", `"text":"privileged: false"`, `"answer":"pods \"web\" is forbidden"`,
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("there is no %s in\n%s", want, text)
@@ -108,7 +108,12 @@ func TestSARIFSplitsWhatIsTooMuch(t *testing.T) {
 	for len(r.Findings) < maxResults+1 {
 		r.Findings = append(r.Findings, r.Findings[0])
 	}
-	var log sarifLog
+	var log struct {
+		Runs []struct {
+			AutomationDetails sarifAutomation
+			Results           []sarifResult
+		}
+	}
 	if err := json.Unmarshal([]byte(write(t, "sarif", r)), &log); err != nil {
 		t.Fatal(err)
 	}

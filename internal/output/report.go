@@ -39,10 +39,12 @@ type Report struct {
 
 // Finding is a result with its place.
 type Finding struct {
-	check.Result
+	*check.Result
 	// File is the file that the object came from, relative and with slashes.
 	File string
 	Place
+	// Fixable reports whether there is a change that mends it.
+	Fixable bool
 	// Suppressed says why the finding does not count; empty if it does.
 	Suppressed string
 	// Edits mend it in the file.

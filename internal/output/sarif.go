@@ -17,19 +17,6 @@ const maxResults = 25_000
 const sarifSchema = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
 type (
-	sarifLog struct {
-		Schema  string     `json:"$schema"`
-		Version string     `json:"version"`
-		Runs    []sarifRun `json:"runs"`
-	}
-	sarifRun struct {
-		Tool               sarifTool         `json:"tool"`
-		ColumnKind         string            `json:"columnKind"`
-		AutomationDetails  *sarifAutomation  `json:"automationDetails,omitempty"`
-		OriginalURIBaseIDs map[string]any    `json:"originalUriBaseIds"`
-		Invocations        []sarifInvocation `json:"invocations"`
-		Results            []sarifResult     `json:"results"`
-	}
 	sarifAutomation struct {
 		ID string `json:"id"`
 	}
@@ -126,36 +113,40 @@ func SARIF(w io.Writer, r *Report) error {
 	for _, note := range r.Notes {
 		invocation.Notifications = append(invocation.Notifications, sarifNotification{"note", sarifText{note}})
 	}
-	log := sarifLog{Schema: sarifSchema, Version: "2.1.0"}
-	parts := (len(r.Findings) + maxResults - 1) / maxResults
-	for part := range max(1, parts) {
-		run := sarifRun{
-			Tool:               sarifTool{Driver: driver(r, rules)},
-			ColumnKind:         "unicodeCodePoints",
-			OriginalURIBaseIDs: map[string]any{srcRoot: map[string]any{"description": sarifText{"The directory in which the check was run."}}},
-			Invocations:        []sarifInvocation{invocation},
-			Results:            []sarifResult{},
-		}
+	parts := max(1, (len(r.Findings)+maxResults-1)/maxResults)
+	j := newJSONWriter(w)
+	j.open("{")
+	j.field("$schema", sarifSchema)
+	j.field("version", "2.1.0")
+	j.begin("runs", "[")
+	described := driver(r, rules)
+	for part := range parts {
+		j.open("{")
+		j.field("tool", sarifTool{Driver: described})
+		j.field("columnKind", "unicodeCodePoints")
 		if parts > 1 {
-			run.AutomationDetails = &sarifAutomation{fmt.Sprintf("%s/%d/", Tool, part+1)}
+			j.field("automationDetails", sarifAutomation{fmt.Sprintf("%s/%d/", Tool, part+1)})
 		}
+		j.field("originalUriBaseIds", map[string]any{srcRoot: map[string]any{"description": sarifText{"The directory in which the check was run."}}})
+		j.field("invocations", []sarifInvocation{invocation})
 		findings := r.Findings[part*maxResults : min(len(r.Findings), (part+1)*maxResults)]
-		for i := range findings {
-			run.Results = append(run.Results, sarifResultOf(&findings[i], rules))
-		}
-		log.Runs = append(log.Runs, run)
+		j.list("results", len(findings), func(i int) any { return sarifResultOf(&findings[i], rules) })
+		j.close("}")
 	}
-	return writeJSON(w, log)
+	j.close("]")
+	j.close("}")
+	return j.end()
 }
 
 const srcRoot = "SRCROOT"
 
 func driver(r *Report, rules []check.Rule) sarifDriver {
 	d := sarifDriver{Name: Tool, Version: r.Version, InformationURI: "https://github.com/bulwark-dev/bulwark/blob/main/docs/cli.md", Rules: []sarifRule{}}
+	gravest := severities(r)
 	for _, rule := range rules {
 		described := sarifRule{
 			ID: rule.ID, Name: name(rule.ID), ShortDescription: sarifText{rule.Title},
-			Properties: map[string]any{"tags": tags(rule), "security-severity": severityOfRule(r, rule.ID)},
+			Properties: map[string]any{"tags": tags(rule), "security-severity": gravest[rule.ID]},
 		}
 		if rule.Help != "" {
 			described.Help = &sarifHelp{Text: rule.Help, Markdown: "**" + rule.Title + ".** " + rule.Help}
@@ -165,13 +156,12 @@ func driver(r *Report, rules []check.Rule) sarifDriver {
 	return d
 }
 
-// severityOfRule is that of the gravest of its findings.
-func severityOfRule(r *Report, rule string) string {
-	gravest := "0.0"
+// severities are by rule that of the gravest of its findings.
+func severities(r *Report) map[string]string {
+	gravest := map[string]string{}
 	for i := range r.Findings {
-		if r.Findings[i].Rule == rule {
-			gravest = max(gravest, level(r.Findings[i].Severity))
-		}
+		f := &r.Findings[i]
+		gravest[f.Rule] = max(gravest[f.Rule], level(f.Severity))
 	}
 	return gravest
 }
