@@ -62,9 +62,13 @@ fuzz: ## Fuzz every fuzz target, one after the other, each for FUZZTIME (30s).
 	@hack/fuzz.sh $(FUZZTIME)
 
 .PHONY: bench
-bench: controlplane build ## Measure against a bare client, with up to 10,000 namespaces (about 50 minutes). BENCH_ARGS=-only=drift and the like.
+bench: controlplane build peers ## Measure against a bare client, with up to 10,000 namespaces (about an hour). BENCH_ARGS=-only=drift and the like.
 	@$(BUILD) bin/bench -o bin/bench -- ./test/bench
 	@bin/bench $(BENCH_ARGS)
+
+.PHONY: peers
+peers: ## Build what kubectl posture is measured against: Kyverno's CLI and kube-score (20 minutes, once).
+	@hack/peers.sh bin/peers
 
 .PHONY: chaos
 chaos: controlplane ## Let everything fail and hold the cluster against a model. CHAOS_MINUTES=5, CHAOS_SEED, CHAOS_RACE=1.
@@ -83,6 +87,8 @@ verify: generate ## Check that what is generated and the module files are up to 
 	hack/controlplane/versions.sh
 	cd hack/tools && go mod tidy -diff
 	cd hack/promtool && go mod tidy -diff
+	cd hack/peers/kube-score && go mod tidy -diff
+	cd hack/peers/kyverno && go mod tidy -diff
 	cd test/oracle && go mod tidy -diff
 	cd test/argocd && go mod tidy -diff
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "not formatted: run gofmt -w"; exit 1; }

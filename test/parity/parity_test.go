@@ -277,7 +277,8 @@ func (s *suite) compare(t *testing.T, p *v1alpha1.SecurityProfile, namespace str
 		t.Fatal(err)
 	}
 	said := map[*manifests.Document][]check.Result{}
-	for _, r := range report.Results {
+	for _, result := range report.Results {
+		r := *result
 		// Where the API server warns of a template whose pods it will refuse, the refusal is told in place of the warning.
 		if _, violates, found := strings.Cut(r.Answer, " is forbidden: violates PodSecurity "); r.OfPods && found {
 			r.Action, r.Answer, r.OfPods = check.Warn, "would violate PodSecurity "+violates, false
