@@ -9,8 +9,10 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/check"
 	"github.com/bulwark-dev/bulwark/internal/output"
 	"github.com/bulwark-dev/bulwark/internal/printable"
@@ -20,9 +22,11 @@ import (
 type checkOptions struct {
 	files, profiles, namespaceFiles, old []string
 	namespace, as                        string
+	namespaceGiven                       bool
 	asGroups, protected, outputs         []string
 	failOn, baseline, since, framework   string
 	allowEmpty, strict, update, fix      bool
+	cluster                              clusterOptions
 }
 
 func checkCommand(world *World) *cobra.Command {
@@ -46,14 +50,25 @@ Exit codes: 0 clean, 2 findings at or above --fail-on, 1 an error: something cou
   # A table for people, and SARIF for code scanning
   kubectl posture check -f deploy/ --profile restricted.yaml -o table -o sarif=posture.sarif
 
+  # By what governs the cluster of the current kubeconfig
+  kubectl posture check -f deploy/ --from-cluster
+
+  # What an update would be answered: what there is, and what it becomes
+  kubectl get deployments -n shop -o yaml > live.yaml
+  kubectl posture check -f deploy/ --profile restricted.yaml --old live.yaml
+
   # Several profiles: the labels of namespaces decide
   kubectl posture check -f deploy/ --profile profiles/ --namespaces namespaces.yaml`,
 		Args: cobra.NoArgs,
-		RunE: func(command *cobra.Command, _ []string) error { return o.run(command.Context(), world) },
+		RunE: func(command *cobra.Command, _ []string) error {
+			o.namespaceGiven = command.Flags().Changed("namespace")
+			return o.run(command.Context(), world)
+		},
 	}
 	f := command.Flags()
 	f.StringArrayVarP(&o.files, "filename", "f", nil, "a file or directory of manifests, or - for the standard input (repeatable)")
 	f.StringArrayVar(&o.profiles, "profile", nil, "a file or directory with SecurityProfiles (repeatable); those among the manifests count too")
+	o.cluster.add(f)
 	f.StringArrayVar(&o.namespaceFiles, "namespaces", nil, "a file or directory with Namespaces, for their labels (repeatable)")
 	f.StringArrayVar(&o.old, "old", nil, "a file or directory with what there is already, to judge updates (repeatable)")
 	f.StringVarP(&o.namespace, "namespace", "n", "default", "the namespace of objects that name none")
@@ -177,6 +192,13 @@ func (o *checkOptions) find(ctx context.Context, world *World, report *output.Re
 	}
 	labelled, errs := readNamespaces(namespaces.documents)
 	problems = append(problems, errs...)
+	if o.cluster.wanted {
+		profiles, namespaces, err := o.fromCluster(ctx, world)
+		if err != nil {
+			return append(problems, err)
+		}
+		governing, labelled = before(governing, profiles), append(namespaces, labelled...)
+	}
 	result, err := check.Run(ctx, check.Input{
 		Profiles: governing, Manifests: given.sources, Namespaces: labelled, Old: old.documents, Namespace: o.namespace, Protected: o.protected,
 		User: &user.DefaultInfo{Name: o.as, Groups: append(slices.Clone(o.asGroups), user.AllAuthenticated)}, Now: world.Now(),
@@ -191,6 +213,23 @@ func (o *checkOptions) find(ctx context.Context, world *World, report *output.Re
 		problems = append(problems, err)
 	}
 	return problems
+}
+
+// fromCluster are the profiles and namespaces of the cluster. Objects that name no namespace are in that of the kubeconfig's context.
+func (o *checkOptions) fromCluster(ctx context.Context, world *World) ([]v1alpha1.SecurityProfile, []corev1.Namespace, error) {
+	reader := world.Cluster
+	if reader == nil {
+		var err error
+		if reader, err = o.cluster.reader(); err != nil {
+			return nil, nil, err
+		}
+		if !o.namespaceGiven {
+			if o.namespace, err = o.cluster.namespace(); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	return ofCluster(ctx, reader)
 }
 
 // wantsEdits reports whether an output holds the edits that mend findings.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/internal/printable"
 )
@@ -39,6 +40,8 @@ type World struct {
 	Now      func() time.Time
 	// Dir is the directory that relative paths begin at; empty is the working directory.
 	Dir string
+	// Cluster is what --from-cluster reads; nil is the cluster of the kubeconfig.
+	Cluster client.Reader
 }
 
 // System is the world as it is.
@@ -96,7 +99,7 @@ func rootCommand(world *World) *cobra.Command {
 		Use:   "kubectl-posture",
 		Short: "Know before the merge what the cluster will answer",
 		Long: "kubectl posture holds manifests against SecurityProfiles as the API server will: Pod Security, the profile's admission policies,\n" +
-			"limits, quotas, and what weakens the baseline. It needs no cluster.",
+			"limits, quotas, and what weakens the baseline. It needs no cluster, and reads one only by --from-cluster.",
 		Example: "  # What would the cluster refuse of these files?\n  kubectl posture check -f deploy/ --profile restricted.yaml\n\n" +
 			"  # What will the operator write for this profile?\n  kubectl posture render -f restricted.yaml --namespaces namespaces.yaml",
 		SilenceErrors: true, SilenceUsage: true, Version: version(),

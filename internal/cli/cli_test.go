@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // bench is a directory with files, in which commands are run.
@@ -17,6 +19,8 @@ type workdir struct {
 	env map[string]string
 	in  string
 	tty bool
+
+	cluster client.Reader
 }
 
 var noon = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
@@ -56,7 +60,7 @@ func (d *workdir) run(line string) (code int, out, errs string) {
 	var stdout, stderr bytes.Buffer
 	code = Run(context.Background(), strings.Fields(line), World{
 		In: strings.NewReader(d.in), Out: &stdout, Err: &stderr, Dir: d.dir, Now: func() time.Time { return noon },
-		Terminal: func(any) bool { return d.tty }, Getenv: func(key string) string { return d.env[key] },
+		Cluster: d.cluster, Terminal: func(any) bool { return d.tty }, Getenv: func(key string) string { return d.env[key] },
 	})
 	return code, stdout.String(), stderr.String()
 }
