@@ -87,6 +87,8 @@ verify: generate ## Check that what is generated and the module files are up to 
 	hack/controlplane/versions.sh
 	cd hack/tools && go mod tidy -diff
 	cd hack/promtool && go mod tidy -diff
+	cd hack/krew && go mod tidy -diff
+	hack/krew/validate.sh config/krew/posture.yaml
 	cd hack/peers/kube-score && go mod tidy -diff
 	cd hack/peers/kyverno && go mod tidy -diff
 	cd test/oracle && go mod tidy -diff
@@ -105,6 +107,16 @@ alerts: ## Check the alerts of config/prometheus and test when they fire, with p
 	@go run ./hack/rules config/prometheus/prometheusrule.yaml > bin/alerts.rules.yaml
 	@bin/promtool check rules bin/alerts.rules.yaml
 	@bin/promtool test rules config/prometheus/tests/*.yaml
+
+VERSION ?= v0.1.0
+
+.PHONY: krew
+krew: ## Pack the kubectl plugin for each platform with its Krew manifest, checked by Krew's validator, into bin/krew. VERSION=v0.1.0.
+	@hack/krew/package.sh $(VERSION) bin/krew
+
+.PHONY: parity
+parity: controlplane ## Hold kubectl posture check against a real API server in 9,000 cases, and write the figures into docs/parity.md (5 minutes).
+	PARITY_CASES=2000 PARITY_FIGURES=$(CURDIR)/docs/parity.md go test ./test/parity -count=1 -timeout 60m
 
 .PHONY: run
 run: build ## Run the operator against the cluster of the current kubeconfig, as its user.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -32,7 +33,8 @@ type compiled struct {
 	validations cel.ConditionEvaluator
 	messages    cel.ConditionEvaluator
 	// ready compiles, the first time that it is called.
-	ready func() error
+	ready   func() error
+	isReady atomic.Bool
 	// selector is the binding's namespaceSelector, nil if it has none.
 	selector func() (labels.Selector, error)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -119,15 +120,19 @@ func (e *Evaluator) Prepare(request Request) (*Prepared, error) {
 // EvaluatePrepared is Evaluate for a request that is prepared.
 func (e *Evaluator) EvaluatePrepared(ctx context.Context, prepared *Prepared) ([]Violation, error) {
 	attributes, request := prepared.attributes, prepared.request
-	var violations []Violation
+	var matching []*compiled
 	for _, c := range e.policies {
 		matches, err := c.matches(attributes, request.Namespace)
 		if err != nil {
 			return nil, err
 		}
-		if !matches {
-			continue
+		if matches {
+			matching = append(matching, c)
 		}
+	}
+	makeReady(matching)
+	var violations []Violation
+	for _, c := range matching {
 		if err := c.ready(); err != nil {
 			return nil, err
 		}
@@ -138,6 +143,20 @@ func (e *Evaluator) EvaluatePrepared(ctx context.Context, prepared *Prepared) ([
 		}
 	}
 	return violations, nil
+}
+
+// makeReady compiles policies that are not compiled yet, several at once.
+func makeReady(policies []*compiled) {
+	var all sync.WaitGroup
+	for _, c := range policies {
+		if !c.isReady.Load() {
+			all.Go(func() {
+				_ = c.ready() // What is wrong with it is said when it is evaluated.
+				c.isReady.Store(true)
+			})
+		}
+	}
+	all.Wait()
 }
 
 // refusals are the messages of the validations that fail.
