@@ -54,6 +54,8 @@ func cases(t *testing.T) int {
 type suite struct {
 	plane *controlplane.ControlPlane
 	admin client.Client
+
+	figures []string // rows of the table that is published
 }
 
 func TestParity(t *testing.T) {
@@ -78,6 +80,9 @@ func TestParity(t *testing.T) {
 	s := &suite{plane: plane, admin: admin}
 	t.Run("pod-security-admission's test data", s.testData)
 	t.Run("generated workloads", s.testGenerated)
+	t.Run("updates of generated workloads", s.testUpdates)
+	t.Run("by the profiles of the cluster", s.testFromCluster)
+	s.publish(t)
 }
 
 // testData judges each pod of pod-security-admission's test data at its level and version.
@@ -90,7 +95,7 @@ func (s *suite) testData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var tally tally
+	tally := tally{of: "pods of pod-security-admission's test data, each at its level and version, created"}
 	for _, dir := range levels {
 		level, version := filepath.Base(filepath.Dir(dir)), filepath.Base(dir)
 		name := level + "-" + strings.ReplaceAll(version, ".", "-")
@@ -108,9 +113,9 @@ func (s *suite) testData(t *testing.T) {
 		for _, d := range documents { // Files are named so, and pods may not be.
 			d.Object.SetName(strings.ReplaceAll(d.Object.GetName(), "_", "-"))
 		}
-		s.compare(t, p, name, documents, &tally)
+		s.compare(t, p, name, documents, nil, &tally)
 	}
-	tally.report(t)
+	s.report(t, &tally)
 }
 
 func read(t *testing.T, file string) []*manifests.Document {
@@ -134,9 +139,20 @@ func documents(t *testing.T, file, text string) []*manifests.Document {
 	return all
 }
 
-// testGenerated judges generated workloads by the sample restricted, without what a check takes to be in place (readyGate) and what hangs on
-// what runs (quotas).
+// testGenerated judges generated workloads by the sample restricted.
 func (s *suite) testGenerated(t *testing.T) {
+	p := sample(t)
+	const name = "generated"
+	s.govern(t, p, name)
+	s.awaitPolicies(t, p, name)
+	tally := tally{of: "generated workloads, by every rule of the sample `restricted`, created"}
+	s.compare(t, p, name, documents(t, "generated.yaml", workloads.Stream(cases(t))), nil, &tally)
+	s.report(t, &tally)
+}
+
+// sample is the sample restricted, without what a check takes to be in place (readyGate) and what hangs on what runs (quotas).
+func sample(t *testing.T) *v1alpha1.SecurityProfile {
+	t.Helper()
 	text, err := os.ReadFile(filepath.Join(controlplane.Root(), "config", "samples", "restricted.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -146,12 +162,7 @@ func (s *suite) testGenerated(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Spec.Quotas, p.Spec.Protection.ReadyGate = nil, false
-	const name = "generated"
-	s.govern(t, p, name)
-	s.awaitPolicies(t, p, name)
-	var tally tally
-	s.compare(t, p, name, documents(t, "generated.yaml", workloads.Stream(cases(t))), &tally)
-	tally.report(t)
+	return p
 }
 
 // govern makes a namespace that a profile governs, as the operator would.
@@ -243,17 +254,35 @@ func eventually(t *testing.T, what string, do func() error) {
 
 // tally counts cases and differences.
 type tally struct {
+	of                         string
 	mu                         sync.Mutex
 	cases, refusals, otherwise int
 	differences                []string
 }
 
-func (c *tally) report(t *testing.T) {
+func (s *suite) report(t *testing.T, c *tally) {
 	t.Helper()
 	t.Logf("%d cases, of which %d are refused: %d differences; API validation refuses %d first, in words of its own",
 		c.cases, c.refusals, len(c.differences), c.otherwise)
 	for _, d := range c.differences[:min(len(c.differences), 20)] {
 		t.Error(d)
+	}
+	s.figures = append(s.figures, fmt.Sprintf("| %s | %d | %d | %d | %d |", c.of, c.cases, c.refusals, c.otherwise, len(c.differences)))
+}
+
+// publish writes the figures where PARITY_FIGURES says.
+func (s *suite) publish(t *testing.T) {
+	file := os.Getenv("PARITY_FIGURES")
+	if file == "" || t.Failed() {
+		return
+	}
+	text := "# Parity with the API server\n\nMade by `make parity`: what `kubectl posture check` says of a request is held against the answer of a real API " +
+		"server of Kubernetes\n1.37 to that request, with the profile applied and the namespace governed.\n\n" +
+		"| cases | tried | refused | refused by both, by the API server's validation first | differences |\n| --- | --- | --- | --- | --- |\n" +
+		strings.Join(s.figures, "\n") + "\n\nA difference is another verdict, or other words. API validation comes before some of the rules, and a check knows it only for requests and\n" +
+		"limits: where it refuses what the check refuses, too, the words are its own, which the fourth column counts.\n"
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil { //nolint:gosec // It is documentation.
+		t.Error(err)
 	}
 }
 
@@ -266,11 +295,12 @@ func given(documents []*manifests.Document) []*manifests.Source {
 	return sources
 }
 
-// compare holds what a check says of the request that creates each document against what the API server says.
-func (s *suite) compare(t *testing.T, p *v1alpha1.SecurityProfile, namespace string, documents []*manifests.Document, tally *tally) {
+// compare holds what a check says of the request that creates each document, or updates what there is of it, against what the API server
+// says.
+func (s *suite) compare(t *testing.T, p *v1alpha1.SecurityProfile, namespace string, documents, old []*manifests.Document, tally *tally) {
 	t.Helper()
 	report, err := check.Run(t.Context(), check.Input{
-		Profiles: []v1alpha1.SecurityProfile{*p}, Manifests: given(documents), Namespace: namespace, Now: time.Now(),
+		Profiles: []v1alpha1.SecurityProfile{*p}, Manifests: given(documents), Old: old, Namespace: namespace, Now: time.Now(),
 		User: &user.DefaultInfo{Name: "kubernetes-admin", Groups: []string{user.SystemPrivilegedGroup, user.AllAuthenticated}},
 	})
 	if err != nil {
@@ -303,7 +333,11 @@ func (s *suite) compare(t *testing.T, p *v1alpha1.SecurityProfile, namespace str
 			}
 			object := d.Object.DeepCopy()
 			object.SetNamespace(namespace)
-			err = sender.Create(t.Context(), object, client.DryRunAll)
+			if old == nil {
+				err = sender.Create(t.Context(), object, client.DryRunAll)
+			} else {
+				err = sender.Update(t.Context(), object, client.DryRunAll)
+			}
 			difference, otherwise := differs(said[d], err, warnings.texts)
 			tally.mu.Lock()
 			defer tally.mu.Unlock()
