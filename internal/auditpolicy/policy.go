@@ -134,7 +134,7 @@ func consistsOf(profiles []v1alpha1.SecurityProfile) []auditv1.GroupResources {
 
 // hasPolicies reports whether a profile comes to admission policies.
 func hasPolicies(s *v1alpha1.SecurityProfileSpec) bool {
-	return s.Workloads != nil || s.Images != nil || s.Protection != nil || s.Network != nil && s.Network.TenantPolicies != ""
+	return s.Workloads != nil || s.Images != nil && s.Images.JudgesPods() || s.Protection != nil || s.Network != nil && s.Network.TenantPolicies != ""
 }
 
 // judgesSilently reports whether a profile has rules for pods that refuse nothing: what breaks them is told in the audit log.
