@@ -22,6 +22,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/manifests"
 	"github.com/bulwark-dev/bulwark/internal/profiles"
+	"github.com/bulwark-dev/bulwark/internal/scanreport"
 )
 
 // Input is what is judged, and by what.
@@ -40,6 +41,8 @@ type Input struct {
 	Protected []string
 	// User is who applies the manifests.
 	User user.Info
+	// Scans are the reports of scanners; nil if none are given.
+	Scans *scanreport.Set
 	// Now is the time.
 	Now time.Time
 }
@@ -54,6 +57,10 @@ type Report struct {
 	Skipped map[string]int
 	// Governed are the profiles, by the namespaces that they govern.
 	Governed map[string]string
+	// Notes are what is worth knowing of scan reports and is no result.
+	Notes []string
+	// Unscanned are profiles that ask for scan reports where none are given.
+	Unscanned []string
 }
 
 // Run judges manifests. What keeps a rule from being evaluated is an error, which may be several.
@@ -78,8 +85,10 @@ func Run(ctx context.Context, in Input) (*Report, error) {
 	r.report.Ungoverned = len(r.objects) - r.report.Evaluated
 	r.add(r.quotas())
 	r.add(r.weaknesses())
+	scanned, err := r.scanned()
+	r.add(scanned)
 	r.sort()
-	return r.report, errors.Join(errs...)
+	return r.report, errors.Join(append(errs, err)...)
 }
 
 func (r *run) add(results []Result) {
@@ -126,6 +135,9 @@ func (r *run) judgeSource(ctx context.Context, source *manifests.Source) judged 
 			all.evaluated++
 		}
 		all.results = append(all.results, r.measure(o)...)
+		if r.in.Scans != nil {
+			o.parts = partsOf(o)
+		}
 		o.slim()
 	}
 	all.results = slices.Clip(all.results)

@@ -35,6 +35,8 @@ type object struct {
 	// makesPods says so once manifest and made are forgotten, and need is what they would take.
 	makesPods bool
 	need      need
+	// parts are what of its pods has an image; only if there are scan reports.
+	parts []part
 
 	// undecodable is what the API server says of what it cannot read.
 	undecodable string

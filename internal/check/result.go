@@ -63,6 +63,8 @@ type Result struct {
 	// Object is whose it is, and Container the container or volume of it.
 	Object    Reference
 	Container string
+	// Detail tells results of one rule and container apart, such as the file of an image that a secret is in; empty of most.
+	Detail string
 	// OfPods says that the object is admitted, and the pods that are made of it are refused.
 	OfPods bool
 	// Profile is the profile that governs there.
@@ -72,6 +74,16 @@ type Result struct {
 	Path     []any
 	// Fix are the changes that mend it; none if there is none that is certain.
 	Fix []Change
+	// Suppressed says why it does not count; empty if it does.
+	Suppressed string
+	// Elsewhere is where it stands if that is in no manifest.
+	Elsewhere Elsewhere
+}
+
+// Elsewhere is a place in a file that holds no manifests. Its lines are zero where they are not known.
+type Elsewhere struct {
+	File          string
+	Line, EndLine int
 }
 
 // Change is a field that is to be set to a value.
@@ -85,6 +97,9 @@ func (r *Result) Fingerprint() string {
 	parts := []string{r.Rule, r.Object.APIVersion, r.Object.Kind, r.Object.Namespace, r.Object.Name, r.Container}
 	if r.Container == "" && r.Answer == "" { // An object may have several weaknesses.
 		parts = append(parts, r.Message)
+	}
+	if r.Detail != "" {
+		parts = append(parts, r.Detail)
 	}
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return hex.EncodeToString(sum[:16])
@@ -131,6 +146,7 @@ func (r *run) sort() {
 	for i, o := range r.objects {
 		order[o.document] = i
 	}
+	order[nil] = len(r.objects) // What stands in no manifest goes last.
 	slices.SortStableFunc(r.report.Results, func(a, b *Result) int {
 		return cmp.Compare(order[a.Document], order[b.Document])
 	})

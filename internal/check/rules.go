@@ -13,6 +13,7 @@ const (
 	podSecurityRule = "pod-security/"
 	admissionRule   = "admission/"
 	findingRule     = "finding/"
+	scanRule        = "scan/"
 )
 
 // The rules that are none of a profile's own.
@@ -24,12 +25,18 @@ const (
 	ruleQuotaSilent  = "quota/unspecified"
 	ruleQuotaFits    = "quota/fits"
 	ruleQuotaPeak    = "quota/peak"
+	ruleNoReport     = scanRule + "no-report"
+	ruleOldReport    = scanRule + "old-report"
+	ruleUnjudged     = scanRule + "unjudged"
+	ruleTooMany      = scanRule + "too-many"
 )
 
 // Rule is what there is to know of a rule that is not decided here.
 type Rule struct {
 	ID    string
 	Title string
+	// Family is the rule of the catalogue that stands for it, of what a scanner finds; empty of all others.
+	Family string
 	// Help says what to do about it.
 	Help string
 	// CIS, NSA and PSS are the sections of the CIS Kubernetes Benchmark, of the NSA/CISA Kubernetes Hardening Guide and of the Pod
@@ -73,10 +80,16 @@ func RuleOf(id string) Rule {
 	if rule, known := rulesByID[id]; known {
 		return rule
 	}
+	if at := strings.LastIndexByte(id, '/'); strings.HasPrefix(id, scanRule) {
+		if rule, known := rulesByID[id[:at]]; known {
+			rule.ID, rule.Family, rule.Title = id, rule.ID, id[at+1:]+": "+rule.Title
+			return rule
+		}
+	}
 	return Rule{ID: id, Title: id}
 }
 
-var rulesByID = index(slices.Concat(podSecurityRules, workloadRules, objectRules, findingRules))
+var rulesByID = index(slices.Concat(podSecurityRules, workloadRules, objectRules, findingRules, scanRules))
 
 func index(rules []Rule) map[string]Rule {
 	all := map[string]Rule{}
@@ -216,4 +229,17 @@ var findingRules = []Rule{
 // pathOfConcern is where the field of a policy's rule stands, where it is always the same.
 var pathOfConcern = map[string][]any{
 	"services": path("spec", "type"), "tenant-network-policies": path("spec"), "tamper-objects": path("metadata"), "tamper-namespaces": path("metadata", "labels"),
+}
+
+// scanRules are about what scanners have found. Of the first three each id is a rule of its own, such as scan/vulnerability/CVE-2026-1234.
+var scanRules = []Rule{
+	{ID: scanRule + "vulnerability", Title: "Images must have no vulnerability that is graver than the profile allows",
+		Help: "Build the image with a version that is not vulnerable, or name an image that has one.", NSA: []string{nsaPod}},
+	{ID: scanRule + "misconfiguration", Title: "What is built and applied must keep the scanner's checks", Help: "Mend what the scanner says.", NSA: []string{nsaPod}},
+	{ID: scanRule + "secret", Title: "Images and files must hold no secrets", Help: "Take the secret out, and have it replaced: whoever has the image has it.", NSA: []string{nsaPod}},
+	{ID: ruleTooMany, Title: "Images must have no more vulnerabilities than the profile allows",
+		Help: "Build the image with versions that are not vulnerable.", NSA: []string{nsaPod}},
+	{ID: ruleNoReport, Title: "Images must have been scanned", Help: "Scan the image, and give the report by --scan-report.", NSA: []string{nsaPod}},
+	{ID: ruleOldReport, Title: "Images must have been scanned lately", Help: "Scan the image again.", NSA: []string{nsaPod}},
+	{ID: ruleUnjudged, Title: "Scans of images must have looked for vulnerabilities", Help: "Scan the image for vulnerabilities, and give the scanner's own JSON.", NSA: []string{nsaPod}},
 }

@@ -25,6 +25,8 @@ type checkOptions struct {
 	namespaceGiven                       bool
 	asGroups, protected, outputs         []string
 	failOn, baseline, since, framework   string
+	scanReports                          []string
+	ignores                              string
 	allowEmpty, strict, update, fix      bool
 	cluster                              clusterOptions
 }
@@ -57,6 +59,10 @@ Exit codes: 0 clean, 2 findings at or above --fail-on, 1 an error: something cou
   kubectl get deployments -n shop -o yaml > live.yaml
   kubectl posture check -f deploy/ --profile restricted.yaml --old live.yaml
 
+  # What Trivy or Grype has found in the images, by the profile's thresholds
+  trivy image --format json --output web.json registry.example.com/web:1.2
+  kubectl posture check -f deploy/ --profile restricted.yaml --scan-report web.json
+
   # Several profiles: the labels of namespaces decide
   kubectl posture check -f deploy/ --profile profiles/ --namespaces namespaces.yaml`,
 		Args: cobra.NoArgs,
@@ -71,6 +77,9 @@ Exit codes: 0 clean, 2 findings at or above --fail-on, 1 an error: something cou
 	o.cluster.add(f)
 	f.StringArrayVar(&o.namespaceFiles, "namespaces", nil, "a file or directory with Namespaces, for their labels (repeatable)")
 	f.StringArrayVar(&o.old, "old", nil, "a file or directory with what there is already, to judge updates (repeatable)")
+	f.StringArrayVar(&o.scanReports, "scan-report", nil, "a report of a scanner on images or files, statements of OpenVEX, or a directory with some: "+
+		"Trivy's or Grype's JSON, SARIF (repeatable)")
+	f.StringVar(&o.ignores, "ignorefile", "", "a .trivyignore.yaml; without, the one in the directory is read along with scan reports")
 	f.StringVarP(&o.namespace, "namespace", "n", "default", "the namespace of objects that name none")
 	f.StringVar(&o.as, "as", "kubernetes-admin", "the user who applies the manifests")
 	f.StringArrayVar(&o.asGroups, "as-group", nil, "a group of that user (repeatable)")
@@ -78,7 +87,7 @@ Exit codes: 0 clean, 2 findings at or above --fail-on, 1 an error: something cou
 	f.StringArrayVarP(&o.outputs, "output", "o", []string{"table"}, "FORMAT or FORMAT=FILE (repeatable): "+strings.Join(slices.Sorted(maps.Keys(output.Formats())), ", "))
 	f.StringVar(&o.failOn, "fail-on", string(check.Deny), "the weakest that fails the check: Deny, Warn or Audit")
 	f.BoolVar(&o.allowEmpty, "allow-empty", false, "it is no error if nothing is evaluated")
-	f.BoolVar(&o.strict, "strict", false, "it is an error if there are objects of unknown kinds, or that no profile governs")
+	f.BoolVar(&o.strict, "strict", false, "it is an error if there are objects of unknown kinds, or that no profile governs, or no scan reports where a profile asks for some")
 	f.StringVar(&o.baseline, "baseline", "", "a file with findings that are known and do not count")
 	f.BoolVar(&o.update, "update-baseline", false, "write the findings that count into the file of --baseline, and take out what is gone")
 	f.StringVar(&o.since, "changed-since", "", "report only what is in files that differ from this git commit")
@@ -134,6 +143,10 @@ func (o *checkOptions) valid() error {
 		return fmt.Errorf("--fail-on %s: it is one of Deny, Warn and Audit", o.failOn)
 	case len(o.files) == 0:
 		return errors.New("no manifests are named: give files or directories by -f, or -f - for the standard input")
+	case slices.Contains(o.files, "-") && slices.Contains(o.scanReports, "-"):
+		return errors.New("-f - and --scan-report -: only one of them can be on the standard input")
+	case o.fix && slices.Contains(o.scanReports, "-"):
+		return errors.New("--fix and --scan-report -: the report is read twice; give it as a file")
 	case o.update && o.baseline == "":
 		return errors.New("--update-baseline: name the file by --baseline")
 	}
@@ -199,15 +212,23 @@ func (o *checkOptions) find(ctx context.Context, world *World, report *output.Re
 		}
 		governing, labelled = before(governing, profiles), append(namespaces, labelled...)
 	}
+	scans, errs := world.scanReports(o.scanReports, o.ignores)
+	problems = append(problems, errs...)
 	result, err := check.Run(ctx, check.Input{
 		Profiles: governing, Manifests: given.sources, Namespaces: labelled, Old: old.documents, Namespace: o.namespace, Protected: o.protected,
-		User: &user.DefaultInfo{Name: o.as, Groups: append(slices.Clone(o.asGroups), user.AllAuthenticated)}, Now: world.Now(),
+		User: &user.DefaultInfo{Name: o.as, Groups: append(slices.Clone(o.asGroups), user.AllAuthenticated)}, Scans: scans, Now: world.Now(),
 	})
 	problems = append(problems, problemsOf(given.sources)...)
 	if result != nil {
 		report.Evaluated, report.Ungoverned, report.Skipped = result.Evaluated, result.Ungoverned, result.Skipped
 		report.Findings = world.placed(result.Results, slices.ContainsFunc(o.outputs, wantsEdits), o.fix)
 		report.Sort()
+		report.Notes = append(report.Notes, result.Notes...)
+		if o.strict {
+			problems = append(problems, asErrors(unscanned(result))...)
+		} else {
+			report.Notes = append(report.Notes, unscanned(result)...)
+		}
 	}
 	if err != nil {
 		problems = append(problems, err)
@@ -249,6 +270,14 @@ func (o *checkOptions) complaints(report *output.Report) []error {
 	if report.Evaluated == 0 && !o.allowEmpty {
 		errs = append(errs, errors.New("nothing was evaluated: no object is in a namespace that a profile governs; "+
 			"see the profile's namespaceSelector and excludeNamespaces, or give --allow-empty"))
+	}
+	return errs
+}
+
+func asErrors(messages []string) []error {
+	var errs []error
+	for _, words := range messages {
+		errs = append(errs, errors.New(words+" (--strict)"))
 	}
 	return errs
 }

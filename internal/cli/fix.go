@@ -18,7 +18,7 @@ import (
 
 // inPlace reports whether a finding stands in a file that can be edited: not on the standard input, and not in what was made of another file.
 func inPlace(f *output.Finding) bool {
-	return f.File != stdin && f.File == f.Document.File && f.Document.Origin == ""
+	return f.Document != nil && f.File != stdin && f.File == f.Document.File && f.Document.Origin == ""
 }
 
 // edits are what mends a finding where it stands; none if there is something that cannot be edited with certainty.

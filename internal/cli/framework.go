@@ -33,7 +33,7 @@ func (w *World) readFramework(name string) (framework, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(r check.Rule) []string { return sections[r.ID] }, nil
+	return func(r check.Rule) []string { return append(slices.Clone(sections[r.ID]), sections[r.Family]...) }, nil
 }
 
 // mapping is an organisation's own framework.

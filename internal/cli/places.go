@@ -21,6 +21,12 @@ func (w *World) placed(results []*check.Result, withEdits, mend bool) []output.F
 	runs := byDocument(results)
 	each(len(runs), func(i int) {
 		from, to := runs[i][0], runs[i][1]
+		if results[from].Document == nil {
+			for n := from; n < to; n++ {
+				findings[n] = w.inFile(results[n])
+			}
+			return
+		}
 		positions := results[from].Document.Positions()
 		for n := from; n < to; n++ {
 			findings[n] = w.place(results[n], positions, origins)
@@ -65,6 +71,9 @@ func (w *World) place(r *check.Result, positions *manifests.Positions, origins m
 func (w *World) readOrigins(results []*check.Result) map[string]*origin {
 	origins := map[string]*origin{}
 	for i := range results {
+		if results[i].Document == nil {
+			continue
+		}
 		if name := results[i].Document.Origin; name != "" && origins[name] == nil {
 			origins[name] = w.readOrigin(name)
 		}

@@ -81,7 +81,7 @@ func (w *World) updateRatchet(name string, report *output.Report) error {
 	r := ratchet{APIVersion: ratchetVersion, Kind: ratchetKind, Findings: []tracked{}}
 	for i := range report.Findings {
 		f := &report.Findings[i]
-		if f.Suppressed == "" && !f.Action.AtLeast(report.FailOn) {
+		if !report.Counts(f) {
 			continue
 		}
 		r.Findings = append(r.Findings, tracked{f.Fingerprint(), f.Rule, f.Object.String(), f.Container})

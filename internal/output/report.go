@@ -45,8 +45,6 @@ type Finding struct {
 	Place
 	// Fixable reports whether there is a change that mends it.
 	Fixable bool
-	// Suppressed says why the finding does not count; empty if it does.
-	Suppressed string
 	// Edits mend it in the file.
 	Edits []Edit
 }
