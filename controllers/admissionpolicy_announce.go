@@ -25,7 +25,7 @@ func (a *policyAnnouncer) announce(pass *policyPass, outcomes []drift.Outcome) {
 	for i := range outcomes {
 		o := &outcomes[i]
 		a.count(pass.profile.Name, o)
-		if o.Recorded && !o.Foreign && o.State == v1alpha1.Corrected {
+		if o.Recorded && !o.Foreign && o.State == v1alpha1.DriftStateCorrected {
 			a.event(pass.profile, o, corev1.EventTypeWarning, v1alpha1.EventDrift, "Compare", o.Sentence())
 			a.event(pass.profile, o, corev1.EventTypeNormal, v1alpha1.EventCorrected, "Correct",
 				o.Object.Kind+" "+o.Object.Name+" is again as declared")
@@ -53,10 +53,10 @@ func (a *policyAnnouncer) announceTrouble(profile *v1alpha1.SecurityProfile, o *
 	switch {
 	case o.Err != nil:
 		a.event(profile, o, corev1.EventTypeWarning, v1alpha1.EventFailed, "Apply", printable.Message(o.Err.Error()))
-	case o.State == v1alpha1.Conflict:
+	case o.State == v1alpha1.DriftStateConflict:
 		a.event(profile, o, corev1.EventTypeWarning, v1alpha1.EventConflict, "Compare",
 			name+" was not made by Bulwark and is left alone")
-	case o.State == v1alpha1.Contested:
+	case o.State == v1alpha1.DriftStateContested:
 		a.metrics.Contested(profile.Name, o.Object.Kind)
 		d := contention.DisputeOf(&o.Drift, o.By.Manager)
 		a.event(profile, o, corev1.EventTypeWarning, v1alpha1.EventContested, "Wait",
@@ -79,7 +79,7 @@ func contestSentences(
 	var sentences []string
 	for _, o := range outcomes {
 		told := slices.ContainsFunc(disputes, func(d contention.Dispute) bool { return d.Object == o.Object })
-		if o.State == v1alpha1.Contested && !told {
+		if o.State == v1alpha1.DriftStateContested && !told {
 			sentences = append(sentences, o.Object.Kind+" "+o.Object.Name+" by "+drift.ManagerName(o.By.Manager))
 		}
 	}

@@ -22,7 +22,7 @@ func (r *AdmissionPolicyReconciler) await(
 ) (awaiting *selection.Selector, most time.Duration) {
 	left := func(p *v1alpha1.SecurityProfile) time.Duration {
 		since := r.Clock.Since(p.DeletionTimestamp.Time)
-		if !isHeld(p) || since <= -releaseFirst {
+		if !hasFinalizer(p) || since <= -releaseFirst {
 			return 0
 		}
 		return max(0, releaseFirst-since)

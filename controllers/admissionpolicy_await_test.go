@@ -29,7 +29,7 @@ func TestTheReleaseOfAProfileIsAwaited(t *testing.T) {
 		"not if no namespace can be both's":     {change: selectsTier("b"), ignored: true},
 		"not if it never went before":           {change: func(p *v1alpha1.SecurityProfile) { p.Spec.Priority = 0 }, ignored: true},
 		"also if it could not be carried out":   {change: brokenAfterwards, want: releaseFirst},
-		"not if it never could be carried out":  {change: func(p *v1alpha1.SecurityProfile) { p.Spec.Undecodable = "why" }, ignored: true},
+		"not if it never could be carried out":  {change: neverDecoded, ignored: true},
 		"a profile that stays is never awaited": {change: func(p *v1alpha1.SecurityProfile) { p.DeletionTimestamp = nil }},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -60,8 +60,18 @@ func TestTheReleaseOfAProfileIsAwaited(t *testing.T) {
 // brokenAfterwards breaks the spec of a profile whose status remembers what it selected.
 func brokenAfterwards(p *v1alpha1.SecurityProfile) {
 	p.Status.Selection = selection.Remember(p)
-	p.Spec = v1alpha1.SecurityProfileSpec{Undecodable: "why"}
+	_ = p.Spec.UnmarshalJSON([]byte(undecodable)) // It remembers why, and returns no error.
 }
+
+// neverDecoded is of the same priority and selector, as far as it could be read.
+func neverDecoded(p *v1alpha1.SecurityProfile) {
+	priority, labels := p.Spec.Priority, p.Spec.NamespaceSelector.MatchLabels
+	_ = p.Spec.UnmarshalJSON([]byte(undecodable))
+	p.Spec.Priority, p.Spec.NamespaceSelector.MatchLabels = priority, labels
+}
+
+// undecodable is a spec that an earlier schema accepted and nothing can hold.
+const undecodable = `{"limits":[{"type":"Container","max":{"cpu":"1e0.5"}}]}`
 
 func selectsTier(tier string) func(*v1alpha1.SecurityProfile) {
 	return func(p *v1alpha1.SecurityProfile) {

@@ -14,6 +14,11 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/admission/offline"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
+	"github.com/bulwark-dev/bulwark/internal/contention"
+	"github.com/bulwark-dev/bulwark/internal/correction"
+	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -32,10 +37,10 @@ type AdmissionPolicyReconciler struct {
 	// Interval is the least time between two passes over the policies of one profile.
 	Interval time.Duration
 
-	states    *profileStates
-	policies  *policyReader
-	corrector *policyCorrector
-	announcer *policyAnnouncer
+	states      *profileStates
+	policies    *policyReader
+	corrections *correction.Engine
+	announcer   *policyAnnouncer
 }
 
 // newAdmissionPolicyReconciler shares with the reconciler of namespaces the contests, the metrics,
@@ -46,11 +51,22 @@ func newAdmissionPolicyReconciler(
 	reader := &policyReader{client: cached, live: mgr.GetAPIReader(), unlabelled: newUnlabelled()}
 	return &AdmissionPolicyReconciler{
 		Client: cached, Clock: o.Clock, Recheck: o.RecheckInterval, Interval: o.StatusInterval,
-		Cluster:   admission.Cluster{Protected: o.Protected, Operator: o.Operator, Proof: o.Proof},
-		states:    namespaces.policyChanges,
-		policies:  reader,
-		corrector: &policyCorrector{client: cached, reader: reader, contests: namespaces.contests, clock: o.Clock},
-		announcer: &policyAnnouncer{events: namespaces.events, metrics: namespaces.Metrics},
+		Cluster:     admission.Cluster{Protected: o.Protected, Operator: o.Operator, Proof: o.Proof},
+		states:      namespaces.policyChanges,
+		policies:    reader,
+		corrections: newPolicyCorrections(reader, namespaces.contests, o),
+		announcer:   &policyAnnouncer{events: namespaces.events, metrics: namespaces.Metrics},
+	}
+}
+
+// newPolicyCorrections makes the engine that ends the drift of policies. No admission changes them,
+// so that it remembers nothing of that.
+func newPolicyCorrections(reader *policyReader, contests *contention.Contests, o Options) *correction.Engine {
+	return &correction.Engine{
+		Writer: correction.Writer{Client: reader.client, Live: reader.live},
+		Clock:  o.Clock, Contests: contests,
+		Mutations: contention.NewRetries(o.Contest), PutBack: contention.NewRetries(o.Contest),
+		Read: reader.read,
 	}
 }
 
@@ -66,10 +82,10 @@ func (r *AdmissionPolicyReconciler) Reconcile(
 		return reconcile.Result{}, err
 	}
 	state := r.states.state(profile.Name)
-	if wait := untilNext(state.ended, r.Interval, r.Clock.Now()); wait > 0 {
+	if wait := priority.UntilNext(state.ended, r.Interval, r.Clock.Now()); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
-	selector, err := readSelector(ctx, r.Client, r.Cluster.Protected)
+	selector, err := inventory.Selector(ctx, r.Client, r.Cluster.Protected)
 	if err != nil || selector.Invalid(profile.Name) != nil {
 		return reconcile.Result{}, err // The reconciler of profiles says why it is invalid.
 	}
@@ -112,7 +128,7 @@ func (r *AdmissionPolicyReconciler) readProfile(
 	case !profile.DeletionTimestamp.IsZero():
 		r.states.tell(profile.Name) // Somebody may have made a policy in its name.
 		return nil, nil
-	case !isHeld(profile):
+	case !hasFinalizer(profile):
 		return nil, nil
 	case profile.Status.Selection != nil && !selection.IsRemembered(profile): // A CRD of an older release drops it.
 		return nil, nil
@@ -150,7 +166,7 @@ func (r *AdmissionPolicyReconciler) begin(
 func (r *AdmissionPolicyReconciler) establish(
 	ctx context.Context, state *profileState, pass *policyPass,
 ) (time.Duration, error) {
-	if wait := state.refused.stands(pass.digest, r.Clock.Now()); wait > 0 {
+	if wait := state.refused.stands(pass, r.Clock.Now()); wait > 0 {
 		r.states.publish(pass.profile, state.refused.result)
 		return wait, nil
 	}
@@ -162,14 +178,16 @@ func (r *AdmissionPolicyReconciler) establish(
 	if err != nil {
 		return 0, err
 	}
-	outcomes, err := r.corrector.correctAll(ctx, pass, desired.objects, found)
+	drifts := drift.Compare(desired.objects, found, pass.ours)
+	done, err := r.corrections.CorrectAll(ctx, correction.OfPolicies(pass.profile, pass.ours, pass.records), drifts)
+	outcomes := done.Outcomes // They tell all that the notices do.
 	// No later pass finds what was corrected, whatever becomes of this one.
 	r.states.keep(pass.profile.Name, admission.History(pass.said, outcomes))
 	r.announcer.announce(pass, outcomes)
 	if err != nil {
 		return 0, err
 	}
-	disputes := r.corrector.disputes(desired.objects, outcomes)
+	disputes := r.disputes(desired.objects, outcomes)
 	cost, err := r.cost(ctx, state, pass)
 	if err != nil {
 		return 0, err
@@ -184,6 +202,15 @@ func (r *AdmissionPolicyReconciler) establish(
 	}
 	r.states.publish(pass.profile, result)
 	return sooner(retry, sooner(desired.wait, nextLook(outcomes, disputes, r.Recheck))), nil
+}
+
+// disputes are the contests over the policies of a profile after a pass.
+func (r *AdmissionPolicyReconciler) disputes(
+	desired []baseline.Object, outcomes []drift.Outcome,
+) []contention.Dispute {
+	return r.corrections.Standing("", func(ref v1alpha1.ObjectReference) bool {
+		return slices.ContainsFunc(desired, func(o baseline.Object) bool { return baseline.Reference(o) == ref })
+	}, outcomes)
 }
 
 // cost is what the profile's policies cost where no other outranks it: to tell that another does
@@ -227,7 +254,7 @@ func (r *AdmissionPolicyReconciler) relax(ctx context.Context, profile *v1alpha1
 		return err
 	}
 	guards := func(o baseline.Object) bool { return admission.Guards(profile.Name, o.GetName()) }
-	return r.corrector.removeAll(ctx, slices.DeleteFunc(objects, guards))
+	return r.corrections.Writer.RemoveAll(ctx, slices.DeleteFunc(objects, guards))
 }
 
 // withdraw deletes the policies of a profile that goes: those that bear its name, and those that
@@ -241,7 +268,7 @@ func (r *AdmissionPolicyReconciler) withdraw(ctx context.Context, profile *v1alp
 	if err != nil {
 		return err
 	}
-	if err := r.corrector.removeAll(ctx, objects); err != nil {
+	if err := r.corrections.Writer.RemoveAll(ctx, objects); err != nil {
 		return err
 	}
 	r.states.forget(profile.Name)

@@ -16,9 +16,10 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
-	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/posture"
+	"github.com/bulwark-dev/bulwark/internal/posture/posturetest"
+	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
@@ -71,7 +72,7 @@ func TestPoliciesAreMadeForAProfileThatIsHeldAndRemembered(t *testing.T) {
 		"it is deleted":     {change: func(p *v1alpha1.SecurityProfile) { p.DeletionTimestamp = &metav1.Time{Time: noon} }, left: true, told: 1},
 		"it selects more":   {change: func(p *v1alpha1.SecurityProfile) { selectsTier("b")(p) }, left: true},
 		"the CRD is old":    {change: func(p *v1alpha1.SecurityProfile) { p.Status.Selection = nil }},
-		"it declares other": {change: func(p *v1alpha1.SecurityProfile) { p.Spec.Workloads.RunAsNonRoot = false }},
+		"it declares other": {change: func(p *v1alpha1.SecurityProfile) { p.Spec.Workloads.RunAsNonRoot = "" }},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			states, told := heard()
@@ -86,11 +87,15 @@ func TestPoliciesAreMadeForAProfileThatIsHeldAndRemembered(t *testing.T) {
 				shelf.profile = nil
 			}
 			states.state("restricted")
-			got, err := (&AdmissionPolicyReconciler{Client: shelf, states: states}).readProfile(t.Context(), requestFor("restricted"))
+			got, err := (&AdmissionPolicyReconciler{Client: shelf, states: states}).readProfile(
+				t.Context(),
+				requestFor("restricted"),
+			)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if left, forgot := got == nil, states.of["restricted"] == nil; left != tc.left || *told != tc.told || forgot != tc.forgot {
+			if left, forgot := got == nil, states.of["restricted"] == nil; left != tc.left || *told != tc.told ||
+				forgot != tc.forgot {
 				t.Errorf("left to others: %t, told %d times, forgotten: %t", left, *told, forgot)
 			}
 		})
@@ -119,7 +124,11 @@ func TestARemovalWaitsForThePassUnderWay(t *testing.T) {
 			profile, _ := aPolicedProfile()
 			s := &slowShelf{happened: make(chan string, 100)}
 			reader := &policyReader{client: s, live: s, unlabelled: newUnlabelled()}
-			r := &AdmissionPolicyReconciler{states: newProfileStates(), policies: reader, corrector: &policyCorrector{client: s, reader: reader}}
+			r := &AdmissionPolicyReconciler{
+				states:      newProfileStates(),
+				policies:    reader,
+				corrections: newPolicyCorrections(reader, nil, Options{}),
+			}
 			unlock := r.states.lock(profile.Name)
 			r.states.state(profile.Name)
 			removed := make(chan error)
@@ -141,7 +150,11 @@ func TestWhatIsKnownOfAProfileGoesWithItsPolicies(t *testing.T) {
 	ours := policyKindNamed("workloads", map[string]string{v1alpha1.ProfileLabel: profile.Name})
 	s := &shelf{objects: []baseline.Object{ours}}
 	reader := &policyReader{client: s, live: s, unlabelled: newUnlabelled()}
-	r := &AdmissionPolicyReconciler{states: newProfileStates(), policies: reader, corrector: &policyCorrector{client: s, reader: reader}}
+	r := &AdmissionPolicyReconciler{
+		states:      newProfileStates(),
+		policies:    reader,
+		corrections: newPolicyCorrections(reader, nil, Options{}),
+	}
 	r.states.state(profile.Name)
 	r.states.publish(profile, inForceResult(2))
 	if err := r.withdraw(t.Context(), profile); err != nil {
@@ -189,11 +202,15 @@ func TestNoStatusIsWrittenBeforeThePoliciesOfItsGenerationHaveBeenLookedAt(t *te
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{
 		Name: "restricted", Generation: 3, Finalizers: []string{v1alpha1.Finalizer},
 	}}
-	ruled(profile)
+	profile.Spec.Rollout = v1alpha1.RolloutWhenSafe
+	profile.Spec.Images = &v1alpha1.Images{Digest: v1alpha1.RequirementRequire}
 	profile.Status.Selection = selection.Remember(profile)
 	report := v1alpha1.NamespacePosture{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "shop"},
-		Profile:    "restricted", ProfileGeneration: 3, Enforcement: v1alpha1.Enforce, Ready: true,
+		ObjectMeta:        metav1.ObjectMeta{Namespace: "shop"},
+		Profile:           "restricted",
+		ProfileGeneration: 3,
+		Enforcement:       v1alpha1.EnforcementEnforce,
+		Status:            posturetest.Readiness(true),
 	}
 	cluster := &reportedCluster{profile: profile, report: report}
 	recorded, err := metrics.New(prometheus.NewRegistry())
@@ -203,8 +220,16 @@ func TestNoStatusIsWrittenBeforeThePoliciesOfItsGenerationHaveBeenLookedAt(t *te
 	states, told := heard()
 	now := clocktesting.NewFakePassiveClock(noon)
 	r := &SecurityProfileReconciler{
-		Client: cluster, Metrics: recorded, Clock: now, contests: contention.New(contention.DefaultSettings()),
-		joins: posture.NewJoins(posture.DefaultJoinGrace), policies: &AdmissionPolicyReconciler{states: states}, unreported: newUnreported(),
+		Client:     cluster,
+		Metrics:    recorded,
+		Clock:      now,
+		throttle:   priority.NewThrottle(0),
+		remembered: priority.NewThrottle(0),
+		joins: posture.NewJoins(
+			posture.DefaultJoinGrace,
+		),
+		policies:   &AdmissionPolicyReconciler{states: states},
+		unreported: newUnreported(),
 	}
 	looking := func(pending int) func() {
 		return func() {

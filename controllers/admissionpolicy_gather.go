@@ -12,6 +12,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
@@ -68,7 +69,7 @@ func (r *policyReader) readUnlabelled(ctx context.Context, o baseline.Object) (b
 // marked reports whether anything on an object with one of our names says that it was ours. Whoever
 // tampers with it again and again leaves the name of some profile at the least, or nothing.
 func marked(o baseline.Object) bool {
-	return isLabelled(o) || drift.Ours(o)
+	return baseline.IsLabelled(o) || drift.Ours(o)
 }
 
 // unheld are those of a profile's policies and bindings, by name, that the cache does not hold.
@@ -88,15 +89,15 @@ func (r *policyReader) sweep(ctx context.Context) error {
 	if r.unlabelled.isSwept() {
 		return nil
 	}
-	for i := range baseline.AdmissionKinds {
-		list, err := newList(r.client.Scheme(), &baseline.AdmissionKinds[i])
+	for i := range baseline.ClusterKinds {
+		list, err := inventory.NewList(r.client.Scheme(), &baseline.ClusterKinds[i])
 		if err != nil {
 			return err
 		}
 		if err := r.live.List(ctx, list); err != nil {
-			return fmt.Errorf("listing %s: %w", baseline.AdmissionKinds[i].Resource, err)
+			return fmt.Errorf("listing %s: %w", baseline.ClusterKinds[i].Resource, err)
 		}
-		items, err := itemsOf(list)
+		items, err := inventory.Items(list)
 		if err != nil {
 			return err
 		}
@@ -154,8 +155,8 @@ func (u *unlabelled) heldBy(profile string) []baseline.Object {
 		if !admission.IsHeld(profile, ref.Name) {
 			continue
 		}
-		for i := range baseline.AdmissionKinds {
-			if kind := &baseline.AdmissionKinds[i]; kind.Kind == ref.Kind {
+		for i := range baseline.ClusterKinds {
+			if kind := &baseline.ClusterKinds[i]; kind.Kind == ref.Kind {
 				o := kind.New()
 				o.SetName(ref.Name)
 				objects = append(objects, o)
@@ -175,9 +176,9 @@ func (u *unlabelled) has(o baseline.Object) bool {
 // cache.
 func (r *policyReader) labelled(ctx context.Context, profile string) ([]baseline.Object, error) {
 	var objects []baseline.Object
-	for i := range baseline.AdmissionKinds {
-		kind := &baseline.AdmissionKinds[i]
-		list, err := newList(r.client.Scheme(), kind)
+	for i := range baseline.ClusterKinds {
+		kind := &baseline.ClusterKinds[i]
+		list, err := inventory.NewList(r.client.Scheme(), kind)
 		if err != nil {
 			return nil, err
 		}
@@ -188,7 +189,7 @@ func (r *policyReader) labelled(ctx context.Context, profile string) ([]baseline
 		if err != nil {
 			return nil, fmt.Errorf("listing %s of profile %s: %w", kind.Resource, profile, err)
 		}
-		items, err := itemsOf(list)
+		items, err := inventory.Items(list)
 		if err != nil {
 			return nil, err
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/correction"
 )
 
 // shelf is an API server that holds some policies, and a cache of those that bear a label.
@@ -39,7 +40,8 @@ func (s *shelf) List(_ context.Context, list client.ObjectList, options ...clien
 	}
 	var items []runtime.Object
 	for _, object := range s.objects {
-		if kinds[0].Kind == baseline.KindOf(object).Kind+"List" && (o.LabelSelector == nil || o.LabelSelector.Matches(labels.Set(object.GetLabels()))) {
+		if kinds[0].Kind == baseline.KindOf(object).Kind+"List" &&
+			(o.LabelSelector == nil || o.LabelSelector.Matches(labels.Set(object.GetLabels()))) {
 			items = append(items, object)
 		}
 	}
@@ -68,7 +70,7 @@ func (s *shelf) Delete(_ context.Context, _ client.Object, options ...client.Del
 }
 
 func policyKindNamed(concern string, labels map[string]string) baseline.Object {
-	o := baseline.AdmissionKinds[0].New()
+	o := baseline.ClusterKinds[0].New()
 	o.SetName("bulwark-restricted-" + concern)
 	o.SetLabels(labels)
 	return o
@@ -162,7 +164,7 @@ func TestAPolicyIsDeletedAsItWasFound(t *testing.T) {
 	policy.SetUID("u")
 	policy.SetResourceVersion("7")
 	s := &shelf{}
-	if err := (&policyCorrector{client: s}).remove(t.Context(), policy); err != nil {
+	if err := (correction.Writer{Client: s}).Remove(t.Context(), policy); err != nil {
 		t.Fatal(err)
 	}
 	want := &metav1.Preconditions{UID: new(policy.GetUID()), ResourceVersion: new("7")}
@@ -174,11 +176,14 @@ func TestAPolicyIsDeletedAsItWasFound(t *testing.T) {
 // What is found by name must be all that a profile can declare.
 func TestEveryPolicyIsNamed(t *testing.T) {
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "all"}, Spec: v1alpha1.SecurityProfileSpec{
-		Workloads:  &v1alpha1.Workloads{RunAsNonRoot: true, AllowedServiceTypes: []corev1.ServiceType{"ClusterIP"}},
-		Images:     &v1alpha1.Images{RequireDigest: true},
-		Protection: &v1alpha1.Protection{ReadyGate: true, Tamper: true},
-		Network:    &v1alpha1.Network{TenantPolicies: v1alpha1.DenyTenantPolicies},
-		Rollout:    v1alpha1.WhenSafe,
+		Workloads: &v1alpha1.Workloads{
+			RunAsNonRoot:        v1alpha1.RequirementRequire,
+			AllowedServiceTypes: []corev1.ServiceType{"ClusterIP"},
+		},
+		Images:     &v1alpha1.Images{Digest: v1alpha1.RequirementRequire},
+		Protection: &v1alpha1.Protection{ReadyGate: v1alpha1.RequirementRequire, Tamper: v1alpha1.ProhibitionForbid},
+		Network:    &v1alpha1.Network{TenantPolicies: v1alpha1.TenantPoliciesDeny},
+		Rollout:    v1alpha1.RolloutWhenSafe,
 	}}
 	var want, got []string
 	for _, o := range admission.Objects(admission.Render(profile, admission.Cluster{})) {

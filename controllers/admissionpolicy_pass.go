@@ -42,10 +42,31 @@ func (p *policyPass) ours(o baseline.Object) bool {
 		(p.steady || admission.InForce(p.said)) && !slices.Contains(p.taken, baseline.Reference(o))
 }
 
+// records tells whether a drift belongs in the history. It does not if the profile, another that
+// outranks it or the operator has changed since the policies were put in place: then the difference
+// is none of somebody else's making.
+//
+// After a restart that is not known. Then the history tells what somebody else has set, and what is
+// missing of what was in place.
+func (p *policyPass) records(d *drift.Drift) bool {
+	if d.Foreign || p.steady || !admission.InForce(p.said) {
+		return d.Foreign || p.steady
+	}
+	if d.Change == v1alpha1.DriftChangeMissing {
+		return !admission.IsHeld(p.profile.Name, d.Object.Name)
+	}
+	return drift.Attribute(d.Got.GetManagedFields(), d.Fields).Manager != ""
+}
+
 // changed reports whether the policies of the profile changed in the pass, by what was corrected or
 // by what is declared.
 func (p *policyPass) changed(outcomes []drift.Outcome) bool {
 	return p.changes || came(outcomes, func(o *drift.Outcome) bool { return o.Done })
+}
+
+// came reports whether some outcome is such.
+func came(outcomes []drift.Outcome, such func(*drift.Outcome) bool) bool {
+	return slices.ContainsFunc(outcomes, func(o drift.Outcome) bool { return such(&o) })
 }
 
 // conclude notes what is in place now, or how long it is until a refused pass is tried again.
@@ -58,7 +79,7 @@ func (s *profileState) conclude(
 	}
 	s.refused, s.unmanaged = nil, nil
 	for i := range outcomes {
-		if o := &outcomes[i]; o.State == v1alpha1.Conflict {
+		if o := &outcomes[i]; o.State == v1alpha1.DriftStateConflict {
 			s.unmanaged = append(s.unmanaged, o.Object)
 		}
 	}
@@ -77,9 +98,11 @@ func (p *refusedPass) again(of digest, result admission.Result, now time.Time) *
 	return refused
 }
 
-// stands is how long it is too early to try again what was refused; zero if it is not.
-func (p *refusedPass) stands(of digest, now time.Time) time.Duration {
-	if p == nil || p.digest != of {
+// stands is how long it is too early for a pass to try again what was refused; zero if it is not. What
+// was refused while the rules for pods waited for reports says nothing once those are there: no status
+// is written by it.
+func (p *refusedPass) stands(pass *policyPass, now time.Time) time.Duration {
+	if p == nil || p.digest != pass.digest || p.result.IsOutdated(pass.rollout) {
 		return 0
 	}
 	since := now.Sub(p.tried)
@@ -94,9 +117,9 @@ func (p *refusedPass) stands(of digest, now time.Time) time.Duration {
 func nextLook(outcomes []drift.Outcome, disputes []contention.Dispute, recheck time.Duration) (next time.Duration) {
 	for i := range outcomes {
 		switch o := &outcomes[i]; {
-		case o.State == v1alpha1.Conflict:
+		case o.State == v1alpha1.DriftStateConflict:
 			next = sooner(next, recheck)
-		case o.State == v1alpha1.Contested && !o.Done:
+		case o.State == v1alpha1.DriftStateContested && !o.Done:
 			next = sooner(next, o.Wait)
 		}
 	}

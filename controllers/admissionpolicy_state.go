@@ -9,7 +9,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/keymutex"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
@@ -41,13 +40,18 @@ import (
 //
 // While a profile is worked on, its key is locked: by a pass, or by the removal of its policies. So
 // no pass makes a policy that was removed just before, and each pass reads the profile after the
-// removal has begun.
+// removal has begun. No profile waits for the pass over another one: all statuses are one worker's.
 type profileStates struct {
-	working keymutex.KeyMutex
-
 	mu      sync.Mutex
+	working map[string]*profileWork // by profile, of those that somebody works on or wants to
 	of      map[string]*profileState
 	requeue func(profile string) // nil until the reconciler of profiles has started
+}
+
+// profileWork is what a profile is worked on under. Its count is guarded by profileStates.mu.
+type profileWork struct {
+	sync.Mutex
+	wanted int // by how many, with the one that has it
 }
 
 // profileState is what is remembered of one profile. Passes alone use the first group of fields,
@@ -87,13 +91,28 @@ type knownCost struct {
 }
 
 func newProfileStates() *profileStates {
-	return &profileStates{working: keymutex.NewHashed(0), of: map[string]*profileState{}}
+	return &profileStates{working: map[string]*profileWork{}, of: map[string]*profileState{}}
 }
 
 // lock keeps everybody else from working on a profile until the returned function is called.
 func (s *profileStates) lock(profile string) (unlock func()) {
-	s.working.LockKey(profile)
-	return func() { _ = s.working.UnlockKey(profile) } // It fails for no key.
+	s.mu.Lock()
+	work := s.working[profile]
+	if work == nil {
+		work = &profileWork{}
+		s.working[profile] = work
+	}
+	work.wanted++
+	s.mu.Unlock()
+	work.Lock()
+	return func() {
+		work.Unlock()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if work.wanted--; work.wanted == 0 {
+			delete(s.working, profile)
+		}
+	}
 }
 
 // state is what is remembered of a profile. Whoever asks holds the profile's key.

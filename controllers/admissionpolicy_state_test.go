@@ -2,17 +2,16 @@ package controllers
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
-	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
@@ -30,8 +29,8 @@ func TestAResultIsReportedUntilItIsOld(t *testing.T) {
 	states, told := heard()
 	profile, _ := aPolicedProfile()
 	profile.UID = "uid-1"
-	conflicted := (&admission.Pass{Desired: 2, Outcomes: []drift.Outcome{policyOutcome(v1alpha1.Conflict, nil)}}).Result()
-	corrected := []drift.Outcome{policyOutcome(v1alpha1.Corrected, nil)}
+	conflicted := (&admission.Pass{Desired: 2, Outcomes: []drift.Outcome{policyOutcome(v1alpha1.DriftStateConflict, nil)}}).Result()
+	corrected := []drift.Outcome{policyOutcome(v1alpha1.DriftStateCorrected, nil)}
 	var written func()
 	for _, step := range []struct {
 		what      string
@@ -117,6 +116,40 @@ func TestWhatWasSaidIsTheLastResultOfTheGeneration(t *testing.T) {
 	said("")
 }
 
+// Else a long pass over one profile would keep the statuses of all: the one worker that writes them waits
+// to remove the policies of another.
+func TestNoProfileWaitsForThePassOverAnother(t *testing.T) {
+	states := newProfileStates()
+	locked := make(chan struct{})
+	go func() {
+		for i := range 100 {
+			_ = states.lock(fmt.Sprint("profile-", i))
+		}
+		close(locked)
+	}()
+	select {
+	case <-locked:
+	case <-time.After(10 * time.Second):
+		t.Fatal("two profiles share a lock")
+	}
+}
+
+func TestWorkOnOneProfileIsDoneOneAfterTheOther(t *testing.T) {
+	states := newProfileStates()
+	var all sync.WaitGroup
+	count := 0 // It is guarded by the lock alone.
+	for range 100 {
+		all.Go(func() {
+			defer states.lock("restricted")()
+			count++
+		})
+	}
+	all.Wait()
+	if count != 100 || len(states.working) != 0 {
+		t.Errorf("counted to %d, and %d locks remain", count, len(states.working))
+	}
+}
+
 func TestWhenPoliciesChangedIsForgottenWithTheProfile(t *testing.T) {
 	states := newProfileStates()
 	known := func() bool { _, known := states.changedAt("restricted"); return known }
@@ -133,27 +166,25 @@ func TestWhenPoliciesChangedIsForgottenWithTheProfile(t *testing.T) {
 // A correction is not seen again: what no status could be written of, or what another object's
 // error cut short, must not be lost.
 func TestDriftIsRememberedUntilAStatusHoldsIt(t *testing.T) {
-	c := &policyCorrector{contests: contention.New(contention.DefaultSettings()), clock: clocktesting.NewFakePassiveClock(noon)}
 	contested := metav1.Condition{Type: v1alpha1.ConditionAdmission, Reason: v1alpha1.ReasonContested}
 	for sentence, tc := range map[string]struct {
 		state    v1alpha1.DriftState
 		change   v1alpha1.DriftChange
 		recorded bool
-		err      error
+		err      error // by which it was not corrected
 		said     metav1.Condition
 		want     int
 	}{
-		"not the roll-out of a change":       {change: v1alpha1.Modified},
-		"not what the API server refused":    {change: v1alpha1.Modified, recorded: true, err: errors.New("no")},
-		"a drift":                            {change: v1alpha1.Modified, recorded: true, want: 1},
-		"one that was gone already":          {change: v1alpha1.Unexpected, recorded: true, err: apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("x").GroupResource(), "x"), want: 1},
-		"a contest that no status tells of":  {change: v1alpha1.Modified, recorded: true, state: v1alpha1.Contested, want: 1},
-		"not a contest that is told already": {change: v1alpha1.Modified, recorded: true, state: v1alpha1.Contested, said: contested},
+		"not the roll-out of a change":       {change: v1alpha1.DriftChangeModified},
+		"not what the API server refused":    {change: v1alpha1.DriftChangeModified, recorded: true, err: errors.New("no")},
+		"a drift":                            {change: v1alpha1.DriftChangeModified, recorded: true, want: 1},
+		"a removal":                          {change: v1alpha1.DriftChangeUnexpected, recorded: true, want: 1},
+		"a contest that no status tells of":  {change: v1alpha1.DriftChangeModified, recorded: true, state: v1alpha1.DriftStateContested, want: 1},
+		"not a contest that is told already": {change: v1alpha1.DriftChangeModified, recorded: true, state: v1alpha1.DriftStateContested, said: contested},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			o := policyOutcome(v1alpha1.Corrected, nil)
-			o.Change, o.Recorded = tc.change, tc.recorded
-			c.conclude(&o, tc.err)
+			o := policyOutcome(v1alpha1.DriftStateCorrected, nil)
+			o.Change, o.Recorded, o.Err, o.Done = tc.change, tc.recorded, tc.err, tc.err == nil
 			if tc.state != "" {
 				o.State = tc.state
 			}
@@ -167,7 +198,7 @@ func TestDriftIsRememberedUntilAStatusHoldsIt(t *testing.T) {
 				t.Fatalf("%d drifts are remembered, and not %d", len(report.Corrected), tc.want)
 			}
 			for _, o := range report.Corrected {
-				if o.State != v1alpha1.Corrected {
+				if o.State != v1alpha1.DriftStateCorrected {
 					t.Errorf("in the history it is %s", o.State)
 				}
 			}
@@ -182,24 +213,46 @@ func TestDriftIsRememberedUntilAStatusHoldsIt(t *testing.T) {
 func TestARefusedPassStandsForAGrowingWhile(t *testing.T) {
 	var p *refusedPass
 	one, other := digest{1}, digest{2}
-	if p.stands(one, noon) != 0 {
+	if p.stands(&policyPass{digest: one}, noon) != 0 {
 		t.Error("without a refusal something waits")
 	}
 	now := noon
 	for _, want := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
 		p = p.again(one, admission.Result{}, now)
-		if got := p.stands(one, now); got != want*time.Second {
+		if got := p.stands(&policyPass{digest: one}, now); got != want*time.Second {
 			t.Errorf("waits %s, and not %d s", got, want)
 		}
 		now = now.Add(p.wait)
-		if got := p.stands(one, now); got != 0 {
+		if got := p.stands(&policyPass{digest: one}, now); got != 0 {
 			t.Errorf("once it is time it waits %s more", got)
 		}
 	}
-	if p.stands(other, now) != 0 || p.again(other, admission.Result{}, now).wait != DefaultStatusInterval {
+	stands := p.stands(&policyPass{digest: other}, now)
+	if stands != 0 || p.again(other, admission.Result{}, now).wait != DefaultStatusInterval {
 		t.Error("other policies wait for the refusal of these")
 	}
-	if got := p.stands(one, noon.Add(-time.Hour)); got != 0 {
+	if got := p.stands(&policyPass{digest: one}, noon.Add(-time.Hour)); got != 0 {
 		t.Errorf("by a clock that was set back it waits %s", got)
+	}
+}
+
+// No status is written by a result that is of before the reports: a refusal would be told a minute later.
+func TestARefusedPassDoesNotOutlastItsReports(t *testing.T) {
+	var p *refusedPass
+	waited := &policyPass{digest: digest{1}, rollout: admission.PodRollout{Pending: 1}}
+	complete := &policyPass{digest: digest{1}}
+	looking := admission.Result{Pending: 1}
+	for range 7 {
+		p = p.again(waited.digest, looking, noon)
+	}
+	if got := p.stands(waited, noon); got != time.Minute {
+		t.Errorf("while reports are awaited it stands for %s", got)
+	}
+	if got := p.stands(complete, noon); got != 0 {
+		t.Errorf("once they are there it stands for %s more", got)
+	}
+	p = p.again(complete.digest, admission.Result{}, noon)
+	if got := p.stands(complete, noon); got != time.Minute {
+		t.Errorf("refused again, it stands for %s", got)
 	}
 }

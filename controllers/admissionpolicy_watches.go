@@ -24,13 +24,14 @@ import (
 func (r *AdmissionPolicyReconciler) setup(mgr manager.Manager) error {
 	b := builder.ControllerManagedBy(mgr).
 		Named("admissionpolicy").
-		For(&v1alpha1.SecurityProfile{}, builder.WithPredicates(predicate.Or(specChanged(), selectionRemembered()))).
-		Watches(&v1alpha1.SecurityProfile{}, enqueueAllProfiles(r.Client, r.Interval), builder.WithPredicates(specChanged())).
+		For(&v1alpha1.SecurityProfile{}, builder.WithPredicates(governanceChanged())).
+		Watches(&v1alpha1.SecurityProfile{}, enqueueAllProfiles(r.Client, r.Interval),
+			builder.WithPredicates(governanceChanged())).
 		Watches(&v1alpha1.NamespacePosture{}, enqueueReported(), builder.WithPredicates(podRolloutChanged())).
 		Watches(&corev1.Namespace{}, r.enqueueWaiting(), builder.WithPredicates(labelsOrDeletionChanged())).
 		WithOptions(options(1))
-	for i := range baseline.AdmissionKinds {
-		b = b.Watches(baseline.AdmissionKinds[i].New(), r.enqueuePoliced())
+	for i := range baseline.ClusterKinds {
+		b = b.Watches(baseline.ClusterKinds[i].New(), r.enqueuePoliced())
 	}
 	return b.Complete(clusteraccess.RequeueIfCacheBehind(reconcile.Func(r.Reconcile), retryMax))
 }
@@ -62,7 +63,8 @@ func podRolloutChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, after := e.ObjectOld.(*v1alpha1.NamespacePosture), e.ObjectNew.(*v1alpha1.NamespacePosture)
 		return before.Profile != after.Profile || before.ProfileGeneration != after.ProfileGeneration ||
-			before.Enforcement != after.Enforcement || !equality.Semantic.DeepEqual(before.InPlace, after.InPlace)
+			before.Enforcement != after.Enforcement ||
+			!equality.Semantic.DeepEqual(before.OperatorState.InPlace, after.OperatorState.InPlace)
 	}}
 }
 

@@ -24,13 +24,19 @@ import (
 
 var update = flag.Bool("update", false, "write test/argocd/testdata instead of comparing it")
 
-// TestWhatArgoCDIsShown holds that the profiles which test/argocd judges are what this package writes: one for each way that a profile
-// can be.
+// TestWhatArgoCDIsShown holds that the profiles which test/argocd judges are what this package
+// writes: one for each way that a profile can be.
 func TestWhatArgoCDIsShown(t *testing.T) {
 	_, policies := aPolicedProfile()
 	policed := reportOf(admission.Pass{Desired: len(policies)})
-	contested := []drift.Outcome{policyOutcome(v1alpha1.Contested, nil)}
-	contestedPolicies := reportOf(admission.Pass{Desired: len(policies), Outcomes: contested, Contests: contestSentences(&v1alpha1.SecurityProfile{}, contested, nil)})
+	contested := []drift.Outcome{policyOutcome(v1alpha1.DriftStateContested, nil)}
+	contestedPolicies := reportOf(
+		admission.Pass{
+			Desired:  len(policies),
+			Outcomes: contested,
+			Contests: contestSentences(&v1alpha1.SecurityProfile{}, contested, nil),
+		},
+	)
 	for name, tt := range map[string]struct {
 		states   []string
 		change   func(*v1alpha1.SecurityProfile)
@@ -43,7 +49,7 @@ func TestWhatArgoCDIsShown(t *testing.T) {
 		}},
 		"in-place":           {states: []string{posturetest.Compliant, posturetest.Compliant}},
 		"weakened":           {states: []string{posturetest.Compliant, posturetest.Weakened}},
-		"audited":            {states: []string{posturetest.Drifted}, change: func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.Audit }},
+		"audited":            {states: []string{posturetest.Drifted}, change: func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.EnforcementAudit }},
 		"rolling-out":        {states: []string{posturetest.Compliant, posturetest.Stale, posturetest.Unseen}},
 		"rolling-out-beside": {states: []string{posturetest.Compliant, posturetest.Unseen, posturetest.Drifted}, contests: true},
 		"blocked":            {states: []string{posturetest.Compliant, posturetest.Blocked}},
@@ -74,11 +80,18 @@ func TestWhatArgoCDIsShown(t *testing.T) {
 		namespaces, reports := posturetest.Cluster(tt.states...)
 		if tt.contests {
 			report := reports[namespaces[len(namespaces)-1].Name]
-			report.Drift[0].State, report.Summary.Contested = v1alpha1.Contested, 1
+			report.Drift[0].State, report.Summary.Contested = v1alpha1.DriftStateContested, 1
 			if tt.states[len(tt.states)-1] == posturetest.Drifted {
-				report.Objects = []v1alpha1.ManagedObject{{
-					ObjectReference: reference("Role", "bulwark-dev"), State: v1alpha1.ObjectDrifted, Message: "contested by the field manager argocd: rules",
-				}}
+				report.Objects = []v1alpha1.ManagedObject{
+					{
+						ObjectReference: reference(
+							"Role",
+							"bulwark-dev",
+						),
+						State:   v1alpha1.ObjectStateDrifted,
+						Message: "contested by the field manager argocd: rules",
+					},
+				}
 			}
 		}
 		if tt.status != nil {
@@ -119,6 +132,10 @@ func compareShown(t *testing.T, name string, profile *v1alpha1.SecurityProfile) 
 		t.Fatal(err)
 	}
 	if !bytes.Equal(written, now) {
-		t.Errorf("%s is not what is written by now: run go test ./controllers -run ArgoCD -update\n%s", path, cmp.Diff(string(written), string(now)))
+		t.Errorf(
+			"%s is not what is written by now: run go test ./controllers -run ArgoCD -update\n%s",
+			path,
+			cmp.Diff(string(written), string(now)),
+		)
 	}
 }

@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -14,7 +13,6 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/findings"
 	"github.com/bulwark-dev/bulwark/internal/grants"
-	"github.com/bulwark-dev/bulwark/internal/posture"
 )
 
 // namespacesUsing lists the namespaces that a change of a ClusterRole concerns: those of the
@@ -26,7 +24,12 @@ func (r *NamespaceReconciler) namespacesUsing(role string) []string {
 		namespaces = r.facts.NamespacesBinding(role)
 	}
 	var profiles v1alpha1.SecurityProfileList
-	if err := r.Client.List(ctx, &profiles, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
+	if err := r.Client.List(
+		ctx,
+		&profiles,
+		client.UnsafeDisableDeepCopy,
+		client.DisableReadYourWritesConsistency,
+	); err != nil {
 		logf.Log.Error(err, "Listing SecurityProfiles that bind a ClusterRole", "clusterRole", role)
 		return namespaces
 	}
@@ -40,45 +43,9 @@ func (r *NamespaceReconciler) namespacesUsing(role string) []string {
 }
 
 func binds(profile *v1alpha1.SecurityProfile, role string) bool {
-	return profile.Spec.RBAC != nil && slices.ContainsFunc(profile.Spec.RBAC.Bindings, func(b v1alpha1.ClusterRoleBinding) bool {
+	return profile.Spec.RBAC != nil && slices.ContainsFunc(profile.Spec.RBAC.Bindings, func(b v1alpha1.RoleBinding) bool {
 		return b.ClusterRole == role
 	})
-}
-
-// bind makes a declared RoleBinding what is declared, unless it must not be bound. Then nobody is
-// given anything new by it, and what is given already stays.
-func (r *NamespaceReconciler) bind(ctx context.Context, p *posture.Pass, o *drift.Outcome) (answer, error) {
-	d := o.Drift
-	refusal := r.clusterRoles.CheckBinding(ctx, d.Want.(*rbacv1.RoleBinding))
-	got, exists := d.Got.(*rbacv1.RoleBinding)
-	switch {
-	case refusal == nil:
-		return r.write(ctx, p, o)
-	case !exists:
-		return answer{}, refusal
-	case d.Replaces() && !d.Foreign && !d.Terminates() && r.clusterRoles.CheckBinding(ctx, got) != nil:
-		return answer{}, errors.Join(refusal, client.IgnoreNotFound(r.deleteObject(ctx, got)))
-	case d.Replaces():
-		return answer{}, r.outlive(ctx, o, refusal)
-	}
-	narrowed := narrowed(d.Want.(*rbacv1.RoleBinding), got)
-	if len(narrowed.Subjects) == len(d.Want.(*rbacv1.RoleBinding).Subjects) {
-		return answered(r.overwrite(ctx, d))
-	}
-	if len(drift.Differences(narrowed, got)) == 0 {
-		return answer{}, refusal
-	}
-	_, err := r.overwrite(ctx, drift.Drift{Object: d.Object, Change: d.Change, Want: narrowed, Got: got})
-	return answer{}, errors.Join(refusal, err)
-}
-
-// narrowed is a declared RoleBinding with those of its subjects that the one that is there has.
-func narrowed(want, got *rbacv1.RoleBinding) *rbacv1.RoleBinding {
-	narrowed := want.DeepCopy()
-	narrowed.Subjects = slices.DeleteFunc(narrowed.Subjects, func(s rbacv1.Subject) bool {
-		return !slices.Contains(got.Subjects, s)
-	})
-	return narrowed
 }
 
 // boundRoles maps the ClusterRoles that bindings of the profile give here, and that permit what a
@@ -104,11 +71,11 @@ func boundRoles(
 // that would.
 func gives(binding *rbacv1.RoleBinding, outcomes []drift.Outcome) bool {
 	i := slices.IndexFunc(outcomes, func(o drift.Outcome) bool { return o.Object == baseline.Reference(binding) })
-	if i < 0 || outcomes[i].State == v1alpha1.Corrected {
+	if i < 0 || outcomes[i].State == v1alpha1.DriftStateCorrected {
 		return true
 	}
 	o := outcomes[i]
-	if o.State == v1alpha1.Conflict {
+	if o.State == v1alpha1.DriftStateConflict {
 		return false
 	}
 	got, exists := o.Got.(*rbacv1.RoleBinding)

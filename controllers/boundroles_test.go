@@ -13,6 +13,7 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory/inventorytest"
 	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/grants"
 )
@@ -20,7 +21,11 @@ import (
 // binding is a RoleBinding of namespace shop.
 func binding(kind, role string, subjects ...string) *rbacv1.RoleBinding {
 	b := &rbacv1.RoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "bulwark-bound"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: kind, Name: role},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "shop",
+			Name:      "bulwark-bound",
+		},
+		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: kind, Name: role},
 	}
 	for _, s := range subjects {
 		b.Subjects = append(b.Subjects, rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: "User", Name: s})
@@ -36,28 +41,12 @@ func verdictOn(clusterRole string) grants.Verdict {
 	}}})
 }
 
-func TestARefusedBindingGivesNobodyAnythingNew(t *testing.T) {
-	for it, test := range map[string]struct{ want, got, kept []string }{
-		"nobody is added":                    {[]string{"a", "b"}, []string{"a"}, []string{"a"}},
-		"who was added goes":                 {[]string{"a"}, []string{"a", "mallory"}, []string{"a"}},
-		"both at once":                       {[]string{"a", "b"}, []string{"a", "mallory"}, []string{"a"}},
-		"nobody is left if all were changed": {[]string{"a"}, []string{"mallory"}, nil},
-	} {
-		t.Run(it, func(t *testing.T) {
-			kept := narrowed(binding("ClusterRole", "writer", test.want...), binding("ClusterRole", "writer", test.got...))
-			if diff := cmp.Diff(binding("ClusterRole", "writer", test.kept...).Subjects, kept.Subjects, cmp.Transformer("nil", func(s []rbacv1.Subject) []rbacv1.Subject {
-				return append([]rbacv1.Subject{}, s...)
-			})); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
 func TestABindingThatGivesIsFound(t *testing.T) {
 	want := binding("ClusterRole", "writer", "a")
 	as := func(state v1alpha1.DriftState, err error, got baseline.Object) []drift.Outcome {
-		return []drift.Outcome{{Drift: drift.Drift{Object: baseline.Reference(want), Got: got, Want: want}, State: state, Err: err}}
+		return []drift.Outcome{
+			{Drift: drift.Drift{Object: baseline.Reference(want), Got: got, Want: want}, State: state, Err: err},
+		}
 	}
 	refused := errors.New("refused")
 	for it, test := range map[string]struct {
@@ -65,12 +54,12 @@ func TestABindingThatGivesIsFound(t *testing.T) {
 		gives    bool
 	}{
 		"one that is in place":                         {nil, true},
-		"one that was put in place":                    {as(v1alpha1.Corrected, nil, nil), true},
-		"one that would be, under Audit":               {as(v1alpha1.Present, nil, nil), true},
-		"not one that was refused":                     {as(v1alpha1.Present, refused, nil), false},
-		"one of which only a change was refused":       {as(v1alpha1.Present, refused, binding("ClusterRole", "writer", "b")), true},
-		"not one in whose place another stays":         {as(v1alpha1.Present, refused, binding("ClusterRole", "reader", "a")), false},
-		"not one whose name is an unmanaged binding's": {as(v1alpha1.Conflict, nil, binding("ClusterRole", "reader", "a")), false},
+		"one that was put in place":                    {as(v1alpha1.DriftStateCorrected, nil, nil), true},
+		"one that would be, under Audit":               {as(v1alpha1.DriftStatePresent, nil, nil), true},
+		"not one that was refused":                     {as(v1alpha1.DriftStatePresent, refused, nil), false},
+		"one of which only a change was refused":       {as(v1alpha1.DriftStatePresent, refused, binding("ClusterRole", "writer", "b")), true},
+		"not one in whose place another stays":         {as(v1alpha1.DriftStatePresent, refused, binding("ClusterRole", "reader", "a")), false},
+		"not one whose name is an unmanaged binding's": {as(v1alpha1.DriftStateConflict, nil, binding("ClusterRole", "reader", "a")), false},
 	} {
 		t.Run(it, func(t *testing.T) {
 			if gives(want, test.outcomes) != test.gives {
@@ -86,27 +75,33 @@ func TestABindingThatGivesIsFound(t *testing.T) {
 }
 
 // bindingProfiles is a cache that holds one namespace, some profiles and no report.
-type bindingProfiles struct{ profilesOn }
+type bindingProfiles struct{ inventorytest.Cluster }
 
 func (c *bindingProfiles) List(ctx context.Context, into client.ObjectList, options ...client.ListOption) error {
 	switch list := into.(type) {
 	case *corev1.NamespaceList:
-		list.Items = []corev1.Namespace{*c.namespace}
+		list.Items = []corev1.Namespace{*c.Namespace}
 	case *v1alpha1.NamespacePostureList:
 	default:
-		return c.profilesOn.List(ctx, into, options...)
+		return c.Cluster.List(ctx, into, options...)
 	}
 	return nil
 }
 
 func TestAClusterRoleConcernsTheNamespacesOfProfilesThatBindIt(t *testing.T) {
 	binding := func(p *v1alpha1.SecurityProfile) {
-		p.Spec.RBAC = &v1alpha1.RBAC{Bindings: []v1alpha1.ClusterRoleBinding{{Name: "viewers", ClusterRole: "view"}}}
+		p.Spec.RBAC = &v1alpha1.RBAC{Bindings: []v1alpha1.RoleBinding{{Name: "viewers", ClusterRole: "view"}}}
 	}
-	r := &NamespaceReconciler{Client: &bindingProfiles{profilesOn{
-		profiles:  []v1alpha1.SecurityProfile{profileOn("shop", binding), profileOn("shop"), profileOn("till", binding)},
-		namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{"shop": "yes"}}},
-	}}}
+	r := &NamespaceReconciler{Client: &bindingProfiles{
+		inventorytest.Cluster{
+			Profiles: []v1alpha1.SecurityProfile{
+				inventorytest.Profile("shop", binding),
+				inventorytest.Profile("shop"),
+				inventorytest.Profile("till", binding),
+			},
+			Namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{"shop": "yes"}}},
+		},
+	}}
 	for role, want := range map[string][]string{"view": {"shop"}, "edit": nil} {
 		if diff := cmp.Diff(want, r.namespacesUsing(role)); diff != "" {
 			t.Errorf("%s: concerns (-want +got):\n%s", role, diff)

@@ -1,12 +1,11 @@
-// Package controllers reconciles SecurityProfiles: one namespace at a time into its baseline, and the reports on them into
-// the status of each profile.
+// Package controllers reconciles SecurityProfiles: one namespace at a time into its baseline, and
+// the reports on them into the status of each profile.
 package controllers
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,27 +17,31 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/apiresources/discover"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/uncached"
 	"github.com/bulwark-dev/bulwark/internal/contention"
-	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/correction"
+	"github.com/bulwark-dev/bulwark/internal/counting"
 	"github.com/bulwark-dev/bulwark/internal/events"
 	"github.com/bulwark-dev/bulwark/internal/findings/watch"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
+	"github.com/bulwark-dev/bulwark/internal/podscan"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/priority"
+	"github.com/bulwark-dev/bulwark/internal/release"
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
+	"github.com/bulwark-dev/bulwark/internal/reports"
+	"github.com/bulwark-dev/bulwark/internal/rollout"
 	"github.com/bulwark-dev/bulwark/internal/selection"
+	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
 
-// DefaultRecheckInterval is how often a namespace is looked at again when its state hangs on objects that are not watched:
-// those of other makers, in a conflict or under an Audit profile.
+// DefaultRecheckInterval is how often a namespace is looked at again when its state hangs on
+// objects that are not watched: those of other makers, in a conflict or under an Audit profile.
 const DefaultRecheckInterval = 5 * time.Minute
 
-// errTerminating ends a pass over a namespace that turned out to be on its way out.
-var errTerminating = errors.New("the namespace is terminating")
-
-// NamespaceReconciler brings one namespace to its baseline and reports on it. It is the unit of work, of parallelism, of
-// failure and of report.
+// NamespaceReconciler brings one namespace to its baseline and reports on it. It is the unit of
+// work, of parallelism, of failure and of report.
 type NamespaceReconciler struct {
 	// Client reads from the cache and sees its own writes.
 	Client client.Client
@@ -50,26 +53,29 @@ type NamespaceReconciler struct {
 	Clock clock.PassiveClock
 	// Protected are names and globs of namespaces that are never selected.
 	Protected []string
-	// Recheck is how often a namespace is looked at again when its state hangs on objects that are not watched.
+	// Recheck is how often a namespace is looked at again when its state hangs on objects that are
+	// not watched.
 	Recheck time.Duration
 
-	contests  *contention.Contests
-	arrivals  *priority.Arrivals
-	looks     *looks
-	counts    *countWatch
-	facts     *watch.Unmanaged // of unmanaged objects; nil if findings are switched off
-	rules     *compiledRules
-	queue     *priority.Queue
-	writes    *priority.WriteLimiter
-	resources *discover.Resources
+	contests    *contention.Contests
+	arrivals    *priority.Arrivals
+	scanner     *podscan.Scanner
+	scans       *podscan.Schedule
+	gate        *rollout.Gate
+	patience    *counting.Patience
+	withheld    *reportmemory.Withheld
+	facts       *watch.Unmanaged // of unmanaged objects; nil if findings are switched off
+	queue       *priority.Queue
+	corrections *correction.Engine
+	resources   *discover.Resources
 
 	deferredRemovals *contention.DeferredRemovals
-	mutations        *contention.Retries // of objects that admission changes
 	unreported       *unreported
-	restored         *contention.Retries // of objects that were put back, since those in their place were refused
 
-	departures *departures
+	departures *release.Departures
+	releases   *release.Namespaces
 	reports    *reportmemory.Memory
+	posts      *reports.Writer
 
 	events  *events.Teller
 	watched watched
@@ -77,25 +83,25 @@ type NamespaceReconciler struct {
 	clusterRoles *watch.ClusterRoles // those that profiles can bind
 
 	uncached *uncached.Reader // reads what the caches lack
+	objects  *inventory.Objects
 
 	policyChanges *profileStates // when the admission policies of each profile last changed
 }
 
-// reconcileNamed reconciles the namespace of a request. Every event on it and on what it holds leads here, the last ones after it
-// is gone: then all that is remembered of it is dropped.
+// reconcileNamed reconciles the namespace of a request. Every event on it and on what it holds
+// leads here, the last ones after it is gone: then all that is remembered of it is dropped.
 func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	var ns corev1.Namespace
 	switch err := r.Client.Get(ctx, request.NamespacedName, &ns); {
 	case apierrors.IsNotFound(err):
-		r.contests.Forget(request.Name)
-		r.mutations.ForgetNamespace(request.Name)
-		r.restored.ForgetNamespace(request.Name)
+		r.corrections.Forget(request.Name)
 		r.unreported.Forget(request.Name)
 		r.arrivals.Forget(request.Name)
-		r.looks.forget(request.Name)
-		r.counts.forget(request.Name)
+		r.scans.Forget(request.Name)
+		r.gate.Forget(request.Name)
+		r.forgetCounts(request.Name)
 		r.uncached.Forget(request.Name)
-		r.departures.end(request.Name)
+		r.departures.End(request.Name)
 		r.watched.forget(request.Name)
 		r.reports.Forget(request.Name)
 		return reconcile.Result{}, nil
@@ -107,25 +113,26 @@ func (r *NamespaceReconciler) reconcileNamed(ctx context.Context, request reconc
 	return result, err
 }
 
-// Reconcile brings one namespace to the baseline of the profile that governs it, or takes away what is left of one.
+// Reconcile brings one namespace to the baseline of the profile that governs it, or takes away what
+// is left of one.
 func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespace) (reconcile.Result, error) {
 	since := r.arrivals.Take(ns.Name, r.Clock.Now())
 	if !ns.DeletionTimestamp.IsZero() {
 		return reconcile.Result{}, r.endReportIn(ctx, ns)
 	}
-	previous, err := r.readReport(ctx, ns.Name)
+	previous, err := inventory.Report(ctx, r.Client, ns.Name)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
 	previous = r.reports.Recall(ns, previous)
-	selector, err := r.selector(ctx)
+	selector, err := inventory.Selector(ctx, r.Client, r.Protected)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
 	if selector.Protects(ns.Name) {
 		return reconcile.Result{}, r.leaveAlone(ctx, ns)
 	}
-	if err := r.endReport(ctx, previous); err != nil {
+	if err := r.posts.End(ctx, previous); err != nil {
 		return reconcile.Result{}, err
 	}
 	selecting := selector.Selects(ns)
@@ -133,22 +140,22 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 		return reconcile.Result{}, r.suspend(ctx, ns, previous, broken, why)
 	}
 	if len(selecting) == 0 {
-		r.counts.forget(ns.Name)
+		r.forgetCounts(ns.Name)
 		return r.leave(ctx, ns, previous)
 	}
 	profile := selecting[0]
-	if !isHeld(profile) || !selection.Remembers(profile, ns) {
+	if !hasFinalizer(profile) || !selection.Remembers(profile, ns) {
 		return reconcile.Result{}, nil // Its own reconciler writes both, and that comes back here.
 	}
 	p := &posture.Pass{
 		Profile: profile, Namespace: ns, Memory: posture.MemoryOf(previous), Since: since,
-		Forged: forgedMark(selector, profile, ns, previous), Overtakable: r.queue.IsOvertakable(requestFor(ns.Name)),
+		Forged: release.IsForged(selector, profile, ns, previous), Overtakable: r.queue.IsOvertakable(requestFor(ns.Name)),
 	}
 	if p.Audits() {
 		return r.audit(ctx, p, selecting)
 	}
-	r.departures.end(ns.Name)
-	if err := r.missFormer(ctx, p); err != nil {
+	r.departures.End(ns.Name)
+	if err := r.releases.MissFormer(ctx, p); err != nil {
 		return reconcile.Result{}, err
 	}
 	return r.establish(ctx, p)
@@ -157,7 +164,8 @@ func (r *NamespaceReconciler) Reconcile(ctx context.Context, ns *corev1.Namespac
 // establish compares the namespace with its baseline, corrects what differs, looks for what weakens
 // it, and reports.
 func (r *NamespaceReconciler) establish(ctx context.Context, p *posture.Pass) (reconcile.Result, error) {
-	p, err := r.regain(ctx, p)
+	p, notices, err := r.posts.Regain(ctx, p)
+	r.notify(p, notices)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
@@ -169,40 +177,37 @@ func (r *NamespaceReconciler) establish(ctx context.Context, p *posture.Pass) (r
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	pods := &podScan{}
-	rules, again, untold := r.deferRules(ctx, p, pods)
-	maps.Copy(desired[0].GetLabels(), rules.Labels)
-	drifts, objects, undecided := r.deferObjects(ctx, p, desired, drift.Compare(desired, there, p.Ours))
-	deferred := rules.With(objects)
-	done, refused := r.carryOut(ctx, p, deferred, drifts)
+	gated, undecided := r.gateRollout(ctx, p, desired, there)
+	deferred := gated.deferred
+	done, interrupted := r.corrections.CorrectAll(ctx, correction.OfNamespace(p, deferred), gated.drifts)
 	r.tellCorrections(p, &done)
-	if errors.Is(refused, errTerminating) {
+	if errors.Is(interrupted, correction.ErrTerminating) {
 		return reconcile.Result{}, nil
 	}
-	r.tellMark(p, done.outcomes)
-	counts, recount := r.awaitCounts(ctx, p, posture.Counted(desired, there, done.outcomes, deferred))
-	failed := errors.Join(untold, undecided, refused)
-	if failed == nil && posture.Withholds(p, counts, done.outcomes, r.counts.withholdsAgain(p)) {
-		r.traceRemovals(ctx, p, done.outcomes)
-		r.counts.withhold(p, done.level)
+	r.events.TellEach(release.ForgedReplaced(p, done.Outcomes))
+	counts, recount := r.awaitCounts(ctx, p, posture.Counted(desired, there, done.Outcomes, deferred))
+	failed := errors.Join(undecided, interrupted, done.Refused())
+	if failed == nil && posture.Withholds(p, counts, done.Outcomes, r.withheld.Has(p)) {
+		r.traceRemovals(ctx, p, done.Outcomes)
+		r.withheld.Add(p, done.Level)
 		return reconcile.Result{RequeueAfter: recount}, nil
 	}
-	level := r.counts.resume(p, done.level)
-	found := &posture.Found{Desired: desired, Outcomes: done.outcomes, Deferred: deferred, Counts: counts}
-	next, unreported := r.report(ctx, p, found, level, pods)
+	level := r.withheld.End(p, done.Level)
+	found := &posture.Found{Desired: desired, Outcomes: done.Outcomes, Deferred: deferred, Counts: counts}
+	next, unreported := r.report(ctx, p, found, level, gated.seen)
 	if err := errors.Join(failed, unreported); err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: soonest(next, recount, reread, again)}, nil
+	return reconcile.Result{RequeueAfter: soonest(next, recount, reread, gated.again)}, nil
 }
 
 // report looks for what weakens the baseline, and tells and writes what the pass found and did. It
 // returns when to come back though nothing has been heard; zero is never.
 func (r *NamespaceReconciler) report(
-	ctx context.Context, p *posture.Pass, found *posture.Found, level appliedLevel, pods *podScan,
+	ctx context.Context, p *posture.Pass, found *posture.Found, level tightening.AppliedLevel, seen *podscan.Seen,
 ) (next time.Duration, err error) {
 	disputes, quiet := r.disputed(p, found.Outcomes)
-	weaknesses, recheck, unseen := r.weaknesses(ctx, p, found, level, pods)
+	weaknesses, recheck, unseen := r.weaknesses(ctx, p, found, level, seen)
 	found.Disputes, found.Weaknesses = disputes, weaknesses
 	report := posture.Assemble(p, found, r.Clock.Now())
 	r.announce(p, found)
@@ -210,7 +215,7 @@ func (r *NamespaceReconciler) report(
 	r.traceRemovals(ctx, p, found.Outcomes)
 	r.announceReport(p, report)
 	notices, unwritten := r.withRoom(ctx, p, postureReference, func() error {
-		return r.writeReport(ctx, p.Report(), report)
+		return r.posts.Write(ctx, p.Report(), report)
 	})
 	r.notify(p, notices)
 	r.noteReport(p, unwritten)
@@ -224,7 +229,7 @@ func (r *NamespaceReconciler) render(ctx context.Context, p *posture.Pass) ([]ba
 	if p.Audits() {
 		return desired, nil
 	}
-	annotations, err := r.labelsBefore(ctx, p, desired[0].GetLabels())
+	annotations, err := r.corrections.Writer.AnnotateLabelsBefore(ctx, p, desired[0].GetLabels())
 	desired[0].SetAnnotations(annotations)
 	return desired, err
 }
@@ -237,14 +242,14 @@ func (r *NamespaceReconciler) nextVisit(p *posture.Pass, found *posture.Found) t
 		next = r.Recheck
 	}
 	if found.Deferred.Any() {
-		next = soonest(next, r.Recheck/blockedRechecks)
+		next = soonest(next, podscan.RecheckDeferred(r.Recheck))
 	}
-	if r.looksAtPods(p) {
-		next = soonest(next, r.looks.until(p.Namespace.Name, r.Clock.Now()))
+	if r.scansPods(p) {
+		next = soonest(next, r.scans.Until(p.Namespace.Name, r.Clock.Now()))
 	}
 	for i := range found.Outcomes {
 		next = soonest(next, found.Outcomes[i].Wait)
-		if found.Outcomes[i].State == v1alpha1.Conflict {
+		if found.Outcomes[i].State == v1alpha1.DriftStateConflict {
 			next = soonest(next, r.Recheck)
 		}
 	}
@@ -258,32 +263,4 @@ func soonest(waits ...time.Duration) time.Duration {
 		next = sooner(next, wait)
 	}
 	return next
-}
-
-// blockedRechecks is how many times as often as other rechecks one is made of what must wait.
-const blockedRechecks = 10
-
-func (r *NamespaceReconciler) selector(ctx context.Context) (*selection.Selector, error) {
-	return readSelector(ctx, r.Client, r.Protected)
-}
-
-// readSelector makes a selector of the profiles that there are now.
-func readSelector(ctx context.Context, reader client.Reader, protected []string) (*selection.Selector, error) {
-	var profiles v1alpha1.SecurityProfileList
-	if err := reader.List(ctx, &profiles, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
-		return nil, fmt.Errorf("listing SecurityProfiles: %w", err)
-	}
-	return selection.New(profiles.Items, protected), nil
-}
-
-func (r *NamespaceReconciler) readReport(ctx context.Context, namespace string) (*v1alpha1.NamespacePosture, error) {
-	var report v1alpha1.NamespacePosture
-	key := client.ObjectKey{Namespace: namespace, Name: v1alpha1.PostureName}
-	switch err := r.Client.Get(ctx, key, &report); {
-	case apierrors.IsNotFound(err):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("reading the report of namespace %s: %w", namespace, err)
-	}
-	return &report, nil
 }

@@ -21,9 +21,11 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
+	"github.com/bulwark-dev/bulwark/internal/release"
 )
 
-// emptyCluster lists nothing, and answers each write of a status in turn; when there are no answers left it takes it.
+// emptyCluster lists nothing, and answers each write of a status in turn; when there are no answers
+// left it takes it.
 type emptyCluster struct {
 	client.Client
 	scheme  *runtime.Scheme
@@ -62,7 +64,11 @@ func TestADeletionSaysForWantOfWhatItDoesNotEnd(t *testing.T) {
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		t.Fatal(err)
 	}
-	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "securityprofiles"}, "strict", errors.New("not you"))
+	forbidden := apierrors.NewForbidden(
+		schema.GroupResource{Resource: "securityprofiles"},
+		"strict",
+		errors.New("not you"),
+	)
 	conflict := apierrors.NewConflict(schema.GroupResource{Resource: "securityprofiles"}, "strict", errors.New("too late"))
 	lacks := []string{"list pods", "delete networkpolicies.networking.k8s.io"}
 	type step struct {
@@ -78,30 +84,30 @@ func TestADeletionSaysForWantOfWhatItDoesNotEnd(t *testing.T) {
 		written []string
 		stalled bool
 	}{
-		"nothing is asked in the first seconds": {steps: []step{{after: time.Second, missing: lacks, wait: deletionPatience}}},
+		"nothing is asked in the first seconds": {steps: []step{{after: time.Second, missing: lacks, wait: release.DeletionPatience}}},
 		"a refusal is asked about at once": {
-			steps: []step{{after: 0, missing: lacks, refusal: forbidden, wait: permissionsRecheck}}, written: []string{v1alpha1.ReasonPermissionsLost}, stalled: true,
+			steps: []step{{after: 0, missing: lacks, refusal: forbidden, wait: release.PermissionsRecheck}}, written: []string{v1alpha1.ReasonPermissionsLost}, stalled: true,
 		},
 		"a refusal that is not for want of permissions backs off": {
-			steps: []step{{refusal: forbidden, fails: true}, {after: time.Second, refusal: forbidden, wait: permissionsRecheck - time.Second, fails: true}},
+			steps: []step{{refusal: forbidden, fails: true}, {after: time.Second, refusal: forbidden, wait: release.PermissionsRecheck - time.Second, fails: true}},
 		},
 		"it is told once, and asked about each minute": {
 			steps: []step{
-				{after: 6 * time.Second, missing: lacks, wait: permissionsRecheck},
-				{after: 36 * time.Second, missing: lacks, refusal: forbidden, wait: permissionsRecheck - 30*time.Second},
-				{after: 66 * time.Second, missing: lacks, wait: permissionsRecheck},
+				{after: 6 * time.Second, missing: lacks, wait: release.PermissionsRecheck},
+				{after: 36 * time.Second, missing: lacks, refusal: forbidden, wait: release.PermissionsRecheck - 30*time.Second},
+				{after: 66 * time.Second, missing: lacks, wait: release.PermissionsRecheck},
 			}, written: []string{v1alpha1.ReasonPermissionsLost}, stalled: true,
 		},
 		"it is taken back": {
-			steps:   []step{{after: 6 * time.Second, missing: lacks, wait: permissionsRecheck}, {after: 66 * time.Second, wait: retryMax}},
+			steps:   []step{{after: 6 * time.Second, missing: lacks, wait: release.PermissionsRecheck}, {after: 66 * time.Second, wait: retryMax}},
 			written: []string{v1alpha1.ReasonPermissionsLost, v1alpha1.ReasonProgressing},
 		},
 		"it is no error that not even the status can be written": {
-			answers: []error{forbidden}, steps: []step{{after: 6 * time.Second, missing: lacks, wait: permissionsRecheck}}, stalled: true,
+			answers: []error{forbidden}, steps: []step{{after: 6 * time.Second, missing: lacks, wait: release.PermissionsRecheck}}, stalled: true,
 		},
 		"a status that could not be written for another reason is written by the next try": {
 			answers: []error{conflict}, steps: []step{
-				{after: 6 * time.Second, missing: lacks, wait: permissionsRecheck, fails: true}, {after: 7 * time.Second, missing: lacks, wait: permissionsRecheck},
+				{after: 6 * time.Second, missing: lacks, wait: release.PermissionsRecheck, fails: true}, {after: 7 * time.Second, missing: lacks, wait: release.PermissionsRecheck},
 			}, written: []string{v1alpha1.ReasonPermissionsLost}, stalled: true,
 		},
 	} {
@@ -114,7 +120,13 @@ func TestADeletionSaysForWantOfWhatItDoesNotEnd(t *testing.T) {
 			var missing []string
 			cluster, now := &emptyCluster{scheme: scheme, answers: tt.answers}, clocktesting.NewFakePassiveClock(noon)
 			r := &SecurityProfileReconciler{
-				Client: cluster, Metrics: metrics, Clock: now, lost: newLost(func(context.Context) ([]string, error) { return missing, nil }),
+				Client:  cluster,
+				Metrics: metrics,
+				Clock:   now,
+				standstills: release.NewStandstills(
+					func(context.Context) ([]string, error) { return missing, nil },
+					(&release.Profiles{Client: cluster}).Left,
+				),
 			}
 			deletion := metav1.NewTime(noon)
 			profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "strict", DeletionTimestamp: &deletion}}

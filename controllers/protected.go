@@ -10,14 +10,20 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
-// addProtected counts, among the findings of a profile, what bears its label in protected namespaces.
+// addProtected counts, among the findings of a profile, what bears its label in protected
+// namespaces.
 func (r *SecurityProfileReconciler) addProtected(
-	ctx context.Context, profile *v1alpha1.SecurityProfile, selector *selection.Selector, namespaces []corev1.Namespace, status *v1alpha1.SecurityProfileStatus,
+	ctx context.Context,
+	profile *v1alpha1.SecurityProfile,
+	selector *selection.Selector,
+	namespaces []corev1.Namespace,
+	status *v1alpha1.SecurityProfileStatus,
 ) error {
-	if !profile.LooksFor(v1alpha1.ObjectInProtectedNamespace) {
+	if !profile.LooksFor(v1alpha1.FindingIDObjectInProtectedNamespace) {
 		return nil
 	}
 	n := 0
@@ -29,7 +35,7 @@ func (r *SecurityProfileReconciler) addProtected(
 		if profileOf(ns) == profile.Name {
 			n++
 		}
-		labelled, err := r.labelledIn(ctx, ns.Name, profile.Name)
+		labelled, err := countLabelled(ctx, r.Client, ns.Name, profile.Name)
 		if err != nil {
 			return err
 		}
@@ -38,20 +44,20 @@ func (r *SecurityProfileReconciler) addProtected(
 	if n == 0 {
 		return nil
 	}
-	status.Findings = append(status.Findings, v1alpha1.FindingTotal{
-		ID: v1alpha1.ObjectInProtectedNamespace, Severity: v1alpha1.Low, Count: int32(min(n, 1<<30)),
+	status.FindingTotals = append(status.FindingTotals, v1alpha1.FindingTotal{
+		ID: v1alpha1.FindingIDObjectInProtectedNamespace, Severity: v1alpha1.SeverityLow, Count: int32(min(n, 1<<30)),
 	})
-	slices.SortFunc(status.Findings, func(a, b v1alpha1.FindingTotal) int {
+	slices.SortFunc(status.FindingTotals, func(a, b v1alpha1.FindingTotal) int {
 		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Severity, b.Severity))
 	})
 	return nil
 }
 
-// labelledIn counts the objects in a namespace that bear the label of a profile.
-func (r *SecurityProfileReconciler) labelledIn(ctx context.Context, namespace, profile string) (int, error) {
+// countLabelled counts the objects in a namespace that bear the label of a profile.
+func countLabelled(ctx context.Context, cached inventory.Cache, namespace, profile string) (int, error) {
 	n := 0
-	for i := range baseline.Kinds[1:] {
-		objects, err := listLabelled(ctx, r.Client, &baseline.Kinds[1:][i], namespace)
+	for i := range baseline.NamespacedKinds {
+		objects, err := inventory.LabelledIn(ctx, cached, &baseline.NamespacedKinds[i], namespace)
 		if err != nil {
 			return 0, err
 		}

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
@@ -23,7 +24,7 @@ func (r *SecurityProfileReconciler) remember(ctx context.Context, profile *v1alp
 	if equality.Semantic.DeepEqual(known, profile.Status.Selection) {
 		return nil
 	}
-	selector, err := readSelector(ctx, r.Client, r.Protected)
+	selector, err := inventory.Selector(ctx, r.Client, r.Protected)
 	if err != nil {
 		return err
 	}
@@ -39,28 +40,31 @@ func (r *SecurityProfileReconciler) remember(ctx context.Context, profile *v1alp
 		return err
 	}
 	if profile.Status.Selection != nil { // A CRD of an older release drops it.
-		r.remembered.note(profile.Name, r.Clock.Now())
+		r.remembered.Note(profile.Name, r.Clock.Now())
 	}
 	return nil
 }
 
-// selectionRemembered lets through the updates of a profile by which its status remembers another
-// selection.
-func selectionRemembered() predicate.Predicate {
-	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+// governanceChanged lets through the updates of a profile that may change what it and others govern:
+//
+//  1. those of what is to be done,
+//  2. those by which its status remembers another selection, which stands in for a broken spec, or
+//     since when the spec is broken.
+func governanceChanged() predicate.Predicate {
+	return predicate.Or[client.Object](specChanged(), predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, after := e.ObjectOld.(*v1alpha1.SecurityProfile), e.ObjectNew.(*v1alpha1.SecurityProfile)
 		return !equality.Semantic.DeepEqual(before.Status.Selection, after.Status.Selection)
-	}}
+	}})
 }
 
-// awaitedMemory are the namespaces that an update of a profile's status lets it govern: those that
-// it selects and did not remember before.
+// awaitedMemory are the namespaces that an update of a profile's status lets it govern, or no more:
+// those that it selects and did not remember before, and those made since it is broken.
 func (r *NamespaceReconciler) awaitedMemory(ctx context.Context, e event.UpdateEvent) []string {
 	before, after := e.ObjectOld.(*v1alpha1.SecurityProfile), e.ObjectNew.(*v1alpha1.SecurityProfile)
 	return slices.DeleteFunc(r.touchedBy(ctx, after), func(name string) bool {
 		var ns corev1.Namespace
 		err := r.Client.Get(ctx, client.ObjectKey{Name: name}, &ns,
 			client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
-		return err == nil && selection.Remembers(before, &ns)
+		return err == nil && selection.Remembers(before, &ns) && !selection.Yields(before, after, &ns)
 	})
 }

@@ -9,8 +9,20 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/correction/quotaroom"
+	"github.com/bulwark-dev/bulwark/internal/events"
 	"github.com/bulwark-dev/bulwark/internal/posture"
 )
+
+// postureReference names the report of a namespace.
+var postureReference = posture.Reference
+
+// withRoom makes a write in a namespace that the baseline's own quotas must not keep out.
+func (r *NamespaceReconciler) withRoom(
+	ctx context.Context, p *posture.Pass, object v1alpha1.ObjectReference, write func() error,
+) ([]events.Notice, error) {
+	return r.corrections.Room.Write(ctx, p.Namespace.Name, p.Ours, object, write)
+}
 
 // roomBeside makes the write of an object that goes with a report, which the baseline's own quotas
 // keep out as little as the report.
@@ -18,7 +30,7 @@ func (r *NamespaceReconciler) roomBeside(
 	ctx context.Context, report *v1alpha1.NamespacePosture, object v1alpha1.ObjectReference, write func() error,
 ) error {
 	err := write()
-	if _, refused := refusalIn(err); !refused {
+	if !quotaroom.IsRefusal(err) {
 		return err
 	}
 	p := &posture.Pass{

@@ -1,11 +1,9 @@
 package controllers
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,26 +12,28 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
-	"github.com/bulwark-dev/bulwark/internal/baseline"
-	"github.com/bulwark-dev/bulwark/internal/contention"
-	"github.com/bulwark-dev/bulwark/internal/drift"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/openreports/publish"
 	"github.com/bulwark-dev/bulwark/internal/posture"
+	"github.com/bulwark-dev/bulwark/internal/priority"
+	"github.com/bulwark-dev/bulwark/internal/release"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
-// DefaultStatusInterval is the least time between two looks at all reports of one profile, and so between two status writes: ten
-// thousand namespaces in a roll-out must mean neither ten thousand sums nor ten thousand writes, and those that a deleted
-// profile leaves no ten thousand searches for what remains.
+// DefaultStatusInterval is the least time between two reconciles of one profile. A roll-out to ten
+// thousand namespaces must neither sum ten thousand times nor write ten thousand statuses, and a
+// deletion must not search ten thousand times for what remains.
 const DefaultStatusInterval = time.Second
 
-// SecurityProfileReconciler sums the reports of the namespaces that a profile governs into its status, and holds a deleted
-// profile until its deletionPolicy has been carried out in all of them.
+// SecurityProfileReconciler sums the reports of the namespaces that a profile governs into its
+// status. A deleted profile keeps its finalizer until its deletionPolicy has been carried out in
+// all of them.
 type SecurityProfileReconciler struct {
 	// Client reads from the cache and sees its own writes.
 	Client client.Client
@@ -44,20 +44,21 @@ type SecurityProfileReconciler struct {
 	// Protected are names and globs of namespaces that are never selected.
 	Protected []string
 
-	contests    *contention.Contests
 	policies    admissionPolicies
 	joins       *posture.Joins
 	unreported  *unreported
 	publication *publish.Publication // nil if reports are not published as Reports of openreports.io
-	lost        *lost
-	throttle    throttle
-	remembered  throttle // when the status was written that remembers what the profile selects
+	remains     *release.Profiles
+	standstills *release.Standstills
+	throttle    *priority.Throttle
+	remembered  *priority.Throttle // when the status was written that remembers what the profile selects
 }
 
 // admissionPolicies is the reconciler of admission policies, as the one of profiles needs it.
 type admissionPolicies interface {
-	// report is what the status is to say of the profile's policies, and the function that is called once it says that. The report
-	// is nil while this generation of the profile has not been looked at: then another pass is to come.
+	// report is what the status is to say of the profile's policies, and the function that is
+	// called once it says that. The report is nil while this generation of the profile has not been
+	// looked at: then another pass is to come.
 	report(profile *v1alpha1.SecurityProfile) (report *admission.Report, written func())
 	// relax removes the policies that judge requests, of a profile that is being deleted.
 	relax(ctx context.Context, profile *v1alpha1.SecurityProfile) error
@@ -65,11 +66,15 @@ type admissionPolicies interface {
 	withdraw(ctx context.Context, profile *v1alpha1.SecurityProfile) error
 }
 
-// errAwaitsPolicies ends a pass over a profile whose admission policies have not been looked at in this generation.
+// errAwaitsPolicies ends a pass over a profile whose admission policies have not been reconciled in
+// this generation.
 var errAwaitsPolicies = errors.New("the admission policies of this generation have not been looked at")
 
 // Reconcile keeps the finalizer and the status of one profile.
-func (r *SecurityProfileReconciler) Reconcile(ctx context.Context, profile *v1alpha1.SecurityProfile) (reconcile.Result, error) {
+func (r *SecurityProfileReconciler) Reconcile(
+	ctx context.Context,
+	profile *v1alpha1.SecurityProfile,
+) (reconcile.Result, error) {
 	deleted := !profile.DeletionTimestamp.IsZero()
 	if !deleted {
 		if err := r.remember(ctx, profile); err != nil {
@@ -80,7 +85,7 @@ func (r *SecurityProfileReconciler) Reconcile(ctx context.Context, profile *v1al
 	if !deleted && controllerutil.AddFinalizer(profile, v1alpha1.Finalizer) {
 		return reconcile.Result{}, r.writeFinalizers(ctx, before, profile) // What this write leads to goes on from here.
 	}
-	if wait := r.throttle.wait(profile.Name, r.Clock.Now()); wait > 0 {
+	if wait := r.throttle.Wait(profile.Name, r.Clock.Now()); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	look := r.report
@@ -94,16 +99,20 @@ func (r *SecurityProfileReconciler) Reconcile(ctx context.Context, profile *v1al
 	case err != nil:
 		return reconcile.Result{}, err // It is not noted: to wait for the throttle would undo the back-off.
 	}
-	if isHeld(profile) {
-		r.throttle.note(profile.Name, r.Clock.Now()) // From its end, when the status was written.
+	if hasFinalizer(profile) {
+		r.throttle.Note(profile.Name, r.Clock.Now()) // From its end, when the status was written.
 	}
 	return reconcile.Result{RequeueAfter: next}, nil
 }
 
-// report sums the reports into the status of a profile, and says what its admission policies came to. It returns when to come back
-// though nothing has been heard; zero is never. No status says Ready of a generation whose policies have not been looked at.
-func (r *SecurityProfileReconciler) report(ctx context.Context, profile *v1alpha1.SecurityProfile) (time.Duration, error) {
-	selector, err := readSelector(ctx, r.Client, r.Protected)
+// report sums the reports and the results of the admission policies into the status of a profile.
+// It returns when to requeue the profile; zero is never. No status says Ready of a generation whose
+// policies have not been reconciled.
+func (r *SecurityProfileReconciler) report(
+	ctx context.Context,
+	profile *v1alpha1.SecurityProfile,
+) (time.Duration, error) {
+	selector, err := inventory.Selector(ctx, r.Client, r.Protected)
 	if err != nil {
 		return 0, err
 	}
@@ -129,7 +138,7 @@ func (r *SecurityProfileReconciler) report(ctx context.Context, profile *v1alpha
 	if err := r.addProtected(ctx, profile, selector, cluster.Namespaces, status); err != nil {
 		return 0, err
 	}
-	if wait := r.remembered.wait(profile.Name, r.Clock.Now()); wait > 0 {
+	if wait := r.remembered.Wait(profile.Name, r.Clock.Now()); wait > 0 {
 		return sooner(next, wait), nil // The status was written a moment ago.
 	}
 	if err := r.conclude(ctx, profile, status); err != nil {
@@ -153,26 +162,16 @@ func governed(
 	ctx context.Context, cached client.Reader, profile string, selector *selection.Selector,
 ) (*posture.Cluster, error) {
 	var namespaces corev1.NamespaceList
-	if err := cached.List(ctx, &namespaces, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
+	if err := cached.List(
+		ctx,
+		&namespaces,
+		client.UnsafeDisableDeepCopy,
+		client.DisableReadYourWritesConsistency,
+	); err != nil {
 		return nil, fmt.Errorf("listing namespaces: %w", err)
 	}
-	reports, err := reportsOf(ctx, cached, profile)
+	reports, err := inventory.ReportsOf(ctx, cached, profile)
 	return &posture.Cluster{Selector: selector, Namespaces: namespaces.Items, Reports: reports}, err
-}
-
-// reportsOf are the profile's reports by namespace. They are shared with the cache.
-func reportsOf(ctx context.Context, cached client.Reader, profile string) (map[string]*v1alpha1.NamespacePosture, error) {
-	var list v1alpha1.NamespacePostureList
-	err := cached.List(ctx, &list, client.MatchingFields{postureProfileIndex: profile},
-		client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
-	if err != nil {
-		return nil, fmt.Errorf("listing NamespacePostures of profile %s: %w", profile, err)
-	}
-	reports := make(map[string]*v1alpha1.NamespacePosture, len(list.Items))
-	for i := range list.Items {
-		reports[list.Items[i].Namespace] = &list.Items[i]
-	}
-	return reports, nil
 }
 
 // writeStatus writes the status if it says anything new.
@@ -189,10 +188,18 @@ func (r *SecurityProfileReconciler) writeStatus(
 	return nil
 }
 
-// finalize lets the profile go once nothing in the cluster bears its name: first what judges requests, what guards the baseline last. The
-// reconciles of the namespaces see to the baseline; each of them that is done comes back here. It looks once a minute all the same.
-func (r *SecurityProfileReconciler) finalize(ctx context.Context, profile *v1alpha1.SecurityProfile) (time.Duration, error) {
-	if !isHeld(profile) {
+// finalize removes what a deleted profile has made, and its finalizer once nothing in the cluster
+// bears its name.
+//
+//  1. It deletes the policies that judge requests.
+//  2. The reconciles of the namespaces release the baseline; each leads back here, and so does a
+//     minute.
+//  3. It deletes the policies that guard the baseline, and removes the finalizer.
+func (r *SecurityProfileReconciler) finalize(
+	ctx context.Context,
+	profile *v1alpha1.SecurityProfile,
+) (time.Duration, error) {
+	if !hasFinalizer(profile) {
 		return 0, nil
 	}
 	switch released, err := r.release(ctx, profile); {
@@ -202,19 +209,19 @@ func (r *SecurityProfileReconciler) finalize(ctx context.Context, profile *v1alp
 		return 0, err
 	}
 	r.Metrics.Forget(profile.Name)
-	r.throttle.forget(profile.Name)
-	r.remembered.forget(profile.Name)
-	r.lost.forget(profile.Name)
+	r.throttle.Forget(profile.Name)
+	r.remembered.Forget(profile.Name)
+	r.standstills.Forget(profile.Name)
 	r.joins.Forget(profile.Name)
 	return 0, nil
 }
 
-// release takes what guards and judges for the profile away, each in its time, and at last the finalizer. It reports whether it came to that.
+// release makes the next of these steps that is due, and reports whether the finalizer was removed.
 func (r *SecurityProfileReconciler) release(ctx context.Context, profile *v1alpha1.SecurityProfile) (bool, error) {
 	if err := r.policies.relax(ctx, profile); err != nil {
 		return false, err
 	}
-	if remains, err := r.remains(ctx, profile.Name); err != nil || remains {
+	if remain, err := r.remains.Remain(ctx, profile.Name); err != nil || remain {
 		return false, err
 	}
 	if err := r.policies.withdraw(ctx, profile); err != nil {
@@ -225,149 +232,44 @@ func (r *SecurityProfileReconciler) release(ctx context.Context, profile *v1alph
 	return true, client.IgnoreNotFound(r.writeFinalizers(ctx, before, profile))
 }
 
-// remains reports whether anything outside of terminating namespaces still bears the profile's name.
-func (r *SecurityProfileReconciler) remains(ctx context.Context, profile string) (bool, error) {
-	reports, err := reportsOf(ctx, r.Client, profile)
-	if err != nil {
-		return false, err
+// whyStill tells which permissions the operator lacks to end the deletion of a profile, if it does.
+// It tells that by the profile's condition, by a metric and, since it may not even write the
+// condition, by the log. It returns when to requeue the profile.
+func (r *SecurityProfileReconciler) whyStill(
+	ctx context.Context, profile *v1alpha1.SecurityProfile, refusal error,
+) (time.Duration, error) {
+	still, err := r.standstills.Explain(ctx, profile, refusal, r.Clock.Now())
+	if err != nil || !still.Known {
+		return still.Wait, err
 	}
-	for namespace, report := range reports {
-		if isEnding(report) || r.contests.IsRemovalContested(namespace, postureReference, r.Clock.Now()) {
-			continue // It goes by itself, or somebody makes it anew each time.
-		}
-		if standing, err := r.standing(ctx, namespace); err != nil || standing {
-			return true, err
-		}
+	lacks := still.Message != ""
+	r.Metrics.DeletionStalled(profile.Name, lacks)
+	if still.News {
+		logf.FromContext(ctx).
+			Error(refusal, "A SecurityProfile cannot be let go", "profile", profile.Name, "reason", still.Message)
 	}
-	for i := range baseline.Kinds {
-		if remains, err := r.remainsOf(ctx, &baseline.Kinds[i], profile, reports); err != nil || remains {
-			return true, err
-		}
+	if still.Status == nil {
+		return still.Wait, nil
 	}
-	return false, nil
+	err = r.writeStatus(ctx, profile, still.Status)
+	if lacks && apierrors.IsForbidden(err) {
+		return still.Wait, nil
+	}
+	if lacks && err != nil { // A conflict, say: it is to be told all the same.
+		r.standstills.AskAgain(profile.Name)
+	}
+	return still.Wait, err
 }
 
-func (r *SecurityProfileReconciler) remainsOf(
-	ctx context.Context, kind *baseline.Kind, profile string, reports map[string]*v1alpha1.NamespacePosture,
-) (bool, error) {
-	list, err := newList(r.Client.Scheme(), kind)
-	if err != nil {
-		return false, err
-	}
-	if err := r.Client.List(ctx, list, client.MatchingLabels{v1alpha1.ProfileLabel: profile}, client.UnsafeDisableDeepCopy); err != nil {
-		return false, fmt.Errorf("listing %s of profile %s: %w", kind.Resource, profile, err)
-	}
-	items, err := itemsOf(list)
-	if err != nil {
-		return false, err
-	}
-	for _, o := range items {
-		if o.GetDeletionTimestamp() != nil {
-			continue // It goes when whoever put a finalizer on it lets it.
-		}
-		if !baseline.BelongsToNamespace(o) && !drift.Ours(o) {
-			continue // It bears the name, as anybody can write it on what is his own, and nobody takes it away.
-		}
-		namespace := cmp.Or(o.GetNamespace(), o.GetName()) // A Namespace is in itself.
-		switch again, err := r.isMadeAgain(ctx, namespace, o, reports[namespace]); {
-		case err != nil:
-			return false, err
-		case again:
-			continue
-		}
-		if standing, err := r.standing(ctx, namespace); err != nil || standing {
-			return true, err
-		}
-	}
-	return false, nil
-}
-
-// isMadeAgain reports whether somebody makes an object again each time it is removed, or ever new
-// ones under other names. Of the latter only where neither a report nor the namespace says that
-// there is a baseline: they are removed one by one, and nobody waits for the last.
-func (r *SecurityProfileReconciler) isMadeAgain(
-	ctx context.Context, namespace string, o baseline.Object, report *v1alpha1.NamespacePosture,
-) (bool, error) {
-	now, ref := r.Clock.Now(), baseline.Reference(o)
-	if r.contests.IsRemovalContested(namespace, ref, now) {
-		return true, nil
-	}
-	if report != nil || !r.contests.IsKindContested(namespace, ref, now) {
-		return false, nil
-	}
-	var ns corev1.Namespace
-	if err := r.Client.Get(ctx, client.ObjectKey{Name: namespace}, &ns, client.UnsafeDisableDeepCopy); err != nil {
-		return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
-	}
-	return profileOf(&ns) != profileOf(o), nil
-}
-
-// standing reports whether the namespace exists, is not being deleted, and is not one of those that are never touched.
-func (r *SecurityProfileReconciler) standing(ctx context.Context, name string) (bool, error) {
-	if selection.New(nil, r.Protected).Protects(name) {
-		return false, nil
-	}
-	var ns corev1.Namespace
-	if err := r.Client.Get(ctx, client.ObjectKey{Name: name}, &ns, client.UnsafeDisableDeepCopy); err != nil {
-		return false, client.IgnoreNotFound(err)
-	}
-	return ns.DeletionTimestamp.IsZero(), nil
-}
-
-// writeFinalizers writes the profile's finalizers and nothing else, if nobody has changed the profile since it was read.
-func (r *SecurityProfileReconciler) writeFinalizers(ctx context.Context, before, after *v1alpha1.SecurityProfile) error {
+// writeFinalizers writes the profile's finalizers and nothing else, if nobody has changed the
+// profile since it was read.
+func (r *SecurityProfileReconciler) writeFinalizers(
+	ctx context.Context,
+	before, after *v1alpha1.SecurityProfile,
+) error {
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 	if err := r.Client.Patch(ctx, after, patch); err != nil {
 		return fmt.Errorf("writing the finalizers of SecurityProfile %s: %w", after.Name, err)
 	}
 	return nil
-}
-
-// throttle spaces the looks at each profile. It notes when the last one ended.
-type throttle struct {
-	moments
-	interval time.Duration
-}
-
-// wait is how long it is until the profile may be looked at again.
-func (t *throttle) wait(profile string, now time.Time) time.Duration {
-	last, _ := t.of(profile)
-	return untilNext(last, t.interval, now)
-}
-
-// untilNext is how long it is until a profile may be looked at again whose last look ended then; a zero time is never.
-func untilNext(last time.Time, interval time.Duration, now time.Time) time.Duration {
-	if last.IsZero() || last.After(now) { // The clock has been set back.
-		return 0
-	}
-	return max(0, last.Add(interval).Sub(now))
-}
-
-// moments remembers a time for each profile.
-type moments struct {
-	mu sync.Mutex
-	at map[string]time.Time
-}
-
-func (m *moments) note(profile string, at time.Time) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.at == nil {
-		m.at = map[string]time.Time{}
-	}
-	m.at[profile] = at
-}
-
-func (m *moments) forget(profile string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.at, profile)
-}
-
-// of is the profile's; false if none was noted.
-func (m *moments) of(profile string) (time.Time, bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	at, noted := m.at[profile]
-	return at, noted
 }

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
@@ -40,7 +42,10 @@ func TestUnreported(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			u, told := newUnreported(), 0
 			for _, err := range tt.answers {
-				if u.note("team-a", "strict", err) {
+				switch {
+				case err == nil:
+					u.Forget("team-a")
+				case u.note("team-a", "strict", err):
 					told++
 				}
 			}
@@ -56,5 +61,27 @@ func TestUnreported(t *testing.T) {
 				t.Errorf("it is remembered: %s", words)
 			}
 		})
+	}
+}
+
+// The reports may have been summed between the write of one and this, so that no event of it is to
+// come.
+func TestAReportThatIsWrittenAtLastHasTheProfilesSummedAgain(t *testing.T) {
+	r := &NamespaceReconciler{unreported: newUnreported()}
+	p := &posture.Pass{
+		Namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "team-a"}},
+		Profile:   &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "strict"}},
+	}
+	for range posture.RefusalsToTell {
+		r.unreported.note("team-a", "strict", errNoRoomForReport)
+	}
+	for i, want := range []int{1, 0} {
+		r.noteReport(p, nil)
+		if got := len(r.unreported.changed); got != want {
+			t.Errorf("write %d: %d passes over the profiles are to come, and not %d", i, got, want)
+		}
+		for len(r.unreported.changed) > 0 {
+			<-r.unreported.changed
+		}
 	}
 }

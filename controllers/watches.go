@@ -20,11 +20,13 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
-// rolloutPriority is that of the namespaces that a changed profile touches: below corrections, which have 0, and above the
-// first look at everything after a start, which has handler.LowPriority.
+// rolloutPriority is that of the namespaces that a changed profile touches: below corrections,
+// which have 0, and above the first look at everything after a start, which has
+// handler.LowPriority.
 const rolloutPriority = -50
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
@@ -47,7 +49,8 @@ func (r *NamespaceReconciler) enqueueNamespace() handler.EventHandler {
 	}
 }
 
-// enqueueGoverned is for events on a profile: a pass over every namespace that it selects now, and over every one that it governs.
+// enqueueGoverned is for events on a profile: a pass over every namespace that it selects now, and
+// over every one that it governs.
 func (r *NamespaceReconciler) enqueueGoverned() handler.EventHandler {
 	enqueueAll := func(namespaces []string, q queue) {
 		priority := rolloutPriority
@@ -63,18 +66,20 @@ func (r *NamespaceReconciler) enqueueGoverned() handler.EventHandler {
 		enqueueAll(r.touchedBy(ctx, o.(*v1alpha1.SecurityProfile)), q)
 	}
 	unlessUnheld := func(ctx context.Context, o client.Object, q queue) {
-		if isHeld(o) || !o.GetDeletionTimestamp().IsZero() {
+		if hasFinalizer(o) || !o.GetDeletionTimestamp().IsZero() {
 			enqueue(ctx, o, q)
 		} // Else nothing is done before the profile is held, and that is another event.
 	}
 	return handler.Funcs{
 		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { unlessUnheld(ctx, e.Object, q) },
 		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
-			if isHeld(e.ObjectNew) && !profileChanged(e) {
+			if hasFinalizer(e.ObjectNew) && !profileChanged(e) {
 				enqueueAll(r.awaitedMemory(ctx, e), q)
 				return
 			}
-			if !isHeld(e.ObjectOld) { // Those that it selected have waited for it. It may not select them any more, nor go before another.
+			if !hasFinalizer(
+				e.ObjectOld,
+			) { // Those that it selected have waited for it. It may not select them any more, nor go before another.
 				enqueue(ctx, e.ObjectOld, q)
 			}
 			unlessUnheld(ctx, e.ObjectNew, q)
@@ -83,19 +88,21 @@ func (r *NamespaceReconciler) enqueueGoverned() handler.EventHandler {
 	}
 }
 
-// isHeld reports whether a profile cannot go before what it has made. Until then nothing is done for it.
-func isHeld(profile client.Object) bool {
+// hasFinalizer reports whether a profile cannot go before the objects that it has made. Until then
+// nothing is done for it.
+func hasFinalizer(profile client.Object) bool {
 	return controllerutil.ContainsFinalizer(profile, v1alpha1.Finalizer)
 }
 
-// touchedBy lists the namespaces that the profile selects or that bear its name, by label or by report.
+// touchedBy lists the namespaces that the profile selects or that bear its name, by label or by
+// report.
 func (r *NamespaceReconciler) touchedBy(ctx context.Context, profile *v1alpha1.SecurityProfile) []string {
 	var namespaces corev1.NamespaceList
 	var reports v1alpha1.NamespacePostureList
 	fromCache := []client.ListOption{client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency}
 	err := r.Client.List(ctx, &namespaces, fromCache...)
 	if err == nil {
-		err = r.Client.List(ctx, &reports, append(fromCache, client.MatchingFields{postureProfileIndex: profile.Name})...)
+		err = r.Client.List(ctx, &reports, append(fromCache, client.MatchingFields{inventory.ByProfile: profile.Name})...)
 	}
 	if err != nil { // Both are reads of memory, and fail only when the operator is stopping.
 		logf.FromContext(ctx).Error(err, "Listing the namespaces that a profile touches", "profile", profile.Name)
@@ -106,7 +113,9 @@ func (r *NamespaceReconciler) touchedBy(ctx context.Context, profile *v1alpha1.S
 		reported[reports.Items[i].Namespace] = true
 	}
 	if !profile.DeletionTimestamp.IsZero() {
-		r.addHolders(ctx, profile.Name, reported)
+		if err := inventory.AddNamespaces(ctx, r.Client, profile.Name, reported); err != nil {
+			logf.FromContext(ctx).Error(err, "Listing what bears the label of a profile", "profile", profile.Name)
+		}
 	}
 	selector := selection.New([]v1alpha1.SecurityProfile{*profile}, r.Protected)
 	var touched []string
@@ -119,7 +128,8 @@ func (r *NamespaceReconciler) touchedBy(ctx context.Context, profile *v1alpha1.S
 	return touched
 }
 
-// enqueueReported is for events on reports, which lead to a sum of the profile's. A report that changes hands concerns both.
+// enqueueReported is for events on reports, which lead to a sum of the profile's. A report that
+// changes hands concerns both.
 func enqueueReported() handler.EventHandler {
 	enqueue := func(o client.Object, q queue) { q.Add(requestFor(o.(*v1alpha1.NamespacePosture).Profile)) }
 	return handler.Funcs{
@@ -132,8 +142,9 @@ func enqueueReported() handler.EventHandler {
 	}
 }
 
-// enqueueLabelled is for events on managed objects, which matter to the profile that they bear the name of only when they go, or bear
-// another's, since it may be waiting for that, and when they come into a protected namespace, since it counts them there.
+// enqueueLabelled is for events on managed objects, which matter to the profile that they bear the
+// name of only when they go, or bear another's, since it may be waiting for that, and when they
+// come into a protected namespace, since it counts them there.
 func (r *SecurityProfileReconciler) enqueueLabelled() handler.EventHandler {
 	enqueue := func(o client.Object, q queue) { q.Add(requestFor(profileOf(o))) }
 	return handler.Funcs{
@@ -154,11 +165,11 @@ func (r *SecurityProfileReconciler) enqueueLabelled() handler.EventHandler {
 
 func profileOf(o client.Object) string { return o.GetLabels()[v1alpha1.ProfileLabel] }
 
-// enqueueSelecting is for events on a namespace, which concern the profiles that select it, before or after, and the one whose
-// name it bears. The others' sums are the same as before.
+// enqueueSelecting is for events on a namespace, which concern the profiles that select it, before
+// or after, and the one whose name it bears. The others' sums are the same as before.
 func (r *SecurityProfileReconciler) enqueueSelecting() handler.EventHandler {
 	enqueue := func(ctx context.Context, q queue, states ...client.Object) {
-		selector, err := readSelector(ctx, r.Client, r.Protected)
+		selector, err := inventory.Selector(ctx, r.Client, r.Protected)
 		if err != nil { // It is a read of memory, and fails only when the operator is stopping.
 			logf.FromContext(ctx).Error(err, "Finding the profiles that select a namespace", "namespace", states[0].GetName())
 			return
@@ -179,12 +190,18 @@ func (r *SecurityProfileReconciler) enqueueSelecting() handler.EventHandler {
 	}
 }
 
-// enqueueAllProfiles is for events that may change which profile governs what. They are of no concern to anybody who waits: each
-// profile's own events go before. Those of a deletion wait a moment, so that several at once lead to one pass.
+// enqueueAllProfiles is for events that may change which profile governs what. They are of no
+// concern to anybody who waits: each profile's own events go before. Those of a deletion wait a
+// moment, so that several at once lead to one pass.
 func enqueueAllProfiles(reader client.Reader, pause time.Duration) handler.EventHandler {
 	enqueue := func(ctx context.Context, q queue, after time.Duration) {
 		var profiles v1alpha1.SecurityProfileList
-		if err := reader.List(ctx, &profiles, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency); err != nil {
+		if err := reader.List(
+			ctx,
+			&profiles,
+			client.UnsafeDisableDeepCopy,
+			client.DisableReadYourWritesConsistency,
+		); err != nil {
 			logf.FromContext(ctx).Error(err, "Listing SecurityProfiles")
 			return
 		}
@@ -206,8 +223,9 @@ func enqueueAllProfiles(reader client.Reader, pause time.Duration) handler.Event
 	}
 }
 
-// contentChanged lets through the updates of a managed object that change what is compared. A quota's usage is none of them, but
-// whether it is counted and whether it is exceeded are: the cache holds no more of its status.
+// contentChanged lets through the updates of a managed object that change what is compared. A
+// quota's usage is none of them, but whether it is counted and whether it is exceeded are: the
+// cache holds no more of its status.
 func contentChanged(kind *baseline.Kind) predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		return metadataChanged(e.ObjectOld, e.ObjectNew) || countChanged(e.ObjectOld, e.ObjectNew) ||
@@ -232,16 +250,18 @@ func labelsOrDeletionChanged() predicate.Predicate {
 	}}
 }
 
-// specChanged lets through the updates of a profile that change what is to be done, not those of its status.
+// specChanged lets through the updates of a profile that change what is to be done, not those of
+// its status.
 func specChanged() predicate.Predicate { return predicate.Funcs{UpdateFunc: profileChanged} }
 
 func profileChanged(e event.UpdateEvent) bool {
 	return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() || // One of the same name was made while nobody watched.
-		e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() || isHeld(e.ObjectOld) != isHeld(e.ObjectNew) ||
+		e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() || hasFinalizer(e.ObjectOld) != hasFinalizer(e.ObjectNew) ||
 		e.ObjectOld.GetDeletionTimestamp().IsZero() != e.ObjectNew.GetDeletionTimestamp().IsZero()
 }
 
-// metadataChanged reports whether metadata changed that is compared. Others' annotations and finalizers are not.
+// metadataChanged reports whether metadata changed that is compared. Others' annotations and
+// finalizers are not.
 func metadataChanged(old, updated client.Object) bool {
 	return !maps.Equal(old.GetLabels(), updated.GetLabels()) ||
 		!equality.Semantic.DeepEqual(old.GetOwnerReferences(), updated.GetOwnerReferences()) ||

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
 // oneNamespace is a cluster with a namespace that nobody reports on.
@@ -27,8 +28,9 @@ func (oneNamespace) List(_ context.Context, list client.ObjectList, _ ...client.
 	return nil
 }
 
-// A namespace that an unheld profile selects waits for that one to be held. If the profile goes instead, or does not select it any more, the
-// namespace must be looked at: it may be another's by now, or nobody's, and who bears its name may be waiting for it.
+// A namespace that an unheld profile selects waits for that one to be held. If the profile goes
+// instead, or does not select it any more, the namespace must be looked at: it may be another's by
+// now, or nobody's, and who bears its name may be waiting for it.
 func TestNamespacesThatWaitForAnUnheldProfileAreLookedAt(t *testing.T) {
 	h := (&NamespaceReconciler{Client: oneNamespace{}}).enqueueGoverned()
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "fleeting"}}
@@ -64,6 +66,66 @@ func TestNamespacesThatWaitForAnUnheldProfileAreLookedAt(t *testing.T) {
 	}
 }
 
+// aNamespaceMadeAt is a cluster with one namespace, made at a time, that nobody reports on.
+type aNamespaceMadeAt struct {
+	client.Client
+	time.Time
+}
+
+func (c aNamespaceMadeAt) namespace() corev1.Namespace {
+	return corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", CreationTimestamp: metav1.NewTime(c.Time)}}
+}
+
+func (c aNamespaceMadeAt) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
+	if namespaces, ok := list.(*corev1.NamespaceList); ok {
+		namespaces.Items = []corev1.Namespace{c.namespace()}
+	}
+	return nil
+}
+
+func (c aNamespaceMadeAt) Get(_ context.Context, _ client.ObjectKey, into client.Object, _ ...client.GetOption) error {
+	ns := c.namespace()
+	ns.DeepCopyInto(into.(*corev1.Namespace))
+	return nil
+}
+
+// The status of a broken profile says since when it is broken a moment after the spec is. From then on the
+// policies of others, and who governs the namespaces that were made since, are not the same as before.
+func TestSinceWhenAProfileIsBrokenIsHeardOf(t *testing.T) {
+	broken := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{
+		Name: "broken", Generation: 2, Finalizers: []string{v1alpha1.Finalizer},
+	}}
+	broken.Status.Selection = selection.Remember(broken)
+	broken.Spec.ExcludeNamespaces = []string{"["}
+	dated := broken.DeepCopy()
+	dated.Status.Selection = selection.Broken(dated, noon)
+	counted := dated.DeepCopy()
+	counted.Status.DriftTotal++
+	for sentence, tc := range map[string]struct {
+		before, after *v1alpha1.SecurityProfile
+		heard         bool
+		made          time.Time
+		namespaces    int
+	}{
+		"since when it is":                  {broken, dated, true, noon, 1},
+		"which older namespaces outlast":    {broken, dated, true, noon.Add(-time.Hour), 0},
+		"what else its status says is none": {dated, counted, false, noon, 0},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			e := event.UpdateEvent{ObjectOld: tc.before, ObjectNew: tc.after}
+			if got := governanceChanged().Update(e); got != tc.heard {
+				t.Errorf("the others hear of it: %t", got)
+			}
+			q := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
+			defer q.ShutDown()
+			(&NamespaceReconciler{Client: aNamespaceMadeAt{Time: tc.made}}).enqueueGoverned().Update(t.Context(), e, q)
+			if q.Len() != tc.namespaces {
+				t.Errorf("%d namespaces are to be looked at, and not %d", q.Len(), tc.namespaces)
+			}
+		})
+	}
+}
+
 func TestAProfileOfTheSameNameIsAnotherOne(t *testing.T) {
 	profile := func(uid types.UID) *v1alpha1.SecurityProfile {
 		return &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "again", UID: uid, Generation: 1}}
@@ -75,11 +137,14 @@ func TestAProfileOfTheSameNameIsAnotherOne(t *testing.T) {
 	}
 }
 
-// A profile that was deleted waits until nothing bears its name, and what another took over does not any more.
+// A profile that was deleted waits until nothing bears its name, and what another took over does
+// not any more.
 func TestAProfileHearsOfWhatBearsItsNameNoMore(t *testing.T) {
 	h := (&SecurityProfileReconciler{}).enqueueLabelled()
 	of := func(profile, app string) *corev1.LimitRange {
-		return &corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{v1alpha1.ProfileLabel: profile, "app": app}}}
+		return &corev1.LimitRange{
+			ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{v1alpha1.ProfileLabel: profile, "app": app}},
+		}
 	}
 	going := of("old", "")
 	going.DeletionTimestamp = &metav1.Time{Time: time.Now()}

@@ -2,16 +2,13 @@
 # Runs the tests.
 #
 #   hack/test.sh units   those that start no control plane
-#   hack/test.sh         all: every package but test/integration, and then that one, in processes
-#                        with a control plane each
+#   hack/test.sh         all: test/integration in processes with a control plane each, and beside it
+#                        every other package. Suites wait more than they compute, so that side by
+#                        side they keep the cores at work.
 #
-#   INTEGRATION_PROCS    in how many processes the specs of test/integration run: they wait more than
-#                        they compute
+#   INTEGRATION_PROCS    in how many processes the specs of test/integration run
 #   TEST_PROCS           how many of the other packages run at a time
 set -uo pipefail
-
-# Tests and control planes collect their garbage less often: a seventh less work, for more memory.
-export GOGC=${GOGC:-400}
 
 # The suites that start a control plane. The longest begin first, so that none is left alone at the end.
 suites=(attack chaos process admission static validation fixpoint tightening)
@@ -22,15 +19,34 @@ if [ "${1:-}" = units ]; then
   exit
 fi
 
-procs=${INTEGRATION_PROCS:-3}
-failed=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+procs=${INTEGRATION_PROCS:-4}
 
-echo "running the tests but for test/integration (about 8 minutes)"
+# progress says now and then how many specs of test/integration have ended.
+progress() {
+  while ! read -rt 30 <><(:); do
+    of=$(sed -n 's/^Will run \([0-9]*\) of.*/\1/p' "$log")
+    [ -n "$of" ] && echo "    test/integration: $(grep -o '•' "$log" | wc -l) of $of specs after $SECONDS s"
+  done
+}
+
+echo "running test/integration in $procs processes, and everything else beside it (8 to 13 minutes)"
+go tool ginkgo --procs="$procs" --flake-attempts=2 --timeout=40m --no-color ./test/integration >"$log" 2>&1 &
+integration=$!
+progress &
+progress=$!
+
+failed=0
 go test -p "${TEST_PROCS:-2}" -count=1 -timeout 20m "${suites[@]/#/./test/}" $units | grep -v 'no test files' || failed=1
 for module in test/oracle test/argocd; do
   (cd "$module" && go test ./... -count=1) || failed=1
 done
-
-echo "running test/integration, in $procs processes with a control plane each (about 13 minutes; a dot a spec)"
-go tool ginkgo --procs="$procs" --flake-attempts=2 --timeout=40m --no-color ./test/integration || failed=1
+wait "$integration" || failed=1
+kill "$progress"
+if grep -q '^Test Suite Passed' "$log"; then
+  grep '^Ran \|^SUCCESS\|^Ginkgo ran' "$log"
+else
+  cat "$log"
+fi
 exit "$failed"

@@ -10,80 +10,105 @@ import (
 type AdmissionAction string
 
 const (
-	// DenyAdmission refuses the request.
-	DenyAdmission AdmissionAction = "Deny"
-	// WarnAdmission admits it and warns the client.
-	WarnAdmission AdmissionAction = "Warn"
-	// AuditAdmission admits it and annotates the audit event.
-	AuditAdmission AdmissionAction = "Audit"
+	// AdmissionActionDeny refuses the request.
+	AdmissionActionDeny AdmissionAction = "Deny"
+	// AdmissionActionWarn admits it and warns the client.
+	AdmissionActionWarn AdmissionAction = "Warn"
+	// AdmissionActionAudit admits it and annotates the audit event.
+	AdmissionActionAudit AdmissionAction = "Audit"
 )
 
-// Forbidding says that something is forbidden; absent, it is not.
+// Requirement is the word of a rule that requires something. A rule that is absent is not asked.
+//
+// +kubebuilder:validation:Enum=Require
+type Requirement string
+
+// RequirementRequire requires it.
+const RequirementRequire Requirement = "Require"
+
+// Prohibition is the word of a rule that forbids something. A rule that is absent is not asked.
 //
 // +kubebuilder:validation:Enum=Forbid
-type Forbidding string
+type Prohibition string
 
-// Forbid forbids.
-const Forbid Forbidding = "Forbid"
+// ProhibitionForbid forbids it.
+const ProhibitionForbid Prohibition = "Forbid"
 
-// Workloads are rules for pods that Pod Security does not have. They hold for init containers and ephemeral containers too, and for
-// the pod template of a Deployment, ReplicaSet, StatefulSet, DaemonSet, ReplicationController, Job or CronJob, so that whoever applies
-// one is told at once. A rule that is absent is not asked. The API server asks them of what is created and of each change of a pod
-// spec: what runs already goes on.
+// AllowancePolicy is the word of a rule that forbids something, all of it or all but a list.
 //
-// +kubebuilder:validation:XValidation:rule="self.?readOnlyRootFilesystem.orValue(false) || self.?runAsNonRoot.orValue(false) || self.?dropAllCapabilities.orValue(false) || has(self.seccomp) || has(self.appArmor) || has(self.seLinux) || has(self.requireRequests) || has(self.requireLimits) || has(self.requireProbes) || has(self.hostPath) || has(self.hostPort) || has(self.hostNetwork) || has(self.automountServiceAccountToken) || has(self.nodeName) || has(self.tolerations) || has(self.priorityClasses) || has(self.allowedServiceTypes)",message="workloads must set at least one rule"
+// +kubebuilder:validation:Enum=Forbid;AllowListed
+type AllowancePolicy string
+
+const (
+	// AllowancePolicyForbid allows none.
+	AllowancePolicyForbid AllowancePolicy = "Forbid"
+	// AllowancePolicyAllowListed allows what the rule's list names, and nothing else.
+	AllowancePolicyAllowListed AllowancePolicy = "AllowListed"
+)
+
+// Workloads are rules for pods that Pod Security does not have. They hold for init containers and
+// ephemeral containers too, and for the pod template of a Deployment, ReplicaSet, StatefulSet,
+// DaemonSet, ReplicationController, Job or CronJob, so that whoever applies one is told at once. A
+// rule that is absent is not asked; one that is there says in a word what it does (Require, Forbid,
+// AllowListed), or is a list of what may be. The API server asks them of what is created and of
+// each change of a pod spec: what runs already goes on.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.readOnlyRootFilesystem) || has(self.runAsNonRoot) || has(self.dropAllCapabilities) || has(self.seccomp) || has(self.appArmor) || has(self.seLinux) || has(self.requireRequests) || has(self.requireLimits) || has(self.requireProbes) || has(self.hostPath) || has(self.hostPort) || has(self.hostNetwork) || has(self.automountServiceAccountToken) || has(self.nodeName) || has(self.tolerations) || has(self.priorityClasses) || has(self.allowedServiceTypes)",message="workloads must set at least one rule"
 type Workloads struct {
-	// action is what becomes of a request that breaks a rule: Deny, the default, Warn or Audit. With enforcement Audit it is Warn.
+	// action is what becomes of a request that breaks a rule: Deny, the default, Warn or Audit.
+	// With enforcement Audit it is Warn.
 	// +optional
 	Action AdmissionAction `json:"action,omitempty"`
-	// readOnlyRootFilesystem asks of each container securityContext.readOnlyRootFilesystem: true (NSA/CISA, Immutable container
-	// file systems). Windows pods, which cannot, are left out.
+	// readOnlyRootFilesystem: Require asks of each container
+	// securityContext.readOnlyRootFilesystem: true (NSA/CISA, Immutable container file systems).
+	// Windows pods, which cannot, are left out.
 	// +optional
-	ReadOnlyRootFilesystem bool `json:"readOnlyRootFilesystem,omitempty"`
-	// runAsNonRoot asks of each container runAsNonRoot: true and no runAsUser: 0, of its own or of the pod (NSA/CISA, Non-root
-	// containers; CIS 5.2.7).
+	ReadOnlyRootFilesystem Requirement `json:"readOnlyRootFilesystem,omitempty"`
+	// runAsNonRoot: Require asks of each container runAsNonRoot: true and no runAsUser: 0, of its
+	// own or of the pod (NSA/CISA, Non-root containers; CIS 5.2.7).
 	// +optional
-	RunAsNonRoot bool `json:"runAsNonRoot,omitempty"`
-	// dropAllCapabilities asks of each container to drop ALL capabilities and to add none but NET_BIND_SERVICE (CIS 5.2.10). Windows
-	// pods are left out.
+	RunAsNonRoot Requirement `json:"runAsNonRoot,omitempty"`
+	// dropAllCapabilities: Require asks of each container to drop ALL capabilities and to add none
+	// but NET_BIND_SERVICE (CIS 5.2.10). Windows pods are left out.
 	// +optional
-	DropAllCapabilities bool `json:"dropAllCapabilities,omitempty"`
-	// seccomp are the types of seccomp profile that each container must have one of, of its own or of the pod (CIS 5.7.2). Windows
-	// pods are left out.
+	DropAllCapabilities Requirement `json:"dropAllCapabilities,omitempty"`
+	// seccomp are the types of seccomp profile that each container must have one of, of its own or
+	// of the pod (CIS 5.7.2). Windows pods are left out.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=2
 	// +kubebuilder:validation:items:Enum=RuntimeDefault;Localhost
 	// +listType=set
 	// +optional
 	Seccomp []corev1.SeccompProfileType `json:"seccomp,omitempty"`
-	// appArmor are the types of AppArmor profile that a container may have, of its own or of the pod. A container without one has
-	// RuntimeDefault. Windows pods are left out.
+	// appArmor are the types of AppArmor profile that a container may have, of its own or of the
+	// pod. A container without one has RuntimeDefault. Windows pods are left out.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=3
 	// +kubebuilder:validation:items:Enum=RuntimeDefault;Localhost;Unconfined
 	// +listType=set
 	// +optional
 	AppArmor []corev1.AppArmorProfileType `json:"appArmor,omitempty"`
-	// seLinux are the SELinux types that a container may set, by itself or with the pod. To set none is always allowed. Windows pods
-	// are left out.
+	// seLinux are the SELinux types that a container may set, by itself or with the pod. To set
+	// none is always allowed. Windows pods are left out.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:Pattern=`^[A-Za-z0-9_]{1,63}$`
 	// +listType=set
 	// +optional
 	SELinux []string `json:"seLinux,omitempty"`
-	// requireRequests are the resources that each container, ephemeral ones aside, must request: cpu, memory, ephemeral-storage. A
-	// limit counts, since Kubernetes takes it for the request, and so do requests of the whole pod. What spec.limits has a default
-	// for is not asked of pod templates: their pods get it.
+	// requireRequests are the resources that each container, ephemeral ones aside, must request:
+	// cpu, memory, ephemeral-storage. A limit counts, since Kubernetes takes it for the request,
+	// and so do requests of the whole pod. What spec.limits has a default for is not asked of pod
+	// templates: their pods get it.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=3
 	// +kubebuilder:validation:items:Enum=cpu;memory;ephemeral-storage
 	// +listType=set
 	// +optional
 	RequireRequests []corev1.ResourceName `json:"requireRequests,omitempty"`
-	// requireLimits are the resources that each container, ephemeral ones aside, must limit: cpu, memory, ephemeral-storage (CIS
-	// 5.7.1; NSA/CISA, Resource policies). Limits of the whole pod count. What spec.limits has a default for is not asked of pod
-	// templates: their pods get it.
+	// requireLimits are the resources that each container, ephemeral ones aside, must limit: cpu,
+	// memory, ephemeral-storage (CIS 5.7.1; NSA/CISA, Resource policies). Limits of the whole pod
+	// count. What spec.limits has a default for is not asked of pod templates: their pods get it.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=3
 	// +kubebuilder:validation:items:Enum=cpu;memory;ephemeral-storage
@@ -100,32 +125,32 @@ type Workloads struct {
 	// +listType=set
 	// +optional
 	RequireProbes []Probe `json:"requireProbes,omitempty"`
-	// hostPath says which hostPath volumes there may be; {} is none (CIS 5.2.12).
+	// hostPath says which hostPath volumes there may be (CIS 5.2.12).
 	// +optional
 	HostPath *HostPath `json:"hostPath,omitempty"`
-	// hostPort says which host ports a container may take; {} is none (CIS 5.2.13).
+	// hostPort says which host ports a container may take (CIS 5.2.13).
 	// +optional
 	HostPort *HostPort `json:"hostPort,omitempty"`
 	// hostNetwork: Forbid forbids pods in the host's network (CIS 5.2.5).
 	// +optional
-	HostNetwork Forbidding `json:"hostNetwork,omitempty"`
-	// automountServiceAccountToken: Forbid forbids pods that have their service account's token mounted by Kubernetes, be it because
-	// they ask for it or because their service account does (CIS 5.1.6). A volume that projects a token is not automatic.
+	HostNetwork Prohibition `json:"hostNetwork,omitempty"`
+	// automountServiceAccountToken: Forbid forbids pods that have their service account's token
+	// mounted by Kubernetes, be it because they ask for it or because their service account does
+	// (CIS 5.1.6). A volume that projects a token is not automatic.
 	// +optional
-	AutomountServiceAccountToken Forbidding `json:"automountServiceAccountToken,omitempty"`
+	AutomountServiceAccountToken Prohibition `json:"automountServiceAccountToken,omitempty"`
 	// nodeName: Forbid forbids pods that name their node (spec.nodeName): such a pod passes the
 	// scheduler by, and with it each taint of the node but NoExecute.
 	// +optional
-	NodeName Forbidding `json:"nodeName,omitempty"`
-	// tolerations says which taints of nodes a pod may tolerate; {} is none. Those that tell a
-	// node's condition, node.kubernetes.io/*, always may be, since Kubernetes itself has each pod
-	// tolerate some.
+	NodeName Prohibition `json:"nodeName,omitempty"`
+	// tolerations says which taints of nodes a pod may tolerate. Those that tell a node's
+	// condition, node.kubernetes.io/*, always may be, since Kubernetes itself has each pod tolerate
+	// some.
 	// +optional
 	Tolerations *Tolerations `json:"tolerations,omitempty"`
-	// priorityClasses says which PriorityClasses a pod may name; {} is none. A pod of a higher
-	// priority puts others out of a full node, and anybody may name system-cluster-critical.
-	// Kubernetes has a pod that names none name the cluster's default class, if there is one: allow
-	// that.
+	// priorityClasses says which PriorityClasses a pod may name. A pod of a higher priority puts
+	// others out of a full node, and anybody may name system-cluster-critical. Kubernetes has a pod
+	// that names none name the cluster's default class, if there is one: allow that.
 	// +optional
 	PriorityClasses *PriorityClasses `json:"priorityClasses,omitempty"`
 	// allowedServiceTypes are the types that a Service may have.
@@ -143,17 +168,24 @@ type Workloads struct {
 type Probe string
 
 const (
-	// LivenessProbe restarts a container that has hung.
-	LivenessProbe Probe = "Liveness"
-	// ReadinessProbe keeps traffic from a container that is not ready.
-	ReadinessProbe Probe = "Readiness"
-	// StartupProbe holds the others back while a container starts.
-	StartupProbe Probe = "Startup"
+	// ProbeLiveness restarts a container that has hung.
+	ProbeLiveness Probe = "Liveness"
+	// ProbeReadiness keeps traffic from a container that is not ready.
+	ProbeReadiness Probe = "Readiness"
+	// ProbeStartup holds the others back while a container starts.
+	ProbeStartup Probe = "Startup"
 )
 
 // HostPath says which hostPath volumes there may be.
+//
+// +kubebuilder:validation:XValidation:rule="self.policy != 'AllowListed' || size(self.?allowed.orValue([])) > 0",message="the policy AllowListed needs allowed, the list of what may be"
+// +kubebuilder:validation:XValidation:rule="self.policy != 'Forbid' || size(self.?allowed.orValue([])) == 0",message="the policy Forbid allows nothing: with allowed the policy is AllowListed"
 type HostPath struct {
-	// allowed are the directories of the host below which a hostPath volume may be. None by default.
+	// policy is Forbid, which allows none, or AllowListed.
+	// +required
+	Policy AllowancePolicy `json:"policy"`
+	// allowed are the directories of the host below which a hostPath volume may be, with the policy
+	// AllowListed.
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=map
 	// +listMapKey=pathPrefix
@@ -163,20 +195,27 @@ type HostPath struct {
 
 // AllowedHostPath is a directory of the host.
 type AllowedHostPath struct {
-	// pathPrefix is an absolute path without a slash at its end. It allows itself and what is below it.
+	// pathPrefix is an absolute path without a slash at its end. It allows itself and what is below
+	// it.
 	// +kubebuilder:validation:MaxLength=256
 	// +kubebuilder:validation:Pattern=`^(/[-A-Za-z0-9._]+)+$`
 	// +kubebuilder:validation:XValidation:rule="!self.split('/').exists(s, s == '..' || s == '.')",message="pathPrefix must not hold . or .."
 	// +required
 	PathPrefix string `json:"pathPrefix"`
-	// readOnly asks that every mount of such a volume be readOnly: true.
+	// readOnly: Require asks that every mount of such a volume be readOnly: true.
 	// +optional
-	ReadOnly bool `json:"readOnly,omitempty"`
+	ReadOnly Requirement `json:"readOnly,omitempty"`
 }
 
 // HostPort says which host ports a container may take.
+//
+// +kubebuilder:validation:XValidation:rule="self.policy != 'AllowListed' || size(self.?allowed.orValue([])) > 0",message="the policy AllowListed needs allowed, the list of what may be"
+// +kubebuilder:validation:XValidation:rule="self.policy != 'Forbid' || size(self.?allowed.orValue([])) == 0",message="the policy Forbid allows nothing: with allowed the policy is AllowListed"
 type HostPort struct {
-	// allowed are ranges of ports. None by default.
+	// policy is Forbid, which allows none, or AllowListed.
+	// +required
+	Policy AllowancePolicy `json:"policy"`
+	// allowed are ranges of ports, with the policy AllowListed.
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=atomic
 	// +optional
@@ -199,17 +238,19 @@ type PortRange struct {
 	Max int32 `json:"max"`
 }
 
-// Images are rules for the images of containers and of volumes, for the same kinds and at the same times as workloads. An image without a host is
-// one of docker.io, and one of docker.io without a path is below library: x, x:latest and docker.io/library/x are the same.
+// Images are rules for the images of containers and of volumes, for the same kinds and at the same
+// times as workloads. An image without a host is one of docker.io, and one of docker.io without a
+// path is below library: x, x:latest and docker.io/library/x are the same.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.allowedRegistries) || has(self.denyTags) || has(self.pullPolicy) || self.?requireDigest.orValue(false) || has(self.vulnerabilities)",message="images must set at least one rule"
+// +kubebuilder:validation:XValidation:rule="has(self.allowedRegistries) || has(self.denyTags) || has(self.pullPolicy) || has(self.digest) || has(self.vulnerabilities)",message="images must set at least one rule"
 type Images struct {
-	// action is what becomes of a request that breaks a rule: Deny, the default, Warn or Audit. With enforcement Audit it is Warn.
+	// action is what becomes of a request that breaks a rule: Deny, the default, Warn or Audit.
+	// With enforcement Audit it is Warn.
 	// +optional
 	Action AdmissionAction `json:"action,omitempty"`
-	// allowedRegistries are the hosts, with their port if they have one, and paths that images may come from: registry.example.com,
-	// registry.example.com:5000/team or docker.io/library (CIS 5.5.1). A path allows itself and what is below it; no part of it
-	// is a pattern.
+	// allowedRegistries are the hosts, with their port if they have one, and paths that images may
+	// come from: registry.example.com, registry.example.com:5000/team or docker.io/library (CIS
+	// 5.5.1). A path allows itself and what is below it; no part of it is a pattern.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=255
@@ -218,18 +259,21 @@ type Images struct {
 	// +listType=set
 	// +optional
 	AllowedRegistries []string `json:"allowedRegistries,omitempty"`
-	// requireDigest asks that each image be named by its digest, @sha256:…, so that what runs is what was checked.
+	// digest: Require asks that each image be named by its digest, @sha256:…, so that what runs is
+	// what was checked.
 	// +optional
-	RequireDigest bool `json:"requireDigest,omitempty"`
-	// denyTags are tags that no image may have. An image with neither tag nor digest has the tag latest.
+	Digest Requirement `json:"digest,omitempty"`
+	// denyTags are tags that no image may have. An image with neither tag nor digest has the tag
+	// latest.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:Pattern=`^[A-Za-z0-9_][-A-Za-z0-9._]{0,127}$`
 	// +listType=set
 	// +optional
 	DenyTags []string `json:"denyTags,omitempty"`
-	// pullPolicy is the imagePullPolicy that each container must have. One that it does not set is as Kubernetes defaults it: Always
-	// for the tag latest, else IfNotPresent. Always has each pod's pull secrets checked (the admission plugin AlwaysPullImages).
+	// pullPolicy is the imagePullPolicy that each container must have. One that it does not set is
+	// as Kubernetes defaults it: Always for the tag latest, else IfNotPresent. Always has each
+	// pod's pull secrets checked (the admission plugin AlwaysPullImages).
 	// +kubebuilder:validation:Enum=Always;IfNotPresent;Never
 	// +optional
 	PullPolicy corev1.PullPolicy `json:"pullPolicy,omitempty"`
@@ -241,22 +285,25 @@ type Images struct {
 
 // Protection lets the API server itself guard the baseline, also while the operator is down.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.breakGlassGroups) || self.?tamper.orValue(false)",message="breakGlassGroups needs tamper"
-// +kubebuilder:validation:XValidation:rule="!has(self.breakGlassUsers) || self.?tamper.orValue(false)",message="breakGlassUsers needs tamper"
+// +kubebuilder:validation:XValidation:rule="!has(self.breakGlassGroups) || has(self.tamper)",message="breakGlassGroups needs tamper: Forbid"
+// +kubebuilder:validation:XValidation:rule="!has(self.breakGlassUsers) || has(self.tamper)",message="breakGlassUsers needs tamper: Forbid"
 type Protection struct {
-	// readyGate refuses new pods until the namespace's NamespacePosture says that the baseline of this profile is in place. Whoever may
-	// write NamespacePostures could open it: tamper keeps them from it. Without effect under enforcement Audit.
+	// readyGate: Require refuses new pods until the namespace's NamespacePosture says that the
+	// baseline of this profile is in place. Nobody but Bulwark and Kubernetes may write
+	// NamespacePostures where there is a gate. Without effect under enforcement Audit.
 	// +optional
-	ReadyGate bool `json:"readyGate,omitempty"`
-	// tamper refuses changes of what Bulwark manages to everybody but Bulwark, the controllers of Kubernetes that must,
-	// breakGlassGroups and breakGlassUsers: of its objects, of NamespacePostures, of the label by which it knows a namespace and of the
-	// Pod Security labels that the profile declares. It reserves the names that begin with bulwark-, and lets only those who may update
-	// the profile take a namespace out of its selection. A namespace that is restored with the label of the profile that governs it is
-	// admitted.
+	ReadyGate Requirement `json:"readyGate,omitempty"`
+	// tamper: Forbid refuses changes of what Bulwark manages to everybody but Bulwark, the
+	// controllers of Kubernetes that must, breakGlassGroups and breakGlassUsers: of its objects, of
+	// NamespacePostures, of the label by which it knows a namespace and of the Pod Security labels
+	// that the profile declares. It reserves the names that begin with bulwark-, and lets only
+	// those who may update the profile take a namespace out of its selection. A namespace that is
+	// restored with the label of the profile that governs it is admitted.
 	// +optional
-	Tamper bool `json:"tamper,omitempty"`
-	// breakGlassGroups are groups of users whom tamper does not hold. What they change is still drift and is corrected while
-	// the operator runs. Each use is an event (BreakGlassUsed), a metric and an annotation of the audit event.
+	Tamper Prohibition `json:"tamper,omitempty"`
+	// breakGlassGroups are groups of users whom tamper does not hold. What they change is still
+	// drift and is corrected while the operator runs. Each use is an event (BreakGlassUsed), a
+	// metric and an annotation of the audit event.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:items:MinLength=1
@@ -266,8 +313,9 @@ type Protection struct {
 	// +listType=set
 	// +optional
 	BreakGlassGroups []string `json:"breakGlassGroups,omitempty"`
-	// breakGlassUsers are users whom tamper does not hold either, each by exactly the name by which the API server knows them. For a
-	// service account, such as that of a backup tool, it is system:serviceaccount:NAMESPACE:NAME.
+	// breakGlassUsers are users whom tamper does not hold either, each by exactly the name by which
+	// the API server knows them. For a service account, such as that of a backup tool, it is
+	// system:serviceaccount:NAMESPACE:NAME.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:items:MinLength=1
@@ -287,10 +335,10 @@ type Protection struct {
 type TenantPolicies string
 
 const (
-	// AllowTenantPolicies lets tenants add any.
-	AllowTenantPolicies TenantPolicies = "Allow"
+	// TenantPoliciesAllow lets tenants add any.
+	TenantPoliciesAllow TenantPolicies = "Allow"
 	// TenantPoliciesWithin refuses those that open to everybody what defaultDeny closes.
 	TenantPoliciesWithin TenantPolicies = "Within"
-	// DenyTenantPolicies refuses all.
-	DenyTenantPolicies TenantPolicies = "Deny"
+	// TenantPoliciesDeny refuses all.
+	TenantPoliciesDeny TenantPolicies = "Deny"
 )

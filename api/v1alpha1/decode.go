@@ -6,16 +6,19 @@ import (
 	"fmt"
 	"regexp"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/json"
 )
 
-// endless finds a quantity, in quotes or not, whose decimal exponent has three digits or more, or that itself has 64 digits or
-// more. The schema's pattern lets both through, and computing the one or writing the other takes minutes to hours.
+// endless finds a quantity, in quotes or not, whose decimal exponent has three digits or more, or
+// that itself has 64 digits or more. The schema's pattern lets both through, and computing the one
+// or writing the other takes minutes to hours.
 var endless = regexp.MustCompile(`[^\w./+-](?:([-+]?[0-9.]+[eE][-+]?[0-9]{3,})[^\w]|([-+]?[0-9.]{64,}))`)
 
-// UnmarshalJSON decodes a spec. What an earlier schema accepted and Go cannot hold, such as the quantity 1e0.5 or a port
-// beyond 32 bits in a NetworkPolicy, is no error: it would fail the list of all profiles, and with it every other profile.
-// It is remembered in Undecodable, and the profile alone is stalled. Its deletionPolicy is kept.
+// UnmarshalJSON decodes a spec. What an earlier schema accepted and Go cannot hold, such as the
+// quantity 1e0.5 or a port beyond 32 bits in a NetworkPolicy, is no error: it would fail the list
+// of all profiles, and with it every other profile. Undecodable says it then, and the profile alone
+// is stalled. Its deletionPolicy is kept.
 func (s *SecurityProfileSpec) UnmarshalJSON(data []byte) error {
 	type plain SecurityProfileSpec
 	var decoded plain
@@ -26,26 +29,48 @@ func (s *SecurityProfileSpec) UnmarshalJSON(data []byte) error {
 		why = err.Error()
 	}
 	if why != "" {
-		decoded = plain{Undecodable: why, DeletionPolicy: deletionPolicyOf(data)}
+		decoded = plain{NamespaceSelector: selectorOf(why), DeletionPolicy: deletionPolicyOf(data)}
 	}
 	*s = SecurityProfileSpec(decoded)
 	return nil
 }
 
-// deletionPolicyOf is all that is needed of a spec that cannot be decoded: what shall become of what it established.
+// operatorUndecodable is the operator of the one requirement of a spec that could not be decoded.
+// No selector can be parsed that has it and the API server takes none, so that such a spec selects
+// nothing and is never written back.
+const operatorUndecodable metav1.LabelSelectorOperator = "Undecodable"
+
+func selectorOf(why string) NamespaceSelector {
+	return NamespaceSelector{MatchExpressions: []LabelRequirement{{Operator: operatorUndecodable, Values: []string{why}}}}
+}
+
+// Undecodable says why a stored spec could not be decoded, and is empty of one that could.
+func (s *SecurityProfileSpec) Undecodable() string {
+	for _, r := range s.NamespaceSelector.MatchExpressions {
+		if r.Operator == operatorUndecodable && len(r.Values) == 1 {
+			return r.Values[0]
+		}
+	}
+	return ""
+}
+
+// deletionPolicyOf is all that is needed of a spec that cannot be decoded: what shall become of
+// what it established.
 func deletionPolicyOf(data []byte) DeletionPolicy {
 	var spec struct {
 		DeletionPolicy DeletionPolicy `json:"deletionPolicy"`
 	}
 	if err := json.Unmarshal(data, &spec); err != nil {
-		return Retain // Nothing can be read from it: so nothing is deleted.
+		return DeletionPolicyRetain // Nothing can be read from it: so nothing is deleted.
 	}
 	return spec.DeletionPolicy
 }
 
-// checkQuantities returns an endlessQuantityError if the spec holds one. Other errors are found again when all of it is decoded.
+// checkQuantities returns an endlessQuantityError if the spec holds one. Other errors are found
+// again when all of it is decoded.
 //
-// It reads the fields that are decoded later and no others, each as often as it is given: whatever it passed over would be computed.
+// It reads the fields that are decoded later and no others, each as often as it is given: whatever
+// it passed over would be computed.
 func checkQuantities(data []byte) error {
 	var spec struct {
 		Limits quantities `json:"limits"`

@@ -29,16 +29,16 @@ func TestASpecThatCannotBeDecodedIsRememberedAndNoError(t *testing.T) {
 				t.Fatal(err)
 			}
 			if test.want == "" {
-				if spec.Undecodable != "" || spec.Priority != 7 {
-					t.Errorf("undecodable %q, priority %d; want a decoded spec of priority 7", spec.Undecodable, spec.Priority)
+				if spec.Undecodable() != "" || spec.Priority != 7 {
+					t.Errorf("undecodable %q, priority %d; want a decoded spec of priority 7", spec.Undecodable(), spec.Priority)
 				}
 				return
 			}
-			if spec.DeletionPolicy != Retain {
+			if spec.DeletionPolicy != DeletionPolicyRetain {
 				t.Errorf("deletionPolicy %q was not kept", spec.DeletionPolicy)
 			}
-			if !strings.Contains(spec.Undecodable, test.want) || spec.Priority != 0 {
-				t.Errorf("undecodable %q, priority %d; want %q and nothing else", spec.Undecodable, spec.Priority, test.want)
+			if !strings.Contains(spec.Undecodable(), test.want) || spec.Priority != 0 {
+				t.Errorf("undecodable %q, priority %d; want %q and nothing else", spec.Undecodable(), spec.Priority, test.want)
 			}
 		})
 	}

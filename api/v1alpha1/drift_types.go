@@ -21,35 +21,43 @@ type ObjectReference struct {
 	Name string `json:"name"`
 }
 
-// DriftChange says how an object differs from the baseline.
+// DriftChange says how an object differs from the baseline. Later releases may add values: clients
+// have to tolerate those that they do not know.
 //
-// +kubebuilder:validation:Enum=Missing;Modified;Unexpected
+// +kubebuilder:validation:MaxLength=64
+// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z]*$`
 type DriftChange string
 
 const (
-	// Missing means that the object should exist and does not.
-	Missing DriftChange = "Missing"
-	// Modified means that the object exists and its content differs.
-	Modified DriftChange = "Modified"
-	// Unexpected means that the object bears Bulwark's labels, and the baseline does not hold it.
-	Unexpected DriftChange = "Unexpected"
+	// DriftChangeMissing means that the object should exist and does not.
+	DriftChangeMissing DriftChange = "Missing"
+	// DriftChangeModified means that the object exists and its content differs.
+	DriftChangeModified DriftChange = "Modified"
+	// DriftChangeUnexpected means that the object bears Bulwark's labels, and the baseline does not
+	// hold it.
+	DriftChangeUnexpected DriftChange = "Unexpected"
 )
 
-// DriftState says what became of a drift.
+// DriftState says what became of a drift. Later releases may add values: clients have to tolerate
+// those that they do not know.
 //
-// +kubebuilder:validation:Enum=Present;Corrected;Contested;Conflict
+// +kubebuilder:validation:MaxLength=64
+// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z]*$`
 type DriftState string
 
 const (
-	// Present means that the object still differs, because the profile audits only, because the API server refused the correction, or
-	// because a mutating webhook or admission policy changed what was written.
-	Present DriftState = "Present"
-	// Corrected means that the object is again as declared.
-	Corrected DriftState = "Corrected"
-	// Contested means that another manager changes the object back again and again, or makes it again and again (see spec.contest).
-	Contested DriftState = "Contested"
-	// Conflict means that Bulwark did not make the object and leaves it alone (see spec.adoption).
-	Conflict DriftState = "Conflict"
+	// DriftStatePresent means that the object still differs, because the profile audits only,
+	// because the API server refused the correction, or because a mutating webhook or admission
+	// policy changed what was written.
+	DriftStatePresent DriftState = "Present"
+	// DriftStateCorrected means that the object is again as declared.
+	DriftStateCorrected DriftState = "Corrected"
+	// DriftStateContested means that another manager changes the object back again and again, or
+	// makes it again and again (see spec.contest).
+	DriftStateContested DriftState = "Contested"
+	// DriftStateConflict means that Bulwark did not make the object and leaves it alone (see
+	// spec.adoption).
+	DriftStateConflict DriftState = "Conflict"
 )
 
 // FieldDrift is one field that differs.
@@ -58,7 +66,8 @@ type FieldDrift struct {
 	// +kubebuilder:validation:MaxLength=512
 	// +required
 	Path string `json:"path"`
-	// want is the declared value as JSON, cut to 256 characters; absent where the field should not be set.
+	// want is the declared value as JSON, cut to 256 characters; absent where the field should not
+	// be set.
 	// +kubebuilder:validation:MaxLength=260
 	// +optional
 	Want string `json:"want,omitempty"`
@@ -70,10 +79,11 @@ type FieldDrift struct {
 
 // DriftEntry is one departure from the baseline, and what became of it.
 type DriftEntry struct {
-	// namespace is the governed namespace; empty for an admission policy, which is in none.
+	// namespace is the governed namespace, in the status of a profile. It is absent of an admission
+	// policy, which is in none, and in a NamespacePosture, which speaks of its own.
 	// +kubebuilder:validation:MaxLength=63
-	// +required
-	Namespace string `json:"namespace"`
+	// +optional
+	Namespace string `json:"namespace,omitempty"`
 	// object is the object that differs; a label of the namespace itself is drift of the Namespace.
 	// +required
 	Object ObjectReference `json:"object"`
@@ -85,13 +95,17 @@ type DriftEntry struct {
 	// +listType=atomic
 	// +optional
 	Fields []FieldDrift `json:"fields,omitempty"`
-	// manager is the field manager that last set one of these fields. It is a hint: clients name themselves. Of a field that was
-	// removed and of an object that was deleted Kubernetes keeps no manager: the API server's audit log does.
+	// manager is the field manager that last set one of these fields. It is a hint: clients name
+	// themselves. Of a field that was removed and of an object that was deleted Kubernetes keeps no
+	// manager: the API server's audit log does.
 	// +kubebuilder:validation:MaxLength=128
 	// +optional
 	Manager string `json:"manager,omitempty"`
-	// operation is how the manager set them: Apply (server-side apply) or Update (all other writes).
-	// +kubebuilder:validation:Enum=Apply;Update
+	// operation is how the manager set them: Apply (server-side apply) or Update (all other
+	// writes).
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z]*$`
 	// +optional
 	Operation metav1.ManagedFieldsOperationType `json:"operation,omitempty"`
 	// managedAt is when the manager last set any field of the object.

@@ -12,13 +12,13 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// The methods of this file give the values that hold where a field is not set. They need no API server, so that a profile
-// read from a file means what it means in a cluster.
+// The methods of this file give the values that hold where a field is not set. They need no API
+// server, so that a profile read from a file means what it means in a cluster.
 
 // EffectiveEnforcement is spec.enforcement, by default Enforce.
 func (p *SecurityProfile) EffectiveEnforcement() Enforcement {
 	if p.Spec.Enforcement == "" {
-		return Enforce
+		return EnforcementEnforce
 	}
 	return p.Spec.Enforcement
 }
@@ -26,25 +26,25 @@ func (p *SecurityProfile) EffectiveEnforcement() Enforcement {
 // EffectiveDeletionPolicy is spec.deletionPolicy, by default Delete.
 func (p *SecurityProfile) EffectiveDeletionPolicy() DeletionPolicy {
 	if p.Spec.DeletionPolicy == "" {
-		return Delete
+		return DeletionPolicyDelete
 	}
 	return p.Spec.DeletionPolicy
 }
 
 // Adopts reports whether the profile takes over objects that Bulwark did not make.
 func (p *SecurityProfile) Adopts() bool {
-	return p.Spec.Adoption == Adopt
+	return p.Spec.Adoption == AdoptionAdopt
 }
 
 // WaitsUntilSafe reports whether what would refuse running pods waits.
 func (p *SecurityProfile) WaitsUntilSafe() bool {
-	return p.Spec.Rollout == WhenSafe
+	return p.Spec.Rollout == RolloutWhenSafe
 }
 
 // EffectiveContest is spec.contest, by default Correct.
 func (p *SecurityProfile) EffectiveContest() Contest {
 	if p.Spec.Contest == "" {
-		return Correct
+		return ContestCorrect
 	}
 	return p.Spec.Contest
 }
@@ -52,7 +52,7 @@ func (p *SecurityProfile) EffectiveContest() Contest {
 // LooksFor reports whether a finding is looked for.
 func (p *SecurityProfile) LooksFor(id FindingID) bool {
 	f := p.Spec.Findings
-	return f == nil || f.Mode != NoFindings && !slices.Contains(f.Ignore, id)
+	return f == nil || f.Mode != FindingsModeDisabled && !slices.Contains(f.Ignore, id)
 }
 
 // HasPodRules reports whether there is a rule for pods, and not for Services alone.
@@ -127,7 +127,7 @@ func (a *AllowDNS) EffectivePorts() []networkingv1.NetworkPolicyPort {
 	for _, p := range ports {
 		protocol := p.Protocol
 		if protocol == "" {
-			protocol = corev1.ProtocolUDP
+			protocol = corev1.ProtocolTCP
 		}
 		effective = append(effective, policyPort(protocol, p.Port))
 	}

@@ -1,5 +1,5 @@
-// Package v1alpha1 is the API of Bulwark: SecurityProfile, which declares the security baseline of the namespaces that it
-// selects, and NamespacePosture, which reports on one namespace.
+// Package v1alpha1 is the API of Bulwark: SecurityProfile, which declares the security baseline of
+// the namespaces that it selects, and NamespacePosture, which reports on one namespace.
 //
 // +kubebuilder:object:generate=true
 // +groupName=security.bulwark.dev

@@ -1,7 +1,8 @@
 package v1alpha1
 
-// RBAC declares the Roles, RoleBindings and ServiceAccounts of a namespace. There is no ClusterRoleBinding: Bulwark binds
-// within a namespace only. What may be granted is bounded by the ClusterRole bulwark-grantable.
+// RBAC declares the Roles, RoleBindings and ServiceAccounts of a namespace. There is no
+// ClusterRoleBinding: Bulwark binds within a namespace only. What may be granted is bounded by the
+// ClusterRole bulwark-grantable.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.roles) || !has(self.bindings) || self.roles.all(r, !self.bindings.exists(b, b.name == r.name))",message="a binding must not have the name of a role: both would be the RoleBinding bulwark-<name>"
 // +kubebuilder:validation:XValidation:rule="!has(self.serviceAccounts) || self.serviceAccounts.all(s, !has(s.roles) || s.roles.all(n, has(self.roles) && self.roles.exists(r, r.name == n)))",message="each of a service account's roles must be the name of one of rbac.roles"
@@ -19,8 +20,9 @@ type RBAC struct {
 	// +listType=map
 	// +listMapKey=name
 	// +optional
-	Bindings []ClusterRoleBinding `json:"bindings,omitempty"`
-	// serviceAccounts are ServiceAccounts, each named bulwark-<name>, so that a workload need not use default.
+	Bindings []RoleBinding `json:"bindings,omitempty"`
+	// serviceAccounts are ServiceAccounts, each named bulwark-<name>, so that a workload need not
+	// use default.
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=map
 	// +listMapKey=name
@@ -49,7 +51,8 @@ type Role struct {
 	Subjects []Subject `json:"subjects,omitempty"`
 }
 
-// PolicyRule permits verbs on resources. It reads as an rbacv1.PolicyRule without non-resource URLs, which a Role cannot hold.
+// PolicyRule permits verbs on resources. It reads as an rbacv1.PolicyRule without non-resource
+// URLs, which a Role cannot hold.
 //
 // +kubebuilder:validation:XValidation:rule="self.resources.all(r, !r.matches('[A-Z._ ]|^/|/$'))",message="no such resource: resources are named in the plural and in lower case, without their group, such as deployments or pods/log"
 // +kubebuilder:validation:XValidation:rule="!has(self.apiGroups) || self.apiGroups.all(g, !g.matches('[/A-Z_ ]|^core$|^v[0-9][^.]*$'))",message="no such resource: apiGroups are named in lower case and without a version, such as apps for apps/v1; the core group, of v1, is \"\""
@@ -61,7 +64,8 @@ type Role struct {
 // +kubebuilder:validation:XValidation:rule="self.verbs.all(v, v in ['get', 'list', 'watch']) || self.resources.all(r, !(r in ['namespaces', 'namespacepostures', 'networkpolicies', 'limitranges', 'resourcequotas', 'resourcequotas/status', 'serviceaccounts', 'roles', 'rolebindings']))",message="a role must not permit writing what baselines consist of: namespaces, namespacepostures, networkpolicies, limitranges, resourcequotas, serviceaccounts, roles or rolebindings"
 // +kubebuilder:validation:XValidation:rule="self.verbs.all(v, v in ['get', 'list', 'watch']) || !('reports' in self.resources) || !has(self.apiGroups) || !('openreports.io' in self.apiGroups)",message="a role must not permit writing the Reports of openreports.io, by which baselines are reported"
 type PolicyRule struct {
-	// apiGroups are the API groups of the resources; "" is the core group, which is also the default.
+	// apiGroups are the API groups of the resources; "" is the core group, which is also the
+	// default.
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MaxLength=253
 	// +listType=atomic
@@ -81,7 +85,8 @@ type PolicyRule struct {
 	// +listType=atomic
 	// +optional
 	ResourceNames []string `json:"resourceNames,omitempty"`
-	// verbs are API verbs: get, list, watch, create, update, patch, delete, deletecollection, or one that the resource defines.
+	// verbs are API verbs: get, list, watch, create, update, patch, delete, deletecollection, or
+	// one that the resource defines.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MinLength=1
@@ -101,7 +106,8 @@ type Subject struct {
 	// +kubebuilder:validation:Enum=User;Group;ServiceAccount
 	// +required
 	Kind string `json:"kind"`
-	// name is the name that the API server's authenticator gives the user or group, or that of the ServiceAccount.
+	// name is the name that the API server's authenticator gives the user or group, or that of the
+	// ServiceAccount.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	// +required
@@ -118,8 +124,8 @@ type Subject struct {
 	APIGroup string `json:"apiGroup,omitempty"`
 }
 
-// ClusterRoleBinding grants a ClusterRole within the namespace, by a RoleBinding.
-type ClusterRoleBinding struct {
+// RoleBinding is a RoleBinding to a ClusterRole: it grants that within the namespace.
+type RoleBinding struct {
 	// name names the RoleBinding bulwark-<name>.
 	// +required
 	Name ObjectName `json:"name"`
@@ -144,8 +150,8 @@ type ServiceAccount struct {
 	// name names the ServiceAccount bulwark-<name>.
 	// +required
 	Name ObjectName `json:"name"`
-	// automountServiceAccountToken says whether a pod that does not say so itself gets the account's token mounted.
-	// Defaults to false (CIS 5.1.6).
+	// automountServiceAccountToken says whether a pod that does not say so itself gets the
+	// account's token mounted. Defaults to false (CIS 5.1.6).
 	// +optional
 	AutomountServiceAccountToken *bool `json:"automountServiceAccountToken,omitempty"`
 	// roles are names of rbac.roles that the account is granted.
@@ -157,7 +163,8 @@ type ServiceAccount struct {
 
 // DefaultServiceAccount sets fields of the ServiceAccount default, which every namespace has.
 type DefaultServiceAccount struct {
-	// automountServiceAccountToken says whether a pod that names no ServiceAccount gets a token mounted. Defaults to false.
+	// automountServiceAccountToken says whether a pod that names no ServiceAccount gets a token
+	// mounted. Defaults to false.
 	// +optional
 	AutomountServiceAccountToken *bool `json:"automountServiceAccountToken,omitempty"`
 }

@@ -1,8 +1,14 @@
 package v1alpha1
 
 // Tolerations says which taints of nodes a pod may tolerate.
+//
+// +kubebuilder:validation:XValidation:rule="self.policy != 'AllowListed' || size(self.?allowed.orValue([])) > 0",message="the policy AllowListed needs allowed, the list of what may be"
+// +kubebuilder:validation:XValidation:rule="self.policy != 'Forbid' || size(self.?allowed.orValue([])) == 0",message="the policy Forbid allows nothing: with allowed the policy is AllowListed"
 type Tolerations struct {
-	// allowed are the taints that a pod may tolerate. None by default.
+	// policy is Forbid, which allows none, or AllowListed.
+	// +required
+	Policy AllowancePolicy `json:"policy"`
+	// allowed are the taints that a pod may tolerate, with the policy AllowListed.
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=map
 	// +listMapKey=key
@@ -28,8 +34,14 @@ type AllowedToleration struct {
 }
 
 // PriorityClasses says which PriorityClasses a pod may name.
+//
+// +kubebuilder:validation:XValidation:rule="self.policy != 'AllowListed' || size(self.?allowed.orValue([])) > 0",message="the policy AllowListed needs allowed, the list of what may be"
+// +kubebuilder:validation:XValidation:rule="self.policy != 'Forbid' || size(self.?allowed.orValue([])) == 0",message="the policy Forbid allows nothing: with allowed the policy is AllowListed"
 type PriorityClasses struct {
-	// allowed are the names of PriorityClasses. None by default.
+	// policy is Forbid, which allows none, or AllowListed.
+	// +required
+	Policy AllowancePolicy `json:"policy"`
+	// allowed are the names of PriorityClasses, with the policy AllowListed.
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MaxLength=253
 	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`

@@ -156,7 +156,7 @@ type AcceptedVulnerability struct {
 // EffectiveVulnerabilityAction is what a check says of an image that breaks a rule of
 // spec.images.vulnerabilities.
 func (p *SecurityProfile) EffectiveVulnerabilityAction() VulnerabilityAction {
-	if p.EffectiveEnforcement() == Audit {
+	if p.EffectiveEnforcement() == EnforcementAudit {
 		return VulnerabilityActionWarn
 	}
 	if im := p.Spec.Images; im != nil && im.Vulnerabilities != nil && im.Vulnerabilities.Action != "" {

@@ -16,10 +16,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
-	"github.com/bulwark-dev/bulwark/controllers"
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/operator"
 	"github.com/bulwark-dev/bulwark/internal/posture"
+	"github.com/bulwark-dev/bulwark/internal/release"
 )
 
 // run runs the operator as the arguments say until the context ends.
@@ -46,27 +46,71 @@ func parse(args []string, stderr io.Writer) (operator.Options, error) {
 	flags.SetOutput(stderr)
 	config.RegisterFlags(flags)
 	o := operator.Options{Registry: metrics.Registry}
-	flags.IntVar(&o.Concurrency, "concurrency", 32,
-		"how many namespaces a roll-out works on at a time; a quarter as many more, at least one, are left for corrections and new namespaces")
+	flags.IntVar(
+		&o.Concurrency,
+		"concurrency",
+		32,
+		"how many namespaces a roll-out works on at a time; a quarter as many more, at least one, are left for corrections and new namespaces",
+	)
 	flags.StringVar(&o.Namespace, "namespace", v1alpha1.OperatorNamespace,
 		"the operator's own namespace, which holds its Lease and which no profile selects")
-	protected := flags.String("protected-namespaces", "",
-		"names or globs of namespaces that no profile selects, separated by commas, beside kube-system, kube-public, kube-node-lease and the operator's own")
+	protected := flags.String(
+		"protected-namespaces",
+		"",
+		"names or globs of namespaces that no profile selects, separated by commas, beside kube-system, kube-public, kube-node-lease and the operator's own",
+	)
 	flags.BoolVar(&o.LeaderElection, "leader-elect", true, "elect a leader, so that several replicas can run")
 	flags.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8443",
 		"where metrics are served, over TLS, to whom the API server authenticates and authorizes; 0 is nowhere")
-	flags.StringVar(&o.HealthAddress, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served; 0 is nowhere")
-	flags.StringVar(&o.PprofAddress, "pprof-bind-address", "0",
-		"where the Go runtime's profiles are served, without TLS and to anybody who can reach it, so best on loopback; 0 is nowhere")
-	findings := flags.Bool("findings", true, "look for what weakens baselines though Bulwark does not own it, as profiles say under spec.findings")
-	flags.BoolVar(&o.OpenReports, "openreports", false, "write each NamespacePosture as a Report of openreports.io too, where its CRD is installed")
+	flags.StringVar(
+		&o.HealthAddress,
+		"health-probe-bind-address",
+		":8081",
+		"where /healthz and /readyz are served; 0 is nowhere",
+	)
+	flags.StringVar(
+		&o.PprofAddress,
+		"pprof-bind-address",
+		"0",
+		"where the Go runtime's profiles are served, without TLS and to anybody who can reach it, so best on loopback; 0 is nowhere",
+	)
+	findings := flags.Bool(
+		"findings",
+		true,
+		"look for what weakens baselines though Bulwark does not own it, as profiles say under spec.findings",
+	)
+	flags.BoolVar(
+		&o.OpenReports,
+		"openreports",
+		false,
+		"write each NamespacePosture as a Report of openreports.io too, where its CRD is installed",
+	)
 	o.Contest = contention.DefaultSettings()
-	flags.IntVar(&o.Contest.Threshold, "contest-threshold", o.Contest.Threshold, "how many corrections of the same field within --contest-window make it contested")
+	flags.IntVar(
+		&o.Contest.Threshold,
+		"contest-threshold",
+		o.Contest.Threshold,
+		"how many corrections of the same field within --contest-window make it contested",
+	)
 	flags.DurationVar(&o.Contest.Window, "contest-window", o.Contest.Window, "how long a correction counts")
-	flags.DurationVar(&o.Contest.MinDelay, "contest-min-delay", o.Contest.MinDelay, "how long the first contested correction waits; each further one waits twice as long")
-	flags.DurationVar(&o.Contest.MaxDelay, "contest-max-delay", o.Contest.MaxDelay, "how long a contested correction waits at most")
-	flags.DurationVar(&o.RemovalDelay, "removal-delay", controllers.DefaultRemovalDelay,
-		"how long a namespace must have been selected by no profile before its baseline is taken away; the deletion of a profile does not wait")
+	flags.DurationVar(
+		&o.Contest.MinDelay,
+		"contest-min-delay",
+		o.Contest.MinDelay,
+		"how long the first contested correction waits; each further one waits twice as long",
+	)
+	flags.DurationVar(
+		&o.Contest.MaxDelay,
+		"contest-max-delay",
+		o.Contest.MaxDelay,
+		"how long a contested correction waits at most",
+	)
+	flags.DurationVar(
+		&o.RemovalDelay,
+		"removal-delay",
+		release.DefaultRemovalDelay,
+		"how long a namespace must have been selected by no profile before its baseline is taken away; the deletion of a profile does not wait",
+	)
 	flags.DurationVar(&o.JoinGrace, "join-grace", posture.DefaultJoinGrace,
 		"how long a namespace that joins a profile may take to become ready before the profile is not Ready for it")
 	logFormat := flags.String("log-format", "json", "json or text")

@@ -21,7 +21,12 @@ func FuzzParse(f *testing.F) {
 	f.Add("é\u00a0ü", "json", "ERROR", "-1", "--unheard-of")
 	f.Add("a", "text", "panic", "99999999999999999999", "-")
 	f.Fuzz(func(t *testing.T, protected, format, level, concurrency, more string) {
-		args := []string{"--protected-namespaces=" + protected, "--log-format=" + format, "--log-level=" + level, "--concurrency=" + concurrency}
+		args := []string{
+			"--protected-namespaces=" + protected,
+			"--log-format=" + format,
+			"--log-level=" + level,
+			"--concurrency=" + concurrency,
+		}
 		if more != "" {
 			args = append([]string{more}, args...) // What comes later is what counts.
 		}
@@ -33,7 +38,11 @@ func FuzzParse(f *testing.F) {
 		if o.Concurrency < 1 {
 			t.Errorf("accepted: concurrency %d", o.Concurrency)
 		}
-		if joined := strings.Join(o.ProtectedNamespaces, ""); joined != strings.NewReplacer(",", "", " ", "").Replace(protected) {
+		if joined := strings.Join(
+			o.ProtectedNamespaces,
+			"",
+		); joined != strings.NewReplacer(",", "", " ", "").
+			Replace(protected) {
 			t.Errorf("of %q were protected %q", protected, o.ProtectedNamespaces)
 		}
 		if slices.Contains(o.ProtectedNamespaces, "") {

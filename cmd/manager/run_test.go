@@ -18,7 +18,11 @@ func TestWaitsAreReadAndMustBeLongerThanNone(t *testing.T) {
 	}
 	for _, flag := range []string{"--removal-delay", "--join-grace"} {
 		for _, value := range []string{"0", "0s", "-1s"} {
-			if _, err := parse([]string{flag + "=" + value}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), flag+" must be longer than 0") {
+			if _, err := parse(
+				[]string{flag + "=" + value},
+				&bytes.Buffer{},
+			); err == nil ||
+				!strings.Contains(err.Error(), flag+" must be longer than 0") {
 				t.Errorf("%s=%s: %v", flag, value, err)
 			}
 		}

@@ -44,7 +44,8 @@ func amended(known crd.PackageOverride, types types) crd.PackageOverride {
 // ours begins the path of every package of this module.
 const ours = "github.com/bulwark-dev/bulwark/"
 
-// forgetKinds takes Kubernetes' own kinds, which begin with their metadata, from those of which controller-gen makes a CRD.
+// forgetKinds takes Kubernetes' own kinds, which begin with their metadata, from those of which
+// controller-gen makes a CRD.
 func forgetKinds(p *crd.Parser, pkg *loader.Package) {
 	maps.DeleteFunc(p.Types, func(ident crd.TypeIdent, info *markers.TypeInfo) bool {
 		return ident.Package == pkg && len(info.Fields) > 0 && info.Fields[0].Name == ""

@@ -1,7 +1,7 @@
 package main
 
-// The API server estimates what a rule costs by multiplying how many items the lists around it may hold. These bounds are as wide as that
-// estimate allows.
+// The API server estimates what a rule costs by multiplying how many items the lists around it may
+// hold. These bounds are as wide as that estimate allows.
 const (
 	rulesPerDirection = 8
 	peersPerRule      = 32
@@ -18,7 +18,8 @@ const (
 		"address, such as 10.0.0.0/24"
 )
 
-// network is what the API server wants of a NetworkPolicy (k8s.io/kubernetes/pkg/apis/networking/validation), and of the selectors in it.
+// network is what the API server wants of a NetworkPolicy
+// (k8s.io/kubernetes/pkg/apis/networking/validation), and of the selectors in it.
 var network = map[string]types{
 	"k8s.io/api/networking/v1": {
 		"NetworkPolicySpec": {
@@ -51,8 +52,10 @@ var network = map[string]types{
 				"endPort must not be below port"),
 		},
 		"NetworkPolicyPeer": {
-			rule("has(self.ipBlock) || has(self.podSelector) || has(self.namespaceSelector)",
-				"a peer must have an ipBlock, a podSelector or a namespaceSelector; every peer is meant by leaving the list of peers out"),
+			rule(
+				"has(self.ipBlock) || has(self.podSelector) || has(self.namespaceSelector)",
+				"a peer must have an ipBlock, a podSelector or a namespaceSelector; every peer is meant by leaving the list of peers out",
+			),
 			rule("!has(self.ipBlock) || (!has(self.podSelector) && !has(self.namespaceSelector))",
 				"a peer must not have an ipBlock beside a selector: give each a peer of its own"),
 		},
@@ -77,8 +80,10 @@ var network = map[string]types{
 				`^([^/]{1,253}/)?[^/]{1,63}$`)),
 			field("operator", oneOf("In", "NotIn", "Exists", "DoesNotExist")),
 			field("values", maxItems(64), items(labelValue...)),
-			rule("self.operator in ['In', 'NotIn'] ? has(self.values) && size(self.values) > 0 : !has(self.values) || size(self.values) == 0",
-				"values must be given with In and NotIn, and must not be given with Exists and DoesNotExist"),
+			rule(
+				"self.operator in ['In', 'NotIn'] ? has(self.values) && size(self.values) > 0 : !has(self.values) || size(self.values) == 0",
+				"values must be given with In and NotIn, and must not be given with Exists and DoesNotExist",
+			),
 		},
 	},
 }

@@ -1,5 +1,5 @@
-// Command demo shows Bulwark at work on a control plane of its own: make demo. With DEMO=once it ends by itself, with status
-// 0 only if everything held.
+// Command demo shows Bulwark at work on a control plane of its own: make demo. With DEMO=once it
+// ends by itself, with status 0 only if everything held.
 package main
 
 import (

@@ -21,8 +21,8 @@ type stage struct {
 	held     int
 }
 
-// open starts the control plane, installs Bulwark, and runs the operator as a process of its own with the permissions of its
-// own ServiceAccount.
+// open starts the control plane, installs Bulwark, and runs the operator as a process of its own
+// with the permissions of its own ServiceAccount.
 func (s *stage) open(ctx context.Context) (err error) {
 	s.title("Starting a control plane (about 5 s)")
 	fmt.Fprintln(s.out, "# etcd, kube-apiserver and kube-controller-manager "+controlplane.Version+", on loopback")
@@ -74,8 +74,8 @@ func (s *stage) show(ctx context.Context, args string) error {
 	return nil
 }
 
-// refused runs kubectl and checks that the API server refuses it in these words. A policy is asked a second or two after it was
-// written: the command is run dry until then, which does no harm.
+// refused runs kubectl and checks that the API server refuses it in these words. A policy is asked
+// a second or two after it was written: the command is run dry until then, which does no harm.
 func (s *stage) refused(ctx context.Context, args, words string) error {
 	command, input, piped := strings.Cut(args, stdin)
 	dry := command + " --dry-run=server"
@@ -107,7 +107,12 @@ func (s *stage) eventually(ctx context.Context, args, want string) error {
 
 // eventuallyContains runs kubectl until it prints a word so many times, and shows that.
 func (s *stage) eventuallyContains(ctx context.Context, args string, times int, word string) error {
-	return s.until(ctx, args, fmt.Sprintf("%q %d times", word, times), func(out string) bool { return strings.Count(out, word) >= times })
+	return s.until(
+		ctx,
+		args,
+		fmt.Sprintf("%q %d times", word, times),
+		func(out string) bool { return strings.Count(out, word) >= times },
+	)
 }
 
 func (s *stage) until(ctx context.Context, args, want string, good func(string) bool) error {

@@ -63,10 +63,22 @@ const (
 var refusals = []refusal{
 	{"deletes the default-deny", "delete networkpolicy bulwark-default-deny -n shop", "part of the namespace's baseline"},
 	{"loosens the quota", loosenQuota, "part of the namespace's baseline"},
-	{"relabels the namespace", "label namespace shop pod-security.kubernetes.io/enforce=privileged --overwrite", "declares the Pod Security labels"},
+	{
+		"relabels the namespace",
+		"label namespace shop pod-security.kubernetes.io/enforce=privileged --overwrite",
+		"declares the Pod Security labels",
+	},
 	{"takes the namespace out of the profile's selection", "label namespace shop tier-", "would lose its baseline"},
-	{"has every pod given a token", `patch serviceaccount default -n shop -p {"automountServiceAccountToken":true}`, "part of the namespace's baseline"},
-	{"opens the network beside the default-deny", "create -n shop -f -" + stdin + openPolicy, "opens Ingress from every peer"},
+	{
+		"has every pod given a token",
+		`patch serviceaccount default -n shop -p {"automountServiceAccountToken":true}`,
+		"part of the namespace's baseline",
+	},
+	{
+		"opens the network beside the default-deny",
+		"create -n shop -f -" + stdin + openPolicy,
+		"opens Ingress from every peer",
+	},
 }
 
 // run tells the story: a cluster, profiles, a tenant who tampers, and what comes of it.
@@ -92,8 +104,12 @@ func run(ctx context.Context, out io.Writer, once bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.Remove(kubeconfig)) }()
-	fmt.Fprintf(out, "\nThe cluster stays up. In another terminal:\n\n  export KUBECONFIG=%s\n  export PATH=%s:$PATH\n  kubectl get secprof\n\nCtrl-C ends it.\n",
-		kubeconfig, controlplane.Assets())
+	fmt.Fprintf(
+		out,
+		"\nThe cluster stays up. In another terminal:\n\n  export KUBECONFIG=%s\n  export PATH=%s:$PATH\n  kubectl get secprof\n\nCtrl-C ends it.\n",
+		kubeconfig,
+		controlplane.Assets(),
+	)
 	<-ctx.Done()
 	return nil
 }
@@ -132,10 +148,18 @@ func (s *stage) profiles(ctx context.Context) error {
 
 func (s *stage) effects(ctx context.Context) error {
 	s.title("What the API server now refuses, and permits")
-	if err := s.refused(ctx, "run evil -n shop --image=evil:v1 --privileged", `violates PodSecurity "restricted:v1.37"`); err != nil {
+	if err := s.refused(
+		ctx,
+		"run evil -n shop --image=evil:v1 --privileged",
+		`violates PodSecurity "restricted:v1.37"`,
+	); err != nil {
 		return err
 	}
-	if err := s.refused(ctx, "create deployment web --image=registry.example.com/web@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 -n shop", "readOnlyRootFilesystem: container web must"); err != nil {
+	if err := s.refused(
+		ctx,
+		"create deployment web --image=registry.example.com/web@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 -n shop",
+		"readOnlyRootFilesystem: container web must",
+	); err != nil {
 		return err
 	}
 	if err := s.refused(ctx, "create service nodeport web --tcp=80 -n shop", "must be one of ClusterIP"); err != nil {
@@ -155,7 +179,10 @@ func (s *stage) effects(ctx context.Context) error {
 func (s *stage) tampering(ctx context.Context) error {
 	s.title("Mallory, who was given far too much, tampers in scratch, which its profile does not protect from that")
 	for _, namespace := range []string{"scratch", "shop"} {
-		if err := s.show(ctx, "create rolebinding too-much -n "+namespace+" --clusterrole=cluster-admin --user=mallory"); err != nil {
+		if err := s.show(
+			ctx,
+			"create rolebinding too-much -n "+namespace+" --clusterrole=cluster-admin --user=mallory",
+		); err != nil {
 			return err
 		}
 	}
@@ -168,7 +195,11 @@ func (s *stage) tampering(ctx context.Context) error {
 		if err := s.eventually(ctx, t.check, t.want); err != nil {
 			return err
 		}
-		fmt.Fprintf(s.out, "# undone and seen within %d ms, the time of two kubectl commands included\n", time.Since(began).Milliseconds())
+		fmt.Fprintf(
+			s.out,
+			"# undone and seen within %d ms, the time of two kubectl commands included\n",
+			time.Since(began).Milliseconds(),
+		)
 	}
 	return nil
 }
@@ -192,7 +223,10 @@ func (s *stage) protection(ctx context.Context) error {
 // breakGlass is what somebody does whom tamper protection does not hold.
 func (s *stage) breakGlass(ctx context.Context) error {
 	s.title("Somebody on call breaks the glass")
-	if err := s.show(ctx, "create clusterrolebinding on-call-admins --clusterrole=cluster-admin --group=break-glass"); err != nil {
+	if err := s.show(
+		ctx,
+		"create clusterrolebinding on-call-admins --clusterrole=cluster-admin --group=break-glass",
+	); err != nil {
 		return err
 	}
 	if err := s.protectedForLong(ctx); err != nil {
@@ -201,20 +235,33 @@ func (s *stage) breakGlass(ctx context.Context) error {
 	if err := s.show(ctx, loosenQuota+" --as=ada --as-group=break-glass"); err != nil {
 		return err
 	}
-	if err := s.eventually(ctx, "get resourcequota bulwark-compute -n shop -o jsonpath={.spec.hard.pods}", "50"); err != nil {
+	if err := s.eventually(
+		ctx,
+		"get resourcequota bulwark-compute -n shop -o jsonpath={.spec.hard.pods}",
+		"50",
+	); err != nil {
 		return err
 	}
 	events := `{range .items[*]}{.involvedObject.kind}{"\t"}{.message}{"\n"}{end}`
-	return s.eventuallyContains(ctx, "get events -n default --field-selector=reason=BreakGlassUsed -o jsonpath="+events, 1, "ResourceQuota bulwark-compute")
+	return s.eventuallyContains(
+		ctx,
+		"get events -n default --field-selector=reason=BreakGlassUsed -o jsonpath="+events,
+		1,
+		"ResourceQuota bulwark-compute",
+	)
 }
 
-// told is how old tamper protection must be for Bulwark to say of a change that it is break-glass: so long it may take until every API
-// server of a cluster has heard of a policy. The condition's time is in whole seconds.
+// told is how old tamper protection must be for Bulwark to say of a change that it is break-glass:
+// so long it may take until every API server of a cluster has heard of a policy. The condition's
+// time is in whole seconds.
 const told = 11 * time.Second
 
 // protectedForLong waits until then.
 func (s *stage) protectedForLong(ctx context.Context) error {
-	since, err := s.kubectl(ctx, `get securityprofile restricted -o jsonpath={.status.conditions[?(@.type=="AdmissionReady")].lastTransitionTime}`)
+	since, err := s.kubectl(
+		ctx,
+		`get securityprofile restricted -o jsonpath={.status.conditions[?(@.type=="AdmissionReady")].lastTransitionTime}`,
+	)
 	if err != nil {
 		return fmt.Errorf("asking since when shop is protected: %w: %s", err, since)
 	}
@@ -226,7 +273,11 @@ func (s *stage) protectedForLong(ctx context.Context) error {
 	if left <= 0 {
 		return nil
 	}
-	fmt.Fprintf(s.out, "# the policies are young: %d s until a change that they let through is told of as break-glass\n", int(left.Seconds())+1)
+	fmt.Fprintf(
+		s.out,
+		"# the policies are young: %d s until a change that they let through is told of as break-glass\n",
+		int(left.Seconds())+1,
+	)
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
@@ -242,11 +293,20 @@ func (s *stage) reports(ctx context.Context) error {
 		namespace, profile string
 		drifts             int
 	}{{"scratch", "baseline", len(tampers)}, {"shop", "restricted", 1}} {
-		if err := s.eventuallyContains(ctx, "get nspost posture -n "+of.namespace+" -o jsonpath="+drift, of.drifts, "Corrected"); err != nil {
+		if err := s.eventuallyContains(
+			ctx,
+			"get nspost posture -n "+of.namespace+" -o jsonpath="+drift,
+			of.drifts,
+			"Corrected",
+		); err != nil {
 			return err
 		}
 		total := fmt.Sprint(of.drifts) // The profile sums its reports once a second.
-		if err := s.eventually(ctx, "get securityprofile "+of.profile+" -o jsonpath={.status.driftTotal}", total); err != nil {
+		if err := s.eventually(
+			ctx,
+			"get securityprofile "+of.profile+" -o jsonpath={.status.driftTotal}",
+			total,
+		); err != nil {
 			return err
 		}
 	}
@@ -265,7 +325,12 @@ func (s *stage) reports(ctx context.Context) error {
 func (s *stage) weaknesses(ctx context.Context) error {
 	s.title("What weakens the baseline though it is not Bulwark's")
 	findings := `{range .findings[*]}{.severity}{"\t"}{.id}{"\t"}{.object.name}{"\t"}{.message}{"\n"}{end}`
-	if err := s.eventuallyContains(ctx, "get nspost posture -n shop -o jsonpath="+findings, 1, "PrivilegedBinding"); err != nil {
+	if err := s.eventuallyContains(
+		ctx,
+		"get nspost posture -n shop -o jsonpath="+findings,
+		1,
+		"PrivilegedBinding",
+	); err != nil {
 		return err
 	}
 	compliant := "get securityprofile restricted -o jsonpath={.status.conditions[?(@.type==\"Compliant\")].reason}"
@@ -283,7 +348,8 @@ func (s *stage) weaknesses(ctx context.Context) error {
 	return s.show(ctx, "get secprof")
 }
 
-// fields splits a command line at spaces. No argument of the story has one, but for the jsonpath of reports.
+// fields splits a command line at spaces. No argument of the story has one, but for the jsonpath of
+// reports.
 func fields(args string) []string {
 	before, jsonpath, found := strings.Cut(args, "-o jsonpath=")
 	if !found {

@@ -14,14 +14,15 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
-// A section of rules for pods may wait in a namespace, since what runs there breaks it (spec.rollout: WhenSafe). The namespace says so by
-// a label, which the bindings select by:
+// A section of rules for pods may wait in a namespace, since what runs there breaks it
+// (spec.rollout: WhenSafe). The namespace says so by a label, which the bindings select by:
 //
 //	label of the namespace   what holds there
 //	none, or enforced        the section as declared denies
 //	waits-<digest>           the section as declared warns and audits; what was in force before denies, if anything was
 //
-// The digest is of the profile and of what was in force, so that a label that another profile has left holds nothing back.
+// The digest is of the profile and of what was in force, so that a label that another profile has
+// left holds nothing back.
 
 // PodSection is a section of a profile whose rules for pods refuse what breaks them.
 type PodSection struct {
@@ -41,21 +42,28 @@ func PodSections(profile *v1alpha1.SecurityProfile) []PodSection {
 	if w := profile.Spec.Workloads; w != nil && denies(w.Action) {
 		rules := *w
 		rules.Action, rules.AllowedServiceTypes = "", nil
-		sections = append(sections, PodSection{Field: "spec.workloads", Label: v1alpha1.WorkloadsLabel, Content: contentOf(rules), concern: workloads})
+		sections = append(
+			sections,
+			PodSection{Field: "spec.workloads", Label: v1alpha1.WorkloadsLabel, Content: contentOf(rules), concern: workloads},
+		)
 	}
 	if im := profile.Spec.Images; im != nil && im.JudgesPods() && denies(im.Action) {
 		rules := *im
 		rules.Action, rules.Vulnerabilities = "", nil
-		sections = append(sections, PodSection{Field: "spec.images", Label: v1alpha1.ImagesLabel, Content: contentOf(rules), concern: images})
+		sections = append(
+			sections,
+			PodSection{Field: "spec.images", Label: v1alpha1.ImagesLabel, Content: contentOf(rules), concern: images},
+		)
 	}
 	return sections
 }
 
 func denies(action v1alpha1.AdmissionAction) bool {
-	return action == "" || action == v1alpha1.DenyAdmission
+	return action == "" || action == v1alpha1.AdmissionActionDeny
 }
 
-// maxContent bounds the content of a section; of a larger one it is a digest, by which it is still told from another.
+// maxContent bounds the content of a section; of a larger one it is a digest, by which it is still
+// told from another.
 const maxContent = v1alpha1.MaxContent
 
 func contentOf(rules any) string {
@@ -81,7 +89,8 @@ func (s *PodSection) Policy(profile string) v1alpha1.ObjectReference {
 	return baseline.Reference(policy)
 }
 
-// Instead is the profile with other rules in place of the section's; an error if they cannot be read.
+// Instead is the profile with other rules in place of the section's; an error if they cannot be
+// read.
 func (s *PodSection) Instead(profile *v1alpha1.SecurityProfile, content string) (*v1alpha1.SecurityProfile, error) {
 	other := *profile
 	var into any
@@ -116,7 +125,8 @@ func (s *PodSection) Instead(profile *v1alpha1.SecurityProfile, content string) 
 // Enforced is the value of a section's label where it does not wait.
 const Enforced = "enforced"
 
-// Waits is the value of a section's label where it waits, and other rules of it are in force, or none.
+// Waits is the value of a section's label where it waits, and other rules of it are in force, or
+// none.
 func Waits(profile, inForce string) string {
 	return waitsPrefix + digestOf(profile + "\x00" + inForce)[:waitsDigits]
 }
@@ -130,7 +140,8 @@ func isDigest(s string) bool {
 	return len(s) == waitsDigits && strings.Trim(s, "0123456789abcdef") == ""
 }
 
-// Held are the rules of a section that are in force in some namespace in place of those that are declared.
+// Held are the rules of a section that are in force in some namespace in place of those that are
+// declared.
 type Held struct {
 	// Policy is the name of the section's policy.
 	Policy string
@@ -143,12 +154,15 @@ const (
 	heldInfix     = "-was-"
 )
 
-// IsHeld reports whether a policy or binding of a profile is one of the rules that are in force instead of those that are declared.
+// IsHeld reports whether a policy or binding of a profile is one of the rules that are in force
+// instead of those that are declared.
 func IsHeld(profile, name string) bool {
-	return JudgesPods(profile, name) && (strings.HasPrefix(name, nameOf(profile, workloads)+heldInfix) || strings.HasPrefix(name, nameOf(profile, images)+heldInfix))
+	return JudgesPods(profile, name) &&
+		(strings.HasPrefix(name, nameOf(profile, workloads)+heldInfix) || strings.HasPrefix(name, nameOf(profile, images)+heldInfix))
 }
 
-// JudgesPods reports whether the policy or binding of this name is one of the rules for pods of the profile of that name.
+// JudgesPods reports whether the policy or binding of this name is one of the rules for pods of the
+// profile of that name.
 func JudgesPods(profile, name string) bool {
 	for _, concern := range []string{workloads, images} {
 		own := nameOf(profile, concern)
@@ -165,8 +179,9 @@ func (r *renderer) waits(action v1alpha1.AdmissionAction) bool {
 	return r.profile.WaitsUntilSafe() && !r.audits() && denies(action)
 }
 
-// sectionPolicies are the policies on a section's rules: one, or if they may wait, also the one that warns where they do, and one for each
-// of the rules that are in force instead of them. Drafts are made of the rules of a profile.
+// sectionPolicies are the policies on a section's rules: one, or if they may wait, also the one
+// that warns where they do, and one for each of the rules that are in force instead of them. Drafts
+// are made of the rules of a profile.
 func (r *renderer) sectionPolicies(s *PodSection, rulesOf func(*renderer) (draft, []podRule)) []Policy {
 	d, rules := rulesOf(r)
 	if len(rules) == 0 {
@@ -220,8 +235,8 @@ func (r *renderer) guardHeld() []tampering {
 	}}
 }
 
-// PodRules are the rules for pods of a profile, whatever their action is: of each section a policy that asks each rule by itself, in the
-// words in which it is broken.
+// PodRules are the rules for pods of a profile, whatever their action is: of each section a policy
+// that asks each rule by itself, in the words in which it is broken.
 func PodRules(profile *v1alpha1.SecurityProfile) []Policy {
 	r := renderer{profile: profile, spec: &profile.Spec, where: governance{profile: profile}}
 	var policies []Policy

@@ -14,17 +14,23 @@ import (
 
 func waiting(change func(*v1alpha1.SecurityProfileSpec)) *v1alpha1.SecurityProfile {
 	p := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Spec: v1alpha1.SecurityProfileSpec{
-		Rollout:   v1alpha1.WhenSafe,
-		Workloads: &v1alpha1.Workloads{ReadOnlyRootFilesystem: true, AllowedServiceTypes: []corev1.ServiceType{"ClusterIP"}},
-		Images:    &v1alpha1.Images{AllowedRegistries: []string{"ghcr.io"}},
+		Rollout: v1alpha1.RolloutWhenSafe,
+		Workloads: &v1alpha1.Workloads{
+			ReadOnlyRootFilesystem: v1alpha1.RequirementRequire,
+			AllowedServiceTypes:    []corev1.ServiceType{"ClusterIP"},
+		},
+		Images: &v1alpha1.Images{AllowedRegistries: []string{"ghcr.io"}},
 	}}
 	change(&p.Spec)
 	return p
 }
 
 func TestWhereRulesForPodsAreInForce(t *testing.T) {
-	nothing, before := Waits("p", ""), Waits("p", `{"requireDigest":true}`)
-	held := []Held{{Policy: "bulwark-p-images", Content: `{"requireDigest":true}`}, {Policy: "bulwark-other-images", Content: `{"requireDigest":true}`}}
+	nothing, before := Waits("p", ""), Waits("p", `{"digest":"Require"}`)
+	held := []Held{
+		{Policy: "bulwark-p-images", Content: `{"digest":"Require"}`},
+		{Policy: "bulwark-other-images", Content: `{"digest":"Require"}`},
+	}
 	in := func(label, operator string, values ...string) string {
 		return label + " " + operator + " " + strings.Join(values, ",")
 	}
@@ -38,12 +44,14 @@ func TestWhereRulesForPodsAreInForce(t *testing.T) {
 			want: map[string]string{"workloads": "Deny: ", "images": "Deny: ", "services": "Deny: "},
 		},
 		"what only audits hangs on no label": {
-			profile: waiting(func(s *v1alpha1.SecurityProfileSpec) { s.Enforcement = v1alpha1.Audit }), held: held,
+			profile: waiting(func(s *v1alpha1.SecurityProfileSpec) { s.Enforcement = v1alpha1.EnforcementAudit }), held: held,
 			want: map[string]string{"workloads": "Warn: ", "images": "Warn: ", "services": "Warn: "},
 		},
 		"a section that only warns has nothing to wait for": {
-			profile: waiting(func(s *v1alpha1.SecurityProfileSpec) { s.Images, s.Workloads.Action = nil, v1alpha1.WarnAdmission }),
-			want:    map[string]string{"workloads": "Warn: ", "services": "Warn: "},
+			profile: waiting(func(s *v1alpha1.SecurityProfileSpec) {
+				s.Images, s.Workloads.Action = nil, v1alpha1.AdmissionActionWarn
+			}),
+			want: map[string]string{"workloads": "Warn: ", "services": "Warn: "},
 		},
 		"a section that waits somewhere": {
 			profile: waiting(func(s *v1alpha1.SecurityProfileSpec) { s.Images = nil }),
@@ -62,7 +70,7 @@ func TestWhereRulesForPodsAreInForce(t *testing.T) {
 		},
 		"what cannot be read is in force nowhere": {
 			profile: waiting(func(s *v1alpha1.SecurityProfileSpec) { s.Workloads = nil }),
-			held:    []Held{{Policy: "bulwark-p-images", Content: `{"requireDigests":true}`}, {Policy: "bulwark-p-images", Content: "{"}},
+			held:    []Held{{Policy: "bulwark-p-images", Content: `{"digests":"Require"}`}, {Policy: "bulwark-p-images", Content: "{"}},
 			want: map[string]string{
 				"images": "Deny: " + in(v1alpha1.ImagesLabel, "NotIn", nothing), "images-waiting": "Warn,Audit: " + in(v1alpha1.ImagesLabel, "In", nothing),
 			},
@@ -80,7 +88,8 @@ func TestWhereRulesForPodsAreInForce(t *testing.T) {
 				}
 				concern := strings.TrimPrefix(p.Name, "bulwark-p-")
 				got[concern] = strings.Join(actions, ",") + ": " + strings.Join(requirements, "; ")
-				if !IsNamed("p", p.Name) || JudgesPods("p", p.Name) != (concern != "services") || IsHeld("p", p.Name) != strings.Contains(concern, "-was-") {
+				if !IsNamed("p", p.Name) || JudgesPods("p", p.Name) != (concern != "services") ||
+					IsHeld("p", p.Name) != strings.Contains(concern, "-was-") {
 					t.Errorf("%s is not known by its name", p.Name)
 				}
 			}
@@ -108,12 +117,27 @@ func TestWhoseNamesAreNotThoseOfRulesForPods(t *testing.T) {
 func TestWhatWasInForceIsReadAgain(t *testing.T) {
 	profile := waiting(func(s *v1alpha1.SecurityProfileSpec) {
 		s.Workloads = &v1alpha1.Workloads{
-			Action: v1alpha1.DenyAdmission, SELinux: []string{"container_t"}, RequireLimits: []corev1.ResourceName{"cpu"}, RequireProbes: []v1alpha1.Probe{"Liveness"},
-			HostPath: &v1alpha1.HostPath{Allowed: []v1alpha1.AllowedHostPath{{PathPrefix: "/var/log"}}}, HostPort: &v1alpha1.HostPort{},
-			NodeName: v1alpha1.Forbid, PriorityClasses: &v1alpha1.PriorityClasses{},
-			Tolerations: &v1alpha1.Tolerations{Allowed: []v1alpha1.AllowedToleration{{Key: "example.com/dedicated", Values: []string{"a", ""}}, {Key: "gpu"}}},
+			Action:        v1alpha1.AdmissionActionDeny,
+			SELinux:       []string{"container_t"},
+			RequireLimits: []corev1.ResourceName{"cpu"},
+			RequireProbes: []v1alpha1.Probe{"Liveness"},
+			HostPath: &v1alpha1.HostPath{
+				Policy:  v1alpha1.AllowancePolicyAllowListed,
+				Allowed: []v1alpha1.AllowedHostPath{{PathPrefix: "/var/log"}},
+			},
+			HostPort:        &v1alpha1.HostPort{Policy: v1alpha1.AllowancePolicyForbid},
+			NodeName:        v1alpha1.ProhibitionForbid,
+			PriorityClasses: &v1alpha1.PriorityClasses{Policy: v1alpha1.AllowancePolicyForbid},
+			Tolerations: &v1alpha1.Tolerations{
+				Policy:  v1alpha1.AllowancePolicyAllowListed,
+				Allowed: []v1alpha1.AllowedToleration{{Key: "example.com/dedicated", Values: []string{"a", ""}}, {Key: "gpu"}},
+			},
 		}
-		s.Images = &v1alpha1.Images{AllowedRegistries: []string{"ghcr.io/a"}, DenyTags: []string{"latest"}, PullPolicy: corev1.PullAlways}
+		s.Images = &v1alpha1.Images{
+			AllowedRegistries: []string{"ghcr.io/a"},
+			DenyTags:          []string{"latest"},
+			PullPolicy:        corev1.PullAlways,
+		}
 	})
 	sections := PodSections(profile)
 	for i, s := range sections {
@@ -137,8 +161,10 @@ func TestWhatWasInForceIsReadAgain(t *testing.T) {
 	workloads := sections[0]
 	for _, content := range []string{
 		`{"requireLimits":["pods"]}`, `{"requireLimits":["cpu","cpu"]}`, `{"seLinux":["a b"]}`, `{"requireProbes":["Other"]}`, `{"seccomp":["Unconfined"]}`,
-		`{"tolerations":{"allowed":[{"key":"a*"}]}}`, `{"tolerations":{"allowed":[{"key":"a","values":["a b"]}]}}`, `{"priorityClasses":{"allowed":["A"]}}`,
-		`{"appArmor":["x"]}`, `{"hostPath":{"allowed":[{"pathPrefix":"relative"}]}}`, `{"hostPort":{"allowed":[` + strings.TrimSuffix(strings.Repeat(`{"min":1,"max":2},`, 17), ",") + `]}}`,
+		`{"tolerations":{"policy":"AllowListed","allowed":[{"key":"a*"}]}}`, `{"tolerations":{"policy":"AllowListed","allowed":[{"key":"a","values":["a b"]}]}}`,
+		`{"priorityClasses":{"policy":"AllowListed","allowed":["A"]}}`, `{"hostPath":{}}`, `{"hostPort":{"policy":"AllowListed"}}`,
+		`{"tolerations":{"policy":"Forbid","allowed":[{"key":"a"}]}}`, `{"priorityClasses":{"policy":"Other","allowed":["a"]}}`,
+		`{"appArmor":["x"]}`, `{"hostPath":{"policy":"AllowListed","allowed":[{"pathPrefix":"relative"}]}}`, `{"hostPort":{"policy":"AllowListed","allowed":[` + strings.TrimSuffix(strings.Repeat(`{"min":1,"max":2},`, 17), ",") + `]}}`,
 	} {
 		if _, err := workloads.Instead(profile, content); err == nil {
 			t.Errorf("%.80s is taken for rules", content)

@@ -22,8 +22,9 @@ const (
 	newImage, newPolicy = "image", "policy"
 )
 
-// imageVariables take the references of images apart, as the distribution project's grammar has them. Each variable is a list with an
-// element for each container and for each volume that is an image, if anything is new of it.
+// imageVariables take the references of images apart, as the distribution project's grammar has
+// them. Each variable is a list with an element for each container and for each volume that is an
+// image, if anything is new of it.
 func imageVariables() []admissionregistrationv1.Variable {
 	return []admissionregistrationv1.Variable{
 		{Name: "references", Expression: fmt.Sprintf(`(variables.containers.map(c, %s) + `+
@@ -31,20 +32,25 @@ func imageVariables() []admissionregistrationv1.Variable {
 			`{"now": v, "before": dyn(variables.podSpecBefore.?volumes.orValue([]).filter(b, b.name == v.name && has(b.image)))}).map(c, %s)).filter(i, i[2] != "")`,
 			reference(`string(c.now.name)`, "", "imagePullPolicy", "image"),
 			reference(`"volume " + string(c.now.name)`, ".image", "pullPolicy", "reference"))},
-		// What is before the first slash is a host if it looks like one. A digest alone names an image of the node, wherever it is from.
+		// What is before the first slash is a host if it looks like one. A digest alone names an
+		// image of the node, wherever it is from.
 		{Name: "hosted", Expression: `variables.references.map(i, [i[0], i[1], i[2], ` +
 			`i[3].matches("^sha[0-9]+:[0-9a-f]{64,}$") || i[3].contains("/") && i[3].split("/")[0].matches("[.:A-Z]|^localhost$") ? i[3] : "docker.io/" + i[3]]).map(i, [i[0], i[1], i[2], ` +
 			`i[3].startsWith("index.docker.io/") ? i[3].replace("index.docker.io/", "docker.io/", 1) : i[3]])`},
 		{Name: "images", Expression: `variables.hosted.map(i, [i[0], i[1], i[2], ` +
 			`i[3].startsWith("docker.io/") && i[3].split("@")[0].split("/").size() == 2 ? i[3].replace("docker.io/", "docker.io/library/", 1) : i[3]])`},
 		// A colon after the last slash begins the tag, and what is before it is the repository.
-		{Name: "named", Expression: `variables.images.map(i, i + [i[3].split("@")[0]]).map(i, i[4].lastIndexOf(":") > i[4].lastIndexOf("/") ? ` +
-			`[i[0], i[1], i[2], i[3], i[4].substring(0, i[4].lastIndexOf(":")), i[4].substring(i[4].lastIndexOf(":") + 1)] : ` +
-			`i + [i[3].contains("@") ? "" : "latest"])`},
+		{
+			Name: "named",
+			Expression: `variables.images.map(i, i + [i[3].split("@")[0]]).map(i, i[4].lastIndexOf(":") > i[4].lastIndexOf("/") ? ` +
+				`[i[0], i[1], i[2], i[3], i[4].substring(0, i[4].lastIndexOf(":")), i[4].substring(i[4].lastIndexOf(":") + 1)] : ` +
+				`i + [i[3].contains("@") ? "" : "latest"])`,
+		},
 	}
 }
 
-// reference is what names the image of c, which has its fields at a path, and what of it is new. The policy that is not set hangs on the image.
+// reference is what names the image of c, which has its fields at a path, and what of it is new.
+// The policy that is not set hangs on the image.
 func reference(name, at, policy, image string) string {
 	return fmt.Sprintf(`[%[1]s, string(c.now%[2]s.?%[3]s.orValue("")), `+
 		`(c.before.exists(b, b%[2]s.?%[4]s == c.now%[2]s.?%[4]s) ? "" : %[5]s) + `+
@@ -53,7 +59,10 @@ func reference(name, at, policy, image string) string {
 }
 
 func (r *renderer) images() []Policy {
-	return r.sectionPolicies(&PodSection{Field: "spec.images", Label: v1alpha1.ImagesLabel, concern: images}, (*renderer).imageRules)
+	return r.sectionPolicies(
+		&PodSection{Field: "spec.images", Label: v1alpha1.ImagesLabel, concern: images},
+		(*renderer).imageRules,
+	)
 }
 
 // imageRules are the rules for pods of spec.images.
@@ -69,29 +78,54 @@ func rulesOfImages(im *v1alpha1.Images) []podRule {
 	var rules []podRule
 	add := func(name, judges, holds, must string) {
 		rules = append(rules, podRule{
-			name: name, what: "container", must: must,
-			offenders: fmt.Sprintf(`variables.named.filter(i, %s.contains(%s) && !(%s)).map(i, %s)`, imageNews, quote(judges), holds, imageContainer),
+			name: name,
+			what: "container",
+			must: must,
+			offenders: fmt.Sprintf(
+				`variables.named.filter(i, %s.contains(%s) && !(%s)).map(i, %s)`,
+				imageNews,
+				quote(judges),
+				holds,
+				imageContainer,
+			),
 		})
 	}
 	if len(im.AllowedRegistries) > 0 {
 		var below []string
 		for _, registry := range im.AllowedRegistries {
 			registry = canonicalRegistry(registry)
-			below = append(below, fmt.Sprintf(`%[1]s == %[2]s || %[1]s.startsWith(%[3]s)`, imageRepository, quote(registry), quote(registry+"/")))
+			below = append(
+				below,
+				fmt.Sprintf(`%[1]s == %[2]s || %[1]s.startsWith(%[3]s)`, imageRepository, quote(registry), quote(registry+"/")),
+			)
 		}
 		add("allowedRegistries", newImage, some(below), "must have an image from "+words(im.AllowedRegistries))
 	}
-	if im.RequireDigest {
-		add("requireDigest", newImage, imageReference+`.matches("@sha(256:[0-9a-f]{64}|512:[0-9a-f]{128})$")`, "must name the image by its digest")
+	if im.Digest == v1alpha1.RequirementRequire {
+		add(
+			"digest",
+			newImage,
+			imageReference+`.matches("@sha(256:[0-9a-f]{64}|512:[0-9a-f]{128})$")`,
+			"must name the image by its digest",
+		)
 	}
 	if len(im.DenyTags) > 0 {
-		add("denyTags", newImage, fmt.Sprintf(`!(%s in %s)`, imageTag, list(im.DenyTags)), "must not have an image with the tag "+words(im.DenyTags))
+		add(
+			"denyTags",
+			newImage,
+			fmt.Sprintf(`!(%s in %s)`, imageTag, list(im.DenyTags)),
+			"must not have an image with the tag "+words(im.DenyTags),
+		)
 	}
 	if im.PullPolicy != "" {
 		// What is not set is as Kubernetes defaults it.
-		add("pullPolicy", newPolicy, fmt.Sprintf(`(%[1]s != "" ? %[1]s : (%[2]s == "latest" ? %[3]s : %[4]s)) == %[5]s`, imagePullPolicy, imageTag,
-			quote(string(corev1.PullAlways)), quote(string(corev1.PullIfNotPresent)), quote(string(im.PullPolicy))),
-			"must have the imagePullPolicy "+string(im.PullPolicy))
+		add(
+			"pullPolicy",
+			newPolicy,
+			fmt.Sprintf(`(%[1]s != "" ? %[1]s : (%[2]s == "latest" ? %[3]s : %[4]s)) == %[5]s`, imagePullPolicy, imageTag,
+				quote(string(corev1.PullAlways)), quote(string(corev1.PullIfNotPresent)), quote(string(im.PullPolicy))),
+			"must have the imagePullPolicy "+string(im.PullPolicy),
+		)
 	}
 	return rules
 }

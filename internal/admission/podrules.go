@@ -9,7 +9,8 @@ import (
 
 // podRule is a rule that containers, or the pod as a whole, may break.
 type podRule struct {
-	// name is that of the variable that lists the offenders, and of the field that asks for the rule.
+	// name is that of the variable that lists the offenders, and of the field that asks for the
+	// rule.
 	name string
 	// offenders is a CEL list of the names of what breaks the rule.
 	offenders string
@@ -28,14 +29,15 @@ func templates() []admissionregistrationv1.NamedRuleWithOperations {
 	}
 }
 
-// podSpec is the pod spec of a pod or of a template. Its type is left open: it is elsewhere in each kind.
+// podSpec is the pod spec of a pod or of a template. Its type is left open: it is elsewhere in each
+// kind.
 func podSpec(object string) string {
 	return fmt.Sprintf(`request.kind.kind == "Pod" ? dyn(%[1]s).spec : `+
 		`request.kind.kind == "CronJob" ? dyn(%[1]s).spec.jobTemplate.spec.template.spec : dyn(%[1]s).spec.template.spec`, object)
 }
 
-// podSpecChanged matches what is created and what changes a pod spec: a pod that was there before a rule must still be able to lose
-// its finalizers, and a Deployment to be scaled.
+// podSpecChanged matches what is created and what changes a pod spec: a pod that was there before a
+// rule must still be able to lose its finalizers, and a Deployment to be scaled.
 func podSpecChanged() admissionregistrationv1.MatchCondition {
 	return admissionregistrationv1.MatchCondition{
 		Name:       "pod-spec-is-new",
@@ -43,16 +45,19 @@ func podSpecChanged() admissionregistrationv1.MatchCondition {
 	}
 }
 
-// podVariables are what all rules for pods begin with. A rule judges what a request changes: so each container goes along with the
-// one that was there before it, which is the one of the same name in the same list. What turns to another operating system is judged
-// as if it were new.
+// podVariables are what all rules for pods begin with. A rule judges what a request changes: so
+// each container goes along with the one that was there before it, which is the one of the same
+// name in the same list. What turns to another operating system is judged as if it were new.
 func podVariables() []admissionregistrationv1.Variable {
 	return []admissionregistrationv1.Variable{
 		{Name: "podSpec", Expression: podSpec("object")},
 		{Name: "isPod", Expression: `request.kind.kind == "Pod"`},
 		{Name: "isNew", Expression: `request.operation == "CREATE"`},
 		{Name: "podSpecFound", Expression: `variables.isNew ? dyn({}) : (` + podSpec("oldObject") + `)`},
-		{Name: "podSpecBefore", Expression: `variables.podSpec.?os.?name == variables.podSpecFound.?os.?name ? variables.podSpecFound : dyn({})`},
+		{
+			Name:       "podSpecBefore",
+			Expression: `variables.podSpec.?os.?name == variables.podSpecFound.?os.?name ? variables.podSpecFound : dyn({})`,
+		},
 		{Name: "mainContainers", Expression: withBefore("containers")},
 		{Name: "initContainers", Expression: withBefore("initContainers")},
 		{Name: "started", Expression: `variables.mainContainers + variables.initContainers`},
@@ -61,14 +66,15 @@ func podVariables() []admissionregistrationv1.Variable {
 	}
 }
 
-// withBefore is a list of a pod spec in which each element is now what it is, and before a list of what bore its name: of one or none.
+// withBefore is a list of a pod spec in which each element is now what it is, and before a list of
+// what bore its name: of one or none.
 func withBefore(field string) string {
 	return fmt.Sprintf(`variables.podSpec.?%[1]s.orValue([]).map(c, `+
 		`{"now": c, "before": dyn(variables.podSpecBefore.?%[1]s.orValue([]).filter(b, b.name == c.name))})`, field)
 }
 
-// podPolicy is the policy that asks the rules of pods and templates. All that is broken is said in one message, since the API server
-// passes on only the first.
+// podPolicy is the policy that asks the rules of pods and templates. All that is broken is said in
+// one message, since the API server passes on only the first.
 func (r *renderer) podPolicy(d draft, section string, rules []podRule) []Policy {
 	if len(rules) == 0 {
 		return nil
@@ -81,11 +87,16 @@ func (r *renderer) podPolicy(d draft, section string, rules []podRule) []Policy 
 	d.variables = append(d.variables, admissionregistrationv1.Variable{
 		Name: "broken", Expression: "[" + strings.Join(messages, ", ") + `].filter(m, m != "")`,
 	})
-	d.validations = []admissionregistrationv1.Validation{refusal(
-		"variables.broken.size() == 0",
-		fmt.Sprintf("breaks rules of %s of SecurityProfile %s, too many to list", section, r.profile.Name),
-		fmt.Sprintf(`variables.broken.join("; ") + %s`, quote(fmt.Sprintf(" (%s of SecurityProfile %s)", section, r.profile.Name))),
-	)}
+	d.validations = []admissionregistrationv1.Validation{
+		refusal(
+			"variables.broken.size() == 0",
+			fmt.Sprintf("breaks rules of %s of SecurityProfile %s, too many to list", section, r.profile.Name),
+			fmt.Sprintf(
+				`variables.broken.join("; ") + %s`,
+				quote(fmt.Sprintf(" (%s of SecurityProfile %s)", section, r.profile.Name)),
+			),
+		),
+	}
 	return []Policy{r.policy(d)}
 }
 
@@ -93,12 +104,16 @@ func (r *renderer) podPolicy(d draft, section string, rules []podRule) []Policy 
 func (r *renderer) eachRule(d draft, rules []podRule) Policy {
 	d.askPods(rules)
 	for _, rule := range rules {
-		d.validations = append(d.validations, refusal(fmt.Sprintf("variables.%s.size() == 0", rule.name), rule.name, rule.message()))
+		d.validations = append(
+			d.validations,
+			refusal(fmt.Sprintf("variables.%s.size() == 0", rule.name), rule.name, rule.message()),
+		)
 	}
 	return r.policy(d)
 }
 
-// askPods makes a draft one about pods and templates, with a variable for each rule that lists its offenders.
+// askPods makes a draft one about pods and templates, with a variable for each rule that lists its
+// offenders.
 func (d *draft) askPods(rules []podRule) {
 	d.rules = templates()
 	d.conditions = []admissionregistrationv1.MatchCondition{podSpecChanged()}
@@ -108,7 +123,8 @@ func (d *draft) askPods(rules []podRule) {
 	}
 }
 
-// maxOffenders bounds the offenders that a message names, so that it stays below the 5 KiB that the API server lets through.
+// maxOffenders bounds the offenders that a message names, so that it stays below the 5 KiB that the
+// API server lets through.
 const maxOffenders = 8
 
 // message is what is said if the rule is broken, and else nothing.
@@ -122,20 +138,26 @@ func (p *podRule) message() string {
 		found, quote(p.name+": "+p.what), maxOffenders, quote(" "+p.must))
 }
 
-// judged is what a rule looks at in a container, of its own and of its pod's, as CEL for a container and a pod spec.
+// judged is what a rule looks at in a container, of its own and of its pod's, as CEL for a
+// container and a pod spec.
 type judged func(container, podSpec string) string
 
 // now is what the container c of a list has of it.
 func (j judged) now() string { return j("c.now", "variables.podSpec") }
 
-// broken are the names of those containers of a list that do not hold to a rule, but for those that had the same before of all that it
-// judges.
+// broken are the names of those containers of a list that do not hold to a rule, but for those that
+// had the same before of all that it judges.
 func broken(containers, holds string, judges ...judged) string {
 	var same []string
 	for _, j := range judges {
 		same = append(same, j("b", "variables.podSpecBefore")+" == "+j.now())
 	}
-	return fmt.Sprintf(`%s.filter(c, !(%s) && !c.before.exists(b, %s)).map(c, string(c.now.name))`, containers, holds, all(same))
+	return fmt.Sprintf(
+		`%s.filter(c, !(%s) && !c.before.exists(b, %s)).map(c, string(c.now.name))`,
+		containers,
+		holds,
+		all(same),
+	)
 }
 
 // onLinux asks a rule of pods that do not run on Windows.

@@ -23,7 +23,7 @@ func probeRules(probes []v1alpha1.Probe) []podRule {
 	var rules []podRule
 	for _, probe := range probes {
 		field := map[v1alpha1.Probe]string{
-			v1alpha1.LivenessProbe: "livenessProbe", v1alpha1.ReadinessProbe: "readinessProbe", v1alpha1.StartupProbe: "startupProbe",
+			v1alpha1.ProbeLiveness: "livenessProbe", v1alpha1.ProbeReadiness: "readinessProbe", v1alpha1.ProbeStartup: "startupProbe",
 		}[probe]
 		probed := judged(func(container, _ string) string { return fmt.Sprintf(`%s.?%s.hasValue()`, container, field) })
 		unprobed := func(containers string, restarts judged) string {
@@ -43,8 +43,14 @@ const always = string(corev1.RestartPolicyAlways)
 // restarts is whether a main container is restarted whenever it ends. Rules count beside a
 // restartPolicy only, as the kubelet has it, and the API server admits none without.
 func restarts(container, podSpec string) string {
-	return fmt.Sprintf(`(%[1]s.?restartPolicy.orValue(%[2]s.?restartPolicy.orValue(%[3]q)) == %[3]q || %[2]s%[4]s || %[5]s)`,
-		container, podSpec, always, restartsAll, hasRestartRule(container, corev1.ContainerRestartRuleActionRestart))
+	return fmt.Sprintf(
+		`(%[1]s.?restartPolicy.orValue(%[2]s.?restartPolicy.orValue(%[3]q)) == %[3]q || %[2]s%[4]s || %[5]s)`,
+		container,
+		podSpec,
+		always,
+		restartsAll,
+		hasRestartRule(container, corev1.ContainerRestartRuleActionRestart),
+	)
 }
 
 // restartsAll ends the names of the variables that are whether a rule of some container restarts
@@ -56,8 +62,11 @@ func probeVariables() []admissionregistrationv1.Variable {
 	for _, podSpec := range []string{"podSpec", "podSpecBefore"} {
 		variables = append(variables, admissionregistrationv1.Variable{
 			Name: podSpec + restartsAll,
-			Expression: fmt.Sprintf(`[variables.%[1]s.?containers.orValue([]), variables.%[1]s.?initContainers.orValue([])].exists(l, l.exists(c, %[2]s))`,
-				podSpec, hasRestartRule("c", corev1.ContainerRestartRuleActionRestartAllContainers)),
+			Expression: fmt.Sprintf(
+				`[variables.%[1]s.?containers.orValue([]), variables.%[1]s.?initContainers.orValue([])].exists(l, l.exists(c, %[2]s))`,
+				podSpec,
+				hasRestartRule("c", corev1.ContainerRestartRuleActionRestartAllContainers),
+			),
 		})
 	}
 	return variables

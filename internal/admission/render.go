@@ -1,5 +1,5 @@
-// Package admission renders a SecurityProfile into the ValidatingAdmissionPolicies by which the API server itself refuses what
-// reconciling could only undo.
+// Package admission renders a SecurityProfile into the ValidatingAdmissionPolicies by which the API
+// server itself refuses what reconciling could only undo.
 package admission
 
 import (
@@ -15,7 +15,8 @@ import (
 
 // Cluster is what the policies of one profile depend on beside it.
 type Cluster struct {
-	// Outranking are the profiles that govern a namespace before this one does, if they select it. One that never selects the same may be left out.
+	// Outranking are the profiles that govern a namespace before this one does, if they select it.
+	// One that never selects the same may be left out.
 	Outranking []*v1alpha1.SecurityProfile
 	// Protected are names and globs of namespaces that no profile selects.
 	Protected []string
@@ -24,7 +25,8 @@ type Cluster struct {
 	// Proof is by what else policies know the operator, and the parts of Kubernetes, from whom
 	// somebody impersonates.
 	Proof Proof
-	// Held are the rules for pods that are in force in some namespace in place of those of the profile, which wait there.
+	// Held are the rules for pods that are in force in some namespace in place of those of the
+	// profile, which wait there.
 	Held []Held
 }
 
@@ -34,8 +36,9 @@ type Policy struct {
 	Binding *admissionregistrationv1.ValidatingAdmissionPolicyBinding
 }
 
-// Render is the policies that the profile declares, one for each concern, with every value that the API server would default. A
-// request is held against them if and only if the profile governs its namespace.
+// Render is the policies that the profile declares, one for each concern, with every value that the
+// API server would default. A request is held against them if and only if the profile governs its
+// namespace.
 func Render(profile *v1alpha1.SecurityProfile, cluster Cluster) []Policy {
 	r := renderer{
 		profile: profile,
@@ -68,18 +71,20 @@ const (
 
 func nameOf(profile, concern string) string { return v1alpha1.NamePrefix + profile + "-" + concern }
 
-// Guards reports whether the policy or binding of this name guards what the profile of that name has established.
+// Guards reports whether the policy or binding of this name guards what the profile of that name
+// has established.
 func Guards(profile, name string) bool {
 	return name == nameOf(profile, tamperObjects) || name == nameOf(profile, tamperNamespaces)
 }
 
 // IsNamed reports whether the profile of that name may declare a policy or binding of this name.
 func IsNamed(profile, name string) bool {
-	return slices.ContainsFunc(concerns, func(concern string) bool { return name == nameOf(profile, concern) }) || JudgesPods(profile, name)
+	return slices.ContainsFunc(concerns, func(concern string) bool { return name == nameOf(profile, concern) }) ||
+		JudgesPods(profile, name)
 }
 
-// Named are the empty objects of all policies that the profile of this name may ever have declared, but for those whose names say what was in
-// force before.
+// Named are the empty objects of all policies that the profile of this name may ever have declared,
+// but for those whose names say what was in force before.
 func Named(profile string) []baseline.Object {
 	var policies []Policy
 	for _, concern := range concerns {
@@ -92,7 +97,8 @@ func Named(profile string) []baseline.Object {
 	return Objects(policies)
 }
 
-// Objects are the objects of policies, in the order in which to apply them: a policy, and what puts it in force.
+// Objects are the objects of policies, in the order in which to apply them: a policy, and what puts
+// it in force.
 func Objects(policies []Policy) []baseline.Object {
 	var objects []baseline.Object
 	for _, p := range policies {
@@ -110,7 +116,7 @@ type renderer struct {
 }
 
 func (r *renderer) audits() bool {
-	return r.profile.EffectiveEnforcement() == v1alpha1.Audit
+	return r.profile.EffectiveEnforcement() == v1alpha1.EnforcementAudit
 }
 
 // draft is a policy before its metadata and defaults.
@@ -119,7 +125,8 @@ type draft struct {
 	concern string
 	// rules are the requests that it is about, in governed namespaces.
 	rules []admissionregistrationv1.NamedRuleWithOperations
-	// clusterScoped says that the requests have no namespace: the policy finds out by itself whether the profile governs.
+	// clusterScoped says that the requests have no namespace: the policy finds out by itself
+	// whether the profile governs.
 	clusterScoped bool
 	// reads says that it reads something that is only where the profile may govern.
 	reads       bool
@@ -156,8 +163,9 @@ func (r *renderer) policy(d draft) Policy {
 	}
 	matches := &metav1.LabelSelector{}
 	if d.reads {
-		// Until the API server knows the kind that is read, it refuses what the policy matches, whatever the binding says: after each of
-		// its starts for some seconds, and without the CRD for ever.
+		// Until the API server knows the kind that is read, it refuses what the policy matches,
+		// whatever the binding says: after each of its starts for some seconds, and without the CRD
+		// for ever.
 		matches = r.namespaceSelector(true)
 	}
 	if !d.clusterScoped {
@@ -193,9 +201,10 @@ func (r *renderer) policy(d draft) Policy {
 	}
 }
 
-// namespaceSelector is that of the binding. Where a policy reads something that is only there where the profile governs, others must not even
-// match: they are left out by their labels. Not all can be: then the profile's own label stands for what it governs, at the price that
-// another policy must tell what does not bear it yet.
+// namespaceSelector is that of the binding. Where a policy reads something that is only there where
+// the profile governs, others must not even match: they are left out by their labels. Not all can
+// be: then the profile's own label stands for what it governs, at the price that another policy
+// must tell what does not bear it yet.
 func (r *renderer) namespaceSelector(reads bool) *metav1.LabelSelector {
 	selector := r.spec.NamespaceSelector.AsLabelSelector()
 	if !reads {
@@ -203,7 +212,9 @@ func (r *renderer) namespaceSelector(reads bool) *metav1.LabelSelector {
 	}
 	others, ok := r.where.leftOut()
 	if !ok {
-		others = []metav1.LabelSelectorRequirement{requirement(v1alpha1.ProfileLabel, metav1.LabelSelectorOpIn, r.profile.Name)}
+		others = []metav1.LabelSelectorRequirement{
+			requirement(v1alpha1.ProfileLabel, metav1.LabelSelectorOpIn, r.profile.Name),
+		}
 	}
 	selector.MatchExpressions = append(selector.MatchExpressions, others...)
 	return selector
@@ -214,16 +225,20 @@ func (r *renderer) validationActions(d *draft) []admissionregistrationv1.Validat
 	switch {
 	case d.warns:
 		return []admissionregistrationv1.ValidationAction{admissionregistrationv1.Warn, admissionregistrationv1.Audit}
-	case r.audits() || d.action == v1alpha1.WarnAdmission:
+	case r.audits() || d.action == v1alpha1.AdmissionActionWarn:
 		return []admissionregistrationv1.ValidationAction{admissionregistrationv1.Warn}
-	case d.action == v1alpha1.AuditAdmission:
+	case d.action == v1alpha1.AdmissionActionAudit:
 		return []admissionregistrationv1.ValidationAction{admissionregistrationv1.Audit}
 	}
 	return []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}
 }
 
 // on are requests for resources of one API group, in its version v1.
-func on(group string, operations []admissionregistrationv1.OperationType, resources ...string) admissionregistrationv1.NamedRuleWithOperations {
+func on(
+	group string,
+	operations []admissionregistrationv1.OperationType,
+	resources ...string,
+) admissionregistrationv1.NamedRuleWithOperations {
 	return onVersion(group, "v1", operations, resources...)
 }
 
@@ -241,8 +256,11 @@ func onVersion(
 
 var (
 	create         = []admissionregistrationv1.OperationType{admissionregistrationv1.Create}
-	createOrUpdate = []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update}
-	everyWrite     = []admissionregistrationv1.OperationType{
+	createOrUpdate = []admissionregistrationv1.OperationType{
+		admissionregistrationv1.Create,
+		admissionregistrationv1.Update,
+	}
+	everyWrite = []admissionregistrationv1.OperationType{
 		admissionregistrationv1.Create, admissionregistrationv1.Update, admissionregistrationv1.Delete,
 	}
 )
@@ -250,11 +268,16 @@ var (
 // refusal is a validation that answers Forbidden: kubectl says so, and controllers try again.
 func refusal(expression, message, messageExpression string) admissionregistrationv1.Validation {
 	return admissionregistrationv1.Validation{
-		Expression: expression, Message: message, MessageExpression: messageExpression, Reason: ptr.To(metav1.StatusReasonForbidden),
+		Expression:        expression,
+		Message:           message,
+		MessageExpression: messageExpression,
+		Reason:            ptr.To(metav1.StatusReasonForbidden),
 	}
 }
 
-func rulesOn(rules ...admissionregistrationv1.NamedRuleWithOperations) []admissionregistrationv1.NamedRuleWithOperations {
+func rulesOn(
+	rules ...admissionregistrationv1.NamedRuleWithOperations,
+) []admissionregistrationv1.NamedRuleWithOperations {
 	return rules
 }
 

@@ -129,7 +129,7 @@ func (p *Pass) troubles() (failures, conflicts []string) {
 		switch {
 		case o.Err != nil:
 			failures = append(failures, name+": "+printable.Message(o.Err.Error()))
-		case o.State == v1alpha1.Conflict:
+		case o.State == v1alpha1.DriftStateConflict:
 			conflicts = append(conflicts, name)
 		}
 	}
@@ -174,9 +174,9 @@ func Tells(said metav1.Condition, o *drift.Outcome) bool {
 	switch {
 	case o.Err != nil:
 		return said.Reason == v1alpha1.ReasonFailed
-	case o.State == v1alpha1.Conflict:
+	case o.State == v1alpha1.DriftStateConflict:
 		return said.Reason == v1alpha1.ReasonConflicted
-	case o.State == v1alpha1.Contested:
+	case o.State == v1alpha1.DriftStateContested:
 		return said.Reason == v1alpha1.ReasonContested
 	}
 	return true
@@ -188,10 +188,10 @@ func History(said metav1.Condition, outcomes []drift.Outcome) []drift.Outcome {
 	var history []drift.Outcome
 	for i := range outcomes {
 		o := outcomes[i]
-		if !o.Done || !o.Recorded || o.State == v1alpha1.Contested && Tells(said, &o) {
+		if !o.Done || !o.Recorded || o.State == v1alpha1.DriftStateContested && Tells(said, &o) {
 			continue
 		}
-		o.State = v1alpha1.Corrected
+		o.State = v1alpha1.DriftStateCorrected
 		history = append(history, o)
 	}
 	return history

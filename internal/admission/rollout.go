@@ -26,7 +26,7 @@ type PodRollout struct {
 // WaitsForReports reports whether the policies of a profile depend on the reports of its
 // namespaces.
 func WaitsForReports(profile *v1alpha1.SecurityProfile) bool {
-	return profile.WaitsUntilSafe() && profile.EffectiveEnforcement() == v1alpha1.Enforce &&
+	return profile.WaitsUntilSafe() && profile.EffectiveEnforcement() == v1alpha1.EnforcementEnforce &&
 		len(PodSections(profile)) > 0
 }
 
@@ -60,13 +60,14 @@ func PodRolloutOf(
 func (r *PodRollout) add(
 	profile *v1alpha1.SecurityProfile, declared map[v1alpha1.ObjectReference]string, report *v1alpha1.NamespacePosture,
 ) {
-	if report == nil || report.ProfileGeneration != profile.Generation || report.Enforcement != v1alpha1.Enforce {
+	if report == nil || report.ProfileGeneration != profile.Generation ||
+		report.Enforcement != v1alpha1.EnforcementEnforce {
 		r.Pending++
 	}
 	if report == nil {
 		return
 	}
-	for _, in := range report.InPlace {
+	for _, in := range report.OperatorState.InPlace {
 		if content, is := declared[in.Object]; is && in.Content != "" && in.Content != content {
 			r.hold(Held{Policy: in.Object.Name, Content: in.Content})
 		}

@@ -14,8 +14,8 @@ import (
 
 func TestPodRollout(t *testing.T) {
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "strict", Generation: 4}}
-	profile.Spec.Rollout = v1alpha1.WhenSafe
-	profile.Spec.Images = &v1alpha1.Images{RequireDigest: true}
+	profile.Spec.Rollout = v1alpha1.RolloutWhenSafe
+	profile.Spec.Images = &v1alpha1.Images{Digest: v1alpha1.RequirementRequire}
 	section := PodSections(profile)[0]
 	selector := selection.New([]v1alpha1.SecurityProfile{*profile}, nil)
 	namespace := func(name string) corev1.Namespace {
@@ -23,8 +23,12 @@ func TestPodRollout(t *testing.T) {
 	}
 	report := func(generation int64, content string) *v1alpha1.NamespacePosture {
 		return &v1alpha1.NamespacePosture{
-			Profile: profile.Name, ProfileGeneration: generation, Enforcement: v1alpha1.Enforce,
-			InPlace: []v1alpha1.ObjectContent{{Object: section.Policy(profile.Name), Content: content}},
+			Profile:           profile.Name,
+			ProfileGeneration: generation,
+			Enforcement:       v1alpha1.EnforcementEnforce,
+			OperatorState: v1alpha1.OperatorState{
+				InPlace: []v1alpha1.ObjectContent{{Object: section.Policy(profile.Name), Content: content}},
+			},
 		}
 	}
 	held := func(content string) Held {
@@ -50,7 +54,7 @@ func TestPodRollout(t *testing.T) {
 		"in one and another what was before":            {reports: map[string]*v1alpha1.NamespacePosture{"a": report(profile.Generation, "x"), "b": report(profile.Generation, "x")}, want: PodRollout{Held: []Held{held("x")}}},
 		"in more of them than are kept something else":  {reports: many, want: PodRollout{Held: most}},
 		"under Immediate nobody looks first":            {change: immediately, reports: map[string]*v1alpha1.NamespacePosture{"a": nil}},
-		"what is no policy of the profile's is no rule": {reports: map[string]*v1alpha1.NamespacePosture{"a": {ProfileGeneration: profile.Generation, Enforcement: v1alpha1.Enforce, InPlace: []v1alpha1.ObjectContent{{Object: v1alpha1.ObjectReference{APIVersion: "v1", Kind: "LimitRange", Name: "x"}, Content: "x"}}}}},
+		"what is no policy of the profile's is no rule": {reports: map[string]*v1alpha1.NamespacePosture{"a": {ProfileGeneration: profile.Generation, Enforcement: v1alpha1.EnforcementEnforce, OperatorState: v1alpha1.OperatorState{InPlace: []v1alpha1.ObjectContent{{Object: v1alpha1.ObjectReference{APIVersion: "v1", Kind: "LimitRange", Name: "x"}, Content: "x"}}}}}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			p := profile.DeepCopy()
@@ -76,4 +80,4 @@ func TestPodRollout(t *testing.T) {
 	}
 }
 
-func immediately(p *v1alpha1.SecurityProfile) { p.Spec.Rollout = v1alpha1.Immediate }
+func immediately(p *v1alpha1.SecurityProfile) { p.Spec.Rollout = v1alpha1.RolloutImmediate }

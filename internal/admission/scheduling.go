@@ -16,7 +16,7 @@ const nodeConditions = "node.kubernetes.io/"
 // schedulingRules are about where a pod runs, and whom it puts out there.
 func schedulingRules(w *v1alpha1.Workloads) []podRule {
 	var rules []podRule
-	if w.NodeName == v1alpha1.Forbid {
+	if w.NodeName == v1alpha1.ProhibitionForbid {
 		rules = append(rules, podRule{
 			name: "nodeName",
 			offenders: `variables.podSpec.?nodeName.orValue("") != "" && ` +

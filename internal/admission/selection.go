@@ -16,11 +16,12 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// governance says in CEL what package selection says in Go: whether the profile governs a namespace.
+// governance says in CEL what package selection says in Go: whether the profile governs a
+// namespace.
 //
-// For what is in a namespace, the binding's namespaceSelector tells what the profile selects by label, and a match condition what it
-// leaves out by name. Whether another profile outranks it there, only validations can tell, since match conditions are not shown
-// the namespace.
+// For what is in a namespace, the binding's namespaceSelector tells what the profile selects by
+// label, and a match condition what it leaves out by name. Whether another profile outranks it
+// there, only validations can tell, since match conditions are not shown the namespace.
 type governance struct {
 	profile    *v1alpha1.SecurityProfile
 	outranking []*v1alpha1.SecurityProfile
@@ -40,7 +41,9 @@ func (g *governance) unlessOutranked(d *draft) {
 	if len(g.outranking) == 0 {
 		return
 	}
-	own := []admissionregistrationv1.Variable{{Name: "namespaceLabels", Expression: "namespaceObject.metadata.?labels.orValue({})"}}
+	own := []admissionregistrationv1.Variable{
+		{Name: "namespaceLabels", Expression: "namespaceObject.metadata.?labels.orValue({})"},
+	}
 	own = append(own, g.outranked("outranked", "variables.namespaceLabels", "request.namespace", "namespaceObject")...)
 	d.variables = append(own, d.variables...)
 	for i := range d.validations {
@@ -51,17 +54,22 @@ func (g *governance) unlessOutranked(d *draft) {
 	}
 }
 
-// governs are variables, of which the last has the given name and is whether the profile governs the namespace of this name and these
-// labels, if there is one.
+// governs are variables, of which the last has the given name and is whether the profile governs
+// the namespace of this name and these labels, if there is one.
 func (g *governance) governs(variable, exists, labels, name, object string) []admissionregistrationv1.Variable {
 	outranked := "outranked" + variable
-	conditions := []string{exists, "!" + matchesGlobs(name, g.protected), selects(g.profile, labels, name), "!variables." + outranked}
+	conditions := []string{
+		exists,
+		"!" + matchesGlobs(name, g.protected),
+		selects(g.profile, labels, name),
+		"!variables." + outranked,
+	}
 	variables := g.outranked(outranked, labels, name, object)
 	return append(variables, admissionregistrationv1.Variable{Name: variable, Expression: all(conditions)})
 }
 
-// outranked are variables, of which the last has the given name and is whether another profile governs. There is one for each profile, since
-// the API server bounds the length of an expression.
+// outranked are variables, of which the last has the given name and is whether another profile
+// governs. There is one for each profile, since the API server bounds the length of an expression.
 func (g *governance) outranked(variable, labels, name, object string) []admissionregistrationv1.Variable {
 	var variables []admissionregistrationv1.Variable
 	var selecting []string
@@ -75,9 +83,10 @@ func (g *governance) outranked(variable, labels, name, object string) []admissio
 	return append(variables, admissionregistrationv1.Variable{Name: variable, Expression: some(selecting)})
 }
 
-// leftOut are requirements on a namespace's labels that hold where neither its name is excluded or protected nor another profile outranks;
-// false if there are none that say exactly that. A name can be told by its label and a glob cannot. Of a profile that outranks, a
-// selector of one requirement can be turned into its opposite.
+// leftOut are requirements on a namespace's labels that hold where neither its name is excluded or
+// protected nor another profile outranks; false if there are none that say exactly that. A name can
+// be told by its label and a glob cannot. Of a profile that outranks, a selector of one requirement
+// can be turned into its opposite.
 func (g *governance) leftOut() ([]metav1.LabelSelectorRequirement, bool) {
 	var requirements []metav1.LabelSelectorRequirement
 	var names []string
@@ -106,7 +115,8 @@ func requirement(key string, operator metav1.LabelSelectorOperator, values ...st
 	return metav1.LabelSelectorRequirement{Key: key, Operator: operator, Values: values}
 }
 
-// opposite is the requirement that holds where a selector does not match; false if one requirement cannot say that.
+// opposite is the requirement that holds where a selector does not match; false if one requirement
+// cannot say that.
 func opposite(selector v1alpha1.NamespaceSelector) (metav1.LabelSelectorRequirement, bool) {
 	if len(selector.MatchLabels)+len(selector.MatchExpressions) != 1 {
 		return metav1.LabelSelectorRequirement{}, false
@@ -143,7 +153,8 @@ func selectsStill(p *v1alpha1.SecurityProfile, labels, name, namespace string) s
 	return all([]string{selects(p, labels, name), madeBefore})
 }
 
-// selects is whether a profile selects the namespace of this name and these labels, protected ones aside.
+// selects is whether a profile selects the namespace of this name and these labels, protected ones
+// aside.
 func selects(p *v1alpha1.SecurityProfile, labels, name string) string {
 	var conditions []string
 	selector := p.Spec.NamespaceSelector
@@ -196,7 +207,8 @@ func matchesGlobs(name string, globs []string) string {
 // nothing is a regular expression that no character matches.
 const nothing = `[^\x{0}-\x{10FFFF}]`
 
-// globRegexp is the regular expression that matches what path.Match matches with a well-formed glob.
+// globRegexp is the regular expression that matches what path.Match matches with a well-formed
+// glob.
 func globRegexp(glob string) string {
 	var out strings.Builder
 	for len(glob) > 0 {
@@ -222,7 +234,8 @@ func globRegexp(glob string) string {
 	return out.String()
 }
 
-// classRegexp is the regular expression of a glob's character class, of which the bracket has been read, and the rest of the glob.
+// classRegexp is the regular expression of a glob's character class, of which the bracket has been
+// read, and the rest of the glob.
 func classRegexp(glob string) (class, rest string) {
 	negated := strings.HasPrefix(glob, "^")
 	glob = strings.TrimPrefix(glob, "^")

@@ -11,10 +11,14 @@ import (
 
 func TestWhatALabelSelectorCanLeaveOut(t *testing.T) {
 	outranking := func(selector v1alpha1.NamespaceSelector, excluded ...string) *v1alpha1.SecurityProfile {
-		return &v1alpha1.SecurityProfile{Spec: v1alpha1.SecurityProfileSpec{NamespaceSelector: selector, ExcludeNamespaces: excluded}}
+		return &v1alpha1.SecurityProfile{
+			Spec: v1alpha1.SecurityProfileSpec{NamespaceSelector: selector, ExcludeNamespaces: excluded},
+		}
 	}
 	expression := func(operator metav1.LabelSelectorOperator, values ...string) v1alpha1.NamespaceSelector {
-		return v1alpha1.NamespaceSelector{MatchExpressions: []v1alpha1.LabelRequirement{{Key: "team", Operator: operator, Values: values}}}
+		return v1alpha1.NamespaceSelector{
+			MatchExpressions: []v1alpha1.LabelRequirement{{Key: "team", Operator: operator, Values: values}},
+		}
 	}
 	one := v1alpha1.NamespaceSelector{MatchLabels: map[string]string{"tier": "prod"}}
 	two := v1alpha1.NamespaceSelector{MatchLabels: map[string]string{"tier": "prod", "zone": "a"}}

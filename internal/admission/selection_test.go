@@ -18,13 +18,80 @@ func matches(t interface{ Fatalf(string, ...any) }, glob, name string) bool {
 	return expression.MatchString(name)
 }
 
-// A glob is matched by package path where Bulwark selects, and by a regular expression where the API server does.
+// A glob is matched by package path where Bulwark selects, and by a regular expression where the
+// API server does.
 func TestGlobsMatchAsPackagePathHasThem(t *testing.T) {
 	piece := rapid.SampledFrom([]string{
-		"*", "**", "?", "a", "b", "-", ".", "+", "(", "|", "$", "é", "/", "\n", `\*`, `\a`, `\[`, `\\`,
-		"[a]", "[ab]", "[a-c]", "[^a]", "[^a-c]", "[c-a]", "[^c-a]", `[\-]`, `[\]]`, "[a-cx-z]", "[é-ü]", "[^é]", "[*]", "[.]", "[a^]", `[\^a]`, "[[]", "[&&a]", "[a-", "[", "[]", `\`, "]", "^",
+		"*",
+		"**",
+		"?",
+		"a",
+		"b",
+		"-",
+		".",
+		"+",
+		"(",
+		"|",
+		"$",
+		"é",
+		"/",
+		"\n",
+		`\*`,
+		`\a`,
+		`\[`,
+		`\\`,
+		"[a]",
+		"[ab]",
+		"[a-c]",
+		"[^a]",
+		"[^a-c]",
+		"[c-a]",
+		"[^c-a]",
+		`[\-]`,
+		`[\]]`,
+		"[a-cx-z]",
+		"[é-ü]",
+		"[^é]",
+		"[*]",
+		"[.]",
+		"[a^]",
+		`[\^a]`,
+		"[[]",
+		"[&&a]",
+		"[a-",
+		"[",
+		"[]",
+		`\`,
+		"]",
+		"^",
 	})
-	character := rapid.SampledFrom([]string{"a", "b", "c", "d", "x", "-", ".", "*", "?", "[", "]", "^", `\`, "/", "é", "ö", "+", "\n", "&", "(", "|", "$", ""})
+	character := rapid.SampledFrom(
+		[]string{
+			"a",
+			"b",
+			"c",
+			"d",
+			"x",
+			"-",
+			".",
+			"*",
+			"?",
+			"[",
+			"]",
+			"^",
+			`\`,
+			"/",
+			"é",
+			"ö",
+			"+",
+			"\n",
+			"&",
+			"(",
+			"|",
+			"$",
+			"",
+		},
+	)
 	malformed, matched := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		glob := strings.Join(rapid.SliceOfN(piece, 0, 5).Draw(t, "glob"), "")

@@ -11,16 +11,20 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
-// BreakGlassAnnotation is the key of the annotation of the audit event, behind the policy's name and a slash, that says who used break-glass.
+// BreakGlassAnnotation is the key of the annotation of the audit event, behind the policy's name
+// and a slash, that says who used break-glass.
 const BreakGlassAnnotation = "break-glass"
 
 func (r *renderer) guards() bool {
-	return r.spec.Protection != nil && r.spec.Protection.Tamper
+	return r.spec.Protection != nil && r.spec.Protection.Tamper == v1alpha1.ProhibitionForbid
 }
 
 // tamperings is a policy of which each rule is a variable, that holds for a request that tampers.
 func (r *renderer) tamperings(d draft, rules ...tampering) Policy {
-	d.variables = append(d.variables, admissionregistrationv1.Variable{Name: "breaksGlass", Expression: breaksGlass(r.spec.Protection)})
+	d.variables = append(
+		d.variables,
+		admissionregistrationv1.Variable{Name: "breaksGlass", Expression: breaksGlass(r.spec.Protection)},
+	)
 	var tampers []string
 	for _, rule := range rules {
 		d.variables = append(d.variables, admissionregistrationv1.Variable{Name: rule.name, Expression: rule.holds})
@@ -47,7 +51,10 @@ func breaksGlass(p *v1alpha1.Protection) string {
 		conditions = append(conditions, fmt.Sprintf(`request.userInfo.?username.orValue("") in %s`, list(p.BreakGlassUsers)))
 	}
 	if len(p.BreakGlassGroups) > 0 {
-		conditions = append(conditions, fmt.Sprintf(`request.userInfo.?groups.orValue([]).exists(g, g in %s)`, list(p.BreakGlassGroups)))
+		conditions = append(
+			conditions,
+			fmt.Sprintf(`request.userInfo.?groups.orValue([]).exists(g, g in %s)`, list(p.BreakGlassGroups)),
+		)
 	}
 	return some(conditions)
 }
@@ -65,11 +72,16 @@ func (r *renderer) tamperObjects() []Policy {
 	if !r.guards() {
 		return r.gateReports()
 	}
-	rules := rulesOn(onVersion(v1alpha1.GroupVersion.Group, v1alpha1.GroupVersion.Version, everyWrite, "namespacepostures"))
-	for _, kind := range baseline.Kinds[1:] {
+	rules := rulesOn(
+		onVersion(v1alpha1.GroupVersion.Group, v1alpha1.GroupVersion.Version, everyWrite, "namespacepostures"),
+	)
+	for _, kind := range baseline.NamespacedKinds {
 		rules = append(rules, on(kind.Group, everyWrite, kind.Resource))
 	}
-	rules = append(rules, on("", []admissionregistrationv1.OperationType{admissionregistrationv1.Update}, "resourcequotas/status"))
+	rules = append(
+		rules,
+		on("", []admissionregistrationv1.OperationType{admissionregistrationv1.Update}, "resourcequotas/status"),
+	)
 	return []Policy{r.tamperings(draft{
 		concern:    tamperObjects,
 		rules:      rules,
@@ -90,8 +102,11 @@ func (r *renderer) tamperObjects() []Policy {
 		holds:   fmt.Sprintf(forged, quote(v1alpha1.ProfileLabel)),
 		message: fmt.Sprintf("the label %s is set by Bulwark alone", v1alpha1.ProfileLabel),
 	}, tampering{
-		name:    "squats",
-		holds:   fmt.Sprintf(`request.operation == "CREATE" && dyn(object).metadata.name.startsWith(%s)`, quote(v1alpha1.NamePrefix)),
+		name: "squats",
+		holds: fmt.Sprintf(
+			`request.operation == "CREATE" && dyn(object).metadata.name.startsWith(%s)`,
+			quote(v1alpha1.NamePrefix),
+		),
 		message: fmt.Sprintf("names that begin with %s are reserved for the namespace's baseline", v1alpha1.NamePrefix),
 	}, countsBaseline())}
 }
@@ -101,7 +116,8 @@ const writesReport = `(request.operation != "UPDATE" || ` + reported + `)`
 
 const writtenByBulwark = "a NamespacePosture is written by Bulwark alone"
 
-// label is the value of a label of an object, or "": there may be no such object, and no such label.
+// label is the value of a label of an object, or "": there may be no such object, and no such
+// label.
 func label(object, key string) string {
 	return fmt.Sprintf(`%[1]s == null ? "" : string(dyn(%[1]s).metadata.?labels[?%[2]s].orValue(""))`, object, quote(key))
 }
@@ -112,45 +128,57 @@ func label(object, key string) string {
 const forged = `request.operation != "DELETE" && dyn(object).metadata.?labels[?%[1]s].hasValue() && ` +
 	`(oldObject == null || dyn(object).metadata.?labels[?%[1]s] != dyn(oldObject).metadata.?labels[?%[1]s])`
 
-// reported is whether an update of a report changes anything, as writing it again in another version of the API does not.
-const reported = `["profile", "namespaceUID", "profileGeneration", "enforcement", "ready", "stalled", "summary", "objects", "blocked", "inPlace", "findings", "findingTotals", ` +
-	`"podsUnseen", "truncated", "driftTotal", "drift", "seal"].exists(f, dyn(object)[?f] != dyn(oldObject)[?f]) || ` +
+// reported is whether an update of a report changes anything, as writing it again in another
+// version of the API does not.
+const reported = `["profile", "namespaceUID", "profileGeneration", "enforcement", "status", "summary", "objects", "blocked", "findings", "findingTotals", ` +
+	`"podsUnseen", "truncated", "driftTotal", "drift", "operatorState"].exists(f, dyn(object)[?f] != dyn(oldObject)[?f]) || ` +
 	`["labels", "annotations", "ownerReferences", "finalizers"].exists(f, dyn(object).metadata[?f] != dyn(oldObject).metadata[?f])`
 
-// changed is whether an update changes what an object enforces, the usage that a quota's status counts included, or what only Bulwark may
-// say: its labels, and who owns the object, since the garbage collector deletes what has no owner but one that is gone. Labels, annotations
-// and finalizers of others are theirs: a network plugin holds each NetworkPolicy by a finalizer before it puts it into effect.
+// changed is whether an update changes what an object enforces, the usage that a quota's status
+// counts included, or what only Bulwark may say: its labels, and who owns the object, since the
+// garbage collector deletes what has no owner but one that is gone. Labels, annotations and
+// finalizers of others are theirs: a network plugin holds each NetworkPolicy by a finalizer before
+// it puts it into effect.
 var changed = fmt.Sprintf(
 	`["spec", "status", "rules", "roleRef", "subjects", "automountServiceAccountToken"].exists(f, dyn(object)[?f] != dyn(oldObject)[?f]) || `+
 		`[%s, %s].exists(k, dyn(object).metadata.?labels[?k] != dyn(oldObject).metadata.?labels[?k]) || `+
 		`dyn(object).metadata.?ownerReferences != dyn(oldObject).metadata.?ownerReferences`,
-	quote(v1alpha1.ProfileLabel), quote(v1alpha1.ManagedByLabel))
+	quote(v1alpha1.ProfileLabel),
+	quote(v1alpha1.ManagedByLabel),
+)
 
-// restores is whether a new namespace bears the label that Bulwark would give it, as one does that comes from a backup. Nothing is gained
-// by that label alone: the baseline is put in place as without it, and readyGate asks for a report of this very namespace.
+// restores is whether a new namespace bears the label that Bulwark would give it, as one does that
+// comes from a backup. Nothing is gained by that label alone: the baseline is put in place as
+// without it, and readyGate asks for a report of this very namespace.
 const restores = `oldObject == null && variables.profileNow == %s && variables.governedNow`
 
-// tamperNamespaces guards the labels of namespaces: the one by which Bulwark knows whose they are, those of Pod Security that the
-// profile declares, and those by which it selects.
+// tamperNamespaces guards the labels of namespaces: the one by which Bulwark knows whose they are,
+// those of Pod Security that the profile declares, and those by which it selects.
 func (r *renderer) tamperNamespaces() []Policy {
 	if !r.guards() {
 		return nil
 	}
 	const name = "object.metadata.name"
-	mine := fmt.Sprintf(`[variables.profileBefore, variables.profileNow].exists(p, p == %s) || variables.governedBefore || variables.governedNow`,
-		quote(r.profile.Name))
+	mine := fmt.Sprintf(
+		`[variables.profileBefore, variables.profileNow].exists(p, p == %s) || variables.governedBefore || variables.governedNow`,
+		quote(r.profile.Name),
+	)
 	rules := []tampering{{
 		name: "forges",
 		holds: fmt.Sprintf(`variables.labelsNow[?%[1]s] != variables.labelsBefore[?%[1]s] && (%[2]s) && !variables.restores`,
 			quote(v1alpha1.ProfileLabel), mine),
 		message: fmt.Sprintf("the label %s of a namespace is set by Bulwark alone", v1alpha1.ProfileLabel),
 	}}
-	// What it bore before is given back to it. A namespace that is made may bear what a backup of it bore.
+	// What it bore before is given back to it. A namespace that is made may bear what a backup of
+	// it bore.
 	rules = append(rules, tampering{
 		name: "rewrites",
 		holds: fmt.Sprintf(`(variables.governedBefore || variables.governedNow) && oldObject != null && `+
 			`object.metadata.?annotations[?%[1]s] != oldObject.metadata.?annotations[?%[1]s]`, quote(v1alpha1.PodSecurityBeforeAnnotation)),
-		message: fmt.Sprintf("the annotation %s of a namespace is set by Bulwark alone", v1alpha1.PodSecurityBeforeAnnotation),
+		message: fmt.Sprintf(
+			"the annotation %s of a namespace is set by Bulwark alone",
+			v1alpha1.PodSecurityBeforeAnnotation,
+		),
 	})
 	declared := map[string]string{}
 	baseline.PodSecurityLabels(r.spec.PodSecurity, declared)
@@ -158,7 +186,10 @@ func (r *renderer) tamperNamespaces() []Policy {
 		var weakened []string
 		for _, key := range sortedKeys(declared) {
 			weakened = append(weakened, fmt.Sprintf(
-				`(variables.labelsNow[?%[1]s] != variables.labelsBefore[?%[1]s] && variables.labelsNow[?%[1]s] != optional.of(%[2]s))`, quote(key), quote(declared[key])))
+				`(variables.labelsNow[?%[1]s] != variables.labelsBefore[?%[1]s] && variables.labelsNow[?%[1]s] != optional.of(%[2]s))`,
+				quote(key),
+				quote(declared[key]),
+			))
 		}
 		rules = append(rules, tampering{
 			name:    "weakens",
@@ -176,11 +207,16 @@ func (r *renderer) tamperNamespaces() []Policy {
 	rules = append(rules, r.guardHeld()...)
 	rules = append(rules, r.guardAdminAccess())
 	rules = append(rules, guardOwners())
-	// Whoever ends a namespace without deleting what it holds leaves a report behind that says of the next one of this name that it is ready.
+	// Whoever ends a namespace without deleting what it holds leaves a report behind that says of
+	// the next one of this name that it is ready.
 	rules = append(rules, tampering{
 		name: "finalizes",
-		holds: fmt.Sprintf(`variables.governedBefore && %[1]q in oldObject.spec.?finalizers.orValue([]) && !(%[1]q in object.spec.?finalizers.orValue([])) && `+
-			`!%[2]s`, corev1.FinalizerKubernetes, r.isPart(enders)),
+		holds: fmt.Sprintf(
+			`variables.governedBefore && %[1]q in oldObject.spec.?finalizers.orValue([]) && !(%[1]q in object.spec.?finalizers.orValue([])) && `+
+				`!%[2]s`,
+			corev1.FinalizerKubernetes,
+			r.isPart(enders),
+		),
 		message: "the namespace is emptied and ended by Kubernetes alone, so that nothing of its baseline outlives it",
 	})
 	before := `oldObject == null ? {} : oldObject.metadata.?labels.orValue({})`
@@ -196,7 +232,10 @@ func (r *renderer) tamperNamespaces() []Policy {
 			{Name: "labelsNow", Expression: `object.metadata.?labels.orValue({})`},
 			{Name: "labelsBefore", Expression: before},
 			{Name: "profileNow", Expression: fmt.Sprintf(`variables.labelsNow[?%s].orValue("")`, quote(v1alpha1.ProfileLabel))},
-			{Name: "profileBefore", Expression: fmt.Sprintf(`variables.labelsBefore[?%s].orValue("")`, quote(v1alpha1.ProfileLabel))},
+			{
+				Name:       "profileBefore",
+				Expression: fmt.Sprintf(`variables.labelsBefore[?%s].orValue("")`, quote(v1alpha1.ProfileLabel)),
+			},
 		},
 			r.where.governs("governedNow", "true", "variables.labelsNow", name, "object"),
 			r.where.governs("governedBefore", "oldObject != null", "variables.labelsBefore", name, "oldObject"),

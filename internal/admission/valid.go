@@ -9,17 +9,20 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// What was in force is remembered in reports, which a tenant may be able to write. So it is held against what the schema of profiles asks,
-// before it is made a policy that a whole profile depends on.
+// What was in force is remembered in reports, which a tenant may be able to write. So it is held
+// against what the schema of profiles asks, before it is made a policy that a whole profile depends
+// on.
 
 var (
 	validType     = regexp.MustCompile(`^[A-Za-z0-9_]{1,63}$`)
 	validPath     = regexp.MustCompile(`^(/[-A-Za-z0-9._]+){1,128}$`)
 	validRegistry = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$`)
-	validKey      = regexp.MustCompile(`^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`)
-	validValue    = regexp.MustCompile(`^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$`)
-	validClass    = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
-	validTag      = regexp.MustCompile(`^[A-Za-z0-9_][-A-Za-z0-9._]{0,127}$`)
+	validKey      = regexp.MustCompile(
+		`^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`,
+	)
+	validValue = regexp.MustCompile(`^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$`)
+	validClass = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+	validTag   = regexp.MustCompile(`^[A-Za-z0-9_][-A-Za-z0-9._]{0,127}$`)
 )
 
 func validWorkloads(w *v1alpha1.Workloads) bool {
@@ -27,11 +30,17 @@ func validWorkloads(w *v1alpha1.Workloads) bool {
 		return true
 	}
 	valid := among(w.Seccomp, corev1.SeccompProfileTypeRuntimeDefault, corev1.SeccompProfileTypeLocalhost) &&
-		among(w.AppArmor, corev1.AppArmorProfileTypeRuntimeDefault, corev1.AppArmorProfileTypeLocalhost, corev1.AppArmorProfileTypeUnconfined) &&
+		among(
+			w.AppArmor,
+			corev1.AppArmorProfileTypeRuntimeDefault,
+			corev1.AppArmorProfileTypeLocalhost,
+			corev1.AppArmorProfileTypeUnconfined,
+		) &&
 		among(w.RequireRequests, judgedResources...) && among(w.RequireLimits, judgedResources...) &&
-		among(w.RequireProbes, v1alpha1.LivenessProbe, v1alpha1.ReadinessProbe, v1alpha1.StartupProbe) &&
+		among(w.RequireProbes, v1alpha1.ProbeLiveness, v1alpha1.ProbeReadiness, v1alpha1.ProbeStartup) &&
 		matching(w.SELinux, validType, 16, 63)
 	if w.HostPath != nil {
+		valid = valid && validPolicy(w.HostPath.Policy, len(w.HostPath.Allowed))
 		var paths []string
 		for _, a := range w.HostPath.Allowed {
 			paths = append(paths, a.PathPrefix)
@@ -43,14 +52,18 @@ func validWorkloads(w *v1alpha1.Workloads) bool {
 
 // validScheduling judges what a pod takes of hosts, and of which.
 func validScheduling(w *v1alpha1.Workloads) bool {
-	if w.HostPort != nil && len(w.HostPort.Allowed) > 16 {
+	if p := w.HostPort; p != nil && (len(p.Allowed) > 16 || !validPolicy(p.Policy, len(p.Allowed))) {
 		return false
 	}
-	if w.PriorityClasses != nil && !matching(w.PriorityClasses.Allowed, validClass, 16, 253) {
+	if c := w.PriorityClasses; c != nil &&
+		(!matching(c.Allowed, validClass, 16, 253) || !validPolicy(c.Policy, len(c.Allowed))) {
 		return false
 	}
 	if w.Tolerations == nil {
 		return true
+	}
+	if !validPolicy(w.Tolerations.Policy, len(w.Tolerations.Allowed)) {
+		return false
 	}
 	var keys []string
 	for _, a := range w.Tolerations.Allowed {
@@ -62,10 +75,17 @@ func validScheduling(w *v1alpha1.Workloads) bool {
 	return matching(keys, validKey, 16, 317)
 }
 
+// validPolicy reports whether a rule's policy is one for as many exceptions as it has.
+func validPolicy(policy v1alpha1.AllowancePolicy, allowed int) bool {
+	return policy == v1alpha1.AllowancePolicyForbid && allowed == 0 ||
+		policy == v1alpha1.AllowancePolicyAllowListed && allowed > 0
+}
+
 var judgedResources = []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage}
 
 func validImages(im *v1alpha1.Images) bool {
-	return im == nil || im.Vulnerabilities == nil && matching(im.AllowedRegistries, validRegistry, 64, 255) && matching(im.DenyTags, validTag, 32, 128) &&
+	return im == nil || im.Vulnerabilities == nil &&
+		matching(im.AllowedRegistries, validRegistry, 64, 255) && matching(im.DenyTags, validTag, 32, 128) &&
 		among([]corev1.PullPolicy{im.PullPolicy}, "", corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever)
 }
 
@@ -81,5 +101,6 @@ func among[T comparable](all []T, values ...T) bool {
 
 // matching reports whether there are at most so many, each at most so long, and all match.
 func matching(all []string, pattern *regexp.Regexp, most, longest int) bool {
-	return len(all) <= most && !slices.ContainsFunc(all, func(s string) bool { return len(s) > longest || !pattern.MatchString(s) })
+	return len(all) <= most &&
+		!slices.ContainsFunc(all, func(s string) bool { return len(s) > longest || !pattern.MatchString(s) })
 }

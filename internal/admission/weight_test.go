@@ -12,18 +12,26 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
-// What package selection takes for the size of an expression must not be smaller than it is, in any place that names a profile.
+// What package selection takes for the size of an expression must not be smaller than it is, in any
+// place that names a profile.
 func TestAProfileWeighsNoLessThanWhatIsRenderedOfIt(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "p"}}
 		text := func(name string, longest int) string {
 			return rapid.StringMatching(fmt.Sprintf(`[a-z0-9./_A-Z-]{1,%d}`, longest)).Draw(t, name)
 		}
-		p.Spec.NamespaceSelector.MatchLabels = rapid.MapOfN(rapid.StringMatching(`[a-z0-9./_A-Z-]{1,317}`), rapid.StringMatching(`[a-z0-9._A-Z-]{0,63}`), 0, 8).Draw(t, "labels")
+		p.Spec.NamespaceSelector.MatchLabels = rapid.MapOfN(rapid.StringMatching(`[a-z0-9./_A-Z-]{1,317}`), rapid.StringMatching(`[a-z0-9._A-Z-]{0,63}`), 0, 8).
+			Draw(t, "labels")
 		for i := range rapid.IntRange(0, 4).Draw(t, "expressions") {
-			e := v1alpha1.LabelRequirement{Key: text(fmt.Sprint("key", i), 317), Operator: rapid.SampledFrom([]metav1.LabelSelectorOperator{
-				metav1.LabelSelectorOpIn, metav1.LabelSelectorOpNotIn, metav1.LabelSelectorOpExists, metav1.LabelSelectorOpDoesNotExist,
-			}).Draw(t, "operator")}
+			e := v1alpha1.LabelRequirement{
+				Key: text(fmt.Sprint("key", i), 317),
+				Operator: rapid.SampledFrom([]metav1.LabelSelectorOperator{
+					metav1.LabelSelectorOpIn,
+					metav1.LabelSelectorOpNotIn,
+					metav1.LabelSelectorOpExists,
+					metav1.LabelSelectorOpDoesNotExist,
+				}).Draw(t, "operator"),
+			}
 			if strings.HasSuffix(string(e.Operator), "In") {
 				e.Values = rapid.SliceOfN(rapid.StringMatching(`[a-z0-9._A-Z-]{0,63}`), 1, 64).Draw(t, "values")
 			}

@@ -14,11 +14,15 @@ import (
 // TokenPath is where Kubernetes mounts the token of a pod's service account.
 const TokenPath = "/var/run/secrets/kubernetes.io/serviceaccount" //nolint:gosec // It is a path, and no token.
 
-// TokenVolumePrefix begins the name of the volume that Kubernetes mounts there. It takes a volume of such a name that there is.
+// TokenVolumePrefix begins the name of the volume that Kubernetes mounts there. It takes a volume
+// of such a name that there is.
 const TokenVolumePrefix = "kube-api-access-"
 
 func (r *renderer) workloads() []Policy {
-	return r.sectionPolicies(&PodSection{Field: "spec.workloads", Label: v1alpha1.WorkloadsLabel, concern: workloads}, (*renderer).workloadRules)
+	return r.sectionPolicies(
+		&PodSection{Field: "spec.workloads", Label: v1alpha1.WorkloadsLabel, concern: workloads},
+		(*renderer).workloadRules,
+	)
 }
 
 // workloadRules are the rules for pods of spec.workloads.
@@ -32,8 +36,16 @@ func (r *renderer) workloadRules() (draft, []podRule) {
 		d.variables = probeVariables()
 	}
 	return d, slices.Concat(
-		securityContextRules(w), r.resourceRules("requireRequests", w.RequireRequests), r.resourceRules("requireLimits", w.RequireLimits),
-		probeRules(w.RequireProbes), hostRules(w), tokenRules(w), schedulingRules(w))
+		securityContextRules(
+			w,
+		),
+		r.resourceRules("requireRequests", w.RequireRequests),
+		r.resourceRules("requireLimits", w.RequireLimits),
+		probeRules(w.RequireProbes),
+		hostRules(w),
+		tokenRules(w),
+		schedulingRules(w),
+	)
 }
 
 func securityContextRules(w *v1alpha1.Workloads) []podRule {
@@ -41,19 +53,19 @@ func securityContextRules(w *v1alpha1.Workloads) []podRule {
 	add := func(name, offenders, must string) {
 		rules = append(rules, podRule{name: name, what: "container", offenders: offenders, must: must})
 	}
-	if w.ReadOnlyRootFilesystem {
+	if w.ReadOnlyRootFilesystem == v1alpha1.RequirementRequire {
 		root := own("readOnlyRootFilesystem")
 		add("readOnlyRootFilesystem",
 			onLinux(broken("variables.containers", root.now()+".orValue(false)", root)),
 			"must set securityContext.readOnlyRootFilesystem to true")
 	}
-	if w.RunAsNonRoot {
+	if w.RunAsNonRoot == v1alpha1.RequirementRequire {
 		nonRoot, user := inherited("runAsNonRoot"), inherited("runAsUser")
 		add("runAsNonRoot",
 			broken("variables.containers", nonRoot.now()+".orValue(false) && "+user.now()+".orValue(1) != 0", nonRoot, user),
 			"must set securityContext.runAsNonRoot to true and runAsUser not to 0, or the pod must")
 	}
-	if w.DropAllCapabilities {
+	if w.DropAllCapabilities == v1alpha1.RequirementRequire {
 		capabilities := own("capabilities")
 		add("dropAllCapabilities",
 			onLinux(broken("variables.containers", `"ALL" in `+capabilities.now()+`.?drop.orValue([]) && `+
@@ -69,15 +81,26 @@ func securityContextRules(w *v1alpha1.Workloads) []podRule {
 	if len(w.AppArmor) > 0 {
 		appArmor := inherited("appArmorProfile").typed()
 		add("appArmor",
-			onLinux(broken("variables.containers",
-				appArmor.now()+".orValue("+quote(string(corev1.AppArmorProfileTypeRuntimeDefault))+") in "+list(w.AppArmor), appArmor)),
+			onLinux(broken(
+				"variables.containers",
+				appArmor.now()+".orValue("+quote(
+					string(corev1.AppArmorProfileTypeRuntimeDefault),
+				)+") in "+list(
+					w.AppArmor,
+				),
+				appArmor,
+			)),
 			"must have for securityContext.appArmorProfile.type one of "+words(w.AppArmor))
 	}
 	if len(w.SELinux) > 0 {
 		seLinux := inherited("seLinuxOptions.?type")
-		add("seLinux",
-			onLinux(broken("variables.containers", seLinux.now()+`.orValue("") in `+list(append([]string{""}, w.SELinux...)), seLinux)),
-			"must have for securityContext.seLinuxOptions.type one of "+words(w.SELinux)+", or none")
+		add(
+			"seLinux",
+			onLinux(
+				broken("variables.containers", seLinux.now()+`.orValue("") in `+list(append([]string{""}, w.SELinux...)), seLinux),
+			),
+			"must have for securityContext.seLinuxOptions.type one of "+words(w.SELinux)+", or none",
+		)
 	}
 	return rules
 }
@@ -94,7 +117,8 @@ func inherited(field string) judged {
 	}
 }
 
-// typed is the type of a profile. A profile is one thing: the pod's does not show through one that the container has.
+// typed is the type of a profile. A profile is one thing: the pod's does not show through one that
+// the container has.
 func (j judged) typed() judged {
 	return func(container, podSpec string) string { return j(container, podSpec) + ".?type" }
 }
@@ -128,12 +152,17 @@ func limited(resource corev1.ResourceName) string {
 	return fmt.Sprintf(`%%[1]s.?resources.?limits[?%s]`, quote(string(resource)))
 }
 
-// requested is the request for a resource that %s has, if any. Where it does not say, its limit is taken for it.
+// requested is the request for a resource that %s has, if any. Where it does not say, its limit is
+// taken for it.
 func requested(resource corev1.ResourceName) string {
-	return fmt.Sprintf(`%%[1]s.?resources.?requests[?%[1]s].or(%%[1]s.?resources.?limits[?%[1]s])`, quote(string(resource)))
+	return fmt.Sprintf(
+		`%%[1]s.?resources.?requests[?%[1]s].or(%%[1]s.?resources.?limits[?%[1]s])`,
+		quote(string(resource)),
+	)
 }
 
-// positive is whether an amount is given, and not as zero: the kubelet takes a limit of zero for none.
+// positive is whether an amount is given, and not as zero: the kubelet takes a limit of zero for
+// none.
 const positive = `.optMap(q, quantity(q).isGreaterThan(quantity("0"))).orValue(false)`
 
 // identifier is a resource's name as a part of a variable's.
@@ -143,7 +172,8 @@ func identifier(resource corev1.ResourceName) string {
 	}[resource]
 }
 
-// defaulted are the resources that the profile's own LimitRange gives every container a request for, or a limit.
+// defaulted are the resources that the profile's own LimitRange gives every container a request
+// for, or a limit.
 func (r *renderer) defaulted(limits bool) []corev1.ResourceName {
 	item := baseline.ContainerLimits(r.profile)
 	from := item.DefaultRequest
@@ -171,12 +201,17 @@ func hostRules(w *v1alpha1.Workloads) []podRule {
 		}
 		taken := judged(hostPorts)
 		rules = append(rules, podRule{
-			name: "hostPort", what: "container",
-			offenders: broken("variables.containers", taken.now()+`.all(p, `+some(append([]string{"p == 0"}, ranges...))+`)`, taken),
-			must:      "must take " + noneOr("host port", said),
+			name: "hostPort",
+			what: "container",
+			offenders: broken(
+				"variables.containers",
+				taken.now()+`.all(p, `+some(append([]string{"p == 0"}, ranges...))+`)`,
+				taken,
+			),
+			must: "must take " + noneOr("host port", said),
 		})
 	}
-	if w.HostNetwork == v1alpha1.Forbid {
+	if w.HostNetwork == v1alpha1.ProhibitionForbid {
 		rules = append(rules, podRule{
 			name:      "hostNetwork",
 			offenders: `variables.podSpec.?hostNetwork.orValue(false) && !variables.podSpecBefore.?hostNetwork.orValue(false) ? ["pod"] : []`,
@@ -186,8 +221,8 @@ func hostRules(w *v1alpha1.Workloads) []podRule {
 	return rules
 }
 
-// hostPorts are the ports of the host that a container takes, and 0 for each that it does not. In the host's network each port of a
-// container is one of the host, as Kubernetes defaults it.
+// hostPorts are the ports of the host that a container takes, and 0 for each that it does not. In
+// the host's network each port of a container is one of the host, as Kubernetes defaults it.
 func hostPorts(container, podSpec string) string {
 	return fmt.Sprintf(`%s.?ports.orValue([]).map(p, int(p.?hostPort.orValue(`+
 		`%s.?hostNetwork.orValue(false) ? p.?containerPort.orValue(0) : 0)))`, container, podSpec)
@@ -196,20 +231,33 @@ func hostPorts(container, podSpec string) string {
 func hostPathRule(allowed []v1alpha1.AllowedHostPath) podRule {
 	var conditions, said []string
 	for _, a := range allowed {
-		below := fmt.Sprintf(`(v.hostPath.path == %s || v.hostPath.path.startsWith(%s))`, quote(a.PathPrefix), quote(a.PathPrefix+"/"))
+		below := fmt.Sprintf(
+			`(v.hostPath.path == %s || v.hostPath.path.startsWith(%s))`,
+			quote(a.PathPrefix),
+			quote(a.PathPrefix+"/"),
+		)
 		word := a.PathPrefix
-		if a.ReadOnly {
+		if a.ReadOnly == v1alpha1.RequirementRequire {
 			word += " (readOnly)"
-			below = all([]string{below, `variables.containers.all(c, c.now.?volumeMounts.orValue([]).all(m, m.name != v.name || m.?readOnly.orValue(false)))`})
+			below = all(
+				[]string{
+					below,
+					`variables.containers.all(c, c.now.?volumeMounts.orValue([]).all(m, m.name != v.name || m.?readOnly.orValue(false)))`,
+				},
+			)
 		}
 		conditions = append(conditions, below)
 		said = append(said, word)
 	}
 	holds := some(conditions) + ` && !v.hostPath.path.split("/").exists(s, s == "..")`
 	return podRule{
-		name: "hostPath", what: "volume",
-		offenders: fmt.Sprintf(`variables.podSpec.?volumes.orValue([]).filter(v, has(v.hostPath) && !(%s) && !(%s)).map(v, string(v.name))`,
-			holds, sameHostPath),
+		name: "hostPath",
+		what: "volume",
+		offenders: fmt.Sprintf(
+			`variables.podSpec.?volumes.orValue([]).filter(v, has(v.hostPath) && !(%s) && !(%s)).map(v, string(v.name))`,
+			holds,
+			sameHostPath,
+		),
 		must: "must be " + noneOr("hostPath", said),
 	}
 }
@@ -227,11 +275,12 @@ func noneOr(what string, allowed []string) string {
 	return "no " + what + " but " + words(allowed)
 }
 
-// tokenRules forbid that the service account's token is mounted without being asked for. When a pod is admitted, the API server has
-// already mounted it where the service account says so: at its path, from a volume of its name. A pod that projects a token itself asks
-// for it. What has a volume of that name before it is admitted has it mounted by the API server, whatever it holds.
+// tokenRules forbid that the service account's token is mounted without being asked for. When a pod
+// is admitted, the API server has already mounted it where the service account says so: at its
+// path, from a volume of its name. A pod that projects a token itself asks for it. What has a
+// volume of that name before it is admitted has it mounted by the API server, whatever it holds.
 func tokenRules(w *v1alpha1.Workloads) []podRule {
-	if w.AutomountServiceAccountToken != v1alpha1.Forbid {
+	if w.AutomountServiceAccountToken != v1alpha1.ProhibitionForbid {
 		return nil
 	}
 	injected := fmt.Sprintf(`variables.isPod && variables.containers.exists(c, c.now.?volumeMounts.orValue([]).exists(m, `+
@@ -250,8 +299,11 @@ func (r *renderer) services() []Policy {
 	if w == nil || len(w.AllowedServiceTypes) == 0 {
 		return nil
 	}
-	said := fmt.Sprintf("allowedServiceTypes: the type of a Service must be one of %s (spec.workloads of SecurityProfile %s)",
-		words(w.AllowedServiceTypes), r.profile.Name)
+	said := fmt.Sprintf(
+		"allowedServiceTypes: the type of a Service must be one of %s (spec.workloads of SecurityProfile %s)",
+		words(w.AllowedServiceTypes),
+		r.profile.Name,
+	)
 	return []Policy{r.policy(draft{
 		concern: services, action: w.Action,
 		rules: rulesOn(on("", createOrUpdate, "services")),

@@ -38,7 +38,10 @@ func New(lists []*metav1.APIResourceList, failed map[schema.GroupVersion]error) 
 		}
 		for _, r := range list.APIResources {
 			names := append([]string{r.SingularName, strings.ToLower(r.Kind)}, r.ShortNames...)
-			c.groups[version.Group][r.Name] = slices.DeleteFunc(names, func(name string) bool { return name == "" || strings.Contains(r.Name, "/") })
+			c.groups[version.Group][r.Name] = slices.DeleteFunc(
+				names,
+				func(name string) bool { return name == "" || strings.Contains(r.Name, "/") },
+			)
 		}
 	}
 	return c

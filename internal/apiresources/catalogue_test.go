@@ -23,10 +23,23 @@ func TestMissingNamesWhatTheAPIServerHasNotAndWhatWasMeant(t *testing.T) {
 		{GroupVersion: "apps/v1", APIResources: []metav1.APIResource{
 			resource("deployments", "deployment", "Deployment", "deploy"), resource("deployments/scale", "", "Scale"),
 		}},
-		{GroupVersion: "networking.k8s.io/v1", APIResources: []metav1.APIResource{resource("ingresses", "ingress", "Ingress", "ing")}},
+		{
+			GroupVersion: "networking.k8s.io/v1",
+			APIResources: []metav1.APIResource{resource("ingresses", "ingress", "Ingress", "ing")},
+		},
 		{GroupVersion: "events.k8s.io/v1", APIResources: []metav1.APIResource{resource("events", "event", "Event", "ev")}},
-		{GroupVersion: "autoscaling/v1", APIResources: []metav1.APIResource{resource("horizontalpodautoscalers", "horizontalpodautoscaler", "HorizontalPodAutoscaler", "hpa")}},
-		{GroupVersion: "autoscaling/v2", APIResources: []metav1.APIResource{resource("horizontalpodautoscalers", "horizontalpodautoscaler", "HorizontalPodAutoscaler", "hpa")}},
+		{
+			GroupVersion: "autoscaling/v1",
+			APIResources: []metav1.APIResource{
+				resource("horizontalpodautoscalers", "horizontalpodautoscaler", "HorizontalPodAutoscaler", "hpa"),
+			},
+		},
+		{
+			GroupVersion: "autoscaling/v2",
+			APIResources: []metav1.APIResource{
+				resource("horizontalpodautoscalers", "horizontalpodautoscaler", "HorizontalPodAutoscaler", "hpa"),
+			},
+		},
 	}, map[schema.GroupVersion]error{{Group: "metrics.k8s.io", Version: "v1beta1"}: errors.New("unavailable")})
 
 	rule := func(groups, resources []string) rbacv1.PolicyRule {

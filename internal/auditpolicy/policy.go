@@ -117,7 +117,7 @@ func consistsOf(profiles []v1alpha1.SecurityProfile) []auditv1.GroupResources {
 			add("", "resourcequotas/status")
 		}
 		if hasPolicies(&profiles[i].Spec) {
-			for _, kind := range baseline.AdmissionKinds {
+			for _, kind := range baseline.ClusterKinds {
 				add(kind.Group, kind.Resource)
 			}
 		}
@@ -139,10 +139,12 @@ func hasPolicies(s *v1alpha1.SecurityProfileSpec) bool {
 
 // judgesSilently reports whether a profile has rules for pods that refuse nothing: what breaks them is told in the audit log.
 func judgesSilently(profiles []v1alpha1.SecurityProfile) bool {
-	silent := func(action v1alpha1.AdmissionAction) bool { return action != "" && action != v1alpha1.DenyAdmission }
+	silent := func(action v1alpha1.AdmissionAction) bool {
+		return action != "" && action != v1alpha1.AdmissionActionDeny
+	}
 	return slices.ContainsFunc(profiles, func(p v1alpha1.SecurityProfile) bool {
 		s := &p.Spec
-		return p.EffectiveEnforcement() == v1alpha1.Audit || s.PodSecurity != nil && s.PodSecurity.Audit != "" ||
+		return p.EffectiveEnforcement() == v1alpha1.EnforcementAudit || s.PodSecurity != nil && s.PodSecurity.Audit != "" ||
 			s.Workloads != nil && silent(s.Workloads.Action) || s.Images != nil && silent(s.Images.Action)
 	})
 }

@@ -51,7 +51,7 @@ func event(who, verb, what string) *auditv1.Event {
 }
 
 func TestWhatIsRecorded(t *testing.T) {
-	e := rules(t, `{namespaceSelector: {}, network: {defaultDeny: [Ingress]}, quotas: [{name: a, spec: {hard: {pods: 1}}}], images: {denyTags: [latest]}, protection: {tamper: true}}`)
+	e := rules(t, `{namespaceSelector: {}, network: {defaultDeny: [Ingress]}, quotas: [{name: a, spec: {hard: {pods: 1}}}], images: {denyTags: [latest]}, protection: {tamper: Forbid}}`)
 	const everything, metadata, nothing = auditv1.LevelRequestResponse, auditv1.LevelMetadata, auditv1.LevelNone
 	const node = "system:node:a system:nodes"
 	for _, tt := range []struct {

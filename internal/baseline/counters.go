@@ -18,7 +18,7 @@ type Counter struct {
 // can keep a part of the baseline, or the report on it, out.
 func Counters() []Counter {
 	var counters []Counter
-	for _, kind := range Kinds[1:] {
+	for _, kind := range NamespacedKinds {
 		if kind.Kind == "ResourceQuota" { // It has a name of old, too.
 			counters = append(counters, Counter{kind.Resource, kind.Kind})
 		}

@@ -1,4 +1,5 @@
-// Package baseline renders a SecurityProfile into the objects that a namespace shall hold, as the API server would store them.
+// Package baseline renders a SecurityProfile into the objects that a namespace shall hold, as the
+// API server would store them.
 package baseline
 
 import (
@@ -27,25 +28,40 @@ type Object interface {
 	runtime.Object
 }
 
-// Kind is what there is to know of one kind of managed object. Whoever treats kinds alike ranges over Kinds, so that a new
-// kind is a new row.
+// Kind is what there is to know of one kind of managed object. Code that treats kinds alike ranges
+// over Kinds, NamespacedKinds or ClusterKinds, so that a new kind is a new row.
 type Kind struct {
 	schema.GroupVersionKind
 	// Resource is the name of the kind in the API's paths.
 	Resource string
-	// Shared objects have other owners too: only the fields that the baseline sets are compared and applied. An object
-	// that is not shared is Bulwark's alone: whatever else it holds is drift.
+	// Shared objects have other owners too: only the fields that the baseline sets are compared and
+	// applied. An object that is not shared is Bulwark's alone: whatever else it holds is drift.
 	Shared bool
 	// New makes an empty object of this kind.
 	New func() Object
 	// Content are the parts of an object that the baseline declares, by their field path.
 	Content func(Object) map[string]any
-	// Immutable are field paths that the API server lets nobody change: the object is deleted and made anew.
+	// Immutable are field paths that the API server lets nobody change: the object is deleted and
+	// made anew.
 	Immutable []string
-	// DeleteAsRead is set if an object of this kind is deleted only in the version that was read, without finalizers. With one more
-	// finalizer it would stay in force.
+	// MadeLast is set if objects of this kind count others: they are made when those are there.
+	MadeLast bool
+	// RemovedLast is set if an object of this kind cannot be made again as it was.
+	RemovedLast bool
+	// JudgesRequests is set if objects of this kind judge requests to the API server. Then
+	//
+	//  1. no admission changes them,
+	//  2. their removal waits for no contest, and counts as one also if somebody else was faster,
+	//  3. one that is about to go is neither kept nor put back.
+	JudgesRequests bool
+	// PutsInForce names the object that an object of this kind puts in force; nil if it needs no
+	// other.
+	PutsInForce func(Object) Object
+	// DeleteAsRead is set if an object of this kind is deleted only in the version that was read,
+	// without finalizers. With one more finalizer it would stay in force.
 	DeleteAsRead bool
-	// Loosen takes off an object what would keep the API server from storing it without finalizers; nil if there is no such field.
+	// Loosen takes off an object what would keep the API server from storing it without finalizers;
+	// nil if there is no such field.
 	Loosen func(Object)
 	// Refusing is set if objects of this kind can refuse what runs in a namespace.
 	Refusing *Refusing
@@ -54,23 +70,26 @@ type Kind struct {
 	Is func(Object) bool
 }
 
-// Kinds are the managed kinds, in the order in which they are applied: what restricts before what permits.
-var Kinds = []Kind{
-	refusingByLevel(kind("namespaces", corev1.SchemeGroupVersion.WithKind("Namespace"), shared,
-		func(*corev1.Namespace) map[string]any { return nil })),
+// NamespaceKind is the kind of a namespace itself, whose labels are a part of its baseline.
+var NamespaceKind = refusingByLevel(kind("namespaces", corev1.SchemeGroupVersion.WithKind("Namespace"), shared,
+	func(*corev1.Namespace) map[string]any { return nil }))
+
+// NamespacedKinds are the kinds of the objects that a namespace's baseline consists of, in the
+// order in which they are applied: what restricts before what permits.
+var NamespacedKinds = []Kind{
 	kind("networkpolicies", networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy"), exclusive,
 		func(o *networkingv1.NetworkPolicy) map[string]any { return map[string]any{"spec": o.Spec} }),
 	refusing(kind("limitranges", corev1.SchemeGroupVersion.WithKind("LimitRange"), exclusive,
 		func(o *corev1.LimitRange) map[string]any { return map[string]any{"spec": o.Spec} }),
-		func(o *corev1.LimitRange) *corev1.LimitRangeSpec { return &o.Spec }),
-	refusing(kind("resourcequotas", corev1.SchemeGroupVersion.WithKind("ResourceQuota"), exclusive,
+		PodsOutOfBounds, func(o *corev1.LimitRange) *corev1.LimitRangeSpec { return &o.Spec }),
+	madeLast(refusing(kind("resourcequotas", corev1.SchemeGroupVersion.WithKind("ResourceQuota"), exclusive,
 		func(o *corev1.ResourceQuota) map[string]any { return map[string]any{"spec": o.Spec} },
 		"spec.scopes", "spec.scopeSelector"),
-		func(o *corev1.ResourceQuota) *corev1.ResourceQuotaSpec { return &o.Spec }),
-	kind("serviceaccounts", corev1.SchemeGroupVersion.WithKind("ServiceAccount"), shared,
+		UsageAboveQuota, func(o *corev1.ResourceQuota) *corev1.ResourceQuotaSpec { return &o.Spec })),
+	removedLast(kind("serviceaccounts", corev1.SchemeGroupVersion.WithKind("ServiceAccount"), shared,
 		func(o *corev1.ServiceAccount) map[string]any {
 			return map[string]any{"automountServiceAccountToken": o.AutomountServiceAccountToken}
-		}),
+		})), // Its tokens die with its UID.
 	kind("roles", rbacv1.SchemeGroupVersion.WithKind("Role"), exclusive,
 		func(o *rbacv1.Role) map[string]any { return map[string]any{"rules": o.Rules} }),
 	kind("rolebindings", rbacv1.SchemeGroupVersion.WithKind("RoleBinding"), exclusive,
@@ -79,6 +98,9 @@ var Kinds = []Kind{
 		},
 		"roleRef"),
 }
+
+// Kinds are all kinds of a namespace's baseline, in the order in which they are applied.
+var Kinds = slices.Concat([]Kind{NamespaceKind}, NamespacedKinds)
 
 const (
 	shared    = true
@@ -100,9 +122,19 @@ func kind[T any, P interface {
 	}
 }
 
+func madeLast(k Kind) Kind {
+	k.MadeLast = true
+	return k
+}
+
+func removedLast(k Kind) Kind {
+	k.RemovedLast = true
+	return k
+}
+
 // KindOf is the Kind of an object of one of the managed kinds.
 func KindOf(o Object) *Kind {
-	for _, kinds := range [][]Kind{Kinds, AdmissionKinds} {
+	for _, kinds := range [][]Kind{Kinds, ClusterKinds} {
 		for i := range kinds {
 			if kinds[i].Is(o) {
 				return &kinds[i]
@@ -118,12 +150,19 @@ func Reference(o Object) v1alpha1.ObjectReference {
 	return v1alpha1.ObjectReference{APIVersion: apiVersion, Kind: kind, Name: PrintableName(o.GetName())}
 }
 
+// IsLabelled reports whether an object bears the label by which it is a profile's.
+func IsLabelled(o metav1.Object) bool {
+	_, labelled := o.GetLabels()[v1alpha1.ProfileLabel]
+	return labelled
+}
+
 // Describe names an object in error messages: kind, namespace and name.
 func Describe(o Object) string {
 	return KindOf(o).Kind + " " + types.NamespacedName{Namespace: o.GetNamespace(), Name: o.GetName()}.String()
 }
 
-// Named is the empty object of a namespace's baseline that a reference names; nil if no baseline holds one of that kind and name.
+// Named is the empty object of a namespace's baseline that a reference names; nil if no baseline
+// holds one of that kind and name.
 func Named(ref v1alpha1.ObjectReference, namespace string) Object {
 	i := slices.IndexFunc(Kinds, func(k Kind) bool {
 		return k.GroupVersionKind == schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind)
@@ -133,14 +172,15 @@ func Named(ref v1alpha1.ObjectReference, namespace string) Object {
 	}
 	o := Kinds[i].New()
 	o.SetName(ref.Name)
-	if i == 0 {
+	if NamespaceKind.Is(o) {
 		if ref.Name != namespace {
 			return nil
 		}
 		return o
 	}
 	o.SetNamespace(namespace)
-	if len(content.IsPathSegmentName(ref.Name)) > 0 || !BelongsToNamespace(o) && !strings.HasPrefix(ref.Name, v1alpha1.NamePrefix) {
+	if len(content.IsPathSegmentName(ref.Name)) > 0 ||
+		!BelongsToNamespace(o) && !strings.HasPrefix(ref.Name, v1alpha1.NamePrefix) {
 		return nil
 	}
 	return o

@@ -99,7 +99,11 @@ func TestContentIsWhatTheBaselineDeclares(t *testing.T) {
 }
 
 func TestReferenceNeedsNoTypeMeta(t *testing.T) {
-	want := v1alpha1.ObjectReference{APIVersion: "networking.k8s.io/v1", Kind: "NetworkPolicy", Name: "bulwark-default-deny"}
+	want := v1alpha1.ObjectReference{
+		APIVersion: "networking.k8s.io/v1",
+		Kind:       "NetworkPolicy",
+		Name:       "bulwark-default-deny",
+	}
 	object := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "team-a", Name: "bulwark-default-deny"}}
 	if got := Reference(object); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)

@@ -28,7 +28,7 @@ func (r *renderer) networkPolicies() []Object {
 	if network.AllowDNS != nil {
 		add("allow-dns", allowDNS(network.AllowDNS))
 	}
-	if network.AllowSameNamespace && len(denied) > 0 {
+	if network.AllowSameNamespace != nil && len(denied) > 0 {
 		add("allow-same-namespace", allowSameNamespace(denied))
 	}
 	if network.AllowAPIServer != nil {
@@ -40,7 +40,8 @@ func (r *renderer) networkPolicies() []Object {
 	return policies
 }
 
-// directions are the policy types in a fixed order, so that reordering them in the profile changes nothing.
+// directions are the policy types in a fixed order, so that reordering them in the profile changes
+// nothing.
 func directions(types []networkingv1.PolicyType) []networkingv1.PolicyType {
 	var ordered []networkingv1.PolicyType
 	for _, t := range []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress} {
@@ -51,8 +52,8 @@ func directions(types []networkingv1.PolicyType) []networkingv1.PolicyType {
 	return ordered
 }
 
-// allowDNS keeps the selected pods as peers beside the addresses: a node's cache asks the cluster's DNS only on behalf of pods that ask the
-// cache, and is not on every node at all times.
+// allowDNS keeps the selected pods as peers beside the addresses: a node's cache asks the cluster's
+// DNS only on behalf of pods that ask the cache, and is not on every node at all times.
 func allowDNS(dns *v1alpha1.AllowDNS) networkingv1.NetworkPolicySpec {
 	selected := networkingv1.NetworkPolicyPeer{
 		NamespaceSelector: dns.EffectiveNamespaceSelector(),
@@ -67,7 +68,8 @@ func allowDNS(dns *v1alpha1.AllowDNS) networkingv1.NetworkPolicySpec {
 	}
 }
 
-// addresses are peers in the order of their text, so that reordering them in the profile changes nothing.
+// addresses are peers in the order of their text, so that reordering them in the profile changes
+// nothing.
 func addresses(cidrs []string) []networkingv1.NetworkPolicyPeer {
 	var peers []networkingv1.NetworkPolicyPeer
 	for _, cidr := range slices.Sorted(slices.Values(cidrs)) {
@@ -97,7 +99,8 @@ func allowAPIServer(api *v1alpha1.AllowAPIServer) networkingv1.NetworkPolicySpec
 	}
 }
 
-// defaultNetworkPolicy sets what the API server defaults (k8s.io/kubernetes/pkg/apis/networking/v1 SetDefaults).
+// defaultNetworkPolicy sets what the API server defaults (k8s.io/kubernetes/pkg/apis/networking/v1
+// SetDefaults).
 func defaultNetworkPolicy(spec *networkingv1.NetworkPolicySpec) {
 	if len(spec.PolicyTypes) == 0 {
 		spec.PolicyTypes = []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}

@@ -35,8 +35,10 @@ func policySpecs(network *v1alpha1.Network) map[string]networkingv1.NetworkPolic
 func TestBuiltInNetworkPolicies(t *testing.T) {
 	pods := []networkingv1.NetworkPolicyPeer{{PodSelector: &metav1.LabelSelector{}}}
 	dnsPods := networkingv1.NetworkPolicyPeer{
-		NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": "kube-system"}},
-		PodSelector:       &metav1.LabelSelector{MatchLabels: map[string]string{"k8s-app": "kube-dns"}},
+		NamespaceSelector: &metav1.LabelSelector{
+			MatchLabels: map[string]string{"kubernetes.io/metadata.name": "kube-system"},
+		},
+		PodSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"k8s-app": "kube-dns"}},
 	}
 	nodeLocal := networkingv1.NetworkPolicyPeer{
 		NamespaceSelector: &metav1.LabelSelector{},
@@ -69,11 +71,11 @@ func TestBuiltInNetworkPolicies(t *testing.T) {
 				}},
 			},
 		},
-		"DNS can be elsewhere, on ports that are UDP unless they say so": {
+		"DNS can be elsewhere, on ports that are TCP unless they say so": {
 			network: &v1alpha1.Network{DefaultDeny: directed(egress), AllowDNS: &v1alpha1.AllowDNS{
 				NamespaceSelector: nodeLocal.NamespaceSelector,
 				PodSelector:       nodeLocal.PodSelector,
-				Ports:             []v1alpha1.DNSPort{{Port: 5353}, {Protocol: "TCP", Port: 8053}},
+				Ports:             []v1alpha1.DNSPort{{Protocol: "UDP", Port: 5353}, {Port: 8053}},
 			}},
 			policy: "bulwark-allow-dns",
 			want: networkingv1.NetworkPolicySpec{
@@ -87,7 +89,7 @@ func TestBuiltInNetworkPolicies(t *testing.T) {
 		"DNS can be at addresses too, in the order of their text and on the same ports": {
 			network: &v1alpha1.Network{DefaultDeny: directed(egress), AllowDNS: &v1alpha1.AllowDNS{
 				CIDRs: []string{"fd00::10/128", "169.254.20.10/32"},
-				Ports: []v1alpha1.DNSPort{{Port: 5353}},
+				Ports: []v1alpha1.DNSPort{{Protocol: "UDP", Port: 5353}},
 			}},
 			policy: "bulwark-allow-dns",
 			want: networkingv1.NetworkPolicySpec{
@@ -103,7 +105,7 @@ func TestBuiltInNetworkPolicies(t *testing.T) {
 			},
 		},
 		"the same namespace is admitted in both directions that are denied": {
-			network: &v1alpha1.Network{DefaultDeny: directed(egress, ingress), AllowSameNamespace: true},
+			network: &v1alpha1.Network{DefaultDeny: directed(egress, ingress), AllowSameNamespace: &v1alpha1.AllowSameNamespace{}},
 			policy:  "bulwark-allow-same-namespace",
 			want: networkingv1.NetworkPolicySpec{
 				PolicyTypes: directed(ingress, egress),
@@ -112,7 +114,7 @@ func TestBuiltInNetworkPolicies(t *testing.T) {
 			},
 		},
 		"the same namespace does not isolate egress where only ingress is denied": {
-			network: &v1alpha1.Network{DefaultDeny: directed(ingress), AllowSameNamespace: true},
+			network: &v1alpha1.Network{DefaultDeny: directed(ingress), AllowSameNamespace: &v1alpha1.AllowSameNamespace{}},
 			policy:  "bulwark-allow-same-namespace",
 			want: networkingv1.NetworkPolicySpec{
 				PolicyTypes: directed(ingress),
@@ -120,7 +122,7 @@ func TestBuiltInNetworkPolicies(t *testing.T) {
 			},
 		},
 		"the same namespace does not isolate ingress where only egress is denied": {
-			network: &v1alpha1.Network{DefaultDeny: directed(egress), AllowSameNamespace: true},
+			network: &v1alpha1.Network{DefaultDeny: directed(egress), AllowSameNamespace: &v1alpha1.AllowSameNamespace{}},
 			policy:  "bulwark-allow-same-namespace",
 			want: networkingv1.NetworkPolicySpec{
 				PolicyTypes: directed(egress),
@@ -179,7 +181,7 @@ func TestNetworkPoliciesAreOnlyThoseDeclared(t *testing.T) {
 		"no section makes none":                                             {},
 		"an empty section makes none":                                       {network: &v1alpha1.Network{}},
 		"a direction makes default-deny":                                    {network: &v1alpha1.Network{DefaultDeny: directed(egress)}, want: []string{"bulwark-default-deny"}},
-		"an allowance without denial makes nothing that would isolate pods": {network: &v1alpha1.Network{AllowSameNamespace: true}},
+		"an allowance without denial makes nothing that would isolate pods": {network: &v1alpha1.Network{AllowSameNamespace: &v1alpha1.AllowSameNamespace{}}},
 		"a policy is named by the profile": {
 			network: &v1alpha1.Network{Policies: []v1alpha1.NetworkPolicy{{Name: "metrics"}, {Name: "api"}}},
 			want:    []string{"bulwark-metrics", "bulwark-api"},
@@ -200,7 +202,9 @@ func TestNetworkPoliciesAreOnlyThoseDeclared(t *testing.T) {
 func TestDeclaredNetworkPoliciesAreDefaultedAsTheAPIServerDoes(t *testing.T) {
 	unspoken := networkingv1.NetworkPolicyPort{Port: ptr.To(intstr.FromString("http"))}
 	tcp := networkingv1.NetworkPolicyPort{Protocol: ptr.To(corev1.ProtocolTCP), Port: ptr.To(intstr.FromString("http"))}
-	cidr := []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "10.0.0.0/8", Except: []string{"10.1.0.0/16"}}}}
+	cidr := []networkingv1.NetworkPolicyPeer{
+		{IPBlock: &networkingv1.IPBlock{CIDR: "10.0.0.0/8", Except: []string{"10.1.0.0/16"}}},
+	}
 	in := func(ports ...networkingv1.NetworkPolicyPort) []networkingv1.NetworkPolicyIngressRule {
 		return []networkingv1.NetworkPolicyIngressRule{{From: cidr, Ports: ports}}
 	}

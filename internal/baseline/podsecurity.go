@@ -7,8 +7,8 @@ import (
 // PodSecurityPrefix starts the labels of Pod Security Admission.
 const PodSecurityPrefix = v1alpha1.PodSecurityPrefix
 
-// PodSecurityLabels adds the labels of each mode that the profile sets. A version is always set beside its level: without
-// one, a tenant's own version label would decide what the level means.
+// PodSecurityLabels adds the labels of each mode that the profile sets. A version is always set
+// beside its level: without one, a tenant's own version label would decide what the level means.
 func PodSecurityLabels(ps *v1alpha1.PodSecurity, labels map[string]string) {
 	if ps == nil {
 		return

@@ -45,7 +45,12 @@ func (r *renderer) roleBindings() []Object {
 		bindings = append(bindings, binding)
 	}
 	for _, role := range r.spec.RBAC.Roles {
-		add(role.Name, "Role", v1alpha1.NamePrefix+string(role.Name), append(role.Subjects, r.serviceAccountsWith(role.Name)...))
+		add(
+			role.Name,
+			"Role",
+			v1alpha1.NamePrefix+string(role.Name),
+			append(role.Subjects, r.serviceAccountsWith(role.Name)...),
+		)
 	}
 	for _, binding := range r.spec.RBAC.Bindings {
 		add(binding.Name, "ClusterRole", binding.ClusterRole, binding.Subjects)
@@ -68,8 +73,9 @@ func (r *renderer) serviceAccountsWith(role v1alpha1.ObjectName) []v1alpha1.Subj
 	return subjects
 }
 
-// serviceAccounts are the declared ones, and default with the one field that the profile sets. The namespace has default
-// from Kubernetes and its users: it bears the label by which it is watched, but neither owner nor prefix.
+// serviceAccounts are the declared ones, and default with the one field that the profile sets. The
+// namespace has default from Kubernetes and its users: it bears the label by which it is watched,
+// but neither owner nor prefix.
 func (r *renderer) serviceAccounts() []Object {
 	if r.spec.RBAC == nil {
 		return nil
@@ -94,7 +100,8 @@ func (r *renderer) serviceAccounts() []Object {
 	return accounts
 }
 
-// BelongsToNamespace reports whether an object comes with the namespace: it may be changed, but not made or deleted.
+// BelongsToNamespace reports whether an object comes with the namespace: it may be changed, but not
+// made or deleted.
 func BelongsToNamespace(o Object) bool {
 	switch o.(type) {
 	case *corev1.Namespace:

@@ -110,7 +110,7 @@ func TestRoleBindings(t *testing.T) {
 			},
 		},
 		"a binding refers to the ClusterRole by its own name": {
-			rbac: v1alpha1.RBAC{Bindings: []v1alpha1.ClusterRoleBinding{{
+			rbac: v1alpha1.RBAC{Bindings: []v1alpha1.RoleBinding{{
 				Name: "viewers", ClusterRole: "view", Subjects: []v1alpha1.Subject{{Kind: "Group", Name: "on-call"}},
 			}}},
 			want: map[string]binding{"bulwark-viewers": {

@@ -8,9 +8,24 @@ import (
 	podsecurity "k8s.io/pod-security-admission/api"
 )
 
-// Refusing is what there is to know of a kind whose objects can refuse what runs in a namespace. Such
-// an object may be deferred, and the report then remembers what is in place meanwhile.
+// Refusal is what objects of a kind refuse, and thereby how to find out what an object would.
+type Refusal string
+
+const (
+	// PodsBelowLevel is refused by a Pod Security level. The API server tells which pods there are.
+	PodsBelowLevel Refusal = "pods below a level"
+	// PodsOutOfBounds is refused by bounds for each pod. The pods themselves tell.
+	PodsOutOfBounds Refusal = "pods out of bounds"
+	// UsageAboveQuota is refused by a bound for all objects together. Kubernetes' count of their
+	// usage tells, where an object counts it already, and the pods themselves do otherwise.
+	UsageAboveQuota Refusal = "usage above a quota"
+)
+
+// Refusing is what there is to know of a kind whose objects can refuse what runs in a namespace.
+// Such an object may be deferred, and the report then remembers what is in place meanwhile.
 type Refusing struct {
+	// Refuses is what objects of this kind refuse.
+	Refuses Refusal
 	// content returns the part of an object that refuses, to be written as JSON.
 	content func(Object) any
 	// into returns a pointer into an object, by which content is read back.
@@ -23,10 +38,10 @@ type Refusing struct {
 func refusing[P Object, S any, PS interface {
 	*S
 	DeepCopyInto(out *S)
-}](k Kind, part func(P) PS) Kind {
+}](k Kind, refuses Refusal, part func(P) PS) Kind {
 	of := func(o Object) any { return part(o.(P)) }
 	k.Refusing = &Refusing{
-		content: of, into: of,
+		Refuses: refuses, content: of, into: of,
 		copy: func(into, from Object) { part(from.(P)).DeepCopyInto(part(into.(P))) },
 	}
 	return k
@@ -35,6 +50,7 @@ func refusing[P Object, S any, PS interface {
 // refusingByLevel makes Namespace a kind whose objects refuse by their Pod Security level.
 func refusingByLevel(k Kind) Kind {
 	k.Refusing = &Refusing{
+		Refuses: PodsBelowLevel,
 		content: func(o Object) any { return EnforcedLabels(o.GetLabels()) },
 		into:    func(o Object) any { return &o.(*corev1.Namespace).Labels },
 	}
@@ -44,8 +60,8 @@ func refusingByLevel(k Kind) Kind {
 // CanRefuse reports whether an object is of a kind that can refuse what runs in a namespace.
 func CanRefuse(o Object) bool { return KindOf(o).Refusing != nil }
 
-// RefusingContent is the part of an object that refuses, as JSON. It is empty for no object, and for
-// one that refuses nothing.
+// RefusingContent is the part of an object that refuses, as JSON. It is empty for no object, and
+// for one that refuses nothing.
 func RefusingContent(o Object) string {
 	if o == nil || !CanRefuse(o) {
 		return ""

@@ -8,10 +8,12 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// Render is the baseline that the profile declares for the namespace of this name: every object, with every value that the
-// API server would default, in the order in which to apply them. Applied and read back, they compare equal to themselves.
+// Render is the baseline that the profile declares for the namespace of this name: every object,
+// with every value that the API server would default, in the order in which to apply them. Applied
+// and read back, they compare equal to themselves.
 func Render(profile *v1alpha1.SecurityProfile, namespace string) []Object {
-	// The spec is copied, since the caller's may be shared with a cache, and the objects hold parts of it.
+	// The spec is copied, since the caller's may be shared with a cache, and the objects hold parts
+	// of it.
 	r := renderer{profile: profile, spec: profile.Spec.DeepCopy(), namespace: namespace}
 	objects := []Object{r.namespaceLabels()}
 	objects = append(objects, r.networkPolicies()...)
@@ -30,8 +32,8 @@ type renderer struct {
 	namespace string
 }
 
-// owned is the metadata of an object that Bulwark makes: its prefix, its labels, its owner, and nothing copied from the
-// profile.
+// owned is the metadata of an object that Bulwark makes: its prefix, its labels, its owner, and
+// nothing copied from the profile.
 func (r *renderer) owned(name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
 		Namespace: r.namespace,
@@ -44,10 +46,11 @@ func (r *renderer) owned(name string) metav1.ObjectMeta {
 	}
 }
 
-// Owner is the reference by which Kubernetes' garbage collector knows whose an object is. A profile that was never
-// stored has no UID and can own nothing; what one retains it does not own, since a foreground deletion would take it along.
+// Owner is the reference by which Kubernetes' garbage collector knows whose an object is. A profile
+// that was never stored has no UID and can own nothing; what one retains it does not own, since a
+// foreground deletion would take it along.
 func Owner(profile *v1alpha1.SecurityProfile) []metav1.OwnerReference {
-	if profile.EffectiveDeletionPolicy() == v1alpha1.Retain {
+	if profile.EffectiveDeletionPolicy() == v1alpha1.DeletionPolicyRetain {
 		return nil
 	}
 	return OwnerReference(profile)

@@ -26,10 +26,24 @@ func FuzzRender(f *testing.F) {
 		f.Add(sample, "restricted", "uid-1", "team-a")
 		f.Add(sample, "restricted", "", "default")
 	}
-	f.Add([]byte(`{"rbac":{"roles":[{"name":"a"},{"name":"b"}],"bindings":[{"name":"c"}],"serviceAccounts":[{"name":"a","roles":["b","a","b"]}],`+
-		`"defaultServiceAccount":{}},"quotas":[{"name":"a","spec":{"hard":{"pods":"0.0001"}}}]}`), "p", "u", "n")
-	f.Add([]byte(`{"deletionPolicy":"Retain","network":{"defaultDeny":["Egress","Egress"],"allowAPIServer":{"cidrs":["b","a"],"ports":[2,1]},`+
-		`"allowDNS":{},"allowSameNamespace":true,"policies":[{"name":"a","spec":{"egress":[{"ports":[{}]}]}}]}}`), "p", "u", "n")
+	f.Add(
+		[]byte(
+			`{"rbac":{"roles":[{"name":"a"},{"name":"b"}],"bindings":[{"name":"c"}],"serviceAccounts":[{"name":"a","roles":["b","a","b"]}],`+
+				`"defaultServiceAccount":{}},"quotas":[{"name":"a","spec":{"hard":{"pods":"0.0001"}}}]}`,
+		),
+		"p",
+		"u",
+		"n",
+	)
+	f.Add(
+		[]byte(
+			`{"deletionPolicy":"Retain","network":{"defaultDeny":["Egress","Egress"],"allowAPIServer":{"cidrs":["b","a"],"ports":[2,1]},`+
+				`"allowDNS":{},"allowSameNamespace":{},"policies":[{"name":"a","spec":{"egress":[{"ports":[{}]}]}}]}}`,
+		),
+		"p",
+		"u",
+		"n",
+	)
 	f.Fuzz(func(t *testing.T, spec []byte, name, uid, namespace string) {
 		profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(uid)}}
 		profile.Labels = map[string]string{"argocd.argoproj.io/instance": "not to be copied"}
@@ -100,15 +114,30 @@ type metadata struct {
 	Finalizers          []string
 }
 
-// checkMetadata checks what every object of a baseline bears, and that nothing else was copied to it.
+// checkMetadata checks what every object of a baseline bears, and that nothing else was copied to
+// it.
 func checkMetadata(t *testing.T, profile *v1alpha1.SecurityProfile, namespace string, o baseline.Object) {
 	t.Helper()
-	want := metadata{Namespace: namespace, Name: o.GetName(), Labels: map[string]string{"security.bulwark.dev/profile": profile.Name}}
-	got := metadata{o.GetNamespace(), o.GetName(), maps.Clone(o.GetLabels()), o.GetAnnotations(), o.GetOwnerReferences(), o.GetFinalizers()}
+	want := metadata{
+		Namespace: namespace,
+		Name:      o.GetName(),
+		Labels:    map[string]string{"security.bulwark.dev/profile": profile.Name},
+	}
+	got := metadata{
+		o.GetNamespace(),
+		o.GetName(),
+		maps.Clone(o.GetLabels()),
+		o.GetAnnotations(),
+		o.GetOwnerReferences(),
+		o.GetFinalizers(),
+	}
 	switch kind := baseline.KindOf(o).Kind; {
 	case kind == "Namespace":
 		want.Namespace, want.Name = "", namespace
-		maps.DeleteFunc(got.Labels, func(label, _ string) bool { return strings.HasPrefix(label, "pod-security.kubernetes.io/") })
+		maps.DeleteFunc(
+			got.Labels,
+			func(label, _ string) bool { return strings.HasPrefix(label, "pod-security.kubernetes.io/") },
+		)
 	case kind == "ServiceAccount" && o.GetName() == "default":
 	default:
 		want.Labels["app.kubernetes.io/managed-by"] = "bulwark"
@@ -124,7 +153,8 @@ func checkMetadata(t *testing.T, profile *v1alpha1.SecurityProfile, namespace st
 	}
 }
 
-// checkReferences checks that there is what is declared and nothing else, and that references tell objects apart as names do.
+// checkReferences checks that there is what is declared and nothing else, and that references tell
+// objects apart as names do.
 func checkReferences(t *testing.T, profile *v1alpha1.SecurityProfile, namespace string, rendered []baseline.Object) {
 	t.Helper()
 	want := append([]string{"Namespace " + namespace}, declared(&profile.Spec)...)
@@ -147,7 +177,8 @@ func checkReferences(t *testing.T, profile *v1alpha1.SecurityProfile, namespace 
 	}
 }
 
-// declared are the kind and name of what a spec declares within the namespace, in the order in which it is applied.
+// declared are the kind and name of what a spec declares within the namespace, in the order in
+// which it is applied.
 func declared(spec *v1alpha1.SecurityProfileSpec) []string {
 	var objects []string
 	add := func(kind string, when bool, name string) {
@@ -159,7 +190,7 @@ func declared(spec *v1alpha1.SecurityProfileSpec) []string {
 		denies := slices.Contains(n.DefaultDeny, "Ingress") || slices.Contains(n.DefaultDeny, "Egress")
 		add("NetworkPolicy", denies, "default-deny")
 		add("NetworkPolicy", n.AllowDNS != nil, "allow-dns")
-		add("NetworkPolicy", denies && n.AllowSameNamespace, "allow-same-namespace")
+		add("NetworkPolicy", denies && n.AllowSameNamespace != nil, "allow-same-namespace")
 		add("NetworkPolicy", n.AllowAPIServer != nil, "allow-apiserver")
 		for _, policy := range n.Policies {
 			add("NetworkPolicy", true, string(policy.Name))
@@ -193,7 +224,8 @@ func declaredRBAC(rbac *v1alpha1.RBAC) []string {
 	return slices.Concat(accounts, roles, bindings)
 }
 
-// distinct reports whether no two objects have the same kind and name, which the API server sees to.
+// distinct reports whether no two objects have the same kind and name, which the API server sees
+// to.
 func distinct(objects []baseline.Object) bool {
 	seen := map[v1alpha1.ObjectReference]bool{}
 	for _, o := range objects {

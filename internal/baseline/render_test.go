@@ -62,7 +62,8 @@ func quantities(pairs ...string) corev1.ResourceList {
 	return list
 }
 
-// everything is a spec with two of each thing that is named, and with every value that the API server defaults left out.
+// everything is a spec with two of each thing that is named, and with every value that the API
+// server defaults left out.
 func everything() v1alpha1.SecurityProfileSpec {
 	admitting := networkingv1.NetworkPolicySpec{
 		Ingress: []networkingv1.NetworkPolicyIngressRule{{
@@ -76,7 +77,7 @@ func everything() v1alpha1.SecurityProfileSpec {
 		Network: &v1alpha1.Network{
 			DefaultDeny:        []networkingv1.PolicyType{"Ingress", "Egress"},
 			AllowDNS:           &v1alpha1.AllowDNS{CIDRs: []string{"169.254.20.10/32", "fd00::10/128"}},
-			AllowSameNamespace: true,
+			AllowSameNamespace: &v1alpha1.AllowSameNamespace{},
 			AllowAPIServer:     &v1alpha1.AllowAPIServer{CIDRs: []string{"10.0.0.1/32", "10.0.0.2/32"}},
 			Policies:           []v1alpha1.NetworkPolicy{{Name: "in", Spec: admitting}, {Name: "out", Spec: admitting}},
 		},
@@ -92,7 +93,7 @@ func everything() v1alpha1.SecurityProfileSpec {
 			Roles: []v1alpha1.Role{
 				{Name: "developer", Rules: rules, Subjects: group}, {Name: "viewer", Rules: rules, Subjects: group},
 			},
-			Bindings: []v1alpha1.ClusterRoleBinding{
+			Bindings: []v1alpha1.RoleBinding{
 				{Name: "view", ClusterRole: "view", Subjects: group}, {Name: "edit", ClusterRole: "edit", Subjects: group},
 			},
 			ServiceAccounts: []v1alpha1.ServiceAccount{
@@ -241,13 +242,13 @@ func TestRenderNeverChangesItsInput(t *testing.T) {
 	slices.Reverse(p.Spec.Limits)
 	before := p.DeepCopy()
 	first := Render(p, "team-a")
-	if diff := cmp.Diff(before, p); diff != "" {
+	if diff := cmp.Diff(before, p, cmp.AllowUnexported(v1alpha1.SecurityProfileSpec{})); diff != "" {
 		t.Fatalf("the profile after rendering (-before +after):\n%s", diff)
 	}
 	for _, o := range first {
 		deface(o)
 	}
-	if diff := cmp.Diff(before, p); diff != "" {
+	if diff := cmp.Diff(before, p, cmp.AllowUnexported(v1alpha1.SecurityProfileSpec{})); diff != "" {
 		t.Errorf("the profile after its objects were changed (-before +after):\n%s", diff)
 	}
 }
@@ -300,7 +301,7 @@ func TestReorderingAListOfTheProfileChangesNoObject(t *testing.T) {
 			spec.Network.AllowAPIServer.Ports = []int32{443, 6443}
 			before := spec.DeepCopy()
 			reorder(&spec)
-			if cmp.Equal(*before, spec) {
+			if cmp.Equal(*before, spec, cmp.AllowUnexported(v1alpha1.SecurityProfileSpec{})) {
 				t.Fatal("the reordering changes nothing in the profile, so that the test shows nothing")
 			}
 			want, got := byKey(Render(profile(*before), "team-a")), byKey(Render(profile(spec), "team-a"))

@@ -10,7 +10,8 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// limitRanges is one LimitRange for all items: several would apply together, and which default wins is not defined.
+// limitRanges is one LimitRange for all items: several would apply together, and which default wins
+// is not defined.
 func (r *renderer) limitRanges() []Object {
 	if len(r.spec.Limits) == 0 {
 		return nil
@@ -33,7 +34,8 @@ func ContainerLimits(profile *v1alpha1.SecurityProfile) corev1.LimitRangeItem {
 	return corev1.LimitRangeItem{}
 }
 
-// limitRangeItem is the item with what the API server defaults (k8s.io/kubernetes/pkg/apis/core/v1 SetDefaults_LimitRangeItem).
+// limitRangeItem is the item with what the API server defaults (k8s.io/kubernetes/pkg/apis/core/v1
+// SetDefaults_LimitRangeItem).
 func limitRangeItem(item v1alpha1.LimitRangeItem) corev1.LimitRangeItem {
 	out := corev1.LimitRangeItem{
 		Type:                 item.Type,
@@ -65,7 +67,8 @@ func fill(list, from corev1.ResourceList) corev1.ResourceList {
 	return list
 }
 
-// stored is the list as the API server stores it: rounded up to the milli (SetDefaults_ResourceList).
+// stored is the list as the API server stores it: rounded up to the milli
+// (SetDefaults_ResourceList).
 func stored(list corev1.ResourceList) corev1.ResourceList {
 	for name, quantity := range list {
 		quantity.RoundUp(resource.Milli)

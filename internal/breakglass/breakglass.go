@@ -46,7 +46,7 @@ type Change struct {
 //	yes                     | yes                      | yes     | Used
 func (c Change) Judge(p *v1alpha1.Protection) (Verdict, string) {
 	switch {
-	case p == nil || !p.Tamper || c.Heard.Sub(c.InForce) < ForceDelay:
+	case p == nil || p.Tamper != v1alpha1.ProhibitionForbid || c.Heard.Sub(c.InForce) < ForceDelay:
 		return Unguarded, ""
 	case len(p.BreakGlassGroups)+len(p.BreakGlassUsers) == 0:
 		return Unproven, "the profile names nobody who may break glass"

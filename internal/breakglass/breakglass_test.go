@@ -10,11 +10,11 @@ import (
 func TestWhatAChangeProves(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	old, young := now.Add(-ForceDelay), now.Add(-ForceDelay+1)
-	groups := &v1alpha1.Protection{Tamper: true, BreakGlassGroups: []string{"on-call"}}
-	users := &v1alpha1.Protection{Tamper: true, BreakGlassUsers: []string{"ada"}}
+	groups := &v1alpha1.Protection{Tamper: v1alpha1.ProhibitionForbid, BreakGlassGroups: []string{"on-call"}}
+	users := &v1alpha1.Protection{Tamper: v1alpha1.ProhibitionForbid, BreakGlassUsers: []string{"ada"}}
 	watched := Change{Heard: now, InForce: old, Watched: true}
-	nobody := &v1alpha1.Protection{Tamper: true}
-	gate := &v1alpha1.Protection{ReadyGate: true, BreakGlassGroups: []string{"on-call"}}
+	nobody := &v1alpha1.Protection{Tamper: v1alpha1.ProhibitionForbid}
+	gate := &v1alpha1.Protection{ReadyGate: v1alpha1.RequirementRequire, BreakGlassGroups: []string{"on-call"}}
 	for name, tt := range map[string]struct {
 		protection *v1alpha1.Protection
 		change     Change

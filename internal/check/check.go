@@ -154,11 +154,11 @@ func (r *run) evaluates(o *object) bool {
 func (r *run) judge(ctx context.Context, o *object) ([]Result, error) {
 	found := &collected{object: o, words: &r.words}
 	if o.undecodable != "" {
-		found.add(Result{Rule: ruleDecoding, Action: Deny, Severity: v1alpha1.High, Message: o.undecodable, Answer: o.undecodable, Path: o.wrongPath})
+		found.add(Result{Rule: ruleDecoding, Action: Deny, Severity: v1alpha1.SeverityHigh, Message: o.undecodable, Answer: o.undecodable, Path: o.wrongPath})
 		return found.results, nil
 	}
 	for _, unknown := range o.unknownFields {
-		found.add(Result{Rule: ruleUnknownField, Action: Deny, Severity: v1alpha1.Medium, Message: unknown.words, Answer: unknown.answer, Path: unknown.path})
+		found.add(Result{Rule: ruleUnknownField, Action: Deny, Severity: v1alpha1.SeverityMedium, Message: unknown.words, Answer: unknown.answer, Path: unknown.path})
 	}
 	for _, e := range r.of(o) {
 		if err := e.judge(ctx, r, o, found); err != nil {

@@ -118,13 +118,13 @@ func TestRun(t *testing.T) {
 		"a profile that only audits warns": {`{enforcement: Audit, namespaceSelector: {}, images: {denyTags: [latest]}}`, web, []string{
 			`11:9 Warn admission/images/denyTags Deployment shop/web app: denyTags: container app must not have an image with the tag latest (spec.images of SecurityProfile p)`,
 		}},
-		"rules of the profile, each by itself": {`{namespaceSelector: {}, images: {denyTags: [latest], requireDigest: true}, workloads: {hostNetwork: Forbid, readOnlyRootFilesystem: true}}`,
+		"rules of the profile, each by itself": {`{namespaceSelector: {}, images: {denyTags: [latest], digest: Require}, workloads: {hostNetwork: Forbid, readOnlyRootFilesystem: Require}}`,
 			web + "      - {name: side, image: a:1}\n      hostNetwork: true\n", []string{
 				`10:9 Deny admission/workloads/readOnlyRootFilesystem Deployment shop/web app: readOnlyRootFilesystem: container app must set securityContext.readOnlyRootFilesystem to true (spec.workloads of SecurityProfile p)`,
 				`12:9 Deny admission/workloads/readOnlyRootFilesystem Deployment shop/web side: readOnlyRootFilesystem: container side must set securityContext.readOnlyRootFilesystem to true (spec.workloads of SecurityProfile p)`,
 				`13:7 Deny admission/workloads/hostNetwork Deployment shop/web: hostNetwork: the pod must not set hostNetwork to true (spec.workloads of SecurityProfile p)`,
-				`11:9 Deny admission/images/requireDigest Deployment shop/web app: requireDigest: container app must name the image by its digest (spec.images of SecurityProfile p)`,
-				`12:22 Deny admission/images/requireDigest Deployment shop/web side: requireDigest: container side must name the image by its digest (spec.images of SecurityProfile p)`,
+				`11:9 Deny admission/images/digest Deployment shop/web app: digest: container app must name the image by its digest (spec.images of SecurityProfile p)`,
+				`12:22 Deny admission/images/digest Deployment shop/web side: digest: container side must name the image by its digest (spec.images of SecurityProfile p)`,
 				`11:9 Deny admission/images/denyTags Deployment shop/web app: denyTags: container app must not have an image with the tag latest (spec.images of SecurityProfile p)`,
 			}},
 		"a token that only the pod has": {`{namespaceSelector: {}, workloads: {automountServiceAccountToken: Forbid}}`, web, []string{
@@ -151,7 +151,7 @@ func TestRun(t *testing.T) {
 				"roleRef: {kind: ClusterRole, name: cluster-admin, apiGroup: rbac.authorization.k8s.io}\n", []string{
 				`6:30 Warn finding/PrivilegedBinding RoleBinding shop/all: ClusterRole cluster-admin (cluster-admin) is given to eve, and not by the profile`,
 			}},
-		"what is Bulwark's": {`{namespaceSelector: {}, podSecurity: {enforce: privileged}, protection: {tamper: true}}`,
+		"what is Bulwark's": {`{namespaceSelector: {}, podSecurity: {enforce: privileged}, protection: {tamper: Forbid}}`,
 			"apiVersion: v1\nkind: LimitRange\nmetadata: {name: bulwark-limits}\nspec: {limits: []}\n", []string{
 				`3:1 Deny admission/tamper-objects LimitRange shop/bulwark-limits: names that begin with bulwark- are reserved for the namespace's baseline (spec.protection.tamper of SecurityProfile p)`,
 			}},
@@ -161,7 +161,7 @@ func TestRun(t *testing.T) {
 		"a field that there is not": {`{namespaceSelector: {}, podSecurity: {enforce: privileged}}`, web + "        securitycontext: {}\n", []string{
 			`12:9 Deny api/unknown-field Deployment shop/web: unknown field "spec.template.spec.containers[0].securitycontext"`,
 		}},
-		"the gate stands open where the baseline is in place": {`{namespaceSelector: {}, podSecurity: {enforce: privileged}, protection: {readyGate: true}}`, web, nil},
+		"the gate stands open where the baseline is in place": {`{namespaceSelector: {}, podSecurity: {enforce: privileged}, protection: {readyGate: Require}}`, web, nil},
 		"ports in the host's network are the host's": {`{namespaceSelector: {}, podSecurity: {enforce: baseline, version: v1.37}}`,
 			"apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  hostNetwork: true\n  containers: [{name: a, image: a, ports: [{containerPort: 80}]}]\n", []string{
 				`5:3 Deny pod-security/hostNamespaces Pod shop/web: violates PodSecurity "baseline:v1.37": host namespaces (hostNetwork=true)`,

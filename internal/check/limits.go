@@ -22,7 +22,7 @@ func (s *space) gather(given []any) {
 			s.quotas = append(s.quotas, o)
 		}
 	}
-	if s.governor != nil && s.governor.profile.EffectiveEnforcement() == v1alpha1.Enforce {
+	if s.governor != nil && s.governor.profile.EffectiveEnforcement() == v1alpha1.EnforcementEnforce {
 		for _, o := range s.baseline {
 			add(o)
 		}
@@ -41,7 +41,7 @@ func limits(o *object, manifest *corev1.Pod, ranges [][]corev1.LimitRangeItem, o
 	}
 	for _, b := range tightening.Breaches(manifest, ranges...) {
 		result := Result{
-			Rule: ruleInvalid, Action: Deny, Severity: v1alpha1.Medium, OfPods: ofPods, Container: string(b.Resource), Message: b.Words,
+			Rule: ruleInvalid, Action: Deny, Severity: v1alpha1.SeverityMedium, OfPods: ofPods, Container: string(b.Resource), Message: b.Words,
 			Path: resourcePath(o, manifest, b), Answer: invalidAnswer(o, tightening.Admitted(manifest, ranges...), b, ofPods),
 		}
 		if b.Answer != "" {

@@ -234,7 +234,7 @@ func (s *space) silent(quota *corev1.ResourceQuota, o *object, pod *corev1.Pod) 
 	}
 	words := fmt.Sprintf("failed quota: %s: must specify %s for: %s", quota.Name, of, strings.Join(silent, ","))
 	return []Result{s.result(o, Result{
-		Rule: ruleQuotaSilent, Action: Deny, Severity: v1alpha1.Medium, Message: words, Container: name, Path: at,
+		Rule: ruleQuotaSilent, Action: Deny, Severity: v1alpha1.SeverityMedium, Message: words, Container: name, Path: at,
 		OfPods: o.Kind != "Pod", Answer: fmt.Sprintf("pods %q is forbidden: %s", o.Name, words),
 	})}
 }
@@ -257,7 +257,7 @@ func (s *space) fit(quota *corev1.ResourceQuota, needing []*object) []Result {
 				most, largest = has, o
 			}
 		}
-		result := Result{Rule: ruleQuotaFits, Action: Deny, Severity: v1alpha1.Medium, OfPods: true, Container: quota.Name + "/" + string(name)}
+		result := Result{Rule: ruleQuotaFits, Action: Deny, Severity: v1alpha1.SeverityMedium, OfPods: true, Container: quota.Name + "/" + string(name)}
 		switch {
 		case largest == nil:
 			continue
@@ -265,7 +265,7 @@ func (s *space) fit(quota *corev1.ResourceQuota, needing []*object) []Result {
 			result.Message = fmt.Sprintf("all that is applied to namespace %s needs %s of %s together, and ResourceQuota %s grants %s",
 				s.namespace.Name, steady.String(), name, quota.Name, hard.String())
 		case peak.Cmp(hard) > 0:
-			result.Rule, result.Action, result.Severity = ruleQuotaPeak, Warn, v1alpha1.Low
+			result.Rule, result.Action, result.Severity = ruleQuotaPeak, Warn, v1alpha1.SeverityLow
 			result.Message = fmt.Sprintf("all that is applied to namespace %s needs up to %s of %s together, while it is rolled out or scaled, "+
 				"and ResourceQuota %s grants %s", s.namespace.Name, peak.String(), name, quota.Name, hard.String())
 		default:

@@ -190,7 +190,7 @@ var workloadRules = []Rule{
 		CIS: []string{"5.3.2"}, NSA: []string{nsaNetwork}},
 	{ID: admissionRule + "images/allowedRegistries", Title: "Images must come from registries that are allowed", Help: "Name an image of a registry that the profile allows.",
 		CIS: []string{"5.5.1"}, NSA: []string{nsaPod}, container: path("image")},
-	{ID: admissionRule + "images/requireDigest", Title: "Images must be named by their digest", Help: "Name the image by its digest, NAME@sha256:….",
+	{ID: admissionRule + "images/digest", Title: "Images must be named by their digest", Help: "Name the image by its digest, NAME@sha256:….",
 		CIS: []string{"5.5.1"}, NSA: []string{nsaPod}, container: path("image")},
 	{ID: admissionRule + "images/denyTags", Title: "Images must not have a tag that moves", Help: "Name the image by a version or by its digest.",
 		CIS: []string{"5.5.1"}, NSA: []string{nsaPod}, container: path("image")},
@@ -217,13 +217,13 @@ var objectRules = []Rule{
 
 // findingRules are what weakens a baseline.
 var findingRules = []Rule{
-	{ID: findingRule + string(v1alpha1.NetworkReopened), Title: "NetworkPolicies must not open what the baseline closes", CIS: []string{"5.3.2"}, NSA: []string{nsaNetwork}},
-	{ID: findingRule + string(v1alpha1.PrivilegedBinding), Title: "Bindings must not give too much", CIS: []string{"5.1.1", "5.1.2", "5.1.3", "5.1.8"}, NSA: []string{nsaAccess}},
-	{ID: findingRule + string(v1alpha1.BroadBinding), Title: "Bindings must not give anything to everybody", CIS: []string{"5.1.1"}, NSA: []string{nsaAccess}},
-	{ID: findingRule + string(v1alpha1.TokenMountedByDefault), Title: "ServiceAccounts must not mount their token by default", CIS: []string{"5.1.6"}, NSA: []string{nsaAccess}},
-	{ID: findingRule + string(v1alpha1.LimitDefaultsOverridden), Title: "LimitRanges must not have other defaults than the baseline's"},
-	{ID: findingRule + string(v1alpha1.QuotaCountsBaseline), Title: "Quotas must not count what the baseline consists of"},
-	{ID: findingRule + string(v1alpha1.ForbiddenRulesBound), Title: "ClusterRoles that the profile binds must permit no more than it may grant", CIS: []string{"5.1.3"}, NSA: []string{nsaAccess}},
+	{ID: findingRule + string(v1alpha1.FindingIDNetworkReopened), Title: "NetworkPolicies must not open what the baseline closes", CIS: []string{"5.3.2"}, NSA: []string{nsaNetwork}},
+	{ID: findingRule + string(v1alpha1.FindingIDPrivilegedBinding), Title: "Bindings must not give too much", CIS: []string{"5.1.1", "5.1.2", "5.1.3", "5.1.8"}, NSA: []string{nsaAccess}},
+	{ID: findingRule + string(v1alpha1.FindingIDBroadBinding), Title: "Bindings must not give anything to everybody", CIS: []string{"5.1.1"}, NSA: []string{nsaAccess}},
+	{ID: findingRule + string(v1alpha1.FindingIDTokenMountedByDefault), Title: "ServiceAccounts must not mount their token by default", CIS: []string{"5.1.6"}, NSA: []string{nsaAccess}},
+	{ID: findingRule + string(v1alpha1.FindingIDLimitDefaultsOverridden), Title: "LimitRanges must not have other defaults than the baseline's"},
+	{ID: findingRule + string(v1alpha1.FindingIDQuotaCountsBaseline), Title: "Quotas must not count what the baseline consists of"},
+	{ID: findingRule + string(v1alpha1.FindingIDForbiddenRulesBound), Title: "ClusterRoles that the profile binds must permit no more than it may grant", CIS: []string{"5.1.3"}, NSA: []string{nsaAccess}},
 }
 
 // pathOfConcern is where the field of a policy's rule stands, where it is always the same.

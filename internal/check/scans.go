@@ -273,13 +273,13 @@ func (s *scans) broken(g *governor, who string, j *scanreport.Judged) Result {
 func severityOfScan(s scanreport.Severity) v1alpha1.Severity {
 	switch s {
 	case scanreport.Critical:
-		return v1alpha1.Critical
+		return v1alpha1.SeverityCritical
 	case scanreport.High:
-		return v1alpha1.High
+		return v1alpha1.SeverityHigh
 	case scanreport.Low:
-		return v1alpha1.Low
+		return v1alpha1.SeverityLow
 	}
-	return v1alpha1.Medium
+	return v1alpha1.SeverityMedium
 }
 
 // safeID is an id out of a report, as a rule's name may have it.

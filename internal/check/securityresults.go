@@ -65,7 +65,7 @@ func (j judgement) securityResults(o *object, pod *corev1.Pod, said said, ofPods
 
 func severityOf(action Action) v1alpha1.Severity {
 	if action == Deny {
-		return v1alpha1.High
+		return v1alpha1.SeverityHigh
 	}
-	return v1alpha1.Medium
+	return v1alpha1.SeverityMedium
 }

@@ -171,12 +171,13 @@ func (s *space) carryOut(g *governor) {
 	if s.namespace.UID == "" {
 		s.namespace.UID = uid
 	}
-	if g.profile.EffectiveEnforcement() == v1alpha1.Enforce {
+	if g.profile.EffectiveEnforcement() == v1alpha1.EnforcementEnforce {
 		maps.Copy(s.namespace.Labels, s.baseline[0].GetLabels())
 	}
 	s.posture = &v1alpha1.NamespacePosture{
 		ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.PostureName, Namespace: s.namespace.Name},
-		Profile:    g.profile.Name, Enforcement: v1alpha1.Enforce, Ready: true, NamespaceUID: s.namespace.UID,
+		Profile:    g.profile.Name, Enforcement: v1alpha1.EnforcementEnforce, NamespaceUID: s.namespace.UID,
+		Status: v1alpha1.NamespacePostureStatus{Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}}},
 	}
 }
 

@@ -116,22 +116,22 @@ func (r *run) find(ref v1alpha1.ObjectReference, namespace string) *object {
 // weakField is where it stands what a finding is about.
 func weakField(o *object, id v1alpha1.FindingID) []any {
 	switch id {
-	case v1alpha1.NetworkReopened:
+	case v1alpha1.FindingIDNetworkReopened:
 		if np, ok := o.typed.(*networkingv1.NetworkPolicy); ok && len(np.Spec.Ingress) == 0 && len(np.Spec.Egress) > 0 {
 			return path("spec", "egress")
 		}
 		return path("spec", "ingress")
-	case v1alpha1.PrivilegedBinding:
+	case v1alpha1.FindingIDPrivilegedBinding:
 		return path("roleRef", "name")
-	case v1alpha1.BroadBinding:
+	case v1alpha1.FindingIDBroadBinding:
 		return path("subjects")
-	case v1alpha1.TokenMountedByDefault:
+	case v1alpha1.FindingIDTokenMountedByDefault:
 		return path("automountServiceAccountToken")
-	case v1alpha1.LimitDefaultsOverridden:
+	case v1alpha1.FindingIDLimitDefaultsOverridden:
 		return path("spec", "limits")
-	case v1alpha1.QuotaCountsBaseline:
+	case v1alpha1.FindingIDQuotaCountsBaseline:
 		return path("spec", "hard")
-	case v1alpha1.ForbiddenRulesBound:
+	case v1alpha1.FindingIDForbiddenRulesBound:
 		return path("rules")
 	}
 	return path("metadata", "name")

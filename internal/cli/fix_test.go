@@ -11,7 +11,7 @@ import (
 const hardened = head + `spec:
   namespaceSelector: {}
   podSecurity: {enforce: restricted, version: v1.37}
-  workloads: {readOnlyRootFilesystem: true, hostNetwork: Forbid, automountServiceAccountToken: Forbid, dropAllCapabilities: true, runAsNonRoot: true}
+  workloads: {readOnlyRootFilesystem: Require, hostNetwork: Forbid, automountServiceAccountToken: Forbid, dropAllCapabilities: Require, runAsNonRoot: Require}
   images: {pullPolicy: Always}
 `
 

@@ -95,7 +95,7 @@ func (o *renderOptions) objects(profiles []v1alpha1.SecurityProfile, labelled []
 	var objects []baseline.Object
 	slices.SortFunc(labelled, func(a, b corev1.Namespace) int { return cmp.Compare(a.Name, b.Name) })
 	for i := range labelled {
-		if p := selector.Governing(&labelled[i]); p != nil && p.EffectiveEnforcement() == v1alpha1.Enforce {
+		if p := selector.Governing(&labelled[i]); p != nil && p.EffectiveEnforcement() == v1alpha1.EnforcementEnforce {
 			objects = append(objects, baseline.Render(p, labelled[i].Name)...)
 		}
 	}

@@ -7,8 +7,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// IsTerminating recognises the API server's refusal to create an object in a namespace that is being
-// deleted, or is gone.
+// IsTerminating recognises the API server's refusal to create an object in a namespace that is
+// being deleted, or is gone.
 func IsTerminating(err error) bool {
 	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 		return true

@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// quietFactor is how many times the longest of the last pauses an object must be left alone until
-	// its contest is over: a client that backs off, such as Argo CD, pauses three times as long each
-	// time.
+	// quietFactor is how many times the longest of the last pauses an object must be left alone
+	// until its contest is over: a client that backs off, such as Argo CD, pauses three times as
+	// long each time.
 	quietFactor = 3
 )
 
@@ -61,7 +61,7 @@ func (c *contest) name(d *drift.Drift, by string) {
 	if by != "" && !slices.Contains(c.managers, by) && len(c.managers) < posture.MaxManagers {
 		c.managers = slices.Sorted(slices.Values(append(c.managers, by)))
 	}
-	if d.Change != v1alpha1.Modified {
+	if d.Change != v1alpha1.DriftChangeModified {
 		return
 	}
 	for _, path := range contestable(d) {

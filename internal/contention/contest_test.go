@@ -12,7 +12,7 @@ import (
 )
 
 func changed(object v1alpha1.ObjectReference, paths ...string) *drift.Drift {
-	d := &drift.Drift{Object: object, Change: v1alpha1.Modified}
+	d := &drift.Drift{Object: object, Change: v1alpha1.DriftChangeModified}
 	for _, path := range paths {
 		d.Fields = append(d.Fields, drift.Field{Path: []string{path}})
 	}
@@ -20,7 +20,7 @@ func changed(object v1alpha1.ObjectReference, paths ...string) *drift.Drift {
 }
 
 func copied(name string) *drift.Drift {
-	return &drift.Drift{Object: reference("Role", name), Change: v1alpha1.Unexpected}
+	return &drift.Drift{Object: reference("Role", name), Change: v1alpha1.DriftChangeUnexpected}
 }
 
 var (
@@ -32,7 +32,7 @@ var (
 func standingOf(c *Contests, now time.Time) []string {
 	var told []string
 	for _, d := range c.Standing("shop", always, never, now) {
-		told = append(told, fmt.Sprintf("%s %s, left %s", d.Object.Name, d.Sentence(v1alpha1.BackOff), d.Left))
+		told = append(told, fmt.Sprintf("%s %s, left %s", d.Object.Name, d.Sentence(v1alpha1.ContestBackOff), d.Left))
 	}
 	return told
 }
@@ -102,7 +102,7 @@ func TestTheCourseOfAContest(t *testing.T) {
 			if tc.then != nil {
 				tc.then(tc.contests)
 				for _, d := range tc.contests.Standing("shop", always, always, noon.Add(tc.at)) {
-					got = append(got, fmt.Sprintf("%s %s, left %s", d.Object.Name, d.Sentence(v1alpha1.BackOff), d.Left))
+					got = append(got, fmt.Sprintf("%s %s, left %s", d.Object.Name, d.Sentence(v1alpha1.ContestBackOff), d.Left))
 				}
 			} else {
 				got = standingOf(tc.contests, noon.Add(tc.at))

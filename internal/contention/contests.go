@@ -16,13 +16,13 @@ import (
 
 // Settings say when an object is contested, and how long its correction is then deferred.
 type Settings struct {
-	// Threshold is how many corrections of the same field within Window make it contested. An object
-	// as a whole is contested after objectFactor times as many, of whatever fields.
+	// Threshold is how many corrections of the same field within Window make it contested. An
+	// object as a whole is contested after objectFactor times as many, of whatever fields.
 	Threshold int
 	// Window is how long a correction counts. The delay goes by itself as corrections leave it.
 	Window time.Duration
-	// MinDelay is how long the first contested correction is deferred, and each further one twice as
-	// long as the one before.
+	// MinDelay is how long the first contested correction is deferred, and each further one twice
+	// as long as the one before.
 	MinDelay time.Duration
 	// MaxDelay is the longest that a correction is deferred.
 	MaxDelay time.Duration
@@ -97,7 +97,7 @@ func (c *Contests) Corrected(namespace string, d *drift.Drift, by string, now ti
 	for _, path := range contestable(d) {
 		keys = append(keys, field{namespace, d.Object, path})
 	}
-	if d.Change == v1alpha1.Unexpected {
+	if d.Change == v1alpha1.DriftChangeUnexpected {
 		keys = append(keys, ofKind(namespace, d.Object))
 	}
 	for _, key := range keys {
@@ -148,7 +148,7 @@ func (c *Contests) Wait(namespace string, d *drift.Drift, now time.Time) time.Du
 		shortest = min(shortest, c.corrections.wait(field{namespace, d.Object, path}, c.settings.Threshold, now))
 	}
 	many := objectFactor * c.settings.Threshold
-	if d.Change == v1alpha1.Unexpected {
+	if d.Change == v1alpha1.DriftChangeUnexpected {
 		// The delay does not grow, however many there are: they are not one object that comes back.
 		ofThisKind := c.corrections.wait(ofKind(namespace, d.Object), many, now)
 		shortest = max(shortest, min(c.settings.MinDelay, ofThisKind))

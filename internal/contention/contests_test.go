@@ -147,7 +147,7 @@ func TestObjectsThatNeverComeBackAreForgotten(t *testing.T) {
 
 func TestAFieldIsContestedByItself(t *testing.T) {
 	modified := func(paths ...string) *drift.Drift {
-		d := &drift.Drift{Object: reference("Role", "bulwark-dev"), Change: v1alpha1.Modified}
+		d := &drift.Drift{Object: reference("Role", "bulwark-dev"), Change: v1alpha1.DriftChangeModified}
 		for _, path := range paths {
 			d.Fields = append(d.Fields, drift.Field{Path: strings.Split(path, ".")})
 		}
@@ -191,7 +191,7 @@ func TestAFieldIsContestedByItself(t *testing.T) {
 func TestAFloodOfFieldsIsOneContest(t *testing.T) {
 	c := New(DefaultSettings())
 	for n := range 10 {
-		d := &drift.Drift{Object: reference("NetworkPolicy", "bulwark-default-deny"), Change: v1alpha1.Modified}
+		d := &drift.Drift{Object: reference("NetworkPolicy", "bulwark-default-deny"), Change: v1alpha1.DriftChangeModified}
 		for i := range 10000 {
 			d.Fields = append(d.Fields, drift.Field{Path: []string{"metadata", "labels", fmt.Sprint(n, "-", i)}})
 		}
@@ -237,5 +237,5 @@ func reference(kind, name string) v1alpha1.ObjectReference {
 }
 
 func deleted(object v1alpha1.ObjectReference) *drift.Drift {
-	return &drift.Drift{Object: object, Change: v1alpha1.Missing}
+	return &drift.Drift{Object: object, Change: v1alpha1.DriftChangeMissing}
 }

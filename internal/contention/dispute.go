@@ -16,8 +16,8 @@ type Dispute struct {
 	Change   v1alpha1.DriftChange
 	Fields   []string
 	Managers []string
-	// Left is how long the object must still be left alone until it is contested no more; zero if it
-	// differs.
+	// Left is how long the object must still be left alone until it is contested no more; zero if
+	// it differs.
 	Left time.Duration
 }
 
@@ -35,15 +35,15 @@ func DisputeOf(d *drift.Drift, manager string) *Dispute {
 func (d *Dispute) Sentence(answer v1alpha1.Contest) string {
 	what := "it is deleted again and again"
 	switch {
-	case d.Change == v1alpha1.Unexpected:
-		what, answer = "it is made again and again", v1alpha1.BackOff
-	case d.Change == v1alpha1.Modified && len(d.Fields) > 0:
+	case d.Change == v1alpha1.DriftChangeUnexpected:
+		what, answer = "it is made again and again", v1alpha1.ContestBackOff
+	case d.Change == v1alpha1.DriftChangeModified && len(d.Fields) > 0:
 		what = strings.Join(d.Fields, ", ") + " is changed back again and again"
-	case d.Change == v1alpha1.Modified:
+	case d.Change == v1alpha1.DriftChangeModified:
 		what = "it is changed back again and again"
 	}
 	how := "corrections wait with a growing delay"
-	if answer == v1alpha1.Correct {
+	if answer == v1alpha1.ContestCorrect {
 		how = fmt.Sprintf("what is contested in the namespace is corrected every %s", turnInterval)
 	}
 	return fmt.Sprintf("%s%s: %s; %s", posture.ContestedBy, managerNames(d.Managers), what, how)

@@ -35,9 +35,9 @@ const maxContested = 16
 // contestable are the fields of a drift that may be contested.
 func contestable(d *drift.Drift) []string {
 	switch {
-	case d.Change == v1alpha1.Unexpected:
+	case d.Change == v1alpha1.DriftChangeUnexpected:
 		return []string{removal}
-	case d.Change == v1alpha1.Missing || len(d.Fields) > maxContested:
+	case d.Change == v1alpha1.DriftChangeMissing || len(d.Fields) > maxContested:
 		return []string{wholeObject}
 	}
 	var paths []string

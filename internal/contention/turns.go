@@ -8,16 +8,16 @@ import (
 )
 
 const (
-	// turnInterval is how far apart the contested corrections of one namespace are, where the profile
-	// goes on correcting. One of them may come that much early, so that a writer whose period is the
-	// same, but not exact, does not slowly get ahead.
+	// turnInterval is how far apart the contested corrections of one namespace are, where the
+	// profile goes on correcting. One of them may come that much early, so that a writer whose
+	// period is the same, but not exact, does not slowly get ahead.
 	turnInterval = time.Second
-	// askInterval is how long an object that waits for its turn may not have asked for it until others
-	// no longer wait for it. An object does not ask if its correction backs off, is refused, or is not
-	// to be made at all.
+	// askInterval is how long an object that waits for its turn may not have asked for it until
+	// others no longer wait for it. An object does not ask if its correction backs off, is refused,
+	// or is not to be made at all.
 	askInterval = 3 * turnInterval
-	// barrierTurns is how many contested corrections of a namespace in a row may be of barriers while
-	// others wait: whoever contests many objects delays a barrier by a second at most.
+	// barrierTurns is how many contested corrections of a namespace in a row may be of barriers
+	// while others wait: whoever contests many objects delays a barrier by a second at most.
 	barrierTurns = 2
 )
 
@@ -68,7 +68,7 @@ func (c *Contests) anotherPrecedes(namespace string, mine *contest, now time.Tim
 	for _, other := range c.contests[namespace] {
 		since := now.Sub(other.asked)
 		asks := since >= 0 && since < askInterval // The clock may have been set back.
-		removes := other.change == v1alpha1.Unexpected
+		removes := other.change == v1alpha1.DriftChangeUnexpected
 		if asks && other.differing && !removes && c.precedes(namespace, other, mine) {
 			return true
 		}

@@ -1,6 +1,6 @@
 // Package counting knows what Kubernetes makes of a ResourceQuota: which of its entries are counted
-// and so hold, which are exceeded, and which request was refused by it. It imports Kubernetes' API
-// packages only, and must never talk to a cluster.
+// and so hold, which are exceeded, which request was refused by it, and how long to wait for a
+// count. It imports Kubernetes' API packages only, and must never talk to a cluster.
 package counting
 
 import (

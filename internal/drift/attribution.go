@@ -17,7 +17,8 @@ import (
 
 // Attribution is who brought a drift about, how and when, as far as an object's managedFields tell.
 //
-// It is a hint for the reader of a report. Clients name themselves, so that nothing may be decided by it.
+// It is a hint for the reader of a report. Clients name themselves, so that nothing may be decided
+// by it.
 type Attribution struct {
 	Manager   string
 	Operation metav1.ManagedFieldsOperationType
@@ -25,9 +26,10 @@ type Attribution struct {
 	Time *metav1.Time
 }
 
-// Attribute finds the field manager, other than Bulwark, that last set one of the fields. It finds nobody where managedFields do
-// not tell: nobody owns a field that was removed, and to name whoever changed the object last would accuse by chance. Of an
-// object that should not be there at all, any field counts: pass none.
+// Attribute finds the field manager, other than Bulwark, that last set one of the fields. It finds
+// nobody where managedFields do not tell: nobody owns a field that was removed, and to name whoever
+// changed the object last would accuse by chance. Of an object that should not be there at all, any
+// field counts: pass none.
 func Attribute(managedFields []metav1.ManagedFieldsEntry, fields []Field) Attribution {
 	others := Others(managedFields)
 	slices.SortStableFunc(others, func(a, b metav1.ManagedFieldsEntry) int {
@@ -49,8 +51,9 @@ func Attribute(managedFields []metav1.ManagedFieldsEntry, fields []Field) Attrib
 	return Attribution{}
 }
 
-// Others are the entries of managers other than Bulwark, of which the status is nobody's drift. They are never nil, so that an
-// object that nobody else has touched is told from one of which that is not known.
+// Others are the entries of managers other than Bulwark, of which the status is nobody's drift.
+// They are never nil, so that an object that nobody else has touched is told from one of which that
+// is not known.
 func Others(managedFields []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
 	others := []metav1.ManagedFieldsEntry{}
 	for _, entry := range managedFields {
@@ -61,8 +64,8 @@ func Others(managedFields []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEnt
 	return others
 }
 
-// Concerning are those of the entries of others that own something of an exclusive object that is compared. Whoever put a finalizer or
-// a label of its own on it brings no drift about.
+// Concerning are those of the entries of others that own something of an exclusive object that is
+// compared. Whoever put a finalizer or a label of its own on it brings no drift about.
 func Concerning(managedFields []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
 	return slices.DeleteFunc(Others(managedFields), func(entry metav1.ManagedFieldsEntry) bool {
 		return entry.FieldsV1 != nil && !ownsAny(entry, compared)
@@ -71,9 +74,16 @@ func Concerning(managedFields []metav1.ManagedFieldsEntry) []metav1.ManagedField
 
 // compared are the paths of what is compared of exclusive objects.
 var compared = []fieldpath.Path{
-	fieldpath.MakePathOrDie("spec"), fieldpath.MakePathOrDie("rules"),
-	fieldpath.MakePathOrDie("subjects"), fieldpath.MakePathOrDie("roleRef"),
-	fieldpath.MakePathOrDie("metadata", "labels", v1alpha1.ManagedByLabel), fieldpath.MakePathOrDie("metadata", "labels", v1alpha1.ProfileLabel),
+	fieldpath.MakePathOrDie("spec"),
+	fieldpath.MakePathOrDie("rules"),
+	fieldpath.MakePathOrDie("subjects"),
+	fieldpath.MakePathOrDie("roleRef"),
+	fieldpath.MakePathOrDie(
+		"metadata",
+		"labels",
+		v1alpha1.ManagedByLabel,
+	),
+	fieldpath.MakePathOrDie("metadata", "labels", v1alpha1.ProfileLabel),
 	fieldpath.MakePathOrDie("metadata", "ownerReferences"),
 }
 
@@ -88,7 +98,8 @@ func ownsAny(entry metav1.ManagedFieldsEntry, moved []fieldpath.Path) bool {
 	return slices.ContainsFunc(moved, func(path fieldpath.Path) bool { return owns(&owned, path) })
 }
 
-// owns reports whether a set holds the path, something below it, or something above it that is owned as one.
+// owns reports whether a set holds the path, something below it, or something above it that is
+// owned as one.
 func owns(owned *fieldpath.Set, path fieldpath.Path) bool {
 	for i, element := range path {
 		if at := path[:i+1]; owned.Members.Has(element) && (i == len(path)-1 || !granular(at)) {
@@ -99,7 +110,8 @@ func owns(owned *fieldpath.Set, path fieldpath.Path) bool {
 	return !owned.Empty()
 }
 
-// granularLists and granularMaps are owned item by item: to own one, even an empty one, says nothing of its items.
+// granularLists and granularMaps are owned item by item: to own one, even an empty one, says
+// nothing of its items.
 var (
 	granularMaps  = []string{"metadata.labels", "metadata.annotations", "spec.hard"}
 	granularLists = []string{finalizers, ownerReferences}
@@ -122,8 +134,8 @@ func granular(path fieldpath.Path) bool {
 	return slices.Contains(granularMaps, name) || slices.Contains(granularLists, name)
 }
 
-// moved are the paths that somebody set to bring this drift about, as managedFields name them. Of a list that is owned item by
-// item they are the items that should not be there.
+// moved are the paths that somebody set to bring this drift about, as managedFields name them. Of a
+// list that is owned item by item they are the items that should not be there.
 func (f Field) moved() []fieldpath.Path {
 	path := fieldpath.Path{}
 	for _, name := range f.Path {

@@ -13,11 +13,33 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
-// FuzzAttribute attributes a field by what two entries of managedFields hold, beside that of Bulwark itself.
+// FuzzAttribute attributes a field by what two entries of managedFields hold, beside that of
+// Bulwark itself.
 func FuzzAttribute(f *testing.F) {
-	f.Add([]byte(`{"f:spec":{"f:policyTypes":{}}}`), []byte(`{"f:metadata":{"f:labels":{".":{},"f:a.b/c":{}}}}`), "kubectl-edit", "", "spec.policyTypes", int64(5))
-	f.Add([]byte(`{"f:spec":{"f:hard":{".":{}}}}`), []byte(`{"f:spec":{"f:hard":{"f:pods":{}}}}`), "helm", "status", "spec.hard.pods", int64(-5))
-	f.Add([]byte(`{"f:metadata":{"f:ownerReferences":{"k:{\"uid\":\"x\"}":{".":{}},"v:1":{},"i:0":{}}}}`), []byte(`{}`), "\xff", "", "metadata.ownerReferences", int64(0))
+	f.Add(
+		[]byte(`{"f:spec":{"f:policyTypes":{}}}`),
+		[]byte(`{"f:metadata":{"f:labels":{".":{},"f:a.b/c":{}}}}`),
+		"kubectl-edit",
+		"",
+		"spec.policyTypes",
+		int64(5),
+	)
+	f.Add(
+		[]byte(`{"f:spec":{"f:hard":{".":{}}}}`),
+		[]byte(`{"f:spec":{"f:hard":{"f:pods":{}}}}`),
+		"helm",
+		"status",
+		"spec.hard.pods",
+		int64(-5),
+	)
+	f.Add(
+		[]byte(`{"f:metadata":{"f:ownerReferences":{"k:{\"uid\":\"x\"}":{".":{}},"v:1":{},"i:0":{}}}}`),
+		[]byte(`{}`),
+		"\xff",
+		"",
+		"metadata.ownerReferences",
+		int64(0),
+	)
 	f.Add([]byte(`[`), []byte(strings.Repeat(`{"f:a":`, 200)), "bulwark", "", "", int64(1))
 	f.Fuzz(func(t *testing.T, first, second []byte, manager, subresource, path string, age int64) {
 		at := metav1.NewTime(time.Unix(1_700_000_000, 0))

@@ -155,7 +155,10 @@ func TestAttributeTellsHowAndWhen(t *testing.T) {
 	entry := managed("argocd", 7, `{"f:metadata":{"f:labels":{"f:team":{}}}}`)
 	entry.Operation = metav1.ManagedFieldsOperationApply
 	want := Attribution{Manager: "argocd", Operation: metav1.ManagedFieldsOperationApply, Time: entry.Time}
-	got := Attribute([]metav1.ManagedFieldsEntry{managed("helm", 9, `{}`), entry}, []Field{{Path: []string{"metadata", "labels", "team"}}})
+	got := Attribute(
+		[]metav1.ManagedFieldsEntry{managed("helm", 9, `{}`), entry},
+		[]Field{{Path: []string{"metadata", "labels", "team"}}},
+	)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

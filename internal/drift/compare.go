@@ -1,4 +1,5 @@
-// Package drift knows how what a namespace holds differs from what its baseline declares, and who moved it.
+// Package drift knows how what a namespace holds differs from what its baseline declares, and who
+// moved it.
 package drift
 
 import (
@@ -27,9 +28,10 @@ type Drift struct {
 	Got baseline.Object
 }
 
-// Replaces reports whether the drift can only be corrected by deleting the object and making it anew.
+// Replaces reports whether the drift can only be corrected by deleting the object and making it
+// anew.
 func (d *Drift) Replaces() bool {
-	if d.Change != v1alpha1.Modified {
+	if d.Change != v1alpha1.DriftChangeModified {
 		return false
 	}
 	immutable := append([]string{deletionTimestamp}, baseline.KindOf(d.Want).Immutable...)
@@ -46,11 +48,12 @@ func (d *Drift) Terminates() bool {
 // deletionTimestamp is the path of what nobody can take back.
 const deletionTimestamp = "metadata.deletionTimestamp"
 
-// Compare lists what differs between the desired objects of one namespace and those found in it, in the order of the
-// desired ones and then of the found. Ours tells whether Bulwark made an object.
+// Compare lists what differs between the desired objects of one namespace and those found in it, in
+// the order of the desired ones and then of the found. Ours tells whether Bulwark made an object.
 //
-// Shared objects are compared by the fields that are desired. Of all others what they enforce is compared whole, so that a rule
-// that was appended is drift too, and of their metadata what only Bulwark may say. Other metadata is the platform's.
+// Shared objects are compared by the fields that are desired. Of all others what they enforce is
+// compared whole, so that a rule that was appended is drift too, and of their metadata what only
+// Bulwark may say. Other metadata is the platform's.
 func Compare(desired, found []baseline.Object, ours func(baseline.Object) bool) []Drift {
 	remaining := map[v1alpha1.ObjectReference]baseline.Object{}
 	for _, o := range found {
@@ -64,31 +67,32 @@ func Compare(desired, found []baseline.Object, ours func(baseline.Object) bool) 
 		if !exists && baseline.BelongsToNamespace(want) {
 			// Kubernetes makes it any moment; whether it has yet, our fields are not set.
 			fields := Differences(want, baseline.KindOf(want).New())
-			drifts = append(drifts, Drift{Object: ref, Change: v1alpha1.Modified, Fields: fields, Want: want})
+			drifts = append(drifts, Drift{Object: ref, Change: v1alpha1.DriftChangeModified, Fields: fields, Want: want})
 			continue
 		}
 		if !exists {
-			drifts = append(drifts, Drift{Object: ref, Change: v1alpha1.Missing, Want: want})
+			drifts = append(drifts, Drift{Object: ref, Change: v1alpha1.DriftChangeMissing, Want: want})
 			continue
 		}
 		foreign := !baseline.BelongsToNamespace(want) && !ours(got)
 		if fields := Differences(want, got); len(fields) > 0 || foreign {
 			drifts = append(drifts, Drift{
-				Object: ref, Change: v1alpha1.Modified, Fields: fields, Foreign: foreign, Want: want, Got: got,
+				Object: ref, Change: v1alpha1.DriftChangeModified, Fields: fields, Foreign: foreign, Want: want, Got: got,
 			})
 		}
 	}
 	for _, got := range found {
 		ref := baseline.Reference(got)
 		if _, unexpected := remaining[ref]; unexpected {
-			drifts = append(drifts, Drift{Object: ref, Change: v1alpha1.Unexpected, Got: got})
+			drifts = append(drifts, Drift{Object: ref, Change: v1alpha1.DriftChangeUnexpected, Got: got})
 		}
 	}
 	return drifts
 }
 
-// Ours reports whether Bulwark made an object: it bears the label that says so, or is owned by a SecurityProfile. Either
-// alone will do, since whoever tampers with the one may have forgotten the other.
+// Ours reports whether Bulwark made an object: it bears the label that says so, or is owned by a
+// SecurityProfile. Either alone will do, since whoever tampers with the one may have forgotten the
+// other.
 func Ours(o baseline.Object) bool {
 	if o.GetLabels()[v1alpha1.ManagedByLabel] == v1alpha1.ManagedBy {
 		return true
@@ -117,8 +121,9 @@ func Differences(want, got baseline.Object) []Field {
 	return append(fields, compareMetadata(want, got)...)
 }
 
-// compareMetadata compares the labels that are desired, who owns an object that Bulwark makes, and whether it is about to go. Other
-// labels, annotations and finalizers say nothing of what the object enforces.
+// compareMetadata compares the labels that are desired, who owns an object that Bulwark makes, and
+// whether it is about to go. Other labels, annotations and finalizers say nothing of what the
+// object enforces.
 func compareMetadata(want, got baseline.Object) []Field {
 	labels := map[string]string{}
 	for key, value := range got.GetLabels() {
@@ -135,8 +140,8 @@ func compareMetadata(want, got baseline.Object) []Field {
 		compareValues([]string{"metadata", "deletionTimestamp"}, want.GetDeletionTimestamp(), got.GetDeletionTimestamp()))
 }
 
-// comparedOwners are all owners of an exclusive object, since the garbage collector deletes what has none but one that is gone, and of a
-// shared one those that are profiles.
+// comparedOwners are all owners of an exclusive object, since the garbage collector deletes what
+// has none but one that is gone, and of a shared one those that are profiles.
 func comparedOwners(got baseline.Object) []metav1.OwnerReference {
 	if !baseline.KindOf(got).Shared {
 		return got.GetOwnerReferences()

@@ -17,7 +17,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
-// FuzzCompare changes one object of a baseline by a JSON merge patch, as a tenant with kubectl could.
+// FuzzCompare changes one object of a baseline by a JSON merge patch, as a tenant with kubectl
+// could.
 func FuzzCompare(f *testing.F) {
 	for i := range desired() {
 		for _, patch := range patches {
@@ -34,7 +35,11 @@ func FuzzCompare(f *testing.F) {
 		if same := looks(t, want, want) == looks(t, want, got); same != (len(drifts) == 0) {
 			t.Errorf("want drift: %t, got %v of\n%s\n%s", !same, drifts, looks(t, want, want), looks(t, want, got))
 		}
-		again := Compare([]baseline.Object{want.DeepCopyObject().(baseline.Object)}, []baseline.Object{got.DeepCopyObject().(baseline.Object)}, Ours)
+		again := Compare(
+			[]baseline.Object{want.DeepCopyObject().(baseline.Object)},
+			[]baseline.Object{got.DeepCopyObject().(baseline.Object)},
+			Ours,
+		)
 		if diff := cmp.Diff(drifts, again); diff != "" {
 			t.Errorf("Compare is not deterministic (-first +second):\n%s", diff)
 		}
@@ -48,7 +53,8 @@ func FuzzCompare(f *testing.F) {
 	})
 }
 
-// patches are changes of some object of a baseline, most of them of a field that another kind does not have.
+// patches are changes of some object of a baseline, most of them of a field that another kind does
+// not have.
 var patches = []string{
 	`{}`,
 	`{"metadata":{"labels":{"security.bulwark.dev/profile":null}}}`,
@@ -100,7 +106,8 @@ func patched(o baseline.Object, patch []byte) (baseline.Object, bool) {
 	return got, true
 }
 
-// endless reports whether there may be a quantity in it that takes hours to compute. The API server never stores one.
+// endless reports whether there may be a quantity in it that takes hours to compute. The API server
+// never stores one.
 func endless(data string) bool {
 	for _, exponent := range strings.FieldsFunc(strings.ToLower(data), func(r rune) bool { return !strings.ContainsRune("0123456789e+-", r) }) {
 		if _, digits, found := strings.Cut(exponent, "e"); found && len(strings.TrimLeft(digits, "+-")) > 2 {
@@ -156,7 +163,8 @@ func correct(t *testing.T, want, got baseline.Object) baseline.Object {
 	return corrected
 }
 
-// afterPatch is the object that was found after Patch, as the API server applies it. What others have put on it is still there.
+// afterPatch is the object that was found after Patch, as the API server applies it. What others
+// have put on it is still there.
 func afterPatch(t *testing.T, want, got baseline.Object) baseline.Object {
 	t.Helper()
 	data, err := Patch(want, got)
@@ -218,7 +226,8 @@ func checkText(t *testing.T, text string, most int) {
 	}
 }
 
-// looks is, as JSON in one form only, what of an object is compared. It knows nothing of how Compare does that.
+// looks is, as JSON in one form only, what of an object is compared. It knows nothing of how
+// Compare does that.
 func looks(t *testing.T, want, o baseline.Object) string {
 	t.Helper()
 	data, err := json.Marshal(o)
@@ -270,13 +279,15 @@ func only(labels any, wanted map[string]string) map[string]any {
 
 func isProfile(owner map[string]any) bool {
 	group, version, found := strings.Cut(owner["apiVersion"].(string), "/")
-	return found && !strings.Contains(version, "/") && group == "security.bulwark.dev" && owner["kind"] == "SecurityProfile"
+	return found && !strings.Contains(version, "/") && group == "security.bulwark.dev" &&
+		owner["kind"] == "SecurityProfile"
 }
 
 // quantityMaps are the fields that map to quantities.
 var quantityMaps = []string{"hard", "max", "min", "default", "defaultRequest", "maxLimitRequestRatio"}
 
-// normal is a JSON value in which a list that is empty is one that is not there, and a quantity is the number it stands for.
+// normal is a JSON value in which a list that is empty is one that is not there, and a quantity is
+// the number it stands for.
 func normal(name string, value any) any {
 	switch value := value.(type) {
 	case map[string]any:

@@ -36,7 +36,7 @@ func differences(drifts []Drift) []difference {
 }
 
 func modified(object string, fields ...string) []difference {
-	return []difference{{Object: object, Change: v1alpha1.Modified, Fields: fields}}
+	return []difference{{Object: object, Change: v1alpha1.DriftChangeModified, Fields: fields}}
 }
 
 func TestCompareSeesEachWayToTamper(t *testing.T) {
@@ -256,13 +256,17 @@ func TestCompareListsWhatIsMissingAndWhatIsUnexpected(t *testing.T) {
 
 	got := Compare(want, found, Ours)
 	if diff := cmp.Diff([]difference{
-		{Object: "NetworkPolicy/bulwark-default-deny", Change: v1alpha1.Modified, Fields: []string{`spec.policyTypes: ["Ingress","Egress"] -> `}},
-		{Object: "LimitRange/bulwark-limits", Change: v1alpha1.Missing},
-		{Object: "ServiceAccount/default", Change: v1alpha1.Modified, Fields: []string{
+		{
+			Object: "NetworkPolicy/bulwark-default-deny",
+			Change: v1alpha1.DriftChangeModified,
+			Fields: []string{`spec.policyTypes: ["Ingress","Egress"] -> `},
+		},
+		{Object: "LimitRange/bulwark-limits", Change: v1alpha1.DriftChangeMissing},
+		{Object: "ServiceAccount/default", Change: v1alpha1.DriftChangeModified, Fields: []string{
 			"automountServiceAccountToken: false -> ", `metadata.labels[security.bulwark.dev/profile]: "restricted" -> `,
 		}},
-		{Object: "RoleBinding/bulwark-limits", Change: v1alpha1.Unexpected},
-		{Object: "Role/bulwark-old", Change: v1alpha1.Unexpected},
+		{Object: "RoleBinding/bulwark-limits", Change: v1alpha1.DriftChangeUnexpected},
+		{Object: "Role/bulwark-old", Change: v1alpha1.DriftChangeUnexpected},
 	}, differences(got)); diff != "" {
 		t.Fatalf("(-want +got):\n%s", diff)
 	}
@@ -295,7 +299,12 @@ func TestCompareNeverChangesWhatItCompares(t *testing.T) {
 
 func TestCompareTellsForeignObjects(t *testing.T) {
 	nobodys := func(baseline.Object) bool { return false }
-	want := []baseline.Object{namespaceOf(desired()), defaultAccountOf(desired()), accountOf(desired()), policyOf(desired())}
+	want := []baseline.Object{
+		namespaceOf(desired()),
+		defaultAccountOf(desired()),
+		accountOf(desired()),
+		policyOf(desired()),
+	}
 	for sentence, tc := range map[string]struct {
 		ours func(baseline.Object) bool
 		want []difference
@@ -304,8 +313,8 @@ func TestCompareTellsForeignObjects(t *testing.T) {
 		"what comes with the namespace is never foreign, and an equal object of another maker is": {
 			ours: nobodys,
 			want: []difference{
-				{Object: "ServiceAccount/bulwark-app", Change: v1alpha1.Modified, Foreign: true},
-				{Object: "NetworkPolicy/bulwark-default-deny", Change: v1alpha1.Modified, Foreign: true},
+				{Object: "ServiceAccount/bulwark-app", Change: v1alpha1.DriftChangeModified, Foreign: true},
+				{Object: "NetworkPolicy/bulwark-default-deny", Change: v1alpha1.DriftChangeModified, Foreign: true},
 			},
 		},
 		"the found object is asked about": {

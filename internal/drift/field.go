@@ -69,8 +69,9 @@ func Printable(f v1alpha1.FieldDrift) v1alpha1.FieldDrift {
 	}
 }
 
-// compareValues lists the fields below path in which two values of the same type differ, as deep as the structs and maps
-// that both hold. Lists are compared as a whole: the API server stores those of the managed kinds as atomic.
+// compareValues lists the fields below path in which two values of the same type differ, as deep as
+// the structs and maps that both hold. Lists are compared as a whole: the API server stores those
+// of the managed kinds as atomic.
 func compareValues(path []string, want, got any) []Field {
 	return compareReflected(path, reflect.ValueOf(want), reflect.ValueOf(got))
 }

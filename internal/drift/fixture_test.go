@@ -14,7 +14,8 @@ import (
 
 const namespace = "team-a"
 
-// desired is the baseline of namespace team-a: one object of each kind, and the ServiceAccount default.
+// desired is the baseline of namespace team-a: one object of each kind, and the ServiceAccount
+// default.
 func desired() []baseline.Object {
 	return baseline.Render(&v1alpha1.SecurityProfile{
 		ObjectMeta: metav1.ObjectMeta{Name: "restricted", UID: "uid-1"},

@@ -59,15 +59,22 @@ func (o *Outcome) Sentence() string {
 		by = " by " + ManagerName(o.By.Manager)
 	}
 	switch o.Change {
-	case v1alpha1.Missing:
+	case v1alpha1.DriftChangeMissing:
 		return fmt.Sprintf("%s %s is missing", o.Object.Kind, o.Object.Name)
-	case v1alpha1.Unexpected:
+	case v1alpha1.DriftChangeUnexpected:
 		return fmt.Sprintf("%s %s bears Bulwark's labels%s and is not part of the baseline", o.Object.Kind, o.Object.Name, by)
 	}
 	if o.Terminates() {
-		return fmt.Sprintf("%s %s was deleted, and finalizers held it: %s", o.Object.Kind, o.Object.Name, strings.Join(o.Got.GetFinalizers(), ", "))
+		return fmt.Sprintf(
+			"%s %s was deleted, and finalizers held it: %s",
+			o.Object.Kind,
+			o.Object.Name,
+			strings.Join(o.Got.GetFinalizers(), ", "),
+		)
 	}
-	return printable.Message(fmt.Sprintf("%s %s was modified%s: %s", o.Object.Kind, o.Object.Name, by, strings.Join(FieldTexts(o.Fields), "; ")))
+	return printable.Message(
+		fmt.Sprintf("%s %s was modified%s: %s", o.Object.Kind, o.Object.Name, by, strings.Join(FieldTexts(o.Fields), "; ")),
+	)
 }
 
 // FieldTexts say of each field what was wanted and what was found.
@@ -87,9 +94,8 @@ func orUnset(value string) string {
 }
 
 // Entry is the outcome as the history has it.
-func (o *Outcome) Entry(namespace string, now time.Time) v1alpha1.DriftEntry {
+func (o *Outcome) Entry(now time.Time) v1alpha1.DriftEntry {
 	return v1alpha1.DriftEntry{
-		Namespace:  namespace,
 		Object:     o.Object,
 		Change:     o.Change,
 		Fields:     Report(o.Fields),
@@ -101,19 +107,21 @@ func (o *Outcome) Entry(namespace string, now time.Time) v1alpha1.DriftEntry {
 	}
 }
 
-// Continues reports whether the outcome is the same drift as an open entry, still there or corrected at last.
+// Continues reports whether the outcome is the same drift as an open entry, still there or
+// corrected at last.
 func (o *Outcome) Continues(entry v1alpha1.DriftEntry) bool {
 	if o.Object != entry.Object || o.Change != entry.Change {
 		return false
 	}
-	if o.State == v1alpha1.Contested && entry.State == v1alpha1.Contested {
+	if o.State == v1alpha1.DriftStateContested && entry.State == v1alpha1.DriftStateContested {
 		return o.contestsAs(entry)
 	}
 	return equality.Semantic.DeepEqual(Report(o.Fields), entry.Fields)
 }
 
-// contestsAs reports whether an outcome tells nothing of a contest that an entry of the history does not: whoever keeps changing the
-// values, or is answered once a second, must not fill the history.
+// contestsAs reports whether an outcome tells nothing of a contest that an entry of the history
+// does not: whoever keeps changing the values, or is answered once a second, must not fill the
+// history.
 func (o *Outcome) contestsAs(entry v1alpha1.DriftEntry) bool {
 	return printable.Cut(o.By.Manager, MaxManagerRunes) == entry.Manager &&
 		slices.EqualFunc(Report(o.Fields), entry.Fields, func(a, b v1alpha1.FieldDrift) bool { return a.Path == b.Path })
@@ -121,8 +129,11 @@ func (o *Outcome) contestsAs(entry v1alpha1.DriftEntry) bool {
 
 // GoOn makes an open entry say what has become of its drift, and who contests it by now.
 func (o *Outcome) GoOn(entry *v1alpha1.DriftEntry) {
-	if o.State == v1alpha1.Contested && entry.State != v1alpha1.Contested {
-		entry.Manager, entry.Operation, entry.ManagedAt = printable.Cut(o.By.Manager, MaxManagerRunes), o.By.Operation, o.By.Time
+	if o.State == v1alpha1.DriftStateContested && entry.State != v1alpha1.DriftStateContested {
+		entry.Manager, entry.Operation, entry.ManagedAt = printable.Cut(
+			o.By.Manager,
+			MaxManagerRunes,
+		), o.By.Operation, o.By.Time
 	}
 	entry.State = o.State
 }

@@ -15,8 +15,9 @@ type patchOperation struct {
 	Value any    `json:"value"`
 }
 
-// Patch is the JSON patch that makes an exclusive object enforce what is wanted, whatever it has come to enforce since it was read, and
-// bear Bulwark's labels and owner. It leaves other metadata alone, and the API server refuses it if another object has taken the name.
+// Patch is the JSON patch that makes an exclusive object enforce what is wanted, whatever it has
+// come to enforce since it was read, and bear Bulwark's labels and owner. It leaves other metadata
+// alone, and the API server refuses it if another object has taken the name.
 func Patch(want, got baseline.Object) ([]byte, error) {
 	operations := []patchOperation{{"test", "/metadata/uid", got.GetUID()}}
 	content := baseline.KindOf(want).Content(want)
@@ -27,13 +28,17 @@ func Patch(want, got baseline.Object) ([]byte, error) {
 		operations = append(operations, patchOperation{"add", "/metadata/labels", want.GetLabels()})
 	}
 	for _, key := range sortedKeys(want.GetLabels()) {
-		operations = append(operations, patchOperation{"add", "/metadata/labels/" + pointer.Replace(key), want.GetLabels()[key]})
+		operations = append(
+			operations,
+			patchOperation{"add", "/metadata/labels/" + pointer.Replace(key), want.GetLabels()[key]},
+		)
 	}
 	operations = append(operations, patchOperation{"add", "/metadata/ownerReferences", want.GetOwnerReferences()})
 	return encoded(operations)
 }
 
-// WithoutFinalizers is the JSON patch that takes all finalizers off an object, unless another has taken its name.
+// WithoutFinalizers is the JSON patch that takes all finalizers off an object, unless another has
+// taken its name.
 func WithoutFinalizers(got baseline.Object) ([]byte, error) {
 	return encoded([]patchOperation{{"test", "/metadata/uid", got.GetUID()}, {"add", "/metadata/finalizers", nil}})
 }

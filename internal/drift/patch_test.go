@@ -70,7 +70,10 @@ func TestConcerning(t *testing.T) {
 		"a rule, and a finalizer beside it": {`{"f:metadata":{"f:finalizers":{}},"f:spec":{"f:egress":{}}}`, true},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			entries := []metav1.ManagedFieldsEntry{{Manager: "bulwark"}, {Manager: "other", FieldsV1: metav1.NewFieldsV1(tc.fields)}}
+			entries := []metav1.ManagedFieldsEntry{
+				{Manager: "bulwark"},
+				{Manager: "other", FieldsV1: metav1.NewFieldsV1(tc.fields)},
+			}
 			got := Concerning(entries)
 			if got == nil || (len(got) == 1) != tc.want {
 				t.Errorf("want %t, got %v", tc.want, got)

@@ -100,11 +100,17 @@ func TestOurs(t *testing.T) {
 		"the profile's label alone": {
 			meta: metav1.ObjectMeta{Labels: map[string]string{"security.bulwark.dev/profile": "strict"}},
 		},
-		"an owner that is a profile":                    {meta: owned("security.bulwark.dev/v1alpha1", "SecurityProfile"), want: true},
-		"an owner that is a profile of another version": {meta: owned("security.bulwark.dev/v1", "SecurityProfile"), want: true},
-		"an owner of the same kind in another group":    {meta: owned("example.com/v1alpha1", "SecurityProfile")},
-		"an owner of another kind in our group":         {meta: owned("security.bulwark.dev/v1alpha1", "NamespacePosture")},
-		"an owner whose API version cannot be read":     {meta: owned("security.bulwark.dev/v1/alpha1", "SecurityProfile")},
+		"an owner that is a profile": {
+			meta: owned("security.bulwark.dev/v1alpha1", "SecurityProfile"),
+			want: true,
+		},
+		"an owner that is a profile of another version": {
+			meta: owned("security.bulwark.dev/v1", "SecurityProfile"),
+			want: true,
+		},
+		"an owner of the same kind in another group": {meta: owned("example.com/v1alpha1", "SecurityProfile")},
+		"an owner of another kind in our group":      {meta: owned("security.bulwark.dev/v1alpha1", "NamespacePosture")},
+		"an owner whose API version cannot be read":  {meta: owned("security.bulwark.dev/v1/alpha1", "SecurityProfile")},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -23,19 +23,53 @@ func TestOutlives(t *testing.T) {
 		tampered, foreign bool
 		outlives          bool
 	}{
-		"a binding of the profile as it was before":           {want: binding(), got: edited(binding(), toAdmin), outlives: true},
-		"a binding that somebody made to another role":        {want: binding(), got: edited(binding(), toAdmin), tampered: true},
-		"a binding as declared that somebody deleted":         {want: binding(), got: edited(binding(), deleted), tampered: true, outlives: true},
-		"one to another role that somebody deleted besides":   {want: binding(), got: edited(edited(binding(), toAdmin), deleted), tampered: true},
-		"a binding of another maker that is to be taken over": {want: binding(), got: edited(binding(), toAdmin), tampered: true, foreign: true, outlives: true},
+		"a binding of the profile as it was before": {
+			want:     binding(),
+			got:      edited(binding(), toAdmin),
+			outlives: true,
+		},
+		"a binding that somebody made to another role": {
+			want:     binding(),
+			got:      edited(binding(), toAdmin),
+			tampered: true,
+		},
+		"a binding as declared that somebody deleted": {
+			want:     binding(),
+			got:      edited(binding(), deleted),
+			tampered: true,
+			outlives: true,
+		},
+		"one to another role that somebody deleted besides": {
+			want:     binding(),
+			got:      edited(edited(binding(), toAdmin), deleted),
+			tampered: true,
+		},
+		"a binding of another maker that is to be taken over": {
+			want:     binding(),
+			got:      edited(binding(), toAdmin),
+			tampered: true,
+			foreign:  true,
+			outlives: true,
+		},
 		"a quota with other scopes by somebody": {
-			want: quota("1"), got: edited(quota("1"), func(q *corev1.ResourceQuota) { q.Spec.Scopes = []corev1.ResourceQuotaScope{"BestEffort"} }),
-			tampered: true, outlives: true,
+			want: quota(
+				"1",
+			),
+			got: edited(
+				quota("1"),
+				func(q *corev1.ResourceQuota) { q.Spec.Scopes = []corev1.ResourceQuotaScope{"BestEffort"} },
+			),
+			tampered: true,
+			outlives: true,
 		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			drifts := Compare([]baseline.Object{tt.want}, []baseline.Object{tt.got}, func(baseline.Object) bool { return !tt.foreign })
+			drifts := Compare(
+				[]baseline.Object{tt.want},
+				[]baseline.Object{tt.got},
+				func(baseline.Object) bool { return !tt.foreign },
+			)
 			if len(drifts) != 1 || !drifts[0].Replaces() {
 				t.Fatalf("want one replacement, got %v", drifts)
 			}
@@ -49,7 +83,9 @@ func TestOutlives(t *testing.T) {
 func TestRestored(t *testing.T) {
 	want := edited(binding(), func(b *rbacv1.RoleBinding) {
 		b.Labels = map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.ProfileLabel: "next"}
-		b.OwnerReferences = []metav1.OwnerReference{{APIVersion: "security.bulwark.dev/v1alpha1", Kind: "SecurityProfile", Name: "next"}}
+		b.OwnerReferences = []metav1.OwnerReference{
+			{APIVersion: "security.bulwark.dev/v1alpha1", Kind: "SecurityProfile", Name: "next"},
+		}
 	})
 	got := edited(binding(), func(b *rbacv1.RoleBinding) {
 		b.RoleRef.Name = "admin"
@@ -60,7 +96,13 @@ func TestRestored(t *testing.T) {
 	before := got.DeepCopy()
 	for sentence, foreign := range map[string]bool{"of ours": false, "of another maker": true} {
 		t.Run(sentence, func(t *testing.T) {
-			d := Drift{Object: baseline.Reference(want), Change: v1alpha1.Modified, Want: want, Got: got, Foreign: foreign}
+			d := Drift{
+				Object:  baseline.Reference(want),
+				Change:  v1alpha1.DriftChangeModified,
+				Want:    want,
+				Got:     got,
+				Foreign: foreign,
+			}
 			restored := edited(binding(), func(b *rbacv1.RoleBinding) {
 				b.RoleRef.Name = "admin"
 				b.Labels, b.OwnerReferences = got.Labels, got.OwnerReferences

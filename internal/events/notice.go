@@ -2,8 +2,8 @@ package events
 
 import "github.com/bulwark-dev/bulwark/api/v1alpha1"
 
-// Notice is an event on an object of a baseline that a step of a pass returns, for the reconciler to
-// tell the namespace and its profile.
+// Notice is an event on an object of a baseline that a step of a pass returns, for the reconciler
+// to tell the namespace and its profile.
 type Notice struct {
 	// Object is the object that the event concerns.
 	Object v1alpha1.ObjectReference

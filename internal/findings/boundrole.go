@@ -21,15 +21,20 @@ type BoundRole struct {
 
 // boundRoles finds ClusterRoles that the profile gives and that permit what its own roles may not.
 func (j *judge) boundRoles(bound map[string]BoundRole) {
-	if len(bound) == 0 || !j.profile.LooksFor(v1alpha1.ForbiddenRulesBound) {
+	if len(bound) == 0 || !j.profile.LooksFor(v1alpha1.FindingIDForbiddenRulesBound) {
 		return
 	}
 	for _, name := range sortedKeys(bound) {
 		role := bound[name]
 		j.add(v1alpha1.Finding{
-			ID: v1alpha1.ForbiddenRulesBound, Severity: v1alpha1.High, Object: clusterRoleReference(name),
-			Message: fmt.Sprintf("it permits what a profile must not grant (%s), and RoleBinding %s of the profile gives it here",
-				role.Permits, listed(printable.Names(role.Bindings), maxListed)),
+			ID:       v1alpha1.FindingIDForbiddenRulesBound,
+			Severity: v1alpha1.SeverityHigh,
+			Object:   clusterRoleReference(name),
+			Message: fmt.Sprintf(
+				"it permits what a profile must not grant (%s), and RoleBinding %s of the profile gives it here",
+				role.Permits,
+				listed(printable.Names(role.Bindings), maxListed),
+			),
 			Remedy: "take the rules out of the ClusterRole and of those that it aggregates, " +
 				"or bind another ClusterRole in spec.rbac.bindings",
 		})

@@ -18,12 +18,12 @@ type Large struct {
 
 // large finds objects that are larger than any that serves its purpose.
 func (j *judge) large(large []Large) {
-	if !j.profile.LooksFor(v1alpha1.ObjectTooLarge) {
+	if !j.profile.LooksFor(v1alpha1.FindingIDObjectTooLarge) {
 		return
 	}
 	for _, o := range large {
 		j.add(v1alpha1.Finding{
-			ID: v1alpha1.ObjectTooLarge, Severity: v1alpha1.Medium, Object: o.Object,
+			ID: v1alpha1.FindingIDObjectTooLarge, Severity: v1alpha1.SeverityMedium, Object: o.Object,
 			Message: fmt.Sprintf("it holds %d KiB, of which everything that watches its kind keeps a copy, "+
 				"on each node if that is a network plugin", o.Bytes>>10),
 			Remedy: "delete it, or write what it is for in fewer words",
@@ -33,12 +33,12 @@ func (j *judge) large(large []Large) {
 
 // tooMany finds that more objects bear Bulwark's label than it caches.
 func (j *judge) tooMany(uncached map[string]int) {
-	if !j.profile.LooksFor(v1alpha1.TooManyObjects) {
+	if !j.profile.LooksFor(v1alpha1.FindingIDTooManyObjects) {
 		return
 	}
 	for _, kind := range sortedKeys(uncached) {
 		j.add(v1alpha1.Finding{
-			ID: v1alpha1.TooManyObjects, Severity: v1alpha1.Medium, Object: Reference("Namespace", j.namespace),
+			ID: v1alpha1.FindingIDTooManyObjects, Severity: v1alpha1.SeverityMedium, Object: Reference("Namespace", j.namespace),
 			// Without their number, which would have the report written with each that comes or
 			// goes.
 			Message: fmt.Sprintf("more objects of the kind %s bear the label %s than Bulwark keeps in view, "+

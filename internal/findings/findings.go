@@ -23,8 +23,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
-// Facts are what is known of the unmanaged objects of a namespace that may weaken a baseline, each by
-// the name of its object. Harmless objects are not among them.
+// Facts are what is known of the unmanaged objects of a namespace that may weaken a baseline, each
+// by the name of its object. Harmless objects are not among them.
 type Facts struct {
 	Policies map[string]Policy
 	Bindings map[string]Binding
@@ -36,27 +36,29 @@ type Facts struct {
 	// Bound are the ClusterRoles that bindings of the profile give, and that permit what a profile
 	// must not grant.
 	Bound map[string]BoundRole
-	// Exceeded are the baseline's own quotas of which more is used than they grant, with the words that say of what.
+	// Exceeded are the baseline's own quotas of which more is used than they grant, with the words
+	// that say of what.
 	Exceeded map[string]string
 	// Pods is what was seen of the pods.
 	Pods PodFacts
 
 	// Callers have the API server call Services of the namespace, Gates are what unmanaged policies
-	// let in that is no pod, and Services are the specs of the Services that are called; one that is
-	// not known is not among them.
+	// let in that is no pod, and Services are the specs of the Services that are called; one that
+	// is not known is not among them.
 	Callers  []Caller
 	Gates    map[string]Gate
 	Services map[string]*corev1.ServiceSpec
 	// Shortages are workloads that lack pods, and Attempts the events that tell why.
 	Shortages map[string]Shortage
 	Attempts  map[string]Attempt
-	// Large are objects that are larger than MaxBytes, in any order, and Uncached how many objects of
-	// a kind bear Bulwark's label and are not cached.
+	// Large are objects that are larger than MaxBytes, in any order, and Uncached how many objects
+	// of a kind bear Bulwark's label and are not cached.
 	Large    []Large
 	Uncached map[string]int
 	// LabelSync is what is known of OpenShift's label syncer.
 	LabelSync LabelSync
-	// GetOpensStreams says that the API server lets whoever may `get` pods/exec and pods/attach use them.
+	// GetOpensStreams says that the API server lets whoever may `get` pods/exec and pods/attach use
+	// them.
 	GetOpensStreams bool
 }
 
@@ -79,7 +81,8 @@ func (f *Facts) Forget(o baseline.Object) {
 	}
 }
 
-// Judge lists what weakens the baseline that the profile declares for a namespace, the gravest first.
+// Judge lists what weakens the baseline that the profile declares for a namespace, the gravest
+// first.
 func Judge(profile *v1alpha1.SecurityProfile, namespace string, facts *Facts) []v1alpha1.Finding {
 	j := newJudge(profile, namespace)
 	j.policies(facts.Policies)
@@ -148,7 +151,12 @@ func printableReference(o v1alpha1.ObjectReference) v1alpha1.ObjectReference {
 	}
 }
 
-var severities = []v1alpha1.Severity{v1alpha1.Critical, v1alpha1.High, v1alpha1.Medium, v1alpha1.Low}
+var severities = []v1alpha1.Severity{
+	v1alpha1.SeverityCritical,
+	v1alpha1.SeverityHigh,
+	v1alpha1.SeverityMedium,
+	v1alpha1.SeverityLow,
+}
 
 // lower is the next lower severity.
 func lower(s v1alpha1.Severity) v1alpha1.Severity {
@@ -168,7 +176,10 @@ func gravestFirst(a, b v1alpha1.Finding) int {
 // SortTotals puts totals into the order of their findings.
 func SortTotals(totals []v1alpha1.FindingTotal) {
 	slices.SortStableFunc(totals, func(a, b v1alpha1.FindingTotal) int {
-		return cmp.Or(cmp.Compare(slices.Index(severities, a.Severity), slices.Index(severities, b.Severity)), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(
+			cmp.Compare(slices.Index(severities, a.Severity), slices.Index(severities, b.Severity)),
+			cmp.Compare(a.ID, b.ID),
+		)
 	})
 }
 

@@ -58,19 +58,36 @@ func weakening() Facts {
 	return Facts{
 		Policies: map[string]Policy{"z": {Openings: open}, "a": {Openings: open, Pods: "app=web"}},
 		Bindings: map[string]Binding{
-			"admins":   {RoleKind: "ClusterRole", Role: "admin", Subjects: []rbacv1.Subject{{Kind: "User", Name: "eve"}}},
-			"everyone": {RoleKind: "Role", Role: "reader", Subjects: []rbacv1.Subject{{Kind: "Group", Name: "system:authenticated"}}},
-			"readers":  {RoleKind: "Role", Role: "reader", Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Name: "ci"}}},
+			"admins": {RoleKind: "ClusterRole", Role: "admin", Subjects: []rbacv1.Subject{{Kind: "User", Name: "eve"}}},
+			"everyone": {
+				RoleKind: "Role",
+				Role:     "reader",
+				Subjects: []rbacv1.Subject{{Kind: "Group", Name: "system:authenticated"}},
+			},
+			"readers": {RoleKind: "Role", Role: "reader", Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Name: "ci"}}},
 		},
 		Roles:        map[string]Powers{"reader": {Names: []string{"access to Secrets"}}},
 		ClusterRoles: map[string]Powers{"admin": {Total: true, Names: []string{"admin"}}},
 		Accounts:     map[string]MountedToken{"ci": {}},
 		Limits:       map[string]LimitDefaults{"mine": {Limits: quantities("cpu", "2")}},
-		Pods:         PodFacts{Exempt: "it is exempt", Violations: map[string]string{"b": "privileged", "a": "host namespaces"}, Unseen: 3},
-		LabelSync:    LabelSync{Asked: true},
-		Callers:      []Caller{{v1alpha1.ObjectReference{APIVersion: "v1", Kind: "APIService", Name: "v1.example.com"}, CallOf("team-a", "api", nil, true)}},
-		Shortages:    map[string]Shortage{"Job/sum": {Workload: "Job/sum", Object: v1alpha1.ObjectReference{Kind: "Job", Name: "sum"}}},
-		Attempts:     map[string]Attempt{"e": {Workload: "Job/sum", Refusal: Refusal{By: ByPodSecurity, Name: "restricted:v1.20", Words: "privileged"}}},
+		Pods: PodFacts{
+			Exempt:     "it is exempt",
+			Violations: map[string]string{"b": "privileged", "a": "host namespaces"},
+			Unseen:     3,
+		},
+		LabelSync: LabelSync{Asked: true},
+		Callers: []Caller{
+			{
+				v1alpha1.ObjectReference{APIVersion: "v1", Kind: "APIService", Name: "v1.example.com"},
+				CallOf("team-a", "api", nil, true),
+			},
+		},
+		Shortages: map[string]Shortage{
+			"Job/sum": {Workload: "Job/sum", Object: v1alpha1.ObjectReference{Kind: "Job", Name: "sum"}},
+		},
+		Attempts: map[string]Attempt{
+			"e": {Workload: "Job/sum", Refusal: Refusal{By: ByPodSecurity, Name: "restricted:v1.20", Words: "privileged"}},
+		},
 	}
 }
 
@@ -130,19 +147,19 @@ func TestTheProfileSaysWhatIsLookedFor(t *testing.T) {
 		findings *v1alpha1.Findings
 		want     func(v1alpha1.Finding) bool
 	}{
-		"without spec.findings everything is":       {want: func(v1alpha1.Finding) bool { return true }},
-		"in mode Report everything is":              {&v1alpha1.Findings{Mode: "Report"}, func(v1alpha1.Finding) bool { return true }},
-		"without a mode everything is":              {&v1alpha1.Findings{}, func(v1alpha1.Finding) bool { return true }},
-		"in mode Off nothing is":                    {&v1alpha1.Findings{Mode: "Off"}, func(v1alpha1.Finding) bool { return false }},
-		"in mode Off nothing is, ignored or not":    {&v1alpha1.Findings{Mode: "Off", Ignore: []v1alpha1.FindingID{"BroadBinding"}}, func(v1alpha1.Finding) bool { return false }},
-		"what is ignored is not, whatever else is":  ignoring("NetworkReopened"),
-		"each of several that are ignored is not":   ignoring("PrivilegedBinding", "BroadBinding", "TokenMountedByDefault", "LimitDefaultsOverridden"),
-		"of Pod Security each is ignored by itself": ignoring("PodSecurityViolated"),
-		"an exemption can be ignored":               ignoring("PodSecurityExempt"),
-		"an outdated version can be ignored":        ignoring("PodSecurityOutdated"),
-		"a label syncer can be ignored":             ignoring("PodSecurityLabelSync"),
-		"what the API server calls can be ignored":  ignoring("WebhookUnreachable"),
-		"workloads without pods can be ignored":     ignoring("WorkloadNotAdmitted"),
+		"without spec.findings everything is":         {want: func(v1alpha1.Finding) bool { return true }},
+		"in mode Report everything is":                {&v1alpha1.Findings{Mode: "Report"}, func(v1alpha1.Finding) bool { return true }},
+		"without a mode everything is":                {&v1alpha1.Findings{}, func(v1alpha1.Finding) bool { return true }},
+		"in mode Disabled nothing is":                 {&v1alpha1.Findings{Mode: "Disabled"}, func(v1alpha1.Finding) bool { return false }},
+		"in mode Disabled nothing is, ignored or not": {&v1alpha1.Findings{Mode: "Disabled", Ignore: []v1alpha1.FindingID{"BroadBinding"}}, func(v1alpha1.Finding) bool { return false }},
+		"what is ignored is not, whatever else is":    ignoring("NetworkReopened"),
+		"each of several that are ignored is not":     ignoring("PrivilegedBinding", "BroadBinding", "TokenMountedByDefault", "LimitDefaultsOverridden"),
+		"of Pod Security each is ignored by itself":   ignoring("PodSecurityViolated"),
+		"an exemption can be ignored":                 ignoring("PodSecurityExempt"),
+		"an outdated version can be ignored":          ignoring("PodSecurityOutdated"),
+		"a label syncer can be ignored":               ignoring("PodSecurityLabelSync"),
+		"what the API server calls can be ignored":    ignoring("WebhookUnreachable"),
+		"workloads without pods can be ignored":       ignoring("WorkloadNotAdmitted"),
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			spec := everything()
@@ -173,7 +190,11 @@ func TestWhatAProfileDoesNotDeclareCannotBeWeakened(t *testing.T) {
 	if diff := cmp.Diff(want, brief(judged(v1alpha1.SecurityProfileSpec{}, weakening()))); diff != "" {
 		t.Errorf("of a profile that declares nothing (-want +got):\n%s", diff)
 	}
-	if found := judged(everything(), Facts{}); len(brief(found)) != 1 || found[0].ID != v1alpha1.PodSecurityOutdated {
+	if found := judged(
+		everything(),
+		Facts{},
+	); len(brief(found)) != 1 ||
+		found[0].ID != v1alpha1.FindingIDPodSecurityOutdated {
 		t.Errorf("where there is nothing: %v", brief(found))
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// LimitDefaults are what a LimitRange gives to containers that do not say of cpu, memory and ephemeral storage: only the type Container
-// can have defaults.
+// LimitDefaults are what a LimitRange gives to containers that do not say of cpu, memory and
+// ephemeral storage: only the type Container can have defaults.
 type LimitDefaults struct {
 	Limits, Requests corev1.ResourceList
 }
@@ -41,7 +41,7 @@ func containerDefaults(limits *corev1.LimitRange) LimitDefaults {
 
 // limits finds LimitRanges that have other defaults than the declared.
 func (j *judge) limits(all map[string]LimitDefaults) {
-	if len(all) == 0 || !j.profile.LooksFor(v1alpha1.LimitDefaultsOverridden) {
+	if len(all) == 0 || !j.profile.LooksFor(v1alpha1.FindingIDLimitDefaultsOverridden) {
 		return
 	}
 	declared := j.declaredDefaults()
@@ -62,9 +62,14 @@ func (j *judge) limits(all map[string]LimitDefaults) {
 		}
 		slices.Sort(differ)
 		j.add(v1alpha1.Finding{
-			ID: v1alpha1.LimitDefaultsOverridden, Severity: v1alpha1.Medium, Object: Reference("LimitRange", name),
-			Message: "a container that says nothing may get this default instead of the declared one: " + listed(differ, maxListed),
-			Remedy:  "delete the LimitRange, or take its defaults for these resources out of it",
+			ID:       v1alpha1.FindingIDLimitDefaultsOverridden,
+			Severity: v1alpha1.SeverityMedium,
+			Object:   Reference("LimitRange", name),
+			Message: "a container that says nothing may get this default instead of the declared one: " + listed(
+				differ,
+				maxListed,
+			),
+			Remedy: "delete the LimitRange, or take its defaults for these resources out of it",
 		})
 	}
 }

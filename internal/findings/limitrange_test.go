@@ -92,7 +92,10 @@ func TestLimitDefaultsOverridden(t *testing.T) {
 					Remedy: "delete the LimitRange, or take its defaults for these resources out of it",
 				}}
 			}
-			got := judged(v1alpha1.SecurityProfileSpec{Limits: tc.declared}, Facts{Limits: map[string]LimitDefaults{"mine": tc.here}})
+			got := judged(
+				v1alpha1.SecurityProfileSpec{Limits: tc.declared},
+				Facts{Limits: map[string]LimitDefaults{"mine": tc.here}},
+			)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

@@ -19,8 +19,9 @@ import (
 
 // Policy is what a NetworkPolicy opens to everybody.
 type Policy struct {
-	// Openings are never empty: a policy that opens nothing to everybody is harmless. They are distinct, and at most maxOpenings,
-	// those at all ports first: a policy can have a million rules.
+	// Openings are never empty: a policy that opens nothing to everybody is harmless. They are
+	// distinct, and at most maxOpenings, those at all ports first: a policy can have a million
+	// rules.
 	Openings []Opening
 	// Pods are the pods of the namespace that it opens, as a label selector; empty is all.
 	Pods string
@@ -46,7 +47,8 @@ func PolicyOf(np *networkingv1.NetworkPolicy) (Policy, bool) {
 	return p, len(p.Openings) > 0
 }
 
-// applies reports whether a policy says anything of a direction; without policyTypes, as the API server defaults them.
+// applies reports whether a policy says anything of a direction; without policyTypes, as the API
+// server defaults them.
 func applies(spec *networkingv1.NetworkPolicySpec, direction networkingv1.PolicyType) bool {
 	if len(spec.PolicyTypes) == 0 {
 		return direction == networkingv1.PolicyTypeIngress || len(spec.Egress) > 0
@@ -74,8 +76,8 @@ func rules(spec *networkingv1.NetworkPolicySpec, direction networkingv1.PolicyTy
 	return all
 }
 
-// openings are those of the rules that let everybody through. The address blocks of all rules are seen together, since two halves
-// are a whole.
+// openings are those of the rules that let everybody through. The address blocks of all rules are
+// seen together, since two halves are a whole.
 func openings(direction networkingv1.PolicyType, rules []rule) []Opening {
 	var open []Opening
 	var blocks, atAllPorts []*networkingv1.IPBlock
@@ -108,17 +110,19 @@ func openings(direction networkingv1.PolicyType, rules []rule) []Opening {
 	return open
 }
 
-// someNamespace stands for a namespace's name that is not known. No selector can list it, since no label's value holds a slash.
+// someNamespace stands for a namespace's name that is not known. No selector can list it, since no
+// label's value holds a slash.
 const someNamespace = "some/namespace"
 
 const (
-	// maxOpenings bounds what is kept of the rules of one direction, and maxText what is kept of each text.
+	// maxOpenings bounds what is kept of the rules of one direction, and maxText what is kept of
+	// each text.
 	maxOpenings = 8
 	maxText     = 256
 )
 
-// withOpening adds an opening that is new, as long as there are few. One at all ports takes the place of another, if none is: how
-// grave it is hangs on that.
+// withOpening adds an opening that is new, as long as there are few. One at all ports takes the
+// place of another, if none is: how grave it is hangs on that.
 func withOpening(open []Opening, o Opening) []Opening {
 	o.Peers, o.Ports = printable.Cut(o.Peers, maxText), printable.Cut(o.Ports, maxText)
 	switch {
@@ -132,8 +136,8 @@ func withOpening(open []Opening, o Opening) []Opening {
 	return open
 }
 
-// everyNamespace reports whether a selector matches a namespace that nobody gave a label: it bears none but its name, which is not
-// known here. Then it matches nearly all of them.
+// everyNamespace reports whether a selector matches a namespace that nobody gave a label: it bears
+// none but its name, which is not known here. Then it matches nearly all of them.
 func everyNamespace(selector *metav1.LabelSelector) bool {
 	if selector == nil {
 		return false
@@ -142,7 +146,8 @@ func everyNamespace(selector *metav1.LabelSelector) bool {
 	return err == nil && s.Matches(labels.Set{corev1.LabelMetadataName: someNamespace})
 }
 
-// podsOfEveryNamespace names the peer. A selector of its pods narrows nothing: their labels are in the hands of whoever owns them.
+// podsOfEveryNamespace names the peer. A selector of its pods narrows nothing: their labels are in
+// the hands of whoever owns them.
 func podsOfEveryNamespace(peer *networkingv1.NetworkPolicyPeer) string {
 	peers := "every namespace"
 	if s := selectorString(peer.NamespaceSelector); s != "" {
@@ -155,8 +160,9 @@ func podsOfEveryNamespace(peer *networkingv1.NetworkPolicyPeer) string {
 }
 
 const (
-	// wideIPv4 and wideIPv6 are the shares of all addresses from which on a policy counts as open to everybody: a sixteenth. That is
-	// far more than any network of one's own, such as 10.0.0.0/8, and too much for a few policies to add up unseen.
+	// wideIPv4 and wideIPv6 are the shares of all addresses from which on a policy counts as open
+	// to everybody: a sixteenth. That is far more than any network of one's own, such as
+	// 10.0.0.0/8, and too much for a few policies to add up unseen.
 	wideIPv4 = 1.0 / 16
 	wideIPv6 = 1.0 / 16
 )
@@ -164,7 +170,8 @@ const (
 // globalUnicast are the IPv6 addresses that the Internet has.
 var globalUnicast = netip.MustParsePrefix("2000::/3")
 
-// wide reports whether address blocks come to a sixteenth of all IPv4 addresses, or of those IPv6 addresses that the Internet has.
+// wide reports whether address blocks come to a sixteenth of all IPv4 addresses, or of those IPv6
+// addresses that the Internet has.
 func wide(blocks []*networkingv1.IPBlock) bool {
 	var v4, v6 float64
 	for _, prefix := range union(blocks) {
@@ -208,8 +215,8 @@ func union(blocks []*networkingv1.IPBlock) []netip.Prefix {
 	return set.Prefixes()
 }
 
-// prefix is an address block as NetworkPolicies hold it. API servers before 1.36 let in leading zeros, such as 0.0.0.0/00, and
-// IPv4-mapped addresses, and later ones keep those that they have.
+// prefix is an address block as NetworkPolicies hold it. API servers before 1.36 let in leading
+// zeros, such as 0.0.0.0/00, and IPv4-mapped addresses, and later ones keep those that they have.
 func prefix(cidr string) (netip.Prefix, bool) {
 	_, block, err := netutils.ParseCIDRSloppy(cidr)
 	if err != nil {
@@ -261,7 +268,8 @@ func portsString(ports []networkingv1.NetworkPolicyPort) string {
 	return listed(words, maxListed)
 }
 
-// selectorString is a label selector as people write it; what selects everything is the empty string.
+// selectorString is a label selector as people write it; what selects everything is the empty
+// string.
 func selectorString(selector *metav1.LabelSelector) string {
 	if selector == nil || len(selector.MatchLabels)+len(selector.MatchExpressions) == 0 {
 		return ""
@@ -272,7 +280,7 @@ func selectorString(selector *metav1.LabelSelector) string {
 // policies finds what re-opens a direction that defaultDeny closes.
 func (j *judge) policies(policies map[string]Policy) {
 	network := j.profile.Spec.Network
-	if network == nil || !j.profile.LooksFor(v1alpha1.NetworkReopened) {
+	if network == nil || !j.profile.LooksFor(v1alpha1.FindingIDNetworkReopened) {
 		return
 	}
 	for _, name := range sortedKeys(policies) {
@@ -285,14 +293,14 @@ func (j *judge) policies(policies map[string]Policy) {
 
 func (j *judge) reopened(name string, policy *Policy, direction networkingv1.PolicyType) {
 	var words []string
-	severity := v1alpha1.Medium
+	severity := v1alpha1.SeverityMedium
 	for _, o := range policy.Openings {
 		if o.Direction != direction {
 			continue
 		}
 		at := "at " + o.Ports
 		if o.Ports == "" {
-			severity, at = v1alpha1.High, "at all ports"
+			severity, at = v1alpha1.SeverityHigh, "at all ports"
 		}
 		words = append(words, o.Peers+" "+at)
 	}
@@ -305,8 +313,16 @@ func (j *judge) reopened(name string, policy *Policy, direction networkingv1.Pol
 	}
 	way := map[networkingv1.PolicyType]string{networkingv1.PolicyTypeIngress: "from", networkingv1.PolicyTypeEgress: "to"}[direction]
 	j.add(v1alpha1.Finding{
-		ID: v1alpha1.NetworkReopened, Severity: severity, Object: Reference("NetworkPolicy", name),
-		Message: fmt.Sprintf("defaultDeny closes %s, and this opens it for %s %s: %s", direction, pods, way, listed(words, maxListed)),
-		Remedy:  "name the peers by namespace and pod labels or by narrow address blocks, or delete the policy; declare what all namespaces need under spec.network.policies",
+		ID:       v1alpha1.FindingIDNetworkReopened,
+		Severity: severity,
+		Object:   Reference("NetworkPolicy", name),
+		Message: fmt.Sprintf(
+			"defaultDeny closes %s, and this opens it for %s %s: %s",
+			direction,
+			pods,
+			way,
+			listed(words, maxListed),
+		),
+		Remedy: "name the peers by namespace and pod labels or by narrow address blocks, or delete the policy; declare what all namespaces need under spec.network.policies",
 	})
 }

@@ -51,7 +51,8 @@ func namespaces(requirements ...metav1.LabelSelectorRequirement) []peer {
 
 func tcp(number int32) port { return port{Port: ptr.To(intstr.FromInt32(number))} }
 
-// What a policy opens is held against another judge in test/oracle; this is about what is said of it, and about what no other judge reads.
+// What a policy opens is held against another judge in test/oracle; this is about what is said of
+// it, and about what no other judge reads.
 func TestPolicyOf(t *testing.T) {
 	web := &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}
 	for sentence, tc := range map[string]struct {
@@ -179,7 +180,10 @@ func TestNetworkReopened(t *testing.T) {
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			got := judged(v1alpha1.SecurityProfileSpec{Network: tc.network}, Facts{Policies: map[string]Policy{"open": tc.policy}})
+			got := judged(
+				v1alpha1.SecurityProfileSpec{Network: tc.network},
+				Facts{Policies: map[string]Policy{"open": tc.policy}},
+			)
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -187,33 +191,48 @@ func TestNetworkReopened(t *testing.T) {
 	}
 }
 
-// TestFactsAreSmall makes objects as large as the API server stores them: whoever may make one must not fill the operator's memory.
+// TestFactsAreSmall makes objects as large as the API server stores them: whoever may make one must
+// not fill the operator's memory.
 func TestFactsAreSmall(t *testing.T) {
-	policy := &networkingv1.NetworkPolicy{Spec: networkingv1.NetworkPolicySpec{PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{}}}}
+	policy := &networkingv1.NetworkPolicy{
+		Spec: networkingv1.NetworkPolicySpec{PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{}}},
+	}
 	for i := range 20000 {
 		port := networkingv1.NetworkPolicyPort{Port: ptr.To(intstr.FromInt32(int32(i)))}
 		policy.Spec.PodSelector.MatchLabels[fmt.Sprint("label-", i)] = "x"
-		policy.Spec.Ingress = append(policy.Spec.Ingress, networkingv1.NetworkPolicyIngressRule{Ports: []networkingv1.NetworkPolicyPort{port}},
+		policy.Spec.Ingress = append(
+			policy.Spec.Ingress,
+			networkingv1.NetworkPolicyIngressRule{Ports: []networkingv1.NetworkPolicyPort{port}},
 			networkingv1.NetworkPolicyIngressRule{
 				From:  []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "0.0.0.0/0"}}},
 				Ports: []networkingv1.NetworkPolicyPort{port},
-			})
+			},
+		)
 	}
 	policy.Spec.Ingress = append(policy.Spec.Ingress, networkingv1.NetworkPolicyIngressRule{})
 	open, _ := PolicyOf(policy)
-	if len(open.Openings) > 2*maxOpenings || !slices.ContainsFunc(open.Openings, func(o Opening) bool { return o.Ports == "" }) {
+	if len(open.Openings) > 2*maxOpenings ||
+		!slices.ContainsFunc(open.Openings, func(o Opening) bool { return o.Ports == "" }) {
 		t.Errorf("%d openings are kept, and that at all ports must be one of them", len(open.Openings))
 	}
 	binding := &rbacv1.RoleBinding{RoleRef: rbacv1.RoleRef{Kind: "ClusterRole", Name: strings.Repeat("r", 1<<20)}}
 	for i := range 20000 {
-		binding.Subjects = append(binding.Subjects, rbacv1.Subject{Kind: "User", Name: fmt.Sprint(strings.Repeat("u", 300), i)})
+		binding.Subjects = append(
+			binding.Subjects,
+			rbacv1.Subject{Kind: "User", Name: fmt.Sprint(strings.Repeat("u", 300), i)},
+		)
 	}
 	binding.Subjects = append(binding.Subjects, rbacv1.Subject{Kind: "Group", Name: "system:authenticated"})
 	given, _ := BindingOf(binding)
-	if len(given.Subjects) != maxSubjects || given.More != 20001-maxSubjects || given.Subjects[0].Name != "system:authenticated" {
+	if len(given.Subjects) != maxSubjects || given.More != 20001-maxSubjects ||
+		given.Subjects[0].Name != "system:authenticated" {
 		t.Errorf("%d subjects are kept, %d more, the first is %q", len(given.Subjects), given.More, given.Subjects[0].Name)
 	}
-	limits := &corev1.LimitRange{Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: "Container", Default: corev1.ResourceList{"cpu": resource.MustParse("1")}}}}}
+	limits := &corev1.LimitRange{
+		Spec: corev1.LimitRangeSpec{
+			Limits: []corev1.LimitRangeItem{{Type: "Container", Default: corev1.ResourceList{"cpu": resource.MustParse("1")}}},
+		},
+	}
 	for i := range 20000 {
 		limits.Spec.Limits[0].Default[corev1.ResourceName(fmt.Sprint("example.com/", i))] = resource.MustParse("1")
 	}

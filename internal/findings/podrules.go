@@ -16,22 +16,22 @@ type RuleViolation struct {
 
 // podRules finds the pods that run and break rules of spec.workloads and spec.images.
 func (j *judge) podRules(facts *PodFacts) {
-	if !j.profile.HasPodRules() || !j.profile.LooksFor(v1alpha1.WorkloadRuleViolated) {
+	if !j.profile.HasPodRules() || !j.profile.LooksFor(v1alpha1.FindingIDWorkloadRuleViolated) {
 		return
 	}
 	for _, name := range sortedKeys(facts.Rules) {
-		severity, remedy := v1alpha1.High, "change what makes it and roll that out anew; another like it is refused, or will be once the rule is in force here"
+		severity, remedy := v1alpha1.SeverityHigh, "change what makes it and roll that out anew; another like it is refused, or will be once the rule is in force here"
 		if !facts.Rules[name].Denied {
-			severity, remedy = v1alpha1.Low, "change what makes it and roll that out anew; the rule only warns"
+			severity, remedy = v1alpha1.SeverityLow, "change what makes it and roll that out anew; the rule only warns"
 		}
 		j.add(v1alpha1.Finding{
-			ID: v1alpha1.WorkloadRuleViolated, Severity: severity, Object: Reference(podKind, name),
+			ID: v1alpha1.FindingIDWorkloadRuleViolated, Severity: severity, Object: Reference(podKind, name),
 			Message: "it runs and breaks rules for pods: " + facts.Rules[name].Words, Remedy: remedy,
 		})
 	}
 	if facts.Unseen > 0 {
 		j.add(v1alpha1.Finding{
-			ID: v1alpha1.WorkloadRuleViolated, Severity: v1alpha1.Low,
+			ID: v1alpha1.FindingIDWorkloadRuleViolated, Severity: v1alpha1.SeverityLow,
 			Object:  v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: j.namespace},
 			Message: fmt.Sprintf("%d pods more than are looked at may break rules for pods", facts.Unseen),
 			Remedy:  "mend those that are named; the next are looked at then",

@@ -39,7 +39,8 @@ var evaluator = sync.OnceValue(func() policy.Evaluator {
 	return e
 })
 
-// LevelOf is the enforced level that a profile declares; false if it declares none that refuses anything.
+// LevelOf is the enforced level that a profile declares; false if it declares none that refuses
+// anything.
 func LevelOf(profile *v1alpha1.SecurityProfile) (*Level, bool) {
 	ps := profile.Spec.PodSecurity
 	if ps == nil || ps.Enforce == "" || ps.Enforce == v1alpha1.PodSecurityLevel(podsecurity.LevelPrivileged) {
@@ -84,32 +85,42 @@ func (j *judge) podSecurity(facts *PodFacts) {
 		return
 	}
 	namespace := v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: j.namespace}
-	if facts.Exempt != "" && j.profile.LooksFor(v1alpha1.PodSecurityExempt) {
+	if facts.Exempt != "" && j.profile.LooksFor(v1alpha1.FindingIDPodSecurityExempt) {
 		j.add(v1alpha1.Finding{
-			ID: v1alpha1.PodSecurityExempt, Severity: v1alpha1.Critical, Object: namespace, Message: facts.Exempt,
-			Remedy: "take the namespace out of exemptions.namespaces in the API server's PodSecurity admission configuration",
+			ID:       v1alpha1.FindingIDPodSecurityExempt,
+			Severity: v1alpha1.SeverityCritical,
+			Object:   namespace,
+			Message:  facts.Exempt,
+			Remedy:   "take the namespace out of exemptions.namespaces in the API server's PodSecurity admission configuration",
 		})
 	}
-	if missing := level.outdated(); len(missing) > 0 && j.profile.LooksFor(v1alpha1.PodSecurityOutdated) {
+	if missing := level.outdated(); len(missing) > 0 && j.profile.LooksFor(v1alpha1.FindingIDPodSecurityOutdated) {
 		j.add(v1alpha1.Finding{
-			ID: v1alpha1.PodSecurityOutdated, Severity: v1alpha1.Low, Object: namespace,
-			Message: fmt.Sprintf("%s at version %s lacks checks that the level has by now: %s", level.Level, level.Version, strings.Join(missing, ", ")),
-			Remedy:  "raise spec.podSecurity.enforceVersion, or leave it out for latest",
+			ID:       v1alpha1.FindingIDPodSecurityOutdated,
+			Severity: v1alpha1.SeverityLow,
+			Object:   namespace,
+			Message: fmt.Sprintf(
+				"%s at version %s lacks checks that the level has by now: %s",
+				level.Level,
+				level.Version,
+				strings.Join(missing, ", "),
+			),
+			Remedy: "raise spec.podSecurity.enforceVersion, or leave it out for latest",
 		})
 	}
-	if !j.profile.LooksFor(v1alpha1.PodSecurityViolated) {
+	if !j.profile.LooksFor(v1alpha1.FindingIDPodSecurityViolated) {
 		return
 	}
 	for _, name := range sortedKeys(facts.Violations) {
 		j.add(v1alpha1.Finding{
-			ID: v1alpha1.PodSecurityViolated, Severity: v1alpha1.High, Object: Reference(podKind, name),
+			ID: v1alpha1.FindingIDPodSecurityViolated, Severity: v1alpha1.SeverityHigh, Object: Reference(podKind, name),
 			Message: fmt.Sprintf("it runs and violates %s: %s", level.LevelVersion, facts.Violations[name]),
 			Remedy:  "change its security context and roll it out anew; a pod that runs is never ended by a stricter level",
 		})
 	}
 	if facts.Unseen > 0 {
 		j.add(v1alpha1.Finding{
-			ID: v1alpha1.PodSecurityViolated, Severity: v1alpha1.Low, Object: namespace,
+			ID: v1alpha1.FindingIDPodSecurityViolated, Severity: v1alpha1.SeverityLow, Object: namespace,
 			Message: fmt.Sprintf("%d pods more than are looked at may violate %s", facts.Unseen, level.LevelVersion),
 			Remedy:  "mend those that are named; the next are looked at then",
 		})

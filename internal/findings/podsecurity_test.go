@@ -102,7 +102,8 @@ func TestViolation(t *testing.T) {
 	}
 }
 
-// probingAHost makes a pod's container be probed at a host of its choice, which Pod Security forbids from v1.34 on.
+// probingAHost makes a pod's container be probed at a host of its choice, which Pod Security
+// forbids from v1.34 on.
 func probingAHost(pod *corev1.Pod) {
 	pod.Spec.Containers[0].LivenessProbe = &corev1.Probe{
 		ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Host: "169.254.169.254"}},
@@ -116,13 +117,18 @@ func TestPodSecurityFindings(t *testing.T) {
 		Remedy: "take the namespace out of exemptions.namespaces in the API server's PodSecurity admission configuration",
 	}
 	violated := v1alpha1.Finding{
-		ID: "PodSecurityViolated", Severity: "High", Object: v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Pod", Name: "web-0"},
-		Message: "it runs and violates restricted:latest: privileged",
-		Remedy:  "change its security context and roll it out anew; a pod that runs is never ended by a stricter level",
+		ID:       "PodSecurityViolated",
+		Severity: "High",
+		Object:   v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Pod", Name: "web-0"},
+		Message:  "it runs and violates restricted:latest: privileged",
+		Remedy:   "change its security context and roll it out anew; a pod that runs is never ended by a stricter level",
 	}
 	unseen := v1alpha1.Finding{
-		ID: "PodSecurityViolated", Severity: "Low", Object: namespace, Message: "7 pods more than are looked at may violate restricted:latest",
-		Remedy: "mend those that are named; the next are looked at then",
+		ID:       "PodSecurityViolated",
+		Severity: "Low",
+		Object:   namespace,
+		Message:  "7 pods more than are looked at may violate restricted:latest",
+		Remedy:   "mend those that are named; the next are looked at then",
 	}
 	all := PodFacts{Exempt: "it is exempt", Violations: map[string]string{"web-0": "privileged"}, Unseen: 7}
 	for sentence, tc := range map[string]struct {
@@ -139,7 +145,10 @@ func TestPodSecurityFindings(t *testing.T) {
 		"all at once": {"restricted", all, []v1alpha1.Finding{exempt, violated, unseen}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			got := judged(v1alpha1.SecurityProfileSpec{PodSecurity: &v1alpha1.PodSecurity{Enforce: tc.level}}, Facts{Pods: tc.facts})
+			got := judged(
+				v1alpha1.SecurityProfileSpec{PodSecurity: &v1alpha1.PodSecurity{Enforce: tc.level}},
+				Facts{Pods: tc.facts},
+			)
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

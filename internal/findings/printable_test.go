@@ -65,7 +65,7 @@ func TestFindingsQuoteTheTextsOfOthers(t *testing.T) {
 		}
 	}
 	for _, id := range []v1alpha1.FindingID{
-		v1alpha1.PrivilegedBinding, v1alpha1.BroadBinding, v1alpha1.WorkloadNotAdmitted, v1alpha1.ForbiddenRulesBound,
+		v1alpha1.FindingIDPrivilegedBinding, v1alpha1.FindingIDBroadBinding, v1alpha1.FindingIDWorkloadNotAdmitted, v1alpha1.FindingIDForbiddenRulesBound,
 	} {
 		if !ids[id] {
 			t.Errorf("%s is not found", id)
@@ -74,14 +74,17 @@ func TestFindingsQuoteTheTextsOfOthers(t *testing.T) {
 }
 
 func TestABoundRoleIsFoundUnlessTheProfileIgnoresIt(t *testing.T) {
-	facts := &Facts{Bound: map[string]BoundRole{"deployer": {Permits: "delete on roles", Bindings: []string{"bulwark-a", "bulwark-b"}}}}
+	facts := &Facts{
+		Bound: map[string]BoundRole{"deployer": {Permits: "delete on roles", Bindings: []string{"bulwark-a", "bulwark-b"}}},
+	}
 	profile := &v1alpha1.SecurityProfile{}
 	found := Judge(profile, "shop", facts)
-	if len(found) != 1 || found[0].Severity != v1alpha1.High || found[0].Object.Name != "deployer" || found[0].Object.Kind != "ClusterRole" ||
+	if len(found) != 1 || found[0].Severity != v1alpha1.SeverityHigh || found[0].Object.Name != "deployer" ||
+		found[0].Object.Kind != "ClusterRole" ||
 		found[0].Message != "it permits what a profile must not grant (delete on roles), and RoleBinding bulwark-a, bulwark-b of the profile gives it here" {
 		t.Errorf("found %v", found)
 	}
-	profile.Spec.Findings = &v1alpha1.Findings{Ignore: []v1alpha1.FindingID{v1alpha1.ForbiddenRulesBound}}
+	profile.Spec.Findings = &v1alpha1.Findings{Ignore: []v1alpha1.FindingID{v1alpha1.FindingIDForbiddenRulesBound}}
 	if found := Judge(profile, "shop", facts); len(found) > 0 {
 		t.Errorf("found %v though it is ignored", found)
 	}

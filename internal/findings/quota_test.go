@@ -21,10 +21,12 @@ func TestQuotaExceeded(t *testing.T) {
 			exceeded: map[string]string{"bulwark-b": says, "bulwark-a": says},
 			want:     []string{"Medium QuotaExceeded ResourceQuota/bulwark-a", "Medium QuotaExceeded ResourceQuota/bulwark-b"},
 		},
-		"it is ignored": {ignore: []v1alpha1.FindingID{v1alpha1.QuotaExceeded}, exceeded: map[string]string{"bulwark-a": says}},
+		"it is ignored": {ignore: []v1alpha1.FindingID{v1alpha1.FindingIDQuotaExceeded}, exceeded: map[string]string{"bulwark-a": says}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			profile := &v1alpha1.SecurityProfile{Spec: v1alpha1.SecurityProfileSpec{Findings: &v1alpha1.Findings{Ignore: tt.ignore}}}
+			profile := &v1alpha1.SecurityProfile{
+				Spec: v1alpha1.SecurityProfileSpec{Findings: &v1alpha1.Findings{Ignore: tt.ignore}},
+			}
 			found := Judge(profile, "team-a", &Facts{Exceeded: tt.exceeded})
 			if diff := cmp.Diff(tt.want, brief(found), cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)

@@ -29,7 +29,7 @@ func CountsOf(quota *corev1.ResourceQuota) (Counts, bool) {
 // countingQuotas finds quotas that can keep the baseline out, or the report on it: those that grant
 // less than it consists of do.
 func (j *judge) countingQuotas(all map[string]Counts) {
-	if len(all) == 0 || !j.profile.LooksFor(v1alpha1.QuotaCountsBaseline) {
+	if len(all) == 0 || !j.profile.LooksFor(v1alpha1.FindingIDQuotaCountsBaseline) {
 		return
 	}
 	needs := map[string]int64{"NamespacePosture": 1}
@@ -37,7 +37,7 @@ func (j *judge) countingQuotas(all map[string]Counts) {
 		needs[baseline.KindOf(o).Kind]++
 	}
 	for _, name := range sortedKeys(all) {
-		severity := v1alpha1.Medium
+		severity := v1alpha1.SeverityMedium
 		var entries []string
 		for _, counter := range baseline.Counters() {
 			granted, counted := all[name][corev1.ResourceName(counter.Entry)]
@@ -46,7 +46,7 @@ func (j *judge) countingQuotas(all map[string]Counts) {
 				continue
 			}
 			if granted.Cmp(*resource.NewQuantity(need, resource.DecimalSI)) < 0 {
-				severity = v1alpha1.High
+				severity = v1alpha1.SeverityHigh
 			}
 			entries = append(entries,
 				fmt.Sprintf("%s grants %s, and the baseline has %d", counter.Entry, granted.String(), need))
@@ -55,7 +55,7 @@ func (j *judge) countingQuotas(all map[string]Counts) {
 			continue
 		}
 		j.add(v1alpha1.Finding{
-			ID: v1alpha1.QuotaCountsBaseline, Severity: severity, Object: Reference("ResourceQuota", name),
+			ID: v1alpha1.FindingIDQuotaCountsBaseline, Severity: severity, Object: Reference("ResourceQuota", name),
 			Message: "the quota counts what the baseline consists of, and keeps it out where there is no room: " +
 				listed(entries, maxListed),
 			Remedy: "delete the quota, or take these entries out of it; " +

@@ -27,7 +27,7 @@ func TestQuotaCountsBaseline(t *testing.T) {
 		"one that has no room for the report":           {hard: quantities(postures, "0"), want: []string{"High QuotaCountsBaseline ResourceQuota/own"}, says: postures},
 		"one by the name of old":                        {hard: quantities("resourcequotas", "0"), want: []string{"High QuotaCountsBaseline ResourceQuota/own"}, says: "resourcequotas"},
 		"several entries are one finding, the gravest":  {hard: quantities(policies, "100", postures, "0"), want: []string{"High QuotaCountsBaseline ResourceQuota/own"}, says: policies},
-		"one that is ignored":                           {hard: quantities(policies, "0"), ignore: []v1alpha1.FindingID{v1alpha1.QuotaCountsBaseline}},
+		"one that is ignored":                           {hard: quantities(policies, "0"), ignore: []v1alpha1.FindingID{v1alpha1.FindingIDQuotaCountsBaseline}},
 		"an entry that only looks like one counts none": {hard: quantities("count/networkpolicies", "0", "count/roles", "0")},
 	} {
 		t.Run(sentence, func(t *testing.T) {

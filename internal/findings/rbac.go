@@ -17,7 +17,8 @@ import (
 // Binding is a RoleBinding: whom it gives what.
 type Binding struct {
 	RoleKind, Role string
-	// Subjects are at most maxSubjects, those that mean everybody first, and More is how many there are beyond them.
+	// Subjects are at most maxSubjects, those that mean everybody first, and More is how many there
+	// are beyond them.
 	Subjects []rbacv1.Subject
 	More     int
 }
@@ -57,7 +58,8 @@ type Powers struct {
 // RoleOf is the powers of a Role; false if it has none.
 func RoleOf(role *rbacv1.Role) (Powers, bool) { return powersOf(role.Rules) }
 
-// ClusterRoleOf is the powers of a ClusterRole; false if it has none. Those that Kubernetes brings along have theirs by name.
+// ClusterRoleOf is the powers of a ClusterRole; false if it has none. Those that Kubernetes brings
+// along have theirs by name.
 func ClusterRoleOf(role *rbacv1.ClusterRole) (Powers, bool) {
 	switch role.Name {
 	case "cluster-admin", "admin":
@@ -83,7 +85,10 @@ var powers = []power{
 	{name: "escalate", total: true, given: verb("escalate")},
 	{name: "bind", total: true, given: verb("bind")},
 	{name: "impersonate", total: true, given: func(r *rbacv1.PolicyRule) bool {
-		return slices.ContainsFunc(r.Verbs, func(v string) bool { return v == "impersonate" || strings.HasPrefix(v, "impersonate:") })
+		return slices.ContainsFunc(
+			r.Verbs,
+			func(v string) bool { return v == "impersonate" || strings.HasPrefix(v, "impersonate:") },
+		)
 	}},
 	{name: "tokens of ServiceAccounts", total: true, given: access("serviceaccounts/token", "create")},
 	{name: "access to Secrets", given: access("secrets", "get", "list", "watch", "update", "patch")},
@@ -109,7 +114,8 @@ func powersOf(rules []rbacv1.PolicyRule) (Powers, bool) {
 	return p, len(p.Names)+len(p.ByGet) > 0
 }
 
-// of are the names of what the powers give, at an API server of which it is known whether `get` opens streams to pods.
+// of are the names of what the powers give, at an API server of which it is known whether `get`
+// opens streams to pods.
 func (p *Powers) of(getOpensStreams bool) []string {
 	if getOpensStreams {
 		return slices.Concat(p.Names, p.ByGet)
@@ -201,7 +207,7 @@ func subjectWords(s rbacv1.Subject, namespace string) string {
 
 // broad finds subjects that mean everybody.
 func (j *judge) broad(name string, b *Binding) {
-	if !j.profile.LooksFor(v1alpha1.BroadBinding) {
+	if !j.profile.LooksFor(v1alpha1.FindingIDBroadBinding) {
 		return
 	}
 	worst := ""
@@ -220,39 +226,40 @@ func (j *judge) broad(name string, b *Binding) {
 		return
 	}
 	j.add(v1alpha1.Finding{
-		ID: v1alpha1.BroadBinding, Severity: v1alpha1.Severity(worst), Object: Reference("RoleBinding", name),
+		ID: v1alpha1.FindingIDBroadBinding, Severity: v1alpha1.Severity(worst), Object: Reference("RoleBinding", name),
 		Message: fmt.Sprintf("%s %s is given to %s", b.RoleKind, printable.Name(b.Role), listed(everybody, maxListed)),
 		Remedy:  "bind the role to the users, groups or ServiceAccounts that need it, or delete the binding",
 	})
 }
 
-// breadth is how grave it is that a subject is given anything; empty if it is somebody in particular.
+// breadth is how grave it is that a subject is given anything; empty if it is somebody in
+// particular.
 func breadth(s rbacv1.Subject, namespace string) v1alpha1.Severity {
 	switch {
 	case s.Kind == rbacv1.UserKind && s.Name == user.Anonymous,
 		s.Kind == rbacv1.GroupKind && s.Name == user.AllUnauthenticated:
-		return v1alpha1.Critical
+		return v1alpha1.SeverityCritical
 	case s.Kind != rbacv1.GroupKind:
 		return ""
 	case s.Name == user.AllAuthenticated, s.Name == serviceaccount.AllServiceAccountsGroup:
-		return v1alpha1.High
+		return v1alpha1.SeverityHigh
 	case s.Name == serviceaccount.MakeNamespaceGroupName(namespace):
-		return v1alpha1.Low
+		return v1alpha1.SeverityLow
 	case strings.HasPrefix(s.Name, serviceaccount.ServiceAccountGroupPrefix):
-		return v1alpha1.Medium
+		return v1alpha1.SeverityMedium
 	}
 	return ""
 }
 
-// privileged finds subjects that have powers in the namespace that the profile does not give them. Its own ServiceAccounts are
-// less grave: who may run a pod in the namespace has them.
+// privileged finds subjects that have powers in the namespace that the profile does not give them.
+// Its own ServiceAccounts are less grave: who may run a pod in the namespace has them.
 func (j *judge) privileged(name string, b *Binding, outside []rbacv1.Subject, given *Powers) {
-	if len(outside)+b.More == 0 || len(given.Names) == 0 || !j.profile.LooksFor(v1alpha1.PrivilegedBinding) {
+	if len(outside)+b.More == 0 || len(given.Names) == 0 || !j.profile.LooksFor(v1alpha1.FindingIDPrivilegedBinding) {
 		return
 	}
-	severity := v1alpha1.High
+	severity := v1alpha1.SeverityHigh
 	if given.Total {
-		severity = v1alpha1.Critical
+		severity = v1alpha1.SeverityCritical
 	}
 	local := b.More == 0
 	var who []string
@@ -267,7 +274,9 @@ func (j *judge) privileged(name string, b *Binding, outside []rbacv1.Subject, gi
 		severity = lower(severity)
 	}
 	j.add(v1alpha1.Finding{
-		ID: v1alpha1.PrivilegedBinding, Severity: severity, Object: Reference("RoleBinding", name),
+		ID:       v1alpha1.FindingIDPrivilegedBinding,
+		Severity: severity,
+		Object:   Reference("RoleBinding", name),
 		Message: fmt.Sprintf("%s %s (%s) is given to %s, and not by the profile",
 			b.RoleKind, printable.Name(b.Role), listed(given.Names, maxListed), listed(who, maxListed)),
 		Remedy: "bind a role that gives no more than is needed, or delete the binding; declare who is to have it under spec.rbac",

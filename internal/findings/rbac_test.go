@@ -64,7 +64,9 @@ func TestPowersOfARole(t *testing.T) {
 			if diff := cmp.Diff(tc.want, got); diff != "" || found != (len(tc.want.Names)+len(tc.want.ByGet) > 0) {
 				t.Errorf("found %t (-want +got):\n%s", found, diff)
 			}
-			clusterWide, found := ClusterRoleOf(&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "view"}, Rules: tc.rules})
+			clusterWide, found := ClusterRoleOf(
+				&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "view"}, Rules: tc.rules},
+			)
 			if diff := cmp.Diff(tc.want, clusterWide); diff != "" || found != (len(tc.want.Names)+len(tc.want.ByGet) > 0) {
 				t.Errorf("of a ClusterRole: found %t (-want +got):\n%s", found, diff)
 			}
@@ -136,7 +138,10 @@ func TestBroadBinding(t *testing.T) {
 					Remedy: "bind the role to the users, groups or ServiceAccounts that need it, or delete the binding",
 				}}
 			}
-			got := judged(v1alpha1.SecurityProfileSpec{}, Facts{Bindings: map[string]Binding{"b": {RoleKind: "ClusterRole", Role: "view", Subjects: tc.subjects}}})
+			got := judged(
+				v1alpha1.SecurityProfileSpec{},
+				Facts{Bindings: map[string]Binding{"b": {RoleKind: "ClusterRole", Role: "view", Subjects: tc.subjects}}},
+			)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -146,8 +151,18 @@ func TestBroadBinding(t *testing.T) {
 
 func TestPrivilegedBinding(t *testing.T) {
 	declared := &v1alpha1.RBAC{
-		Roles:    []v1alpha1.Role{{Name: "developer", Subjects: []v1alpha1.Subject{{Kind: "User", Name: "ann"}}}},
-		Bindings: []v1alpha1.ClusterRoleBinding{{Name: "editors", ClusterRole: "edit", Subjects: []v1alpha1.Subject{{Kind: "User", Name: "ann"}, {Kind: "Group", Name: "devs"}, {Kind: "ServiceAccount", Name: "ci"}}}},
+		Roles: []v1alpha1.Role{{Name: "developer", Subjects: []v1alpha1.Subject{{Kind: "User", Name: "ann"}}}},
+		Bindings: []v1alpha1.RoleBinding{
+			{
+				Name:        "editors",
+				ClusterRole: "edit",
+				Subjects: []v1alpha1.Subject{
+					{Kind: "User", Name: "ann"},
+					{Kind: "Group", Name: "devs"},
+					{Kind: "ServiceAccount", Name: "ci"},
+				},
+			},
+		},
 	}
 	binding := func(kind, role string, subjects ...rbacv1.Subject) Binding {
 		return Binding{RoleKind: kind, Role: role, Subjects: subjects}
@@ -184,11 +199,15 @@ func TestPrivilegedBinding(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			var want []v1alpha1.Finding
 			if tc.want != "" {
-				want = []v1alpha1.Finding{{
-					ID: "PrivilegedBinding", Severity: tc.want, Message: tc.message,
-					Object: v1alpha1.ObjectReference{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "RoleBinding", Name: "b"},
-					Remedy: "bind a role that gives no more than is needed, or delete the binding; declare who is to have it under spec.rbac",
-				}}
+				want = []v1alpha1.Finding{
+					{
+						ID:       "PrivilegedBinding",
+						Severity: tc.want,
+						Message:  tc.message,
+						Object:   v1alpha1.ObjectReference{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "RoleBinding", Name: "b"},
+						Remedy:   "bind a role that gives no more than is needed, or delete the binding; declare who is to have it under spec.rbac",
+					},
+				}
 			}
 			got := judged(v1alpha1.SecurityProfileSpec{RBAC: tc.rbac}, Facts{
 				Bindings: map[string]Binding{"b": tc.binding},

@@ -18,14 +18,16 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
-// Call is that the API server calls a Service on behalf of an object: a webhook configuration, an APIService, or the conversion
-// of a CustomResourceDefinition.
+// Call is that the API server calls a Service on behalf of an object: a webhook configuration, an
+// APIService, or the conversion of a CustomResourceDefinition.
 type Call struct {
 	Namespace, Service string
 	Port               int32
-	// Vital says that requests fail where the Service does not answer. Of a webhook it is failurePolicy Fail.
+	// Vital says that requests fail where the Service does not answer. Of a webhook it is
+	// failurePolicy Fail.
 	Vital bool
-	// For names the webhooks that are called so, at most maxListed, and More is how many there are beyond them.
+	// For names the webhooks that are called so, at most maxListed, and More is how many there are
+	// beyond them.
 	For  []string
 	More int
 }
@@ -39,7 +41,8 @@ type Caller struct {
 // defaultCallPort is the port of a Service that is called if the object names none.
 const defaultCallPort = 443
 
-// ValidatingCalls are the Services that the webhooks of a configuration are at; false if there are none.
+// ValidatingCalls are the Services that the webhooks of a configuration are at; false if there are
+// none.
 func ValidatingCalls(c *admissionregistrationv1.ValidatingWebhookConfiguration) ([]Call, bool) {
 	var calls []Call
 	for i := range c.Webhooks {
@@ -49,7 +52,8 @@ func ValidatingCalls(c *admissionregistrationv1.ValidatingWebhookConfiguration) 
 	return calls, len(calls) > 0
 }
 
-// MutatingCalls are the Services that the webhooks of a configuration are at; false if there are none.
+// MutatingCalls are the Services that the webhooks of a configuration are at; false if there are
+// none.
 func MutatingCalls(c *admissionregistrationv1.MutatingWebhookConfiguration) ([]Call, bool) {
 	var calls []Call
 	for i := range c.Webhooks {
@@ -59,7 +63,12 @@ func MutatingCalls(c *admissionregistrationv1.MutatingWebhookConfiguration) ([]C
 	return calls, len(calls) > 0
 }
 
-func withWebhook(calls []Call, name string, s *admissionregistrationv1.ServiceReference, failure *admissionregistrationv1.FailurePolicyType) []Call {
+func withWebhook(
+	calls []Call,
+	name string,
+	s *admissionregistrationv1.ServiceReference,
+	failure *admissionregistrationv1.FailurePolicyType,
+) []Call {
 	if s == nil {
 		return calls // It is at a URL.
 	}
@@ -104,8 +113,8 @@ type Gate struct {
 	Ports [][]networkingv1.NetworkPolicyPort
 }
 
-// GateOf is what a NetworkPolicy lets in that is no pod; false if it lets in none: a rule without peers does, and one with an
-// address block.
+// GateOf is what a NetworkPolicy lets in that is no pod; false if it lets in none: a rule without
+// peers does, and one with an address block.
 func GateOf(np *networkingv1.NetworkPolicy) (Gate, bool) {
 	if !applies(&np.Spec, networkingv1.PolicyTypeIngress) {
 		return Gate{}, false
@@ -131,15 +140,17 @@ func GateOf(np *networkingv1.NetworkPolicy) (Gate, bool) {
 const maxSelector = 2048
 
 func letsInAddresses(peers []networkingv1.NetworkPolicyPeer) bool {
-	return len(peers) == 0 || slices.ContainsFunc(peers, func(p networkingv1.NetworkPolicyPeer) bool { return p.IPBlock != nil })
+	return len(peers) == 0 ||
+		slices.ContainsFunc(peers, func(p networkingv1.NetworkPolicyPeer) bool { return p.IPBlock != nil })
 }
 
 // maxServices bounds how many Services of one namespace are asked for.
 const maxServices = 32
 
-// ServicesToAsk are the Services of which it matters what they say: those that are called, where the profile closes ingress.
+// ServicesToAsk are the Services of which it matters what they say: those that are called, where
+// the profile closes ingress.
 func ServicesToAsk(profile *v1alpha1.SecurityProfile, namespace string, facts *Facts) []string {
-	if len(facts.Callers) == 0 || profile.Spec.Network == nil || !profile.LooksFor(v1alpha1.WebhookUnreachable) {
+	if len(facts.Callers) == 0 || profile.Spec.Network == nil || !profile.LooksFor(v1alpha1.FindingIDWebhookUnreachable) {
 		return nil
 	}
 	j := newJudge(profile, namespace)
@@ -161,8 +172,8 @@ type backend struct {
 	port   *intstr.IntOrString
 }
 
-// backendOf is where a call ends; false if no pod of the namespace is there. What the Service says is unknown if it could not be
-// read or does not exist yet.
+// backendOf is where a call ends; false if no pod of the namespace is there. What the Service says
+// is unknown if it could not be read or does not exist yet.
 func backendOf(c *Call, service *corev1.ServiceSpec) (backend, bool) {
 	if service == nil {
 		return backend{}, true
@@ -182,8 +193,8 @@ func backendOf(c *Call, service *corev1.ServiceSpec) (backend, bool) {
 	return b, true
 }
 
-// selects reports whether a selector selects the pods: surely, and possibly. Of pods no more is known than by which labels the
-// Service finds them.
+// selects reports whether a selector selects the pods: surely, and possibly. Of pods no more is
+// known than by which labels the Service finds them.
 func (b *backend) selects(selector *metav1.LabelSelector) (surely, possibly bool) {
 	s, err := metav1.LabelSelectorAsSelector(selector)
 	if err != nil {
@@ -201,8 +212,8 @@ func (b *backend) selects(selector *metav1.LabelSelector) (surely, possibly bool
 	return surely, possibly
 }
 
-// admits reports whether one of these ports is that of the pods. Of a port that has a name here and a number there, it cannot be
-// told that it is another.
+// admits reports whether one of these ports is that of the pods. Of a port that has a name here and
+// a number there, it cannot be told that it is another.
 func (b *backend) admits(ports []networkingv1.NetworkPolicyPort) bool {
 	return len(ports) == 0 || slices.ContainsFunc(ports, func(p networkingv1.NetworkPolicyPort) bool {
 		switch {
@@ -217,10 +228,10 @@ func (b *backend) admits(ports []networkingv1.NetworkPolicyPort) bool {
 	})
 }
 
-// unreachable finds Services that the API server calls and that the baseline closes to it. The API server is no pod: policies
-// that name pods or namespaces do not let it in.
+// unreachable finds Services that the API server calls and that the baseline closes to it. The API
+// server is no pod: policies that name pods or namespaces do not let it in.
 func (j *judge) unreachable(facts *Facts) {
-	if len(facts.Callers) == 0 || !j.profile.LooksFor(v1alpha1.WebhookUnreachable) {
+	if len(facts.Callers) == 0 || !j.profile.LooksFor(v1alpha1.FindingIDWebhookUnreachable) {
 		return
 	}
 	declared := j.declaredGates()
@@ -237,9 +248,17 @@ func (j *judge) unreachable(facts *Facts) {
 			continue
 		}
 		j.add(v1alpha1.Finding{
-			ID: v1alpha1.WebhookUnreachable, Severity: c.severity(), Object: c.Object,
-			Message: fmt.Sprintf("the API server calls Service %s at port %d here%s, and the baseline closes ingress to the pods behind it; "+
-				"no policy lets in what is not a pod%s", c.Service, c.Port, c.purpose(), c.consequence()),
+			ID:       v1alpha1.FindingIDWebhookUnreachable,
+			Severity: c.severity(),
+			Object:   c.Object,
+			Message: fmt.Sprintf(
+				"the API server calls Service %s at port %d here%s, and the baseline closes ingress to the pods behind it; "+
+					"no policy lets in what is not a pod%s",
+				c.Service,
+				c.Port,
+				c.purpose(),
+				c.consequence(),
+			),
 			Remedy: j.allowance(&b, &c.Call),
 		})
 	}
@@ -247,9 +266,9 @@ func (j *judge) unreachable(facts *Facts) {
 
 func (c *Caller) severity() v1alpha1.Severity {
 	if c.Vital {
-		return v1alpha1.High
+		return v1alpha1.SeverityHigh
 	}
-	return v1alpha1.Medium
+	return v1alpha1.SeverityMedium
 }
 
 func (c *Caller) purpose() string {
@@ -283,7 +302,8 @@ func (g gates) letIn(b *backend) bool {
 	return false
 }
 
-// declaredGates are the declared policies: what they let in, and to which pods they close what they do not.
+// declaredGates are the declared policies: what they let in, and to which pods they close what they
+// do not.
 type declaredGates struct {
 	gates
 	closing []*metav1.LabelSelector
@@ -313,9 +333,12 @@ func (j *judge) declaredGates() *declaredGates {
 
 const maxRemedy = 512
 
-// allowance is the remedy: the entry of spec.network.policies that lets the API server in. JSON is YAML that needs one line.
+// allowance is the remedy: the entry of spec.network.policies that lets the API server in. JSON is
+// YAML that needs one line.
 func (j *judge) allowance(b *backend, c *Call) string {
-	rule := networkingv1.NetworkPolicyIngressRule{Ports: []networkingv1.NetworkPolicyPort{{Port: ptr.To(intstr.FromInt32(c.Port))}}}
+	rule := networkingv1.NetworkPolicyIngressRule{
+		Ports: []networkingv1.NetworkPolicyPort{{Port: ptr.To(intstr.FromInt32(c.Port))}},
+	}
 	hint := "; narrow it by a from with the ipBlock of the control plane"
 	if api := j.profile.Spec.Network.AllowAPIServer; api != nil { // It comes from where it is reached.
 		hint = ""
@@ -337,7 +360,10 @@ func (j *judge) allowance(b *backend, c *Call) string {
 	remedy := where + entry(allowanceName(c.Service), &spec) + hint
 	if len(remedy) > maxRemedy { // Labels can have hundreds of characters, and of address blocks there can be many.
 		spec.PodSelector, spec.Ingress[0].From = metav1.LabelSelector{}, nil
-		remedy = where + entry(allowanceName(c.Service), &spec) + "; put in the labels of the pods behind the Service, and whom to let in"
+		remedy = where + entry(
+			allowanceName(c.Service),
+			&spec,
+		) + "; put in the labels of the pods behind the Service, and whom to let in"
 	}
 	return remedy
 }

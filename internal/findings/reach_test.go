@@ -27,7 +27,11 @@ func TestCallsOfWebhooks(t *testing.T) {
 	ignore := ptr.To(admissionregistrationv1.Ignore)
 	webhooks := []admissionregistrationv1.ValidatingWebhook{
 		{Name: "a", ClientConfig: at("certs", "hook", nil), FailurePolicy: ignore},
-		{Name: "b", ClientConfig: at("certs", "hook", ptr.To[int32](443)), FailurePolicy: ptr.To(admissionregistrationv1.Fail)},
+		{
+			Name:          "b",
+			ClientConfig:  at("certs", "hook", ptr.To[int32](443)),
+			FailurePolicy: ptr.To(admissionregistrationv1.Fail),
+		},
 		{Name: "c", ClientConfig: at("certs", "hook", ptr.To[int32](8443)), FailurePolicy: ignore},
 		{Name: "d", ClientConfig: admissionregistrationv1.WebhookClientConfig{URL: ptr.To("https://example.com")}},
 		{Name: "e", ClientConfig: at("mesh", "hook", nil)},
@@ -43,7 +47,10 @@ func TestCallsOfWebhooks(t *testing.T) {
 	}
 	var mutating []admissionregistrationv1.MutatingWebhook
 	for _, w := range webhooks {
-		mutating = append(mutating, admissionregistrationv1.MutatingWebhook{Name: w.Name, ClientConfig: w.ClientConfig, FailurePolicy: w.FailurePolicy})
+		mutating = append(
+			mutating,
+			admissionregistrationv1.MutatingWebhook{Name: w.Name, ClientConfig: w.ClientConfig, FailurePolicy: w.FailurePolicy},
+		)
 	}
 	got, any = MutatingCalls(&admissionregistrationv1.MutatingWebhookConfiguration{Webhooks: mutating})
 	if diff := cmp.Diff(want, got); diff != "" || !any {
@@ -54,7 +61,13 @@ func TestCallsOfWebhooks(t *testing.T) {
 	}
 	var many []admissionregistrationv1.ValidatingWebhook
 	for i := range 500 {
-		many = append(many, admissionregistrationv1.ValidatingWebhook{Name: strings.Repeat("x", 500), ClientConfig: at("certs", fmt.Sprintf("s%d", i%50), nil)})
+		many = append(
+			many,
+			admissionregistrationv1.ValidatingWebhook{
+				Name:         strings.Repeat("x", 500),
+				ClientConfig: at("certs", fmt.Sprintf("s%d", i%50), nil),
+			},
+		)
 	}
 	bounded, _ := ValidatingCalls(&admissionregistrationv1.ValidatingWebhookConfiguration{Webhooks: many})
 	if len(bounded) != maxCalls || len(bounded[0].For) != maxListed || bounded[0].More != 2 {
@@ -92,7 +105,13 @@ func TestGateOf(t *testing.T) {
 
 func TestWebhookUnreachable(t *testing.T) {
 	closed := func(policies ...v1alpha1.NetworkPolicy) v1alpha1.SecurityProfileSpec {
-		return v1alpha1.SecurityProfileSpec{Network: &v1alpha1.Network{DefaultDeny: []direction{ingress}, AllowSameNamespace: true, Policies: policies}}
+		return v1alpha1.SecurityProfileSpec{
+			Network: &v1alpha1.Network{
+				DefaultDeny:        []direction{ingress},
+				AllowSameNamespace: &v1alpha1.AllowSameNamespace{},
+				Policies:           policies,
+			},
+		}
 	}
 	gate := func(pods metav1.LabelSelector, ports ...port) map[string]Gate {
 		return map[string]Gate{"theirs": {Pods: pods, Ports: [][]port{ports}}}
@@ -102,7 +121,10 @@ func TestWebhookUnreachable(t *testing.T) {
 	}
 	named := intstr.FromString("https")
 	service := func(target intstr.IntOrString) *corev1.ServiceSpec {
-		return &corev1.ServiceSpec{Selector: map[string]string{"app": "hook"}, Ports: []corev1.ServicePort{{Port: 443, TargetPort: target}}}
+		return &corev1.ServiceSpec{
+			Selector: map[string]string{"app": "hook"},
+			Ports:    []corev1.ServicePort{{Port: 443, TargetPort: target}},
+		}
 	}
 	const unreachable = true
 	for sentence, tc := range map[string]struct {
@@ -163,7 +185,10 @@ func TestWebhookUnreachable(t *testing.T) {
 }
 
 func TestTheRemedyOfAnUnreachableWebhookIsAnAllowance(t *testing.T) {
-	hook := &corev1.ServiceSpec{Selector: map[string]string{"app": "hook"}, Ports: []corev1.ServicePort{{Port: 443, TargetPort: intstr.FromString("https")}}}
+	hook := &corev1.ServiceSpec{
+		Selector: map[string]string{"app": "hook"},
+		Ports:    []corev1.ServicePort{{Port: 443, TargetPort: intstr.FromString("https")}},
+	}
 	for sentence, tc := range map[string]struct {
 		service *corev1.ServiceSpec
 		api     *v1alpha1.AllowAPIServer
@@ -182,9 +207,15 @@ func TestTheRemedyOfAnUnreachableWebhookIsAnAllowance(t *testing.T) {
 				`"policyTypes":["Ingress"]}}; put in the labels of the pods behind the Service, and whom to let in`,
 		},
 	} {
-		found := judged(v1alpha1.SecurityProfileSpec{Network: &v1alpha1.Network{DefaultDeny: []direction{ingress}, AllowAPIServer: tc.api}}, Facts{
-			Callers: []Caller{{Call: CallOf("team-a", "hook", nil, true)}}, Services: map[string]*corev1.ServiceSpec{"hook": tc.service},
-		})
+		found := judged(
+			v1alpha1.SecurityProfileSpec{Network: &v1alpha1.Network{DefaultDeny: []direction{ingress}, AllowAPIServer: tc.api}},
+			Facts{
+				Callers: []Caller{
+					{Call: CallOf("team-a", "hook", nil, true)},
+				},
+				Services: map[string]*corev1.ServiceSpec{"hook": tc.service},
+			},
+		)
 		if diff := cmp.Diff(tc.want, found[0].Remedy); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", sentence, diff)
 		}
@@ -201,7 +232,11 @@ func TestTheRemedyOfAnUnreachableWebhookIsAnAllowance(t *testing.T) {
 
 func TestServicesToAsk(t *testing.T) {
 	facts := &Facts{Callers: []Caller{
-		{Call: CallOf("team-a", "b", nil, true)}, {Call: CallOf("team-a", "a", nil, true)}, {Call: CallOf("team-a", "b", ptr.To[int32](80), true)},
+		{
+			Call: CallOf("team-a", "b", nil, true),
+		},
+		{Call: CallOf("team-a", "a", nil, true)},
+		{Call: CallOf("team-a", "b", ptr.To[int32](80), true)},
 	}}
 	closed := v1alpha1.SecurityProfileSpec{Network: &v1alpha1.Network{DefaultDeny: []direction{ingress}}}
 	if diff := cmp.Diff(list{"a", "b"}, ServicesToAsk(profile(closed), "team-a", facts)); diff != "" {

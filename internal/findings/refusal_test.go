@@ -55,21 +55,37 @@ func TestRefusalOf(t *testing.T) {
 			t.Errorf("%s: refused %t (-want +got):\n%s", sentence, refused, diff)
 		}
 	}
-	if got, _ := RefusalOf(`denied: ValidatingAdmissionPolicy 'p' denied request: ` + strings.Repeat("x", 5000)); len(got.Words) > maxRefusal+len("…") {
+	if got, _ := RefusalOf(
+		`denied: ValidatingAdmissionPolicy 'p' denied request: ` + strings.Repeat("x", 5000),
+	); len(
+		got.Words,
+	) > maxRefusal+len(
+		"…",
+	) {
 		t.Errorf("%d characters are kept", len(got.Words))
 	}
 }
 
 func owned(name, kind, owner string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Name: name, OwnerReferences: []metav1.OwnerReference{
-		{APIVersion: "v1", Kind: "Other", Name: "other"}, {APIVersion: "apps/v1", Kind: kind, Name: owner, Controller: ptr.To(true)},
+		{
+			APIVersion: "v1",
+			Kind:       "Other",
+			Name:       "other",
+		},
+		{APIVersion: "apps/v1", Kind: kind, Name: owner, Controller: ptr.To(true)},
 	}}
 }
 
 func TestShortages(t *testing.T) {
 	failing := func(reason, message string) appsv1.ReplicaSetStatus {
 		return appsv1.ReplicaSetStatus{Conditions: []appsv1.ReplicaSetCondition{
-			{Type: "Other", Status: "True", Reason: FailedCreate}, {Type: "ReplicaFailure", Status: "True", Reason: reason, Message: message},
+			{
+				Type:   "Other",
+				Status: "True",
+				Reason: FailedCreate,
+			},
+			{Type: "ReplicaFailure", Status: "True", Reason: reason, Message: message},
 		}}
 	}
 	one := func(s Shortage, short bool) *Shortage {

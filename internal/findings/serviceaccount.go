@@ -15,9 +15,10 @@ func AccountOf(account *corev1.ServiceAccount) (MountedToken, bool) {
 	return MountedToken{}, ptr.Deref(account.AutomountServiceAccountToken, true)
 }
 
-// accounts finds ServiceAccounts that mount their token, where the profile declares ones that do not.
+// accounts finds ServiceAccounts that mount their token, where the profile declares ones that do
+// not.
 func (j *judge) accounts(accounts map[string]MountedToken) {
-	if !j.profile.LooksFor(v1alpha1.TokenMountedByDefault) || !j.declinesTokens() {
+	if !j.profile.LooksFor(v1alpha1.FindingIDTokenMountedByDefault) || !j.declinesTokens() {
 		return
 	}
 	for _, name := range sortedKeys(accounts) {
@@ -25,9 +26,11 @@ func (j *judge) accounts(accounts map[string]MountedToken) {
 			continue // It is part of the baseline, and drift if it differs.
 		}
 		j.add(v1alpha1.Finding{
-			ID: v1alpha1.TokenMountedByDefault, Severity: v1alpha1.Low, Object: Reference("ServiceAccount", name),
-			Message: "its token is mounted into every pod that runs as it, unless the pod declines",
-			Remedy:  "set automountServiceAccountToken: false on it, and true on the pods that call the API server; or declare it under spec.rbac.serviceAccounts",
+			ID:       v1alpha1.FindingIDTokenMountedByDefault,
+			Severity: v1alpha1.SeverityLow,
+			Object:   Reference("ServiceAccount", name),
+			Message:  "its token is mounted into every pod that runs as it, unless the pod declines",
+			Remedy:   "set automountServiceAccountToken: false on it, and true on the pods that call the API server; or declare it under spec.rbac.serviceAccounts",
 		})
 	}
 }

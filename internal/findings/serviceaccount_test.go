@@ -53,7 +53,10 @@ func TestTokenMountedByDefault(t *testing.T) {
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			got := judged(v1alpha1.SecurityProfileSpec{RBAC: tc.rbac}, Facts{Accounts: map[string]MountedToken{"default": {}, "ci": {}}})
+			got := judged(
+				v1alpha1.SecurityProfileSpec{RBAC: tc.rbac},
+				Facts{Accounts: map[string]MountedToken{"default": {}, "ci": {}}},
+			)
 			if diff := cmp.Diff(tc.want, brief(got)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

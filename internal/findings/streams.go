@@ -5,12 +5,14 @@ import (
 	apiversion "k8s.io/apimachinery/pkg/version"
 )
 
-// createOpensStreams is the first version of the API server that asks for `create` before it opens a stream to a pod, also of a
-// client that upgrades a GET (feature AuthorizePodWebsocketUpgradeCreatePermission, on by default).
+// createOpensStreams is the first version of the API server that asks for `create` before it opens
+// a stream to a pod, also of a client that upgrades a GET (feature
+// AuthorizePodWebsocketUpgradeCreatePermission, on by default).
 var createOpensStreams = version.MustParseGeneric("1.35")
 
-// GetOpensStreams reports whether `get` on pods/exec and pods/attach is enough for an API server of a version to run commands in
-// pods. Of a version that cannot be read it is taken to be: what is told of too much can be ignored, what is not told of cannot.
+// GetOpensStreams reports whether `get` on pods/exec and pods/attach is enough for an API server of
+// a version to run commands in pods. Of a version that cannot be read it is taken to be: what is
+// told of too much can be ignored, what is not told of cannot.
 func GetOpensStreams(info *apiversion.Info) bool {
 	if info == nil {
 		return true

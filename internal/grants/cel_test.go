@@ -16,14 +16,23 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestTheCRDRefusesTheSame holds this package's verdict on rules against that of the CRD, by whose CEL the API server judges the rules of a
-// profile's own roles.
+// TestTheCRDRefusesTheSame holds this package's verdict on rules against that of the CRD, by whose
+// CEL the API server judges the rules of a profile's own roles.
 func TestTheCRDRefusesTheSame(t *testing.T) {
 	refusedByCRD := judgeOfCRD(t)
 	verbs := slices.Concat(escalating, reading, changing, []string{wildcard, "use", "impersonator"})
 	groups := []string{"", "apps", rbacv1.GroupName, "networking.k8s.io", "security.bulwark.dev", reportsGroup, wildcard}
 	resources := slices.Concat(ofBaselines, []string{
-		wildcard, "*/scale", "pods/*", "pods", "pods/exec", "roles/status", "serviceaccounts/token", "namespaces/finalize", "networkpolicies/status", reports,
+		wildcard,
+		"*/scale",
+		"pods/*",
+		"pods",
+		"pods/exec",
+		"roles/status",
+		"serviceaccounts/token",
+		"namespaces/finalize",
+		"networkpolicies/status",
+		reports,
 	})
 	random := rand.New(rand.NewPCG(1, 2))
 	some := func(of []string) []string {
@@ -39,7 +48,12 @@ func TestTheCRDRefusesTheSame(t *testing.T) {
 	judge := func(rule rbacv1.PolicyRule) {
 		refused := refusedByCRD(rule)
 		if seen[refused]++; refused != (len(Forbidden([]rbacv1.PolicyRule{rule})) > 0) {
-			t.Errorf("the CRD refuses %v: %v; this package finds: %s", rule, refused, Words(Forbidden([]rbacv1.PolicyRule{rule})))
+			t.Errorf(
+				"the CRD refuses %v: %v; this package finds: %s",
+				rule,
+				refused,
+				Words(Forbidden([]rbacv1.PolicyRule{rule})),
+			)
 		}
 	}
 	for _, verb := range verbs {
@@ -91,7 +105,11 @@ func judgeOfCRD(t *testing.T) func(rbacv1.PolicyRule) (refused bool) {
 	}
 	validator := schemacel.NewValidator(structural, false, celconfig.PerCallLimit)
 	return func(rule rbacv1.PolicyRule) bool {
-		object := map[string]any{"verbs": anys(rule.Verbs), "apiGroups": anys(rule.APIGroups), "resources": anys(rule.Resources)}
+		object := map[string]any{
+			"verbs":     anys(rule.Verbs),
+			"apiGroups": anys(rule.APIGroups),
+			"resources": anys(rule.Resources),
+		}
 		errs, _ := validator.Validate(t.Context(), nil, structural, object, nil, celconfig.RuntimeCELCostBudget)
 		return len(errs) > 0
 	}

@@ -55,7 +55,11 @@ func TestUnexpected(t *testing.T) {
 	edit := []rbacv1.PolicyRule{
 		rule(of(""), of("serviceaccounts"), of("impersonate")),
 		rule(of(""), of("serviceaccounts"), of("create", "delete", "deletecollection", "patch", "update")),
-		rule(of("networking.k8s.io", "extensions"), of("networkpolicies"), of("create", "delete", "deletecollection", "patch", "update")),
+		rule(
+			of("networking.k8s.io", "extensions"),
+			of("networkpolicies"),
+			of("create", "delete", "deletecollection", "patch", "update"),
+		),
 	}
 	reports := rule(of("security.bulwark.dev"), of("namespacepostures"), of("delete"))
 	for it, test := range map[string]struct {

@@ -182,7 +182,7 @@ func (m *Metrics) Summed(profile string, status *v1alpha1.SecurityProfileStatus)
 		m.admission.WithLabelValues(profile).Set(map[bool]float64{true: 1}[ready.Status == metav1.ConditionTrue])
 	}
 	m.findings.DeletePartialMatch(prometheus.Labels{"profile": profile})
-	for _, f := range status.Findings {
+	for _, f := range status.FindingTotals {
 		m.findings.WithLabelValues(profile, string(f.ID), string(f.Severity)).Set(float64(f.Count))
 	}
 }

@@ -10,17 +10,42 @@ import (
 
 func TestReadersCanTellTheResultsOfAReportApart(t *testing.T) {
 	finding := func(id v1alpha1.FindingID, kind, name, message string) v1alpha1.Finding {
-		return v1alpha1.Finding{ID: id, Severity: v1alpha1.High, Object: reference("v1", kind, name), Message: message}
+		return v1alpha1.Finding{
+			ID:       id,
+			Severity: v1alpha1.SeverityHigh,
+			Object:   reference("v1", kind, name),
+			Message:  message,
+		}
 	}
 	const webhook = "ValidatingWebhookConfiguration"
-	first := finding(v1alpha1.WebhookUnreachable, webhook, "certs", "the API server calls Service a at port 443 here")
-	second := finding(v1alpha1.WebhookUnreachable, webhook, "certs", "the API server calls Service b at port 443 here")
-	samePort := finding(v1alpha1.WebhookUnreachable, webhook, "certs", "the API server calls Service a at port 8443 here")
-	alone := finding(v1alpha1.WebhookUnreachable, webhook, "mesh", "the API server calls Service a at port 443 here")
-	otherKind := finding(v1alpha1.WebhookUnreachable, "MutatingWebhookConfiguration", "certs", first.Message)
-	otherID := finding(v1alpha1.NetworkReopened, webhook, "certs", "something else")
+	first := finding(
+		v1alpha1.FindingIDWebhookUnreachable,
+		webhook,
+		"certs",
+		"the API server calls Service a at port 443 here",
+	)
+	second := finding(
+		v1alpha1.FindingIDWebhookUnreachable,
+		webhook,
+		"certs",
+		"the API server calls Service b at port 443 here",
+	)
+	samePort := finding(
+		v1alpha1.FindingIDWebhookUnreachable,
+		webhook,
+		"certs",
+		"the API server calls Service a at port 8443 here",
+	)
+	alone := finding(
+		v1alpha1.FindingIDWebhookUnreachable,
+		webhook,
+		"mesh",
+		"the API server calls Service a at port 443 here",
+	)
+	otherKind := finding(v1alpha1.FindingIDWebhookUnreachable, "MutatingWebhookConfiguration", "certs", first.Message)
+	otherID := finding(v1alpha1.FindingIDNetworkReopened, webhook, "certs", "something else")
 	// Nobody can make an object of this name, but the rule must not be one that is taken.
-	taken := finding(v1alpha1.WebhookUnreachable, webhook, "certs#1fb74382", "is named so")
+	taken := finding(v1alpha1.FindingIDWebhookUnreachable, webhook, "certs#1fb74382", "is named so")
 
 	const (
 		certs  = "WebhookUnreachable ValidatingWebhookConfiguration/certs"

@@ -50,10 +50,10 @@ func Render(posture *v1alpha1.NamespacePosture) *reportsv1alpha1.Report {
 		},
 		Summary: summary(posture),
 	}
-	if posture.Stalled != "" {
+	if posture.Stalled() != "" {
 		report.Results = append(report.Results, reportsv1alpha1.ReportResult{
 			Source: v1alpha1.ManagedBy, Policy: "report/stalled", Category: categoryReport,
-			Result: failure, Scored: true, Description: posture.Stalled,
+			Result: failure, Scored: true, Description: posture.Stalled(),
 		})
 	}
 	for i := range posture.Objects {
@@ -87,7 +87,7 @@ func summary(posture *v1alpha1.NamespacePosture) reportsv1alpha1.ReportSummary {
 	if posture.Truncated > 0 {
 		s.Skip = 1
 	}
-	if posture.Stalled != "" {
+	if posture.Stalled() != "" {
 		s.Error++
 	}
 	return s
@@ -101,16 +101,16 @@ func objectResult(posture *v1alpha1.NamespacePosture, object *v1alpha1.ManagedOb
 		Rule:        object.Name,
 		Category:    categoryBaseline,
 		Result:      resultOf(object.State),
-		Scored:      object.State != v1alpha1.ObjectBlocked,
+		Scored:      object.State != v1alpha1.ObjectStateBlocked,
 		Subjects:    subject(posture, object.ObjectReference),
 		Description: object.Message,
 	}
-	if object.State == v1alpha1.ObjectCompliant {
+	if object.State == v1alpha1.ObjectStateCompliant {
 		result.Description = "the object is as declared"
 		return result
 	}
 	result.Properties = map[string]string{"state": string(object.State), "enforcement": string(posture.Enforcement)}
-	if object.State == v1alpha1.ObjectBlocked {
+	if object.State == v1alpha1.ObjectStateBlocked {
 		for _, blocked := range posture.Blocked {
 			if blocked.Object == object.ObjectReference {
 				result.Description = blocked.Message
@@ -129,11 +129,11 @@ func objectResult(posture *v1alpha1.NamespacePosture, object *v1alpha1.ManagedOb
 // resultOf is what the state of an object comes to.
 func resultOf(state v1alpha1.ObjectState) reportsv1alpha1.Result {
 	switch state {
-	case v1alpha1.ObjectCompliant:
+	case v1alpha1.ObjectStateCompliant:
 		return pass
-	case v1alpha1.ObjectBlocked:
+	case v1alpha1.ObjectStateBlocked:
 		return warn
-	case v1alpha1.ObjectFailed:
+	case v1alpha1.ObjectStateFailed:
 		return failure
 	}
 	return fail
@@ -142,7 +142,7 @@ func resultOf(state v1alpha1.ObjectState) reportsv1alpha1.Result {
 // openDrift is the newest drift of an object that is still there, if the history holds it.
 func openDrift(posture *v1alpha1.NamespacePosture, object v1alpha1.ObjectReference) *v1alpha1.DriftEntry {
 	for i := range posture.Drift {
-		if e := &posture.Drift[i]; e.Object == object && e.State != v1alpha1.Corrected {
+		if e := &posture.Drift[i]; e.Object == object && e.State != v1alpha1.DriftStateCorrected {
 			return e
 		}
 	}
@@ -185,7 +185,11 @@ func findingResult(posture *v1alpha1.NamespacePosture, finding *v1alpha1.Finding
 
 // clusterScoped are the kinds of a report's objects that no namespace holds.
 var clusterScoped = []string{
-	"Namespace", "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "APIService", "CustomResourceDefinition",
+	"Namespace",
+	"ValidatingWebhookConfiguration",
+	"MutatingWebhookConfiguration",
+	"APIService",
+	"CustomResourceDefinition",
 }
 
 // subject is an object of the namespace, the namespace itself, or what concerns it.

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	reports "github.com/bulwark-dev/bulwark/internal/posture"
 )
 
 var noon = time.Date(2030, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -30,7 +31,7 @@ func posture(changes ...func(*v1alpha1.NamespacePosture)) *v1alpha1.NamespacePos
 	p := &v1alpha1.NamespacePosture{
 		ObjectMeta:  metav1.ObjectMeta{Namespace: "team-a", Name: v1alpha1.PostureName, UID: "uid-of-the-posture"},
 		Profile:     "restricted",
-		Enforcement: v1alpha1.Enforce,
+		Enforcement: v1alpha1.EnforcementEnforce,
 	}
 	for _, change := range changes {
 		change(p)
@@ -75,7 +76,7 @@ func TestRenderResults(t *testing.T) {
 	drift := func(state v1alpha1.DriftState, at metav1.Time, manager string) func(*v1alpha1.NamespacePosture) {
 		return func(p *v1alpha1.NamespacePosture) {
 			p.Drift = append(p.Drift, v1alpha1.DriftEntry{
-				Namespace: "team-a", Object: policy("bulwark-default-deny"), Change: v1alpha1.Modified, State: state,
+				Namespace: "team-a", Object: policy("bulwark-default-deny"), Change: v1alpha1.DriftChangeModified, State: state,
 				Manager: manager, ObservedAt: at,
 				Fields: []v1alpha1.FieldDrift{{Path: "spec.ingress"}, {Path: "spec.policyTypes"}},
 			})
@@ -105,60 +106,68 @@ func TestRenderResults(t *testing.T) {
 	}{
 		"nothing gives no result": {},
 		"a compliant object passes": {
-			changes: []func(*v1alpha1.NamespacePosture){object(v1alpha1.ObjectCompliant, "")},
+			changes: []func(*v1alpha1.NamespacePosture){object(v1alpha1.ObjectStateCompliant, "")},
 			want:    []reportsv1alpha1.ReportResult{result(pass, "the object is as declared")},
 		},
 		"a compliant object bears nothing of its corrected drift": {
 			changes: []func(*v1alpha1.NamespacePosture){
-				object(v1alpha1.ObjectCompliant, ""), drift(v1alpha1.Corrected, since, "kubectl-edit"),
+				object(v1alpha1.ObjectStateCompliant, ""), drift(v1alpha1.DriftStateCorrected, since, "kubectl-edit"),
 			},
 			want: []reportsv1alpha1.ReportResult{result(pass, "the object is as declared")},
 		},
 		"a drifted object fails, with the fields, the manager and the time of its newest drift that is still there": {
 			changes: []func(*v1alpha1.NamespacePosture){
-				object(v1alpha1.ObjectDrifted, "Modified"),
-				drift(v1alpha1.Corrected, metav1.NewTime(noon.Add(time.Hour)), "kubectl-edit"),
-				drift(v1alpha1.Present, since, "helm"),
-				drift(v1alpha1.Present, metav1.NewTime(noon.Add(-time.Hour)), "older"),
+				object(v1alpha1.ObjectStateDrifted, "Modified"),
+				drift(v1alpha1.DriftStateCorrected, metav1.NewTime(noon.Add(time.Hour)), "kubectl-edit"),
+				drift(v1alpha1.DriftStatePresent, since, "helm"),
+				drift(v1alpha1.DriftStatePresent, metav1.NewTime(noon.Add(-time.Hour)), "older"),
 			},
 			want: []reportsv1alpha1.ReportResult{at(result(fail, "Modified", "state", "Drifted", "enforcement", "Enforce",
 				"change", "Modified", "manager", "helm", "fields", "spec.ingress, spec.policyTypes"))},
 		},
 		"a drifted object of which the history is cut fails, with no time": {
-			changes: []func(*v1alpha1.NamespacePosture){object(v1alpha1.ObjectDrifted, "Modified")},
+			changes: []func(*v1alpha1.NamespacePosture){object(v1alpha1.ObjectStateDrifted, "Modified")},
 			want:    []reportsv1alpha1.ReportResult{result(fail, "Modified", "state", "Drifted", "enforcement", "Enforce")},
 		},
 		"a blocked object warns, in the words that say what it would break": {
-			changes: []func(*v1alpha1.NamespacePosture){object(v1alpha1.ObjectBlocked, "waits: see blocked"),
+			changes: []func(*v1alpha1.NamespacePosture){object(v1alpha1.ObjectStateBlocked, "waits: see blocked"),
 				func(p *v1alpha1.NamespacePosture) {
 					p.Blocked = []v1alpha1.BlockedObject{{Object: policy("bulwark-default-deny"), Message: "would refuse 2 pods"}}
 				}},
-			want: []reportsv1alpha1.ReportResult{result(warn, "would refuse 2 pods", "state", "Blocked", "enforcement", "Enforce")},
+			want: []reportsv1alpha1.ReportResult{
+				result(warn, "would refuse 2 pods", "state", "Blocked", "enforcement", "Enforce"),
+			},
 		},
 		"a blocked object of which the list is cut warns in its own words": {
-			changes: []func(*v1alpha1.NamespacePosture){object(v1alpha1.ObjectBlocked, "waits: see blocked")},
-			want:    []reportsv1alpha1.ReportResult{result(warn, "waits: see blocked", "state", "Blocked", "enforcement", "Enforce")},
+			changes: []func(*v1alpha1.NamespacePosture){object(v1alpha1.ObjectStateBlocked, "waits: see blocked")},
+			want: []reportsv1alpha1.ReportResult{
+				result(warn, "waits: see blocked", "state", "Blocked", "enforcement", "Enforce"),
+			},
 		},
 		"a conflict fails": {
-			changes: []func(*v1alpha1.NamespacePosture){object(v1alpha1.ObjectConflict, "somebody else's")},
-			want:    []reportsv1alpha1.ReportResult{result(fail, "somebody else's", "state", "Conflict", "enforcement", "Enforce")},
+			changes: []func(*v1alpha1.NamespacePosture){object(v1alpha1.ObjectStateConflict, "somebody else's")},
+			want: []reportsv1alpha1.ReportResult{
+				result(fail, "somebody else's", "state", "Conflict", "enforcement", "Enforce"),
+			},
 		},
 		"a refusal is an error": {
-			changes: []func(*v1alpha1.NamespacePosture){object(v1alpha1.ObjectFailed, "forbidden")},
+			changes: []func(*v1alpha1.NamespacePosture){object(v1alpha1.ObjectStateFailed, "forbidden")},
 			want:    []reportsv1alpha1.ReportResult{result(failure, "forbidden", "state", "Failed", "enforcement", "Enforce")},
 		},
 		"an object of which the message is cut still has one": {
-			changes: []func(*v1alpha1.NamespacePosture){object(v1alpha1.ObjectFailed, "")},
-			want:    []reportsv1alpha1.ReportResult{result(failure, "the object is Failed", "state", "Failed", "enforcement", "Enforce")},
+			changes: []func(*v1alpha1.NamespacePosture){object(v1alpha1.ObjectStateFailed, "")},
+			want: []reportsv1alpha1.ReportResult{
+				result(failure, "the object is Failed", "state", "Failed", "enforcement", "Enforce"),
+			},
 		},
 		"what an audit would change fails, and says that it is an audit": {
-			changes: []func(*v1alpha1.NamespacePosture){object(v1alpha1.ObjectDrifted, "Missing"), audited},
+			changes: []func(*v1alpha1.NamespacePosture){object(v1alpha1.ObjectStateDrifted, "Missing"), audited},
 			want:    []reportsv1alpha1.ReportResult{result(fail, "Missing", "state", "Drifted", "enforcement", "Audit")},
 		},
 		"the namespace is in no namespace": {
 			changes: []func(*v1alpha1.NamespacePosture){func(p *v1alpha1.NamespacePosture) {
 				p.Objects = []v1alpha1.ManagedObject{{
-					ObjectReference: reference("v1", "Namespace", "team-a"), State: v1alpha1.ObjectCompliant,
+					ObjectReference: reference("v1", "Namespace", "team-a"), State: v1alpha1.ObjectStateCompliant,
 				}}
 			}},
 			want: []reportsv1alpha1.ReportResult{{
@@ -170,7 +179,7 @@ func TestRenderResults(t *testing.T) {
 		"a finding fails, with its severity and remedy": {
 			changes: []func(*v1alpha1.NamespacePosture){func(p *v1alpha1.NamespacePosture) {
 				p.Findings = []v1alpha1.Finding{{
-					ID: v1alpha1.NetworkReopened, Severity: v1alpha1.High, Object: policy("allow-all"),
+					ID: v1alpha1.FindingIDNetworkReopened, Severity: v1alpha1.SeverityHigh, Object: policy("allow-all"),
 					Message: "lets everybody in", Remedy: "delete it",
 				}}
 			}},
@@ -186,7 +195,7 @@ func TestRenderResults(t *testing.T) {
 		"a finding on what no namespace holds says so": {
 			changes: []func(*v1alpha1.NamespacePosture){func(p *v1alpha1.NamespacePosture) {
 				p.Findings = []v1alpha1.Finding{{
-					ID: v1alpha1.WebhookUnreachable, Severity: v1alpha1.High,
+					ID: v1alpha1.FindingIDWebhookUnreachable, Severity: v1alpha1.SeverityHigh,
 					Object:  reference("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "certs"),
 					Message: "is cut off", Remedy: "let it in",
 				}}
@@ -201,17 +210,22 @@ func TestRenderResults(t *testing.T) {
 			}},
 		},
 		"a profile that cannot be carried out is an error": {
-			changes: []func(*v1alpha1.NamespacePosture){func(p *v1alpha1.NamespacePosture) { p.Stalled = "why" }},
+			changes: []func(*v1alpha1.NamespacePosture){func(p *v1alpha1.NamespacePosture) { p.Status = stalled("why") }},
 			want: []reportsv1alpha1.ReportResult{{
 				Source: "bulwark", Policy: "report/stalled", Category: "Report", Result: failure, Scored: true, Description: "why",
 			}},
 		},
 		"what the lists leave out is skipped": {
 			changes: []func(*v1alpha1.NamespacePosture){func(p *v1alpha1.NamespacePosture) { p.Truncated = 7 }},
-			want: []reportsv1alpha1.ReportResult{{
-				Source: "bulwark", Policy: "report/truncated", Category: "Report", Result: skip,
-				Description: "the report on this namespace leaves out 7 entries, so that it fits into one object; the summary counts them",
-			}},
+			want: []reportsv1alpha1.ReportResult{
+				{
+					Source:      "bulwark",
+					Policy:      "report/truncated",
+					Category:    "Report",
+					Result:      skip,
+					Description: "the report on this namespace leaves out 7 entries, so that it fits into one object; the summary counts them",
+				},
+			},
 		},
 	}
 	for name, test := range tests {
@@ -223,7 +237,17 @@ func TestRenderResults(t *testing.T) {
 	}
 }
 
-func audited(p *v1alpha1.NamespacePosture) { p.Enforcement = v1alpha1.Audit }
+func stalled(why string) v1alpha1.NamespacePostureStatus {
+	return v1alpha1.NamespacePostureStatus{Conditions: []metav1.Condition{
+		{
+			Type:   v1alpha1.ConditionReady,
+			Status: metav1.ConditionFalse,
+		},
+		{Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, Message: why},
+	}}
+}
+
+func audited(p *v1alpha1.NamespacePosture) { p.Enforcement = v1alpha1.EnforcementAudit }
 
 func TestRenderSummary(t *testing.T) {
 	tests := map[string]struct {
@@ -239,8 +263,8 @@ func TestRenderSummary(t *testing.T) {
 		"it counts findings, also those that the list leaves out": {
 			func(p *v1alpha1.NamespacePosture) {
 				p.FindingTotals = []v1alpha1.FindingTotal{
-					{ID: v1alpha1.BroadBinding, Severity: v1alpha1.High, Count: 3},
-					{ID: v1alpha1.NetworkReopened, Severity: v1alpha1.High, Count: 100},
+					{ID: v1alpha1.FindingIDBroadBinding, Severity: v1alpha1.SeverityHigh, Count: 3},
+					{ID: v1alpha1.FindingIDNetworkReopened, Severity: v1alpha1.SeverityHigh, Count: 100},
 				}
 				p.Truncated = 39
 			},
@@ -248,7 +272,7 @@ func TestRenderSummary(t *testing.T) {
 		},
 		"and that the profile cannot be carried out": {
 			func(p *v1alpha1.NamespacePosture) {
-				p.Stalled, p.Summary = "why", v1alpha1.PostureSummary{Compliant: 2, Failed: 1}
+				p.Status, p.Summary = stalled("why"), v1alpha1.PostureSummary{Compliant: 2, Failed: 1}
 			},
 			reportsv1alpha1.ReportSummary{Pass: 2, Error: 2},
 		},
@@ -267,11 +291,14 @@ func full(p *v1alpha1.NamespacePosture) {
 	text := func(i, n int) string { return fmt.Sprintf("%s%06d", strings.Repeat("x", n-6), i) }
 	for i := range v1alpha1.MaxObjects {
 		object := reference("networking.k8s.io/v1", "NetworkPolicy", text(i, v1alpha1.MaxName))
-		p.Objects = append(p.Objects, v1alpha1.ManagedObject{ObjectReference: object, State: v1alpha1.ObjectFailed, Message: text(i, 400)})
+		p.Objects = append(
+			p.Objects,
+			v1alpha1.ManagedObject{ObjectReference: object, State: v1alpha1.ObjectStateFailed, Message: text(i, 400)},
+		)
 	}
 	for i := range v1alpha1.MaxFindings {
 		p.Findings = append(p.Findings, v1alpha1.Finding{
-			ID: v1alpha1.PodSecurityViolated, Severity: v1alpha1.Critical,
+			ID: v1alpha1.FindingIDPodSecurityViolated, Severity: v1alpha1.SeverityCritical,
 			Object: reference("v1", "Pod", text(i, v1alpha1.MaxName)), Message: text(i, 1025), Remedy: text(i, 512),
 		})
 	}
@@ -280,7 +307,7 @@ func full(p *v1alpha1.NamespacePosture) {
 
 func TestRenderIsBoundedAsThePostureIs(t *testing.T) {
 	p := posture(full)
-	if size := p.Size(); size < 480<<10 {
+	if size := reports.Size(p); size < 480<<10 {
 		t.Fatalf("the posture takes only %d bytes", size)
 	}
 	report := Render(p)
@@ -298,9 +325,14 @@ func TestRenderIsBoundedAsThePostureIs(t *testing.T) {
 
 func TestRenderIsDeterministicAndLeavesThePostureAlone(t *testing.T) {
 	p := posture(full, func(p *v1alpha1.NamespacePosture) {
-		p.Drift = []v1alpha1.DriftEntry{{
-			Object: p.Objects[0].ObjectReference, Change: v1alpha1.Modified, State: v1alpha1.Present, ObservedAt: metav1.NewTime(noon),
-		}}
+		p.Drift = []v1alpha1.DriftEntry{
+			{
+				Object:     p.Objects[0].ObjectReference,
+				Change:     v1alpha1.DriftChangeModified,
+				State:      v1alpha1.DriftStatePresent,
+				ObservedAt: metav1.NewTime(noon),
+			},
+		}
 	})
 	before := p.DeepCopy()
 	first := Render(p)
@@ -320,10 +352,10 @@ func TestRenderTellsResultsApart(t *testing.T) {
 	p := posture(func(p *v1alpha1.NamespacePosture) {
 		for _, kind := range []string{"Role", "RoleBinding"} {
 			object := reference("rbac.authorization.k8s.io/v1", kind, "bulwark-developer")
-			p.Objects = append(p.Objects, v1alpha1.ManagedObject{ObjectReference: object, State: v1alpha1.ObjectCompliant})
+			p.Objects = append(p.Objects, v1alpha1.ManagedObject{ObjectReference: object, State: v1alpha1.ObjectStateCompliant})
 		}
 		for _, object := range []v1alpha1.ObjectReference{policy("a"), policy("b"), reference("v1", "Pod", "a")} {
-			p.Findings = append(p.Findings, v1alpha1.Finding{ID: v1alpha1.NetworkReopened, Object: object})
+			p.Findings = append(p.Findings, v1alpha1.Finding{ID: v1alpha1.FindingIDNetworkReopened, Object: object})
 		}
 	})
 	seen := map[string]bool{}

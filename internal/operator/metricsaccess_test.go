@@ -48,15 +48,17 @@ func answering(t *testing.T, asked *int) *fake.Clientset {
 }
 
 func TestMetricsAreServedToWhomTheAPIServerKnowsAndPermits(t *testing.T) {
-	permits := authorizer.AuthorizerFunc(func(_ context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
-		switch {
-		case a.GetUser().GetName() != "prometheus":
-			return authorizer.DecisionNoOpinion, "", nil
-		case a.GetPath() == "/unknown":
-			return authorizer.DecisionNoOpinion, "", errors.New("the API server is away")
-		}
-		return authorizer.DecisionAllow, "", nil
-	})
+	permits := authorizer.AuthorizerFunc(
+		func(_ context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+			switch {
+			case a.GetUser().GetName() != "prometheus":
+				return authorizer.DecisionNoOpinion, "", nil
+			case a.GetPath() == "/unknown":
+				return authorizer.DecisionNoOpinion, "", errors.New("the API server is away")
+			}
+			return authorizer.DecisionAllow, "", nil
+		},
+	)
 	for name, test := range map[string]struct {
 		header string
 		path   string

@@ -1,4 +1,5 @@
-// Package operator puts the operator together: scheme, caches, controllers, health, metrics and leader election.
+// Package operator puts the operator together: scheme, caches, controllers, health, metrics and
+// leader election.
 package operator
 
 import (
@@ -31,6 +32,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/boundedcache"
 	"github.com/bulwark-dev/bulwark/internal/contention"
 	"github.com/bulwark-dev/bulwark/internal/posture"
+	"github.com/bulwark-dev/bulwark/internal/release"
 	"github.com/bulwark-dev/bulwark/internal/reportmemory"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
@@ -44,17 +46,20 @@ type Options struct {
 	Namespace string
 	// ProtectedNamespaces are names and globs of further namespaces that no profile selects.
 	ProtectedNamespaces []string
-	// Concurrency is how many namespaces a roll-out works on at a time. A quarter as many more, at least one, are left for what overtakes it.
+	// Concurrency is how many namespaces a roll-out works on at a time. A quarter as many more, at
+	// least one, are left for what overtakes it.
 	Concurrency int
 	// LeaderElection lets several replicas run, of which one works.
 	LeaderElection bool
 	// Election is how fast leaders change; by default as DefaultElection.
 	Election Election
-	// MetricsAddress is where metrics are served over TLS, to whom the API server authenticates and authorizes; "0" is nowhere.
+	// MetricsAddress is where metrics are served over TLS, to whom the API server authenticates and
+	// authorizes; "0" is nowhere.
 	MetricsAddress string
 	// HealthAddress is where /healthz and /readyz are served; "0" is nowhere.
 	HealthAddress string
-	// PprofAddress is where the Go runtime's profiles are served, to anybody who can reach it; empty or "0" is nowhere.
+	// PprofAddress is where the Go runtime's profiles are served, to anybody who can reach it;
+	// empty or "0" is nowhere.
 	PprofAddress string
 	// Registry is where the operator's metrics are registered.
 	Registry prometheus.Registerer
@@ -62,21 +67,25 @@ type Options struct {
 	Logger logr.Logger
 	// Clock is the time; by default that of the machine.
 	Clock clock.PassiveClock
-	// Contest says when the correction of an object is contested; by default as contention.DefaultSettings().
+	// Contest says when the correction of an object is contested; by default as
+	// contention.DefaultSettings().
 	Contest contention.Settings
-	// RecheckInterval is how often what is not watched is looked at; by default controllers.DefaultRecheckInterval.
+	// RecheckInterval is how often what is not watched is looked at; by default
+	// controllers.DefaultRecheckInterval.
 	RecheckInterval time.Duration
-	// StatusInterval is the least time between two sums of one profile's reports into its status; by default
-	// controllers.DefaultStatusInterval.
+	// StatusInterval is the least time between two sums of one profile's reports into its status;
+	// by default controllers.DefaultStatusInterval.
 	StatusInterval time.Duration
-	// RemovalDelay is how long the two looks are apart before a baseline is taken away; by default controllers.DefaultRemovalDelay.
+	// RemovalDelay is how long the two looks are apart before a baseline is taken away; by default
+	// release.DefaultRemovalDelay.
 	RemovalDelay time.Duration
-	// JoinGrace is how long a namespace that joins may take to become ready before that takes the profile's Ready away; by default
-	// posture.DefaultJoinGrace.
+	// JoinGrace is how long a namespace that joins may take to become ready before that takes the
+	// profile's Ready away; by default posture.DefaultJoinGrace.
 	JoinGrace time.Duration
 	// NoFindings switches findings off, whatever profiles say.
 	NoFindings bool
-	// OpenReports says to write reports as Reports of openreports.io too, where the cluster knows these.
+	// OpenReports says to write reports as Reports of openreports.io too, where the cluster knows
+	// these.
 	OpenReports bool
 	// SeveralInOneProcess permits it, for tests.
 	SeveralInOneProcess bool
@@ -92,9 +101,14 @@ type Election struct {
 	RetryPeriod time.Duration
 }
 
-// DefaultElection is somewhat faster than that of Kubernetes' own components (15, 10 and 2 s), with which another replica's first
-// correction can come 20 s after a leader's death: the Lease, and twice a retry of up to 2.4 s.
-var DefaultElection = Election{LeaseDuration: 12 * time.Second, RenewDeadline: 8 * time.Second, RetryPeriod: 2 * time.Second}
+// DefaultElection is somewhat faster than that of Kubernetes' own components (15, 10 and 2 s), with
+// which another replica's first correction can come 20 s after a leader's death: the Lease, and
+// twice a retry of up to 2.4 s.
+var DefaultElection = Election{
+	LeaseDuration: 12 * time.Second,
+	RenewDeadline: 8 * time.Second,
+	RetryPeriod:   2 * time.Second,
+}
 
 func (o *Options) setDefaults() {
 	if o.Clock == nil {
@@ -110,7 +124,7 @@ func (o *Options) setDefaults() {
 		o.StatusInterval = controllers.DefaultStatusInterval
 	}
 	if o.RemovalDelay == 0 {
-		o.RemovalDelay = controllers.DefaultRemovalDelay
+		o.RemovalDelay = release.DefaultRemovalDelay
 	}
 	if o.JoinGrace == 0 {
 		o.JoinGrace = posture.DefaultJoinGrace
@@ -170,13 +184,24 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	}
 	permissions := newPermissionCheck(direct, o.Namespace, o.Logger.WithName("permissions"))
 	if err := controllers.Setup(ctx, mgr, controllers.Options{
-		Concurrency: o.Concurrency, Protected: protected, Registry: o.Registry,
-		Clock: o.Clock, Contest: o.Contest, RecheckInterval: o.RecheckInterval, StatusInterval: o.StatusInterval, Findings: !o.NoFindings,
-		Operator: self.name, Proof: self.proof, OpenReports: o.OpenReports, MissingPermissions: permissions.review,
-		MayBind:       mayBind(direct),
-		ServerVersion: serverVersion(ctx, cfg, o.Logger),
-		RemovalDelay:  o.RemovalDelay, JoinGrace: o.JoinGrace, Reports: reports,
-		Informers: informers,
+		Concurrency:        o.Concurrency,
+		Protected:          protected,
+		Registry:           o.Registry,
+		Clock:              o.Clock,
+		Contest:            o.Contest,
+		RecheckInterval:    o.RecheckInterval,
+		StatusInterval:     o.StatusInterval,
+		Findings:           !o.NoFindings,
+		Operator:           self.name,
+		Proof:              self.proof,
+		OpenReports:        o.OpenReports,
+		MissingPermissions: permissions.review,
+		MayBind:            mayBind(direct),
+		ServerVersion:      serverVersion(ctx, cfg, o.Logger),
+		RemovalDelay:       o.RemovalDelay,
+		JoinGrace:          o.JoinGrace,
+		Reports:            reports,
+		Informers:          informers,
 	}); err != nil {
 		return err
 	}
@@ -193,8 +218,8 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	if err != nil {
 		return fmt.Errorf("adding to the manager: %w", err)
 	}
-	// The check does not run in the manager, which starts nothing until the caches have synced: without permissions they
-	// never do, and this is what says why.
+	// The check does not run in the manager, which starts nothing until the caches have synced:
+	// without permissions they never do, and this is what says why.
 	ctx, cancel := context.WithCancel(ctx)
 	checked := make(chan struct{})
 	go func() {
@@ -237,7 +262,8 @@ func newManager(
 		LeaseDuration:          &o.Election.LeaseDuration,
 		RenewDeadline:          &o.Election.RenewDeadline,
 		RetryPeriod:            &o.Election.RetryPeriod,
-		// A stopped leader gives the Lease up, so that the next one need not wait for it to expire. main ends with Run.
+		// A stopped leader gives the Lease up, so that the next one need not wait for it to expire.
+		// main ends with Run.
 		LeaderElectionReleaseOnCancel: true,
 		LeaderElectionNamespace:       o.Namespace,
 		Controller:                    config.Controller{SkipNameValidation: &o.SeveralInOneProcess},

@@ -51,7 +51,8 @@ func requireCRDs(mapper meta.RESTMapper) error {
 	return nil
 }
 
-// serverVersion is that of the API server; nil if it does not tell, which costs no more than a finding too many.
+// serverVersion is that of the API server; nil if it does not tell, which costs no more than a
+// finding too many.
 func serverVersion(ctx context.Context, cfg *rest.Config, log logr.Logger) *version.Info {
 	c, err := discovery.NewDiscoveryClientForConfig(cfg)
 	if err == nil {
@@ -67,8 +68,8 @@ func serverVersion(ctx context.Context, cfg *rest.Config, log logr.Logger) *vers
 // recheckPermissions is how often missing permissions are looked for again.
 const recheckPermissions = 10 * time.Second
 
-// permissionCheck asks the API server whether the operator may do what it must. A watch that is forbidden would otherwise show
-// only as a cache that never syncs.
+// permissionCheck asks the API server whether the operator may do what it must. A watch that is
+// forbidden would otherwise show only as a cache that never syncs.
 type permissionCheck struct {
 	client    client.Client
 	namespace string
@@ -143,7 +144,8 @@ func (p *permissionCheck) review(ctx context.Context) ([]string, error) {
 	return missing, nil
 }
 
-// named is a permission as kubectl auth can-i takes it, for example update securityprofiles.security.bulwark.dev/status.
+// named is a permission as kubectl auth can-i takes it, for example update
+// securityprofiles.security.bulwark.dev/status.
 func named(p authorizationv1.ResourceAttributes) string {
 	resource := strings.TrimSuffix(p.Resource+"."+p.Group, ".")
 	if p.Subresource != "" {
@@ -154,10 +156,16 @@ func named(p authorizationv1.ResourceAttributes) string {
 
 // permissionOnKey is what the operator needs in its own namespace to seal its reports.
 func permissionOnKey(namespace string) authorizationv1.ResourceAttributes {
-	return authorizationv1.ResourceAttributes{Namespace: namespace, Resource: "secrets", Name: v1alpha1.SealSecret, Verb: "get"}
+	return authorizationv1.ResourceAttributes{
+		Namespace: namespace,
+		Resource:  "secrets",
+		Name:      v1alpha1.SealSecret,
+		Verb:      "get",
+	}
 }
 
-// requiredPermissions are what the operator needs in every namespace. The markers in package controllers grant it.
+// requiredPermissions are what the operator needs in every namespace. The markers in package
+// controllers grant it.
 func requiredPermissions() []authorizationv1.ResourceAttributes {
 	var required []authorizationv1.ResourceAttributes
 	add := func(group, resource string, verbs ...string) {
@@ -170,11 +178,11 @@ func requiredPermissions() []authorizationv1.ResourceAttributes {
 		Group: v1alpha1.GroupVersion.Group, Resource: "securityprofiles", Subresource: "status", Verb: "update",
 	})
 	add(v1alpha1.GroupVersion.Group, "namespacepostures", "get", "list", "watch", "create", "update", "delete")
-	add("", baseline.Kinds[0].Resource, "get", "list", "watch", "patch")
-	for _, kind := range baseline.Kinds[1:] {
+	add("", baseline.NamespaceKind.Resource, "get", "list", "watch", "patch")
+	for _, kind := range baseline.NamespacedKinds {
 		add(kind.Group, kind.Resource, "get", "list", "watch", "create", "update", "patch", "delete")
 	}
-	for _, kind := range baseline.AdmissionKinds {
+	for _, kind := range baseline.ClusterKinds {
 		add(kind.Group, kind.Resource, "get", "list", "watch", "create", "update", "patch", "delete")
 	}
 	add(rbacv1.GroupName, "clusterroles", "list", "watch")
@@ -189,5 +197,8 @@ func requiredPermissions() []authorizationv1.ResourceAttributes {
 	} {
 		add(watched.group, watched.resource, "list", "watch")
 	}
-	return append(required, authorizationv1.ResourceAttributes{Resource: "resourcequotas", Subresource: "status", Verb: "patch"})
+	return append(
+		required,
+		authorizationv1.ResourceAttributes{Resource: "resourcequotas", Subresource: "status", Verb: "patch"},
+	)
 }

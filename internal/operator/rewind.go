@@ -19,30 +19,39 @@ import (
 const (
 	// rewindInterval is how often the API server is asked how far its history has come.
 	rewindInterval = 5 * time.Second
-	// rewindRetry is how soon it is asked again while it does not answer: what is restored writes from the first moment on.
+	// rewindRetry is how soon it is asked again while it does not answer: what is restored writes
+	// from the first moment on.
 	rewindRetry = 500 * time.Millisecond
 )
 
-// rewindWatch ends the operator when the API server's history goes back, which it does only when etcd is restored from a snapshot. Watches
-// then continue at a version that is still to come, without an error, and until that is reached the caches hold what never was. An operator
-// that is started anew reads everything.
+// rewindWatch ends the operator when the API server's history goes back, which it does only when
+// etcd is restored from a snapshot. Watches then continue at a version that is still to come,
+// without an error, and until that is reached the caches hold what never was. An operator that is
+// started anew reads everything.
 //
-// It compares versions of one resource, since an API server may keep resources in several etcds, each with a history of its own.
+// It compares versions of one resource, since an API server may keep resources in several etcds,
+// each with a history of its own.
 type rewindWatch struct {
 	// version is the resource version of all NamespacePostures that the API server holds now.
 	version func(context.Context) (string, error)
-	// latest is the latest resource version of a NamespacePosture that was heard of, or told by version.
+	// latest is the latest resource version of a NamespacePosture that was heard of, or told by
+	// version.
 	latest *atomic.Uint64
 }
 
 var _ manager.LeaderElectionRunnable = rewindWatch{}
 
-// newRewindWatch listens to the cache, which may have heard of something that came after the last answer.
+// newRewindWatch listens to the cache, which may have heard of something that came after the last
+// answer.
 func newRewindWatch(ctx context.Context, caches cache.Cache, live client.Reader) (rewindWatch, error) {
 	w := rewindWatch{latest: &atomic.Uint64{}, version: func(ctx context.Context) (string, error) {
 		reports := &metav1.PartialObjectMetadataList{}
 		reports.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("NamespacePostureList"))
-		err := live.List(ctx, reports, client.Limit(1)) // Without a version it is a read of the latest, whichever API server answers.
+		err := live.List(
+			ctx,
+			reports,
+			client.Limit(1),
+		) // Without a version it is a read of the latest, whichever API server answers.
 		return reports.ResourceVersion, err
 	}}
 	informer, err := caches.GetInformer(ctx, &v1alpha1.NamespacePosture{}, cache.BlockUntilSynced(false))
@@ -101,7 +110,8 @@ func (w rewindWatch) note(version string) {
 	}
 }
 
-// number is a resource version as a number, which those of Kubernetes are; one of another API server tells nothing.
+// number is a resource version as a number, which those of Kubernetes are; one of another API
+// server tells nothing.
 func number(version string) (uint64, bool) {
 	n, err := strconv.ParseUint(version, 10, 64)
 	return n, err == nil

@@ -12,7 +12,8 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// TestTheOperatorEndsWhenHistoryGoesBack lets the API server answer in turn, and looks at when the watch ends.
+// TestTheOperatorEndsWhenHistoryGoesBack lets the API server answer in turn, and looks at when the
+// watch ends.
 func TestTheOperatorEndsWhenHistoryGoesBack(t *testing.T) {
 	down := errors.New("connection refused")
 	for name, tt := range map[string]struct {

@@ -97,8 +97,10 @@ func readOrMakeKey(ctx context.Context, c client.Client, namespace string) (post
 }
 
 // errNoSeals is that the API server drops the seals of reports.
-var errNoSeals = errors.New("the CustomResourceDefinition of NamespacePostures is of an older release and has no seal. " +
-	"Remedy: kubectl apply --server-side -k config/crd, and restart the operator")
+var errNoSeals = errors.New(
+	"the CustomResourceDefinition of NamespacePostures is of an older release and has no seal. " +
+		"Remedy: kubectl apply --server-side -k config/crd, and restart the operator",
+)
 
 // requireSeals is errNoSeals if the CustomResourceDefinition of reports has none. Where that may
 // not be read it is taken to have one.
@@ -131,7 +133,8 @@ func hasSeal(definition *unstructured.Unstructured) bool {
 		if !ok || version["name"] != v1alpha1.GroupVersion.Version {
 			continue
 		}
-		_, sealed, err := unstructured.NestedMap(version, "schema", "openAPIV3Schema", "properties", "seal")
+		_, sealed, err := unstructured.NestedMap(version,
+			"schema", "openAPIV3Schema", "properties", "operatorState", "properties", "seal")
 		return sealed || err != nil
 	}
 	return true

@@ -20,16 +20,20 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// definition is the CustomResourceDefinition of reports, with these fields.
+// definition is the CustomResourceDefinition of reports, with these fields of the operator's own.
 func definition(fields ...string) *unstructured.Unstructured {
 	properties := map[string]any{}
 	for _, field := range fields {
 		properties[field] = map[string]any{"type": "string"}
 	}
 	d := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"versions": []any{map[string]any{
-		"name": "v1alpha1", "schema": map[string]any{"openAPIV3Schema": map[string]any{"properties": properties}},
+		"name": "v1alpha1", "schema": map[string]any{"openAPIV3Schema": map[string]any{"properties": map[string]any{
+			"operatorState": map[string]any{"properties": properties},
+		}}},
 	}}}}}
-	d.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
+	d.SetGroupVersionKind(
+		schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"},
+	)
 	d.SetName("namespacepostures.security.bulwark.dev")
 	return d
 }
@@ -37,8 +41,12 @@ func definition(fields ...string) *unstructured.Unstructured {
 // sealSecret is the Secret that another replica made so long before noon.
 func sealSecret(age time.Duration, noon time.Time) *corev1.Secret {
 	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "ops", Name: v1alpha1.SealSecret, CreationTimestamp: metav1.NewTime(noon.Add(-age))},
-		Data:       map[string][]byte{v1alpha1.SealKey: bytes.Repeat([]byte("k"), 32)},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace:         "ops",
+			Name:              v1alpha1.SealSecret,
+			CreationTimestamp: metav1.NewTime(noon.Add(-age)),
+		},
+		Data: map[string][]byte{v1alpha1.SealKey: bytes.Repeat([]byte("k"), 32)},
 	}
 }
 

@@ -22,7 +22,7 @@ func example() *Report {
 	finding := func(rule string, action check.Action, change func(*Finding)) Finding {
 		f := Finding{
 			Result: &check.Result{
-				Rule: rule, Action: action, Severity: v1alpha1.High, Message: "breaks <it>, 100%:\nreally", Answer: `pods "web" is forbidden`,
+				Rule: rule, Action: action, Severity: v1alpha1.SeverityHigh, Message: "breaks <it>, 100%:\nreally", Answer: `pods "web" is forbidden`,
 				Object: check.Reference{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "web"}, Container: "app",
 			},
 			File: "a dir/web.yaml", Place: Place{Line: 3, Column: 5, EndLine: 3, EndColumn: 9, Location: "exact"},

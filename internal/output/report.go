@@ -135,11 +135,11 @@ func (f *Finding) remedy() string { return cmp.Or(f.Remedy, check.RuleOf(f.Rule)
 // level is a severity on a scale of ten, as code scanning sorts by it.
 func level(s v1alpha1.Severity) string {
 	switch s {
-	case v1alpha1.Critical:
+	case v1alpha1.SeverityCritical:
 		return "9.5"
-	case v1alpha1.High:
+	case v1alpha1.SeverityHigh:
 		return "8.0"
-	case v1alpha1.Medium:
+	case v1alpha1.SeverityMedium:
 		return "5.5"
 	}
 	return "3.0"

@@ -27,8 +27,8 @@ type Found struct {
 	Weaknesses Weaknesses
 }
 
-// Assemble makes the report on a namespace of what the pass found and did. It is a pure function, and
-// given its own result and no outcome that is new, it returns the same report.
+// Assemble makes the report on a namespace of what the pass found and did. It is a pure function,
+// and given its own result and no outcome that is new, it returns the same report.
 func Assemble(p *Pass, found *Found, now time.Time) *v1alpha1.NamespacePosture {
 	report := header(p)
 	r := reporting{Pass: p, Found: found}
@@ -38,18 +38,24 @@ func Assemble(p *Pass, found *Found, now time.Time) *v1alpha1.NamespacePosture {
 	}
 	report.Summary.Contested = contestedAmong(report.Objects)
 	// What is copied again and again does not take away what is in place.
-	beyond := contestedAmong(report.Objects[len(found.Desired):])
-	report.Ready = int(report.Summary.Compliant+report.Summary.Blocked+beyond) == len(report.Objects)
+	all, beyond := len(report.Objects), contestedAmong(report.Objects[len(found.Desired):])
 	report.Objects = firstOf(report, report.Objects, v1alpha1.MaxObjects)
 	report.Blocked = firstOf(report, found.Deferred.Blocked, v1alpha1.MaxBlocked)
-	report.InPlace = found.Deferred.contents(p, found.Desired, found.Outcomes)
+	report.OperatorState.InPlace = found.Deferred.contents(p, found.Desired, found.Outcomes)
 	var added int
 	report.Drift, added = r.history(now)
 	report.DriftTotal = Add(int64(added), p.last().DriftTotal)
 	setUncounted(p, report, found.Counts)
+	SetReady(report, p.Report(), allInPlace(&report.Summary, beyond, all), now)
 	setWeaknesses(report, found.Weaknesses)
 	TrimToSize(report)
 	return report
+}
+
+// allInPlace reports whether all objects of a report are in place, or wait, but for some beyond the
+// baseline.
+func allInPlace(s *v1alpha1.PostureSummary, beyond int32, all int) bool {
+	return int(s.Compliant+s.Blocked+beyond) == all
 }
 
 // header is a report that says of whom it is.
@@ -89,7 +95,7 @@ func firstOf[T any](report *v1alpha1.NamespacePosture, list []T, most int) []T {
 func Same(a, b *v1alpha1.NamespacePosture) bool {
 	a, b = a.DeepCopy(), b.DeepCopy()
 	for _, report := range []*v1alpha1.NamespacePosture{a, b} {
-		report.TypeMeta, report.Seal = metav1.TypeMeta{}, ""
+		report.TypeMeta, report.OperatorState.Seal = metav1.TypeMeta{}, ""
 		report.ObjectMeta = metav1.ObjectMeta{
 			Labels: report.Labels, OwnerReferences: report.OwnerReferences,
 			Annotations: report.Annotations, Finalizers: report.Finalizers,

@@ -24,7 +24,8 @@ import (
 	"github.com/bulwark-dev/bulwark/test/framework/choose"
 )
 
-// FuzzAssemble takes one namespace through several passes that find and do whatever may be, from whatever report there was.
+// FuzzAssemble takes one namespace through several passes that find and do whatever may be, from
+// whatever report there was.
 func FuzzAssemble(f *testing.F) {
 	admitted, err := schemaOf("namespacepostures")
 	if err != nil {
@@ -39,7 +40,7 @@ func FuzzAssemble(f *testing.F) {
 		p.Memory = MemoryOf(someReport(c))
 		for i := range 1 + c.Below(4) {
 			p.Profile.Generation += int64(c.Below(2))
-			p.Profile.Spec.Enforcement = choose.Of(c, "", v1alpha1.Enforce, v1alpha1.Audit)
+			p.Profile.Spec.Enforcement = choose.Of(c, "", v1alpha1.EnforcementEnforce, v1alpha1.EnforcementAudit)
 			wanted, outcomes := somePass(c, p)
 			now := posturetest.Noon.Add(time.Duration(i)*time.Hour + 300*time.Millisecond)
 			report := assemble(p, wanted, outcomes, now)
@@ -69,18 +70,26 @@ func asStored(t *testing.T, report *v1alpha1.NamespacePosture) *v1alpha1.Namespa
 	return stored
 }
 
-// checkTotals checks that a report's counts are those of what it holds, and that its total only grows.
+// checkTotals checks that a report's counts are those of what it holds, and that its total only
+// grows.
 func checkTotals(t *testing.T, previous, report *v1alpha1.NamespacePosture, wanted int) {
 	s := report.Summary
-	if total := int(s.Compliant + s.Drifted + s.Conflicted + s.Failed); min(total, v1alpha1.MaxObjects) != len(report.Objects) {
+	if total := int(
+		s.Compliant + s.Drifted + s.Conflicted + s.Failed,
+	); min(
+		total,
+		v1alpha1.MaxObjects,
+	) != len(
+		report.Objects,
+	) {
 		t.Errorf("%d objects are counted, and %d listed", total, len(report.Objects))
 	}
 	var copies int32 // What is made again and again beyond the baseline takes nothing of it away.
 	if len(report.Objects) < v1alpha1.MaxObjects {
 		copies = contestedAmong(report.Objects[wanted:])
 	}
-	if len(report.Objects) < v1alpha1.MaxObjects && report.Ready != (s.Drifted+s.Conflicted+s.Failed-copies == 0) {
-		t.Errorf("ready: %t, with %+v of which %d are beyond the baseline", report.Ready, s, copies)
+	if len(report.Objects) < v1alpha1.MaxObjects && report.IsReady() != (s.Drifted+s.Conflicted+s.Failed-copies == 0) {
+		t.Errorf("ready: %t, with %+v of which %d are beyond the baseline", report.IsReady(), s, copies)
 	}
 	var before int64
 	if previous != nil {
@@ -93,7 +102,10 @@ func checkTotals(t *testing.T, previous, report *v1alpha1.NamespacePosture, want
 
 // checkLasts checks that a pass which finds what the last one left writes nothing new.
 func checkLasts(t *testing.T, p *Pass, wanted []baseline.Object, outcomes []drift.Outcome, now time.Time) {
-	lasting := slices.DeleteFunc(slices.Clone(outcomes), func(o drift.Outcome) bool { return o.State == v1alpha1.Corrected })
+	lasting := slices.DeleteFunc(
+		slices.Clone(outcomes),
+		func(o drift.Outcome) bool { return o.State == v1alpha1.DriftStateCorrected },
+	)
 	again := assemble(p, wanted, lasting, now.Add(time.Minute))
 	if !Same(p.Report(), again) {
 		t.Fatalf("what lasts is written again (-previous +again):\n%s", cmp.Diff(p.Report(), again))
@@ -133,8 +145,12 @@ var (
 		apierrors.NewNotFound(schema.GroupResource{Group: rbacv1.GroupName, Resource: "clusterroles"}, "view"),
 	}
 	differing = [][]drift.Field{
-		posturetest.Fields("spec.limits"), {{Path: []string{"metadata", "annotations", strings.Repeat("a", 317)}, Got: strings.Repeat("é", 400)}},
-		slices.Repeat(posturetest.Fields("spec.hard"), 40), {{Path: []string{"rules"}, Want: `"\u0000<>&"`, Got: "\u2028"}},
+		posturetest.Fields(
+			"spec.limits",
+		),
+		{{Path: []string{"metadata", "annotations", strings.Repeat("a", 317)}, Got: strings.Repeat("é", 400)}},
+		slices.Repeat(posturetest.Fields("spec.hard"), 40),
+		{{Path: []string{"rules"}, Want: `"\u0000<>&"`, Got: "\u2028"}},
 	}
 )
 
@@ -151,14 +167,17 @@ func somePass(c *choose.Source, p *Pass) ([]baseline.Object, []drift.Outcome) {
 	}
 	var outcomes []drift.Outcome
 	for _, want := range wanted {
-		change := choose.Of(c, "", v1alpha1.Missing, v1alpha1.Modified)
+		change := choose.Of(c, "", v1alpha1.DriftChangeMissing, v1alpha1.DriftChangeModified)
 		if change != "" {
-			outcomes = append(outcomes, someOutcome(c, p, drift.Drift{Object: baseline.Reference(want), Change: change, Want: want}))
+			outcomes = append(
+				outcomes,
+				someOutcome(c, p, drift.Drift{Object: baseline.Reference(want), Change: change, Want: want}),
+			)
 		}
 	}
 	for i := range choose.Of(c, 0, 1, 2, 3, 4, 5, 33, 0, 1, 2, 3, 4, 5, 6, 7, 520) {
 		role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint(i) + strings.Repeat("é", 250*(i%2)) + "\xff"}}
-		d := drift.Drift{Object: baseline.Reference(role), Change: v1alpha1.Unexpected, Got: role}
+		d := drift.Drift{Object: baseline.Reference(role), Change: v1alpha1.DriftChangeUnexpected, Got: role}
 		if i < 4 {
 			outcomes = append(outcomes, someOutcome(c, p, d))
 			continue
@@ -170,24 +189,29 @@ func somePass(c *choose.Source, p *Pass) ([]baseline.Object, []drift.Outcome) {
 	return wanted, outcomes
 }
 
-// someOutcome is one that carryOut can come to.
+// someOutcome is one that a correction can come to.
 func someOutcome(c *choose.Source, p *Pass, d drift.Drift) drift.Outcome {
-	if d.Change == v1alpha1.Modified {
+	if d.Change == v1alpha1.DriftChangeModified {
 		d.Fields = choose.Of(c, differing...)
 		d.Foreign = d.Object.Kind != "Namespace" && c.Bool()
 	}
-	o := drift.Outcome{Drift: d, Recorded: p.Records(&d, nil), By: drift.Attribution{Manager: choose.Of(c, managers...)}, State: v1alpha1.Corrected}
+	o := drift.Outcome{
+		Drift:    d,
+		Recorded: p.Records(&d, nil),
+		By:       drift.Attribution{Manager: choose.Of(c, managers...)},
+		State:    v1alpha1.DriftStateCorrected,
+	}
 	contested := p.Current() && c.Bool()
 	switch {
 	case d.Foreign && !p.Profile.Adopts():
-		o.State = v1alpha1.Conflict
+		o.State = v1alpha1.DriftStateConflict
 	case p.Audits():
-		o.State = v1alpha1.Present
+		o.State = v1alpha1.DriftStatePresent
 	case contested:
-		o.State = v1alpha1.Contested
+		o.State = v1alpha1.DriftStateContested
 	default:
 		if o.Err = choose.Of(c, refusing...); o.Err != nil {
-			o.State = v1alpha1.Present
+			o.State = v1alpha1.DriftStatePresent
 		}
 	}
 	return o
@@ -201,15 +225,15 @@ func someReport(c *choose.Source) *v1alpha1.NamespacePosture {
 	report := posturetest.Report()
 	report.Profile = choose.Of(c, "strict", "other")
 	report.ProfileGeneration = int64(3 + c.Below(3))
-	report.Enforcement = choose.Of(c, v1alpha1.Enforce, v1alpha1.Audit)
+	report.Enforcement = choose.Of(c, v1alpha1.EnforcementEnforce, v1alpha1.EnforcementAudit)
 	for i := range choose.Of(c, 0, 1, 32) {
 		report.Drift = append(report.Drift, v1alpha1.DriftEntry{
 			Namespace:  "shop",
 			Object:     posturetest.Reference("LimitRange", fmt.Sprint("bulwark-", 4*c.Below(4))),
-			Change:     choose.Of(c, v1alpha1.Missing, "Modified", "Unexpected"),
+			Change:     choose.Of(c, v1alpha1.DriftChangeMissing, "Modified", "Unexpected"),
 			Fields:     drift.Report(choose.Of(c, differing...)),
 			ObservedAt: metav1.NewTime(posturetest.Noon.Add(-time.Duration(i) * time.Minute)),
-			State:      choose.Of(c, v1alpha1.Present, "Corrected", "Contested", "Conflict"),
+			State:      choose.Of(c, v1alpha1.DriftStatePresent, "Corrected", "Contested", "Conflict"),
 		})
 	}
 	report.DriftTotal = int64(len(report.Drift) + c.Below(101))

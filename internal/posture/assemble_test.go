@@ -26,13 +26,13 @@ import (
 
 func TestAssemble(t *testing.T) {
 	entry := v1alpha1.DriftEntry{
-		Namespace: "shop", Object: posturetest.Reference("LimitRange", "bulwark-limits"), Change: v1alpha1.Missing,
-		ObservedAt: metav1.NewTime(posturetest.Noon.Add(-time.Hour)), State: v1alpha1.Corrected,
+		Object: posturetest.Reference("LimitRange", "bulwark-limits"), Change: v1alpha1.DriftChangeMissing,
+		ObservedAt: metav1.NewTime(posturetest.Noon.Add(-time.Hour)), State: v1alpha1.DriftStateCorrected,
 	}
-	limits := posturetest.Outcome("bulwark-limits", v1alpha1.Modified, v1alpha1.Present)
+	limits := posturetest.Outcome("bulwark-limits", v1alpha1.DriftChangeModified, v1alpha1.DriftStatePresent)
 	limits.Fields, limits.By.Manager = posturetest.Fields("spec.limits"), "kubectl-edit"
-	extra := posturetest.Outcome("bulwark-old", v1alpha1.Unexpected, v1alpha1.Present)
-	pruned := posturetest.Outcome("bulwark-old", v1alpha1.Unexpected, v1alpha1.Corrected)
+	extra := posturetest.Outcome("bulwark-old", v1alpha1.DriftChangeUnexpected, v1alpha1.DriftStatePresent)
+	pruned := posturetest.Outcome("bulwark-old", v1alpha1.DriftChangeUnexpected, v1alpha1.DriftStateCorrected)
 	tests := map[string]struct {
 		previous *v1alpha1.NamespacePosture
 		outcomes []drift.Outcome
@@ -51,32 +51,32 @@ func TestAssemble(t *testing.T) {
 			previous: &v1alpha1.NamespacePosture{DriftTotal: 7, Drift: []v1alpha1.DriftEntry{entry}},
 			outcomes: []drift.Outcome{limits},
 			change: func(r *v1alpha1.NamespacePosture) {
-				r.Ready = false
 				r.Summary = v1alpha1.PostureSummary{Compliant: 1, Drifted: 1}
-				r.Objects[1].State, r.Objects[1].Message = v1alpha1.ObjectDrifted, "Modified"
+				SetReady(r, nil, false, posturetest.Noon)
+				r.Objects[1].State, r.Objects[1].Message = v1alpha1.ObjectStateDrifted, "Modified"
 				r.DriftTotal = 8
 				r.Drift = []v1alpha1.DriftEntry{{
-					Namespace: "shop", Object: limits.Object, Change: v1alpha1.Modified, Manager: "kubectl-edit",
+					Object: limits.Object, Change: v1alpha1.DriftChangeModified, Manager: "kubectl-edit",
 					Fields:     []v1alpha1.FieldDrift{{Path: "spec.limits", Want: "1", Got: "2"}},
-					ObservedAt: metav1.NewTime(posturetest.Noon), State: v1alpha1.Present,
+					ObservedAt: metav1.NewTime(posturetest.Noon), State: v1alpha1.DriftStatePresent,
 				}, entry}
 			},
 		},
 		"drift that is not to be recorded is reported all the same": {
 			outcomes: []drift.Outcome{posturetest.Unrecorded(limits)},
 			change: func(r *v1alpha1.NamespacePosture) {
-				r.Ready = false
 				r.Summary = v1alpha1.PostureSummary{Compliant: 1, Drifted: 1}
-				r.Objects[1].State, r.Objects[1].Message = v1alpha1.ObjectDrifted, "Modified"
+				SetReady(r, nil, false, posturetest.Noon)
+				r.Objects[1].State, r.Objects[1].Message = v1alpha1.ObjectStateDrifted, "Modified"
 			},
 		},
 		"an unexpected object that stays is an object of the report": {
 			outcomes: []drift.Outcome{posturetest.Unrecorded(extra)},
 			change: func(r *v1alpha1.NamespacePosture) {
-				r.Ready = false
 				r.Summary = v1alpha1.PostureSummary{Compliant: 2, Drifted: 1}
+				SetReady(r, nil, false, posturetest.Noon)
 				r.Objects = append(r.Objects, v1alpha1.ManagedObject{
-					ObjectReference: extra.Object, State: v1alpha1.ObjectDrifted, Message: "Unexpected",
+					ObjectReference: extra.Object, State: v1alpha1.ObjectStateDrifted, Message: "Unexpected",
 				})
 			},
 		},
@@ -100,16 +100,28 @@ func TestAssemble(t *testing.T) {
 }
 
 func TestAssembleIsAFixpoint(t *testing.T) {
-	modified := posturetest.Outcome("bulwark-limits", v1alpha1.Modified, v1alpha1.Contested)
+	modified := posturetest.Outcome("bulwark-limits", v1alpha1.DriftChangeModified, v1alpha1.DriftStateContested)
 	modified.Fields, modified.By.Manager = posturetest.Fields("spec.limits"), "kubectl-edit"
 	tests := map[string][]drift.Outcome{
-		"nothing differs":                {},
-		"an object stays missing":        {posturetest.Outcome("bulwark-limits", v1alpha1.Missing, v1alpha1.Present)},
-		"an object stays contested":      {modified},
-		"an object stays in conflict":    {posturetest.Outcome("bulwark-limits", v1alpha1.Modified, v1alpha1.Conflict)},
-		"an object stays refused":        {posturetest.Failed(posturetest.Outcome("bulwark-limits", v1alpha1.Missing, v1alpha1.Present))},
-		"an unexpected object stays":     {posturetest.Outcome("bulwark-old", v1alpha1.Unexpected, v1alpha1.Present)},
-		"drift that is not recorded":     {posturetest.Unrecorded(posturetest.Outcome("bulwark-limits", v1alpha1.Missing, v1alpha1.Present))},
+		"nothing differs": {},
+		"an object stays missing": {
+			posturetest.Outcome("bulwark-limits", v1alpha1.DriftChangeMissing, v1alpha1.DriftStatePresent),
+		},
+		"an object stays contested": {modified},
+		"an object stays in conflict": {
+			posturetest.Outcome("bulwark-limits", v1alpha1.DriftChangeModified, v1alpha1.DriftStateConflict),
+		},
+		"an object stays refused": {
+			posturetest.Failed(posturetest.Outcome("bulwark-limits", v1alpha1.DriftChangeMissing, v1alpha1.DriftStatePresent)),
+		},
+		"an unexpected object stays": {
+			posturetest.Outcome("bulwark-old", v1alpha1.DriftChangeUnexpected, v1alpha1.DriftStatePresent),
+		},
+		"drift that is not recorded": {
+			posturetest.Unrecorded(
+				posturetest.Outcome("bulwark-limits", v1alpha1.DriftChangeMissing, v1alpha1.DriftStatePresent),
+			),
+		},
 		"as many drifts as are kept":     missing(v1alpha1.MaxDrift),
 		"one drift more than are kept":   missing(v1alpha1.MaxDrift + 1),
 		"many more drifts than are kept": missing(3 * v1alpha1.MaxDrift),
@@ -146,63 +158,93 @@ func TestManagedObjectMessages(t *testing.T) {
 		message string
 	}{
 		"a corrected object is compliant": {
-			outcome: drift.Outcome{State: v1alpha1.Corrected}, state: v1alpha1.ObjectCompliant,
+			outcome: drift.Outcome{State: v1alpha1.DriftStateCorrected}, state: v1alpha1.ObjectStateCompliant,
 		},
 		"a conflict names both ways out": {
-			outcome: drift.Outcome{State: v1alpha1.Conflict}, state: v1alpha1.ObjectConflict,
+			outcome: drift.Outcome{State: v1alpha1.DriftStateConflict},
+			state:   v1alpha1.ObjectStateConflict,
 			message: "an object of this name exists that Bulwark did not make; delete or rename it, or set spec.adoption to Adopt",
 		},
 		"a contested object names the manager": {
-			outcome: drift.Outcome{State: v1alpha1.Contested, By: drift.Attribution{Manager: "argocd"}}, state: v1alpha1.ObjectDrifted,
+			outcome: drift.Outcome{
+				State: v1alpha1.DriftStateContested,
+				By:    drift.Attribution{Manager: "argocd"},
+			},
+			state:   v1alpha1.ObjectStateDrifted,
 			message: "contested by the field manager argocd: corrections wait with a growing delay",
 		},
 		"a contested object whose manager is not known says so": {
-			outcome: drift.Outcome{State: v1alpha1.Contested}, state: v1alpha1.ObjectDrifted,
+			outcome: drift.Outcome{State: v1alpha1.DriftStateContested}, state: v1alpha1.ObjectStateDrifted,
 			message: "contested by an unknown manager: corrections wait with a growing delay",
 		},
 		"what an audit finds is named by its change": {
-			outcome: drift.Outcome{State: v1alpha1.Present}, state: v1alpha1.ObjectDrifted, message: "Modified",
+			outcome: drift.Outcome{State: v1alpha1.DriftStatePresent}, state: v1alpha1.ObjectStateDrifted, message: "Modified",
 		},
 		"a refused role says how to let it be granted": {
-			want: &rbacv1.Role{}, outcome: drift.Outcome{State: v1alpha1.Present, Err: forbidden("escalation")}, state: v1alpha1.ObjectFailed,
+			want:    &rbacv1.Role{},
+			outcome: drift.Outcome{State: v1alpha1.DriftStatePresent, Err: forbidden("escalation")},
+			state:   v1alpha1.ObjectStateFailed,
 			message: refused + "escalation; remedy: to let profiles grant these rules, label a ClusterRole that holds them " +
 				"security.bulwark.dev/aggregate-to-grantable=true",
 		},
 		"a refused role of what there is not says so, and no more": {
-			want:    &rbacv1.Role{},
-			outcome: drift.Outcome{State: v1alpha1.Present, Err: forbidden("escalation"), Hint: "; no such resource: there is no resource pod in the core group; pods?"},
-			state:   v1alpha1.ObjectFailed,
+			want: &rbacv1.Role{},
+			outcome: drift.Outcome{
+				State: v1alpha1.DriftStatePresent,
+				Err:   forbidden("escalation"),
+				Hint:  "; no such resource: there is no resource pod in the core group; pods?",
+			},
+			state:   v1alpha1.ObjectStateFailed,
 			message: refused + "escalation; no such resource: there is no resource pod in the core group; pods?",
 		},
 		"a refused binding says how to let it be bound": {
-			want: bindingTo("ClusterRole", "view"), outcome: drift.Outcome{State: v1alpha1.Present, Err: forbidden("escalation")}, state: v1alpha1.ObjectFailed,
+			want: bindingTo(
+				"ClusterRole",
+				"view",
+			),
+			outcome: drift.Outcome{State: v1alpha1.DriftStatePresent, Err: forbidden("escalation")},
+			state:   v1alpha1.ObjectStateFailed,
 			message: refused + "escalation; remedy: to let profiles bind this role, make sure that it exists, and label " +
 				"security.bulwark.dev/aggregate-to-grantable=true a ClusterRole that permits the verb bind on it in " +
 				"rbac.authorization.k8s.io",
 		},
 		"so does a binding to a role that is not there": {
-			want: bindingTo("ClusterRole", "view"), outcome: drift.Outcome{State: v1alpha1.Present, Err: missingRole}, state: v1alpha1.ObjectFailed,
+			want: bindingTo(
+				"ClusterRole",
+				"view",
+			),
+			outcome: drift.Outcome{State: v1alpha1.DriftStatePresent, Err: missingRole},
+			state:   v1alpha1.ObjectStateFailed,
 			message: `clusterroles.rbac.authorization.k8s.io "view" not found; remedy: to let profiles bind this role, make ` +
 				"sure that it exists, and label security.bulwark.dev/aggregate-to-grantable=true a ClusterRole that permits " +
 				"the verb bind on it in rbac.authorization.k8s.io",
 		},
 		"a binding to a refused role of ours points to that role": {
-			want: bindingTo("Role", "bulwark-dev"), outcome: drift.Outcome{State: v1alpha1.Present, Err: forbidden("escalation")},
-			state: v1alpha1.ObjectFailed, message: refused + "escalation; remedy: that of Role bulwark-dev, which this binds",
+			want: bindingTo(
+				"Role",
+				"bulwark-dev",
+			),
+			outcome: drift.Outcome{State: v1alpha1.DriftStatePresent, Err: forbidden("escalation")},
+			state:   v1alpha1.ObjectStateFailed,
+			message: refused + "escalation; remedy: that of Role bulwark-dev, which this binds",
 		},
 		"a quota that is used up says so": {
-			want: &corev1.LimitRange{}, outcome: drift.Outcome{State: v1alpha1.Present, Err: forbidden("exceeded quota: q")},
-			state: v1alpha1.ObjectFailed, message: refused + "exceeded quota: q; remedy: raise the quota that counts these objects",
+			want:    &corev1.LimitRange{},
+			outcome: drift.Outcome{State: v1alpha1.DriftStatePresent, Err: forbidden("exceeded quota: q")},
+			state:   v1alpha1.ObjectStateFailed,
+			message: refused + "exceeded quota: q; remedy: raise the quota that counts these objects",
 		},
 		"any other refusal is in the API server's words": {
-			want: &corev1.LimitRange{}, outcome: drift.Outcome{State: v1alpha1.Present, Err: errors.New("refused by a webhook")},
-			state: v1alpha1.ObjectFailed, message: "refused by a webhook",
+			want:    &corev1.LimitRange{},
+			outcome: drift.Outcome{State: v1alpha1.DriftStatePresent, Err: errors.New("refused by a webhook")},
+			state:   v1alpha1.ObjectStateFailed,
+			message: "refused by a webhook",
 		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			ref := posturetest.Reference("Any", "bulwark-x")
-			tt.outcome.Object, tt.outcome.Change, tt.outcome.Want = ref, v1alpha1.Modified, tt.want
+			tt.outcome.Object, tt.outcome.Change, tt.outcome.Want = ref, v1alpha1.DriftChangeModified, tt.want
 			want := v1alpha1.ManagedObject{ObjectReference: ref, State: tt.state, Message: tt.message}
 			if diff := cmp.Diff(want, managedObject(ref, []drift.Outcome{tt.outcome})); diff != "" {
 				t.Errorf("object (-want +got):\n%s", diff)
@@ -213,10 +255,22 @@ func TestManagedObjectMessages(t *testing.T) {
 
 func TestLongRefusalIsCutAndKeepsItsRemedy(t *testing.T) {
 	ref := posturetest.Reference("Role", "bulwark-dev")
-	err := apierrors.NewForbidden(schema.GroupResource{Resource: "roles"}, "bulwark-dev", errors.New(strings.Repeat("é", 4000)))
-	got := managedObject(ref, []drift.Outcome{{
-		Drift: drift.Drift{Object: ref, Change: v1alpha1.Missing, Want: &rbacv1.Role{}}, State: v1alpha1.Present, Err: err,
-	}})
+	err := apierrors.NewForbidden(
+		schema.GroupResource{Resource: "roles"},
+		"bulwark-dev",
+		errors.New(strings.Repeat("é", 4000)),
+	)
+	got := managedObject(ref, []drift.Outcome{
+		{
+			Drift: drift.Drift{
+				Object: ref,
+				Change: v1alpha1.DriftChangeMissing,
+				Want:   &rbacv1.Role{},
+			},
+			State: v1alpha1.DriftStatePresent,
+			Err:   err,
+		},
+	})
 	if n := utf8.RuneCountInString(got.Message); n > 1400 || !utf8.ValidString(got.Message) {
 		t.Errorf("want at most the 1400 whole characters that the schema allows, got %d", n)
 	}
@@ -231,12 +285,20 @@ func TestLongRefusalIsCutAndKeepsItsRemedy(t *testing.T) {
 func TestALongHintFitsTheReport(t *testing.T) {
 	hint := printable.Cut(strings.Repeat("é", 2*discover.MaxHintRunes), discover.MaxHintRunes)
 	ref := posturetest.Reference("Role", "bulwark-dev")
-	long := apierrors.NewForbidden(schema.GroupResource{Resource: "roles"}, "bulwark-dev", errors.New(strings.Repeat("é", 4000)))
+	long := apierrors.NewForbidden(
+		schema.GroupResource{Resource: "roles"},
+		"bulwark-dev",
+		errors.New(strings.Repeat("é", 4000)),
+	)
 	got := managedObject(ref, []drift.Outcome{{
-		Drift: drift.Drift{Object: ref, Want: &rbacv1.Role{}}, State: v1alpha1.Present, Err: long, Hint: hint,
+		Drift: drift.Drift{Object: ref, Want: &rbacv1.Role{}}, State: v1alpha1.DriftStatePresent, Err: long, Hint: hint,
 	}})
 	if n := utf8.RuneCountInString(got.Message); n > 1400 || !strings.HasSuffix(got.Message, hint) {
-		t.Errorf("want at most the 1400 characters that the schema allows, with the hint at their end, got %d: %s", n, got.Message)
+		t.Errorf(
+			"want at most the 1400 characters that the schema allows, with the hint at their end, got %d: %s",
+			n,
+			got.Message,
+		)
 	}
 }
 
@@ -246,12 +308,12 @@ func TestHistory(t *testing.T) {
 		object = "bulwark-limits"
 		closed = "12:00 bulwark-limits Modified Corrected"
 	)
-	present := posturetest.Outcome(object, v1alpha1.Modified, v1alpha1.Present)
+	present := posturetest.Outcome(object, v1alpha1.DriftChangeModified, v1alpha1.DriftStatePresent)
 	present.Fields = posturetest.Fields("spec.limits")
 	contended, corrected, elsewhere := present, present, present
-	contended.State, corrected.State = v1alpha1.Contested, v1alpha1.Corrected
+	contended.State, corrected.State = v1alpha1.DriftStateContested, v1alpha1.DriftStateCorrected
 	elsewhere.Fields = posturetest.Fields("metadata.labels")
-	gone := posturetest.Outcome(object, v1alpha1.Missing, v1alpha1.Present)
+	gone := posturetest.Outcome(object, v1alpha1.DriftChangeMissing, v1alpha1.DriftStatePresent)
 	tests := map[string]struct {
 		passes [][]drift.Outcome
 		want   []string
@@ -297,7 +359,9 @@ func TestHistory(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := aPass()
 			for i, outcomes := range tt.passes {
-				p.Memory = MemoryOf(assemble(p, posturetest.Desired(), outcomes, posturetest.Noon.Add(time.Duration(i)*time.Minute)))
+				p.Memory = MemoryOf(
+					assemble(p, posturetest.Desired(), outcomes, posturetest.Noon.Add(time.Duration(i)*time.Minute)),
+				)
 			}
 			if diff := cmp.Diff(tt.want, history(p.Report())); diff != "" {
 				t.Errorf("history (-want +got):\n%s", diff)
@@ -313,8 +377,10 @@ func TestHistoryKeepsTheNewest(t *testing.T) {
 	p := aPass()
 	var want []string
 	for i := range 40 {
-		o := posturetest.Outcome("bulwark-limits", v1alpha1.Missing, v1alpha1.Corrected)
-		p.Memory = MemoryOf(assemble(p, posturetest.Desired(), []drift.Outcome{o}, posturetest.Noon.Add(time.Duration(i)*time.Minute)))
+		o := posturetest.Outcome("bulwark-limits", v1alpha1.DriftChangeMissing, v1alpha1.DriftStateCorrected)
+		p.Memory = MemoryOf(
+			assemble(p, posturetest.Desired(), []drift.Outcome{o}, posturetest.Noon.Add(time.Duration(i)*time.Minute)),
+		)
 		want = append([]string{fmt.Sprintf("12:%02d bulwark-limits Missing Corrected", i)}, want...)
 	}
 	if diff := cmp.Diff(want[:32], history(p.Report())); diff != "" {
@@ -337,7 +403,7 @@ func history(report *v1alpha1.NamespacePosture) []string {
 func declared(outcomes []drift.Outcome) []baseline.Object {
 	objects := posturetest.Desired()[:1]
 	for _, o := range outcomes {
-		if o.Change != v1alpha1.Unexpected {
+		if o.Change != v1alpha1.DriftChangeUnexpected {
 			objects = append(objects, &corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: o.Object.Name}})
 		}
 	}
@@ -347,7 +413,10 @@ func declared(outcomes []drift.Outcome) []baseline.Object {
 func missing(n int) []drift.Outcome {
 	var outcomes []drift.Outcome
 	for i := range n {
-		outcomes = append(outcomes, posturetest.Outcome(fmt.Sprintf("bulwark-%03d", i), v1alpha1.Missing, v1alpha1.Present))
+		outcomes = append(
+			outcomes,
+			posturetest.Outcome(fmt.Sprintf("bulwark-%03d", i), v1alpha1.DriftChangeMissing, v1alpha1.DriftStatePresent),
+		)
 	}
 	return outcomes
 }

@@ -26,26 +26,33 @@ func Believed(report *v1alpha1.NamespacePosture, now time.Time) *v1alpha1.Namesp
 	believed := *report
 	possible := func(ref v1alpha1.ObjectReference) bool { return baseline.Named(ref, report.Namespace) != nil }
 	believed.Objects = first(report.Objects, v1alpha1.MaxObjects, func(o v1alpha1.ManagedObject) bool {
-		return o.State == v1alpha1.ObjectDrifted && isManagedKind(o.ObjectReference) || possible(o.ObjectReference)
+		return o.State == v1alpha1.ObjectStateDrifted && isManagedKind(o.ObjectReference) || possible(o.ObjectReference)
 	})
-	believed.InPlace = first(report.InPlace, v1alpha1.MaxBlocked, func(c v1alpha1.ObjectContent) bool {
-		return possible(c.Object) || isAdmissionKind(c.Object)
-	})
+	believed.OperatorState.InPlace = first(
+		report.OperatorState.InPlace,
+		v1alpha1.MaxBlocked,
+		func(c v1alpha1.ObjectContent) bool {
+			return possible(c.Object) || isAdmissionKind(c.Object)
+		},
+	)
 	believed.Blocked = first(report.Blocked, v1alpha1.MaxBlocked, func(b v1alpha1.BlockedObject) bool {
 		return b.ViolatorsTotal >= 0 && (possible(b.Object) || isAdmissionKind(b.Object))
 	})
 	believed.Drift = first(report.Drift, v1alpha1.MaxDrift, func(e v1alpha1.DriftEntry) bool {
-		return e.Namespace == report.Namespace && isManagedKind(e.Object) &&
+		return e.Namespace == "" && isManagedKind(e.Object) &&
 			(e.Object.Kind != namespaceKind || e.Object.Name == report.Namespace) && hasCome(e, now)
 	})
 	believed.DriftTotal = max(int64(len(believed.Drift)), min(report.DriftTotal, mostUnsealed))
 	believed.Truncated = max(0, min(report.Truncated, mostUnsealed))
 	believed.FindingTotals = first(report.FindingTotals, v1alpha1.MaxFindings, func(t v1alpha1.FindingTotal) bool {
-		return t.Count >= 0
+		return t.Count >= 0 && isKnown(t.ID, t.Severity)
+	})
+	believed.Findings = first(report.Findings, v1alpha1.MaxFindings, func(f v1alpha1.Finding) bool {
+		return isKnown(f.ID, f.Severity)
 	})
 	believed.Summary = summaryOf(&believed)
 	whole := int(believed.Summary.Compliant+believed.Summary.Blocked) == len(report.Objects)
-	believed.Ready = report.Ready && whole && len(report.Objects) > 0
+	believed.Status.Conditions = believedConditions(report, whole && len(report.Objects) > 0, now)
 	return &believed
 }
 
@@ -91,7 +98,7 @@ func hasCome(e v1alpha1.DriftEntry, now time.Time) bool {
 // there may bear any name.
 func isManagedKind(ref v1alpha1.ObjectReference) bool { return isOf(baseline.Kinds, ref) }
 
-func isAdmissionKind(ref v1alpha1.ObjectReference) bool { return isOf(baseline.AdmissionKinds, ref) }
+func isAdmissionKind(ref v1alpha1.ObjectReference) bool { return isOf(baseline.ClusterKinds, ref) }
 
 func isOf(kinds []baseline.Kind, ref v1alpha1.ObjectReference) bool {
 	return slices.ContainsFunc(kinds, func(k baseline.Kind) bool {
@@ -103,7 +110,10 @@ func isOf(kinds []baseline.Kind, ref v1alpha1.ObjectReference) bool {
 // summaryOf counts what a report says of objects, and takes over what it cannot count.
 func summaryOf(report *v1alpha1.NamespacePosture) v1alpha1.PostureSummary {
 	summary := v1alpha1.PostureSummary{
-		Contested: max(0, min(report.Summary.Contested, int32(len(report.Objects)))), //nolint:gosec // They are v1alpha1.MaxObjects at most.
+		Contested: max(
+			0,
+			min(report.Summary.Contested, int32(len(report.Objects))),
+		), //nolint:gosec // They are v1alpha1.MaxObjects at most.
 	}
 	for _, o := range report.Objects {
 		Count(&summary, o.State)
@@ -117,28 +127,30 @@ func summaryOf(report *v1alpha1.NamespacePosture) v1alpha1.PostureSummary {
 // Count counts an object by its state.
 func Count(summary *v1alpha1.PostureSummary, state v1alpha1.ObjectState) {
 	switch state {
-	case v1alpha1.ObjectCompliant:
+	case v1alpha1.ObjectStateCompliant:
 		summary.Compliant++
-	case v1alpha1.ObjectDrifted:
+	case v1alpha1.ObjectStateDrifted:
 		summary.Drifted++
-	case v1alpha1.ObjectUncounted:
+	case v1alpha1.ObjectStateUncounted:
 		summary.Uncounted++
-	case v1alpha1.ObjectBlocked:
+	case v1alpha1.ObjectStateBlocked:
 		summary.Blocked++
-	case v1alpha1.ObjectConflict:
+	case v1alpha1.ObjectStateConflict:
 		summary.Conflicted++
-	case v1alpha1.ObjectFailed:
+	case v1alpha1.ObjectStateFailed:
 		summary.Failed++
 	}
 }
 
 // Recalled is what the status of a profile still knows of the drift of a namespace, where its
-// report is not believed. Tenants cannot write it.
+// report is not believed, as that would hold it. Tenants cannot write the status.
 func Recalled(status *v1alpha1.SecurityProfileStatus, namespace string) []v1alpha1.DriftEntry {
 	var entries []v1alpha1.DriftEntry
 	for i := range status.Drift {
 		if status.Drift[i].Namespace == namespace {
-			entries = append(entries, *status.Drift[i].DeepCopy())
+			entry := *status.Drift[i].DeepCopy()
+			entry.Namespace = ""
+			entries = append(entries, entry)
 		}
 	}
 	return entries

@@ -13,6 +13,7 @@ import (
 
 func TestWhatCannotBeTrueIsNotBelieved(t *testing.T) {
 	none := func(r *v1alpha1.NamespacePosture) { r.Drift = nil }
+	unsaid := v1alpha1.NamespacePostureStatus{}
 	for sentence, tt := range map[string]struct {
 		forge, want func(*v1alpha1.NamespacePosture)
 	}{
@@ -20,8 +21,8 @@ func TestWhatCannotBeTrueIsNotBelieved(t *testing.T) {
 		"drift of another namespace": {
 			forge: func(r *v1alpha1.NamespacePosture) { r.Drift[0].Namespace = "bank" }, want: none,
 		},
-		"drift of no namespace, as that of an admission policy": {
-			forge: func(r *v1alpha1.NamespacePosture) { r.Drift[0].Namespace = "" }, want: none,
+		"drift that says of which namespace it is": {
+			forge: func(r *v1alpha1.NamespacePosture) { r.Drift[0].Namespace = "shop" }, want: none,
 		},
 		"drift that is seen in an hour": {
 			forge: func(r *v1alpha1.NamespacePosture) { r.Drift[0].ObservedAt = metav1.NewTime(noon.Add(time.Hour)) }, want: none,
@@ -46,21 +47,30 @@ func TestWhatCannotBeTrueIsNotBelieved(t *testing.T) {
 		"an object that no baseline holds": {
 			forge: func(r *v1alpha1.NamespacePosture) {
 				r.Objects = append(r.Objects, v1alpha1.ManagedObject{
-					ObjectReference: v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Secret", Name: "bulwark-a"}, State: v1alpha1.ObjectCompliant,
+					ObjectReference: v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Secret", Name: "bulwark-a"}, State: v1alpha1.ObjectStateCompliant,
 				})
-			}, want: func(r *v1alpha1.NamespacePosture) { r.Ready = false },
+			}, want: func(r *v1alpha1.NamespacePosture) { r.Status = unsaid },
 		},
 		"ready though an object failed": {
-			forge: func(r *v1alpha1.NamespacePosture) { r.Objects[0].State = v1alpha1.ObjectFailed },
+			forge: func(r *v1alpha1.NamespacePosture) { r.Objects[0].State = v1alpha1.ObjectStateFailed },
 			want: func(r *v1alpha1.NamespacePosture) {
-				r.Objects[0].State, r.Ready, r.Summary = v1alpha1.ObjectFailed, false, v1alpha1.PostureSummary{Failed: 1}
+				r.Objects[0].State, r.Status, r.Summary = v1alpha1.ObjectStateFailed, unsaid, v1alpha1.PostureSummary{Failed: 1}
 			},
 		},
 		"ready without objects": {
 			forge: func(r *v1alpha1.NamespacePosture) { r.Objects = nil },
 			want: func(r *v1alpha1.NamespacePosture) {
-				r.Objects, r.Ready, r.Summary = nil, false, v1alpha1.PostureSummary{}
+				r.Objects, r.Status, r.Summary = nil, unsaid, v1alpha1.PostureSummary{}
 			},
+		},
+		"ready as of tomorrow": {
+			forge: func(r *v1alpha1.NamespacePosture) { SetReady(r, nil, true, noon.Add(24*time.Hour)) },
+			want:  func(r *v1alpha1.NamespacePosture) { r.Status = unsaid },
+		},
+		"a condition that no report has": {
+			forge: func(r *v1alpha1.NamespacePosture) {
+				r.Status.Conditions = append(r.Status.Conditions, metav1.Condition{Type: "Forged", Status: metav1.ConditionTrue})
+			}, want: func(*v1alpha1.NamespacePosture) {},
 		},
 		"a summary of its own": {
 			forge: func(r *v1alpha1.NamespacePosture) {
@@ -76,12 +86,21 @@ func TestWhatCannotBeTrueIsNotBelieved(t *testing.T) {
 			want:  func(r *v1alpha1.NamespacePosture) { r.DriftTotal = 1 },
 		},
 		"fewer findings than none": {
-			forge: func(r *v1alpha1.NamespacePosture) { r.FindingTotals = []v1alpha1.FindingTotal{{Count: -1}} },
-			want:  func(*v1alpha1.NamespacePosture) {},
+			forge: func(r *v1alpha1.NamespacePosture) {
+				r.FindingTotals = []v1alpha1.FindingTotal{{ID: v1alpha1.FindingIDBroadBinding, Severity: v1alpha1.SeverityHigh, Count: -1}}
+			},
+			want: func(*v1alpha1.NamespacePosture) {},
+		},
+		"findings that this release does not know": {
+			forge: func(r *v1alpha1.NamespacePosture) {
+				r.FindingTotals = []v1alpha1.FindingTotal{{ID: "Made", Severity: v1alpha1.SeverityHigh, Count: 1}}
+				r.Findings = []v1alpha1.Finding{{ID: v1alpha1.FindingIDBroadBinding, Severity: "Up"}}
+			},
+			want: func(*v1alpha1.NamespacePosture) {},
 		},
 		"in place what is in no baseline": {
 			forge: func(r *v1alpha1.NamespacePosture) {
-				r.InPlace = []v1alpha1.ObjectContent{{Object: v1alpha1.ObjectReference{APIVersion: "v1", Kind: "ConfigMap", Name: "bulwark-a"}}}
+				r.OperatorState.InPlace = []v1alpha1.ObjectContent{{Object: v1alpha1.ObjectReference{APIVersion: "v1", Kind: "ConfigMap", Name: "bulwark-a"}}}
 			}, want: func(*v1alpha1.NamespacePosture) {},
 		},
 	} {
@@ -128,7 +147,7 @@ func TestAStatusRecallsTheDriftOfOneNamespace(t *testing.T) {
 		return v1alpha1.DriftEntry{Namespace: namespace, Manager: "kubectl"}
 	}
 	status := &v1alpha1.SecurityProfileStatus{Drift: []v1alpha1.DriftEntry{of("shop"), of("bank"), of(""), of("shop")}}
-	if diff := cmp.Diff([]v1alpha1.DriftEntry{of("shop"), of("shop")}, Recalled(status, "shop")); diff != "" {
+	if diff := cmp.Diff([]v1alpha1.DriftEntry{of(""), of("")}, Recalled(status, "shop")); diff != "" {
 		t.Error(diff)
 	}
 }

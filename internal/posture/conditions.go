@@ -32,7 +32,7 @@ func (t *tally) conditions(profile *v1alpha1.SecurityProfile) []metav1.Condition
 		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonInPlace,
 		Message: fmt.Sprintf("the baseline is in place in all %d selected namespaces%s", t.counts.Selected, t.butJoined()),
 	}
-	audits := profile.EffectiveEnforcement() == v1alpha1.Audit
+	audits := profile.EffectiveEnforcement() == v1alpha1.EnforcementAudit
 	if audits {
 		ready.Reason = v1alpha1.ReasonAudited
 		ready.Message = fmt.Sprintf("all %d selected namespaces are audited%s; nothing is enforced",

@@ -12,8 +12,8 @@ import (
 const (
 	// ContestedBy begins the message on an object that is contested.
 	ContestedBy = "contested by "
-	// MaxManagers bounds the field managers that are named of one object. Whoever keeps changing names
-	// is told by the first of them.
+	// MaxManagers bounds the field managers that are named of one object. Whoever keeps changing
+	// names is told by the first of them.
 	MaxManagers = 4
 )
 
@@ -40,10 +40,10 @@ func (f *Found) DisputeOver(ref v1alpha1.ObjectReference) *Dispute {
 func (f *Found) contestedOr(o v1alpha1.ManagedObject) v1alpha1.ManagedObject {
 	d := f.DisputeOver(o.ObjectReference)
 	mutates := strings.HasPrefix(o.Message, ChangedByAdmission)
-	if d == nil || mutates || o.State != v1alpha1.ObjectCompliant && o.State != v1alpha1.ObjectDrifted {
+	if d == nil || mutates || o.State != v1alpha1.ObjectStateCompliant && o.State != v1alpha1.ObjectStateDrifted {
 		return o
 	}
-	o.State, o.Message = v1alpha1.ObjectDrifted, printable.Message(d.Sentence)
+	o.State, o.Message = v1alpha1.ObjectStateDrifted, printable.Message(d.Sentence)
 	return o
 }
 
@@ -53,8 +53,8 @@ func (f *Found) contestedCopies(reported []v1alpha1.ManagedObject) []v1alpha1.Ma
 	var copies []v1alpha1.ManagedObject
 	for _, d := range f.Disputes {
 		known := slices.ContainsFunc(reported, func(o v1alpha1.ManagedObject) bool { return o.ObjectReference == d.Object })
-		if d.Change == v1alpha1.Unexpected && !known {
-			copied := v1alpha1.ManagedObject{ObjectReference: d.Object, State: v1alpha1.ObjectDrifted}
+		if d.Change == v1alpha1.DriftChangeUnexpected && !known {
+			copied := v1alpha1.ManagedObject{ObjectReference: d.Object, State: v1alpha1.ObjectStateDrifted}
 			copies = append(copies, f.contestedOr(copied))
 		}
 	}
@@ -63,7 +63,7 @@ func (f *Found) contestedCopies(reported []v1alpha1.ManagedObject) []v1alpha1.Ma
 
 // isContested reports whether the report says that an object is contested.
 func isContested(o v1alpha1.ManagedObject) bool {
-	return o.State == v1alpha1.ObjectDrifted && strings.HasPrefix(o.Message, ContestedBy)
+	return o.State == v1alpha1.ObjectStateDrifted && strings.HasPrefix(o.Message, ContestedBy)
 }
 
 // contestedAmong counts the objects that are contested.
@@ -81,7 +81,7 @@ func contestedAmong(objects []v1alpha1.ManagedObject) int32 {
 func contestedEntries(entries []v1alpha1.DriftEntry, ref v1alpha1.ObjectReference) int {
 	n := 0
 	for _, e := range entries {
-		if e.Object == ref && e.State == v1alpha1.Contested {
+		if e.Object == ref && e.State == v1alpha1.DriftStateContested {
 			n++
 		}
 	}
@@ -91,7 +91,7 @@ func contestedEntries(entries []v1alpha1.DriftEntry, ref v1alpha1.ObjectReferenc
 // staysOpen reports whether an entry of the history is not closed though its drift is gone: it is
 // contested, or was corrected in vain.
 func (f *Found) staysOpen(entry v1alpha1.DriftEntry) bool {
-	if entry.State == v1alpha1.Contested {
+	if entry.State == v1alpha1.DriftStateContested {
 		return f.DisputeOver(entry.Object) != nil
 	}
 	return slices.ContainsFunc(f.Outcomes, func(o drift.Outcome) bool {

@@ -16,7 +16,7 @@ import (
 
 // contestedOutcome is a correction of a field that two managers change back.
 func contestedOutcome(manager string) drift.Outcome {
-	o := posturetest.Outcome("bulwark-limits", v1alpha1.Modified, v1alpha1.Contested)
+	o := posturetest.Outcome("bulwark-limits", v1alpha1.DriftChangeModified, v1alpha1.DriftStateContested)
 	o.Fields, o.By.Manager, o.Done = posturetest.Fields("spec.limits"), manager, true
 	return o
 }
@@ -24,10 +24,26 @@ func contestedOutcome(manager string) drift.Outcome {
 func TestAContestIsOneStateWhateverIsCorrectedMeanwhile(t *testing.T) {
 	p := aPass()
 	limits := contestedOutcome("a")
-	disputes := []Dispute{{Object: limits.Object, Change: v1alpha1.Modified, Sentence: "contested by the field managers a and b: spec.limits"}}
-	first := assemble(p, posturetest.Desired(), []drift.Outcome{limits, contestedOutcome("b")}[:1], posturetest.Noon, disputes...)
+	disputes := []Dispute{
+		{
+			Object:   limits.Object,
+			Change:   v1alpha1.DriftChangeModified,
+			Sentence: "contested by the field managers a and b: spec.limits",
+		},
+	}
+	first := assemble(
+		p,
+		posturetest.Desired(),
+		[]drift.Outcome{limits, contestedOutcome("b")}[:1],
+		posturetest.Noon,
+		disputes...)
 	p.Memory = MemoryOf(first)
-	second := assemble(p, posturetest.Desired(), []drift.Outcome{contestedOutcome("b")}, posturetest.Noon.Add(time.Second), disputes...)
+	second := assemble(
+		p,
+		posturetest.Desired(),
+		[]drift.Outcome{contestedOutcome("b")},
+		posturetest.Noon.Add(time.Second),
+		disputes...)
 	if len(second.Drift) != 2 || second.DriftTotal != 2 {
 		t.Fatalf("want an entry for each manager, got %v", second.Drift)
 	}
@@ -44,18 +60,23 @@ func TestAContestIsOneStateWhateverIsCorrectedMeanwhile(t *testing.T) {
 			t.Errorf("%s: the report is written again: %v", sentence, third.Drift)
 		}
 	}
-	if second.Ready || second.Summary.Contested != 1 || second.Summary.Drifted != 1 {
-		t.Errorf("ready %t, with %+v", second.Ready, second.Summary)
+	if second.IsReady() || second.Summary.Contested != 1 || second.Summary.Drifted != 1 {
+		t.Errorf("ready %t, with %+v", second.IsReady(), second.Summary)
 	}
 	over := assemble(p, posturetest.Desired(), nil, posturetest.Noon.Add(2*time.Minute))
-	if !over.Ready || over.Summary.Contested != 0 || over.Drift[0].State != v1alpha1.Corrected || over.Drift[1].State != v1alpha1.Corrected {
-		t.Errorf("after it is over: ready %t, with %+v and %v", over.Ready, over.Summary, over.Drift)
+	if !over.IsReady() || over.Summary.Contested != 0 || over.Drift[0].State != v1alpha1.DriftStateCorrected ||
+		over.Drift[1].State != v1alpha1.DriftStateCorrected {
+		t.Errorf("after it is over: ready %t, with %+v and %v", over.IsReady(), over.Summary, over.Drift)
 	}
 }
 
 func TestManagersThatRenameThemselvesDoNotFillTheHistory(t *testing.T) {
 	p := aPass()
-	dispute := Dispute{Object: contestedOutcome("").Object, Change: v1alpha1.Modified, Sentence: "contested by an unknown manager: …"}
+	dispute := Dispute{
+		Object:   contestedOutcome("").Object,
+		Change:   v1alpha1.DriftChangeModified,
+		Sentence: "contested by an unknown manager: …",
+	}
 	for i := range 40 {
 		outcomes := []drift.Outcome{contestedOutcome(strings.Repeat("x", i))}
 		now := posturetest.Noon.Add(time.Duration(i) * time.Second)
@@ -69,29 +90,43 @@ func TestManagersThatRenameThemselvesDoNotFillTheHistory(t *testing.T) {
 func TestAContestOverCopiesTakesNothingOfTheBaselineAway(t *testing.T) {
 	p := aPass()
 	copied := posturetest.Reference("LimitRange", "copied")
-	dispute := Dispute{Object: copied, Change: v1alpha1.Unexpected, Sentence: "contested by the field manager hnc: it is made again and again; …"}
+	dispute := Dispute{
+		Object:   copied,
+		Change:   v1alpha1.DriftChangeUnexpected,
+		Sentence: "contested by the field manager hnc: it is made again and again; …",
+	}
 	report := assemble(p, posturetest.Desired(), nil, posturetest.Noon, dispute)
-	if !report.Ready || report.Summary.Drifted != 1 || report.Summary.Contested != 1 {
-		t.Errorf("ready %t, with %+v", report.Ready, report.Summary)
+	if !report.IsReady() || report.Summary.Drifted != 1 || report.Summary.Contested != 1 {
+		t.Errorf("ready %t, with %+v", report.IsReady(), report.Summary)
 	}
 	o := report.Objects[len(report.Objects)-1]
-	if o.ObjectReference != copied || !strings.HasPrefix(o.Message, "contested by the field manager hnc: it is made again and again") {
+	if o.ObjectReference != copied ||
+		!strings.HasPrefix(o.Message, "contested by the field manager hnc: it is made again and again") {
 		t.Errorf("the copy is told as %+v", o)
 	}
 }
 
 func TestWhatACorrectionWasMadeInVainOfStaysOpen(t *testing.T) {
 	p := aPass()
-	limits := posturetest.Outcome("bulwark-limits", v1alpha1.Modified, v1alpha1.Present)
-	limits.Fields, limits.By.Manager, limits.Done, limits.Mutated = posturetest.Fields("spec.limits"), "kubectl-edit", true, posturetest.Fields("spec.other")
+	limits := posturetest.Outcome("bulwark-limits", v1alpha1.DriftChangeModified, v1alpha1.DriftStatePresent)
+	limits.Fields, limits.By.Manager, limits.Done, limits.Mutated = posturetest.Fields(
+		"spec.limits",
+	), "kubectl-edit", true, posturetest.Fields(
+		"spec.other",
+	)
 	p.Memory = MemoryOf(assemble(p, posturetest.Desired(), []drift.Outcome{limits}, posturetest.Noon))
-	again := posturetest.Unrecorded(posturetest.Outcome("bulwark-limits", v1alpha1.Modified, v1alpha1.Present))
+	again := posturetest.Unrecorded(
+		posturetest.Outcome("bulwark-limits", v1alpha1.DriftChangeModified, v1alpha1.DriftStatePresent),
+	)
 	again.Fields, again.Mutated = posturetest.Fields("spec.other"), posturetest.Fields("spec.other")
 	report := assemble(p, posturetest.Desired(), []drift.Outcome{again}, posturetest.Noon.Add(time.Minute))
-	if !Same(p.Report(), report) || len(report.Drift) != 1 || report.Drift[0].State != v1alpha1.Present {
+	if !Same(p.Report(), report) || len(report.Drift) != 1 || report.Drift[0].State != v1alpha1.DriftStatePresent {
 		t.Errorf("the history is %v", report.Drift)
 	}
-	if message := report.Objects[1].Message; !strings.HasPrefix(message, "changed by admission: spec.other: want 1, got 2") {
+	if message := report.Objects[1].Message; !strings.HasPrefix(
+		message,
+		"changed by admission: spec.other: want 1, got 2",
+	) {
 		t.Errorf("the message is %q", message)
 	}
 }
@@ -100,14 +135,28 @@ func TestTheConditionNamesWhoContestsWhat(t *testing.T) {
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "strict", Generation: 4}}
 	profile.Spec.NamespaceSelector = v1alpha1.NamespaceSelector{}
 	namespaces, reports := posturetest.Cluster(compliant, drifted)
-	reports["ns-1"].Objects = []v1alpha1.ManagedObject{{
-		ObjectReference: posturetest.Reference("Namespace", "ns-1"), State: v1alpha1.ObjectDrifted, Message: "contested by the field manager argocd: labels; …",
-	}}
+	reports["ns-1"].Objects = []v1alpha1.ManagedObject{
+		{
+			ObjectReference: posturetest.Reference(
+				"Namespace",
+				"ns-1",
+			),
+			State:   v1alpha1.ObjectStateDrifted,
+			Message: "contested by the field manager argocd: labels; …",
+		},
+	}
 	reports["ns-1"].Summary.Contested = 1
-	status := Summarize(profile, &Cluster{posturetest.SelectorOf(profile), append([]corev1.Namespace{}, namespaces...), reports}, nil, nil, posturetest.Noon)
+	status := Summarize(
+		profile,
+		&Cluster{posturetest.SelectorOf(profile), append([]corev1.Namespace{}, namespaces...), reports},
+		nil,
+		nil,
+		posturetest.Noon,
+	)
 	ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady)
 	const want = "in namespace ns-1 Namespace ns-1 is contested by the field manager argocd: labels"
-	if ready.Status != metav1.ConditionFalse || ready.Reason != v1alpha1.ReasonContestedObjects || !strings.Contains(ready.Message, want) {
+	if ready.Status != metav1.ConditionFalse || ready.Reason != v1alpha1.ReasonContestedObjects ||
+		!strings.Contains(ready.Message, want) {
 		t.Errorf("the condition is %+v", ready)
 	}
 	if status.Namespaces.Contested != 1 {

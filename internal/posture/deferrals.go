@@ -10,8 +10,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
-// Deferrals are what a pass defers since it would refuse what runs in the namespace. Under Audit they
-// are what it would defer, if the profile were enforced. Nil defers nothing.
+// Deferrals are what a pass defers since it would refuse what runs in the namespace. Under Audit
+// they are what it would defer, if the profile were enforced. Nil defers nothing.
 type Deferrals struct {
 	// Blocked are the objects and policies that are deferred, with what they would refuse.
 	Blocked []v1alpha1.BlockedObject
@@ -29,8 +29,8 @@ type Section struct {
 	admission.PodSection
 	// InForce are the rules that are in force in the namespace, after the pass.
 	InForce string
-	// WasDeferred says that by the last report the section was deferred, and Unknown that the report
-	// does not say what was in force.
+	// WasDeferred says that by the last report the section was deferred, and Unknown that the
+	// report does not say what was in force.
 	WasDeferred, Unknown bool
 }
 
@@ -50,8 +50,8 @@ func joined[K comparable, V any](a, b map[K]V) map[K]V {
 	return both
 }
 
-// Holds reports whether an object is deferred, or a Namespace for the sake of rules for pods.
-func (d *Deferrals) Holds(ref v1alpha1.ObjectReference) bool {
+// Defers reports whether an object is deferred, or a Namespace for the sake of rules for pods.
+func (d *Deferrals) Defers(ref v1alpha1.ObjectReference) bool {
 	if d == nil {
 		return false
 	}
@@ -62,8 +62,8 @@ func (d *Deferrals) Holds(ref v1alpha1.ObjectReference) bool {
 // Any reports whether anything is deferred.
 func (d *Deferrals) Any() bool { return d != nil && (len(d.Kept) > 0 || d.rulesDeferred()) }
 
-// Releases reports whether a drift is nothing but that sections are put in force which were deferred,
-// or are said to be in force for the first time.
+// Releases reports whether a drift is nothing but that sections are put in force which were
+// deferred, or are said to be in force for the first time.
 func (d *Deferrals) Releases(of *drift.Drift) bool {
 	if d == nil || of.Object.Kind != namespaceKind || len(of.Fields) == 0 {
 		return false
@@ -133,7 +133,7 @@ func (d *Deferrals) rules(p *Pass, outcomes []drift.Outcome) []v1alpha1.ObjectCo
 // inPlaceNow reports whether an object is as declared after the pass.
 func inPlaceNow(ref v1alpha1.ObjectReference, outcomes []drift.Outcome) bool {
 	o := drift.OutcomeOf(ref, outcomes)
-	return o == nil || o.State == v1alpha1.Corrected || o.Done && len(o.Mutated) == 0
+	return o == nil || o.State == v1alpha1.DriftStateCorrected || o.Done && len(o.Mutated) == 0
 }
 
 // SectionLabels are the labels by which a namespace says which sections of a profile are deferred.

@@ -13,7 +13,7 @@ import (
 // safely is a pass of a profile that defers what would refuse what runs, in its present generation.
 func safely(change func(*v1alpha1.NamespacePosture)) *Pass {
 	p := aPass()
-	p.Profile.Spec.Rollout = v1alpha1.WhenSafe
+	p.Profile.Spec.Rollout = v1alpha1.RolloutWhenSafe
 	report := posturetest.Report()
 	change(report)
 	return p.With(report)
@@ -21,8 +21,8 @@ func safely(change func(*v1alpha1.NamespacePosture)) *Pass {
 
 // ruled is a profile with a section of rules for pods, and the section.
 func ruled(p *v1alpha1.SecurityProfile) admission.PodSection {
-	p.Spec.Rollout = v1alpha1.WhenSafe
-	p.Spec.Images = &v1alpha1.Images{RequireDigest: true}
+	p.Spec.Rollout = v1alpha1.RolloutWhenSafe
+	p.Spec.Images = &v1alpha1.Images{Digest: v1alpha1.RequirementRequire}
 	return admission.PodSections(p)[0]
 }
 
@@ -35,7 +35,7 @@ func TestRulesInForce(t *testing.T) {
 	remembers := func(profile, content string) func(*Pass, *admission.PodSection) {
 		return func(p *Pass, s *admission.PodSection) {
 			p.Report().Profile = profile
-			p.Report().InPlace = []v1alpha1.ObjectContent{{Object: s.Policy(profile), Content: content}}
+			p.Report().OperatorState.InPlace = []v1alpha1.ObjectContent{{Object: s.Policy(profile), Content: content}}
 		}
 	}
 	for sentence, tc := range map[string]struct {
@@ -51,7 +51,7 @@ func TestRulesInForce(t *testing.T) {
 		"without a memory, of another generation, nothing":   {func(p *Pass, _ *admission.PodSection) { p.Report().ProfileGeneration-- }, "", false},
 		"under Audit nothing": {func(p *Pass, s *admission.PodSection) {
 			remembers("restricted", "before")(p, s)
-			p.Profile.Spec.Enforcement = v1alpha1.Audit
+			p.Profile.Spec.Enforcement = v1alpha1.EnforcementAudit
 		}, "", false},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -94,7 +94,11 @@ func TestWhatAReleaseIsNotTakenFor(t *testing.T) {
 				s.InForce = section.Content
 			}
 			deferred := &Deferrals{Sections: []Section{s}}
-			d := &drift.Drift{Object: posturetest.Reference("Namespace", "shop"), Change: v1alpha1.Modified, Fields: tc.fields}
+			d := &drift.Drift{
+				Object: posturetest.Reference("Namespace", "shop"),
+				Change: v1alpha1.DriftChangeModified,
+				Fields: tc.fields,
+			}
 			if got := deferred.Releases(d); got != tc.want {
 				t.Errorf("want %t, got %t", tc.want, got)
 			}
@@ -112,16 +116,16 @@ func TestRememberWhatIsInPlace(t *testing.T) {
 		known    bool
 	}{
 		"what is as declared": {want: baseline.RefusingContent(posturetest.Limited("1")), known: true},
-		"what was corrected":  {outcomes: []drift.Outcome{posturetest.Outcome("bulwark-limits", v1alpha1.Modified, v1alpha1.Corrected)}, want: baseline.RefusingContent(posturetest.Limited("1")), known: true},
+		"what was corrected":  {outcomes: []drift.Outcome{posturetest.Outcome("bulwark-limits", v1alpha1.DriftChangeModified, v1alpha1.DriftStateCorrected)}, want: baseline.RefusingContent(posturetest.Limited("1")), known: true},
 		"what is held":        {kept: keeping(posturetest.Limited("4")), want: baseline.RefusingContent(posturetest.Limited("4")), known: true},
 		"that nothing is":     {kept: keeping(nil), known: true},
 		"what was, if the API server refused the new": {
-			previous: posturetest.Remembering(posturetest.Limited("4")), outcomes: []drift.Outcome{posturetest.Outcome("bulwark-limits", v1alpha1.Modified, v1alpha1.Present)},
+			previous: posturetest.Remembering(posturetest.Limited("4")), outcomes: []drift.Outcome{posturetest.Outcome("bulwark-limits", v1alpha1.DriftChangeModified, v1alpha1.DriftStatePresent)},
 			want: baseline.RefusingContent(posturetest.Limited("4")), known: true,
 		},
-		"nothing, if it refused the first": {outcomes: []drift.Outcome{posturetest.Outcome("bulwark-limits", v1alpha1.Missing, v1alpha1.Present)}},
-		"nothing, where nothing waits":     {change: func(p *v1alpha1.SecurityProfile) { p.Spec.Rollout = v1alpha1.Immediate }},
-		"nothing under Audit":              {change: func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.Audit }},
+		"nothing, if it refused the first": {outcomes: []drift.Outcome{posturetest.Outcome("bulwark-limits", v1alpha1.DriftChangeMissing, v1alpha1.DriftStatePresent)}},
+		"nothing, where nothing waits":     {change: func(p *v1alpha1.SecurityProfile) { p.Spec.Rollout = v1alpha1.RolloutImmediate }},
+		"nothing under Audit":              {change: func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.EnforcementAudit }},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			p := safely(func(r *v1alpha1.NamespacePosture) {
@@ -134,7 +138,7 @@ func TestRememberWhatIsInPlace(t *testing.T) {
 			}
 			deferred := &Deferrals{Kept: tt.kept}
 			desired := []baseline.Object{posturetest.Levelled("baseline"), posturetest.Limited("1")}
-			p.Report().InPlace = deferred.contents(p, desired, tt.outcomes)
+			p.Report().OperatorState.InPlace = deferred.contents(p, desired, tt.outcomes)
 			before, known := p.Before(posturetest.Limited("1"))
 			if known != tt.known {
 				t.Fatalf("remembered: want %t, got %t", tt.known, known)

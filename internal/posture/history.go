@@ -14,14 +14,14 @@ func (r *reporting) history(now time.Time) ([]v1alpha1.DriftEntry, int) {
 	var entries []v1alpha1.DriftEntry
 	known := map[int]bool{}
 	for _, entry := range r.History() {
-		if entry.State != v1alpha1.Corrected {
+		if entry.State != v1alpha1.DriftStateCorrected {
 			i := continuing(r.Outcomes, known, entry)
 			switch {
 			case i >= 0:
 				known[i] = true
 				r.Outcomes[i].GoOn(&entry)
 			case !r.staysOpen(entry):
-				entry.State = v1alpha1.Corrected
+				entry.State = v1alpha1.DriftStateCorrected
 			}
 		}
 		entries = append(entries, entry)
@@ -31,10 +31,10 @@ func (r *reporting) history(now time.Time) ([]v1alpha1.DriftEntry, int) {
 		if !o.Recorded || known[i] || r.Lasts(&o) {
 			continue
 		}
-		if o.State == v1alpha1.Contested && contestedEntries(entries, o.Object) >= MaxManagers {
+		if o.State == v1alpha1.DriftStateContested && contestedEntries(entries, o.Object) >= MaxManagers {
 			continue
 		}
-		added = append(added, o.Entry(r.Namespace.Name, now))
+		added = append(added, o.Entry(now))
 	}
 	entries = append(added, entries...)
 	return entries[:min(len(entries), v1alpha1.MaxDrift)], len(added)

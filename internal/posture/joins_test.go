@@ -14,8 +14,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
-// Each sum at a time after posturetest.Noon is asked of namespaces, those in brackets with a report that is not ready, and says which of them
-// joined lately and when it wants to be made again.
+// Each sum at a time after posturetest.Noon is asked of namespaces, those in brackets with a report
+// that is not ready, and says which of them joined lately and when it wants to be made again.
 func TestJoins(t *testing.T) {
 	type sum struct {
 		at         time.Duration
@@ -27,8 +27,17 @@ func TestJoins(t *testing.T) {
 		next       time.Duration
 	}
 	const grace = 30 * time.Second
-	concluded := []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonInPlace, ObservedGeneration: 1}}
-	progressing := []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonProgressing, ObservedGeneration: 1}}
+	concluded := []metav1.Condition{
+		{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonInPlace, ObservedGeneration: 1},
+	}
+	progressing := []metav1.Condition{
+		{
+			Type:               v1alpha1.ConditionReady,
+			Status:             metav1.ConditionFalse,
+			Reason:             v1alpha1.ReasonProgressing,
+			ObservedGeneration: 1,
+		},
+	}
 	for sentence, tc := range map[string]struct {
 		conditions []metav1.Condition
 		sums       []sum
@@ -118,16 +127,25 @@ func TestJoinsAreForgotten(t *testing.T) {
 
 func TestSummarizeWhatJoinsAndWhatLeaves(t *testing.T) {
 	report := func(change func(*v1alpha1.NamespacePosture)) *v1alpha1.NamespacePosture {
-		r := &v1alpha1.NamespacePosture{Profile: "restricted", ProfileGeneration: 1, Enforcement: v1alpha1.Enforce, Ready: true}
+		r := &v1alpha1.NamespacePosture{
+			Profile:           "restricted",
+			ProfileGeneration: 1,
+			Enforcement:       v1alpha1.EnforcementEnforce,
+			Status:            posturetest.Readiness(true),
+		}
 		change(r)
 		return r
 	}
 	ready := report(func(*v1alpha1.NamespacePosture) {})
-	unready := report(func(r *v1alpha1.NamespacePosture) { r.Ready, r.Summary.Drifted, r.DriftTotal = false, 1, 3 })
-	failed := report(func(r *v1alpha1.NamespacePosture) { r.Ready, r.Summary.Failed = false, 1 })
+	unready := report(func(r *v1alpha1.NamespacePosture) {
+		r.Status, r.Summary.Drifted, r.DriftTotal = posturetest.Readiness(false), 1, 3
+	})
+	failed := report(func(r *v1alpha1.NamespacePosture) { r.Status, r.Summary.Failed = posturetest.Readiness(false), 1 })
 	uncounted := report(func(r *v1alpha1.NamespacePosture) {
-		r.Ready, r.Summary.Uncounted = false, 1
-		r.Objects = []v1alpha1.ManagedObject{{ObjectReference: small, State: v1alpha1.ObjectUncounted, Message: "not yet"}}
+		r.Status, r.Summary.Uncounted = posturetest.Readiness(false), 1
+		r.Objects = []v1alpha1.ManagedObject{
+			{ObjectReference: small, State: v1alpha1.ObjectStateUncounted, Message: "not yet"},
+		}
 	})
 	all := func(string, bool) bool { return true }
 	type reports = map[string]*v1alpha1.NamespacePosture
@@ -179,7 +197,7 @@ func TestSummarizeWhatJoinsAndWhatLeaves(t *testing.T) {
 			profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "restricted", Generation: 1}}
 			profile.Spec.NamespaceSelector.MatchLabels = map[string]string{"in": "yes"}
 			if tc.audits {
-				profile.Spec.Enforcement = v1alpha1.Audit
+				profile.Spec.Enforcement = v1alpha1.EnforcementAudit
 			}
 			in := map[string]string{"in": "yes"}
 			namespaces := []corev1.Namespace{
@@ -195,7 +213,10 @@ func TestSummarizeWhatJoinsAndWhatLeaves(t *testing.T) {
 			if got := string(c.Status) + " " + c.Reason + ": " + c.Message; got != tc.ready {
 				t.Errorf("ready: %s, want %s", got, tc.ready)
 			}
-			if compliant := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionCompliant); compliant.Status != tc.compliant {
+			if compliant := meta.FindStatusCondition(
+				status.Conditions,
+				v1alpha1.ConditionCompliant,
+			); compliant.Status != tc.compliant {
 				t.Errorf("compliant: %+v", compliant)
 			}
 		})

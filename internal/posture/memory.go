@@ -12,8 +12,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/findings"
 )
 
-// Memory answers what a namespace was like when its last report was written. The zero value is that of
-// a namespace without a report, and remembers nothing.
+// Memory answers what a namespace was like when its last report was written. The zero value is that
+// of a namespace without a report, and remembers nothing.
 type Memory struct {
 	report *v1alpha1.NamespacePosture
 }
@@ -45,7 +45,7 @@ func (m Memory) Object(ref v1alpha1.ObjectReference) (v1alpha1.ManagedObject, bo
 // IsOf reports whether the last report speaks of the same namespace, profile, generation and
 // enforcement. If it does not, what differs is the roll-out of a change and not drift.
 func (m Memory) IsOf(profile *v1alpha1.SecurityProfile, namespace *corev1.Namespace) bool {
-	return m.report != nil && m.report.Stalled == "" &&
+	return m.report != nil && m.report.Stalled() == "" &&
 		m.report.NamespaceUID == namespace.UID &&
 		m.report.Profile == profile.Name &&
 		m.report.ProfileGeneration == profile.Generation &&
@@ -78,34 +78,34 @@ func (m Memory) InPlace() []v1alpha1.ManagedObject {
 //	Conflict                     no: it is unmanaged
 //	any, under Audit             no
 func (m Memory) wasInPlace(o v1alpha1.ManagedObject) bool {
-	if m.last().Enforcement != v1alpha1.Enforce {
+	if m.last().Enforcement != v1alpha1.EnforcementEnforce {
 		return false
 	}
 	switch o.State {
-	case v1alpha1.ObjectCompliant, v1alpha1.ObjectUncounted, v1alpha1.ObjectDrifted:
+	case v1alpha1.ObjectStateCompliant, v1alpha1.ObjectStateUncounted, v1alpha1.ObjectStateDrifted:
 		return true
-	case v1alpha1.ObjectBlocked:
-		return slices.ContainsFunc(m.last().InPlace, func(kept v1alpha1.ObjectContent) bool {
+	case v1alpha1.ObjectStateBlocked:
+		return slices.ContainsFunc(m.last().OperatorState.InPlace, func(kept v1alpha1.ObjectContent) bool {
 			return kept.Object == o.ObjectReference && kept.Content != ""
 		})
-	case v1alpha1.ObjectFailed:
+	case v1alpha1.ObjectStateFailed:
 		return strings.HasPrefix(o.Message, undeleted)
 	}
 	return false
 }
 
-// Content is what was in place of an object that may be deferred, as JSON: empty, and remembered, if
-// nothing was.
+// Content is what was in place of an object that may be deferred, as JSON: empty, and remembered,
+// if nothing was.
 func (m Memory) Content(ref v1alpha1.ObjectReference) (content string, remembered bool) {
-	i := slices.IndexFunc(m.last().InPlace, func(c v1alpha1.ObjectContent) bool { return c.Object == ref })
+	i := slices.IndexFunc(m.last().OperatorState.InPlace, func(c v1alpha1.ObjectContent) bool { return c.Object == ref })
 	if i < 0 {
 		return "", false
 	}
-	return m.report.InPlace[i].Content, true
+	return m.report.OperatorState.InPlace[i].Content, true
 }
 
-// Before is what was in place of an object that may be deferred: nil, and remembered, if nothing was.
-// Content that cannot be read is not remembered: somebody has written into the report.
+// Before is what was in place of an object that may be deferred: nil, and remembered, if nothing
+// was. Content that cannot be read is not remembered: somebody has written into the report.
 func (m Memory) Before(want baseline.Object) (before baseline.Object, remembered bool) {
 	content, remembered := m.Content(baseline.Reference(want))
 	if !remembered || content == "" {
@@ -131,7 +131,7 @@ func (m Memory) History() []v1alpha1.DriftEntry { return PrintableHistory(m.last
 // Exceeded is what the last report says of a quota that was exceeded, or nothing.
 func (m Memory) Exceeded(quota v1alpha1.ObjectReference) string {
 	for _, f := range m.last().Findings {
-		if f.ID == v1alpha1.QuotaExceeded && f.Object == quota {
+		if f.ID == v1alpha1.FindingIDQuotaExceeded && f.Object == quota {
 			return f.Message
 		}
 	}

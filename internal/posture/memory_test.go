@@ -42,8 +42,8 @@ func TestMemoryIsOf(t *testing.T) {
 		"another namespace of the same name":                      {func(r *v1alpha1.NamespacePosture) { r.NamespaceUID = "other" }, false},
 		"another profile":                                         {func(r *v1alpha1.NamespacePosture) { r.Profile = "other" }, false},
 		"another generation":                                      {func(r *v1alpha1.NamespacePosture) { r.ProfileGeneration-- }, false},
-		"another enforcement":                                     {func(r *v1alpha1.NamespacePosture) { r.Enforcement = v1alpha1.Audit }, false},
-		"a profile that could not be carried out":                 {func(r *v1alpha1.NamespacePosture) { r.Stalled = "why" }, false},
+		"another enforcement":                                     {func(r *v1alpha1.NamespacePosture) { r.Enforcement = v1alpha1.EnforcementAudit }, false},
+		"a profile that could not be carried out":                 {func(r *v1alpha1.NamespacePosture) { setStalled(r, nil, "why", posturetest.Noon) }, false},
 	} {
 		report := posturetest.Report()
 		tt.change(report)
@@ -66,22 +66,22 @@ func TestWasInPlace(t *testing.T) {
 		audits  bool
 		want    bool
 	}{
-		"as declared":                            {state: v1alpha1.ObjectCompliant, want: true},
-		"not counted yet":                        {state: v1alpha1.ObjectUncounted, want: true},
-		"changed by somebody":                    {state: v1alpha1.ObjectDrifted, want: true},
-		"an unmanaged object in its place":       {state: v1alpha1.ObjectConflict},
-		"refused by the API server":              {state: v1alpha1.ObjectFailed, message: "refused by a webhook"},
-		"the API server refuses to delete it":    {state: v1alpha1.ObjectFailed, message: "cannot be deleted: why", want: true},
-		"deferred, and another one was there":    {state: v1alpha1.ObjectBlocked, inPlace: remembers("{}"), want: true},
-		"deferred, and none was there":           {state: v1alpha1.ObjectBlocked, inPlace: remembers("")},
-		"deferred, and nothing says what was":    {state: v1alpha1.ObjectBlocked},
-		"an audit found it as it would be":       {state: v1alpha1.ObjectCompliant, audits: true},
+		"as declared":                            {state: v1alpha1.ObjectStateCompliant, want: true},
+		"not counted yet":                        {state: v1alpha1.ObjectStateUncounted, want: true},
+		"changed by somebody":                    {state: v1alpha1.ObjectStateDrifted, want: true},
+		"an unmanaged object in its place":       {state: v1alpha1.ObjectStateConflict},
+		"refused by the API server":              {state: v1alpha1.ObjectStateFailed, message: "refused by a webhook"},
+		"the API server refuses to delete it":    {state: v1alpha1.ObjectStateFailed, message: "cannot be deleted: why", want: true},
+		"deferred, and another one was there":    {state: v1alpha1.ObjectStateBlocked, inPlace: remembers("{}"), want: true},
+		"deferred, and none was there":           {state: v1alpha1.ObjectStateBlocked, inPlace: remembers("")},
+		"deferred, and nothing says what was":    {state: v1alpha1.ObjectStateBlocked},
+		"an audit found it as it would be":       {state: v1alpha1.ObjectStateCompliant, audits: true},
 		"a state that this release has not made": {state: "Other"},
 	} {
 		report := posturetest.Report()
-		report.Objects[1].State, report.Objects[1].Message, report.InPlace = tt.state, tt.message, tt.inPlace
+		report.Objects[1].State, report.Objects[1].Message, report.OperatorState.InPlace = tt.state, tt.message, tt.inPlace
 		if tt.audits {
-			report.Enforcement = v1alpha1.Audit
+			report.Enforcement = v1alpha1.EnforcementAudit
 		}
 		m := MemoryOf(report)
 		listed := 0
@@ -116,7 +116,7 @@ func TestBefore(t *testing.T) {
 		"nothing that cannot be read": {inPlace: []v1alpha1.ObjectContent{{Object: ref, Content: "{"}}},
 	} {
 		report := posturetest.Report()
-		report.InPlace = tt.inPlace
+		report.OperatorState.InPlace = tt.inPlace
 		before, known := MemoryOf(report).Before(want)
 		if known != tt.known || (before == nil) != (tt.before == nil) {
 			t.Errorf("%s: got %v, %t", sentence, before, known)
@@ -133,10 +133,10 @@ func TestDoubtsPods(t *testing.T) {
 		want   bool
 	}{
 		"all is well":                    {},
-		"another object weakens it":      {report: v1alpha1.NamespacePosture{FindingTotals: []v1alpha1.FindingTotal{{ID: v1alpha1.BroadBinding}}}},
-		"a pod violates its level":       {report: v1alpha1.NamespacePosture{FindingTotals: []v1alpha1.FindingTotal{{ID: v1alpha1.PodSecurityViolated}}}, want: true},
+		"another object weakens it":      {report: v1alpha1.NamespacePosture{FindingTotals: []v1alpha1.FindingTotal{{ID: v1alpha1.FindingIDBroadBinding}}}},
+		"a pod violates its level":       {report: v1alpha1.NamespacePosture{FindingTotals: []v1alpha1.FindingTotal{{ID: v1alpha1.FindingIDPodSecurityViolated}}}, want: true},
 		"pods could not be looked at":    {report: v1alpha1.NamespacePosture{PodsUnseen: true}, want: true},
-		"a pod breaks a rule for itself": {report: v1alpha1.NamespacePosture{FindingTotals: []v1alpha1.FindingTotal{{ID: v1alpha1.WorkloadRuleViolated}}}, want: true},
+		"a pod breaks a rule for itself": {report: v1alpha1.NamespacePosture{FindingTotals: []v1alpha1.FindingTotal{{ID: v1alpha1.FindingIDWorkloadRuleViolated}}}, want: true},
 	} {
 		if got := MemoryOf(&tt.report).DoubtsPods(); got != tt.want {
 			t.Errorf("%s: want %t, got %t", sentence, tt.want, got)

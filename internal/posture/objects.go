@@ -17,8 +17,8 @@ const (
 	// undeleted begins the message on an object that should not be there, and that the API server
 	// refuses to delete: it is in place.
 	undeleted = "cannot be deleted: "
-	// ChangedByAdmission begins the message on an object that a mutating webhook or admission policy
-	// changes.
+	// ChangedByAdmission begins the message on an object that a mutating webhook or admission
+	// policy changes.
 	ChangedByAdmission = "changed by admission: "
 )
 
@@ -28,7 +28,8 @@ func MutationSentence(fields []drift.Field) string {
 		"; a mutating webhook or admission policy changes what Bulwark writes")
 }
 
-// objects are the desired objects and, after them, those that should not be there, with their states.
+// objects are the desired objects and, after them, those that should not be there, with their
+// states.
 func (r *reporting) objects() []v1alpha1.ManagedObject {
 	var objects []v1alpha1.ManagedObject
 	for _, want := range r.Desired {
@@ -36,7 +37,7 @@ func (r *reporting) objects() []v1alpha1.ManagedObject {
 		objects = append(objects, r.contestedOr(r.deferredOr(o)))
 	}
 	for _, o := range r.Outcomes {
-		if o.Change == v1alpha1.Unexpected && o.State != v1alpha1.Corrected {
+		if o.Change == v1alpha1.DriftChangeUnexpected && o.State != v1alpha1.DriftStateCorrected {
 			objects = append(objects, r.contestedOr(managedObject(o.Object, r.Outcomes)))
 		}
 	}
@@ -45,41 +46,41 @@ func (r *reporting) objects() []v1alpha1.ManagedObject {
 
 // deferredOr is an object that is deferred, if it is and what is in its place is as it should be.
 func (r *reporting) deferredOr(o v1alpha1.ManagedObject) v1alpha1.ManagedObject {
-	if !r.Deferred.Holds(o.ObjectReference) || o.State != v1alpha1.ObjectCompliant {
+	if !r.Deferred.Defers(o.ObjectReference) || o.State != v1alpha1.ObjectStateCompliant {
 		return o
 	}
-	o.State = v1alpha1.ObjectBlocked
+	o.State = v1alpha1.ObjectStateBlocked
 	o.Message = "waits, since it would refuse what runs here: see blocked"
 	return o
 }
 
 // managedObject is the state of one object after the pass.
 func managedObject(ref v1alpha1.ObjectReference, outcomes []drift.Outcome) v1alpha1.ManagedObject {
-	object := v1alpha1.ManagedObject{ObjectReference: ref, State: v1alpha1.ObjectCompliant}
+	object := v1alpha1.ManagedObject{ObjectReference: ref, State: v1alpha1.ObjectStateCompliant}
 	o := drift.OutcomeOf(ref, outcomes)
 	if o == nil {
 		return object
 	}
 	switch o.State {
-	case v1alpha1.Conflict:
-		object.State = v1alpha1.ObjectConflict
+	case v1alpha1.DriftStateConflict:
+		object.State = v1alpha1.ObjectStateConflict
 		object.Message = "an object of this name exists that Bulwark did not make; delete or rename it, " +
 			"or set spec.adoption to Adopt"
-	case v1alpha1.Contested:
-		object.State = v1alpha1.ObjectDrifted
+	case v1alpha1.DriftStateContested:
+		object.State = v1alpha1.ObjectStateDrifted
 		object.Message = ContestedBy + drift.ManagerName(o.By.Manager) + ": corrections wait with a growing delay"
-	case v1alpha1.Present:
-		object.State, object.Message = v1alpha1.ObjectDrifted, string(o.Change)
+	case v1alpha1.DriftStatePresent:
+		object.State, object.Message = v1alpha1.ObjectStateDrifted, string(o.Change)
 		if len(o.Mutated) > 0 {
 			object.Message = MutationSentence(o.Mutated)
 		}
 		if o.Standing != "" {
-			object.State, object.Message = v1alpha1.ObjectFailed, o.Standing
+			object.State, object.Message = v1alpha1.ObjectStateFailed, o.Standing
 		}
 		if o.Err != nil {
-			object.State = v1alpha1.ObjectFailed
+			object.State = v1alpha1.ObjectStateFailed
 			object.Message = printable.Message(o.Err.Error()) + cmp.Or(o.Hint, remedy(o.Want, o.Err))
-			if o.Change == v1alpha1.Unexpected {
+			if o.Change == v1alpha1.DriftChangeUnexpected {
 				object.Message = printable.Message(undeleted + o.Err.Error())
 			}
 		}

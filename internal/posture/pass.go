@@ -29,18 +29,18 @@ type Pass struct {
 }
 
 // Audits reports whether the profile only audits.
-func (p *Pass) Audits() bool { return p.Profile.EffectiveEnforcement() == v1alpha1.Audit }
+func (p *Pass) Audits() bool { return p.Profile.EffectiveEnforcement() == v1alpha1.EnforcementAudit }
 
 // Defers reports whether the profile is enforced, and what would refuse what runs is deferred.
 func (p *Pass) Defers() bool { return !p.Audits() && p.Profile.WaitsUntilSafe() }
 
-// Ours reports whether Bulwark made an object. Beside what the object says of itself, the last report
-// remembers: a tenant who takes our labels off and puts a loose object in the place of ours has not
-// thereby made it unmanaged.
+// Ours reports whether Bulwark made an object. Beside what the object says of itself, the last
+// report remembers: a tenant who takes our labels off and puts a loose object in the place of ours
+// has not thereby made it unmanaged.
 func (p *Pass) Ours(o baseline.Object) bool { return drift.Ours(o) || p.WasInPlace(o) }
 
-// Current reports whether the last report speaks of what this pass does. If it does not, what differs
-// is the roll-out of a change and not drift.
+// Current reports whether the last report speaks of what this pass does. If it does not, what
+// differs is the roll-out of a change and not drift.
 func (p *Pass) Current() bool { return p.IsOf(p.Profile, p.Namespace) }
 
 // StateNow is the state of an object in the last report, if that is current.
@@ -52,11 +52,12 @@ func (p *Pass) StateNow(ref v1alpha1.ObjectReference) v1alpha1.ObjectState {
 	return o.State
 }
 
-// HeldAsDeclared reports whether an object was in place as declared by the last report, though
+// WasAsDeclared reports whether an object was in place as declared by the last report, though
 // somebody may have changed it since.
-func (p *Pass) HeldAsDeclared(ref v1alpha1.ObjectReference) bool {
+func (p *Pass) WasAsDeclared(ref v1alpha1.ObjectReference) bool {
 	o, _ := p.Object(ref)
-	return o.State == v1alpha1.ObjectCompliant || o.State == v1alpha1.ObjectUncounted || o.State == v1alpha1.ObjectDrifted
+	return o.State == v1alpha1.ObjectStateCompliant || o.State == v1alpha1.ObjectStateUncounted ||
+		o.State == v1alpha1.ObjectStateDrifted
 }
 
 // RulesInForce are the rules of a section that were in force before the pass, and whether the last
@@ -84,38 +85,38 @@ func (p *Pass) Records(d *drift.Drift, deferred *Deferrals) bool {
 	if !p.Current() {
 		return false
 	}
-	if d.Change == v1alpha1.Unexpected { // One that is contested was recorded before, and is recorded on.
-		return !known || o.State == v1alpha1.ObjectDrifted
+	if d.Change == v1alpha1.DriftChangeUnexpected { // One that is contested was recorded before, and is recorded on.
+		return !known || o.State == v1alpha1.ObjectStateDrifted
 	}
-	if deferred.Releases(d) || o.State == v1alpha1.ObjectBlocked && !deferred.Holds(d.Object) {
+	if deferred.Releases(d) || o.State == v1alpha1.ObjectStateBlocked && !deferred.Defers(d.Object) {
 		return false // What was deferred is put in place.
 	}
-	return known && o.State != v1alpha1.ObjectFailed && o.State != v1alpha1.ObjectConflict
+	return known && o.State != v1alpha1.ObjectStateFailed && o.State != v1alpha1.ObjectStateConflict
 }
 
 // Lasts reports whether a drift that is still there was recorded before, in an entry that the bound
 // on the history has cut off since: by the state in which the last report has the object. Otherwise
 // more lasting drifts than the history holds would push each other out of it for ever.
 func (p *Pass) Lasts(o *drift.Outcome) bool {
-	if o.State == v1alpha1.Corrected || !p.Current() || int(p.Report().DriftTotal) <= len(p.Report().Drift) {
+	if o.State == v1alpha1.DriftStateCorrected || !p.Current() || int(p.Report().DriftTotal) <= len(p.Report().Drift) {
 		return false
 	}
 	before, known := p.Object(o.Object)
 	if !known {
-		return o.Change == v1alpha1.Unexpected && len(p.Report().Objects) == v1alpha1.MaxObjects
+		return o.Change == v1alpha1.DriftChangeUnexpected && len(p.Report().Objects) == v1alpha1.MaxObjects
 	}
 	inHistory := slices.ContainsFunc(p.Report().Drift, func(e v1alpha1.DriftEntry) bool { return e.Object == o.Object })
-	return !inHistory && before.State != v1alpha1.ObjectCompliant
+	return !inHistory && before.State != v1alpha1.ObjectStateCompliant
 }
 
 // Told reports whether the last report says already what has become of a drift.
 func (p *Pass) Told(o *drift.Outcome) bool {
-	if p.Report() == nil || o.State == v1alpha1.Corrected {
+	if p.Report() == nil || o.State == v1alpha1.DriftStateCorrected {
 		return false
 	}
 	before, _ := p.Object(o.Object)
 	if o.Err != nil {
-		return before.State == v1alpha1.ObjectFailed
+		return before.State == v1alpha1.ObjectStateFailed
 	}
 	if len(o.Mutated) > 0 && !o.Recorded {
 		return before.Message == MutationSentence(o.Mutated)

@@ -25,6 +25,11 @@ type QuotaCount struct {
 // Complete reports whether the quota is counted.
 func (q *QuotaCount) Complete() bool { return !q.Written && q.Counting.Complete() }
 
+// Progress is how far the quota is counted.
+func (q *QuotaCount) Progress() counting.Progress {
+	return counting.Progress{Quota: q.Ref.Name, Complete: q.Complete(), Written: q.Written, Never: len(q.Never) > 0}
+}
+
 // Counted is what Kubernetes has made of the quotas that are as declared after a pass. What still
 // differs, and what is deferred, is not among them: the report says worse of it.
 func Counted(desired, found []baseline.Object, outcomes []drift.Outcome, deferred *Deferrals) []QuotaCount {
@@ -39,7 +44,7 @@ func Counted(desired, found []baseline.Object, outcomes []drift.Outcome, deferre
 			continue
 		}
 		if outcome := drift.OutcomeOf(ref, outcomes); outcome != nil {
-			if outcome.State == v1alpha1.Corrected {
+			if outcome.State == v1alpha1.DriftStateCorrected {
 				counts = append(counts, QuotaCount{Ref: ref, Written: true})
 			}
 			continue
@@ -61,17 +66,20 @@ func Withholds(p *Pass, counts []QuotaCount, outcomes []drift.Outcome, again boo
 	if again && len(outcomes) > 0 {
 		return false
 	}
-	if slices.ContainsFunc(outcomes, func(o drift.Outcome) bool { return o.Recorded || o.State != v1alpha1.Corrected }) {
+	if slices.ContainsFunc(
+		outcomes,
+		func(o drift.Outcome) bool { return o.Recorded || o.State != v1alpha1.DriftStateCorrected },
+	) {
 		return false
 	}
 	return slices.ContainsFunc(counts, func(q QuotaCount) bool {
 		state := p.StateNow(q.Ref)
-		return !q.Complete() && q.Fresh && state != v1alpha1.ObjectCompliant && state != v1alpha1.ObjectUncounted
+		return !q.Complete() && q.Fresh && state != v1alpha1.ObjectStateCompliant && state != v1alpha1.ObjectStateUncounted
 	})
 }
 
-// Exceeded are the quotas of which more is used than they grant, by name, with the words that say of
-// what. Of one that is not counted just now it is what the last report says.
+// Exceeded are the quotas of which more is used than they grant, by name, with the words that say
+// of what. Of one that is not counted just now it is what the last report says.
 func Exceeded(m Memory, counts []QuotaCount) map[string]string {
 	exceeded := map[string]string{}
 	for _, q := range counts {
@@ -92,20 +100,19 @@ func Exceeded(m Memory, counts []QuotaCount) map[string]string {
 // better: the namespace would not be ready for a moment each time.
 func setUncounted(p *Pass, report *v1alpha1.NamespacePosture, counts []QuotaCount) {
 	for _, q := range counts {
-		if q.Complete() || q.Fresh && p.StateNow(q.Ref) == v1alpha1.ObjectCompliant {
+		if q.Complete() || q.Fresh && p.StateNow(q.Ref) == v1alpha1.ObjectStateCompliant {
 			continue
 		}
 		i := slices.IndexFunc(report.Objects, func(o v1alpha1.ManagedObject) bool {
-			return o.ObjectReference == q.Ref && o.State == v1alpha1.ObjectCompliant
+			return o.ObjectReference == q.Ref && o.State == v1alpha1.ObjectStateCompliant
 		})
 		if i < 0 {
 			continue
 		}
-		report.Objects[i].State = v1alpha1.ObjectUncounted
+		report.Objects[i].State = v1alpha1.ObjectStateUncounted
 		report.Objects[i].Message = printable.Message(uncountedMessage(p.Memory, q))
 		report.Summary.Compliant--
 		report.Summary.Uncounted++
-		report.Ready = false
 	}
 }
 
@@ -115,7 +122,7 @@ func uncountedMessage(m Memory, q QuotaCount) string {
 	if !q.Written {
 		return q.Sentence()
 	}
-	if o, _ := m.Object(q.Ref); o.State == v1alpha1.ObjectUncounted {
+	if o, _ := m.Object(q.Ref); o.State == v1alpha1.ObjectStateUncounted {
 		return o.Message
 	}
 	return "Kubernetes has not counted it yet"

@@ -29,15 +29,27 @@ func neverCount() QuotaCount {
 
 func TestWithholds(t *testing.T) {
 	fresh := func(q QuotaCount) []QuotaCount { q.Fresh = true; return []QuotaCount{q} }
-	made := []drift.Outcome{{Drift: drift.Drift{Object: small, Change: v1alpha1.Missing}, State: v1alpha1.Corrected}}
-	recorded := []drift.Outcome{{Drift: drift.Drift{Object: small, Change: v1alpha1.Modified}, State: v1alpha1.Corrected, Recorded: true}}
-	refused := []drift.Outcome{{Drift: drift.Drift{Object: small, Change: v1alpha1.Missing}, State: v1alpha1.Present}}
+	made := []drift.Outcome{
+		{Drift: drift.Drift{Object: small, Change: v1alpha1.DriftChangeMissing}, State: v1alpha1.DriftStateCorrected},
+	}
+	recorded := []drift.Outcome{
+		{
+			Drift:    drift.Drift{Object: small, Change: v1alpha1.DriftChangeModified},
+			State:    v1alpha1.DriftStateCorrected,
+			Recorded: true,
+		},
+	}
+	refused := []drift.Outcome{
+		{Drift: drift.Drift{Object: small, Change: v1alpha1.DriftChangeMissing}, State: v1alpha1.DriftStatePresent},
+	}
 	says := func(state v1alpha1.ObjectState) *v1alpha1.NamespacePosture {
 		return &v1alpha1.NamespacePosture{
-			Profile: "a", Enforcement: v1alpha1.Enforce, Objects: []v1alpha1.ManagedObject{{ObjectReference: small, State: state}},
+			Profile:     "a",
+			Enforcement: v1alpha1.EnforcementEnforce,
+			Objects:     []v1alpha1.ManagedObject{{ObjectReference: small, State: state}},
 		}
 	}
-	older := says(v1alpha1.ObjectCompliant)
+	older := says(v1alpha1.ObjectStateCompliant)
 	older.ProfileGeneration = 7
 	for sentence, tt := range map[string]struct {
 		previous *v1alpha1.NamespacePosture
@@ -52,11 +64,11 @@ func TestWithholds(t *testing.T) {
 		"the first report, with a quota that was made just now":  {previous: nil, outcomes: made, counts: fresh(QuotaCount{Ref: small, Written: true}), want: true},
 		"the first report, with a quota that is not counted yet": {previous: nil, outcomes: nil, counts: fresh(waitingCount()), want: true},
 		"a report on another generation":                         {previous: older, outcomes: made, counts: fresh(waitingCount()), want: true},
-		"a quota that is put in place at last":                   {previous: says(v1alpha1.ObjectBlocked), outcomes: made, counts: fresh(waitingCount()), want: true},
+		"a quota that is put in place at last":                   {previous: says(v1alpha1.ObjectStateBlocked), outcomes: made, counts: fresh(waitingCount()), want: true},
 		"all is counted":                                         {previous: nil, outcomes: made, counts: []QuotaCount{{Ref: small}}, want: false},
 		"it has lasted":                                          {previous: nil, outcomes: nil, counts: []QuotaCount{waitingCount()}, want: false},
-		"it was in place, and goes on being so":                  {previous: says(v1alpha1.ObjectCompliant), outcomes: nil, counts: fresh(waitingCount()), want: false},
-		"it was said before":                                     {previous: says(v1alpha1.ObjectUncounted), outcomes: nil, counts: fresh(waitingCount()), want: false},
+		"it was in place, and goes on being so":                  {previous: says(v1alpha1.ObjectStateCompliant), outcomes: nil, counts: fresh(waitingCount()), want: false},
+		"it was said before":                                     {previous: says(v1alpha1.ObjectStateUncounted), outcomes: nil, counts: fresh(waitingCount()), want: false},
 		"there is something to record":                           {previous: nil, outcomes: recorded, counts: fresh(waitingCount()), want: false},
 		"something was refused":                                  {previous: nil, outcomes: refused, counts: fresh(waitingCount()), want: false},
 	} {
@@ -73,9 +85,13 @@ func TestWithholds(t *testing.T) {
 }
 
 func TestReportsSayWhatIsNotCounted(t *testing.T) {
-	blocked := v1alpha1.ManagedObject{ObjectReference: small, State: v1alpha1.ObjectBlocked, Message: "waits"}
-	compliant := v1alpha1.ManagedObject{ObjectReference: small, State: v1alpha1.ObjectCompliant}
-	uncounted := v1alpha1.ManagedObject{ObjectReference: small, State: v1alpha1.ObjectUncounted, Message: "said before"}
+	blocked := v1alpha1.ManagedObject{ObjectReference: small, State: v1alpha1.ObjectStateBlocked, Message: "waits"}
+	compliant := v1alpha1.ManagedObject{ObjectReference: small, State: v1alpha1.ObjectStateCompliant}
+	uncounted := v1alpha1.ManagedObject{
+		ObjectReference: small,
+		State:           v1alpha1.ObjectStateUncounted,
+		Message:         "said before",
+	}
 	fresh, written := waitingCount(), QuotaCount{Ref: small, Written: true}
 	fresh.Fresh = true
 	for sentence, tt := range map[string]struct {
@@ -85,24 +101,38 @@ func TestReportsSayWhatIsNotCounted(t *testing.T) {
 		state  v1alpha1.ObjectState
 		says   string
 	}{
-		"it is counted":       {nil, compliant, QuotaCount{Ref: small}, v1alpha1.ObjectCompliant, ""},
-		"it is not counted":   {nil, compliant, waitingCount(), v1alpha1.ObjectUncounted, "has not counted pods yet"},
-		"it is never counted": {nil, compliant, neverCount(), v1alpha1.ObjectUncounted, "count/jobs (it is count/jobs.batch)"},
-		"it was in place, and it is too early to tell": {&compliant, compliant, fresh, v1alpha1.ObjectCompliant, ""},
-		"it was in place, and that is long ago":        {&compliant, compliant, waitingCount(), v1alpha1.ObjectUncounted, "has not counted pods yet"},
-		"it is written again, and was not counted":     {&uncounted, compliant, written, v1alpha1.ObjectUncounted, "said before"},
-		"what is in its place is kept":                 {nil, blocked, waitingCount(), v1alpha1.ObjectBlocked, "waits"},
+		"it is counted":       {nil, compliant, QuotaCount{Ref: small}, v1alpha1.ObjectStateCompliant, ""},
+		"it is not counted":   {nil, compliant, waitingCount(), v1alpha1.ObjectStateUncounted, "has not counted pods yet"},
+		"it is never counted": {nil, compliant, neverCount(), v1alpha1.ObjectStateUncounted, "count/jobs (it is count/jobs.batch)"},
+		"it was in place, and it is too early to tell": {&compliant, compliant, fresh, v1alpha1.ObjectStateCompliant, ""},
+		"it was in place, and that is long ago":        {&compliant, compliant, waitingCount(), v1alpha1.ObjectStateUncounted, "has not counted pods yet"},
+		"it is written again, and was not counted":     {&uncounted, compliant, written, v1alpha1.ObjectStateUncounted, "said before"},
+		"what is in its place is kept":                 {nil, blocked, waitingCount(), v1alpha1.ObjectStateBlocked, "waits"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			p := &Pass{Namespace: &corev1.Namespace{}, Profile: &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "a"}}}
-			if tt.before != nil {
-				p.Memory = MemoryOf(&v1alpha1.NamespacePosture{Profile: "a", Enforcement: v1alpha1.Enforce, Objects: []v1alpha1.ManagedObject{*tt.before}})
+			p := &Pass{
+				Namespace: &corev1.Namespace{},
+				Profile:   &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "a"}},
 			}
-			report := &v1alpha1.NamespacePosture{Ready: true, Objects: []v1alpha1.ManagedObject{tt.object}}
+			if tt.before != nil {
+				p.Memory = MemoryOf(
+					&v1alpha1.NamespacePosture{
+						Profile:     "a",
+						Enforcement: v1alpha1.EnforcementEnforce,
+						Objects:     []v1alpha1.ManagedObject{*tt.before},
+					},
+				)
+			}
+			report := &v1alpha1.NamespacePosture{Objects: []v1alpha1.ManagedObject{tt.object}}
 			Count(&report.Summary, tt.object.State)
 			setUncounted(p, report, []QuotaCount{tt.count})
 			got := report.Objects[0]
-			inForce := MemoryOf(&v1alpha1.NamespacePosture{Enforcement: v1alpha1.Enforce, InPlace: []v1alpha1.ObjectContent{{Object: small, Content: "{}"}}})
+			inForce := MemoryOf(
+				&v1alpha1.NamespacePosture{
+					Enforcement:   v1alpha1.EnforcementEnforce,
+					OperatorState: v1alpha1.OperatorState{InPlace: []v1alpha1.ObjectContent{{Object: small, Content: "{}"}}},
+				},
+			)
 			if got.State != tt.state || !strings.Contains(got.Message, tt.says) {
 				t.Errorf("want %s, %q, got %+v", tt.state, tt.says, got)
 			}
@@ -111,8 +141,8 @@ func TestReportsSayWhatIsNotCounted(t *testing.T) {
 			if diff := cmp.Diff(want, report.Summary); diff != "" {
 				t.Errorf("summary (-want +got):\n%s", diff)
 			}
-			if ready := tt.state != v1alpha1.ObjectUncounted; report.Ready != ready {
-				t.Errorf("ready: %t", report.Ready)
+			if ready := allInPlace(&report.Summary, 0, 1); ready != (tt.state != v1alpha1.ObjectStateUncounted) {
+				t.Errorf("ready: %t", ready)
 			}
 			if !inForce.wasInPlace(got) {
 				t.Error("it does not count as ours")
@@ -125,9 +155,11 @@ func TestProfilesSayWhatIsNotCounted(t *testing.T) {
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "strict", Generation: 4}}
 	uncounted := func(message string) *v1alpha1.NamespacePosture {
 		report := posturetest.Report()
-		report.Ready = false
+		report.Status = posturetest.Readiness(false)
 		report.Summary = v1alpha1.PostureSummary{Compliant: 1, Uncounted: 1}
-		report.Objects = []v1alpha1.ManagedObject{{ObjectReference: small, State: v1alpha1.ObjectUncounted, Message: message}}
+		report.Objects = []v1alpha1.ManagedObject{
+			{ObjectReference: small, State: v1alpha1.ObjectStateUncounted, Message: message},
+		}
 		return report
 	}
 	waiting, never := waitingCount(), neverCount()
@@ -146,7 +178,13 @@ func TestProfilesSayWhatIsNotCounted(t *testing.T) {
 				reports[name] = uncounted(tt.message)
 				reports[name].Namespace, reports[name].ProfileGeneration = name, profile.Generation
 			}
-			status := Summarize(profile, &Cluster{posturetest.SelectorOf(profile), namespaces, reports}, nil, &admission.Report{}, posturetest.Noon)
+			status := Summarize(
+				profile,
+				&Cluster{posturetest.SelectorOf(profile), namespaces, reports},
+				nil,
+				&admission.Report{},
+				posturetest.Noon,
+			)
 			if want := (v1alpha1.NamespaceCounts{Selected: 2, Uncounted: 2}); status.Namespaces != want {
 				t.Errorf("counts %+v", status.Namespaces)
 			}

@@ -44,11 +44,14 @@ func (r *Refusals) Refused(namespace, profile, why string) bool {
 	return known.times == RefusalsToTell
 }
 
-// Forget drops what is remembered of a namespace: its report has been written, or it is gone.
-func (r *Refusals) Forget(namespace string) {
+// Forget drops what is remembered of a namespace: its report has been written, or it is gone. It
+// reports whether that had been told.
+func (r *Refusals) Forget(namespace string) (told bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	told = r.of[namespace].times >= RefusalsToTell
 	delete(r.of, namespace)
+	return told
 }
 
 // Why is why a namespace has no report of a profile, or an old one, if that has been told.

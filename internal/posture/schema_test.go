@@ -20,7 +20,8 @@ type openAPI struct {
 	Properties map[string]*openAPI
 }
 
-// schemaOf is the schema of a CRD of config/crd, by which the API server judges what the operator writes.
+// schemaOf is the schema of a CRD of config/crd, by which the API server judges what the operator
+// writes.
 func schemaOf(plural string) (*openAPI, error) {
 	data, err := os.ReadFile("../../config/crd/bases/security.bulwark.dev_" + plural + ".yaml")
 	if err != nil {
@@ -39,7 +40,8 @@ func schemaOf(plural string) (*openAPI, error) {
 	return crd.Spec.Versions[0].Schema.OpenAPIV3Schema, nil
 }
 
-// refusals are what the API server would say of an object, counting as it does: a text by its characters.
+// refusals are what the API server would say of an object, counting as it does: a text by its
+// characters.
 func refusals(schema *openAPI, object any) ([]string, error) {
 	data, err := json.Marshal(object)
 	if err != nil {

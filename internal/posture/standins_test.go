@@ -15,14 +15,23 @@ import (
 func TestWithRefused(t *testing.T) {
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "strict", Generation: 2}}
 	namespaces := []corev1.Namespace{
-		{ObjectMeta: metav1.ObjectMeta{Name: "new"}}, {ObjectMeta: metav1.ObjectMeta{Name: "old"}}, {ObjectMeta: metav1.ObjectMeta{Name: "well"}},
+		{
+			ObjectMeta: metav1.ObjectMeta{Name: "new"},
+		},
+		{ObjectMeta: metav1.ObjectMeta{Name: "old"}},
+		{ObjectMeta: metav1.ObjectMeta{Name: "well"}},
 	}
 	reports := map[string]*v1alpha1.NamespacePosture{
 		"old": {
-			ObjectMeta: metav1.ObjectMeta{Namespace: "old"}, ProfileGeneration: 1, Ready: true,
+			ObjectMeta: metav1.ObjectMeta{Namespace: "old"}, ProfileGeneration: 1, Status: posturetest.Readiness(true),
 			Summary: v1alpha1.PostureSummary{Compliant: 3}, DriftTotal: 4,
 		},
-		"well": {ObjectMeta: metav1.ObjectMeta{Namespace: "well"}, ProfileGeneration: 2, Ready: true, Summary: v1alpha1.PostureSummary{Compliant: 3}},
+		"well": {
+			ObjectMeta:        metav1.ObjectMeta{Namespace: "well"},
+			ProfileGeneration: 2,
+			Status:            posturetest.Readiness(true),
+			Summary:           v1alpha1.PostureSummary{Compliant: 3},
+		},
 	}
 	why := func(_, namespace string) (string, bool) { return "exceeded quota: own", namespace != "well" }
 	cluster := &Cluster{posturetest.SelectorOf(profile), namespaces, reports}
@@ -33,11 +42,15 @@ func TestWithRefused(t *testing.T) {
 	}
 	for _, conditionType := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionStalled} {
 		c := meta.FindStatusCondition(status.Conditions, conditionType)
-		if c == nil || c.Reason != v1alpha1.ReasonFailed || !strings.Contains(c.Message, "in namespace new NamespacePosture posture: the report is refused: exceeded quota: own") {
+		if c == nil || c.Reason != v1alpha1.ReasonFailed ||
+			!strings.Contains(
+				c.Message,
+				"in namespace new NamespacePosture posture: the report is refused: exceeded quota: own",
+			) {
 			t.Errorf("%s: %+v", conditionType, c)
 		}
 	}
-	if reports["new"] != nil || reports["old"].Summary.Failed != 0 || !reports["old"].Ready {
+	if reports["new"] != nil || reports["old"].Summary.Failed != 0 || !reports["old"].IsReady() {
 		t.Errorf("the reports of the cache have changed: %+v", reports)
 	}
 }

@@ -35,7 +35,7 @@ func Summarize(
 		Conditions:         slices.Clone(profile.Status.Conditions),
 		Selection:          profile.Status.Selection,
 		Namespaces:         t.counts,
-		Findings:           t.findingTotals(),
+		FindingTotals:      t.findingTotals(),
 		DriftTotal:         t.driftTotal,
 		Drift:              t.drift,
 	}
@@ -75,9 +75,9 @@ func (c *Cluster) isLeft(ns *corev1.Namespace) bool {
 		!c.Selector.Protects(ns.Name) && c.Selector.Governing(ns) == nil
 }
 
-// withPolicies sets the condition AdmissionReady, and returns the other conditions that hold: if the
-// policies could not be put in force, the profile is not ready. Without a report the condition stays
-// what it was.
+// withPolicies sets the condition AdmissionReady, and returns the other conditions that hold: if
+// the policies could not be put in force, the profile is not ready. Without a report the condition
+// stays what it was.
 func withPolicies(
 	status *v1alpha1.SecurityProfileStatus, report *admission.Report, hold []metav1.Condition, now time.Time,
 ) []metav1.Condition {
@@ -100,8 +100,8 @@ func withPolicies(
 	return append(hold, ready, stalled)
 }
 
-// addPolicyDrift keeps the drift of policies that the status of before holds, which is what bears no
-// namespace, and adds what was corrected since, beside the drift of namespaces.
+// addPolicyDrift keeps the drift of policies that the status of before holds, which is what bears
+// no namespace, and adds what was corrected since, beside the drift of namespaces.
 func addPolicyDrift(status, before *v1alpha1.SecurityProfileStatus, policies *admission.Report, now time.Time) {
 	status.PolicyDriftTotal = before.PolicyDriftTotal
 	for _, entry := range before.Drift {
@@ -112,7 +112,7 @@ func addPolicyDrift(status, before *v1alpha1.SecurityProfileStatus, policies *ad
 	if policies != nil {
 		for i := range policies.Corrected {
 			status.PolicyDriftTotal++
-			status.Drift = append(status.Drift, policies.Corrected[i].Entry("", now))
+			status.Drift = append(status.Drift, policies.Corrected[i].Entry(now))
 		}
 	}
 	status.DriftTotal = Add(status.DriftTotal, status.PolicyDriftTotal)

@@ -32,7 +32,7 @@ func FuzzSummarize(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c := choose.By(data)
 		profile := aPass().Profile
-		profile.Spec.Enforcement = choose.Of(c, "", v1alpha1.Enforce, v1alpha1.Audit)
+		profile.Spec.Enforcement = choose.Of(c, "", v1alpha1.EnforcementEnforce, v1alpha1.EnforcementAudit)
 		namespaces, reports := someCluster(c)
 		selector := selection.New([]v1alpha1.SecurityProfile{*profile, overriding}, nil)
 		late := choose.Of[Lately](c, nil, func(namespace string, _ bool) bool { return len(namespace)%2 == 0 })
@@ -63,7 +63,14 @@ func checkInvalid(t *testing.T, admitted *openAPI, profile *v1alpha1.SecurityPro
 		t.Fatalf("the API server refuses the status of an invalid profile: %v %v", err, said)
 	}
 	profile.Status = stored(t, status)
-	if again := SummarizeInvalid(profile, why, posturetest.Noon.Add(time.Hour)); !equality.Semantic.DeepEqual(&profile.Status, again) {
+	if again := SummarizeInvalid(
+		profile,
+		why,
+		posturetest.Noon.Add(time.Hour),
+	); !equality.Semantic.DeepEqual(
+		&profile.Status,
+		again,
+	) {
 		t.Errorf("a status that says nothing new is written (-before +after):\n%s", cmp.Diff(&profile.Status, again))
 	}
 }
@@ -89,18 +96,23 @@ func checkCounts(t *testing.T, status *v1alpha1.SecurityProfileStatus) {
 	if status.DriftTotal < int64(len(status.Drift)) {
 		t.Errorf("a total of %d, with %d held", status.DriftTotal, len(status.Drift))
 	}
-	if !slices.IsSortedFunc(status.Drift, func(a, b v1alpha1.DriftEntry) int { return b.ObservedAt.Compare(a.ObservedAt.Time) }) {
+	if !slices.IsSortedFunc(
+		status.Drift,
+		func(a, b v1alpha1.DriftEntry) int { return b.ObservedAt.Compare(a.ObservedAt.Time) },
+	) {
 		t.Errorf("not the newest first: %v", status.Drift)
 	}
 }
 
-// checkConditions checks what kstatus relies on: a profile is ready, or it is being carried out or stalled.
+// checkConditions checks what kstatus relies on: a profile is ready, or it is being carried out or
+// stalled.
 func checkConditions(t *testing.T, status *v1alpha1.SecurityProfileStatus) {
 	is := func(conditionType string) bool { return meta.IsStatusConditionTrue(status.Conditions, conditionType) }
 	present := func(conditionType string) bool {
 		return meta.FindStatusCondition(status.Conditions, conditionType) != nil
 	}
-	if !present("Ready") || !present("Compliant") || present("Reconciling") != is("Reconciling") || present("Stalled") != is("Stalled") {
+	if !present("Ready") || !present("Compliant") || present("Reconciling") != is("Reconciling") ||
+		present("Stalled") != is("Stalled") {
 		t.Errorf("a condition is missing, or there and not true: %v", status.Conditions)
 	}
 	if is("Ready") == (is("Reconciling") || is("Stalled")) || is("Reconciling") && is("Stalled") {

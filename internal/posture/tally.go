@@ -100,10 +100,11 @@ func (t *tally) settles(profile *v1alpha1.SecurityProfile, namespace string, rep
 		return t.lately.has(namespace, false)
 	}
 	s := report.Summary
-	if report.Ready || s.Failed+s.Conflicted+s.Contested+s.Uncounted > 0 || report.ProfileGeneration != profile.Generation {
+	if report.IsReady() || s.Failed+s.Conflicted+s.Contested+s.Uncounted > 0 ||
+		report.ProfileGeneration != profile.Generation {
 		return false
 	}
-	return profile.EffectiveEnforcement() == v1alpha1.Enforce && t.lately.has(namespace, true)
+	return profile.EffectiveEnforcement() == v1alpha1.EnforcementEnforce && t.lately.has(namespace, true)
 }
 
 // addReport adds what a report tells beside the state of its namespace. Where there is none, or
@@ -113,25 +114,30 @@ func (t *tally) addReport(profile *v1alpha1.SecurityProfile, namespace string, r
 	if report == nil {
 		recalled := Recalled(&profile.Status, namespace)
 		t.driftTotal = Add(t.driftTotal, int64(len(recalled)))
-		t.drift = append(t.drift, recalled...)
+		t.addDrift(namespace, recalled)
 		return
 	}
 	t.addWeaknesses(report)
 	t.driftTotal = Add(t.driftTotal, report.DriftTotal)
-	for _, entry := range PrintableHistory(report.Drift) {
-		if entry.Namespace == namespace || entry.Namespace == "" { // A report speaks of its own namespace only.
-			entry.Namespace = namespace
-			t.drift = append(t.drift, entry)
-		}
-	}
+	t.addDrift(namespace, PrintableHistory(report.Drift))
 	if len(t.drift) > maxTallied {
 		t.keepNewest()
 	}
 }
 
+// addDrift adds the drift of a namespace. A report speaks of its own, and names none.
+func (t *tally) addDrift(namespace string, entries []v1alpha1.DriftEntry) {
+	for _, entry := range entries {
+		if entry.Namespace == "" {
+			entry.Namespace = namespace
+			t.drift = append(t.drift, entry)
+		}
+	}
+}
+
 // addWeaknesses counts what is contested and what weakens the baseline.
 func (t *tally) addWeaknesses(report *v1alpha1.NamespacePosture) {
-	contested := func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.Contested }
+	contested := func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.DriftStateContested }
 	if report.Summary.Contested > 0 || slices.ContainsFunc(report.Drift, contested) {
 		t.counts.Contested++
 	}
@@ -144,7 +150,7 @@ func (t *tally) addWeaknesses(report *v1alpha1.NamespacePosture) {
 // addContested remembers who contests what, as the report says it.
 func (t *tally) addContested(report *v1alpha1.NamespacePosture) {
 	for _, o := range report.Objects {
-		if isContested(o) || o.State == v1alpha1.ObjectDrifted && strings.HasPrefix(o.Message, ChangedByAdmission) {
+		if isContested(o) || o.State == v1alpha1.ObjectStateDrifted && strings.HasPrefix(o.Message, ChangedByAdmission) {
 			t.contested = append(t.contested, fmt.Sprintf("in namespace %s %s %s is %s",
 				report.Namespace, o.Kind, o.Name, printable.Cut(o.Message, maxContestedRunes)))
 		}

@@ -20,7 +20,7 @@ const maxRefusalRunes = 512
 // so that it is always the same.
 func (t *tally) addRefusal(report *v1alpha1.NamespacePosture) {
 	for _, o := range report.Objects {
-		if o.State == v1alpha1.ObjectFailed {
+		if o.State == v1alpha1.ObjectStateFailed {
 			t.keepRefusal(report.Namespace, fmt.Sprintf("%s %s: %s", o.Kind, o.Name, o.Message))
 			return
 		}

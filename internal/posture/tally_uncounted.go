@@ -24,7 +24,7 @@ const maxSaid = 3
 // add notes what a report says. One of another generation says nothing of this one.
 func (u *uncountedNamespaces) add(report *v1alpha1.NamespacePosture, current bool) {
 	for _, o := range report.Objects {
-		if o.State != v1alpha1.ObjectUncounted || !current {
+		if o.State != v1alpha1.ObjectStateUncounted || !current {
 			continue
 		}
 		u.never = u.never || strings.HasPrefix(o.Message, counting.NotCounted)

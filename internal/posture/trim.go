@@ -10,9 +10,9 @@ import (
 // that the same report is always cut in the same way: first the history, then the messages on
 // objects, then the findings.
 func TrimToSize(report *v1alpha1.NamespacePosture) {
-	excess := report.Size() - MaxReportBytes
+	excess := Size(report) - MaxReportBytes
 	for i := len(report.Drift) - 1; i >= 0 && excess > 0; i-- {
-		excess -= report.Drift[i].Size()
+		excess -= sizeOfDrift(&report.Drift[i])
 		report.Drift = report.Drift[:i]
 	}
 	for i := len(report.Objects) - 1; i >= 0 && excess > 0; i-- {
@@ -27,7 +27,7 @@ func TrimToSize(report *v1alpha1.NamespacePosture) {
 		}
 	}
 	for i := len(report.Findings) - 1; i >= 0 && excess > 0; i-- {
-		excess -= report.Findings[i].Size()
+		excess -= sizeOfFinding(&report.Findings[i])
 		report.Findings = report.Findings[:i]
 		report.Truncated++
 	}

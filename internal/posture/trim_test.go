@@ -18,17 +18,31 @@ import (
 // wordy are texts that JSON writes at another length than they have.
 var wordy = []string{"m", "é", "<", `"`, `\`, "\n", "\x01", "\u2028", "\U0001F600", "\uFFFD"}
 
-// fullOf is a report of which every list and every text is as long as it can be, made of one character.
+// fullOf is a report of which every list and every text is as long as it can be, made of one
+// character.
 func fullOf(text string, objects int) *v1alpha1.NamespacePosture {
 	long := func(n int) string { return strings.Repeat(text, n) }
 	r := posturetest.Report()
-	ref := v1alpha1.ObjectReference{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "RoleBinding", Name: long(v1alpha1.MaxName)}
+	ref := v1alpha1.ObjectReference{
+		APIVersion: "rbac.authorization.k8s.io/v1",
+		Kind:       "RoleBinding",
+		Name:       long(v1alpha1.MaxName),
+	}
 	r.Objects = nil
 	for range objects {
-		r.Objects = append(r.Objects, v1alpha1.ManagedObject{ObjectReference: ref, State: v1alpha1.ObjectFailed, Message: long(1400)})
+		r.Objects = append(
+			r.Objects,
+			v1alpha1.ManagedObject{ObjectReference: ref, State: v1alpha1.ObjectStateFailed, Message: long(1400)},
+		)
 	}
 	for range v1alpha1.MaxDrift {
-		entry := v1alpha1.DriftEntry{Namespace: strings.Repeat("n", 63), Object: ref, Change: v1alpha1.Unexpected, Manager: long(128), State: v1alpha1.Contested}
+		entry := v1alpha1.DriftEntry{
+			Namespace: strings.Repeat("n", 63),
+			Object:    ref,
+			Change:    v1alpha1.DriftChangeUnexpected,
+			Manager:   long(128),
+			State:     v1alpha1.DriftStateContested,
+		}
 		for range 16 {
 			entry.Fields = append(entry.Fields, v1alpha1.FieldDrift{Path: long(512), Want: long(257), Got: long(257)})
 		}
@@ -36,11 +50,22 @@ func fullOf(text string, objects int) *v1alpha1.NamespacePosture {
 	}
 	for range v1alpha1.MaxFindings {
 		r.Findings = append(r.Findings, v1alpha1.Finding{
-			ID: v1alpha1.LimitDefaultsOverridden, Severity: v1alpha1.Critical, Object: ref, Message: long(1025), Remedy: long(512),
+			ID:       v1alpha1.FindingIDLimitDefaultsOverridden,
+			Severity: v1alpha1.SeverityCritical,
+			Object:   ref,
+			Message:  long(1025),
+			Remedy:   long(512),
 		})
 	}
 	for range 32 {
-		r.FindingTotals = append(r.FindingTotals, v1alpha1.FindingTotal{ID: v1alpha1.LimitDefaultsOverridden, Severity: v1alpha1.Critical, Count: 1 << 30})
+		r.FindingTotals = append(
+			r.FindingTotals,
+			v1alpha1.FindingTotal{
+				ID:       v1alpha1.FindingIDLimitDefaultsOverridden,
+				Severity: v1alpha1.SeverityCritical,
+				Count:    1 << 30,
+			},
+		)
 	}
 	for range v1alpha1.MaxViolators + 2 { // As many objects as a profile has that can wait.
 		blocked := v1alpha1.BlockedObject{Object: ref, Message: long(1025), ViolatorsTotal: 1 << 60}
@@ -61,13 +86,14 @@ func bytesOf(t *testing.T, report *v1alpha1.NamespacePosture) int {
 	return len(data)
 }
 
-// TestNoCharacterMakesAReportTooLarge bounds reports by what JSON takes for them: whoever names a Role chooses the characters.
+// TestNoCharacterMakesAReportTooLarge bounds reports by what JSON takes for them: whoever names a
+// Role chooses the characters.
 func TestNoCharacterMakesAReportTooLarge(t *testing.T) {
 	for _, text := range wordy {
 		for objects, most := range map[int]int{0: MaxReportBytes, 40: MaxReportBytes, v1alpha1.MaxObjects: 3 << 19} { // What is stored of one object.
 			t.Run(fmt.Sprintf("%q in %d objects", text, objects), func(t *testing.T) {
 				report, again := fullOf(text, objects), fullOf(text, objects)
-				if size, is := report.Size(), bytesOf(t, report); size < is {
+				if size, is := Size(report), bytesOf(t, report); size < is {
 					t.Errorf("%d bytes are taken for %d", is, size)
 				}
 				TrimToSize(report)
@@ -97,10 +123,11 @@ func leftOut(report *v1alpha1.NamespacePosture) int64 {
 	return left
 }
 
-// TestACutReportKnowsWhatCouldNotBeDeleted is about an object that would be forgotten with its message, once somebody strips it of our labels.
+// TestACutReportKnowsWhatCouldNotBeDeleted is about an object that would be forgotten with its
+// message, once somebody strips it of our labels.
 func TestACutReportKnowsWhatCouldNotBeDeleted(t *testing.T) {
 	report := fullOf("<", v1alpha1.MaxObjects)
-	report.Enforcement = v1alpha1.Enforce
+	report.Enforcement = v1alpha1.EnforcementEnforce
 	last := &report.Objects[v1alpha1.MaxObjects-1]
 	last.Message = undeleted + last.Message
 	TrimToSize(report)
@@ -130,7 +157,8 @@ func TestACutReportIsAFixpoint(t *testing.T) {
 		reports = append(reports, report)
 		p.Memory = MemoryOf(asStored(t, report))
 	}
-	if reports[0].Truncated == 0 || len(reports[0].Findings) == v1alpha1.MaxFindings && len(reports[0].Drift) == v1alpha1.MaxDrift {
+	if reports[0].Truncated == 0 ||
+		len(reports[0].Findings) == v1alpha1.MaxFindings && len(reports[0].Drift) == v1alpha1.MaxDrift {
 		t.Fatal("nothing was cut")
 	}
 	for _, later := range reports[1:] {
@@ -149,7 +177,7 @@ func FuzzReportSize(f *testing.F) {
 		c := choose.By(data)
 		report := fullOf(printable.Cut(text, 64), c.Below(4))
 		report.Findings, report.Drift = report.Findings[:c.Below(8)], report.Drift[:c.Below(8)]
-		if size, is := report.Size(), bytesOf(t, report); size < is {
+		if size, is := Size(report), bytesOf(t, report); size < is {
 			t.Errorf("%d bytes are taken for %d", is, size)
 		}
 	})
@@ -163,7 +191,10 @@ func TestTheLargestReportFits(t *testing.T) {
 		ref := v1alpha1.ObjectReference{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "RoleBinding", Name: long(253)}
 		r.Objects = nil
 		for range v1alpha1.MaxObjects {
-			r.Objects = append(r.Objects, v1alpha1.ManagedObject{ObjectReference: ref, State: v1alpha1.ObjectFailed, Message: long(1400)})
+			r.Objects = append(
+				r.Objects,
+				v1alpha1.ManagedObject{ObjectReference: ref, State: v1alpha1.ObjectStateFailed, Message: long(1400)},
+			)
 		}
 		for range v1alpha1.MaxDrift {
 			entry := v1alpha1.DriftEntry{Namespace: "shop", Object: ref, Manager: long(128)}
@@ -173,11 +204,26 @@ func TestTheLargestReportFits(t *testing.T) {
 			r.Drift = append(r.Drift, entry)
 		}
 		for range v1alpha1.MaxFindings {
-			r.Findings = append(r.Findings, v1alpha1.Finding{ID: v1alpha1.LimitDefaultsOverridden, Severity: v1alpha1.Critical, Object: ref, Message: long(1025), Remedy: long(512)})
+			r.Findings = append(
+				r.Findings,
+				v1alpha1.Finding{
+					ID:       v1alpha1.FindingIDLimitDefaultsOverridden,
+					Severity: v1alpha1.SeverityCritical,
+					Object:   ref,
+					Message:  long(1025),
+					Remedy:   long(512),
+				},
+			)
 		}
 		for range 18 {
-			r.InPlace = append(r.InPlace, v1alpha1.ObjectContent{Object: ref, Content: strings.Repeat(`"`, v1alpha1.MaxContent)})
-			r.Blocked = append(r.Blocked, v1alpha1.BlockedObject{Object: ref, Message: long(1025), Violators: []string{long(253)}})
+			r.OperatorState.InPlace = append(
+				r.OperatorState.InPlace,
+				v1alpha1.ObjectContent{Object: ref, Content: strings.Repeat(`"`, v1alpha1.MaxContent)},
+			)
+			r.Blocked = append(
+				r.Blocked,
+				v1alpha1.BlockedObject{Object: ref, Message: long(1025), Violators: []string{long(253)}},
+			)
 		}
 		return r
 	}

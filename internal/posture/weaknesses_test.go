@@ -14,11 +14,19 @@ import (
 func TestFindingsAreCutAndCounted(t *testing.T) {
 	var found []v1alpha1.Finding
 	for i := range v1alpha1.MaxFindings + 5 {
-		found = append(found, v1alpha1.Finding{ID: v1alpha1.PodSecurityViolated, Severity: v1alpha1.High, Object: posturetest.Reference("Pod", fmt.Sprint(i))})
+		found = append(
+			found,
+			v1alpha1.Finding{
+				ID:       v1alpha1.FindingIDPodSecurityViolated,
+				Severity: v1alpha1.SeverityHigh,
+				Object:   posturetest.Reference("Pod", fmt.Sprint(i)),
+			},
+		)
 	}
 	report := &v1alpha1.NamespacePosture{}
 	setWeaknesses(report, weaknessOf(found))
-	if len(report.Findings) != v1alpha1.MaxFindings || report.Truncated != 5 || report.Summary.Findings != v1alpha1.MaxFindings+5 {
+	if len(report.Findings) != v1alpha1.MaxFindings || report.Truncated != 5 ||
+		report.Summary.Findings != v1alpha1.MaxFindings+5 {
 		t.Errorf("%d findings of %d, %d left out", len(report.Findings), report.Summary.Findings, report.Truncated)
 	}
 	if diff := cmp.Diff(findings.Total(found), report.FindingTotals); diff != "" {
@@ -33,16 +41,33 @@ func weaknessOf(found []v1alpha1.Finding) Weaknesses {
 // TestFindingsOnPodsStay is about a pass that does not look at pods, or cannot.
 func TestFindingsOnPodsStay(t *testing.T) {
 	pod := func(name string) v1alpha1.Finding {
-		return v1alpha1.Finding{ID: v1alpha1.PodSecurityViolated, Severity: v1alpha1.High, Object: posturetest.Reference("Pod", name)}
+		return v1alpha1.Finding{
+			ID:       v1alpha1.FindingIDPodSecurityViolated,
+			Severity: v1alpha1.SeverityHigh,
+			Object:   posturetest.Reference("Pod", name),
+		}
 	}
-	broad := v1alpha1.Finding{ID: v1alpha1.BroadBinding, Severity: v1alpha1.Critical, Object: posturetest.Reference("RoleBinding", "all")}
-	gone := v1alpha1.Finding{ID: v1alpha1.NetworkReopened, Severity: v1alpha1.High, Object: posturetest.Reference("NetworkPolicy", "open")}
+	broad := v1alpha1.Finding{
+		ID:       v1alpha1.FindingIDBroadBinding,
+		Severity: v1alpha1.SeverityCritical,
+		Object:   posturetest.Reference("RoleBinding", "all"),
+	}
+	gone := v1alpha1.Finding{
+		ID:       v1alpha1.FindingIDNetworkReopened,
+		Severity: v1alpha1.SeverityHigh,
+		Object:   posturetest.Reference("NetworkPolicy", "open"),
+	}
 	p := aPass()
 	p.Profile.Spec.PodSecurity = &v1alpha1.PodSecurity{Enforce: "restricted"}
 	p.Memory = MemoryOf(&v1alpha1.NamespacePosture{
 		Findings: []v1alpha1.Finding{gone, pod("a"), pod("b")},
 		FindingTotals: []v1alpha1.FindingTotal{
-			{ID: v1alpha1.NetworkReopened, Severity: v1alpha1.High, Count: 1}, {ID: v1alpha1.PodSecurityViolated, Severity: v1alpha1.High, Count: 99},
+			{
+				ID:       v1alpha1.FindingIDNetworkReopened,
+				Severity: v1alpha1.SeverityHigh,
+				Count:    1,
+			},
+			{ID: v1alpha1.FindingIDPodSecurityViolated, Severity: v1alpha1.SeverityHigh, Count: 99},
 		},
 	})
 	w := weaknessOf([]v1alpha1.Finding{broad}).Carry(p.Memory, p.Profile)
@@ -50,7 +75,12 @@ func TestFindingsOnPodsStay(t *testing.T) {
 		t.Errorf("found (-want +got):\n%s", diff)
 	}
 	want := []v1alpha1.FindingTotal{
-		{ID: v1alpha1.BroadBinding, Severity: v1alpha1.Critical, Count: 1}, {ID: v1alpha1.PodSecurityViolated, Severity: v1alpha1.High, Count: 99},
+		{
+			ID:       v1alpha1.FindingIDBroadBinding,
+			Severity: v1alpha1.SeverityCritical,
+			Count:    1,
+		},
+		{ID: v1alpha1.FindingIDPodSecurityViolated, Severity: v1alpha1.SeverityHigh, Count: 99},
 	}
 	if diff := cmp.Diff(want, w.Totals); diff != "" {
 		t.Errorf("totals (-want +got):\n%s", diff)

@@ -76,7 +76,7 @@ func Read(ctx context.Context, manifest *unstructured.Unstructured) (*v1alpha1.S
 	if err := json.Unmarshal(text, &profile); err != nil {
 		return nil, []*Refusal{{Words: err.Error()}}, nil
 	}
-	if why := profile.Spec.Undecodable; why != "" {
+	if why := profile.Spec.Undecodable(); why != "" {
 		return nil, []*Refusal{{Words: why, Path: []any{"spec"}}}, nil
 	}
 	return &profile, nil, nil

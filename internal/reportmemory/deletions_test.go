@@ -22,7 +22,7 @@ func TestForgetDeleted(t *testing.T) {
 		report := &v1alpha1.NamespacePosture{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: v1alpha1.PostureName, UID: uid},
 		}
-		report.Seal = key.Seal(report)
+		report.OperatorState.Seal = key.Seal(report)
 		return report
 	}
 	for sentence, gone := range map[string]any{

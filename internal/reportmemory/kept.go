@@ -56,7 +56,7 @@ func (m *Memory) Recall(ns *corev1.Namespace, report *v1alpha1.NamespacePosture)
 		return report
 	}
 	said := *last
-	said.Seal, said.ObjectMeta = "", metav1.ObjectMeta{Namespace: ns.Name, Name: v1alpha1.PostureName}
+	said.OperatorState.Seal, said.ObjectMeta = "", metav1.ObjectMeta{Namespace: ns.Name, Name: v1alpha1.PostureName}
 	if report != nil {
 		said.ObjectMeta = report.ObjectMeta
 	}
@@ -71,7 +71,8 @@ func (m *Memory) noteIssued(namespace, seal string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	issued := m.issued[namespace]
-	if last := m.last[namespace]; seal == "" || last != nil && last.Seal == seal || slices.Contains(issued, seal) {
+	if last := m.last[namespace]; seal == "" || last != nil && last.OperatorState.Seal == seal ||
+		slices.Contains(issued, seal) {
 		return
 	}
 	m.issued[namespace] = append(issued, seal)[max(0, len(issued)+1-maxIssued):]
@@ -80,20 +81,20 @@ func (m *Memory) noteIssued(namespace, seal string) {
 // mayFollow reports whether a sealed report may be newer than the last one. A kept report is newer
 // only if this replica issued its seal since.
 func (m *Memory) mayFollow(last, report *v1alpha1.NamespacePosture) bool {
-	if last == nil || last.Seal == report.Seal {
+	if last == nil || last.OperatorState.Seal == report.OperatorState.Seal {
 		return true
 	}
 	if !m.kept[report.Namespace] {
 		return report.DriftTotal >= last.DriftTotal
 	}
-	return slices.Contains(m.issued[report.Namespace], report.Seal)
+	return slices.Contains(m.issued[report.Namespace], report.OperatorState.Seal)
 }
 
 // noteObserved remembers a sealed report that the cache observes. The seals issued before its seal
 // are of earlier reports from then on.
 func (m *Memory) noteObserved(report *v1alpha1.NamespacePosture) {
 	m.last[report.Namespace] = report
-	if i := slices.Index(m.issued[report.Namespace], report.Seal); i >= 0 {
+	if i := slices.Index(m.issued[report.Namespace], report.OperatorState.Seal); i >= 0 {
 		m.issued[report.Namespace] = slices.Clone(m.issued[report.Namespace][i+1:])
 	}
 }

@@ -21,12 +21,12 @@ func TestRecall(t *testing.T) {
 		return &v1alpha1.NamespacePosture{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: v1alpha1.PostureName, UID: uid},
 			Profile:    "strict", NamespaceUID: "shop-uid", ProfileGeneration: generation,
-			Enforcement: v1alpha1.Enforce, DriftTotal: 5,
+			Enforcement: v1alpha1.EnforcementEnforce, DriftTotal: 5,
 		}
 	}
 	forged := func(uid types.UID) *v1alpha1.NamespacePosture {
 		report := of(uid, 9)
-		report.NamespaceUID, report.Seal = "another", "forged"
+		report.NamespaceUID, report.OperatorState.Seal = "another", "forged"
 		return report
 	}
 	write := func(m *Memory, report *v1alpha1.NamespacePosture) *v1alpha1.NamespacePosture {

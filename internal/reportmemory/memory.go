@@ -1,9 +1,9 @@
 // Package reportmemory knows which reports (NamespacePostures) Bulwark wrote, by their seals, and
 // what the last one of each namespace said. Tenants who write a report, delete it, or write an
-// earlier one again thereby hide no drift.
+// earlier one again thereby hide no drift. It also knows which reports are withheld for a moment.
 //
-// It may import internal/posture, which knows seals and what can be true of a report. It must never
-// write to the cluster, nor decide what a report says.
+// It may import the pure packages, above all internal/posture, which knows seals and what can be
+// true of a report. It must never write to the cluster, nor decide what a report says.
 package reportmemory
 
 import (
@@ -58,7 +58,7 @@ func (m *Memory) Believe(report *v1alpha1.NamespacePosture) *v1alpha1.NamespaceP
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	believed := m.judge(report)
-	if believed.Seal != "" {
+	if believed.OperatorState.Seal != "" {
 		m.noteObserved(believed)
 	}
 	return believed
@@ -93,21 +93,21 @@ func (m *Memory) judge(report *v1alpha1.NamespacePosture) *v1alpha1.NamespacePos
 	case !m.key.Usable() || report.CreationTimestamp.Time.Before(m.since):
 		believed = posture.Believed(report, m.clock.Now())
 	}
-	believed.Seal = ""
+	believed.OperatorState.Seal = ""
 	return believed
 }
 
 // Seal seals a report that is about to be written.
 func (m *Memory) Seal(report *v1alpha1.NamespacePosture) {
 	if m != nil {
-		report.Seal = m.key.Seal(report)
-		m.noteIssued(report.Namespace, report.Seal)
+		report.OperatorState.Seal = m.key.Seal(report)
+		m.noteIssued(report.Namespace, report.OperatorState.Seal)
 	}
 }
 
 // Wrote reports whether Bulwark wrote a cached report, as far as that can be told.
 func (m *Memory) Wrote(report *v1alpha1.NamespacePosture) bool {
-	return m == nil || !m.key.Usable() || report.Seal != ""
+	return m == nil || !m.key.Usable() || report.OperatorState.Seal != ""
 }
 
 // Disbelieves reports whether nothing is believed of a report, or only what it said before.

@@ -24,12 +24,12 @@ func TestBelieve(t *testing.T) {
 			ObjectMeta: metav1.ObjectMeta{
 				Namespace: "shop", Name: v1alpha1.PostureName, UID: uid, CreationTimestamp: metav1.NewTime(noon),
 			},
-			Profile: "strict", Enforcement: v1alpha1.Enforce, DriftTotal: total,
+			Profile: "strict", Enforcement: v1alpha1.EnforcementEnforce, DriftTotal: total,
 		}
 	}
 	sealed := func(uid types.UID, total int64) *v1alpha1.NamespacePosture {
 		report := of(uid, total)
-		report.Seal = key.Seal(report)
+		report.OperatorState.Seal = key.Seal(report)
 		return report
 	}
 	forged := func(uid types.UID) *v1alpha1.NamespacePosture {
@@ -101,16 +101,16 @@ func TestALiveReadMakesNoEarlierReportAForgery(t *testing.T) {
 		report := &v1alpha1.NamespacePosture{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: v1alpha1.PostureName, UID: "a"}, DriftTotal: total,
 		}
-		report.Seal = key.Seal(report)
+		report.OperatorState.Seal = key.Seal(report)
 		return report
 	}
 	memory := New(key, time.Time{}, clocktesting.NewFakePassiveClock(noon))
 	for _, live := range []*v1alpha1.NamespacePosture{sealed(3), sealed(1)} {
 		memory.Believe(sealed(1))
-		if got := memory.judgeLive(live); got.Seal == "" {
+		if got := memory.judgeLive(live); got.OperatorState.Seal == "" {
 			t.Errorf("the live one of %d drifts is not believed", live.DriftTotal)
 		}
-		if got := memory.Believe(sealed(2)); got.Seal == "" {
+		if got := memory.Believe(sealed(2)); got.OperatorState.Seal == "" {
 			t.Errorf("the cached one is not believed after a live one of %d drifts", live.DriftTotal)
 		}
 		memory.Forget("shop")

@@ -69,6 +69,14 @@ func Remembers(profile *v1alpha1.SecurityProfile, ns metav1.Object) bool {
 	return found && c.selects(ns)
 }
 
+// Yields reports whether a namespace was made since a profile is broken, as the later of two states
+// of the profile alone remembers: from then on every other profile governs the namespace first.
+func Yields(before, after *v1alpha1.SecurityProfile, ns metav1.Object) bool {
+	was, _ := remembered(before)
+	is, known := remembered(after)
+	return known && is.isTooLateFor(ns) && !was.isTooLateFor(ns)
+}
+
 // selectionOf is what a spec selects, in the form in which a status holds it. It shares the spec's
 // labels and lists.
 func selectionOf(spec *v1alpha1.SecurityProfileSpec) *v1alpha1.RememberedSelection {

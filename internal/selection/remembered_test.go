@@ -18,7 +18,8 @@ func counting(p *v1alpha1.SecurityProfile) { p.Status.Namespaces.Selected = 2 }
 
 // undecodable leaves nothing of a spec.
 func undecodable(p *v1alpha1.SecurityProfile) {
-	p.Spec = v1alpha1.SecurityProfileSpec{Undecodable: "why"}
+	// An earlier schema accepted it, and nothing can hold it.
+	_ = p.Spec.UnmarshalJSON([]byte(`{"limits":[{"type":"Container","max":{"cpu":"1e0.5"}}]}`))
 }
 
 func TestWhatABrokenProfileGoverns(t *testing.T) {
@@ -169,7 +170,7 @@ func TestWhatIsRemembered(t *testing.T) {
 	}
 }
 
-func audited(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.Audit }
+func audited(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.EnforcementAudit }
 
 func mended(p *v1alpha1.SecurityProfile) { p.Spec = v1alpha1.SecurityProfileSpec{} }
 
@@ -245,5 +246,35 @@ func TestSinceWhenAProfileIsBrokenIsRememberedOnce(t *testing.T) {
 	}
 	if got := Remember(&p); got.BrokenSince != nil || got.Generation != p.Status.Selection.Generation {
 		t.Errorf("a mended profile remembers %+v", got)
+	}
+}
+
+func TestWhatABrokenProfileYieldsToOthers(t *testing.T) {
+	broken := profile("p", remembering, undecodable)
+	dated := profile("p", remembering, undecodable, brokenSince(noon))
+	for sentence, tc := range map[string]struct {
+		before, after v1alpha1.SecurityProfile
+		created       time.Time
+		want          bool
+	}{
+		"what was made since, once the status says since when": {
+			broken, dated, noon, true,
+		},
+		"not what was made before": {
+			broken, dated, noon.Add(-time.Second), false,
+		},
+		"not what it has yielded already": {
+			dated, dated, noon, false,
+		},
+		"nothing once it is mended": {
+			dated, profile("p", remembering), noon, false,
+		},
+		"nothing that no status remembers": {profile("p", undecodable), profile("p", undecodable), noon, false},
+	} {
+		ns := namespaceOf("shop", nil)
+		ns.CreationTimestamp = metav1.NewTime(tc.created)
+		if got := Yields(&tc.before, &tc.after, ns); got != tc.want {
+			t.Errorf("%s: got %t", sentence, got)
+		}
 	}
 }

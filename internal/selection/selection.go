@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,10 +17,12 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// ProtectedNamespaces are never selected, so that no profile can break the cluster or the operator itself.
+// ProtectedNamespaces are never selected, so that no profile can break the cluster or the operator
+// itself.
 var protectedNamespaces = []string{metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease}
 
-// Protected are the namespaces that no profile selects: Kubernetes' own and the given ones, which may be globs.
+// Protected are the namespaces that no profile selects: Kubernetes' own and the given ones, which
+// may be globs.
 func Protected(more ...string) ([]string, error) {
 	protected := append(slices.Clone(protectedNamespaces), more...)
 	for _, pattern := range protected {
@@ -30,8 +33,8 @@ func Protected(more ...string) ([]string, error) {
 	return protected, nil
 }
 
-// Selector tells which namespaces a set of profiles selects. It is a snapshot: made from the profiles of one moment, used, and
-// thrown away.
+// Selector tells which namespaces a set of profiles selects. It is a snapshot: made from the
+// profiles of one moment, used, and thrown away.
 type Selector struct {
 	protected []string
 	profiles  []candidate
@@ -125,7 +128,7 @@ func byRank(a, b *v1alpha1.SecurityProfile) int {
 }
 
 func compile(profile *v1alpha1.SecurityProfile) (labels.Selector, error) {
-	if why := profile.Spec.Undecodable; why != "" {
+	if why := profile.Spec.Undecodable(); why != "" {
 		return nil, fmt.Errorf("spec: %s", why)
 	}
 	if err := tooHeavy(profile); err != nil {
@@ -137,7 +140,10 @@ func compile(profile *v1alpha1.SecurityProfile) (labels.Selector, error) {
 		}
 	}
 	if key, circular := writtenLabel(profile.Spec.NamespaceSelector); circular {
-		return nil, fmt.Errorf("spec.namespaceSelector: Bulwark writes the label %s on namespaces: select by a label of your own", key)
+		return nil, fmt.Errorf(
+			"spec.namespaceSelector: Bulwark writes the label %s on namespaces: select by a label of your own",
+			key,
+		)
 	}
 	selector, err := metav1.LabelSelectorAsSelector(profile.Spec.NamespaceSelector.AsLabelSelector())
 	if err != nil {
@@ -149,15 +155,21 @@ func compile(profile *v1alpha1.SecurityProfile) (labels.Selector, error) {
 // Protects reports whether no profile selects the namespace of this name, whatever it says.
 func (s *Selector) Protects(name string) bool { return matchesAny(s.protected, name) }
 
-// writtenLabel is the first label of a selector that Bulwark writes on namespaces, if there is one. Such a profile would change
-// by its own work what it selects. The CRD refuses it; one that was stored before the CRD did is invalid.
+// isWritten reports whether a label is one that Bulwark writes on namespaces, or may.
+func isWritten(label string) bool {
+	return strings.HasPrefix(label, v1alpha1.PodSecurityPrefix) || strings.HasPrefix(label, v1alpha1.LabelPrefix)
+}
+
+// writtenLabel is the first label of a selector that Bulwark writes on namespaces, if there is one.
+// Such a profile would change by its own work what it selects. The CRD refuses it; one that was
+// stored before the CRD did is invalid.
 func writtenLabel(selector v1alpha1.NamespaceSelector) (key string, found bool) {
 	keys := slices.Collect(maps.Keys(selector.MatchLabels))
 	for _, e := range selector.MatchExpressions {
 		keys = append(keys, e.Key)
 	}
 	slices.Sort(keys)
-	i := slices.IndexFunc(keys, v1alpha1.WrittenOnNamespaces)
+	i := slices.IndexFunc(keys, isWritten)
 	if i < 0 {
 		return "", false
 	}
@@ -169,9 +181,13 @@ func (s *Selector) Invalid(profile string) error {
 	return s.invalid[profile]
 }
 
-// Outranking lists the profiles that govern a namespace before this one does, if they select it. Those are left out that need not be asked: of
-// which one requirement shows that no namespace matches their selector and the profile's, or one of the further selectors.
-func (s *Selector) Outranking(profile *v1alpha1.SecurityProfile, further ...*metav1.LabelSelector) []*v1alpha1.SecurityProfile {
+// Outranking lists the profiles that govern a namespace before this one does, if they select it.
+// Those are left out that need not be asked: of which one requirement shows that no namespace
+// matches their selector and the profile's, or one of the further selectors.
+func (s *Selector) Outranking(
+	profile *v1alpha1.SecurityProfile,
+	further ...*metav1.LabelSelector,
+) []*v1alpha1.SecurityProfile {
 	var own []labels.Selector
 	for _, selector := range append(slices.Clone(further), profile.Spec.NamespaceSelector.AsLabelSelector()) {
 		compiled, err := metav1.LabelSelectorAsSelector(selector)
@@ -198,7 +214,8 @@ func (c *candidate) mayShare(other labels.Selector) bool {
 	return !rulesOut(c.selector, other) && !rulesOut(other, c.selector)
 }
 
-// rulesOut reports whether a selector demands a label of which the other refuses each value that it may have.
+// rulesOut reports whether a selector demands a label of which the other refuses each value that it
+// may have.
 func rulesOut(selector, other labels.Selector) bool {
 	demands, _ := selector.Requirements()
 	refusals, _ := other.Requirements()
@@ -220,7 +237,8 @@ func rulesOut(selector, other labels.Selector) bool {
 	})
 }
 
-// Selects lists the profiles that select the namespace. The first of them governs it, the others are overridden.
+// Selects lists the profiles that select the namespace. The first of them governs it, the others
+// are overridden.
 func (s *Selector) Selects(ns metav1.Object) []*v1alpha1.SecurityProfile {
 	if matchesAny(s.protected, ns.GetName()) {
 		return nil

@@ -237,7 +237,8 @@ func TestOutranking(t *testing.T) {
 	}
 }
 
-// A profile may be another than the selector was made of, and its policies may still be bound by what it selected before.
+// A profile may be another than the selector was made of, and its policies may still be bound by
+// what it selected before.
 func TestOutrankingOfAnotherMoment(t *testing.T) {
 	prod, dev := labelled("tier", "prod"), labelled("tier", "dev")
 	s := New([]v1alpha1.SecurityProfile{profile("a", prod), profile("b", dev), profile("own", priority(1), dev)}, nil)
@@ -266,11 +267,21 @@ func TestOutrankingOfAnotherMoment(t *testing.T) {
 	}
 }
 
-// What gives way to a profile that is being deleted goes on to, as long as that is awaited, and at the same place.
+// What gives way to a profile that is being deleted goes on to, as long as that is awaited, and at
+// the same place.
 func TestOutrankingOfWhatIsAwaited(t *testing.T) {
 	s := New([]v1alpha1.SecurityProfile{
-		profile("own"), profile("a", priority(3)), profile("b", priority(2), deleted), profile("c", priority(1)),
-		profile("apart", priority(9), deleted, labelled("tier", "a")), profile("never", priority(9), deleted, requiring("tier", "Near")),
+		profile("own"),
+		profile("a", priority(3)),
+		profile("b", priority(2), deleted),
+		profile("c", priority(1)),
+		profile(
+			"apart",
+			priority(9),
+			deleted,
+			labelled("tier", "a"),
+		),
+		profile("never", priority(9), deleted, requiring("tier", "Near")),
 		profile("broken", priority(9), deleted, remembering, requiring("tier", "Near")),
 	}, nil)
 	own := profile("own", labelled("tier", "b"))

@@ -136,7 +136,13 @@ func lightestFirst(candidates []candidate, of func(candidate) *v1alpha1.Security
 
 // tooHeavyBeside says that a profile weighs too much beside others of this weight.
 func tooHeavyBeside(p *v1alpha1.SecurityProfile, others int) error {
-	return fmt.Errorf("spec.namespaceSelector and spec.excludeNamespaces are too large beside those of other profiles: they take %d "+
-		"bytes where the admission policies of others name them; profiles that take more than %d may take %d together, of which others "+
-		"have %d; name fewer or shorter labels, values and namespaces", Weight(p), NormalWeight, MaxWeights, others)
+	return fmt.Errorf(
+		"spec.namespaceSelector and spec.excludeNamespaces are too large beside those of other profiles: they take %d "+
+			"bytes where the admission policies of others name them; profiles that take more than %d may take %d together, of which others "+
+			"have %d; name fewer or shorter labels, values and namespaces",
+		Weight(p),
+		NormalWeight,
+		MaxWeights,
+		others,
+	)
 }

@@ -19,8 +19,14 @@ func heavy(name string, bytes, minutes int) v1alpha1.SecurityProfile {
 	p := v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	p.CreationTimestamp = metav1.NewTime(time.Unix(1e9, 0).Add(time.Duration(minutes) * time.Minute))
 	for i := 0; Weight(&p) < bytes-200; i++ {
-		p.Spec.NamespaceSelector.MatchExpressions = append(p.Spec.NamespaceSelector.MatchExpressions,
-			v1alpha1.LabelRequirement{Key: fmt.Sprint("k", i), Operator: metav1.LabelSelectorOpNotIn, Values: []string{strings.Repeat("v", 63)}})
+		p.Spec.NamespaceSelector.MatchExpressions = append(
+			p.Spec.NamespaceSelector.MatchExpressions,
+			v1alpha1.LabelRequirement{
+				Key:      fmt.Sprint("k", i),
+				Operator: metav1.LabelSelectorOpNotIn,
+				Values:   []string{strings.Repeat("v", 63)},
+			},
+		)
 	}
 	return p
 }
@@ -73,7 +79,10 @@ func TestWhatWeighsTooMuchSelectsNothing(t *testing.T) {
 	labels := v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "labels"}}
 	labels.Spec.NamespaceSelector.MatchLabels = map[string]string{}
 	for i := range 32 {
-		labels.Spec.NamespaceSelector.MatchLabels[strings.Repeat("d", 253)+"/"+strings.Repeat("k", 61)+fmt.Sprintf("%02d", i)] = strings.Repeat("v", 63)
+		labels.Spec.NamespaceSelector.MatchLabels[strings.Repeat("d", 253)+"/"+strings.Repeat("k", 61)+fmt.Sprintf("%02d", i)] = strings.Repeat(
+			"v",
+			63,
+		)
 	}
 	for sentence, tc := range map[string]struct {
 		profiles []v1alpha1.SecurityProfile
@@ -99,7 +108,9 @@ func TestWhatWeighsTooMuchSelectsNothing(t *testing.T) {
 				t.Errorf("invalid (-want +got):\n%s", diff)
 			}
 			for _, name := range got {
-				if why := s.Invalid(name).Error(); !strings.Contains(why, "too large") || !strings.Contains(why, fmt.Sprint(Weight(find(tc.profiles, name)))) {
+				if why := s.Invalid(name).
+					Error(); !strings.Contains(why, "too large") ||
+					!strings.Contains(why, fmt.Sprint(Weight(find(tc.profiles, name)))) {
 					t.Errorf("it does not name the size: %s", why)
 				}
 				if slices.ContainsFunc(s.profiles, func(c candidate) bool { return c.profile.Name == name }) {

@@ -9,8 +9,9 @@ import (
 	"k8s.io/component-helpers/resource"
 )
 
-// admitted is the pod that the API server makes of a manifest, in the order in which it does so: a container's limits are its requests
-// where it has none, then each LimitRange gives its defaults, then what is set for the whole pod is completed from its containers.
+// admitted is the pod that the API server makes of a manifest, in the order in which it does so: a
+// container's limits are its requests where it has none, then each LimitRange gives its defaults,
+// then what is set for the whole pod is completed from its containers.
 func (l limitRanges) admitted(manifest *corev1.Pod) *corev1.Pod {
 	pod := withResources(manifest, func(_ string, _ *corev1.Container, r *corev1.ResourceRequirements) {
 		addMissing(r.Requests, r.Limits)
@@ -38,8 +39,9 @@ func addMissing(to, from corev1.ResourceList) {
 	}
 }
 
-// completePod completes what a pod sets for all of its containers together, as Kubernetes 1.37 does. Older versions do so before a
-// LimitRange gives defaults, and what they work out is noted as if it had been sent.
+// completePod completes what a pod sets for all of its containers together, as Kubernetes 1.37
+// does. Older versions do so before a LimitRange gives defaults, and what they work out is noted as
+// if it had been sent.
 func completePod(pod *corev1.Pod) {
 	if pod.Spec.Resources == nil || len(pod.Spec.Resources.Requests)+len(pod.Spec.Resources.Limits) == 0 {
 		return
@@ -83,8 +85,11 @@ func only(list corev1.ResourceList, wanted func(corev1.ResourceName) bool) corev
 
 // allLimit reports whether each container of a pod has a limit for the resource.
 func allLimit(pod *corev1.Pod, name corev1.ResourceName) bool {
-	return !slices.ContainsFunc(slices.Concat(pod.Spec.Containers, pod.Spec.InitContainers), func(c corev1.Container) bool {
-		_, set := c.Resources.Limits[name]
-		return !set
-	})
+	return !slices.ContainsFunc(
+		slices.Concat(pod.Spec.Containers, pod.Spec.InitContainers),
+		func(c corev1.Container) bool {
+			_, set := c.Resources.Limits[name]
+			return !set
+		},
+	)
 }

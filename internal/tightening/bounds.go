@@ -29,7 +29,8 @@ func outOfBounds(item *corev1.LimitRangeItem, pod *corev1.Pod) []violation {
 	return found
 }
 
-// override puts what a pod sets for all of its containers in the place of their sum. LimitRanger does so for these two only.
+// override puts what a pod sets for all of its containers in the place of their sum. LimitRanger
+// does so for these two only.
 func override(sums, whole corev1.ResourceList) {
 	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
 		if quantity, set := whole[name]; set {
@@ -130,8 +131,8 @@ func (a *amounts) holdRatio(name corev1.ResourceName, ratio resourcev1.Quantity)
 	}
 }
 
-// above compares a ratio with its bound in thousandths where they fit, as LimitRanger does: what is exactly a bound must not come out
-// above it.
+// above compares a ratio with its bound in thousandths where they fit, as LimitRanger does: what is
+// exactly a bound must not come out above it.
 func above(is float64, bound resourcev1.Quantity) bool {
 	if bound.Value() <= resourcev1.MaxMilliValue {
 		return is*1000 > float64(bound.MilliValue())
@@ -139,8 +140,8 @@ func above(is float64, bound resourcev1.Quantity) bool {
 	return is > float64(bound.Value())
 }
 
-// values are a request, a limit and a bound, all in thousandths, or all in whole numbers if one of them is too large. They are rounded
-// up, as LimitRanger does.
+// values are a request, a limit and a bound, all in thousandths, or all in whole numbers if one of
+// them is too large. They are rounded up, as LimitRanger does.
 func values(request, limit, bound resourcev1.Quantity) (requests, limits, bounds int64) {
 	if max(request.Value(), limit.Value(), bound.Value()) <= resourcev1.MaxMilliValue {
 		return request.MilliValue(), limit.MilliValue(), bound.MilliValue()

@@ -11,8 +11,8 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
-// sent is a pod of which managedFields say that somebody sent these fields, each of container or init container, limits or requests,
-// and resource. The rest of its resources was given to it.
+// sent is a pod of which managedFields say that somebody sent these fields, each of container or
+// init container, limits or requests, and resource. The rest of its resources was given to it.
 func sent(fields ...string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) {
 		set := fieldpath.NewSet()
@@ -23,13 +23,16 @@ func sent(fields ...string) func(*corev1.Pod) {
 		}
 		for _, field := range fields {
 			path := strings.Fields(field)
-			set.Insert(fieldpath.MakePathOrDie("spec", path[0], fieldpath.KeyByFields("name", path[1]), "resources", path[2], path[3]))
+			set.Insert(
+				fieldpath.MakePathOrDie("spec", path[0], fieldpath.KeyByFields("name", path[1]), "resources", path[2], path[3]),
+			)
 		}
 		p.ManagedFields = append(p.ManagedFields, managed(set))
 	}
 }
 
-// sentForAll is a pod of which managedFields say that somebody sent these resources of the whole pod.
+// sentForAll is a pod of which managedFields say that somebody sent these resources of the whole
+// pod.
 func sentForAll(fields ...string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) {
 		set := fieldpath.NewSet()
@@ -70,7 +73,9 @@ func forAll(requests, limits corev1.ResourceList) func(*corev1.Pod) {
 
 // bounded is items whose maximum is the default too, as the API server stores them.
 func bounded(cpu string) []corev1.LimitRangeItem {
-	return container(corev1.LimitRangeItem{Max: list("cpu", cpu), Default: list("cpu", cpu), DefaultRequest: list("cpu", cpu)})
+	return container(
+		corev1.LimitRangeItem{Max: list("cpu", cpu), Default: list("cpu", cpu), DefaultRequest: list("cpu", cpu)},
+	)
 }
 
 func TestLimitCheckGivesDefaults(t *testing.T) {
@@ -177,7 +182,9 @@ func TestLimitCheckGivesDefaults(t *testing.T) {
 // TestARatioAtItsBoundIsLetIn takes ratios that binary fractions do not hold.
 func TestARatioAtItsBoundIsLetIn(t *testing.T) {
 	for ratio := 1; ratio <= 30; ratio++ {
-		items := container(corev1.LimitRangeItem{MaxLimitRequestRatio: list("cpu", fmt.Sprint(ratio), "memory", fmt.Sprint(ratio))})
+		items := container(
+			corev1.LimitRangeItem{MaxLimitRequestRatio: list("cpu", fmt.Sprint(ratio), "memory", fmt.Sprint(ratio))},
+		)
 		for request := 1; request <= 1000; request++ {
 			check := NewLimitCheck(items, nil)
 			check.Add(sized(list("cpu", fmt.Sprintf("%dm", request), "memory", fmt.Sprintf("%dE", 1)),
@@ -193,7 +200,8 @@ func TestARatioAtItsBoundIsLetIn(t *testing.T) {
 	}
 }
 
-// TestQuotaCheckAsKubernetesDoes is what k8s.io/kubernetes/pkg/quota/v1/evaluator/core does, which is not published as a library.
+// TestQuotaCheckAsKubernetesDoes is what k8s.io/kubernetes/pkg/quota/v1/evaluator/core does, which
+// is not published as a library.
 func TestQuotaCheckAsKubernetesDoes(t *testing.T) {
 	one := list("cpu", "1")
 	for sentence, tt := range map[string]struct {

@@ -70,9 +70,25 @@ func (v *validity) checkValue(who, kind string, name corev1.ResourceName, value 
 	case value.Sign() < 0:
 		v.add("negative "+kind, who, name, "would have a %s of %s for %s, which is negative", kind, value.String(), name)
 	case isExtended(name) && value.MilliValue()%1000 != 0:
-		v.add("fraction "+kind, who, name, "would have a %s of %s for %s, which is no whole number", kind, value.String(), name)
+		v.add(
+			"fraction "+kind,
+			who,
+			name,
+			"would have a %s of %s for %s, which is no whole number",
+			kind,
+			value.String(),
+			name,
+		)
 	case isHugePages(name) && !wholePages(name, value):
-		v.add("pages "+kind, who, name, "would have a %s of %s for %s, which is no multiple of a page", kind, value.String(), name)
+		v.add(
+			"pages "+kind,
+			who,
+			name,
+			"would have a %s of %s for %s, which is no multiple of a page",
+			kind,
+			value.String(),
+			name,
+		)
 	}
 }
 
@@ -83,24 +99,45 @@ func (v *validity) checkAgainstPod(pod *corev1.Pod) {
 	for _, name := range sortedNames(requests) {
 		sum := requests[name]
 		if most, set := whole.Requests[name]; set && sum.Cmp(most) > 0 {
-			v.add("sum of requests", thePod, name, "requests %s of %s, which is less than the %s that its containers would request",
-				most.String(), name, sum.String())
+			v.add(
+				"sum of requests",
+				thePod,
+				name,
+				"requests %s of %s, which is less than the %s that its containers would request",
+				most.String(),
+				name,
+				sum.String(),
+			)
 		}
 	}
 	limits := resource.AggregateContainerLimits(pod, resource.PodResourcesOptions{})
 	for _, name := range sortedNames(limits) {
 		sum := limits[name]
 		if most, set := whole.Limits[name]; set && isHugePages(name) && sum.Cmp(most) > 0 {
-			v.add("sum of limits", thePod, name, "has a limit of %s for %s, which is less than the %s that its containers would have",
-				most.String(), name, sum.String())
+			v.add(
+				"sum of limits",
+				thePod,
+				name,
+				"has a limit of %s for %s, which is less than the %s that its containers would have",
+				most.String(),
+				name,
+				sum.String(),
+			)
 		}
 	}
 	for _, c := range pod.Spec.Containers { // Init containers may have more.
 		for _, name := range sortedNames(c.Resources.Limits) {
 			limit := c.Resources.Limits[name]
 			if most, set := whole.Limits[name]; set && limit.Cmp(most) > 0 {
-				v.add("limit of pod", "container "+c.Name, name, "would have a limit of %s for %s, which is more than the limit of %s of the pod",
-					limit.String(), name, most.String())
+				v.add(
+					"limit of pod",
+					"container "+c.Name,
+					name,
+					"would have a limit of %s for %s, which is more than the limit of %s of the pod",
+					limit.String(),
+					name,
+					most.String(),
+				)
 			}
 		}
 	}
@@ -120,7 +157,8 @@ func isHugePages(name corev1.ResourceName) bool {
 	return strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix)
 }
 
-// wholePages reports whether a quantity of huge pages is a multiple of their size, which their name says.
+// wholePages reports whether a quantity of huge pages is a multiple of their size, which their name
+// says.
 func wholePages(name corev1.ResourceName, value resourcev1.Quantity) bool {
 	size, err := resourcev1.ParseQuantity(strings.TrimPrefix(string(name), corev1.ResourceHugePagesPrefix))
 	return err == nil && size.Sign() > 0 && size.MilliValue()%1000 == 0 && value.Value()%size.Value() == 0

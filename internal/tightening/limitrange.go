@@ -16,18 +16,21 @@ type PodCheck interface {
 
 var _, _ PodCheck = (*LimitCheck)(nil), (*QuotaCheck)(nil)
 
-// LimitCheck holds pods against a LimitRange that is to take the place of another, beside the LimitRanges of others.
+// LimitCheck holds pods against a LimitRange that is to take the place of another, beside the
+// LimitRanges of others.
 type LimitCheck struct {
 	refused       Refused
 	after, before limitRanges
-	// afterOrders and beforeOrders are the same orders of the LimitRanges, with the new one and with the one in place.
+	// afterOrders and beforeOrders are the same orders of the LimitRanges, with the new one and
+	// with the one in place.
 	afterOrders, beforeOrders []limitRanges
 	// known are the LimitRanges of which a pod may have defaults.
 	known limitRanges
 }
 
-// NewLimitCheck is a check of the items that begin to apply where others applied before. Others are the items of each further
-// LimitRange in the namespace: they give defaults, too, and API validation judges a pod by all that it is given.
+// NewLimitCheck is a check of the items that begin to apply where others applied before. Others are
+// the items of each further LimitRange in the namespace: they give defaults, too, and API
+// validation judges a pod by all that it is given.
 func NewLimitCheck(items, before []corev1.LimitRangeItem, others ...[]corev1.LimitRangeItem) *LimitCheck {
 	with := func(items []corev1.LimitRangeItem) limitRanges { return append(limitRanges{items}, others...) }
 	c := &LimitCheck{after: with(items), before: with(before), known: append(with(before), items)}
@@ -35,7 +38,8 @@ func NewLimitCheck(items, before []corev1.LimitRangeItem, others ...[]corev1.Lim
 	return c
 }
 
-// Add holds one pod against it: it would be refused if it were made anew, and would not have been before.
+// Add holds one pod against it: it would be refused if it were made anew, and would not have been
+// before.
 func (c *LimitCheck) Add(pod *corev1.Pod) {
 	if !madeAnew(pod) {
 		return
@@ -66,8 +70,9 @@ func ended(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
-// madeAnew reports whether somebody may make the pod anew. A pod that has ended is not. Nor is one that is being deleted, if no
-// controller would make it again, or if its controller does not wait until it is gone and so has replaced it already.
+// madeAnew reports whether somebody may make the pod anew. A pod that has ended is not. Nor is one
+// that is being deleted, if no controller would make it again, or if its controller does not wait
+// until it is gone and so has replaced it already.
 func madeAnew(pod *corev1.Pod) bool {
 	if ended(pod) {
 		return false
@@ -91,11 +96,13 @@ type violation struct {
 	resource    corev1.ResourceName
 }
 
-// limitRanges are the items of each LimitRange of a namespace, in the order in which they give their defaults.
+// limitRanges are the items of each LimitRange of a namespace, in the order in which they give
+// their defaults.
 type limitRanges [][]corev1.LimitRangeItem
 
-// orders are the orders in which the API server may take the LimitRanges: it keeps to none, and of two defaults for one resource
-// the first that a container is given holds. Of more than three, each is the first in two orders.
+// orders are the orders in which the API server may take the LimitRanges: it keeps to none, and of
+// two defaults for one resource the first that a container is given holds. Of more than three, each
+// is the first in two orders.
 func (l limitRanges) orders() []limitRanges {
 	var orders []limitRanges
 	for i := range l {
@@ -109,8 +116,9 @@ func (l limitRanges) orders() []limitRanges {
 	return orders
 }
 
-// violations are the rules for which the API server would refuse a pod of this manifest: it does not keep a bound, or what it is given
-// makes it invalid. The admission plugin LimitRanger is not published as a library; test/tightening holds this against it.
+// violations are the rules for which the API server would refuse a pod of this manifest: it does
+// not keep a bound, or what it is given makes it invalid. The admission plugin LimitRanger is not
+// published as a library; test/tightening holds this against it.
 func (l limitRanges) violations(manifest *corev1.Pod) []violation {
 	pod := l.admitted(manifest)
 	var found []violation

@@ -46,7 +46,9 @@ func finished(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }
 
 func withInit(requests, limits corev1.ResourceList) func(*corev1.Pod) {
 	return func(p *corev1.Pod) {
-		p.Spec.InitContainers = []corev1.Container{{Name: "init", Resources: corev1.ResourceRequirements{Requests: requests, Limits: limits}}}
+		p.Spec.InitContainers = []corev1.Container{
+			{Name: "init", Resources: corev1.ResourceRequirements{Requests: requests, Limits: limits}},
+		}
 	}
 }
 

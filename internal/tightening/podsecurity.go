@@ -62,24 +62,26 @@ func (r *Refused) Names() []string {
 	return names[:min(len(names), v1alpha1.MaxViolators)]
 }
 
-// StricterLabels reports whether the enforced Pod Security level of some labels of a namespace may refuse what that of others lets in:
-// it is higher, or of another version, which may have more checks or stricter ones. The API server looks at pods in the same cases.
+// StricterLabels reports whether the enforced Pod Security level of some labels of a namespace may
+// refuse what that of others lets in: it is higher, or of another version, which may have more
+// checks or stricter ones. The API server looks at pods in the same cases.
 func StricterLabels(labels, than map[string]string) bool {
 	level, before := enforcedLevel(labels), enforcedLevel(than)
 	return level.Level != podsecurity.LevelPrivileged &&
 		(level.Version != before.Version || podsecurity.CompareLevels(level.Level, before.Level) > 0)
 }
 
-// enforcedLevel is the level that the API server takes from labels of a namespace: restricted if it cannot read them; privileged if
-// there are none, unless it is configured otherwise.
+// enforcedLevel is the level that the API server takes from labels of a namespace: restricted if it
+// cannot read them; privileged if there are none, unless it is configured otherwise.
 func enforcedLevel(labels map[string]string) podsecurity.LevelVersion {
 	none := podsecurity.LevelVersion{Level: podsecurity.LevelPrivileged, Version: podsecurity.LatestVersion()}
 	read, _ := podsecurity.PolicyToEvaluate(labels, podsecurity.Policy{Enforce: none, Audit: none, Warn: none})
 	return read.Enforce
 }
 
-// HoldLabels are labels of a namespace with the enforced level of others: meanwhile the level warns and audits, unless stricter ones do.
-func HoldLabels(labels, held map[string]string) map[string]string {
+// InterimLabels are labels of a namespace while their level is deferred: those of before say which
+// level is enforced, and the deferred one warns and audits, unless stricter ones do.
+func InterimLabels(labels, before map[string]string) map[string]string {
 	interim := maps.Clone(labels)
 	level, version := labels[podsecurity.EnforceLevelLabel], labels[podsecurity.EnforceVersionLabel]
 	for mode, modeVersion := range map[string]string{
@@ -92,18 +94,23 @@ func HoldLabels(labels, held map[string]string) map[string]string {
 	}
 	delete(interim, podsecurity.EnforceLevelLabel)
 	delete(interim, podsecurity.EnforceVersionLabel)
-	maps.Copy(interim, baseline.EnforcedLabels(held))
+	maps.Copy(interim, baseline.EnforcedLabels(before))
 	return interim
 }
 
 const privileged = string(podsecurity.LevelPrivileged)
 
 var (
-	// violators matches what the API server warns of pods that violate a level (k8s.io/pod-security-admission/admission).
+	// violators matches what the API server warns of pods that violate a level
+	// (k8s.io/pod-security-admission/admission).
 	violators = regexp.MustCompile(`^([-a-z0-9.]+)(?: \(and (\d+) other pods?\))?: (.+)$`)
-	headline  = regexp.MustCompile(`^existing pods in namespace "[^"]*" violate the new PodSecurity enforce level "([^"]*)"$`)
-	exempted  = regexp.MustCompile(`^namespace "[^"]*" is exempt from Pod Security`)
-	partly    = regexp.MustCompile(`^new PodSecurity enforce level only checked against the first \d+ of \d+ existing pods$`)
+	headline  = regexp.MustCompile(
+		`^existing pods in namespace "[^"]*" violate the new PodSecurity enforce level "([^"]*)"$`,
+	)
+	exempted = regexp.MustCompile(`^namespace "[^"]*" is exempt from Pod Security`)
+	partly   = regexp.MustCompile(
+		`^new PodSecurity enforce level only checked against the first \d+ of \d+ existing pods$`,
+	)
 	unchecked = regexp.MustCompile(`^failed to list pods while checking new PodSecurity enforce level$`)
 )
 
@@ -135,8 +142,8 @@ func RefusedByLevel(warnings []string) *Refused {
 	return r
 }
 
-// Nameless is the same without the pods' names: of those that violate a level in the same way the API server names one, and another each
-// time.
+// Nameless is the same without the pods' names: of those that violate a level in the same way the
+// API server names one, and another each time.
 func (r *Refused) Nameless() *Refused {
 	nameless := &Refused{Total: r.Total}
 	for _, reason := range r.Reasons {
@@ -147,12 +154,15 @@ func (r *Refused) Nameless() *Refused {
 		nameless.Reasons = append(nameless.Reasons, reason)
 	}
 	if len(nameless.Reasons) > 1 {
-		slices.Sort(nameless.Reasons[1:]) // The first one says which level. The API server puts the others in the order of the names.
+		slices.Sort(
+			nameless.Reasons[1:],
+		) // The first one says which level. The API server puts the others in the order of the names.
 	}
 	return nameless
 }
 
-// Unfinished reports whether the API server says that it has not looked at all pods: it takes a second at most, and 3,000 pods.
+// Unfinished reports whether the API server says that it has not looked at all pods: it takes a
+// second at most, and 3,000 pods.
 func Unfinished(warnings []string) bool { return slices.ContainsFunc(warnings, partly.MatchString) }
 
 // Clean reports whether the warnings that came with a stricter level say that every pod meets it.

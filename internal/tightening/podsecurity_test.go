@@ -65,7 +65,8 @@ func (l *looking) ListPods(ctx context.Context, namespace string) ([]*corev1.Pod
 	return l.pods.ListPods(ctx, namespace)
 }
 
-// TestStricterLabelsAsKubernetesDoes takes every level and version, readable or not, to every other.
+// TestStricterLabelsAsKubernetesDoes takes every level and version, readable or not, to every
+// other.
 func TestStricterLabelsAsKubernetesDoes(t *testing.T) {
 	all := []map[string]string{nil, {"other": "label"}}
 	for _, level := range []string{"privileged", "baseline", "restricted", "none", ""} {
@@ -87,8 +88,8 @@ func TestStricterLabelsAsKubernetesDoes(t *testing.T) {
 	}
 }
 
-// TestHeldLabelsEnforceWhatWasEnforced holds every level against every other.
-func TestHeldLabelsEnforceWhatWasEnforced(t *testing.T) {
+// TestInterimLabelsEnforceWhatWasEnforced holds every level against every other.
+func TestInterimLabelsEnforceWhatWasEnforced(t *testing.T) {
 	levels := []string{"", "privileged", "baseline", "restricted"}
 	with := func(labels map[string]string, key, value string) map[string]string {
 		if value != "" {
@@ -101,7 +102,7 @@ func TestHeldLabelsEnforceWhatWasEnforced(t *testing.T) {
 			for _, mode := range levels {
 				declared := with(with(map[string]string{enforce: level, enforceVersion: "v1.37"}, warn, mode), audit, mode)
 				before := with(map[string]string{}, enforce, held)
-				interim := HoldLabels(declared, before)
+				interim := InterimLabels(declared, before)
 				if StricterLabels(before, interim) || StricterLabels(interim, before) {
 					t.Errorf("%v held against %v enforces %v", declared, before, interim)
 				}
@@ -116,7 +117,7 @@ func TestHeldLabelsEnforceWhatWasEnforced(t *testing.T) {
 	}
 }
 
-func TestHoldLabels(t *testing.T) {
+func TestInterimLabels(t *testing.T) {
 	const other = "example.com/other"
 	for sentence, tt := range map[string]struct{ labels, held, want map[string]string }{
 		"what is held stays enforced, and the level warns and audits": {
@@ -142,7 +143,7 @@ func TestHoldLabels(t *testing.T) {
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, HoldLabels(tt.labels, tt.held)); diff != "" {
+			if diff := cmp.Diff(tt.want, InterimLabels(tt.labels, tt.held)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -158,7 +159,8 @@ func (pods) GetNamespace(_ context.Context, name string) (*corev1.Namespace, err
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, nil
 }
 
-// warnings are what Kubernetes' own admission warns of when a namespace with these pods is to enforce a level.
+// warnings are what Kubernetes' own admission warns of when a namespace with these pods is to
+// enforce a level.
 func (p pods) warnings(t *testing.T, namespace, level string) []string {
 	t.Helper()
 	response := change(admitting(t, p), namespace, nil, map[string]string{enforce: level})
@@ -174,7 +176,8 @@ type cluster interface {
 	admission.NamespaceGetter
 }
 
-// admitting is Kubernetes' own admission as it is configured by default, but for a namespace that is exempt.
+// admitting is Kubernetes' own admission as it is configured by default, but for a namespace that
+// is exempt.
 func admitting(t *testing.T, c cluster) *admission.Admission {
 	t.Helper()
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
@@ -184,7 +187,12 @@ func admitting(t *testing.T, c cluster) *admission.Admission {
 	a := &admission.Admission{
 		Configuration: &admissionapi.PodSecurityConfiguration{
 			Defaults: admissionapi.PodSecurityDefaults{
-				Enforce: "privileged", EnforceVersion: "latest", Audit: "privileged", AuditVersion: "latest", Warn: "privileged", WarnVersion: "latest",
+				Enforce:        "privileged",
+				EnforceVersion: "latest",
+				Audit:          "privileged",
+				AuditVersion:   "latest",
+				Warn:           "privileged",
+				WarnVersion:    "latest",
 			},
 			Exemptions: admissionapi.PodSecurityExemptions{Namespaces: []string{"exempt"}},
 		},
@@ -260,7 +268,11 @@ func TestRefusedByLevelReadsWhatKubernetesWarnsOf(t *testing.T) {
 			if refused.Empty() != (tt.total == 0) || refused.Total != tt.total {
 				t.Errorf("want %d refused, got %d of %q", tt.total, refused.Total, warnings)
 			}
-			if diff := cmp.Diff(tt.names, refused.Names(), cmp.Comparer(func(a, b []string) bool { return strings.Join(a, " ") == strings.Join(b, " ") })); diff != "" {
+			if diff := cmp.Diff(
+				tt.names,
+				refused.Names(),
+				cmp.Comparer(func(a, b []string) bool { return strings.Join(a, " ") == strings.Join(b, " ") }),
+			); diff != "" {
 				t.Errorf("names (-want +got):\n%s", diff)
 			}
 			if !strings.Contains(refused.Message(), tt.says) {
@@ -276,7 +288,8 @@ func TestRefusedByLevelReadsWhatKubernetesWarnsOf(t *testing.T) {
 	}
 }
 
-// TestWhatIsRefusedWithoutNamesIsAlwaysTheSame takes the same violations with each of the pods as the one that is named.
+// TestWhatIsRefusedWithoutNamesIsAlwaysTheSame takes the same violations with each of the pods as
+// the one that is named.
 func TestWhatIsRefusedWithoutNamesIsAlwaysTheSame(t *testing.T) {
 	want := &Refused{Total: 5, Reasons: []string{
 		"pods that run violate the Pod Security level restricted:latest",

@@ -10,8 +10,9 @@ import (
 	"k8s.io/component-helpers/resource"
 )
 
-// RefusedByQuota is what would be refused by a quota that takes the place of another of the same scopes, whose usage Kubernetes has
-// counted: every further object of a resource of which more is used than there will be.
+// RefusedByQuota is what would be refused by a quota that takes the place of another of the same
+// scopes, whose usage Kubernetes has counted: every further object of a resource of which more is
+// used than there will be.
 func RefusedByQuota(hard, before, used corev1.ResourceList) *Refused {
 	r := &Refused{}
 	for _, name := range sortedNames(hard) {
@@ -20,14 +21,18 @@ func RefusedByQuota(hard, before, used corev1.ResourceList) *Refused {
 			continue // It is no stricter than it was.
 		}
 		if inUse.Cmp(most) > 0 {
-			r.Reasons = append(r.Reasons, fmt.Sprintf("%s of %s are used, which will be at most %s", inUse.String(), name, most.String()))
+			r.Reasons = append(
+				r.Reasons,
+				fmt.Sprintf("%s of %s are used, which will be at most %s", inUse.String(), name, most.String()),
+			)
 		}
 	}
 	return r
 }
 
-// Uncounted is the part of a quota that takes the place of another that is stricter than that and of which Kubernetes has not counted
-// the usage: the one in place did not bound it, or is not there any more.
+// Uncounted is the part of a quota that takes the place of another that is stricter than that and
+// of which Kubernetes has not counted the usage: the one in place did not bound it, or is not there
+// any more.
 func Uncounted(hard, before, used corev1.ResourceList) corev1.ResourceList {
 	uncounted := corev1.ResourceList{}
 	for name, most := range hard {
@@ -39,18 +44,21 @@ func Uncounted(hard, before, used corev1.ResourceList) corev1.ResourceList {
 	return uncounted
 }
 
-// QuotaCheck counts what pods use of a quota that is not in place yet, so that Kubernetes has not counted it.
+// QuotaCheck counts what pods use of a quota that is not in place yet, so that Kubernetes has not
+// counted it.
 type QuotaCheck struct {
 	hard, used corev1.ResourceList
 	mustBeSaid []corev1.ResourceName
 	limits     *LimitCheck
 	now        time.Time
-	// silent are the pods that do not say how much they need, with the LimitRanges that are to be in place, and with those in place.
+	// silent are the pods that do not say how much they need, with the LimitRanges that are to be
+	// in place, and with those in place.
 	silent, silentBefore Refused
 }
 
-// NewQuotaCheck is a check of a quota without scopes, at a time. The LimitRanges that the other check holds pods against give defaults;
-// where it finds pods that the new one would refuse, the one in place does.
+// NewQuotaCheck is a check of a quota without scopes, at a time. The LimitRanges that the other
+// check holds pods against give defaults; where it finds pods that the new one would refuse, the
+// one in place does.
 func NewQuotaCheck(hard corev1.ResourceList, limits *LimitCheck, now time.Time) *QuotaCheck {
 	return &QuotaCheck{hard: hard, used: corev1.ResourceList{}, mustBeSaid: mustBeSaid(hard), limits: limits, now: now}
 }
@@ -79,8 +87,8 @@ func addSilent(silent *Refused, pod string, of corev1.ResourceName) {
 	}
 }
 
-// mustBeSaid are the resources of a quota of which each container must say how much it needs, in order. Kubernetes wants it of cpu and
-// memory only.
+// mustBeSaid are the resources of a quota of which each container must say how much it needs, in
+// order. Kubernetes wants it of cpu and memory only.
 func mustBeSaid(hard corev1.ResourceList) []corev1.ResourceName {
 	return slices.DeleteFunc(sortedNames(hard), func(name corev1.ResourceName) bool {
 		of, _ := countedOf(name)
@@ -97,8 +105,8 @@ func countedOf(name corev1.ResourceName) (of corev1.ResourceName, limits bool) {
 	return corev1.ResourceName(rest), limits
 }
 
-// unsaid is a resource of the quota of which a container of the pod does not say how much it needs. None must in a pod that sets
-// resources for all of its containers together.
+// unsaid is a resource of the quota of which a container of the pod does not say how much it needs.
+// None must in a pod that sets resources for all of its containers together.
 func (c *QuotaCheck) unsaid(pod *corev1.Pod) corev1.ResourceName {
 	if resource.IsPodLevelResourcesSet(pod) {
 		return ""

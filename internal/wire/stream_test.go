@@ -32,7 +32,8 @@ func eventOf(t testing.TB, o kruntime.Object) []byte {
 	return event
 }
 
-// decodeEvent is the object of an event as a client comes to hold it, and how many bytes of its content were left out.
+// decodeEvent is the object of an event as a client comes to hold it, and how many bytes of its
+// content were left out.
 func decodeEvent(t *testing.T, event []byte) (kruntime.Object, []int) {
 	t.Helper()
 	var e metav1.WatchEvent
@@ -60,7 +61,13 @@ func readEvent(t *testing.T, event []byte) []byte {
 }
 
 func TestReadEvent(t *testing.T) {
-	meta := metav1.ObjectMeta{Namespace: "shop", Name: "hoard", UID: "u", Generation: 3, Labels: map[string]string{ourLabel: "p"}}
+	meta := metav1.ObjectMeta{
+		Namespace:  "shop",
+		Name:       "hoard",
+		UID:        "u",
+		Generation: 3,
+		Labels:     map[string]string{ourLabel: "p"},
+	}
 	subjects := make([]rbacv1.Subject, 1000)
 	for sentence, object := range map[string]kruntime.Object{
 		"what is small":                         &rbacv1.Role{ObjectMeta: meta, Rules: make([]rbacv1.PolicyRule, 1)},
@@ -86,13 +93,23 @@ func TestReadEvent(t *testing.T) {
 }
 
 func TestReadEventBoundsMetadata(t *testing.T) {
-	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "hoard", Labels: map[string]string{ourLabel: "p"}, Annotations: map[string]string{}}}
+	role := &rbacv1.Role{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace:   "shop",
+			Name:        "hoard",
+			Labels:      map[string]string{ourLabel: "p"},
+			Annotations: map[string]string{},
+		},
+	}
 	for i := range 3000 {
 		role.Labels[fmt.Sprintf("a.example.com/%d", i)], role.Labels[fmt.Sprintf("z.example.com/%d", i)] = "x", "x"
 		role.Annotations[fmt.Sprintf("a.example.com/%d", i)] = "x"
 		role.Finalizers = append(role.Finalizers, fmt.Sprintf("example.com/%d", i))
 		role.OwnerReferences = append(role.OwnerReferences, metav1.OwnerReference{Name: fmt.Sprint(i)})
-		role.ManagedFields = append(role.ManagedFields, metav1.ManagedFieldsEntry{Manager: fmt.Sprint("manager-of-something-", i), FieldsV1: &metav1.FieldsV1{}})
+		role.ManagedFields = append(
+			role.ManagedFields,
+			metav1.ManagedFieldsEntry{Manager: fmt.Sprint("manager-of-something-", i), FieldsV1: &metav1.FieldsV1{}},
+		)
 	}
 	read := readEvent(t, eventOf(t, role))
 	if most := 5 * 17 << 10; len(read) > most {
@@ -126,7 +143,8 @@ func TestReadEventHoldsNothingOfIt(t *testing.T) {
 	}
 }
 
-// FuzzReadEvent holds that whatever comes is read without a panic, no further than its size, and as TrimEvent does.
+// FuzzReadEvent holds that whatever comes is read without a panic, no further than its size, and as
+// TrimEvent does.
 func FuzzReadEvent(f *testing.F) {
 	small := metav1.ObjectMeta{Name: "small", Labels: map[string]string{ourLabel: "p"}}
 	f.Add([]byte("x"))

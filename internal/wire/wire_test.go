@@ -47,7 +47,12 @@ func theLarge(o wire.Object) wire.Cut {
 
 func TestTrim(t *testing.T) {
 	named := func(name string) metav1.ObjectMeta {
-		return metav1.ObjectMeta{Namespace: "shop", Name: name, Labels: map[string]string{"a": "b"}, Annotations: map[string]string{"long": strings.Repeat("x", 200)}}
+		return metav1.ObjectMeta{
+			Namespace:   "shop",
+			Name:        name,
+			Labels:      map[string]string{"a": "b"},
+			Annotations: map[string]string{"long": strings.Repeat("x", 200)},
+		}
 	}
 	rules := make([]networkingv1.NetworkPolicyIngressRule, 1000)
 	subjects := make([]rbacv1.Subject, 1000)

@@ -40,7 +40,10 @@ func atTheBounds(t *testing.T) *v1alpha1.SecurityProfile {
 	w.SELinux, w.HostPath.Allowed, w.HostPort.Allowed = nil, nil, nil
 	for n := range 16 {
 		w.SELinux = append(w.SELinux, long("s", n, 63))
-		w.HostPath.Allowed = append(w.HostPath.Allowed, v1alpha1.AllowedHostPath{PathPrefix: "/" + long("p", n, 250), ReadOnly: true})
+		w.HostPath.Allowed = append(
+			w.HostPath.Allowed,
+			v1alpha1.AllowedHostPath{PathPrefix: "/" + long("p", n, 250), ReadOnly: v1alpha1.RequirementRequire},
+		)
 		w.HostPort.Allowed = append(w.HostPort.Allowed, v1alpha1.PortRange{Min: 60000, Max: int32(60001 + n)})
 	}
 	p.Spec.Protection.BreakGlassGroups, p.Spec.Protection.BreakGlassUsers = nil, nil
@@ -51,11 +54,17 @@ func atTheBounds(t *testing.T) *v1alpha1.SecurityProfile {
 	return p
 }
 
-// outranking generates profiles that select by as much as the CRD allows, or by a little, and leaves in force what package selection does.
+// outranking generates profiles that select by as much as the CRD allows, or by a little, and
+// leaves in force what package selection does.
 func outranking(t *rapid.T) []*v1alpha1.SecurityProfile {
 	var all []v1alpha1.SecurityProfile
 	for i := range rapid.IntRange(1, 24).Draw(t, "profiles") {
-		p := v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("outranking-%02d", i), CreationTimestamp: metav1.NewTime(time.Unix(int64(1e9+i), 0))}}
+		p := v1alpha1.SecurityProfile{
+			ObjectMeta: metav1.ObjectMeta{
+				Name:              fmt.Sprintf("outranking-%02d", i),
+				CreationTimestamp: metav1.NewTime(time.Unix(int64(1e9+i), 0)),
+			},
+		}
 		p.Spec.Priority = 1
 		for k := range rapid.IntRange(0, 32).Draw(t, "expressions") {
 			e := v1alpha1.LabelRequirement{Key: fmt.Sprintf("key-%02d", k), Operator: metav1.LabelSelectorOpNotIn}
@@ -65,7 +74,8 @@ func outranking(t *rapid.T) []*v1alpha1.SecurityProfile {
 			}
 			p.Spec.NamespaceSelector.MatchExpressions = append(p.Spec.NamespaceSelector.MatchExpressions, e)
 		}
-		glob := rapid.SampledFrom([]string{"a", "a*", strings.Repeat("*a", 30), strings.Repeat("?", 60), strings.Repeat("n", 60)}).Draw(t, "glob")
+		glob := rapid.SampledFrom([]string{"a", "a*", strings.Repeat("*a", 30), strings.Repeat("?", 60), strings.Repeat("n", 60)}).
+			Draw(t, "glob")
 		for g := range rapid.SampledFrom([]int{0, 1, 64, 256}).Draw(t, "globs") {
 			p.Spec.ExcludeNamespaces = append(p.Spec.ExcludeNamespaces, fmt.Sprintf("%s%03d", glob, g))
 		}
@@ -85,8 +95,15 @@ func (s *suite) testBounds(t *testing.T) {
 		var others []*v1alpha1.SecurityProfile
 		for i := range 100 {
 			p := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint("normal-", i)}}
-			read(t, fmt.Sprintf(`namespaceSelector: {matchLabels: {team: team-%d}, matchExpressions: [{key: tier, operator: In, values: [prod, staging]}]},
-				excludeNamespaces: [sandbox, 'ci-*']`, i), &p.Spec)
+			read(
+				t,
+				fmt.Sprintf(
+					`namespaceSelector: {matchLabels: {team: team-%d}, matchExpressions: [{key: tier, operator: In, values: [prod, staging]}]},
+				excludeNamespaces: [sandbox, 'ci-*']`,
+					i,
+				),
+				&p.Spec,
+			)
 			others = append(others, p)
 		}
 		s.checkInForce(t, profile, others)
@@ -103,7 +120,10 @@ func (s *suite) testBounds(t *testing.T) {
 	t.Run("beside as much as there may be, they type-check", func(t *testing.T) {
 		var full []v1alpha1.SecurityProfile
 		for i := range 12 {
-			p := v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("full-%02d", i)}, Spec: v1alpha1.SecurityProfileSpec{Priority: 1}}
+			p := v1alpha1.SecurityProfile{
+				ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("full-%02d", i)},
+				Spec:       v1alpha1.SecurityProfileSpec{Priority: 1},
+			}
 			for k := range 7 {
 				e := v1alpha1.LabelRequirement{Key: fmt.Sprint("key-", k), Operator: metav1.LabelSelectorOpIn}
 				for v := range 64 {
@@ -134,7 +154,8 @@ func (s *suite) testBounds(t *testing.T) {
 	})
 }
 
-// checkInForce checks that the API server stores the policies as rendered, and that its budget suffices for the largest pod.
+// checkInForce checks that the API server stores the policies as rendered, and that its budget
+// suffices for the largest pod.
 func (s *suite) checkInForce(t reporter, profile *v1alpha1.SecurityProfile, others []*v1alpha1.SecurityProfile) {
 	t.Helper()
 	cluster := bulwark.Cluster{Operator: controlplane.OperatorUser, Outranking: others}
@@ -143,7 +164,12 @@ func (s *suite) checkInForce(t reporter, profile *v1alpha1.SecurityProfile, othe
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: strings.Repeat("x", 63), Labels: map[string]string{"no": "namespace", "team": "team-1"}}}
+	namespace := &corev1.Namespace{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:   strings.Repeat("x", 63),
+			Labels: map[string]string{"no": "namespace", "team": "team-1"},
+		},
+	}
 	for k := range 32 {
 		namespace.Labels[fmt.Sprintf("key-%02d", k)] = strings.Repeat("v", 61) + "99"
 	}
@@ -154,9 +180,15 @@ func (s *suite) checkInForce(t reporter, profile *v1alpha1.SecurityProfile, othe
 		}
 	}
 	relabelled := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": namespace.Name, "labels": map[string]any{"no": "namespace", "key-00": "x"}},
+		"apiVersion": "v1",
+		"kind":       "Namespace",
+		"metadata":   map[string]any{"name": namespace.Name, "labels": map[string]any{"no": "namespace", "key-00": "x"}},
 	}}
-	if costs, err := evaluator.Cost(s.ctx, offline.Request{Object: relabelled, OldObject: relabelled}); err != nil || len(costs) != 1 {
+	if costs, err := evaluator.Cost(
+		s.ctx,
+		offline.Request{Object: relabelled, OldObject: relabelled},
+	); err != nil ||
+		len(costs) != 1 {
 		t.Errorf("of a namespace: %v, %v", costs, err)
 	}
 }

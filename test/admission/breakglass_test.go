@@ -21,24 +21,42 @@ import (
 
 // oddNames are names of users and groups that directories hold. A profile can name eight.
 var oddNames = []string{
-	`CORP\sre on call`, `CN=sre,OU=on call,DC=example`, `it's "urgent"`, `Zürich–Nacht 夜勤 🔥`, `a\\u0041\n`, `{{x}} ${y} %s *`, "\u2028\ufeff", `')] || true || g in ['`,
+	`CORP\sre on call`,
+	`CN=sre,OU=on call,DC=example`,
+	`it's "urgent"`,
+	`Zürich–Nacht 夜勤 🔥`,
+	`a\\u0041\n`,
+	`{{x}} ${y} %s *`,
+	"\u2028\ufeff",
+	`')] || true || g in ['`,
 }
 
-// testBreakGlassNames sends the names as those of the user and of a group of theirs. Who is named breaks glass, and whose name differs from it
-// by a little does not.
+// testBreakGlassNames sends the names as those of the user and of a group of theirs. Who is named
+// breaks glass, and whose name differs from it by a little does not.
 func (s *suite) testBreakGlassNames(t *testing.T) {
 	s.create(t, &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: "everybody-may"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: "everybody-may",
+		},
+		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
 		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: user.AllAuthenticated}},
 	})
 	s.create(t, fixture.Namespace("odd", "odd"))
 	profile := fixture.Profile("odd", fixture.OnlyNetwork)
-	profile.Spec.Protection = &v1alpha1.Protection{Tamper: true, BreakGlassGroups: oddNames, BreakGlassUsers: oddNames}
+	profile.Spec.Protection = &v1alpha1.Protection{
+		Tamper:           v1alpha1.ProhibitionForbid,
+		BreakGlassGroups: oddNames,
+		BreakGlassUsers:  oddNames,
+	}
 	s.create(t, profile)
 	s.apply(t, bulwark.Render(profile, bulwark.Cluster{Operator: controlplane.OperatorUser}))
 	tampers := func(name string, groups ...string) error {
 		c := s.bed.Impersonating(t, rest.ImpersonationConfig{UserName: name, Groups: append(groups, user.AllAuthenticated)})
-		return c.Create(s.ctx, &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "odd", Name: "bulwark-mine"}}, client.DryRunAll)
+		return c.Create(
+			s.ctx,
+			&networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "odd", Name: "bulwark-mine"}},
+			client.DryRunAll,
+		)
 	}
 	eventually(t, "the policies of odd are in force", func() (bool, error) {
 		err := tampers("somebody")

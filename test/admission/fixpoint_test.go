@@ -19,30 +19,37 @@ import (
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
-// generatedProfiles is how many profiles are generated. A failure tells the seed, and -rapid.seed replays it.
+// generatedProfiles is how many profiles are generated. A failure tells the seed, and -rapid.seed
+// replays it.
 const generatedProfiles = 100
 
 // everything is a profile with every policy and every rule.
 const everything = `namespaceSelector: {matchLabels: {no: namespace}, matchExpressions: [{key: tier, operator: NotIn, values: [x]}]},
 	excludeNamespaces: [a, 'b-*'], podSecurity: {enforce: restricted, warn: restricted}, rbac: {defaultServiceAccount: {}},
 	limits: [{type: Container, default: {cpu: 100m}}], network: {defaultDeny: [Ingress, Egress], tenantPolicies: Within},
-	workloads: {readOnlyRootFilesystem: true, runAsNonRoot: true, dropAllCapabilities: true, seccomp: [RuntimeDefault], appArmor: [RuntimeDefault], seLinux: [container_t],
+	workloads: {readOnlyRootFilesystem: Require, runAsNonRoot: Require, dropAllCapabilities: Require, seccomp: [RuntimeDefault], appArmor: [RuntimeDefault], seLinux: [container_t],
 	  requireRequests: [cpu, memory, ephemeral-storage], requireLimits: [cpu, memory, ephemeral-storage], requireProbes: [Liveness, Readiness, Startup],
-	  hostPath: {allowed: [{pathPrefix: /var/log, readOnly: true}, {pathPrefix: /data}]}, hostPort: {allowed: [{min: 1, max: 2}]}, hostNetwork: Forbid,
-	  automountServiceAccountToken: Forbid, allowedServiceTypes: [ClusterIP, ExternalName], nodeName: Forbid, priorityClasses: {allowed: [batch]},
-	  tolerations: {allowed: [{key: example.com/dedicated, values: [team-a, '']}, {key: gpu}]}},
-	images: {allowedRegistries: [ghcr.io, 'localhost:5000/x'], requireDigest: true, denyTags: [latest, dev], pullPolicy: Always},
-	protection: {readyGate: true, tamper: true, breakGlassGroups: ['sre-on-call', 'oidc:it''s']}`
+	  hostPath: {policy: AllowListed, allowed: [{pathPrefix: /var/log, readOnly: Require}, {pathPrefix: /data}]}, hostPort: {policy: AllowListed, allowed: [{min: 1, max: 2}]}, hostNetwork: Forbid,
+	  automountServiceAccountToken: Forbid, allowedServiceTypes: [ClusterIP, ExternalName], nodeName: Forbid, priorityClasses: {policy: AllowListed, allowed: [batch]},
+	  tolerations: {policy: AllowListed, allowed: [{key: example.com/dedicated, values: [team-a, '']}, {key: gpu}]}},
+	images: {allowedRegistries: [ghcr.io, 'localhost:5000/x'], digest: Require, denyTags: [latest, dev], pullPolicy: Always},
+	protection: {readyGate: Require, tamper: Forbid, breakGlassGroups: ['sre-on-call', 'oidc:it''s']}`
 
 // cluster is one in which other profiles go before.
 func cluster(t *testing.T) bulwark.Cluster {
 	t.Helper()
 	first, second := &v1alpha1.SecurityProfile{}, &v1alpha1.SecurityProfile{}
 	read(t, `namespaceSelector: {matchLabels: {a: b}}, excludeNamespaces: ['x-*']`, &first.Spec)
-	read(t, `namespaceSelector: {matchExpressions: [{key: a, operator: Exists}, {key: b, operator: DoesNotExist}, {key: c, operator: In, values: [d, '']}]}`, &second.Spec)
+	read(
+		t,
+		`namespaceSelector: {matchExpressions: [{key: a, operator: Exists}, {key: b, operator: DoesNotExist}, {key: c, operator: In, values: [d, '']}]}`,
+		&second.Spec,
+	)
 	return bulwark.Cluster{
-		Operator: controlplane.OperatorUser, Protected: []string{"kube-system", "[a-c]*", `d\-?`}, Outranking: []*v1alpha1.SecurityProfile{first, second},
-		Proof: bulwark.Proof{UID: "00000000-0000-0000-0000-000000000001", Credential: true},
+		Operator:   controlplane.OperatorUser,
+		Protected:  []string{"kube-system", "[a-c]*", `d\-?`},
+		Outranking: []*v1alpha1.SecurityProfile{first, second},
+		Proof:      bulwark.Proof{UID: "00000000-0000-0000-0000-000000000001", Credential: true},
 	}
 }
 
@@ -55,14 +62,18 @@ func (s *suite) stored(t *testing.T, name, spec string) *v1alpha1.SecurityProfil
 	return profile
 }
 
-// testTypeChecking asks kube-controller-manager, which holds each expression against the schema of each kind that it is about.
+// testTypeChecking asks kube-controller-manager, which holds each expression against the schema of
+// each kind that it is about.
 func (s *suite) testTypeChecking(t *testing.T) {
 	within, deny := cluster(t), bulwark.Cluster{Operator: controlplane.OperatorUser}
 	var policies []bulwark.Policy
 	policies = append(policies, bulwark.Render(s.stored(t, "everything", everything), within)...)
-	policies = append(policies, bulwark.Render(s.stored(t, "everything-else",
-		"namespaceSelector: {matchLabels: {no: namespace}}, network: {defaultDeny: [Ingress], tenantPolicies: Deny}, workloads: {hostPath: {}, hostPort: {}}, "+
-			"podSecurity: {enforce: baseline}, protection: {tamper: true}"), deny)...)
+	policies = append(policies, bulwark.Render(s.stored(
+		t,
+		"everything-else",
+		"namespaceSelector: {matchLabels: {no: namespace}}, network: {defaultDeny: [Ingress], tenantPolicies: Deny}, workloads: {hostPath: {policy: Forbid}, hostPort: {policy: Forbid}}, "+
+			"podSecurity: {enforce: baseline}, protection: {tamper: Forbid}",
+	), deny)...)
 	s.apply(t, policies)
 	for _, p := range policies {
 		checked := &admissionregistrationv1.ValidatingAdmissionPolicy{}
@@ -89,17 +100,19 @@ func (s *suite) testFixpoint(t *testing.T) {
 		"everything, audited":   "enforcement: Audit, " + everything,
 		"a baseline that stays": "deletionPolicy: Retain, " + everything,
 		"one rule":              "namespaceSelector: {}, workloads: {hostNetwork: Forbid}",
-		"warning":               "namespaceSelector: {}, workloads: {action: Warn, hostPath: {}}, images: {action: Audit, denyTags: [latest]}",
+		"warning":               "namespaceSelector: {}, workloads: {action: Warn, hostPath: {policy: Forbid}}, images: {action: Audit, denyTags: [latest]}",
 		"a network":             "namespaceSelector: {}, network: {defaultDeny: [Egress], tenantPolicies: Deny}",
 		"another network":       "namespaceSelector: {}, network: {defaultDeny: [Egress], tenantPolicies: Within}",
 		"no policy":             "namespaceSelector: {}, network: {defaultDeny: [Egress], tenantPolicies: Allow}, protection: {}",
-		"tamper only":           "namespaceSelector: {}, network: {defaultDeny: [Egress]}, protection: {tamper: true}",
+		"tamper only":           "namespaceSelector: {}, network: {defaultDeny: [Egress]}, protection: {tamper: Forbid}",
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "fixpoint"}}
 			read(t, spec, &profile.Spec)
 			if sentence != "one rule" && profile.Spec.NamespaceSelector.MatchLabels == nil {
-				profile.Spec.NamespaceSelector.MatchLabels = map[string]string{"no": "namespace"} // It would hold for all that is done here.
+				profile.Spec.NamespaceSelector.MatchLabels = map[string]string{
+					"no": "namespace",
+				} // It would hold for all that is done here.
 			}
 			s.checkStored(t, profile, cluster(t))
 			profile.Spec.NamespaceSelector.MatchLabels = map[string]string{"no": "namespace"}
@@ -158,7 +171,7 @@ func (s *suite) checkAsIf(t reporter, profile *v1alpha1.SecurityProfile, cluster
 	}
 	before := profile.DeepCopy()
 	policies := bulwark.Render(profile, cluster)
-	if diff := cmp.Diff(before, profile); diff != "" {
+	if diff := cmp.Diff(before, profile, cmp.AllowUnexported(v1alpha1.SecurityProfileSpec{})); diff != "" {
 		t.Errorf("Render changed its input (-before +after):\n%s", diff)
 	}
 	if diff := cmp.Diff(policies, bulwark.Render(profile, cluster)); diff != "" {
@@ -167,7 +180,14 @@ func (s *suite) checkAsIf(t reporter, profile *v1alpha1.SecurityProfile, cluster
 	for _, want := range bulwark.Objects(policies) {
 		got := want.DeepCopyObject().(client.Object)
 		if err := s.admin.Create(s.ctx, got, client.DryRunAll, client.FieldValidation("Strict")); err != nil {
-			t.Fatalf("the API server refuses %T %s: %v\nrendered:\n%s\nof the profile:\n%s", want, want.GetName(), err, fixture.AsYAML(want), fixture.AsYAML(profile))
+			t.Fatalf(
+				"the API server refuses %T %s: %v\nrendered:\n%s\nof the profile:\n%s",
+				want,
+				want.GetName(),
+				err,
+				fixture.AsYAML(want),
+				fixture.AsYAML(profile),
+			)
 		}
 		compare(t, want, got)
 	}

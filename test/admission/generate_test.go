@@ -18,38 +18,81 @@ import (
 func profiles() *rapid.Generator[*v1alpha1.SecurityProfile] {
 	return rapid.Custom(func(t *rapid.T) *v1alpha1.SecurityProfile {
 		spec := v1alpha1.SecurityProfileSpec{
-			Enforcement:       generate.OneOf(t, "enforcement", "", v1alpha1.Enforce, v1alpha1.Audit),
-			DeletionPolicy:    generate.OneOf(t, "deletionPolicy", "", v1alpha1.Delete, v1alpha1.Retain),
+			Enforcement: generate.OneOf(t, "enforcement", "", v1alpha1.EnforcementEnforce, v1alpha1.EnforcementAudit),
+			DeletionPolicy: generate.OneOf(
+				t,
+				"deletionPolicy",
+				"",
+				v1alpha1.DeletionPolicyDelete,
+				v1alpha1.DeletionPolicyRetain,
+			),
 			NamespaceSelector: selector(t),
 			ExcludeNamespaces: generate.SomeOrNil(t, "exclude", 0, "a", "b-*", "?", "**", "team-?-*"),
 			Workloads:         workloads(t),
 			Images:            generate.Optional(t, "images", imagesOf),
 			Protection: generate.Optional(t, "protection", func(t *rapid.T) *v1alpha1.Protection {
-				p := &v1alpha1.Protection{ReadyGate: rapid.Bool().Draw(t, "readyGate"), Tamper: rapid.Bool().Draw(t, "tamper")}
-				if p.Tamper {
-					p.BreakGlassGroups = generate.SomeOrNil(t, "breakGlass", 0, "sre", "oidc:sre", "it's", "a b", "Zürich", "$(x)", "{{x}}", "\u2028")
+				p := &v1alpha1.Protection{ReadyGate: required(t, "readyGate"), Tamper: forbidden(t, "tamper")}
+				if p.Tamper != "" {
+					p.BreakGlassGroups = generate.SomeOrNil(
+						t,
+						"breakGlass",
+						0,
+						"sre",
+						"oidc:sre",
+						"it's",
+						"a b",
+						"Zürich",
+						"$(x)",
+						"{{x}}",
+						"\u2028",
+					)
 				}
 				return p
 			}),
 			Network: generate.Optional(t, "network", func(t *rapid.T) *v1alpha1.Network {
 				return &v1alpha1.Network{
-					DefaultDeny:    generate.SomeOrNil(t, "defaultDeny", 1, networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress),
-					TenantPolicies: generate.OneOf(t, "tenantPolicies", "", v1alpha1.AllowTenantPolicies, v1alpha1.TenantPoliciesWithin, v1alpha1.DenyTenantPolicies),
+					DefaultDeny: generate.SomeOrNil(
+						t,
+						"defaultDeny",
+						1,
+						networkingv1.PolicyTypeIngress,
+						networkingv1.PolicyTypeEgress,
+					),
+					TenantPolicies: generate.OneOf(
+						t,
+						"tenantPolicies",
+						"",
+						v1alpha1.TenantPoliciesAllow,
+						v1alpha1.TenantPoliciesWithin,
+						v1alpha1.TenantPoliciesDeny,
+					),
 				}
 			}),
 			PodSecurity: generate.Optional(t, "podSecurity", func(t *rapid.T) *v1alpha1.PodSecurity {
 				return &v1alpha1.PodSecurity{
 					Enforce: generate.OneOf[v1alpha1.PodSecurityLevel](t, "enforce", "baseline", "restricted"),
-					Audit:   generate.OneOf[v1alpha1.PodSecurityLevel](t, "audit", "", "restricted"), Version: generate.OneOf[v1alpha1.PodSecurityVersion](t, "version", "", "v1.37"),
+					Audit: generate.OneOf[v1alpha1.PodSecurityLevel](
+						t,
+						"audit",
+						"",
+						"restricted",
+					),
+					Version: generate.OneOf[v1alpha1.PodSecurityVersion](t, "version", "", "v1.37"),
 				}
 			}),
 		}
 		if rapid.Bool().Draw(t, "limits") {
-			spec.Limits = []v1alpha1.LimitRangeItem{{
-				Type: corev1.LimitTypeContainer, Max: corev1.ResourceList{generate.OneOf(t, "limited", resources...): resource.MustParse("1")},
-			}}
+			spec.Limits = []v1alpha1.LimitRangeItem{
+				{
+					Type: corev1.LimitTypeContainer,
+					Max:  corev1.ResourceList{generate.OneOf(t, "limited", resources...): resource.MustParse("1")},
+				},
+			}
 		}
-		return &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: generate.OneOf(t, "name", "p", "a-profile-with-a-name-of-some-length")}, Spec: spec}
+		return &v1alpha1.SecurityProfile{
+			ObjectMeta: metav1.ObjectMeta{Name: generate.OneOf(t, "name", "p", "a-profile-with-a-name-of-some-length")},
+			Spec:       spec,
+		}
 	})
 }
 
@@ -67,7 +110,10 @@ func selector(t *rapid.T) v1alpha1.NamespaceSelector {
 			}
 			s.MatchLabels[key] = value
 		case metav1.LabelSelectorOpIn, metav1.LabelSelectorOpNotIn:
-			s.MatchExpressions = append(s.MatchExpressions, v1alpha1.LabelRequirement{Key: key, Operator: op, Values: []string{value, "other"}})
+			s.MatchExpressions = append(
+				s.MatchExpressions,
+				v1alpha1.LabelRequirement{Key: key, Operator: op, Values: []string{value, "other"}},
+			)
 		default:
 			s.MatchExpressions = append(s.MatchExpressions, v1alpha1.LabelRequirement{Key: key, Operator: op})
 		}
@@ -76,47 +122,122 @@ func selector(t *rapid.T) v1alpha1.NamespaceSelector {
 }
 
 func workloads(t *rapid.T) *v1alpha1.Workloads {
-	is := func(name string) bool { return rapid.Bool().Draw(t, name) }
-	forbidding := func(name string) v1alpha1.Forbidding { return generate.OneOf(t, name, "", v1alpha1.Forbid) }
 	return &v1alpha1.Workloads{
 		Action:                 action(t),
-		ReadOnlyRootFilesystem: is("readOnlyRootFilesystem"), RunAsNonRoot: true, DropAllCapabilities: is("dropAllCapabilities"),
-		Seccomp:         generate.SomeOrNil(t, "seccomp", 0, corev1.SeccompProfileTypeRuntimeDefault, corev1.SeccompProfileTypeLocalhost),
-		AppArmor:        generate.SomeOrNil(t, "appArmor", 0, corev1.AppArmorProfileTypeRuntimeDefault, corev1.AppArmorProfileTypeLocalhost, corev1.AppArmorProfileTypeUnconfined),
+		ReadOnlyRootFilesystem: required(t, "readOnlyRootFilesystem"),
+		RunAsNonRoot:           v1alpha1.RequirementRequire,
+		DropAllCapabilities:    required(t, "dropAllCapabilities"),
+
+		Seccomp: generate.SomeOrNil(
+			t,
+			"seccomp",
+			0,
+			corev1.SeccompProfileTypeRuntimeDefault,
+			corev1.SeccompProfileTypeLocalhost,
+		),
+		AppArmor: generate.SomeOrNil(
+			t,
+			"appArmor",
+			0,
+			corev1.AppArmorProfileTypeRuntimeDefault,
+			corev1.AppArmorProfileTypeLocalhost,
+			corev1.AppArmorProfileTypeUnconfined,
+		),
 		SELinux:         generate.SomeOrNil(t, "seLinux", 0, "container_t", "spc_t"),
 		RequireRequests: generate.SomeOrNil(t, "requests", 0, resources...),
 		RequireLimits:   generate.SomeOrNil(t, "limited", 0, resources...),
-		RequireProbes:   generate.SomeOrNil(t, "probes", 0, v1alpha1.LivenessProbe, v1alpha1.ReadinessProbe, v1alpha1.StartupProbe),
+		RequireProbes: generate.SomeOrNil(
+			t,
+			"probes",
+			0,
+			v1alpha1.ProbeLiveness,
+			v1alpha1.ProbeReadiness,
+			v1alpha1.ProbeStartup,
+		),
 		HostPath: generate.Optional(t, "hostPath", func(t *rapid.T) *v1alpha1.HostPath {
-			return generate.OneOf(t, "paths", &v1alpha1.HostPath{}, &v1alpha1.HostPath{Allowed: []v1alpha1.AllowedHostPath{{PathPrefix: "/a.b/c"}, {PathPrefix: "/d", ReadOnly: true}}})
+			return generate.OneOf(t, "paths", &v1alpha1.HostPath{Policy: v1alpha1.AllowancePolicyForbid}, &v1alpha1.HostPath{
+				Policy: v1alpha1.AllowancePolicyAllowListed,
+				Allowed: []v1alpha1.AllowedHostPath{
+					{PathPrefix: "/a.b/c"},
+					{PathPrefix: "/d", ReadOnly: v1alpha1.RequirementRequire},
+				},
+			})
 		}),
 		HostPort: generate.Optional(t, "hostPort", func(t *rapid.T) *v1alpha1.HostPort {
-			return generate.OneOf(t, "ports", &v1alpha1.HostPort{}, &v1alpha1.HostPort{Allowed: []v1alpha1.PortRange{{Min: 1, Max: 1}, {Min: 2, Max: 65535}}})
+			return generate.OneOf(t, "ports", &v1alpha1.HostPort{Policy: v1alpha1.AllowancePolicyForbid}, &v1alpha1.HostPort{
+				Policy: v1alpha1.AllowancePolicyAllowListed, Allowed: []v1alpha1.PortRange{{Min: 1, Max: 1}, {Min: 2, Max: 65535}},
+			})
 		}),
-		NodeName: forbidding("nodeName"),
+		NodeName: forbidden(t, "nodeName"),
 		Tolerations: generate.Optional(t, "tolerations", func(t *rapid.T) *v1alpha1.Tolerations {
-			return generate.OneOf(t, "taints", &v1alpha1.Tolerations{}, &v1alpha1.Tolerations{Allowed: []v1alpha1.AllowedToleration{{Key: "a.b/C_d"}, {Key: "e", Values: []string{"", "F.g"}}}})
+			return generate.OneOf(
+				t,
+				"taints",
+				&v1alpha1.Tolerations{Policy: v1alpha1.AllowancePolicyForbid},
+				&v1alpha1.Tolerations{
+					Policy:  v1alpha1.AllowancePolicyAllowListed,
+					Allowed: []v1alpha1.AllowedToleration{{Key: "a.b/C_d"}, {Key: "e", Values: []string{"", "F.g"}}},
+				},
+			)
 		}),
 		PriorityClasses: generate.Optional(t, "priorityClasses", func(t *rapid.T) *v1alpha1.PriorityClasses {
-			return &v1alpha1.PriorityClasses{Allowed: generate.SomeOrNil(t, "classes", 0, "batch", "a.b-c")}
+			return generate.OneOf(
+				t,
+				"classes",
+				&v1alpha1.PriorityClasses{Policy: v1alpha1.AllowancePolicyForbid},
+				&v1alpha1.PriorityClasses{
+					Policy: v1alpha1.AllowancePolicyAllowListed, Allowed: generate.SomeOrNil(t, "classNames", 1, "batch", "a.b-c"),
+				},
+			)
 		}),
-		HostNetwork: forbidding("hostNetwork"), AutomountServiceAccountToken: forbidding("automount"),
-		AllowedServiceTypes: generate.SomeOrNil(t, "serviceTypes", 0, corev1.ServiceTypeClusterIP, corev1.ServiceTypeNodePort, corev1.ServiceTypeExternalName),
+		HostNetwork:                  forbidden(t, "hostNetwork"),
+		AutomountServiceAccountToken: forbidden(t, "automount"),
+		AllowedServiceTypes: generate.SomeOrNil(
+			t,
+			"serviceTypes",
+			0,
+			corev1.ServiceTypeClusterIP,
+			corev1.ServiceTypeNodePort,
+			corev1.ServiceTypeExternalName,
+		),
 	}
 }
 
 func imagesOf(t *rapid.T) *v1alpha1.Images {
 	return &v1alpha1.Images{
-		Action:            action(t),
-		AllowedRegistries: generate.SomeOrNil(t, "registries", 0, "ghcr.io", "localhost:5000", "index.docker.io/library", "r.example.com:443/a/b"),
-		RequireDigest:     rapid.Bool().Draw(t, "digest"),
-		DenyTags:          generate.SomeOrNil(t, "tags", 1, "latest", "v1.0", "_x-y"),
-		PullPolicy:        generate.OneOf(t, "pullPolicy", "", corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever),
+		Action: action(t),
+		AllowedRegistries: generate.SomeOrNil(
+			t,
+			"registries",
+			0,
+			"ghcr.io",
+			"localhost:5000",
+			"index.docker.io/library",
+			"r.example.com:443/a/b",
+		),
+		Digest:     required(t, "digest"),
+		DenyTags:   generate.SomeOrNil(t, "tags", 1, "latest", "v1.0", "_x-y"),
+		PullPolicy: generate.OneOf(t, "pullPolicy", "", corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever),
 	}
 }
 
+func required(t *rapid.T, name string) v1alpha1.Requirement {
+	return generate.OneOf(t, name, "", v1alpha1.RequirementRequire)
+}
+
+func forbidden(t *rapid.T, name string) v1alpha1.Prohibition {
+	return generate.OneOf(t, name, "", v1alpha1.ProhibitionForbid)
+}
+
 func action(t *rapid.T) v1alpha1.AdmissionAction {
-	return generate.OneOf(t, "action", "", v1alpha1.DenyAdmission, v1alpha1.WarnAdmission, v1alpha1.AuditAdmission)
+	return generate.OneOf(
+		t,
+		"action",
+		"",
+		v1alpha1.AdmissionActionDeny,
+		v1alpha1.AdmissionActionWarn,
+		v1alpha1.AdmissionActionAudit,
+	)
 }
 
 // clusters generates what there is beside the profile.
@@ -130,7 +251,10 @@ func clusters() *rapid.Generator[bulwark.Cluster] {
 		for i := range rapid.IntRange(0, 3).Draw(t, "outranking") {
 			c.Outranking = append(c.Outranking, &v1alpha1.SecurityProfile{
 				ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint("outranking-", i)},
-				Spec:       v1alpha1.SecurityProfileSpec{NamespaceSelector: selector(t), ExcludeNamespaces: generate.SomeOrNil(t, "excluded", 0, "a", "b-*")},
+				Spec: v1alpha1.SecurityProfileSpec{
+					NamespaceSelector: selector(t),
+					ExcludeNamespaces: generate.SomeOrNil(t, "excluded", 0, "a", "b-*"),
+				},
 			})
 		}
 		return c

@@ -11,7 +11,16 @@ import (
 )
 
 // kinds are those that have a pod spec.
-var kinds = []string{"Pod", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController", "Job", "CronJob"}
+var kinds = []string{
+	"Pod",
+	"Deployment",
+	"ReplicaSet",
+	"StatefulSet",
+	"DaemonSet",
+	"ReplicationController",
+	"Job",
+	"CronJob",
+}
 
 // parse reads YAML as the API server would, integers as integers.
 func parse(t *testing.T, text string) map[string]any {
@@ -32,7 +41,8 @@ func object(t *testing.T, manifest string) *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: parse(t, manifest)}
 }
 
-// withPodSpec is an object of a kind with the pod spec, which is given as the inside of a YAML mapping.
+// withPodSpec is an object of a kind with the pod spec, which is given as the inside of a YAML
+// mapping.
 func withPodSpec(t *testing.T, kind, name, podSpec string) *unstructured.Unstructured {
 	t.Helper()
 	spec := parse(t, "{"+podSpec+"}")
@@ -112,7 +122,8 @@ func first(field string, value any) func(*testing.T, *unstructured.Unstructured)
 	}
 }
 
-// ofEveryKind is each case with an object of every kind. What is said of pods, those of the exempt kinds, which run to an end, pass.
+// ofEveryKind is each case with an object of every kind. What is said of pods, those of the exempt
+// kinds, which run to an end, pass.
 func ofEveryKind(cases []testcase, exempt ...string) []testcase {
 	var all []testcase
 	for _, tc := range cases {

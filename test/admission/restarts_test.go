@@ -14,35 +14,80 @@ const (
 	noProbe     = "requireProbesLiveness: container app must have a livenessProbe"
 )
 
-// restartScenario asks probes of containers as the kubelet restarts them, whatever the pod as a whole says.
+// restartScenario asks probes of containers as the kubelet restarts them, whatever the pod as a
+// whole says.
 var restartScenario = scenario{
 	name: "restarts", spec: "workloads: {requireProbes: [Liveness]}",
 	held: append(heldPods(only("", "restartPolicy: Never")),
 		held("Deployment", "ending", only("restartPolicy: Never")), held("Deployment", "serving", only(""))),
-	cases: append(asEach([]string{"Pod", "Job", "CronJob"}, []testcase{
-		pod("a container that is always restarted in a pod that is not", only("restartPolicy: Always", "restartPolicy: Never"), noProbe),
-		pod("one with a probe", only("restartPolicy: Always, "+liveness, "restartPolicy: Never"), ""),
-		pod("one beside others", "containers: ["+container("job", "")+", "+container("app", "restartPolicy: Always")+"], restartPolicy: OnFailure", noProbe),
-		pod("a container that a rule restarts nearly always", only("restartPolicy: Never, "+everyExit, "restartPolicy: Never"), noProbe),
-		pod("a container that a rule restarts as it likes", only("restartPolicy: OnFailure, "+oneExit, "restartPolicy: OnFailure"), noProbe),
-		pod("a container with such a rule and a probe", only("restartPolicy: Never, "+everyExit+", "+liveness, "restartPolicy: Never"), ""),
-		pod("a container that restarts all", only("restartPolicy: Never, "+restartsAll, "restartPolicy: Never"), noProbe),
-		pod("a container that another restarts", "containers: ["+container("app", "")+", "+
-			container("lead", "restartPolicy: Never, "+restartsAll+", "+liveness)+"], restartPolicy: Never", noProbe),
-		pod("a container that an init container restarts", only("", initially("restartPolicy: Never, "+restartsAll), "restartPolicy: Never"), noProbe),
-		pod("a sidecar of a pod that is never restarted", only("", initially("restartPolicy: Always"), "restartPolicy: Never"),
-			"requireProbesLiveness: container setup must have a livenessProbe"),
-		pod("an init container that a rule restarts can have none", only("", initially("restartPolicy: Never, "+oneExit), "restartPolicy: Never"), ""),
-		pod("nothing is restarted", only("", initially(""), "restartPolicy: Never"), ""),
-		pod("a container that is restarted on failure", only("restartPolicy: OnFailure", "restartPolicy: Never"), ""),
-	}),
-		append(asEach(slices.DeleteFunc(slices.Clone(kinds), func(kind string) bool { return kind == "Job" || kind == "CronJob" }), []testcase{
-			pod("a container that is not said to be", only(""), noProbe),
-			pod("one of two is", "containers: ["+container("job", "restartPolicy: Never")+", "+container("app", "")+"]", noProbe),
-			pod("a container that is never restarted in a pod that is", only("restartPolicy: Never"), ""),
-			pod("a container that is restarted on failure in a pod that is restarted always", only("restartPolicy: OnFailure"), ""),
-			pod("an init container that is restarted on failure", only(liveness, initially("restartPolicy: OnFailure")), ""),
+	cases: append(
+		asEach([]string{"Pod", "Job", "CronJob"}, []testcase{
+			pod(
+				"a container that is always restarted in a pod that is not",
+				only("restartPolicy: Always", "restartPolicy: Never"),
+				noProbe,
+			),
+			pod("one with a probe", only("restartPolicy: Always, "+liveness, "restartPolicy: Never"), ""),
+			pod(
+				"one beside others",
+				"containers: ["+container("job", "")+", "+container("app", "restartPolicy: Always")+"], restartPolicy: OnFailure",
+				noProbe,
+			),
+			pod(
+				"a container that a rule restarts nearly always",
+				only("restartPolicy: Never, "+everyExit, "restartPolicy: Never"),
+				noProbe,
+			),
+			pod(
+				"a container that a rule restarts as it likes",
+				only("restartPolicy: OnFailure, "+oneExit, "restartPolicy: OnFailure"),
+				noProbe,
+			),
+			pod(
+				"a container with such a rule and a probe",
+				only("restartPolicy: Never, "+everyExit+", "+liveness, "restartPolicy: Never"),
+				"",
+			),
+			pod("a container that restarts all", only("restartPolicy: Never, "+restartsAll, "restartPolicy: Never"), noProbe),
+			pod("a container that another restarts", "containers: ["+container("app", "")+", "+
+				container("lead", "restartPolicy: Never, "+restartsAll+", "+liveness)+"], restartPolicy: Never", noProbe),
+			pod(
+				"a container that an init container restarts",
+				only("", initially("restartPolicy: Never, "+restartsAll), "restartPolicy: Never"),
+				noProbe,
+			),
+			pod(
+				"a sidecar of a pod that is never restarted",
+				only("", initially("restartPolicy: Always"), "restartPolicy: Never"),
+				"requireProbesLiveness: container setup must have a livenessProbe",
+			),
+			pod(
+				"an init container that a rule restarts can have none",
+				only("", initially("restartPolicy: Never, "+oneExit), "restartPolicy: Never"),
+				"",
+			),
+			pod("nothing is restarted", only("", initially(""), "restartPolicy: Never"), ""),
+			pod("a container that is restarted on failure", only("restartPolicy: OnFailure", "restartPolicy: Never"), ""),
 		}),
+		append(
+			asEach(
+				slices.DeleteFunc(slices.Clone(kinds), func(kind string) bool { return kind == "Job" || kind == "CronJob" }),
+				[]testcase{
+					pod("a container that is not said to be", only(""), noProbe),
+					pod(
+						"one of two is",
+						"containers: ["+container("job", "restartPolicy: Never")+", "+container("app", "")+"]",
+						noProbe,
+					),
+					pod("a container that is never restarted in a pod that is", only("restartPolicy: Never"), ""),
+					pod(
+						"a container that is restarted on failure in a pod that is restarted always",
+						only("restartPolicy: OnFailure"),
+						"",
+					),
+					pod("an init container that is restarted on failure", only(liveness, initially("restartPolicy: OnFailure")), ""),
+				},
+			),
 			testcase{sentence: "a template's container comes to be restarted", old: "Deployment ending",
 				change: inPodSpec(inContainer("containers", "restartPolicy", "Always")), want: noProbe},
 			testcase{sentence: "a template's container ends otherwise", old: "Deployment ending",

@@ -20,12 +20,15 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/selection"
 	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
-// scenario is a profile, the namespace that it governs, and requests for it. Profile and namespace have the scenario's name.
+// scenario is a profile, the namespace that it governs, and requests for it. Profile and namespace
+// have the scenario's name.
 type scenario struct {
 	name string
-	// spec is the profile's, as the inside of a YAML mapping. Without a namespaceSelector it selects suite=<name>.
+	// spec is the profile's, as the inside of a YAML mapping. Without a namespaceSelector it
+	// selects suite=<name>.
 	spec string
 	// others are further namespaces, with the same label suite, and with more labels.
 	others map[string]string
@@ -33,7 +36,8 @@ type scenario struct {
 	outranking, protected []string
 	// held is what is in the namespace before the policies are.
 	held []func(*testing.T) *unstructured.Unstructured
-	// postures say of namespaces whether their report says that the baseline is in place; one that is not listed has no report.
+	// postures say of namespaces whether their report says that the baseline is in place; one that
+	// is not listed has no report.
 	postures map[string]bool
 	// inForce are the rules of images that are in force where the declared ones wait.
 	inForce string
@@ -56,7 +60,8 @@ type testcase struct {
 	subresource string
 	// namespace is that of the scenario if it is empty; by is the tenant.
 	namespace, by string
-	// want is in what is said of the request, by denying or by warning; if it is empty the request passes.
+	// want is in what is said of the request, by denying or by warning; if it is empty the request
+	// passes.
 	want string
 }
 
@@ -94,10 +99,17 @@ func (r *containerRule) scenario() scenario {
 	s := scenario{name: strings.ToLower(r.name), spec: r.spec, held: heldPods(only(r.good))}
 	breaks := func(who string) string { return r.name + ": " + who + " must " }
 	for _, kind := range kinds {
-		s.cases = append(s.cases,
+		s.cases = append(
+			s.cases,
 			creating(kind+" that keeps "+r.name, kind, only(r.good), ""),
 			creating(kind+" that breaks "+r.name, kind, only(r.bad), breaks("container app")),
-			creating(kind+" whose init container breaks "+r.name, kind, only(r.good, initially(r.bad)), breaks("container setup")))
+			creating(
+				kind+" whose init container breaks "+r.name,
+				kind,
+				only(r.good, initially(r.bad)),
+				breaks("container setup"),
+			),
+		)
 	}
 	s.cases = append(s.cases,
 		pod("both containers break "+r.name, only(r.bad, initially(r.bad)), breaks("containers app, setup")),
@@ -213,7 +225,7 @@ func (st *stage) furnish(t *testing.T) {
 			}
 			st.create(t, &v1alpha1.NamespacePosture{
 				ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: v1alpha1.PostureName},
-				Profile:    st.name, NamespaceUID: uid, Enforcement: v1alpha1.Enforce, Ready: ready,
+				Profile:    st.name, NamespaceUID: uid, Enforcement: v1alpha1.EnforcementEnforce, Status: fixture.Ready(ready),
 			})
 		}
 	}
@@ -261,7 +273,8 @@ func (st *stage) enforce(t *testing.T) {
 	st.apply(t, bulwark.Render(st.profile, cluster))
 }
 
-// wait waits until the API server enforces the policies: until it says something of the first request of which something is to be said.
+// wait waits until the API server enforces the policies: until it says something of the first
+// request of which something is to be said.
 func (st *stage) wait(t *testing.T) {
 	t.Helper()
 	for _, tc := range st.cases {
@@ -309,7 +322,11 @@ func (st *stage) request(t *testing.T, tc testcase) request {
 	}
 	if _, reported := st.postures[namespace]; reported {
 		r.posture = &v1alpha1.NamespacePosture{}
-		if err := st.admin.Get(st.ctx, client.ObjectKey{Namespace: namespace, Name: v1alpha1.PostureName}, r.posture); err != nil {
+		if err := st.admin.Get(
+			st.ctx,
+			client.ObjectKey{Namespace: namespace, Name: v1alpha1.PostureName},
+			r.posture,
+		); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -350,7 +367,12 @@ func (st *stage) check(t *testing.T, tc testcase) {
 	st.sent++
 	r := st.request(t, tc)
 	violations, err := st.evaluator.Evaluate(st.ctx, offline.Request{
-		Object: r.object, OldObject: r.old, Subresource: r.subresource, Namespace: r.namespace, Posture: r.posture, User: r.user(),
+		Object:      r.object,
+		OldObject:   r.old,
+		Subresource: r.subresource,
+		Namespace:   r.namespace,
+		Posture:     r.posture,
+		User:        r.user(),
 	})
 	if err != nil {
 		t.Fatalf("the evaluator: %v", err)
@@ -380,7 +402,8 @@ func (st *stage) check(t *testing.T, tc testcase) {
 	}
 }
 
-// verdictOf is what the API server makes of violations. Of several policies that deny it has no order, and passes on any.
+// verdictOf is what the API server makes of violations. Of several policies that deny it has no
+// order, and passes on any.
 func verdictOf(violations []offline.Violation, passedOn string) verdict {
 	var v verdict
 	for _, violation := range violations {

@@ -1,5 +1,6 @@
-// Package admission holds what the policies of package internal/admission do in a real API server against what internal/admission/offline
-// says that they do: the same requests are sent to both, and verdicts and words must agree.
+// Package admission holds what the policies of package internal/admission do in a real API server
+// against what internal/admission/offline says that they do: the same requests are sent to both,
+// and verdicts and words must agree.
 package admission
 
 import (
@@ -114,7 +115,8 @@ func (s *suite) apply(t *testing.T, policies []bulwark.Policy) {
 	}
 }
 
-// eventually waits until something is so: policies are in force a second or two after they are stored.
+// eventually waits until something is so: policies are in force a second or two after they are
+// stored.
 func eventually(t *testing.T, what string, is func() (bool, error)) {
 	t.Helper()
 	deadline := time.After(time.Minute)
@@ -161,7 +163,9 @@ type verdict struct {
 
 var (
 	denied = regexp.MustCompile(`(?s)ValidatingAdmissionPolicy '([^']*)' with binding '[^']*' denied request: (.*)$`)
-	warned = regexp.MustCompile(`(?s)^Validation failed for ValidatingAdmissionPolicy '([^']*)' with binding '[^']*': (.*)$`)
+	warned = regexp.MustCompile(
+		`(?s)^Validation failed for ValidatingAdmissionPolicy '([^']*)' with binding '[^']*': (.*)$`,
+	)
 )
 
 func said(policy, message string) string { return policy + ": " + message }
@@ -187,7 +191,8 @@ func (s *suite) ask(r request) (verdict, error) {
 	if found == nil {
 		return v, err
 	}
-	if !apierrors.IsForbidden(err) && !strings.HasPrefix(found[2], "failed to configure binding: ") { // Which is the API server's own answer.
+	if !apierrors.IsForbidden(err) &&
+		!strings.HasPrefix(found[2], "failed to configure binding: ") { // Which is the API server's own answer.
 		return v, fmt.Errorf("refused otherwise than as forbidden: %w", err)
 	}
 	v.Denied = said(found[1], found[2])

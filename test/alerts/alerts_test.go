@@ -123,7 +123,12 @@ func valuesOf(metric, label string) []string {
 		}
 		return states
 	case "bulwark_findings severity":
-		return []string{string(v1alpha1.Critical), string(v1alpha1.High), string(v1alpha1.Medium), string(v1alpha1.Low)}
+		return []string{
+			string(v1alpha1.SeverityCritical),
+			string(v1alpha1.SeverityHigh),
+			string(v1alpha1.SeverityMedium),
+			string(v1alpha1.SeverityLow),
+		}
 	}
 	return nil
 }
@@ -148,8 +153,8 @@ func TestAlertsSayWhatTheyAreAbout(t *testing.T) {
 	}
 }
 
-// TestEveryAlertHasARunbook also holds that every section is about an alert. GitHub's anchor of a heading of one word is that word
-// in lower case.
+// TestEveryAlertHasARunbook also holds that every section is about an alert. GitHub's anchor of a
+// heading of one word is that word in lower case.
 func TestEveryAlertHasARunbook(t *testing.T) {
 	content, err := os.ReadFile(runbookPath)
 	if err != nil {
@@ -215,7 +220,8 @@ func TestTheDocumentationListsEveryMetric(t *testing.T) {
 	}
 }
 
-// TestTheJobIsTheOneThatAlertsName holds that the ServiceMonitor finds the Service after which the job is named.
+// TestTheJobIsTheOneThatAlertsName holds that the ServiceMonitor finds the Service after which the
+// job is named.
 func TestTheJobIsTheOneThatAlertsName(t *testing.T) {
 	service, err := read[corev1.Service](servicePath, true)
 	if err != nil {
@@ -240,7 +246,8 @@ func TestTheJobIsTheOneThatAlertsName(t *testing.T) {
 			t.Errorf("the ServiceMonitor selects %s=%s, the Service has %q", label, value, service.Labels[label])
 		}
 	}
-	if monitor.Spec.JobLabel != "" || len(monitor.Spec.Endpoints) != 1 || monitor.Spec.Endpoints[0].Port != service.Spec.Ports[0].Name {
+	if monitor.Spec.JobLabel != "" || len(monitor.Spec.Endpoints) != 1 ||
+		monitor.Spec.Endpoints[0].Port != service.Spec.Ports[0].Name {
 		t.Errorf("the ServiceMonitor is %+v, the Service's port %q", monitor.Spec, service.Spec.Ports[0].Name)
 	}
 	for _, a := range alerts(t) {
@@ -252,7 +259,8 @@ func TestTheJobIsTheOneThatAlertsName(t *testing.T) {
 	}
 }
 
-// TestTheLeaseIsTheOneThatAlertsName reads the operator's source: nothing else says the name of the Lease.
+// TestTheLeaseIsTheOneThatAlertsName reads the operator's source: nothing else says the name of the
+// Lease.
 func TestTheLeaseIsTheOneThatAlertsName(t *testing.T) {
 	source, err := os.ReadFile("../../internal/operator/operator.go")
 	if err != nil {
@@ -260,7 +268,8 @@ func TestTheLeaseIsTheOneThatAlertsName(t *testing.T) {
 	}
 	for _, a := range alerts(t) {
 		for _, s := range selectors(a.Expr) {
-			if s.metric == "leader_election_master_status" && !strings.Contains(string(source), `leaderElectionID = "`+s.labels["name"]+`"`) {
+			if s.metric == "leader_election_master_status" &&
+				!strings.Contains(string(source), `leaderElectionID = "`+s.labels["name"]+`"`) {
 				t.Errorf("%s is about the Lease %q", a.Alert, s.labels["name"])
 			}
 		}

@@ -1,5 +1,5 @@
-// Package alerts holds the alerts of config/prometheus against what the operator exports and docs/alerts.md says. That they fire when
-// they should, promtool tests: make alerts.
+// Package alerts holds the alerts of config/prometheus against what the operator exports and
+// docs/alerts.md says. That they fire when they should, promtool tests: make alerts.
 package alerts
 
 import (
@@ -86,7 +86,8 @@ type selector struct {
 	labels map[string]string // label to value or pattern
 }
 
-// selectors are the metrics that an expression names. They are written without quotes, and no label value holds a brace.
+// selectors are the metrics that an expression names. They are written without quotes, and no label
+// value holds a brace.
 func selectors(expr string) []selector {
 	expr = grouping.ReplaceAllString(comments.ReplaceAllString(expr, ""), "")
 	var found []selector

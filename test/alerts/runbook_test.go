@@ -17,8 +17,8 @@ import (
 // jsonPaths are the commands of the runbook that read a report or a profile by a JSONPath.
 var jsonPaths = regexp.MustCompile(`(?m)^kubectl get (nspost|secprof) (.*)-o jsonpath='([^']*)'`)
 
-// TestTheRunbookReadsFieldsThatExist carries each JSONPath of the runbook out, on objects in every state: it must find something,
-// and every field that it names must exist.
+// TestTheRunbookReadsFieldsThatExist carries each JSONPath of the runbook out, on objects in every
+// state: it must find something, and every field that it names must exist.
 func TestTheRunbookReadsFieldsThatExist(t *testing.T) {
 	content, err := os.ReadFile(runbookPath)
 	if err != nil {
@@ -82,26 +82,34 @@ func decoded(t *testing.T, object any) any {
 func posture() *v1alpha1.NamespacePosture {
 	role := v1alpha1.ObjectReference{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "Role", Name: "bulwark-developer"}
 	report := &v1alpha1.NamespacePosture{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "team-a", Name: "posture"},
-		Profile:    "restricted", Enforcement: v1alpha1.Enforce,
-		Summary:       v1alpha1.PostureSummary{Compliant: 1, Drifted: 1, Uncounted: 1, Blocked: 1, Conflicted: 1, Failed: 1},
-		Blocked:       []v1alpha1.BlockedObject{{Object: role, Message: "because", Violators: []string{"web-0"}, ViolatorsTotal: 1}},
-		FindingTotals: []v1alpha1.FindingTotal{{ID: v1alpha1.PrivilegedBinding, Severity: v1alpha1.Critical, Count: 1}},
-		DriftTotal:    1,
+		ObjectMeta:  metav1.ObjectMeta{Namespace: "team-a", Name: "posture"},
+		Profile:     "restricted",
+		Enforcement: v1alpha1.EnforcementEnforce,
+		Summary:     v1alpha1.PostureSummary{Compliant: 1, Drifted: 1, Uncounted: 1, Blocked: 1, Conflicted: 1, Failed: 1},
+		Blocked: []v1alpha1.BlockedObject{
+			{Object: role, Message: "because", Violators: []string{"web-0"}, ViolatorsTotal: 1},
+		},
+		FindingTotals: []v1alpha1.FindingTotal{
+			{ID: v1alpha1.FindingIDPrivilegedBinding, Severity: v1alpha1.SeverityCritical, Count: 1},
+		},
+		DriftTotal: 1,
 	}
 	for _, state := range []v1alpha1.ObjectState{
-		v1alpha1.ObjectCompliant, v1alpha1.ObjectDrifted, v1alpha1.ObjectUncounted, v1alpha1.ObjectBlocked, v1alpha1.ObjectConflict, v1alpha1.ObjectFailed,
+		v1alpha1.ObjectStateCompliant, v1alpha1.ObjectStateDrifted, v1alpha1.ObjectStateUncounted, v1alpha1.ObjectStateBlocked, v1alpha1.ObjectStateConflict, v1alpha1.ObjectStateFailed,
 	} {
-		report.Objects = append(report.Objects, v1alpha1.ManagedObject{ObjectReference: role, State: state, Message: "because"})
+		report.Objects = append(
+			report.Objects,
+			v1alpha1.ManagedObject{ObjectReference: role, State: state, Message: "because"},
+		)
 	}
-	for _, severity := range []v1alpha1.Severity{v1alpha1.Critical, v1alpha1.High, v1alpha1.Medium, v1alpha1.Low} {
+	for _, severity := range []v1alpha1.Severity{v1alpha1.SeverityCritical, v1alpha1.SeverityHigh, v1alpha1.SeverityMedium, v1alpha1.SeverityLow} {
 		report.Findings = append(report.Findings, v1alpha1.Finding{
-			ID: v1alpha1.PrivilegedBinding, Severity: severity, Object: role, Message: "because", Remedy: "do",
+			ID: v1alpha1.FindingIDPrivilegedBinding, Severity: severity, Object: role, Message: "because", Remedy: "do",
 		})
 	}
-	for _, state := range []v1alpha1.DriftState{v1alpha1.Present, v1alpha1.Corrected, v1alpha1.Contested, v1alpha1.Conflict} {
+	for _, state := range []v1alpha1.DriftState{v1alpha1.DriftStatePresent, v1alpha1.DriftStateCorrected, v1alpha1.DriftStateContested, v1alpha1.DriftStateConflict} {
 		report.Drift = append(report.Drift, v1alpha1.DriftEntry{
-			Namespace: "team-a", Object: role, Change: v1alpha1.Modified, State: state, Manager: "kubectl-edit",
+			Namespace: "team-a", Object: role, Change: v1alpha1.DriftChangeModified, State: state, Manager: "kubectl-edit",
 			Operation: metav1.ManagedFieldsOperationUpdate, ManagedAt: &metav1.Time{}, ObservedAt: metav1.Now(),
 			Fields: []v1alpha1.FieldDrift{{Path: "rules", Want: "1", Got: "2"}},
 		})
@@ -112,8 +120,11 @@ func posture() *v1alpha1.NamespacePosture {
 // profile is a profile in which everything occurs.
 func profile() *v1alpha1.SecurityProfile {
 	p := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "restricted"}}
-	p.Spec.Enforcement = v1alpha1.Enforce
-	p.Spec.Protection = &v1alpha1.Protection{BreakGlassGroups: []string{"break-glass"}, BreakGlassUsers: []string{"responder"}}
+	p.Spec.Enforcement = v1alpha1.EnforcementEnforce
+	p.Spec.Protection = &v1alpha1.Protection{
+		BreakGlassGroups: []string{"break-glass"},
+		BreakGlassUsers:  []string{"responder"},
+	}
 	for _, condition := range []string{
 		v1alpha1.ConditionReady, v1alpha1.ConditionCompliant, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled,
 		v1alpha1.ConditionAdmission,
@@ -123,7 +134,19 @@ func profile() *v1alpha1.SecurityProfile {
 		})
 	}
 	report := posture()
-	p.Status.Namespaces = v1alpha1.NamespaceCounts{Selected: 8, Pending: 1, Compliant: 1, Weakened: 1, Uncounted: 1, Blocked: 1, Drifted: 1, Contested: 1, Conflicted: 1, Failed: 1, Overridden: 1}
-	p.Status.Findings, p.Status.Drift, p.Status.DriftTotal = report.FindingTotals, report.Drift, report.DriftTotal
+	p.Status.Namespaces = v1alpha1.NamespaceCounts{
+		Selected:   8,
+		Pending:    1,
+		Compliant:  1,
+		Weakened:   1,
+		Uncounted:  1,
+		Blocked:    1,
+		Drifted:    1,
+		Contested:  1,
+		Conflicted: 1,
+		Failed:     1,
+		Overridden: 1,
+	}
+	p.Status.FindingTotals, p.Status.Drift, p.Status.DriftTotal = report.FindingTotals, report.Drift, report.DriftTotal
 	return p
 }

@@ -1,4 +1,5 @@
-// Package argocd holds what Argo CD makes of profiles, which decides whether its syncs end, against what is right.
+// Package argocd holds what Argo CD makes of profiles, which decides whether its syncs end, against
+// what is right.
 package argocd
 
 import (
@@ -40,7 +41,8 @@ func checks(t *testing.T) map[string]string {
 	return scripts
 }
 
-// TestHealthOfProfiles judges what package controllers writes, one file for each way that a profile can be.
+// TestHealthOfProfiles judges what package controllers writes, one file for each way that a profile
+// can be.
 func TestHealthOfProfiles(t *testing.T) {
 	script := checks(t)["SecurityProfile"]
 	want := map[string]health{
@@ -52,14 +54,20 @@ func TestHealthOfProfiles(t *testing.T) {
 		"policies-in-force":  {healthy, "the baseline is in place in all 1 selected namespaces"},
 		"rolling-out":        {progressing, "2 of 3 selected namespaces have no report on this generation yet"},
 		"rolling-out-beside": {progressing, "1 of 3 selected namespaces have no report on this generation yet"},
-		"blocked":            {degraded, "in 1 of 2 namespaces objects wait, since they would refuse what runs there, (ns-1)"},
-		"drifted":            {degraded, "in 1 of 2 namespaces objects are missing or differ (ns-1)"},
+		"blocked": {
+			degraded,
+			"in 1 of 2 namespaces objects wait, since they would refuse what runs there, (ns-1)",
+		},
+		"drifted": {degraded, "in 1 of 2 namespaces objects are missing or differ (ns-1)"},
 		"contested": {degraded, "in 1 of 2 namespaces objects are missing or differ (ns-1); " +
 			"in namespace ns-1 Role bulwark-dev is contested by the field manager argocd: rules"},
 		"contested-in-place": {degraded, "another manager keeps changing objects back in 1 namespaces"},
 		"conflicted":         {degraded, "in 1 of 2 namespaces objects of another maker are in the way (ns-1)"},
 		"refused":            {degraded, "in 1 of 3 namespaces the API server refused objects (ns-1)"},
-		"policies-contested": {degraded, "other managers keep changing policies back: ValidatingAdmissionPolicy bulwark-restricted-workloads by the field manager kubectl-edit"},
+		"policies-contested": {
+			degraded,
+			"other managers keep changing policies back: ValidatingAdmissionPolicy bulwark-restricted-workloads by the field manager kubectl-edit",
+		},
 		"invalid": {degraded, "the profile cannot be carried out: spec.namespaceSelector: a word is missing; " +
 			"it never could be, and governs nothing"},
 	}
@@ -95,7 +103,8 @@ func read(t *testing.T, file string) map[string]any {
 	return object
 }
 
-// TestHealthOfWhatIsIncomplete takes each field of each object away in turn: a health check that fails shows as Unknown, and holds a sync.
+// TestHealthOfWhatIsIncomplete takes each field of each object away in turn: a health check that
+// fails shows as Unknown, and holds a sync.
 func TestHealthOfWhatIsIncomplete(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "*.json"))
 	if err != nil {
@@ -139,19 +148,25 @@ func eachIncomplete(v any, try func(path string)) {
 
 func TestHealthOfPostures(t *testing.T) {
 	script := checks(t)["NamespacePosture"]
+	const (
+		ready   = `"status": {"conditions": [{"type": "Ready", "status": "True"}]}`
+		unready = `"status": {"conditions": [{"type": "Ready", "status": "False"}]}`
+		stalled = `"status": {"conditions": [{"type": "Ready", "status": "False"}, {"type": "Stalled", "status": "True", "message": "why"}]}`
+		unsaid  = `"status": {"conditions": [{"type": "Ready", "status": "True"}, {"type": "Stalled", "status": "False", "message": "no"}]}`
+	)
 	for object, want := range map[string]health{
-		`{"enforcement": "Enforce", "ready": true, "summary": {"compliant": 13, "findings": 2}}`:     {healthy, "13 objects are in place, 2 findings"},
-		`{"enforcement": "Enforce", "ready": false, "summary": {"compliant": 12, "drifted": 1}}`:     {degraded, "1 objects are drifted"},
-		`{"enforcement": "Enforce", "ready": false, "summary": {"failed": 2, "drifted": 1}}`:         {degraded, "2 objects are failed"},
-		`{"enforcement": "Enforce", "ready": false, "summary": {"conflicted": 1}}`:                   {degraded, "1 objects are conflicted"},
-		`{"enforcement": "Enforce", "ready": true, "summary": {"compliant": 12, "blocked": 1}}`:      {degraded, "1 objects are blocked"},
-		`{"enforcement": "Audit", "ready": false, "summary": {"drifted": 5}}`:                        {healthy, "audited; 5 objects differ"},
-		`{"enforcement": "Enforce", "ready": false, "summary": {"compliant": 12}}`:                   {progressing, "the baseline is not yet in place"},
-		`{"enforcement": "Enforce", "ready": false, "stalled": "why", "summary": {"compliant": 12}}`: {degraded, "why"},
-		`{"enforcement": "Audit", "ready": false, "stalled": "why", "summary": {"drifted": 5}}`:      {degraded, "why"},
-		`{"enforcement": "Enforce", "ready": true, "stalled": null, "summary": {"compliant": 12}}`:   {healthy, "12 objects are in place, 0 findings"},
-		`{}`:                                 {progressing, "the baseline is not yet in place"},
-		`{"summary": null, "ready": "true"}`: {progressing, "the baseline is not yet in place"},
+		`{"enforcement": "Enforce", "summary": {"compliant": 13, "findings": 2}, ` + ready + `}`:  {healthy, "13 objects are in place, 2 findings"},
+		`{"enforcement": "Enforce", "summary": {"compliant": 12, "drifted": 1}, ` + unready + `}`: {degraded, "1 objects are drifted"},
+		`{"enforcement": "Enforce", "summary": {"failed": 2, "drifted": 1}, ` + unready + `}`:     {degraded, "2 objects are failed"},
+		`{"enforcement": "Enforce", "summary": {"conflicted": 1}, ` + unready + `}`:               {degraded, "1 objects are conflicted"},
+		`{"enforcement": "Enforce", "summary": {"compliant": 12, "blocked": 1}, ` + ready + `}`:   {degraded, "1 objects are blocked"},
+		`{"enforcement": "Audit", "summary": {"drifted": 5}, ` + unready + `}`:                    {healthy, "audited; 5 objects differ"},
+		`{"enforcement": "Enforce", "summary": {"compliant": 12}, ` + unready + `}`:               {progressing, "the baseline is not yet in place"},
+		`{"enforcement": "Enforce", "summary": {"compliant": 12}, ` + stalled + `}`:               {degraded, "why"},
+		`{"enforcement": "Audit", "summary": {"drifted": 5}, ` + stalled + `}`:                    {degraded, "why"},
+		`{"enforcement": "Enforce", "summary": {"compliant": 12}, ` + unsaid + `}`:                {healthy, "12 objects are in place, 0 findings"},
+		`{}`: {progressing, "the baseline is not yet in place"},
+		`{"summary": null, "status": {"conditions": [{"status": "True"}]}}`: {progressing, "the baseline is not yet in place"},
 	} {
 		var o map[string]any
 		if err := json.Unmarshal([]byte(object), &o); err != nil {

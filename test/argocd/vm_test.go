@@ -13,10 +13,17 @@ import (
 type health struct{ Status, Message string }
 
 // statuses are those that Argo CD knows; it takes every other one for Unknown.
-var statuses = map[string]bool{"Healthy": true, "Progressing": true, "Degraded": true, "Suspended": true, "Missing": true}
+var statuses = map[string]bool{
+	"Healthy":     true,
+	"Progressing": true,
+	"Degraded":    true,
+	"Suspended":   true,
+	"Missing":     true,
+}
 
-// judge runs a health check as Argo CD does: with the libraries package, base and table and no other, within a second, with the object as the
-// global obj. Argo CD also opens a part of os, which none of ours may use.
+// judge runs a health check as Argo CD does: with the libraries package, base and table and no
+// other, within a second, with the object as the global obj. Argo CD also opens a part of os, which
+// none of ours may use.
 func judge(t *testing.T, script string, object map[string]any) (health, error) {
 	t.Helper()
 	l := lua.NewState(lua.Options{SkipOpenLibs: true})
@@ -25,7 +32,10 @@ func judge(t *testing.T, script string, object map[string]any) (health, error) {
 		name string
 		open lua.LGFunction
 	}{{lua.LoadLibName, lua.OpenPackage}, {lua.BaseLibName, lua.OpenBase}, {lua.TabLibName, lua.OpenTable}} {
-		if err := l.CallByParam(lua.P{Fn: l.NewFunction(library.open), Protect: true}, lua.LString(library.name)); err != nil {
+		if err := l.CallByParam(
+			lua.P{Fn: l.NewFunction(library.open), Protect: true},
+			lua.LString(library.name),
+		); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -40,10 +50,14 @@ func judge(t *testing.T, script string, object map[string]any) (health, error) {
 	if !ok {
 		return health{}, fmt.Errorf("it returns %s and no table", l.Get(-1).Type())
 	}
-	return health{Status: lua.LVAsString(table.RawGetString("status")), Message: lua.LVAsString(table.RawGetString("message"))}, nil
+	return health{
+		Status:  lua.LVAsString(table.RawGetString("status")),
+		Message: lua.LVAsString(table.RawGetString("message")),
+	}, nil
 }
 
-// value is a value of decoded JSON in Lua. A list begins at 1, and null is nil: the field is not there.
+// value is a value of decoded JSON in Lua. A list begins at 1, and null is nil: the field is not
+// there.
 func value(l *lua.LState, v any) lua.LValue {
 	switch v := v.(type) {
 	case bool:

@@ -17,7 +17,8 @@ import (
 // author may write SecurityProfiles, and nothing else.
 var author = tenant{title: "a profile's author", user: "author"}
 
-// authorAttacks are by who writes profiles and wants, by Bulwark's own permissions, what profiles must not grant.
+// authorAttacks are by who writes profiles and wants, by Bulwark's own permissions, what profiles
+// must not grant.
 func authorAttacks() []attack {
 	var attacks []attack
 	for _, wants := range []struct {
@@ -31,7 +32,9 @@ func authorAttacks() []attack {
 	} {
 		name := UniqueName()
 		attacks = append(attacks, attack{
-			name: "binds themselves to a ClusterRole that is there, which " + wants.what + " as the operator itself may", as: author, outcome: harmless,
+			name:    "binds themselves to a ClusterRole that is there, which " + wants.what + " as the operator itself may",
+			as:      author,
+			outcome: harmless,
 			do: func(as client.Client) []error {
 				role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: []rbacv1.PolicyRule{wants.rule}}
 				Expect(admin.Create(ctx, role)).To(Succeed())
@@ -51,13 +54,14 @@ func authorAttacks() []attack {
 	return attacks
 }
 
-// EventuallyRefused waits until the report says of an object that it is refused, for the sake of a rule.
+// EventuallyRefused waits until the report says of an object that it is refused, for the sake of a
+// rule.
 func EventuallyRefused(namespace, kind, name, rule string) {
 	Eventually(func(g Gomega) {
 		report := &v1alpha1.NamespacePosture{}
 		g.Expect(admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: v1alpha1.PostureName}, report)).To(Succeed())
 		g.Expect(report.Objects).To(ContainElement(And(HaveField("Kind", kind), HaveField("Name", name),
-			HaveField("State", v1alpha1.ObjectFailed), HaveField("Message", ContainSubstring(rule)))))
+			HaveField("State", v1alpha1.ObjectStateFailed), HaveField("Message", ContainSubstring(rule)))))
 	}).Should(Succeed())
 }
 
@@ -88,12 +92,20 @@ func textAttacks() []attack {
 					report := &v1alpha1.NamespacePosture{}
 					g.Expect(admin.Get(ctx, client.ObjectKey{Namespace: annex, Name: v1alpha1.PostureName}, report)).To(Succeed())
 					g.Expect(report.Findings).To(ContainElement(And(
-						HaveField("ID", v1alpha1.PrivilegedBinding), HaveField("Object.Name", HavePrefix(`team\`)), HaveField("Message", ContainSubstring(`"team\`)))))
+						HaveField(
+							"ID",
+							v1alpha1.FindingIDPrivilegedBinding,
+						),
+						HaveField("Object.Name", HavePrefix(`team\`)),
+						HaveField("Message", ContainSubstring(`"team\`)),
+					)))
 					for _, f := range report.Findings {
 						g.Expect(strings.ContainsFunc(f.Object.Name+f.Message+f.Remedy, SteersTerminal)).To(BeFalse(), "%q", f)
 					}
 				}).Should(Succeed())
-				Expect(admin.Delete(ctx, &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: annex, Name: text}})).To(Succeed())
+				Expect(
+					admin.Delete(ctx, &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: annex, Name: text}}),
+				).To(Succeed())
 			},
 		})
 	}

@@ -25,7 +25,9 @@ const (
 func breakProfiles() {
 	GinkgoHelper()
 	cannotBeRead := func(p *v1alpha1.SecurityProfile) { p.Spec.NamespaceSelector.MatchLabels["not a label key"] = "x" }
-	Expect(admin.Create(ctx, fixture.Profile(misspelt, fixture.OnlyNetwork, fixture.WithPriority(1000), cannotBeRead))).To(Succeed())
+	Expect(
+		admin.Create(ctx, fixture.Profile(misspelt, fixture.OnlyNetwork, fixture.WithPriority(1000), cannotBeRead)),
+	).To(Succeed())
 	profile := fixture.Profile(lapsed, fixture.OnlyNetwork, fixture.WithPriority(1000))
 	Expect(admin.Create(ctx, profile)).To(Succeed())
 	Expect(admin.Create(ctx, fixture.Namespace("once-governed", lapsed))).To(Succeed())
@@ -57,16 +59,24 @@ func brokenProfileAttacks() []attack {
 			return ns
 		}
 		attacks = append(attacks, attack{
-			name: "makes a namespace in the selection with the label of " + broken.words + ", and with a lower Pod Security level or none",
-			as:   creator, outcome: refused, why: labelIsSet,
+			name:    "makes a namespace in the selection with the label of " + broken.words + ", and with a lower Pod Security level or none",
+			as:      creator,
+			outcome: refused,
+			why:     labelIsSet,
 			do: func(as client.Client) []error {
-				return []error{as.Create(ctx, named(selected("forged"), "privileged")), as.Create(ctx, named(selected("forged"), ""))}
+				return []error{
+					as.Create(ctx, named(selected("forged"), "privileged")),
+					as.Create(ctx, named(selected("forged"), "")),
+				}
 			},
 		}, attack{
 			name: "has a namespace belong to " + broken.words + " by that label", as: creator, outcome: refused, why: labelIsSet,
 			do: func(as client.Client) []error { return relabelled(as, sets(v1alpha1.ProfileLabel, broken.name), false) },
 		}, attack{
-			name: "has a namespace selected that has the label of " + broken.words + " already, in one write", as: creator, outcome: refused, why: labelIsSet,
+			name:    "has a namespace selected that has the label of " + broken.words + " already, in one write",
+			as:      creator,
+			outcome: refused,
+			why:     labelIsSet,
 			do: func(as client.Client) []error {
 				return inEveryWay(as, namespaceOf(outside), func(ns *corev1.Namespace) {
 					ns.Labels = named(selected(outside), "privileged").Labels
@@ -79,13 +89,16 @@ func brokenProfileAttacks() []attack {
 				return inEveryWay(as, report, func(o *v1alpha1.NamespacePosture) { o.Profile = broken.name })
 			},
 		}, attack{
-			name: "gives the label of " + broken.words + " to a namespace that no profile selects", as: creator, outcome: harmless,
+			name:    "gives the label of " + broken.words + " to a namespace that no profile selects",
+			as:      creator,
+			outcome: harmless,
 			do: func(as client.Client) []error {
 				return []error{as.Create(ctx, named(unselected(broken.name+"-only-named"), "privileged"))}
 			},
 			then: func() { ExpectMarkTakenOff(broken.name + "-only-named") },
 		}, attack{
-			name: "gives it to a namespace with a lower level before that is selected, and starts a privileged pod: " + broken.words, as: creator,
+			name:    "gives it to a namespace with a lower level before that is selected, and starts a privileged pod: " + broken.words,
+			as:      creator,
 			outcome: undone,
 			do: func(as client.Client) []error {
 				ns := named(unselected(broken.name+"-before"), "privileged")
@@ -144,39 +157,45 @@ func heldReportAttacks() []attack {
 			EventuallyGone(held(name, name))
 		}
 	}
-	return []attack{{
-		name: "forges a NamespacePosture where no profile governs, and holds it by a finalizer, so that the profile it names cannot be deleted",
-		as:   creator, outcome: harmless,
-		do: func(as client.Client) []error {
-			return append(brief(as, "brief"), as.Create(ctx, held("brief", "brief")))
+	return []attack{
+		{
+			name:    "forges a NamespacePosture where no profile governs, and holds it by a finalizer, so that the profile it names cannot be deleted",
+			as:      creator,
+			outcome: harmless,
+			do: func(as client.Client) []error {
+				return append(brief(as, "brief"), as.Create(ctx, held("brief", "brief")))
+			},
+			then: goes("brief"),
 		},
-		then: goes("brief"),
-	}, {
-		name: "does so and deletes it, so that it is about to go and never does", as: creator, outcome: harmless,
-		do: func(as client.Client) []error {
-			answers := append(brief(as, "brief-going"), as.Create(ctx, held("brief-going", "brief-going")))
-			return append(answers, client.IgnoreNotFound(as.Delete(ctx, held("brief-going", "brief-going"))))
+		{
+			name: "does so and deletes it, so that it is about to go and never does", as: creator, outcome: harmless,
+			do: func(as client.Client) []error {
+				answers := append(brief(as, "brief-going"), as.Create(ctx, held("brief-going", "brief-going")))
+				return append(answers, client.IgnoreNotFound(as.Delete(ctx, held("brief-going", "brief-going"))))
+			},
+			then: goes("brief-going"),
 		},
-		then: goes("brief-going"),
-	}, {
-		name: "does so with a label of the profile on the namespace", as: creator, outcome: harmless,
-		do: func(as client.Client) []error {
-			answers := brief(as, "brief-labelled")
-			ns := Get(&corev1.Namespace{}, "", "brief-labelled")
-			ns.Labels[v1alpha1.ProfileLabel] = "brief-labelled"
-			return append(answers, as.Update(ctx, ns), as.Create(ctx, held("brief-labelled", "brief-labelled")))
+		{
+			name: "does so with a label of the profile on the namespace", as: creator, outcome: harmless,
+			do: func(as client.Client) []error {
+				answers := brief(as, "brief-labelled")
+				ns := Get(&corev1.Namespace{}, "", "brief-labelled")
+				ns.Labels[v1alpha1.ProfileLabel] = "brief-labelled"
+				return append(answers, as.Update(ctx, ns), as.Create(ctx, held("brief-labelled", "brief-labelled")))
+			},
+			then: goes("brief-labelled"),
 		},
-		then: goes("brief-labelled"),
-	}, {
-		name: "does so five times, one after the other", as: creator, outcome: harmless,
-		do: func(as client.Client) []error {
-			answers := brief(as, "brief-again")
-			for range 5 {
-				Eventually(func() error { return as.Create(ctx, held("brief-again", "brief-again")) }).Should(Succeed())
-				answers = append(answers, client.IgnoreNotFound(as.Delete(ctx, held("brief-again", "brief-again"))))
-			}
-			return answers
+		{
+			name: "does so five times, one after the other", as: creator, outcome: harmless,
+			do: func(as client.Client) []error {
+				answers := brief(as, "brief-again")
+				for range 5 {
+					Eventually(func() error { return as.Create(ctx, held("brief-again", "brief-again")) }).Should(Succeed())
+					answers = append(answers, client.IgnoreNotFound(as.Delete(ctx, held("brief-again", "brief-again"))))
+				}
+				return answers
+			},
+			then: goes("brief-again"),
 		},
-		then: goes("brief-again"),
-	}}
+	}
 }

@@ -21,7 +21,8 @@ const (
 	tableTop = "| attack | as | outcome |\n| --- | --- | --- |\n"
 )
 
-// TestDocumentationListsTheAttacks holds the table of docs/security.md against the rows of this suite, whose outcomes it asserts.
+// TestDocumentationListsTheAttacks holds the table of docs/security.md against the rows of this
+// suite, whose outcomes it asserts.
 func TestDocumentationListsTheAttacks(t *testing.T) {
 	path := filepath.Join(controlplane.Root(), "docs", "security.md")
 	data, err := os.ReadFile(path)

@@ -16,8 +16,9 @@ import (
 	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 )
 
-// Picture is what a namespace holds of its baseline, down to the resourceVersion by which each write can be told, and what its report
-// says. What Kubernetes and tenants may write beside it is left out: a quota's usage, and the fields of a Namespace that nobody manages.
+// Picture is what a namespace holds of its baseline, down to the resourceVersion by which each
+// write can be told, and what its report says. What Kubernetes and tenants may write beside it is
+// left out: a quota's usage, and the fields of a Namespace that nobody manages.
 func Picture(namespace string) map[string]any {
 	GinkgoHelper()
 	picture := map[string]any{}
@@ -30,17 +31,31 @@ func Picture(namespace string) map[string]any {
 			delete(content["metadata"].(map[string]any), "resourceVersion")
 			delete(content["metadata"].(map[string]any), "managedFields")
 		case *corev1.Namespace:
-			content = map[string]any{"uid": o.UID, "labels": o.Labels, "finalizers": o.Finalizers, "spec": o.Spec, "phase": o.Status.Phase}
+			content = map[string]any{
+				"uid":        o.UID,
+				"labels":     o.Labels,
+				"finalizers": o.Finalizers,
+				"spec":       o.Spec,
+				"phase":      o.Status.Phase,
+			}
 		}
 		picture[fmt.Sprintf("%T %s", o, o.GetName())] = content
 	}
 	report := Get(&v1alpha1.NamespacePosture{}, namespace, v1alpha1.PostureName)
-	picture["report"] = []any{report.UID, report.Labels, report.Profile, report.Enforcement, report.Ready, report.Objects, report.DriftTotal}
+	picture["report"] = []any{
+		report.UID,
+		report.Labels,
+		report.Profile,
+		report.Enforcement,
+		report.IsReady(),
+		report.Objects,
+		report.DriftTotal,
+	}
 	return picture
 }
 
-// EventuallyInForce waits until the profile's policies are there and the API server asks each of them: it takes up what is new within
-// a second or two.
+// EventuallyInForce waits until the profile's policies are there and the API server asks each of
+// them: it takes up what is new within a second or two.
 func EventuallyInForce(profile *v1alpha1.SecurityProfile) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
@@ -73,8 +88,9 @@ func revision(o client.Object) uint64 {
 	return n
 }
 
-// ExpectBaselineBefore checks that everything of the baseline was in place when the pod was made: each object was last written before
-// it, a quota, of which usage is written ever again, was made before, and the pod got what the LimitRange gives.
+// ExpectBaselineBefore checks that everything of the baseline was in place when the pod was made:
+// each object was last written before it, a quota, of which usage is written ever again, was made
+// before, and the pod got what the LimitRange gives.
 func ExpectBaselineBefore(pod *corev1.Pod) {
 	GinkgoHelper()
 	Expect(Differences(Default, fortress, pod.Namespace)).To(BeEmpty())
@@ -83,9 +99,11 @@ func ExpectBaselineBefore(pod *corev1.Pod) {
 			Expect(quota.CreationTimestamp.Time).NotTo(BeTemporally(">", pod.CreationTimestamp.Time))
 			continue
 		}
-		Expect(revision(o.(client.Object))).To(BeNumerically("<", revision(pod)), "%T %s was not yet in place", o, o.GetName())
+		Expect(
+			revision(o.(client.Object)),
+		).To(BeNumerically("<", revision(pod)), "%T %s was not yet in place", o, o.GetName())
 	}
 	Expect(pod.Spec.Containers[0].Resources.Limits.Cpu().String()).To(Equal("200m"))
 	report := Get(&v1alpha1.NamespacePosture{}, pod.Namespace, v1alpha1.PostureName)
-	Expect(report.Ready).To(BeTrue())
+	Expect(report.IsReady()).To(BeTrue())
 }

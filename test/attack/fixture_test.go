@@ -24,16 +24,28 @@ func everything() *v1alpha1.SecurityProfile {
 			corev1.ResourcePods: resource.MustParse("10"), corev1.ResourceLimitsCPU: resource.MustParse("4"),
 		}
 		p.Spec.Workloads = &v1alpha1.Workloads{
-			ReadOnlyRootFilesystem: true, RunAsNonRoot: true, DropAllCapabilities: true,
-			RequireLimits: []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory},
-			HostPath:      &v1alpha1.HostPath{}, HostPort: &v1alpha1.HostPort{}, HostNetwork: v1alpha1.Forbid,
-			AutomountServiceAccountToken: v1alpha1.Forbid,
-			RequireProbes:                []v1alpha1.Probe{v1alpha1.LivenessProbe},
-			NodeName:                     v1alpha1.Forbid, Tolerations: &v1alpha1.Tolerations{}, PriorityClasses: &v1alpha1.PriorityClasses{},
-			AllowedServiceTypes: []corev1.ServiceType{corev1.ServiceTypeClusterIP},
+			ReadOnlyRootFilesystem: v1alpha1.RequirementRequire,
+			RunAsNonRoot:           v1alpha1.RequirementRequire,
+			DropAllCapabilities:    v1alpha1.RequirementRequire,
+			RequireLimits:          []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory},
+			HostPath: &v1alpha1.HostPath{
+				Policy: v1alpha1.AllowancePolicyForbid,
+			},
+			HostPort:                     &v1alpha1.HostPort{Policy: v1alpha1.AllowancePolicyForbid},
+			HostNetwork:                  v1alpha1.ProhibitionForbid,
+			AutomountServiceAccountToken: v1alpha1.ProhibitionForbid,
+			RequireProbes:                []v1alpha1.Probe{v1alpha1.ProbeLiveness},
+			NodeName:                     v1alpha1.ProhibitionForbid,
+			Tolerations:                  &v1alpha1.Tolerations{Policy: v1alpha1.AllowancePolicyForbid},
+			PriorityClasses:              &v1alpha1.PriorityClasses{Policy: v1alpha1.AllowancePolicyForbid},
+			AllowedServiceTypes:          []corev1.ServiceType{corev1.ServiceTypeClusterIP},
 		}
 		p.Spec.Images = &v1alpha1.Images{AllowedRegistries: []string{registry}, DenyTags: []string{"latest"}}
-		p.Spec.Protection = &v1alpha1.Protection{ReadyGate: true, Tamper: true, BreakGlassGroups: []string{breakGlass}}
+		p.Spec.Protection = &v1alpha1.Protection{
+			ReadyGate:        v1alpha1.RequirementRequire,
+			Tamper:           v1alpha1.ProhibitionForbid,
+			BreakGlassGroups: []string{breakGlass},
+		}
 	})
 }
 
@@ -54,7 +66,9 @@ func compliantPod(namespace, name string, changes ...func(*corev1.PodSpec)) *cor
 	pod := fixture.RestrictedPod(namespace, name)
 	pod.Spec.Containers[0].Image = registry + "/app:v1"
 	pod.Spec.Containers[0].SecurityContext.ReadOnlyRootFilesystem = ptr.To(true)
-	pod.Spec.Containers[0].LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(8080)}}}
+	pod.Spec.Containers[0].LivenessProbe = &corev1.Probe{
+		ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(8080)}},
+	}
 	for _, change := range changes {
 		change(&pod.Spec)
 	}

@@ -21,7 +21,11 @@ import (
 )
 
 // impersonator is a cluster's administrator, in no break-glass group.
-var impersonator = tenant{title: "a cluster administrator", user: "impersonator", groups: []string{user.SystemPrivilegedGroup}}
+var impersonator = tenant{
+	title:  "a cluster administrator",
+	user:   "impersonator",
+	groups: []string{user.SystemPrivilegedGroup},
+}
 
 const (
 	namespaceController = "system:serviceaccount:kube-system:namespace-controller"
@@ -44,7 +48,9 @@ func credential() map[string][]string {
 }
 
 func operatorAccount() *corev1.ServiceAccount {
-	return &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.OperatorNamespace, Name: "bulwark-manager"}}
+	return &corev1.ServiceAccount{
+		ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.OperatorNamespace, Name: "bulwark-manager"},
+	}
 }
 
 // onShop changes and deletes what is managed in shop.
@@ -54,15 +60,27 @@ func onShop(as client.Client) []error {
 	answers = append(answers, inEveryWay(as, quota(), func(o *corev1.ResourceQuota) {
 		o.Spec.Hard[corev1.ResourcePods] = resource.MustParse("1000")
 	})...)
-	return append(answers, as.Delete(ctx, defaultDeny()), as.Delete(ctx, account()), as.Delete(ctx, defaultAccount()),
-		as.DeleteAllOf(ctx, &rbacv1.RoleBinding{}, client.InNamespace(shop), client.MatchingLabels{v1alpha1.ProfileLabel: "fortress"}),
+	return append(
+		answers,
+		as.Delete(ctx, defaultDeny()),
+		as.Delete(ctx, account()),
+		as.Delete(ctx, defaultAccount()),
+		as.DeleteAllOf(
+			ctx,
+			&rbacv1.RoleBinding{},
+			client.InNamespace(shop),
+			client.MatchingLabels{v1alpha1.ProfileLabel: "fortress"},
+		),
 		as.Delete(ctx, &v1alpha1.NamespacePosture{ObjectMeta: inShop(v1alpha1.PostureName)}),
-		as.Create(ctx, named(metav1.ObjectMeta{Name: "bulwark-next"})[0]))
+		as.Create(ctx, named(metav1.ObjectMeta{Name: "bulwark-next"})[0]),
+	)
 }
 
 // onItsNamespace changes labels of the namespace shop.
 func onItsNamespace(as client.Client) []error {
-	return append(relabelled(as, sets(enforceLabel, "privileged"), false), relabelled(as, removes(v1alpha1.ProfileLabel), true)...)
+	return append(
+		relabelled(as, sets(enforceLabel, "privileged"), false),
+		relabelled(as, removes(v1alpha1.ProfileLabel), true)...)
 }
 
 // endsShop ends the namespace without having it emptied.
@@ -87,18 +105,28 @@ func impersonationAttacks() []attack {
 	}
 	none := func() string { return "" }
 	another := func() string { return string(nobody.UID) }
-	attacks := []attack{{
-		name: "impersonates the operator by its name", do: asOperator(none, nil),
-	}, {
-		name: "impersonates the operator by its name and its uid", do: asOperator(own, nil),
-	}, {
-		name: "impersonates the operator by its name and a credential", do: asOperator(none, credential()),
-	}, {
-		name: "impersonates the operator by its name, the uid of another and a credential", do: asOperator(another, credential()),
-	}, {
-		name: "impersonates the operator by its name, its uid, and all that a token says but the credential",
-		do:   asOperator(own, map[string][]string{"authentication.kubernetes.io/pod-name": {"bulwark-0"}, "credential-id": {"JTI=0"}}),
-	}}
+	attacks := []attack{
+		{
+			name: "impersonates the operator by its name", do: asOperator(none, nil),
+		},
+		{
+			name: "impersonates the operator by its name and its uid", do: asOperator(own, nil),
+		},
+		{
+			name: "impersonates the operator by its name and a credential", do: asOperator(none, credential()),
+		},
+		{
+			name: "impersonates the operator by its name, the uid of another and a credential",
+			do:   asOperator(another, credential()),
+		},
+		{
+			name: "impersonates the operator by its name, its uid, and all that a token says but the credential",
+			do: asOperator(
+				own,
+				map[string][]string{"authentication.kubernetes.io/pod-name": {"bulwark-0"}, "credential-id": {"JTI=0"}},
+			),
+		},
+	}
 	for _, part := range []struct{ words, name string }{
 		{"the API server", user.APIServerUser}, {"kube-controller-manager", user.KubeControllerManager}, {"the garbage collector", garbageCollector},
 		{"the quota controller", quotaController}, {"the namespace controller", namespaceController},
@@ -203,14 +231,18 @@ func operatorIdentity() {
 		bulwark = startOperator()
 		attacker := mallory.client()
 		Eventually(func(g Gomega) {
-			Expect(attacker.Delete(ctx, quota(), client.DryRunAll)).To(MatchError(ContainSubstring(partOfBaseline)), "somebody got through")
+			Expect(
+				attacker.Delete(ctx, quota(), client.DryRunAll),
+			).To(MatchError(ContainSubstring(partOfBaseline)), "somebody got through")
 			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(defaultDeny()), defaultDeny())).To(Succeed())
 		}).Should(Succeed())
 		EventuallyEstablished(fortress, shop)
 		EventuallyInForce(fortress)
 		corrects()
 		Eventually(func() error {
-			return tampers(impersonating(rest.ImpersonationConfig{UserName: controlplane.OperatorUser, UID: former, Extra: credential()}))
+			return tampers(
+				impersonating(rest.ImpersonationConfig{UserName: controlplane.OperatorUser, UID: former, Extra: credential()}),
+			)
 		}).Should(MatchError(ContainSubstring(partOfBaseline)))
 	})
 }

@@ -141,7 +141,9 @@ func legitimate() {
 
 	It("who may update the profile takes a namespace out of its selection, and it loses its baseline", func() {
 		namespace := governedNamespace()
-		Expect(changed(owner.client(), namespaceOf(namespace), func(o client.Object) { delete(o.GetLabels(), "suite") })).To(Succeed())
+		Expect(
+			changed(owner.client(), namespaceOf(namespace), func(o client.Object) { delete(o.GetLabels(), "suite") }),
+		).To(Succeed())
 		EventuallyBare(fortress, namespace)
 	})
 
@@ -153,16 +155,22 @@ func legitimate() {
 		EventuallyEstablished(fortress, namespace)
 	})
 
-	It("a member of a break-glass group changes what is managed while the operator is down, and it stays until it is back", func() {
-		namespace := governedNamespace()
-		bulwark.Stop()
-		deny := defaultDeny()
-		deny.Namespace = namespace
-		Expect(rescuer.client().Delete(ctx, deny)).To(Succeed())
-		Consistently(func(g Gomega) { g.Expect(Differences(g, fortress, namespace)).To(HaveLen(1)) }).WithTimeout(second).Should(Succeed())
-		bulwark = startOperator()
-		EventuallyEstablished(fortress, namespace)
-	})
+	It(
+		"a member of a break-glass group changes what is managed while the operator is down, and it stays until it is back",
+		func() {
+			namespace := governedNamespace()
+			bulwark.Stop()
+			deny := defaultDeny()
+			deny.Namespace = namespace
+			Expect(rescuer.client().Delete(ctx, deny)).To(Succeed())
+			Consistently(
+				func(g Gomega) { g.Expect(Differences(g, fortress, namespace)).To(HaveLen(1)) },
+			).WithTimeout(second).
+				Should(Succeed())
+			bulwark = startOperator()
+			EventuallyEstablished(fortress, namespace)
+		},
+	)
 }
 
 // anotherProfile is one that is guarded too, with a namespace that has its baseline.
@@ -177,7 +185,8 @@ func anotherProfile(name string) (*v1alpha1.SecurityProfile, string) {
 	return profile, namespace
 }
 
-// EventuallyBare waits until a namespace has nothing of a baseline, and if the profile went, what guards it is gone too.
+// EventuallyBare waits until a namespace has nothing of a baseline, and if the profile went, what
+// guards it is gone too.
 func EventuallyBare(profile *v1alpha1.SecurityProfile, namespace string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {

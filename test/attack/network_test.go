@@ -21,7 +21,11 @@ func requirement(key string, operator metav1.LabelSelectorOperator, values ...st
 func opened(as client.Client, lists ...[]networkingv1.NetworkPolicyPeer) []error {
 	var answers []error
 	for _, peers := range lists {
-		answers = append(answers, as.Create(ctx, policy("attack", ingressFrom(peers...))), as.Create(ctx, policy("attack", egressTo(peers...))))
+		answers = append(
+			answers,
+			as.Create(ctx, policy("attack", ingressFrom(peers...))),
+			as.Create(ctx, policy("attack", egressTo(peers...))),
+		)
 	}
 	return answers
 }
@@ -32,70 +36,98 @@ func one(peer networkingv1.NetworkPolicyPeer) []networkingv1.NetworkPolicyPeer {
 
 // networkAttacks add NetworkPolicies that open what the profile's close.
 func networkAttacks() []attack {
-	return []attack{{
-		name: "adds a NetworkPolicy with a rule for everybody", as: dev, outcome: refused, why: opensUp,
-		do: func(as client.Client) []error { return opened(as, nil) },
-	}, {
-		name: "adds one for 0.0.0.0/0 or ::/0", as: robot, outcome: refused, why: opensUp,
-		do: func(as client.Client) []error {
-			return opened(as, blocks("0.0.0.0/0"), blocks("::/0"))
+	return []attack{
+		{
+			name: "adds a NetworkPolicy with a rule for everybody", as: dev, outcome: refused, why: opensUp,
+			do: func(as client.Client) []error { return opened(as, nil) },
 		},
-	}, {
-		name: "adds one for all addresses in two halves, or in smaller parts", as: dev, outcome: refused, why: opensUp,
-		do: func(as client.Client) []error {
-			return opened(as, blocks("0.0.0.0/1", "128.0.0.0/1"), blocks("::/1", "8000::/1"),
-				blocks("0.0.0.0/5", "8.0.0.0/5", "16.0.0.0/5", "24.0.0.0/5", "32.0.0.0/5"), blocks("2000::/4", "3000::/4"))
+		{
+			name: "adds one for 0.0.0.0/0 or ::/0", as: robot, outcome: refused, why: opensUp,
+			do: func(as client.Client) []error {
+				return opened(as, blocks("0.0.0.0/0"), blocks("::/0"))
+			},
 		},
-	}, {
-		name: "spreads the halves over two rules", as: dev, outcome: refused, why: opensUp,
-		do: func(as client.Client) []error {
-			halves := ingressFrom(blocks("0.0.0.0/5")...)
-			halves.Ingress = append(halves.Ingress, networkingv1.NetworkPolicyIngressRule{From: blocks("8.0.0.0/5")})
-			return []error{as.Create(ctx, policy("attack", halves))}
+		{
+			name: "adds one for all addresses in two halves, or in smaller parts", as: dev, outcome: refused, why: opensUp,
+			do: func(as client.Client) []error {
+				return opened(as, blocks("0.0.0.0/1", "128.0.0.0/1"), blocks("::/1", "8000::/1"),
+					blocks("0.0.0.0/5", "8.0.0.0/5", "16.0.0.0/5", "24.0.0.0/5", "32.0.0.0/5"), blocks("2000::/4", "3000::/4"))
+			},
 		},
-	}, {
-		name: "adds one for all addresses but one", as: dev, outcome: refused, why: opensUp,
-		do: func(as client.Client) []error {
-			peers := blocks("0.0.0.0/0")
-			peers[0].IPBlock.Except = []string{"192.0.2.1/32"}
-			return opened(as, peers)
+		{
+			name: "spreads the halves over two rules", as: dev, outcome: refused, why: opensUp,
+			do: func(as client.Client) []error {
+				halves := ingressFrom(blocks("0.0.0.0/5")...)
+				halves.Ingress = append(halves.Ingress, networkingv1.NetworkPolicyIngressRule{From: blocks("8.0.0.0/5")})
+				return []error{as.Create(ctx, policy("attack", halves))}
+			},
 		},
-	}, {
-		name: "writes the block of all addresses in a way that is not canonical", as: dev, outcome: refused,
-		do: func(as client.Client) []error {
-			return opened(as, blocks("10.0.0.0/0"), blocks("000.0.0.0/0"), blocks("0.0.0.0/00"), blocks("::ffff:0.0.0.0/96"), blocks("0::0/0"))
+		{
+			name: "adds one for all addresses but one", as: dev, outcome: refused, why: opensUp,
+			do: func(as client.Client) []error {
+				peers := blocks("0.0.0.0/0")
+				peers[0].IPBlock.Except = []string{"192.0.2.1/32"}
+				return opened(as, peers)
+			},
 		},
-	}, {
-		name: "adds one for every namespace", as: dev, outcome: refused, why: opensUp,
-		do: func(as client.Client) []error { return opened(as, one(namespaces())) },
-	}, {
-		name: "adds one for every namespace that is not another, or that lacks a label", as: robot, outcome: refused, why: opensUp,
-		do: func(as client.Client) []error {
-			return opened(as,
-				one(namespaces(requirement("team", metav1.LabelSelectorOpNotIn, "nobody"))),
-				one(namespaces(requirement(corev1.LabelMetadataName, metav1.LabelSelectorOpNotIn, "nobody"))),
-				one(namespaces(requirement("team", metav1.LabelSelectorOpDoesNotExist))),
-				one(namespaces(requirement(corev1.LabelMetadataName, metav1.LabelSelectorOpExists))),
-				one(namespaces(requirement(corev1.LabelMetadataName, metav1.LabelSelectorOpExists), requirement("team", metav1.LabelSelectorOpNotIn, "nobody"))))
+		{
+			name: "writes the block of all addresses in a way that is not canonical", as: dev, outcome: refused,
+			do: func(as client.Client) []error {
+				return opened(
+					as,
+					blocks("10.0.0.0/0"),
+					blocks("000.0.0.0/0"),
+					blocks("0.0.0.0/00"),
+					blocks("::ffff:0.0.0.0/96"),
+					blocks("0::0/0"),
+				)
+			},
 		},
-	}, {
-		name: "hides such a peer behind others", as: dev, outcome: refused,
-		do: func(as client.Client) []error {
-			var peers []networkingv1.NetworkPolicyPeer
-			for range 200 {
-				peers = append(peers, namespaces(teamA))
-			}
-			return opened(as, append(peers, namespaces()), append(peers, blocks("0.0.0.0/0")...))
+		{
+			name: "adds one for every namespace", as: dev, outcome: refused, why: opensUp,
+			do: func(as client.Client) []error { return opened(as, one(namespaces())) },
 		},
-	}, {
-		name: "adds one that is narrow, and widens it", as: dev, outcome: refused, why: opensUp,
-		do: func(as client.Client) []error {
-			narrow := policy("narrow", ingressFrom(namespaces(teamA)))
-			Expect(as.Create(ctx, narrow)).To(Succeed())
-			defer func() { Expect(as.Delete(ctx, narrow.DeepCopy())).To(Succeed()) }()
-			return inEveryWay(as, narrow.DeepCopy(), func(o *networkingv1.NetworkPolicy) { o.Spec = ingressFrom() })
+		{
+			name:    "adds one for every namespace that is not another, or that lacks a label",
+			as:      robot,
+			outcome: refused,
+			why:     opensUp,
+			do: func(as client.Client) []error {
+				return opened(
+					as,
+					one(namespaces(requirement("team", metav1.LabelSelectorOpNotIn, "nobody"))),
+					one(namespaces(requirement(corev1.LabelMetadataName, metav1.LabelSelectorOpNotIn, "nobody"))),
+					one(namespaces(requirement("team", metav1.LabelSelectorOpDoesNotExist))),
+					one(namespaces(requirement(corev1.LabelMetadataName, metav1.LabelSelectorOpExists))),
+					one(
+						namespaces(
+							requirement(corev1.LabelMetadataName, metav1.LabelSelectorOpExists),
+							requirement("team", metav1.LabelSelectorOpNotIn, "nobody"),
+						),
+					),
+				)
+			},
 		},
-	}}
+		{
+			name: "hides such a peer behind others", as: dev, outcome: refused,
+			do: func(as client.Client) []error {
+				var peers []networkingv1.NetworkPolicyPeer
+				for range 200 {
+					peers = append(peers, namespaces(teamA))
+				}
+				return opened(as, append(peers, namespaces()), append(peers, blocks("0.0.0.0/0")...))
+			},
+		},
+		{
+			name: "adds one that is narrow, and widens it", as: dev, outcome: refused, why: opensUp,
+			do: func(as client.Client) []error {
+				narrow := policy("narrow", ingressFrom(namespaces(teamA)))
+				Expect(as.Create(ctx, narrow)).To(Succeed())
+				defer func() { Expect(as.Delete(ctx, narrow.DeepCopy())).To(Succeed()) }()
+				return inEveryWay(as, narrow.DeepCopy(), func(o *networkingv1.NetworkPolicy) { o.Spec = ingressFrom() })
+			},
+		},
+	}
 }
 
 func nodePort() *corev1.Service {

@@ -60,136 +60,180 @@ func automounts(o *corev1.ServiceAccount) { o.AutomountServiceAccountToken = ptr
 
 // objectAttacks change or delete what Bulwark manages, in every way that the API has.
 func objectAttacks() []attack {
-	return []attack{{
-		name: "opens the default-deny NetworkPolicy", as: dev, outcome: refused, why: deniedByPolicy,
-		do: func(as client.Client) []error {
-			return inEveryWay(as, defaultDeny(), func(o *networkingv1.NetworkPolicy) {
-				o.Spec.Egress = []networkingv1.NetworkPolicyEgressRule{{}}
-			})
+	return []attack{
+		{
+			name: "opens the default-deny NetworkPolicy", as: dev, outcome: refused, why: deniedByPolicy,
+			do: func(as client.Client) []error {
+				return inEveryWay(as, defaultDeny(), func(o *networkingv1.NetworkPolicy) {
+					o.Spec.Egress = []networkingv1.NetworkPolicyEgressRule{{}}
+				})
+			},
 		},
-	}, {
-		name: "drops a direction of the default-deny NetworkPolicy", as: robot, outcome: refused, why: partOfBaseline,
-		do: func(as client.Client) []error {
-			return inEveryWay(as, defaultDeny(), func(o *networkingv1.NetworkPolicy) {
-				o.Spec.PolicyTypes = []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}
-			})
+		{
+			name: "drops a direction of the default-deny NetworkPolicy", as: robot, outcome: refused, why: partOfBaseline,
+			do: func(as client.Client) []error {
+				return inEveryWay(as, defaultDeny(), func(o *networkingv1.NetworkPolicy) {
+					o.Spec.PolicyTypes = []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}
+				})
+			},
 		},
-	}, {
-		name: "has the default-deny NetworkPolicy select no pod", as: mallory, outcome: refused, why: partOfBaseline,
-		do: func(as client.Client) []error {
-			return inEveryWay(as, defaultDeny(), func(o *networkingv1.NetworkPolicy) {
-				o.Spec.PodSelector.MatchLabels = map[string]string{"no": "pod"}
-			})
+		{
+			name: "has the default-deny NetworkPolicy select no pod", as: mallory, outcome: refused, why: partOfBaseline,
+			do: func(as client.Client) []error {
+				return inEveryWay(as, defaultDeny(), func(o *networkingv1.NetworkPolicy) {
+					o.Spec.PodSelector.MatchLabels = map[string]string{"no": "pod"}
+				})
+			},
 		},
-	}, {
-		name: "raises the LimitRange", as: mallory, outcome: refused, why: partOfBaseline,
-		do: func(as client.Client) []error {
-			return inEveryWay(as, limits(), func(o *corev1.LimitRange) {
-				o.Spec.Limits[0].Max[corev1.ResourceCPU] = resource.MustParse("64")
-			})
+		{
+			name: "raises the LimitRange", as: mallory, outcome: refused, why: partOfBaseline,
+			do: func(as client.Client) []error {
+				return inEveryWay(as, limits(), func(o *corev1.LimitRange) {
+					o.Spec.Limits[0].Max[corev1.ResourceCPU] = resource.MustParse("64")
+				})
+			},
 		},
-	}, {
-		name: "raises the ResourceQuota", as: mallory, outcome: refused, why: partOfBaseline,
-		do: func(as client.Client) []error {
-			return inEveryWay(as, quota(), func(o *corev1.ResourceQuota) {
-				o.Spec.Hard[corev1.ResourcePods] = resource.MustParse("5000")
-			})
+		{
+			name: "raises the ResourceQuota", as: mallory, outcome: refused, why: partOfBaseline,
+			do: func(as client.Client) []error {
+				return inEveryWay(as, quota(), func(o *corev1.ResourceQuota) {
+					o.Spec.Hard[corev1.ResourcePods] = resource.MustParse("5000")
+				})
+			},
 		},
-	}, {
-		name: "forges the usage in the status of the ResourceQuota", as: mallory, outcome: refused, why: partOfBaseline,
-		do: func(as client.Client) []error {
-			w := writing(quota(), func(o *corev1.ResourceQuota) {
-				o.Status.Used = corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0"), corev1.ResourceLimitsCPU: resource.MustParse("0")}
-			})
-			w.subresource = "status"
-			return append(w.withoutApply(as), w.applied(as))
+		{
+			name: "forges the usage in the status of the ResourceQuota", as: mallory, outcome: refused, why: partOfBaseline,
+			do: func(as client.Client) []error {
+				w := writing(quota(), func(o *corev1.ResourceQuota) {
+					o.Status.Used = corev1.ResourceList{
+						corev1.ResourcePods:      resource.MustParse("0"),
+						corev1.ResourceLimitsCPU: resource.MustParse("0"),
+					}
+				})
+				w.subresource = "status"
+				return append(w.withoutApply(as), w.applied(as))
+			},
+			then: func() {
+				Expect(Get(&corev1.ResourceQuota{}, shop, "bulwark-compute").Status.Used.Pods().Value()).NotTo(BeZero())
+			},
 		},
-		then: func() {
-			Expect(Get(&corev1.ResourceQuota{}, shop, "bulwark-compute").Status.Used.Pods().Value()).NotTo(BeZero())
+		{
+			name:    "raises the ResourceQuota in the copy that its status holds",
+			as:      mallory,
+			outcome: refused,
+			why:     partOfBaseline,
+			do: func(as client.Client) []error {
+				w := writing(
+					quota(),
+					func(o *corev1.ResourceQuota) { o.Status.Hard[corev1.ResourcePods] = resource.MustParse("5000") },
+				)
+				w.subresource = "status"
+				return append(w.withoutApply(as), w.applied(as))
+			},
 		},
-	}, {
-		name: "raises the ResourceQuota in the copy that its status holds", as: mallory, outcome: refused, why: partOfBaseline,
-		do: func(as client.Client) []error {
-			w := writing(quota(), func(o *corev1.ResourceQuota) { o.Status.Hard[corev1.ResourcePods] = resource.MustParse("5000") })
-			w.subresource = "status"
-			return append(w.withoutApply(as), w.applied(as))
+		{
+			name: "adds a rule to the Role", as: mallory, outcome: refused, why: partOfBaseline,
+			do: func(as client.Client) []error {
+				return inEveryWay(as, role(), func(o *rbacv1.Role) {
+					o.Rules = append(
+						o.Rules,
+						rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get"}},
+					)
+				})
+			},
 		},
-	}, {
-		name: "adds a rule to the Role", as: mallory, outcome: refused, why: partOfBaseline,
-		do: func(as client.Client) []error {
-			return inEveryWay(as, role(), func(o *rbacv1.Role) {
-				o.Rules = append(o.Rules, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get"}})
-			})
+		{
+			name: "replaces the rules of the Role by none", as: mallory, outcome: refused, why: partOfBaseline,
+			do: func(as client.Client) []error {
+				return inEveryWayButApply(as, role(), func(o *rbacv1.Role) { o.Rules = nil })
+			},
 		},
-	}, {
-		name: "replaces the rules of the Role by none", as: mallory, outcome: refused, why: partOfBaseline,
-		do: func(as client.Client) []error {
-			return inEveryWayButApply(as, role(), func(o *rbacv1.Role) { o.Rules = nil })
+		{
+			name: "adds themselves to the RoleBinding", as: mallory, outcome: refused, why: partOfBaseline,
+			do: func(as client.Client) []error {
+				return inEveryWay(as, binding(), func(o *rbacv1.RoleBinding) { o.Subjects = append(o.Subjects, mallory.subject()) })
+			},
 		},
-	}, {
-		name: "adds themselves to the RoleBinding", as: mallory, outcome: refused, why: partOfBaseline,
-		do: func(as client.Client) []error {
-			return inEveryWay(as, binding(), func(o *rbacv1.RoleBinding) { o.Subjects = append(o.Subjects, mallory.subject()) })
+		{
+			name: "has the token of the service account default mounted again", as: dev, outcome: refused, why: partOfBaseline,
+			do: func(as client.Client) []error { return inEveryWay(as, defaultAccount(), automounts) },
 		},
-	}, {
-		name: "has the token of the service account default mounted again", as: dev, outcome: refused, why: partOfBaseline,
-		do: func(as client.Client) []error { return inEveryWay(as, defaultAccount(), automounts) },
-	}, {
-		name: "has the token of the service account default mounted again, by leaving the field out", as: robot, outcome: refused, why: partOfBaseline,
-		do: func(as client.Client) []error {
-			return inEveryWayButApply(as, defaultAccount(), func(o *corev1.ServiceAccount) { o.AutomountServiceAccountToken = nil })
+		{
+			name:    "has the token of the service account default mounted again, by leaving the field out",
+			as:      robot,
+			outcome: refused,
+			why:     partOfBaseline,
+			do: func(as client.Client) []error {
+				return inEveryWayButApply(
+					as,
+					defaultAccount(),
+					func(o *corev1.ServiceAccount) { o.AutomountServiceAccountToken = nil },
+				)
+			},
 		},
-	}, {
-		name: "has the token of the profile's service account mounted", as: dev, outcome: refused, why: partOfBaseline,
-		do: func(as client.Client) []error { return inEveryWay(as, account(), automounts) },
-	}, {
-		name: "deletes an object of each managed kind", as: mallory, outcome: refused, why: partOfBaseline,
-		do: func(as client.Client) []error {
-			return ofEach(owned(), func(o client.Object) []error {
-				return []error{
-					as.Delete(ctx, o),
-					as.Delete(ctx, o, client.GracePeriodSeconds(0), client.PropagationPolicy(metav1.DeletePropagationOrphan)),
-					as.Delete(ctx, o, client.PropagationPolicy(metav1.DeletePropagationForeground)),
-				}
-			})
+		{
+			name: "has the token of the profile's service account mounted", as: dev, outcome: refused, why: partOfBaseline,
+			do: func(as client.Client) []error { return inEveryWay(as, account(), automounts) },
 		},
-	}, {
-		name: "deletes the collection of each managed kind", as: mallory, outcome: refused, why: partOfBaseline,
-		do: func(as client.Client) []error {
-			return ofEach(owned(), func(o client.Object) []error {
-				return []error{as.DeleteAllOf(ctx, o, client.InNamespace(shop), client.HasLabels{v1alpha1.ProfileLabel})}
-			})
+		{
+			name: "deletes an object of each managed kind", as: mallory, outcome: refused, why: partOfBaseline,
+			do: func(as client.Client) []error {
+				return ofEach(owned(), func(o client.Object) []error {
+					return []error{
+						as.Delete(ctx, o),
+						as.Delete(ctx, o, client.GracePeriodSeconds(0), client.PropagationPolicy(metav1.DeletePropagationOrphan)),
+						as.Delete(ctx, o, client.PropagationPolicy(metav1.DeletePropagationForeground)),
+					}
+				})
+			},
 		},
-	}, {
-		name: "deletes all NetworkPolicies and all service accounts", as: dev, outcome: refused, why: partOfBaseline,
-		do: func(as client.Client) []error {
-			return ofEach([]client.Object{defaultDeny(), defaultAccount()}, func(o client.Object) []error {
-				return []error{as.DeleteAllOf(ctx, o, client.InNamespace(shop), client.MatchingFields{"metadata.name": o.GetName()})}
-			})
+		{
+			name: "deletes the collection of each managed kind", as: mallory, outcome: refused, why: partOfBaseline,
+			do: func(as client.Client) []error {
+				return ofEach(owned(), func(o client.Object) []error {
+					return []error{as.DeleteAllOf(ctx, o, client.InNamespace(shop), client.HasLabels{v1alpha1.ProfileLabel})}
+				})
+			},
 		},
-	}, {
-		name: "deletes the service account default, to have it made anew with its token", as: dev, outcome: refused, why: partOfBaseline,
-		do: func(as client.Client) []error { return []error{as.Delete(ctx, defaultAccount())} },
-	}, {
-		name: "tries all of it with dryRun, which has no other rules", as: mallory, outcome: refused, why: partOfBaseline,
-		do: func(as client.Client) []error {
-			return ofEach(owned(), func(o client.Object) []error {
-				w := writing(o, func(o client.Object) { o.SetLabels(nil) })
-				return []error{as.Delete(ctx, o, client.DryRunAll), as.Update(ctx, w.fresh(), client.DryRunAll)}
-			})
+		{
+			name: "deletes all NetworkPolicies and all service accounts", as: dev, outcome: refused, why: partOfBaseline,
+			do: func(as client.Client) []error {
+				return ofEach([]client.Object{defaultDeny(), defaultAccount()}, func(o client.Object) []error {
+					return []error{
+						as.DeleteAllOf(ctx, o, client.InNamespace(shop), client.MatchingFields{"metadata.name": o.GetName()}),
+					}
+				})
+			},
 		},
-	}, {
-		name: "forgets who wrote what, in managedFields", as: mallory, outcome: harmless,
-		do: func(as client.Client) []error {
-			policy := defaultDeny()
-			patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"managedFields":[{}]}}`))
-			return []error{as.Patch(ctx, policy, patch)}
+		{
+			name:    "deletes the service account default, to have it made anew with its token",
+			as:      dev,
+			outcome: refused,
+			why:     partOfBaseline,
+			do:      func(as client.Client) []error { return []error{as.Delete(ctx, defaultAccount())} },
 		},
-		then: func() {
-			EventuallyEstablished(fortress, shop)
-			// It is still Bulwark's, and the next change is undone.
-			Expect(rescuer.client().Delete(ctx, defaultDeny())).To(Succeed())
-			EventuallyEstablished(fortress, shop)
+		{
+			name: "tries all of it with dryRun, which has no other rules", as: mallory, outcome: refused, why: partOfBaseline,
+			do: func(as client.Client) []error {
+				return ofEach(owned(), func(o client.Object) []error {
+					w := writing(o, func(o client.Object) { o.SetLabels(nil) })
+					return []error{as.Delete(ctx, o, client.DryRunAll), as.Update(ctx, w.fresh(), client.DryRunAll)}
+				})
+			},
 		},
-	}}
+		{
+			name: "forgets who wrote what, in managedFields", as: mallory, outcome: harmless,
+			do: func(as client.Client) []error {
+				policy := defaultDeny()
+				patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"managedFields":[{}]}}`))
+				return []error{as.Patch(ctx, policy, patch)}
+			},
+			then: func() {
+				EventuallyEstablished(fortress, shop)
+				// It is still Bulwark's, and the next change is undone.
+				Expect(rescuer.client().Delete(ctx, defaultDeny())).To(Succeed())
+				EventuallyEstablished(fortress, shop)
+			},
+		},
+	}
 }

@@ -19,7 +19,10 @@ const endsWithOwners = "the namespace and its baseline would be deleted with its
 // goneOwner is a cluster-scoped owner that is not there: a namespace that has no other, the garbage
 // collector deletes.
 var goneOwner = metav1.OwnerReference{
-	APIVersion: "rbac.authorization.k8s.io/v1", Kind: "ClusterRole", Name: "gone", UID: types.UID("00000000-0000-0000-0000-000000000000"),
+	APIVersion: "rbac.authorization.k8s.io/v1",
+	Kind:       "ClusterRole",
+	Name:       "gone",
+	UID:        types.UID("00000000-0000-0000-0000-000000000000"),
 }
 
 // liveOwner is one that is there, until somebody deletes it.
@@ -27,7 +30,12 @@ func liveOwner() metav1.OwnerReference {
 	GinkgoHelper()
 	owner := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{GenerateName: "owner-"}}
 	Expect(admin.Create(ctx, owner)).To(Succeed())
-	return metav1.OwnerReference{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "ClusterRole", Name: owner.Name, UID: owner.UID}
+	return metav1.OwnerReference{
+		APIVersion: "rbac.authorization.k8s.io/v1",
+		Kind:       "ClusterRole",
+		Name:       owner.Name,
+		UID:        owner.UID,
+	}
 }
 
 // ownedNamespace makes one in the selection that has these owners.
@@ -45,40 +53,55 @@ func setsOwners(owners ...metav1.OwnerReference) func(*corev1.Namespace) {
 
 // ownerAttacks have the garbage collector delete a namespace, by who may not.
 func ownerAttacks() []attack {
-	return []attack{{
-		name: "gives the namespace an owner who is gone, so that the garbage collector deletes it and its baseline", as: labeller,
-		outcome: refused, why: endsWithOwners,
-		do: func(as client.Client) []error { return rewritten(as, shop, setsOwners(goneOwner), false) },
-	}, {
-		name: "gives the namespace an owner who is there, to delete that one later", as: labeller, outcome: refused, why: endsWithOwners,
-		do: func(as client.Client) []error {
-			holding := liveOwner()
-			holding.Controller, holding.BlockOwnerDeletion = ptr.To(true), ptr.To(true)
-			return append(rewritten(as, shop, setsOwners(liveOwner()), false), rewritten(as, annex, setsOwners(goneOwner, holding), false)...)
+	return []attack{
+		{
+			name:    "gives the namespace an owner who is gone, so that the garbage collector deletes it and its baseline",
+			as:      labeller,
+			outcome: refused,
+			why:     endsWithOwners,
+			do:      func(as client.Client) []error { return rewritten(as, shop, setsOwners(goneOwner), false) },
 		},
-	}, {
-		name: "has a namespace selected and gives it such an owner in one write", as: labeller, outcome: refused, why: endsWithOwners,
-		do: func(as client.Client) []error {
-			return inEveryWay(as, namespaceOf(outside), func(ns *corev1.Namespace) {
-				ns.Labels = selected(outside).Labels
-				ns.OwnerReferences = []metav1.OwnerReference{goneOwner}
-			})
+		{
+			name:    "gives the namespace an owner who is there, to delete that one later",
+			as:      labeller,
+			outcome: refused,
+			why:     endsWithOwners,
+			do: func(as client.Client) []error {
+				holding := liveOwner()
+				holding.Controller, holding.BlockOwnerDeletion = ptr.To(true), ptr.To(true)
+				return append(
+					rewritten(as, shop, setsOwners(liveOwner()), false),
+					rewritten(as, annex, setsOwners(goneOwner, holding), false)...)
+			},
 		},
-	}, {
-		name: "leaves a namespace of two owners to one of them, exchanges one, or has one hold the other", as: labeller,
-		outcome: refused, why: endsWithOwners,
-		do: func(as client.Client) []error {
-			owners := Get(&corev1.Namespace{}, "", inherited).OwnerReferences
-			one, other := owners[0], owners[1]
-			exchanged, holding := other, other
-			exchanged.UID, holding.BlockOwnerDeletion = goneOwner.UID, ptr.To(true)
-			answers := rewritten(as, inherited, setsOwners(other), true)
-			answers = append(answers, rewritten(as, inherited, setsOwners(exchanged), true)...)
-			answers = append(answers, rewritten(as, inherited, setsOwners(one, holding), true)...)
-			Expect(Get(&corev1.Namespace{}, "", inherited).OwnerReferences).To(Equal(owners))
-			return answers
+		{
+			name:    "has a namespace selected and gives it such an owner in one write",
+			as:      labeller,
+			outcome: refused,
+			why:     endsWithOwners,
+			do: func(as client.Client) []error {
+				return inEveryWay(as, namespaceOf(outside), func(ns *corev1.Namespace) {
+					ns.Labels = selected(outside).Labels
+					ns.OwnerReferences = []metav1.OwnerReference{goneOwner}
+				})
+			},
 		},
-	}}
+		{
+			name: "leaves a namespace of two owners to one of them, exchanges one, or has one hold the other", as: labeller,
+			outcome: refused, why: endsWithOwners,
+			do: func(as client.Client) []error {
+				owners := Get(&corev1.Namespace{}, "", inherited).OwnerReferences
+				one, other := owners[0], owners[1]
+				exchanged, holding := other, other
+				exchanged.UID, holding.BlockOwnerDeletion = goneOwner.UID, ptr.To(true)
+				answers := rewritten(as, inherited, setsOwners(other), true)
+				answers = append(answers, rewritten(as, inherited, setsOwners(exchanged), true)...)
+				answers = append(answers, rewritten(as, inherited, setsOwners(one, holding), true)...)
+				Expect(Get(&corev1.Namespace{}, "", inherited).OwnerReferences).To(Equal(owners))
+				return answers
+			},
+		},
+	}
 }
 
 // namespaceOwners is what goes on under tamper protection.
@@ -103,34 +126,51 @@ func namespaceOwners() {
 		ns, owner := ownedNamespace(), liveOwner()
 		deleter := &rbacv1.ClusterRole{
 			ObjectMeta: metav1.ObjectMeta{GenerateName: "deleter-"},
-			Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"delete"}}},
+			Rules: []rbacv1.PolicyRule{
+				{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"delete"}},
+			},
 		}
 		Expect(admin.Create(ctx, deleter)).To(Succeed())
 		Expect(admin.Create(ctx, bound(labeller, ns.Name, deleter.Name))).To(Succeed())
 		Eventually(func() error {
-			return changed(labeller.client(), namespaceOf(ns.Name), func(o client.Object) { o.SetOwnerReferences([]metav1.OwnerReference{owner}) })
+			return changed(
+				labeller.client(),
+				namespaceOf(ns.Name),
+				func(o client.Object) { o.SetOwnerReferences([]metav1.OwnerReference{owner}) },
+			)
 		}).Should(Succeed())
 		owned(ns, owner)
-		Expect(changed(labeller.client(), namespaceOf(shop), func(o client.Object) { o.SetOwnerReferences([]metav1.OwnerReference{owner}) })).
+		Expect(
+			changed(
+				labeller.client(),
+				namespaceOf(shop),
+				func(o client.Object) { o.SetOwnerReferences([]metav1.OwnerReference{owner}) },
+			),
+		).
 			To(MatchError(ContainSubstring(endsWithOwners)))
 	})
 
-	It("who makes a namespace gives it an owner, as a controller of tenants has it, and changes it without being charged with that", func() {
-		ns, owner := selected(UniqueName()), liveOwner()
-		ns.OwnerReferences = []metav1.OwnerReference{owner}
-		Expect(labeller.client().Create(ctx, ns)).To(Succeed())
-		EventuallyEstablished(fortress, ns.Name)
-		for _, answer := range rewritten(labeller.client(), ns.Name, func(ns *corev1.Namespace) {
-			ns.Annotations = map[string]string{"tenants": "own"}
-		}, false) {
-			Expect(answer).NotTo(HaveOccurred())
-		}
-		owned(ns, owner)
-	})
+	It(
+		"who makes a namespace gives it an owner, as a controller of tenants has it, and changes it without being charged with that",
+		func() {
+			ns, owner := selected(UniqueName()), liveOwner()
+			ns.OwnerReferences = []metav1.OwnerReference{owner}
+			Expect(labeller.client().Create(ctx, ns)).To(Succeed())
+			EventuallyEstablished(fortress, ns.Name)
+			for _, answer := range rewritten(labeller.client(), ns.Name, func(ns *corev1.Namespace) {
+				ns.Annotations = map[string]string{"tenants": "own"}
+			}, false) {
+				Expect(answer).NotTo(HaveOccurred())
+			}
+			owned(ns, owner)
+		},
+	)
 
 	It("who may not delete a namespace takes all its owners off, with which nothing ends", func() {
 		ns := ownedNamespace(liveOwner())
-		Expect(changed(labeller.client(), namespaceOf(ns.Name), func(o client.Object) { o.SetOwnerReferences(nil) })).To(Succeed())
+		Expect(
+			changed(labeller.client(), namespaceOf(ns.Name), func(o client.Object) { o.SetOwnerReferences(nil) }),
+		).To(Succeed())
 		owned(ns)
 	})
 

@@ -36,7 +36,9 @@ func onHostPort(spec *corev1.PodSpec) {
 }
 
 func withHostPath(spec *corev1.PodSpec) {
-	spec.Volumes = []corev1.Volume{{Name: "host", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/"}}}}
+	spec.Volumes = []corev1.Volume{
+		{Name: "host", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/"}}},
+	}
 }
 
 func withToken(spec *corev1.PodSpec) { spec.AutomountServiceAccountToken = ptr.To(true) }
@@ -45,7 +47,8 @@ func unconfined(spec *corev1.PodSpec) {
 	spec.SecurityContext.SeccompProfile.Type = corev1.SeccompProfileTypeUnconfined
 }
 
-// inASecondContainer breaks rules in an init container, where a check of the first container would not look.
+// inASecondContainer breaks rules in an init container, where a check of the first container would
+// not look.
 func inASecondContainer(spec *corev1.PodSpec) {
 	second := *spec.Containers[0].DeepCopy()
 	second.Name, second.Image, second.LivenessProbe = "second", "evil.example.com/app:v1", nil
@@ -69,35 +72,50 @@ func created(as client.Client, changes ...func(*corev1.PodSpec)) []error {
 
 // podAttacks start pods that the profile does not want.
 func podAttacks() []attack {
-	return []attack{{
-		name: "starts a pod that is privileged, has the host's network, port or files, or no seccomp profile", as: dev, outcome: refused,
-		why: `violates PodSecurity "restricted:v1.37"`,
-		do: func(as client.Client) []error {
-			return created(as, privileged, onHostNetwork, onHostPort, withHostPath, unconfined)
+	return []attack{
+		{
+			name:    "starts a pod that is privileged, has the host's network, port or files, or no seccomp profile",
+			as:      dev,
+			outcome: refused,
+			why:     `violates PodSecurity "restricted:v1.37"`,
+			do: func(as client.Client) []error {
+				return created(as, privileged, onHostNetwork, onHostPort, withHostPath, unconfined)
+			},
 		},
-	}, {
-		name: "starts a pod with a writable root file system", as: robot, outcome: refused, why: "readOnlyRootFilesystem",
-		do: func(as client.Client) []error { return created(as, writableRoot) },
-	}, {
-		name: "starts a pod as root", as: dev, outcome: refused, why: "runAsUser",
-		do: func(as client.Client) []error { return created(as, asRoot) },
-	}, {
-		name: "starts a pod with the token of its service account", as: dev, outcome: refused, why: "automountServiceAccountToken",
-		do: func(as client.Client) []error { return created(as, withToken) },
-	}, {
-		name: "starts a pod as a service account of their own that has its token mounted", as: mallory, outcome: refused,
-		why: "automountServiceAccountToken",
-		do: func(as client.Client) []error {
-			Expect(as.Create(ctx, &corev1.ServiceAccount{ObjectMeta: inShop("own")})).To(Succeed())
-			defer func() { Expect(as.Delete(ctx, &corev1.ServiceAccount{ObjectMeta: inShop("own")})).To(Succeed()) }()
-			return created(as, func(spec *corev1.PodSpec) { spec.ServiceAccountName = "own" })
+		{
+			name: "starts a pod with a writable root file system", as: robot, outcome: refused, why: "readOnlyRootFilesystem",
+			do: func(as client.Client) []error { return created(as, writableRoot) },
 		},
-	}, {
-		name: "starts a pod whose limits are above the LimitRange", as: dev, outcome: refused, why: "maximum cpu usage per Container is 1",
-		do: func(as client.Client) []error {
-			return created(as, func(spec *corev1.PodSpec) { spec.Containers[0].Resources.Limits = quantities("cpu", "2") })
+		{
+			name: "starts a pod as root", as: dev, outcome: refused, why: "runAsUser",
+			do: func(as client.Client) []error { return created(as, asRoot) },
 		},
-	}}
+		{
+			name:    "starts a pod with the token of its service account",
+			as:      dev,
+			outcome: refused,
+			why:     "automountServiceAccountToken",
+			do:      func(as client.Client) []error { return created(as, withToken) },
+		},
+		{
+			name: "starts a pod as a service account of their own that has its token mounted", as: mallory, outcome: refused,
+			why: "automountServiceAccountToken",
+			do: func(as client.Client) []error {
+				Expect(as.Create(ctx, &corev1.ServiceAccount{ObjectMeta: inShop("own")})).To(Succeed())
+				defer func() { Expect(as.Delete(ctx, &corev1.ServiceAccount{ObjectMeta: inShop("own")})).To(Succeed()) }()
+				return created(as, func(spec *corev1.PodSpec) { spec.ServiceAccountName = "own" })
+			},
+		},
+		{
+			name:    "starts a pod whose limits are above the LimitRange",
+			as:      dev,
+			outcome: refused,
+			why:     "maximum cpu usage per Container is 1",
+			do: func(as client.Client) []error {
+				return created(as, func(spec *corev1.PodSpec) { spec.Containers[0].Resources.Limits = quantities("cpu", "2") })
+			},
+		},
+	}
 }
 
 // templateAttacks leave it to a controller to start such pods.
@@ -107,9 +125,18 @@ func templateAttacks() []attack {
 		once := template
 		once.Spec.RestartPolicy = corev1.RestartPolicyNever
 		return []client.Object{
-			&appsv1.Deployment{ObjectMeta: inShop("attack"), Spec: appsv1.DeploymentSpec{Selector: selector, Template: template}},
-			&appsv1.ReplicaSet{ObjectMeta: inShop("attack"), Spec: appsv1.ReplicaSetSpec{Selector: selector, Template: template}},
-			&appsv1.StatefulSet{ObjectMeta: inShop("attack"), Spec: appsv1.StatefulSetSpec{Selector: selector, Template: template}},
+			&appsv1.Deployment{
+				ObjectMeta: inShop("attack"),
+				Spec:       appsv1.DeploymentSpec{Selector: selector, Template: template},
+			},
+			&appsv1.ReplicaSet{
+				ObjectMeta: inShop("attack"),
+				Spec:       appsv1.ReplicaSetSpec{Selector: selector, Template: template},
+			},
+			&appsv1.StatefulSet{
+				ObjectMeta: inShop("attack"),
+				Spec:       appsv1.StatefulSetSpec{Selector: selector, Template: template},
+			},
 			&appsv1.DaemonSet{ObjectMeta: inShop("attack"), Spec: appsv1.DaemonSetSpec{Selector: selector, Template: template}},
 			&corev1.ReplicationController{ObjectMeta: inShop("attack"), Spec: corev1.ReplicationControllerSpec{
 				Selector: selector.MatchLabels, Template: &template,
@@ -123,46 +150,63 @@ func templateAttacks() []attack {
 	applied := func(as client.Client, template corev1.PodTemplateSpec) []error {
 		return ofEach(kinds(template), func(o client.Object) []error { return []error{as.Create(ctx, o)} })
 	}
-	return []attack{{
-		name: "has a writable root file system in the template of a Deployment, ReplicaSet, StatefulSet, DaemonSet, ReplicationController, Job or CronJob",
-		as:   dev, outcome: refused, why: "readOnlyRootFilesystem",
-		do: func(as client.Client) []error { return applied(as, compliantTemplate(writableRoot)) },
-	}, {
-		name: "has an image of another registry in such templates", as: dev, outcome: refused, why: "allowedRegistries",
-		do: func(as client.Client) []error {
-			return applied(as, compliantTemplate(image("evil.example.com/app:v1")))
+	return []attack{
+		{
+			name:    "has a writable root file system in the template of a Deployment, ReplicaSet, StatefulSet, DaemonSet, ReplicationController, Job or CronJob",
+			as:      dev,
+			outcome: refused,
+			why:     "readOnlyRootFilesystem",
+			do:      func(as client.Client) []error { return applied(as, compliantTemplate(writableRoot)) },
 		},
-	}, {
-		name: "has a privileged pod in the template of a Deployment that keeps to all other rules", as: dev, outcome: harmless,
-		do: func(as client.Client) []error {
-			d := kinds(compliantTemplate(privileged))[0].(*appsv1.Deployment)
-			d.Name = "privileged"
-			return []error{as.Create(ctx, d)}
+		{
+			name: "has an image of another registry in such templates", as: dev, outcome: refused, why: "allowedRegistries",
+			do: func(as client.Client) []error {
+				return applied(as, compliantTemplate(image("evil.example.com/app:v1")))
+			},
 		},
-		then: func() {
-			// Pod Security warns of templates and refuses pods.
-			d := &appsv1.Deployment{}
-			Eventually(func(g Gomega) {
-				g.Expect(admin.Get(ctx, client.ObjectKey{Namespace: shop, Name: "privileged"}, d)).To(Succeed())
-				g.Expect(d.Status.Conditions).To(ContainElement(And(
-					HaveField("Type", appsv1.DeploymentReplicaFailure), HaveField("Message", ContainSubstring("violates PodSecurity")))))
-			}).Should(Succeed())
-			Expect(podsOf("tenants")).To(BeEmpty())
-			Expect(admin.Delete(ctx, d, client.PropagationPolicy(metav1.DeletePropagationForeground))).To(Succeed())
-			EventuallyGone(d)
+		{
+			name:    "has a privileged pod in the template of a Deployment that keeps to all other rules",
+			as:      dev,
+			outcome: harmless,
+			do: func(as client.Client) []error {
+				d := kinds(compliantTemplate(privileged))[0].(*appsv1.Deployment)
+				d.Name = "privileged"
+				return []error{as.Create(ctx, d)}
+			},
+			then: func() {
+				// Pod Security warns of templates and refuses pods.
+				d := &appsv1.Deployment{}
+				Eventually(func(g Gomega) {
+					g.Expect(admin.Get(ctx, client.ObjectKey{Namespace: shop, Name: "privileged"}, d)).To(Succeed())
+					g.Expect(d.Status.Conditions).To(ContainElement(And(
+						HaveField(
+							"Type",
+							appsv1.DeploymentReplicaFailure,
+						),
+						HaveField("Message", ContainSubstring("violates PodSecurity")),
+					)))
+				}).Should(Succeed())
+				Expect(podsOf("tenants")).To(BeEmpty())
+				Expect(admin.Delete(ctx, d, client.PropagationPolicy(metav1.DeletePropagationForeground))).To(Succeed())
+				EventuallyGone(d)
+			},
 		},
-	}, {
-		name: "puts another image into a Deployment that is there, and undoes the rule for it by scaling", as: dev, outcome: refused, why: "allowedRegistries",
-		do: func(as client.Client) []error {
-			d := kinds(compliantTemplate())[0].(*appsv1.Deployment)
-			d.Name, d.Spec.Replicas = "image", ptr.To(int32(0))
-			Expect(as.Create(ctx, d)).To(Succeed())
-			defer func() { Expect(as.Delete(ctx, d)).To(Succeed()) }()
-			return inEveryWay(as, d, func(o *appsv1.Deployment) {
-				o.Spec.Template.Spec.Containers[0].Image, o.Spec.Replicas = "evil.example.com/app:v1", ptr.To(int32(1))
-			})
+		{
+			name:    "puts another image into a Deployment that is there, and undoes the rule for it by scaling",
+			as:      dev,
+			outcome: refused,
+			why:     "allowedRegistries",
+			do: func(as client.Client) []error {
+				d := kinds(compliantTemplate())[0].(*appsv1.Deployment)
+				d.Name, d.Spec.Replicas = "image", ptr.To(int32(0))
+				Expect(as.Create(ctx, d)).To(Succeed())
+				defer func() { Expect(as.Delete(ctx, d)).To(Succeed()) }()
+				return inEveryWay(as, d, func(o *appsv1.Deployment) {
+					o.Spec.Template.Spec.Containers[0].Image, o.Spec.Replicas = "evil.example.com/app:v1", ptr.To(int32(1))
+				})
+			},
 		},
-	}}
+	}
 }
 
 // podsOf are the pods of shop with this label.

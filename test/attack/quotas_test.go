@@ -44,15 +44,23 @@ func quotaAttacks() []attack {
 		name: "adds a LimitRange and a ResourceQuota of their own that allow more", as: mallory, outcome: harmless,
 		do: func(as client.Client) []error {
 			return []error{
-				as.Create(ctx, &corev1.LimitRange{ObjectMeta: inShop("own"), Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{
-					Type: corev1.LimitTypeContainer, Max: quantities("cpu", "64"),
-				}}}}),
-				as.Create(ctx, &corev1.ResourceQuota{ObjectMeta: inShop("own"), Spec: corev1.ResourceQuotaSpec{Hard: quantities("pods", "5000")}}),
+				as.Create(
+					ctx,
+					&corev1.LimitRange{ObjectMeta: inShop("own"), Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{
+						Type: corev1.LimitTypeContainer, Max: quantities("cpu", "64"),
+					}}}},
+				),
+				as.Create(
+					ctx,
+					&corev1.ResourceQuota{ObjectMeta: inShop("own"), Spec: corev1.ResourceQuotaSpec{Hard: quantities("pods", "5000")}},
+				),
 			}
 		},
 		then: func() {
 			large := func(spec *corev1.PodSpec) { spec.Containers[0].Resources.Limits = quantities("cpu", "2") }
-			Expect(created(mallory.client(), large)).To(HaveEach(MatchError(ContainSubstring("maximum cpu usage per Container is 1"))))
+			Expect(
+				created(mallory.client(), large),
+			).To(HaveEach(MatchError(ContainSubstring("maximum cpu usage per Container is 1"))))
 			Expect(admin.Delete(ctx, &corev1.LimitRange{ObjectMeta: inShop("own")})).To(Succeed())
 			Expect(admin.Delete(ctx, &corev1.ResourceQuota{ObjectMeta: inShop("own")})).To(Succeed())
 		},
@@ -82,7 +90,10 @@ func quotaAttacks() []attack {
 			Expect(as.Create(ctx, selected("scaled"))).To(Succeed())
 			EventuallyEstablished(fortress, "scaled")
 			d := deployment("scaled", 1)
-			scale := &autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{Namespace: "scaled", Name: d.Name}, Spec: autoscalingv1.ScaleSpec{Replicas: 50}}
+			scale := &autoscalingv1.Scale{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "scaled", Name: d.Name},
+				Spec:       autoscalingv1.ScaleSpec{Replicas: 50},
+			}
 			return []error{as.Create(ctx, d), as.SubResource("scale").Update(ctx, d, client.WithSubResourceBody(scale))}
 		},
 		then: func() {
@@ -91,7 +102,12 @@ func quotaAttacks() []attack {
 				d := &appsv1.Deployment{}
 				g.Expect(admin.Get(ctx, client.ObjectKey{Namespace: "scaled", Name: "app"}, d)).To(Succeed())
 				g.Expect(d.Status.Conditions).To(ContainElement(And(
-					HaveField("Type", appsv1.DeploymentReplicaFailure), HaveField("Message", ContainSubstring("exceeded quota: bulwark-compute")))))
+					HaveField(
+						"Type",
+						appsv1.DeploymentReplicaFailure,
+					),
+					HaveField("Message", ContainSubstring("exceeded quota: bulwark-compute")),
+				)))
 			}).Should(Succeed())
 			Consistently(func() int { return podsIn("scaled") }).WithTimeout(second).Should(Equal(maxPods))
 		},
@@ -108,7 +124,8 @@ func deployment(namespace string, replicas int32) *appsv1.Deployment {
 	}
 }
 
-// breakGlassAttacks are what tamper protection lets pass: it is for emergencies, and the operator's business as before.
+// breakGlassAttacks are what tamper protection lets pass: it is for emergencies, and the operator's
+// business as before.
 func breakGlassAttacks() []attack {
 	inAnnex := func(o client.Object) client.Object {
 		o.SetNamespace(annex)
@@ -117,7 +134,13 @@ func breakGlassAttacks() []attack {
 	return []attack{{
 		name: "raises the ResourceQuota", as: rescuer, outcome: undone,
 		do: func(as client.Client) []error {
-			return []error{changed(as, inAnnex(quota()), func(o client.Object) { o.(*corev1.ResourceQuota).Spec.Hard = quantities("pods", "5000") })}
+			return []error{
+				changed(
+					as,
+					inAnnex(quota()),
+					func(o client.Object) { o.(*corev1.ResourceQuota).Spec.Hard = quantities("pods", "5000") },
+				),
+			}
 		},
 	}, {
 		name: "deletes the default-deny NetworkPolicy", as: rescuer, outcome: undone,
@@ -130,12 +153,19 @@ func breakGlassAttacks() []attack {
 	}, {
 		name: "takes the label off by which Bulwark knows the namespace", as: rescuer, outcome: undone,
 		do: func(as client.Client) []error {
-			return []error{changed(as, namespaceOf(annex), func(o client.Object) { delete(o.GetLabels(), v1alpha1.ProfileLabel) })}
+			return []error{
+				changed(as, namespaceOf(annex), func(o client.Object) { delete(o.GetLabels(), v1alpha1.ProfileLabel) }),
+			}
 		},
 	}, {
 		name: "deletes the NamespacePosture", as: rescuer, outcome: undone,
 		do: func(as client.Client) []error {
-			return []error{as.Delete(ctx, &v1alpha1.NamespacePosture{ObjectMeta: metav1.ObjectMeta{Namespace: annex, Name: v1alpha1.PostureName}})}
+			return []error{
+				as.Delete(
+					ctx,
+					&v1alpha1.NamespacePosture{ObjectMeta: metav1.ObjectMeta{Namespace: annex, Name: v1alpha1.PostureName}},
+				),
+			}
 		},
 	}}
 }

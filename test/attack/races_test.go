@@ -22,55 +22,68 @@ const second = time.Second
 
 // raceAttacks want to be faster than the baseline.
 func raceAttacks() []attack {
-	return []attack{{
-		name: "starts pods in the same moment as their namespace, 25 times over", as: creator, outcome: harmless,
-		do: func(as client.Client) []error {
-			for range 25 {
-				rush(as, UniqueName(), func(name string) error { return as.Create(ctx, selected(name)) })
-			}
-			return []error{nil}
+	return []attack{
+		{
+			name: "starts pods in the same moment as their namespace, 25 times over", as: creator, outcome: harmless,
+			do: func(as client.Client) []error {
+				for range 25 {
+					rush(as, UniqueName(), func(name string) error { return as.Create(ctx, selected(name)) })
+				}
+				return []error{nil}
+			},
 		},
-	}, {
-		name: "starts pods in a namespace in the moment in which it is made again under the same name, 3 times over", as: creator, outcome: harmless,
-		do: func(as client.Client) []error {
-			name := UniqueName()
-			Expect(as.Create(ctx, selected(name))).To(Succeed())
-			EventuallyEstablished(fortress, name)
-			for range 3 {
-				Expect(as.Delete(ctx, namespaceOf(name))).To(Succeed())
-				rush(as, name, func(name string) error {
-					err := as.Create(ctx, selected(name))
-					for apierrors.IsAlreadyExists(err) { // Until the old one has gone.
-						err = as.Create(ctx, selected(name))
-					}
-					return err
-				})
-			}
-			return []error{nil}
+		{
+			name:    "starts pods in a namespace in the moment in which it is made again under the same name, 3 times over",
+			as:      creator,
+			outcome: harmless,
+			do: func(as client.Client) []error {
+				name := UniqueName()
+				Expect(as.Create(ctx, selected(name))).To(Succeed())
+				EventuallyEstablished(fortress, name)
+				for range 3 {
+					Expect(as.Delete(ctx, namespaceOf(name))).To(Succeed())
+					rush(as, name, func(name string) error {
+						err := as.Create(ctx, selected(name))
+						for apierrors.IsAlreadyExists(err) { // Until the old one has gone.
+							err = as.Create(ctx, selected(name))
+						}
+						return err
+					})
+				}
+				return []error{nil}
+			},
 		},
-	}, {
-		name: "changes and deletes what is managed again and again from forty clients at once", as: mallory, outcome: refused, why: partOfBaseline,
-		do: func(as client.Client) []error {
-			answers := make([]error, 40)
-			var all sync.WaitGroup
-			for i := range answers {
-				all.Go(func() {
-					if i%2 == 0 {
-						answers[i] = as.Delete(ctx, defaultDeny())
-						return
-					}
-					patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"podSelector":{"matchLabels":{"no":"pod-%d"}}}}`, i))
-					answers[i] = as.Patch(ctx, defaultDeny(), patch)
-				})
-			}
-			all.Wait()
-			return answers
+		{
+			name:    "changes and deletes what is managed again and again from forty clients at once",
+			as:      mallory,
+			outcome: refused,
+			why:     partOfBaseline,
+			do: func(as client.Client) []error {
+				answers := make([]error, 40)
+				var all sync.WaitGroup
+				for i := range answers {
+					all.Go(func() {
+						if i%2 == 0 {
+							answers[i] = as.Delete(ctx, defaultDeny())
+							return
+						}
+						patch := client.RawPatch(
+							types.MergePatchType,
+							fmt.Appendf(nil, `{"spec":{"podSelector":{"matchLabels":{"no":"pod-%d"}}}}`, i),
+						)
+						answers[i] = as.Patch(ctx, defaultDeny(), patch)
+					})
+				}
+				all.Wait()
+				return answers
+			},
 		},
-	}}
+	}
 }
 
-// rush makes a namespace and, at once and until one gets in, pods in it: compliant and privileged ones, while others try to put an open
-// policy into the place of the baseline's, and a report that says that all is well. The first pod must find the baseline in place.
+// rush makes a namespace and, at once and until one gets in, pods in it: compliant and privileged
+// ones, while others try to put an open policy into the place of the baseline's, and a report that
+// says that all is well. The first pod must find the baseline in place.
 func rush(as client.Client, namespace string, create func(name string) error) {
 	before := &corev1.Namespace{}
 	err := admin.Get(ctx, client.ObjectKey{Name: namespace}, before)
@@ -117,7 +130,10 @@ func rush(as client.Client, namespace string, create func(name string) error) {
 	}
 	intrude("a privileged pod", func() client.Object { return fixture.PrivilegedPod(namespace, "privileged") })
 	intrude("an open policy", func() client.Object {
-		return &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-default-deny"}, Spec: egressTo()}
+		return &networkingv1.NetworkPolicy{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-default-deny"},
+			Spec:       egressTo(),
+		}
 	})
 	intrude("a report", func() client.Object { return forgedReport(namespace) })
 	start.give()

@@ -27,7 +27,9 @@ func restart() {
 			Expect(admin.Delete(ctx, everywhere)).To(Succeed())
 			EventuallyGone(everywhere)
 		})
-		Eventually(func() error { return admin.Create(ctx, fixture.PrivilegedPod(outside, "privileged")) }).ShouldNot(Succeed())
+		Eventually(
+			func() error { return admin.Create(ctx, fixture.PrivilegedPod(outside, "privileged")) },
+		).ShouldNot(Succeed())
 
 		before := Picture(shop)
 		Expect(plane.RestartAPIServer(ctx)).To(Succeed())
@@ -38,7 +40,10 @@ func restart() {
 
 		// Governed pods wait until the API server knows again what a NamespacePosture is.
 		began := time.Now()
-		Eventually(func() error { return admin.Create(ctx, compliantPod(shop, "after-restart")) }).WithTimeout(time.Minute).Should(Succeed())
+		Eventually(
+			func() error { return admin.Create(ctx, compliantPod(shop, "after-restart")) },
+		).WithTimeout(time.Minute).
+			Should(Succeed())
 		GinkgoWriter.Printf("governed pods waited for %s\n", time.Since(began))
 
 		// The operator and the controllers of Kubernetes work on.
@@ -70,5 +75,11 @@ func protectedWorks() {
 	}
 	ns := Get(&corev1.Namespace{}, "", metav1.NamespaceSystem)
 	Expect(ns.Labels).NotTo(HaveKey(v1alpha1.ProfileLabel))
-	Expect(admin.Patch(ctx, ns, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"administrators":"own"}}}`)))).To(Succeed())
+	Expect(
+		admin.Patch(
+			ctx,
+			ns,
+			client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"administrators":"own"}}}`)),
+		),
+	).To(Succeed())
 }

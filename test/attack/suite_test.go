@@ -1,5 +1,6 @@
-// Package attack lets tenants with too many permissions try to weaken, forge, strip, race or get around the baseline of a profile that
-// has everything switched on, on a real control plane. docs/security.md lists what comes of it.
+// Package attack lets tenants with too many permissions try to weaken, forge, strip, race or get
+// around the baseline of a profile that has everything switched on, on a real control plane.
+// docs/security.md lists what comes of it.
 package attack
 
 import (

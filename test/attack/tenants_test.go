@@ -48,7 +48,10 @@ func serviceAccount(title, namespace, name string) tenant {
 // client is one that the API server takes for the tenant.
 func (t tenant) client() client.Client {
 	GinkgoHelper()
-	return bed.Impersonating(GinkgoTB(), rest.ImpersonationConfig{UserName: t.user, Groups: append([]string{"system:authenticated"}, t.groups...)})
+	return bed.Impersonating(
+		GinkgoTB(),
+		rest.ImpersonationConfig{UserName: t.user, Groups: append([]string{"system:authenticated"}, t.groups...)},
+	)
 }
 
 // subject is who a binding grants something to.
@@ -62,8 +65,16 @@ var everyVerb = []string{"get", "list", "watch", "create", "update", "patch", "d
 // tooMuch are the permissions that documentation says not to give.
 var tooMuch = []rbacv1.PolicyRule{
 	{
-		APIGroups: []string{""}, Verbs: everyVerb,
-		Resources: []string{"limitranges", "resourcequotas", "resourcequotas/status", "serviceaccounts", "pods/resize", "pods/ephemeralcontainers"},
+		APIGroups: []string{""},
+		Verbs:     everyVerb,
+		Resources: []string{
+			"limitranges",
+			"resourcequotas",
+			"resourcequotas/status",
+			"serviceaccounts",
+			"pods/resize",
+			"pods/ephemeralcontainers",
+		},
 	},
 	{APIGroups: []string{"networking.k8s.io"}, Verbs: everyVerb, Resources: []string{"networkpolicies"}},
 	{APIGroups: []string{"rbac.authorization.k8s.io"}, Verbs: everyVerb, Resources: []string{"roles", "rolebindings"}},
@@ -85,7 +96,11 @@ func grantTooMuch() {
 	objects := []client.Object{
 		clusterRole("too-much", tooMuch...),
 		clusterRole("namespaces", rbacv1.PolicyRule{
-			APIGroups: []string{""}, Verbs: everyVerb, Resources: []string{"namespaces", "namespaces/status", "namespaces/finalize"},
+			APIGroups: []string{
+				"",
+			},
+			Verbs:     everyVerb,
+			Resources: []string{"namespaces", "namespaces/status", "namespaces/finalize"},
 		}),
 		clusterRole("namespaces-but-delete", rbacv1.PolicyRule{
 			APIGroups: []string{""}, Verbs: []string{"get", "list", "watch", "create", "update", "patch"},
@@ -110,7 +125,11 @@ func grantTooMuch() {
 // bound grants a tenant a ClusterRole in a namespace.
 func bound(t tenant, namespace, role string) *rbacv1.RoleBinding {
 	return &rbacv1.RoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: role + "-"}, Subjects: []rbacv1.Subject{t.subject()},
-		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace:    namespace,
+			GenerateName: role + "-",
+		},
+		Subjects: []rbacv1.Subject{t.subject()},
+		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
 	}
 }

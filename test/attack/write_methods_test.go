@@ -33,14 +33,16 @@ func writing[T client.Object](o T, change func(T)) written {
 	return written{before: o, after: after}
 }
 
-// inEveryWay writes a change by PUT, JSON patch, merge patch, strategic merge patch where the kind has it, and forced server-side apply.
+// inEveryWay writes a change by PUT, JSON patch, merge patch, strategic merge patch where the kind
+// has it, and forced server-side apply.
 func inEveryWay[T client.Object](as client.Client, o T, change func(T)) []error {
 	GinkgoHelper()
 	w := writing(o, change)
 	return append(w.withoutApply(as), w.applied(as))
 }
 
-// inEveryWayButApply is for what is taken away: who applies can only take away what they have applied.
+// inEveryWayButApply is for what is taken away: who applies can only take away what they have
+// applied.
 func inEveryWayButApply[T client.Object](as client.Client, o T, change func(T)) []error {
 	GinkgoHelper()
 	w := writing(o, change)

@@ -20,15 +20,15 @@ import (
 )
 
 const (
-	// admissionBlocks is how often pods are created with policies in force and without: often, since a machine that is busy for a
-	// while is so for one of the two.
+	// admissionBlocks is how often pods are created with policies in force and without: often,
+	// since a machine that is busy for a while is so for one of the two.
 	admissionBlocks = 10
 	// admissionWarmUp is how many pods are not counted each time.
 	admissionWarmUp = 10
 )
 
-// admission measures what the policies of the sample restricted add to the creation of a pod. The control plane is one of its own, so
-// that no other profile's policies are asked.
+// admission measures what the policies of the sample restricted add to the creation of a pod. The
+// control plane is one of its own, so that no other profile's policies are asked.
 func (b *bench) admission(ctx context.Context) (err error) {
 	if err := b.closeShared(); err != nil {
 		return err
@@ -56,8 +56,8 @@ func (b *bench) admission(ctx context.Context) (err error) {
 	return nil
 }
 
-// turns are the states of the policies in one block. Every other block begins with that in which the last ended, so that what changes
-// steadily in the course of the run is in both alike.
+// turns are the states of the policies in one block. Every other block begins with that in which
+// the last ended, so that what changes steadily in the course of the run is in both alike.
 func turns(block int) []bool {
 	if block%2 == 0 {
 		return []bool{false, true}
@@ -76,8 +76,8 @@ func (a arm) String() string {
 	return text + map[bool]string{true: "/namespace=governed", false: "/namespace=elsewhere"}[a.governed]
 }
 
-// admitting is one run of admission. The namespace that is governed keeps its baseline, quotas and limits included, while the policies
-// come and go: they are all that differs.
+// admitting is one run of admission. The namespace that is governed keeps its baseline, quotas and
+// limits included, while the policies come and go: they are all that differs.
 type admitting struct {
 	*cluster
 	tenant   kubernetes.Interface
@@ -137,7 +137,8 @@ func podsProfile(name string) (*v1alpha1.SecurityProfile, error) {
 	return profile, nil
 }
 
-// block creates so many pods in each of the two namespaces, taking turns and one at a time, and deletes them.
+// block creates so many pods in each of the two namespaces, taking turns and one at a time, and
+// deletes them.
 func (a *admitting) block(ctx context.Context, policies bool, size int) error {
 	if err := a.turn(ctx, policies); err != nil {
 		return err
@@ -197,12 +198,17 @@ func (a *admitting) clear(ctx context.Context) error {
 	return nil
 }
 
-// turn puts the policies in force, or has the operator delete them, and waits until the API server does accordingly.
+// turn puts the policies in force, or has the operator delete them, and waits until the API server
+// does accordingly.
 func (a *admitting) turn(ctx context.Context, policies bool) error {
 	if a.inForce == policies {
 		return nil
 	}
-	_, err := a.editProfile(ctx, a.profile, func(spec *v1alpha1.SecurityProfileSpec) { *spec = *a.specs[policies].DeepCopy() })
+	_, err := a.editProfile(
+		ctx,
+		a.profile,
+		func(spec *v1alpha1.SecurityProfileSpec) { *spec = *a.specs[policies].DeepCopy() },
+	)
 	if err != nil {
 		return err
 	}
@@ -210,7 +216,13 @@ func (a *admitting) turn(ctx context.Context, policies bool) error {
 		return err
 	}
 	what := map[bool]string{true: "the policies to be in force", false: "the policies to be gone"}[policies]
-	err = await(ctx, what, time.Minute, 100*time.Millisecond, func(ctx context.Context) (bool, error) { return a.enforced(ctx, policies) })
+	err = await(
+		ctx,
+		what,
+		time.Minute,
+		100*time.Millisecond,
+		func(ctx context.Context) (bool, error) { return a.enforced(ctx, policies) },
+	)
 	if err != nil {
 		return err
 	}
@@ -218,9 +230,10 @@ func (a *admitting) turn(ctx context.Context, policies bool) error {
 	return nil
 }
 
-// enforced asks the API server, without writing, whether it does as it should: a good pod is always admitted, and what breaks a rule
-// is refused if policies are in force. The NetworkPolicy is refused by the last of the policies that the operator makes, so that the
-// others are in force then.
+// enforced asks the API server, without writing, whether it does as it should: a good pod is always
+// admitted, and what breaks a rule is refused if policies are in force. The NetworkPolicy is
+// refused by the last of the policies that the operator makes, so that the others are in force
+// then.
 func (a *admitting) enforced(ctx context.Context, policies bool) (bool, error) {
 	dry := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
 	answers := map[string]error{}
@@ -240,7 +253,8 @@ func (a *admitting) enforced(ctx context.Context, policies bool) (bool, error) {
 	return true, nil
 }
 
-// probes are pods by the concern of the policy that refuses them, and under the empty one the pod that none refuses.
+// probes are pods by the concern of the policy that refuses them, and under the empty one the pod
+// that none refuses.
 func (a *admitting) probes() map[string]*corev1.Pod {
 	good, image, writable := a.pod(true, "good"), a.pod(true, "image"), a.pod(true, "writable")
 	image.Spec.Containers[0].Image = "registry.example.com/app:v1"
@@ -248,7 +262,8 @@ func (a *admitting) probes() map[string]*corev1.Pod {
 	return map[string]*corev1.Pod{"": good, "images": image, "workloads": writable}
 }
 
-// answersAs reports whether the answer is that this policy refuses, or if it is not to refuse, that the request is admitted.
+// answersAs reports whether the answer is that this policy refuses, or if it is not to refuse, that
+// the request is admitted.
 func answersAs(err error, refused bool, policy string) bool {
 	if !refused {
 		return err == nil
@@ -261,7 +276,10 @@ func openPolicy(namespace, name string) *networkingv1.NetworkPolicy {
 	return &networkingv1.NetworkPolicy{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
 		Spec: networkingv1.NetworkPolicySpec{
-			PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}, Ingress: []networkingv1.NetworkPolicyIngressRule{{}},
+			PolicyTypes: []networkingv1.PolicyType{
+				networkingv1.PolicyTypeIngress,
+			},
+			Ingress: []networkingv1.NetworkPolicyIngressRule{{}},
 		},
 	}
 }

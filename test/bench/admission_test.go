@@ -16,6 +16,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/admission/offline"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 func TestPoliciesComeAndGoAsSeldomAsCanBe(t *testing.T) {
@@ -41,7 +42,11 @@ func TestEachProbeIsRefusedByItsOwnPolicyAlone(t *testing.T) {
 	labels := map[string]string{batchLabel: "governed", v1alpha1.ProfileLabel: "governed"}
 	request := offline.Request{
 		Namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "governed-00000", Labels: labels}},
-		Posture:   &v1alpha1.NamespacePosture{Profile: "governed", Enforcement: v1alpha1.Enforce, Ready: true},
+		Posture: &v1alpha1.NamespacePosture{
+			Profile:     "governed",
+			Enforcement: v1alpha1.EnforcementEnforce,
+			Status:      fixture.Ready(true),
+		},
 	}
 	a := &admitting{profile: "governed", governed: "governed-00000", other: "elsewhere-00000"}
 	for concern, pod := range a.probes() {
@@ -80,7 +85,9 @@ func TestPodsAreTheSameInBothNamespaces(t *testing.T) {
 }
 
 func TestAnAnswerIsThatOfThePolicyThatIsMeant(t *testing.T) {
-	refusal := errors.New("pods \"x\" is forbidden: ValidatingAdmissionPolicy 'bulwark-p-images' with binding 'bulwark-p-images' denied request: no")
+	refusal := errors.New(
+		"pods \"x\" is forbidden: ValidatingAdmissionPolicy 'bulwark-p-images' with binding 'bulwark-p-images' denied request: no",
+	)
 	for name, test := range map[string]struct {
 		err     error
 		refused bool
@@ -119,10 +126,19 @@ func TestWritesOfPoliciesAreCountedByProfile(t *testing.T) {
 		return controlplane.Write{Resource: resource, Name: name}
 	}
 	own := []controlplane.Write{
-		written("validatingadmissionpolicies", "bulwark-p-1-images"), written("validatingadmissionpolicybindings", "bulwark-p-1-images"),
+		written(
+			"validatingadmissionpolicies",
+			"bulwark-p-1-images",
+		),
+		written("validatingadmissionpolicybindings", "bulwark-p-1-images"),
 	}
 	all := slices.Concat(own, []controlplane.Write{
-		written("validatingadmissionpolicies", "bulwark-p-10-images"), written("securityprofiles", "p-1"), written("networkpolicies", "bulwark-p-1-x"),
+		written(
+			"validatingadmissionpolicies",
+			"bulwark-p-10-images",
+		),
+		written("securityprofiles", "p-1"),
+		written("networkpolicies", "bulwark-p-1-x"),
 	})
 	if diff := cmp.Diff(own, policyWritesOf("p-1", all)); diff != "" {
 		t.Error(diff)
@@ -150,7 +166,8 @@ func TestAdmissionIsJudgedInTheGovernedNamespace(t *testing.T) {
 				bounded = append(bounded, f)
 			}
 		}
-		if len(bounded) != 1 || bounded[0].Name != "admission, pod create, p50, policies over none" || bounded[0].verdict() != test.want {
+		if len(bounded) != 1 || bounded[0].Name != "admission, pod create, p50, policies over none" ||
+			bounded[0].verdict() != test.want {
 			t.Errorf("%s: got %+v", name, bounded)
 		}
 	}

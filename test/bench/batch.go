@@ -30,7 +30,8 @@ type batch struct {
 	namespaces []string
 }
 
-// addTo creates the namespaces that the batch lacks to be of that size, and waits for their ServiceAccounts default.
+// addTo creates the namespaces that the batch lacks to be of that size, and waits for their
+// ServiceAccounts default.
 func (c *cluster) addTo(ctx context.Context, b *batch, size int) error {
 	first := len(b.namespaces)
 	for i := first; i < size; i++ {
@@ -51,12 +52,15 @@ func (c *cluster) addTo(ctx context.Context, b *batch, size int) error {
 	return c.awaitAccounts(ctx, b)
 }
 
-// awaitAccounts waits until kube-controller-manager has made the ServiceAccount default of every namespace.
+// awaitAccounts waits until kube-controller-manager has made the ServiceAccount default of every
+// namespace.
 func (c *cluster) awaitAccounts(ctx context.Context, b *batch) error {
 	what := fmt.Sprintf("the ServiceAccounts default of %d namespaces", len(b.namespaces))
 	p := c.progress()
 	return await(ctx, what, 10*time.Minute, time.Second, func(ctx context.Context) (bool, error) {
-		accounts, err := c.clients.CoreV1().ServiceAccounts("").List(ctx, metav1.ListOptions{FieldSelector: "metadata.name=default"})
+		accounts, err := c.clients.CoreV1().
+			ServiceAccounts("").
+			List(ctx, metav1.ListOptions{FieldSelector: "metadata.name=default"})
 		if err != nil {
 			return false, err
 		}
@@ -99,7 +103,7 @@ func restricted(batch string) (*v1alpha1.SecurityProfile, error) {
 // withoutPolicies leaves a profile its baseline and takes its admission policies away.
 func withoutPolicies(spec *v1alpha1.SecurityProfileSpec) {
 	spec.Workloads, spec.Images, spec.Protection = nil, nil, nil
-	spec.Network.TenantPolicies = v1alpha1.AllowTenantPolicies
+	spec.Network.TenantPolicies = v1alpha1.TenantPoliciesAllow
 }
 
 func selecting(batch string) v1alpha1.NamespaceSelector {
@@ -110,7 +114,12 @@ func selecting(batch string) v1alpha1.NamespaceSelector {
 func (c *cluster) awaitInPlace(ctx context.Context, name string, namespaces int) error {
 	timeout := 2*time.Minute + time.Duration(namespaces)*100*time.Millisecond
 	p := c.progress()
-	what := fmt.Sprintf("profile %s to be in place in %d namespaces (the operator's log: %s)", name, namespaces, c.operator.Log)
+	what := fmt.Sprintf(
+		"profile %s to be in place in %d namespaces (the operator's log: %s)",
+		name,
+		namespaces,
+		c.operator.Log,
+	)
 	return await(ctx, what, timeout, 250*time.Millisecond, func(ctx context.Context) (bool, error) {
 		profile := &v1alpha1.SecurityProfile{}
 		if err := c.admin.Get(ctx, client.ObjectKey{Name: name}, profile); err != nil {
@@ -119,26 +128,37 @@ func (c *cluster) awaitInPlace(ctx context.Context, name string, namespaces int)
 		counts := profile.Status.Namespaces
 		p.at("%d of %d namespaces comply", counts.Compliant, namespaces)
 		ready := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionReady)
-		inPlace := ready != nil && ready.Status == metav1.ConditionTrue && profile.Status.ObservedGeneration == profile.Generation
+		inPlace := ready != nil && ready.Status == metav1.ConditionTrue &&
+			profile.Status.ObservedGeneration == profile.Generation
 		return inPlace && int(counts.Compliant) == namespaces, stillRuns(c.operator)
 	})
 }
 
 // editProfile changes the spec of a profile, and returns when the API server was asked to.
-func (c *cluster) editProfile(ctx context.Context, name string, change func(*v1alpha1.SecurityProfileSpec)) (time.Time, error) {
+func (c *cluster) editProfile(
+	ctx context.Context,
+	name string,
+	change func(*v1alpha1.SecurityProfileSpec),
+) (time.Time, error) {
 	var asked time.Time
-	err := await(ctx, "an edit of profile "+name, time.Minute, 50*time.Millisecond, func(ctx context.Context) (bool, error) {
-		profile := &v1alpha1.SecurityProfile{}
-		if err := c.admin.Get(ctx, client.ObjectKey{Name: name}, profile); err != nil {
-			return false, err
-		}
-		change(&profile.Spec)
-		asked = time.Now()
-		err := c.admin.Update(ctx, profile)
-		if apierrors.IsConflict(err) { // Its status was written meanwhile.
-			return false, nil
-		}
-		return true, err
-	})
+	err := await(
+		ctx,
+		"an edit of profile "+name,
+		time.Minute,
+		50*time.Millisecond,
+		func(ctx context.Context) (bool, error) {
+			profile := &v1alpha1.SecurityProfile{}
+			if err := c.admin.Get(ctx, client.ObjectKey{Name: name}, profile); err != nil {
+				return false, err
+			}
+			change(&profile.Spec)
+			asked = time.Now()
+			err := c.admin.Update(ctx, profile)
+			if apierrors.IsConflict(err) { // Its status was written meanwhile.
+				return false, nil
+			}
+			return true, err
+		},
+	)
 	return asked, err
 }

@@ -306,7 +306,10 @@ func TestStatIsReadBehindTheName(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	o, err := parseOptions([]string{"-only=drift,scale", "-scale=10,20", "-rest=5s", "-operator-args=--concurrency=4 --log-level=debug"}, io.Discard)
+	o, err := parseOptions(
+		[]string{"-only=drift,scale", "-scale=10,20", "-rest=5s", "-operator-args=--concurrency=4 --log-level=debug"},
+		io.Discard,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,7 +331,12 @@ func TestOptions(t *testing.T) {
 
 func TestParallelDoesEverythingOnceOrSaysWhatFailed(t *testing.T) {
 	var done [100]atomic.Int64
-	if err := parallel(t.Context(), 8, len(done), func(_ context.Context, i int) error { done[i].Add(1); return nil }); err != nil {
+	if err := parallel(
+		t.Context(),
+		8,
+		len(done),
+		func(_ context.Context, i int) error { done[i].Add(1); return nil },
+	); err != nil {
 		t.Fatal(err)
 	}
 	for i := range done {
@@ -392,9 +400,15 @@ func TestTheFloorsReportIsACopy(t *testing.T) {
 		"apiVersion": floorGroup + "/v1alpha1", "kind": "NamespacePosture", "ready": true,
 		"metadata": map[string]any{
 			"name": "posture", "namespace": "b", "labels": map[string]any{floorGroup + "/profile": "p"},
-			"ownerReferences": []any{map[string]any{
-				"apiVersion": v1alpha1.GroupVersion.String(), "kind": "SecurityProfile", "name": "owner", "uid": "uid", "controller": true,
-			}},
+			"ownerReferences": []any{
+				map[string]any{
+					"apiVersion": v1alpha1.GroupVersion.String(),
+					"kind":       "SecurityProfile",
+					"name":       "owner",
+					"uid":        "uid",
+					"controller": true,
+				},
+			},
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

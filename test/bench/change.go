@@ -35,8 +35,12 @@ func (b *bench) change(ctx context.Context) error {
 	}
 	perNamespace := float64(len(of(o.writes, baselineWrite))) / float64(namespaces)
 	b.results.sample("Change/by=operator", measure{o.took.Seconds(), "sec/op"}, measure{perNamespace, "writes/namespace"})
-	b.results.figure(figure{Name: "change of one object, writes", Value: perNamespace, Unit: "/namespace"}.must(exactly, 2, 2))
-	b.results.figure(information("change of one object, operator", o.took.Seconds(), "s").because("%d namespaces", namespaces))
+	b.results.figure(
+		figure{Name: "change of one object, writes", Value: perNamespace, Unit: "/namespace"}.must(exactly, 2, 2),
+	)
+	b.results.figure(
+		information("change of one object, operator", o.took.Seconds(), "s").because("%d namespaces", namespaces),
+	)
 	if c.floor.spare == nil { // Without the scenario onboard, it has onboarded nothing.
 		return nil
 	}
@@ -46,7 +50,9 @@ func (b *bench) change(ctx context.Context) error {
 	}
 	perFloor := took.Seconds() / float64(len(c.floor.spare.namespaces))
 	b.results.sample("Change/by=floor", measure{took.Seconds(), "sec/op"})
-	b.results.figure(information("change of one object, operator over floor", o.took.Seconds()/float64(namespaces)/perFloor, ""))
+	b.results.figure(
+		information("change of one object, operator over floor", o.took.Seconds()/float64(namespaces)/perFloor, ""),
+	)
 	return nil
 }
 

@@ -23,7 +23,8 @@ const (
 	quietFor = 2 * time.Second
 )
 
-// cluster is a control plane with Bulwark installed, an administrator, the floor, and an operator that runs or does not.
+// cluster is a control plane with Bulwark installed, an administrator, the floor, and an operator
+// that runs or does not.
 type cluster struct {
 	*bench
 	plane     *controlplane.ControlPlane
@@ -71,8 +72,9 @@ func (c *cluster) prepare(ctx context.Context) error {
 	return nil
 }
 
-// breakingGlass is the configuration of an administrator whom tamper protection does not hold. Whatever the bench tampers with it does as
-// this one, the floor's objects too, so that both pay for the impersonation.
+// breakingGlass is the configuration of an administrator whom tamper protection does not hold.
+// Whatever the bench tampers with it does as this one, the floor's objects too, so that both pay
+// for the impersonation.
 func breakingGlass(cfg *rest.Config) *rest.Config {
 	cfg = rest.CopyConfig(cfg)
 	cfg.Impersonate = rest.ImpersonationConfig{UserName: "bench", Groups: []string{"system:masters", fixture.BreakGlass}}
@@ -102,7 +104,8 @@ func (c *cluster) stopOperator() {
 	}
 }
 
-// runOperator runs the only operator, unless it runs already, and waits until it has looked at everything and idles.
+// runOperator runs the only operator, unless it runs already, and waits until it has looked at
+// everything and idles.
 func (c *cluster) runOperator(ctx context.Context) error {
 	if c.operator != nil {
 		return nil
@@ -133,12 +136,19 @@ func (c *cluster) launch(ctx context.Context, args ...string) (*controlplane.Ope
 
 // ready waits for /readyz.
 func (c *cluster) ready(ctx context.Context, o *controlplane.Operator) error {
-	return await(ctx, "the operator to be ready (see "+o.Log+")", 2*time.Minute, 10*time.Millisecond, func(context.Context) (bool, error) {
-		return o.Ready(), stillRuns(o)
-	})
+	return await(
+		ctx,
+		"the operator to be ready (see "+o.Log+")",
+		2*time.Minute,
+		10*time.Millisecond,
+		func(context.Context) (bool, error) {
+			return o.Ready(), stillRuns(o)
+		},
+	)
 }
 
-// verified waits until the operator has looked at every namespace at least once and has nothing left to do.
+// verified waits until the operator has looked at every namespace at least once and has nothing
+// left to do.
 func (c *cluster) verified(ctx context.Context, o *controlplane.Operator, namespaces int) error {
 	metrics, err := c.scraper(ctx, o)
 	if err != nil {
@@ -183,21 +193,27 @@ func (c *cluster) countNamespaces(ctx context.Context) (int, error) {
 	return len(list.Items), nil
 }
 
-// quiet waits until nobody has written anything for a while: neither the operator nor kube-controller-manager, which makes
-// ServiceAccounts and counts quotas.
+// quiet waits until nobody has written anything for a while: neither the operator nor
+// kube-controller-manager, which makes ServiceAccounts and counts quotas.
 func (c *cluster) quiet(ctx context.Context) error {
 	last, p := time.Now(), c.progress()
-	return await(ctx, "nothing to be written for "+quietFor.String(), 10*time.Minute, 200*time.Millisecond, func(context.Context) (bool, error) {
-		writes, err := c.everybody.Next()
-		if err != nil {
-			return false, err
-		}
-		if len(stored(writes)) > 0 {
-			last = time.Now()
-			p.at("waiting until nothing is written")
-		}
-		return time.Since(last) >= quietFor, nil
-	})
+	return await(
+		ctx,
+		"nothing to be written for "+quietFor.String(),
+		10*time.Minute,
+		200*time.Millisecond,
+		func(context.Context) (bool, error) {
+			writes, err := c.everybody.Next()
+			if err != nil {
+				return false, err
+			}
+			if len(stored(writes)) > 0 {
+				last = time.Now()
+				p.at("waiting until nothing is written")
+			}
+			return time.Since(last) >= quietFor, nil
+		},
+	)
 }
 
 // use is what the operator and the API server have used so far.

@@ -18,11 +18,13 @@ const (
 	driftBlocks = 5
 	// driftWarmUp is how many corrections of each are not counted.
 	driftWarmUp = 10
-	// driftEvery is the least time from one tampering to the next: long enough for the operator to have reported.
+	// driftEvery is the least time from one tampering to the next: long enough for the operator to
+	// have reported.
 	driftEvery = 100 * time.Millisecond
 )
 
-// drift tampers with the baseline, one object at a time, and measures for how long each is seen loose.
+// drift tampers with the baseline, one object at a time, and measures for how long each is seen
+// loose.
 func (b *bench) drift(ctx context.Context) error {
 	c, err := b.sharedCluster(ctx)
 	if err != nil {
@@ -134,7 +136,9 @@ func (d *drifting) run(ctx context.Context) error {
 		d.sampleSpread("Drift/by=operator", operator)
 	}
 	operator, floor := percentile(operators, 99), percentile(floors, 99)
-	d.results.figure(information("drift, p50, operator", percentile(operators, 50)*1000, "ms").because("%s", spread(operators)))
+	d.results.figure(
+		information("drift, p50, operator", percentile(operators, 50)*1000, "ms").because("%s", spread(operators)),
+	)
 	d.results.figure(information("drift, p50, floor", percentile(floors, 50)*1000, "ms").because("%s", spread(floors)))
 	d.results.figure(information("drift, p50, operator over floor", percentile(operators, 50)/percentile(floors, 50), ""))
 	d.results.figure(figure{Name: "drift, p99, operator over floor", Value: operator / floor}.must(atMost, 3, 1.5).because(

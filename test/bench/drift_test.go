@@ -65,7 +65,8 @@ func TestTamperingsCountThatWereBegunBeforeTheRollOutsLastWrite(t *testing.T) {
 	if err := b.judgeRollout(tamperings, within([]string{"new-0"}, writes)); err != nil {
 		t.Fatal(err)
 	}
-	if got := b.results.Figures[0]; got.Value != 250 || !strings.HasPrefix(got.Note, "2 corrections, one begun every 100ms, 1 after") {
+	if got := b.results.Figures[0]; got.Value != 250 ||
+		!strings.HasPrefix(got.Note, "2 corrections, one begun every 100ms, 1 after") {
 		t.Errorf("got %+v", got)
 	}
 	if err := b.judgeRollout(tamperings[2:], within([]string{"new-0"}, writes)); err == nil {
@@ -87,7 +88,8 @@ func TestNoNamespaceIsTamperedWithMoreThanTwice(t *testing.T) {
 	}
 }
 
-// observing is an observer of an API server that tells what is tampered with, and of corrections that others make.
+// observing is an observer of an API server that tells what is tampered with, and of corrections
+// that others make.
 func observing(tampered func(o *observer, namespace string) error) *observer {
 	clients := fake.NewClientset()
 	o := &observer{clients: clients, ended: make(chan struct{}), awaited: map[string]*sighting{}}

@@ -13,7 +13,8 @@ import (
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
-// failover kills the leader of two operators, deletes an object, and waits for the other one to make it again.
+// failover kills the leader of two operators, deletes an object, and waits for the other one to
+// make it again.
 func (b *bench) failover(ctx context.Context) error {
 	c, err := b.sharedCluster(ctx)
 	if err != nil {
@@ -49,13 +50,19 @@ func (b *bench) failover(ctx context.Context) error {
 		b.results.sample("Failover", measure{t.Seconds(), "sec/op"})
 	}
 	values := seconds(took)
-	b.results.figure(figure{Name: "failover, kill to correction", Value: percentile(values, 100), Unit: "s"}.must(atMost, 20, 20).because(
-		"the longest of %d, median %s s", len(values), number(median(values))))
+	b.results.figure(
+		figure{Name: "failover, kill to correction", Value: percentile(values, 100), Unit: "s"}.must(atMost, 20, 20).because(
+			"the longest of %d, median %s s", len(values), number(median(values))),
+	)
 	return nil
 }
 
-// failOver starts another operator, kills the leader, and returns the other, who leads now, and how long it took to correct.
-func (c *cluster) failOver(ctx context.Context, leader *controlplane.Operator) (*controlplane.Operator, time.Duration, error) {
+// failOver starts another operator, kills the leader, and returns the other, who leads now, and how
+// long it took to correct.
+func (c *cluster) failOver(
+	ctx context.Context,
+	leader *controlplane.Operator,
+) (*controlplane.Operator, time.Duration, error) {
 	other, err := c.launch(ctx)
 	if err != nil {
 		return nil, 0, err
@@ -76,7 +83,8 @@ func (c *cluster) failOver(ctx context.Context, leader *controlplane.Operator) (
 	return other, time.Since(began), nil
 }
 
-// atRest waits until the leader has looked at everything, the other is ready to take over, and nobody writes.
+// atRest waits until the leader has looked at everything, the other is ready to take over, and
+// nobody writes.
 func (c *cluster) atRest(ctx context.Context, leader, other *controlplane.Operator) error {
 	namespaces, err := c.countNamespaces(ctx)
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 // weakObjects is how many objects weaken the baseline of each namespace, when there are any.
 const weakObjects = 3
 
-// findings measures what it costs to look for what weakens baselines: by restarts with it switched off, with nothing to be found, and
-// with something to be found in every namespace.
+// findings measures what it costs to look for what weakens baselines: by restarts with it switched
+// off, with nothing to be found, and with something to be found in every namespace.
 func (b *bench) findings(ctx context.Context) error {
 	c, s, err := b.atRest(ctx)
 	if err != nil {
@@ -42,21 +42,32 @@ func (b *bench) findings(ctx context.Context) error {
 		return err
 	}
 	namespaces := float64(len(s.namespaces))
-	c.results.figure(information("findings, memory with nothing found", (none.resident-off.resident)/mebibyte, "MiB").because(
-		"%s MiB and %s calls without; %s and %s with", number(off.resident/mebibyte), number(off.calls), number(none.resident/mebibyte), number(none.calls)))
-	c.results.figure(information("findings, memory for each of them", (found.resident-none.resident)/namespaces/weakObjects, "B").because(
-		"%d in each of %s namespaces, reports and cache included", weakObjects, number(namespaces)))
+	c.results.figure(
+		information("findings, memory with nothing found", (none.resident-off.resident)/mebibyte, "MiB").because(
+			"%s MiB and %s calls without; %s and %s with", number(off.resident/mebibyte), number(off.calls), number(none.resident/mebibyte), number(none.calls)),
+	)
+	c.results.figure(
+		information("findings, memory for each of them", (found.resident-none.resident)/namespaces/weakObjects, "B").because(
+			"%d in each of %s namespaces, reports and cache included", weakObjects, number(namespaces)),
+	)
 	c.results.figure(information("findings, calls of a restart", none.calls-off.calls, "").because(
 		"more than without; %s with %d found in each namespace", number(found.calls-off.calls), weakObjects))
 	written := found.writes + none.writes + off.writes
-	c.results.figure(figure{Name: "findings, writes in restarts", Value: written}.must(atMost, 0, 0).because("in %d restarts", 3*c.Restarts))
+	c.results.figure(
+		figure{
+			Name:  "findings, writes in restarts",
+			Value: written,
+		}.must(atMost, 0, 0).
+			because("in %d restarts", 3*c.Restarts),
+	)
 	return nil
 }
 
-// openUp lets tenants add NetworkPolicies that weaken the baseline, which the API server would refuse else.
+// openUp lets tenants add NetworkPolicies that weaken the baseline, which the API server would
+// refuse else.
 func (c *cluster) openUp(ctx context.Context, s *standing) error {
 	_, err := c.editProfile(ctx, s.profile.Name, func(spec *v1alpha1.SecurityProfileSpec) {
-		spec.Network.TenantPolicies = v1alpha1.AllowTenantPolicies
+		spec.Network.TenantPolicies = v1alpha1.TenantPoliciesAllow
 	})
 	if err != nil {
 		return err
@@ -67,7 +78,8 @@ func (c *cluster) openUp(ctx context.Context, s *standing) error {
 	return c.settled(ctx)
 }
 
-// findingsStep restarts the operator several times, and is what is usual of that. The writes are those of all.
+// findingsStep restarts the operator several times, and is what is usual of that. The writes are
+// those of all.
 func (c *cluster) findingsStep(ctx context.Context, found string, args ...string) (restart, error) {
 	var residents, calls []float64
 	var usual restart
@@ -88,7 +100,8 @@ func (c *cluster) findingsStep(ctx context.Context, found string, args ...string
 	return usual, nil
 }
 
-// weaken makes three objects of other makers in each namespace that weaken its baseline, and waits until all are found.
+// weaken makes three objects of other makers in each namespace that weaken its baseline, and waits
+// until all are found.
 func (c *cluster) weaken(ctx context.Context, namespaces []string) error {
 	c.say("  weakening %d namespaces (usually %d s)", len(namespaces), len(namespaces)/50+5)
 	err := parallel(ctx, workers, len(namespaces), func(ctx context.Context, i int) error {

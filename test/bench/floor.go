@@ -27,12 +27,14 @@ import (
 const (
 	floorNamespace = "bench"
 	floorUser      = "system:serviceaccount:" + floorNamespace + ":floor"
-	// floorGroup takes the place of the API group in all that the floor writes, as long as that, so that the operator sees
-	// nothing of its own in it: in the labels, and as the group of a copy of the CRD of NamespacePosture.
+	// floorGroup takes the place of the API group in all that the floor writes, as long as that, so
+	// that the operator sees nothing of its own in it: in the labels, and as the group of a copy of
+	// the CRD of NamespacePosture.
 	floorGroup = "benching.bulwark.dev"
 )
 
-// floor is the bare client that the operator is measured against. It makes the writes that it is given, and no others.
+// floor is the bare client that the operator is measured against. It makes the writes that it is
+// given, and no others.
 type floor struct {
 	core  kubernetes.Interface
 	rests map[schema.GroupVersion]rest.Interface
@@ -41,7 +43,8 @@ type floor struct {
 	owner *v1alpha1.SecurityProfile // and the profile that owns what it wrote there
 }
 
-// newFloor makes the floor with a ServiceAccount of its own, so that it is authenticated and authorized as the operator is.
+// newFloor makes the floor with a ServiceAccount of its own, so that it is authenticated and
+// authorized as the operator is.
 func newFloor(ctx context.Context, c *cluster) (*floor, error) {
 	if err := permitFloor(ctx, c); err != nil {
 		return nil, err
@@ -68,8 +71,9 @@ func newFloor(ctx context.Context, c *cluster) (*floor, error) {
 	}, nil
 }
 
-// permitFloor lets the floor do what the operator may do, and no more: so each of its writes is authorized as the operator's are,
-// and its Roles and RoleBindings are held against what it may grant.
+// permitFloor lets the floor do what the operator may do, and no more: so each of its writes is
+// authorized as the operator's are, and its Roles and RoleBindings are held against what it may
+// grant.
 func permitFloor(ctx context.Context, c *cluster) error {
 	account := metav1.ObjectMeta{Namespace: floorNamespace, Name: "floor"}
 	objects := []client.Object{
@@ -97,7 +101,9 @@ func permitFloor(ctx context.Context, c *cluster) error {
 
 // installReports installs the copy of the CRD of NamespacePosture.
 func installReports(ctx context.Context, c *cluster) error {
-	crd, err := os.ReadFile(filepath.Join(controlplane.Root(), "config", "crd", "bases", "security.bulwark.dev_namespacepostures.yaml"))
+	crd, err := os.ReadFile(
+		filepath.Join(controlplane.Root(), "config", "crd", "bases", "security.bulwark.dev_namespacepostures.yaml"),
+	)
 	if err != nil {
 		return err
 	}
@@ -106,7 +112,13 @@ func installReports(ctx context.Context, c *cluster) error {
 	if out, err := apply.CombinedOutput(); err != nil {
 		return fmt.Errorf("installing the floor's reports: %w: %s", err, out)
 	}
-	wait := c.plane.Kubectl(ctx, "wait", "--for=condition=Established", "--timeout=60s", "crd/namespacepostures."+floorGroup)
+	wait := c.plane.Kubectl(
+		ctx,
+		"wait",
+		"--for=condition=Established",
+		"--timeout=60s",
+		"crd/namespacepostures."+floorGroup,
+	)
 	if out, err := wait.CombinedOutput(); err != nil {
 		return fmt.Errorf("waiting for the floor's reports: %w: %s", err, out)
 	}
@@ -117,8 +129,8 @@ func inFloorGroup(text string) string {
 	return strings.ReplaceAll(text, v1alpha1.GroupVersion.Group, floorGroup)
 }
 
-// owner makes a profile that selects nothing, for the floor's objects to be owned by as the operator's are. It has no policies either:
-// they would be asked about namespaces all the same.
+// owner makes a profile that selects nothing, for the floor's objects to be owned by as the
+// operator's are. It has no policies either: they would be asked about namespaces all the same.
 func (c *cluster) owner(ctx context.Context, name string) (*v1alpha1.SecurityProfile, error) {
 	profile, err := restricted(name)
 	if err != nil {
@@ -132,7 +144,8 @@ func (c *cluster) owner(ctx context.Context, name string) (*v1alpha1.SecurityPro
 	return profile, nil
 }
 
-// render is the baseline of a namespace as the floor writes it: what the operator would, with labels that it does not know.
+// render is the baseline of a namespace as the floor writes it: what the operator would, with
+// labels that it does not know.
 func render(owner *v1alpha1.SecurityProfile, namespace string) []baseline.Object {
 	objects := baseline.Render(owner, namespace)
 	for _, o := range objects {

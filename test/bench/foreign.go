@@ -13,7 +13,8 @@ import (
 // foreignKinds is of how many kinds foreign objects are.
 const foreignKinds = 3
 
-// addForeign makes the objects that others keep in the namespaces of the batch: as many of each of three kinds.
+// addForeign makes the objects that others keep in the namespaces of the batch: as many of each of
+// three kinds.
 func (c *cluster) addForeign(ctx context.Context, b *batch, count int) error {
 	c.say("  creating %d foreign ConfigMaps, Secrets and NetworkPolicies, of each (usually %d s)", count, 3*count/1000+1)
 	p := c.progress()

@@ -18,20 +18,22 @@ import (
 const (
 	// hostileNamespaces is over how many namespaces hostile objects are spread.
 	hostileNamespaces = 20
-	// hostileText is how long each text in a hostile object is, and hostileTexts how many there are: together nearly what
-	// the API server stores of one object.
+	// hostileText is how long each text in a hostile object is, and hostileTexts how many there
+	// are: together nearly what the API server stores of one object.
 	hostileText  = 240
 	hostileTexts = 4000
-	// emptyRules is how many rules a NetworkPolicy has that take two bytes each, and fifty once they are decoded.
+	// emptyRules is how many rules a NetworkPolicy has that take two bytes each, and fifty once
+	// they are decoded.
 	emptyRules = 300_000
 	// emptyPolicies is how many there are of them. The API server holds them, too.
 	emptyPolicies = 9
-	// hostileWorkers are how many hostile objects are under way at a time: the API server takes a second for a large one.
+	// hostileWorkers are how many hostile objects are under way at a time: the API server takes a
+	// second for a large one.
 	hostileWorkers = 8
 )
 
-// hostile measures what objects that bear Bulwark's label, and that no profile declares, take of the operator's memory. An
-// Audit profile governs their namespaces, which never removes them.
+// hostile measures what objects that bear Bulwark's label, and that no profile declares, take of
+// the operator's memory. An Audit profile governs their namespaces, which never removes them.
 func (b *bench) hostile(ctx context.Context) (err error) {
 	if err := b.closeShared(); err != nil {
 		return err
@@ -42,7 +44,7 @@ func (b *bench) hostile(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, c.stop()) }()
 	enforced, audited := sevenObjects("hostile"), sevenObjects("audited")
-	audited.Spec.Enforcement = v1alpha1.Audit
+	audited.Spec.Enforcement = v1alpha1.EnforcementAudit
 	for _, profile := range []*v1alpha1.SecurityProfile{enforced, audited} {
 		if err := c.admin.Create(ctx, profile); err != nil {
 			return fmt.Errorf("creating profile %s: %w", profile.Name, err)
@@ -110,8 +112,8 @@ func (c *cluster) judgeHostile(before, after *restart, watched, written float64)
 	c.results.figure(information("hostile objects, restart to verified over without", after.verified/before.verified, ""))
 }
 
-// addHostile writes objects of each kind in turn, under names that no profile declares and, once in each namespace, under
-// those that one does. It returns how many bytes they are.
+// addHostile writes objects of each kind in turn, under names that no profile declares and, once in
+// each namespace, under those that one does. It returns how many bytes they are.
 func (c *cluster) addHostile(ctx context.Context, tenants *batch, profile *v1alpha1.SecurityProfile) (float64, error) {
 	const each = hostileText * hostileTexts
 	count := max(1, c.Hostile*mebibyte/each)
@@ -134,7 +136,9 @@ func (c *cluster) addHostile(ctx context.Context, tenants *batch, profile *v1alp
 	}
 	for i := range emptyPolicies {
 		policy := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{
-			Namespace: tenants.namespaces[0], Name: fmt.Sprintf("empty-%d", i), Labels: map[string]string{v1alpha1.ProfileLabel: profile.Name},
+			Namespace: tenants.namespaces[0],
+			Name:      fmt.Sprintf("empty-%d", i),
+			Labels:    map[string]string{v1alpha1.ProfileLabel: profile.Name},
 		}}
 		policy.Spec.Ingress = make([]networkingv1.NetworkPolicyIngressRule, emptyRules)
 		if err := c.admin.Create(ctx, policy); err != nil {
@@ -158,9 +162,16 @@ func hostileObject(i int, meta metav1.ObjectMeta) client.Object {
 	case 0:
 		policy := &networkingv1.NetworkPolicy{ObjectMeta: meta}
 		for _, text := range texts {
-			policy.Spec.Ingress = append(policy.Spec.Ingress, networkingv1.NetworkPolicyIngressRule{From: []networkingv1.NetworkPolicyPeer{{
-				PodSelector: &metav1.LabelSelector{MatchLabels: map[string]string{text[:hostileText/2] + ".example.com/" + text[:60]: text[:60]}},
-			}}})
+			policy.Spec.Ingress = append(
+				policy.Spec.Ingress,
+				networkingv1.NetworkPolicyIngressRule{From: []networkingv1.NetworkPolicyPeer{
+					{
+						PodSelector: &metav1.LabelSelector{
+							MatchLabels: map[string]string{text[:hostileText/2] + ".example.com/" + text[:60]: text[:60]},
+						},
+					},
+				}},
+			)
 		}
 		return policy
 	case 1:
@@ -168,7 +179,10 @@ func hostileObject(i int, meta metav1.ObjectMeta) client.Object {
 			Verbs: []string{"get"}, APIGroups: []string{""}, Resources: []string{"pods"}, ResourceNames: texts,
 		}}}
 	case 2:
-		binding := &rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"}}
+		binding := &rbacv1.RoleBinding{
+			ObjectMeta: meta,
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"},
+		}
 		for _, text := range texts {
 			binding.Subjects = append(binding.Subjects, rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: "User", Name: text})
 		}

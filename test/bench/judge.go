@@ -53,19 +53,30 @@ func (b *bench) judgeOnboarding(operators, floors []onboarding) error {
 		"median; %s namespaces/s, %s writes/s", number(namespaces/floor), number(float64(least)*namespaces/floor)))
 	b.results.figure(information("onboarding, CPU of the operator", median(cpuOf(operators)), "s"))
 	b.results.figure(judgeRounds(operators, floors))
-	b.results.figure(figure{Name: "onboarding, writes over minimum", Value: perNamespace / float64(least)}.must(atMost, 1.05, 1).because(
-		"%s of %d a namespace", number(perNamespace), least))
+	b.results.figure(
+		figure{Name: "onboarding, writes over minimum", Value: perNamespace / float64(least)}.must(atMost, 1.05, 1).because(
+			"%s of %d a namespace", number(perNamespace), least),
+	)
 	perProfile := float64(writtenPolicies) / float64(len(operators))
-	b.results.figure(figure{Name: "onboarding, writes of policies over minimum", Value: perProfile / float64(policies)}.must(exactly, 1, 1).because(
-		"%s of %d policies and bindings, once for all namespaces", number(perProfile), policies))
+	b.results.figure(
+		figure{
+			Name:  "onboarding, writes of policies over minimum",
+			Value: perProfile / float64(policies),
+		}.must(exactly, 1, 1).
+			because(
+				"%s of %d policies and bindings, once for all namespaces", number(perProfile), policies),
+	)
 	b.results.figure(information("onboarding, events", float64(events)/onboarded, "/namespace"))
-	b.results.figure(figure{Name: "status writes of a profile in a roll-out", Value: float64(most), Unit: "/s"}.must(atMost, 1, 1).because(
-		"the most in any %s; the closest two %s apart", statusWindow, spacing.Round(time.Millisecond)))
+	b.results.figure(
+		figure{Name: "status writes of a profile in a roll-out", Value: float64(most), Unit: "/s"}.must(atMost, 1, 1).because(
+			"the most in any %s; the closest two %s apart", statusWindow, spacing.Round(time.Millisecond)),
+	)
 	return nil
 }
 
-// judgeRounds is the figure of onboarding: the median of what the operator took in each round over what the floor took in the same. The
-// medians of each would be of different moments, and so would be their ratio on a machine that is not always as fast.
+// judgeRounds is the figure of onboarding: the median of what the operator took in each round over
+// what the floor took in the same. The medians of each would be of different moments, and so would
+// be their ratio on a machine that is not always as fast.
 func judgeRounds(operators, floors []onboarding) figure {
 	var ratios []float64
 	var told []string

@@ -1,6 +1,7 @@
-// Command bench measures Bulwark on a control plane of its own, against the floor of a bare client that makes the same writes:
-// make bench. It prints a table and writes the results as JSON and as text for benchstat, under a name by time and commit. It
-// ends with status 0 only if every figure is as good as it must be.
+// Command bench measures Bulwark on a control plane of its own, against the floor of a bare client
+// that makes the same writes: make bench. It prints a table and writes the results as JSON and as
+// text for benchstat, under a name by time and commit. It ends with status 0 only if every figure
+// is as good as it must be.
 package main
 
 import (
@@ -70,8 +71,8 @@ type bench struct {
 	spare  *standing // the namespaces that were onboarded last
 }
 
-// run runs the scenarios that are asked for. One that fails does not keep the others from being run, nor what was measured
-// from being written.
+// run runs the scenarios that are asked for. One that fails does not keep the others from being
+// run, nor what was measured from being written.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	o, err := parseOptions(args, out)
 	if err != nil {
@@ -93,7 +94,13 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			break
 		}
 	}
-	failures = append(failures, b.closeShared(), b.results.write(b.Out), b.results.print(out), b.results.printPaths(out, b.Out))
+	failures = append(
+		failures,
+		b.closeShared(),
+		b.results.write(b.Out),
+		b.results.print(out),
+		b.results.printPaths(out, b.Out),
+	)
 	return errors.Join(append(failures, b.results.missed())...)
 }
 

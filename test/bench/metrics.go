@@ -54,7 +54,8 @@ func (m metrics) total(name string) (sum float64) {
 	return sum
 }
 
-// idle reports whether nothing waits for a controller and nothing is at work, after at least so many passes.
+// idle reports whether nothing waits for a controller and nothing is at work, after at least so
+// many passes.
 func (m metrics) idle(controller string, passes int) bool {
 	done, _ := m.sum("controller_runtime_reconcile_total", `controller="`+controller+`"`)
 	waiting, _ := m.sum("workqueue_depth", `name="`+controller+`"`)
@@ -69,7 +70,9 @@ type scraper struct {
 }
 
 func newScraper(address, token string) *scraper {
-	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} // The operator's own certificate, on loopback.
+	transport := &http.Transport{
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+	} // The operator's own certificate, on loopback.
 	return &scraper{client: &http.Client{Transport: transport, Timeout: 10 * time.Second}, address: address, token: token}
 }
 

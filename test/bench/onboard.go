@@ -16,7 +16,8 @@ import (
 
 const warmUp = 50 // namespaces
 
-// statusWindow is a second, less what the time stamps of two writes that are a second apart can be off.
+// statusWindow is a second, less what the time stamps of two writes that are a second apart can be
+// off.
 const statusWindow = 950 * time.Millisecond
 
 // standing are namespaces that the operator has onboarded.
@@ -34,8 +35,9 @@ type onboarding struct {
 	cpuOperator, cpuAPIServer float64
 }
 
-// onboard lets the floor and the operator take turns at onboarding batches of namespaces. Who goes first takes turns too, so that a
-// machine that becomes slower meanwhile is not always slower for the same one.
+// onboard lets the floor and the operator take turns at onboarding batches of namespaces. Who goes
+// first takes turns too, so that a machine that becomes slower meanwhile is not always slower for
+// the same one.
 func (b *bench) onboard(ctx context.Context) error {
 	c, err := b.sharedCluster(ctx)
 	if err != nil {
@@ -62,7 +64,14 @@ func (b *bench) onboard(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			b.say("  round %d of %d, %s: %s for %d namespaces", i+1, b.Rounds, t.by, o.took.Round(time.Millisecond), b.Namespaces)
+			b.say(
+				"  round %d of %d, %s: %s for %d namespaces",
+				i+1,
+				b.Rounds,
+				t.by,
+				o.took.Round(time.Millisecond),
+				b.Namespaces,
+			)
 			*t.result = *o
 		}
 	}
@@ -79,7 +88,8 @@ type turn struct {
 // operatorBatch is the name of the batch that the operator onboards in a round, and of the profile.
 func operatorBatch(round int) string { return fmt.Sprintf("onboard-operator-%d", round) }
 
-// warmedUp has both onboard a few namespaces, and returns one of the reports that the operator wrote.
+// warmedUp has both onboard a few namespaces, and returns one of the reports that the operator
+// wrote.
 func (c *cluster) warmedUp(ctx context.Context) (*unstructured.Unstructured, error) {
 	if _, err := c.onboardByOperator(ctx, "warm-operator", warmUp); err != nil {
 		return nil, err
@@ -94,7 +104,8 @@ func (c *cluster) warmedUp(ctx context.Context) (*unstructured.Unstructured, err
 	return report, err
 }
 
-// onboardByOperator times the operator, which runs and idles, from the creation of the profile to its last write in the batch.
+// onboardByOperator times the operator, which runs and idles, from the creation of the profile to
+// its last write in the batch.
 func (c *cluster) onboardByOperator(ctx context.Context, name string, size int) (*onboarding, error) {
 	profile, err := restricted(name)
 	if err != nil {
@@ -144,7 +155,8 @@ func (c *cluster) settled(ctx context.Context) error {
 	return err
 }
 
-// roundOf is a round that has just come to its end: its time by the audit log, and all writes, late ones too.
+// roundOf is a round that has just come to its end: its time by the audit log, and all writes, late
+// ones too.
 func (c *cluster) roundOf(ctx context.Context, began time.Time) (*onboarding, error) {
 	writes, err := c.trail.Next()
 	if err != nil {
@@ -204,7 +216,8 @@ func (c *cluster) onboardByFloor(
 	return &onboarding{took: took, cpuAPIServer: after.cpuSeconds - before.cpuSeconds}, err
 }
 
-// atRest are namespaces that the operator has onboarded, on the shared control plane, while nothing is written.
+// atRest are namespaces that the operator has onboarded, on the shared control plane, while nothing
+// is written.
 func (b *bench) atRest(ctx context.Context) (*cluster, *standing, error) {
 	c, err := b.sharedCluster(ctx)
 	if err != nil {
@@ -217,8 +230,8 @@ func (b *bench) atRest(ctx context.Context) (*cluster, *standing, error) {
 	return c, s, c.settled(ctx)
 }
 
-// onboarded are namespaces that the operator has onboarded, at least so many and for at least so many tamperings more: the last
-// round's, or if those do not do, new ones.
+// onboarded are namespaces that the operator has onboarded, at least so many and for at least so
+// many tamperings more: the last round's, or if those do not do, new ones.
 func (c *cluster) onboarded(ctx context.Context, size, tamperings int) (*standing, error) {
 	if c.spare == nil || len(c.spare.namespaces) < size || c.spare.left() < tamperings {
 		c.say("  onboarding %d namespaces (not timed)", size)

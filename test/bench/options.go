@@ -56,8 +56,17 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	o := &options{Scale: []int{1000, 5000, 10000}}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(out)
-	flags.StringVar(&o.Out, "out", filepath.Join(controlplane.Root(), "bin", "bench-results"), "the folder for the results")
-	flags.Func("only", "the scenarios to run, separated by commas: "+strings.Join(names(scenarios()), ", ")+" (default all)", o.setOnly)
+	flags.StringVar(
+		&o.Out,
+		"out",
+		filepath.Join(controlplane.Root(), "bin", "bench-results"),
+		"the folder for the results",
+	)
+	flags.Func(
+		"only",
+		"the scenarios to run, separated by commas: "+strings.Join(names(scenarios()), ", ")+" (default all)",
+		o.setOnly,
+	)
 	flags.StringVar(&o.Operator, "operator", controlplane.OperatorBinary(), "the operator's binary")
 	flags.Func("operator-args", "further arguments of the operator, separated by spaces", func(s string) error {
 		o.OperatorArgs = strings.Fields(s)
@@ -68,9 +77,18 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	flags.IntVar(&o.Drifts, "drifts", 1000, "how many times the baseline is tampered with, one at a time")
 	flags.IntVar(&o.Failovers, "failovers", 3, "how many leaders are killed")
 	flags.IntVar(&o.Pods, "pods", 1000, "how many pods are created with admission policies in force, and as many without")
-	flags.Func("scale", "the numbers of namespaces at which restarts and memory are measured (default 1000,5000,10000)", o.setScale)
+	flags.Func(
+		"scale",
+		"the numbers of namespaces at which restarts and memory are measured (default 1000,5000,10000)",
+		o.setScale,
+	)
 	flags.IntVar(&o.Restarts, "restarts", 3, "how often the operator is restarted at each of them")
-	flags.IntVar(&o.Foreign, "foreign", 50000, "how many foreign ConfigMaps, Secrets and NetworkPolicies there are, of each")
+	flags.IntVar(
+		&o.Foreign,
+		"foreign",
+		50000,
+		"how many foreign ConfigMaps, Secrets and NetworkPolicies there are, of each",
+	)
 	flags.IntVar(&o.Hostile, "hostile", 1024, "how many MiB of objects tenants write that bear Bulwark's label")
 	flags.StringVar(&o.Plugin, "plugin", filepath.Join(controlplane.Root(), "bin", "kubectl-posture"), "the kubectl plugin's binary")
 	flags.StringVar(&o.Peers, "peers", filepath.Join(controlplane.Root(), "bin", "peers"), "the folder of the binaries that check is held against")

@@ -86,7 +86,8 @@ func (r *results) print(out io.Writer) error {
 	return nil
 }
 
-// write writes the results under the name of this run, which stays, and as results.json and results.txt, which are the last run's.
+// write writes the results under the name of this run, which stays, and as results.json and
+// results.txt, which are the last run's.
 func (r *results) write(folder string) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
@@ -120,12 +121,17 @@ func (r *results) name() string {
 // printPaths says where the results are, and how to compare them with another run's.
 func (r *results) printPaths(out io.Writer, folder string) error {
 	path := filepath.Join(folder, r.name())
-	_, err := fmt.Fprintf(out, "\nresults: %s.txt and .json, also as results.txt and .json\nto compare two runs: benchstat OLD.txt %s.txt\n", path, path)
+	_, err := fmt.Fprintf(
+		out,
+		"\nresults: %s.txt and .json, also as results.txt and .json\nto compare two runs: benchstat OLD.txt %s.txt\n",
+		path,
+		path,
+	)
 	return err
 }
 
-// benchmarks are the samples in the format of Go's benchmarks, one line each, so that benchstat compares two runs. The
-// commit is a comment: benchstat does not compare what has different keys.
+// benchmarks are the samples in the format of Go's benchmarks, one line each, so that benchstat
+// compares two runs. The commit is a comment: benchstat does not compare what has different keys.
 func (r *results) benchmarks() []byte {
 	var text bytes.Buffer
 	fmt.Fprintf(&text, "goos: %s\ngoarch: %s\npkg: github.com/bulwark-dev/bulwark/test/bench\ncpu: %s\n# commit %s\n",
@@ -142,7 +148,12 @@ func (r *results) benchmarks() []byte {
 
 func thisMachine(ctx context.Context) machine {
 	return machine{
-		OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: cpuModel(), CPUs: runtime.NumCPU(), Go: runtime.Version(), Commit: commit(ctx),
+		OS:     runtime.GOOS,
+		Arch:   runtime.GOARCH,
+		CPU:    cpuModel(),
+		CPUs:   runtime.NumCPU(),
+		Go:     runtime.Version(),
+		Commit: commit(ctx),
 	}
 }
 

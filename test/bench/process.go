@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// ticksPerSecond is the unit of CPU time in /proc: USER_HZ, which is 100 on every architecture that Go runs on.
+// ticksPerSecond is the unit of CPU time in /proc: USER_HZ, which is 100 on every architecture that
+// Go runs on.
 const ticksPerSecond = 100
 
 // usage is what a process has used.
@@ -30,7 +31,8 @@ func usageOf(pid int) (usage, error) {
 	return u, nil
 }
 
-// parseStat reads /proc/<pid>/stat, whose fields are counted from behind the program's name, since that may hold anything.
+// parseStat reads /proc/<pid>/stat, whose fields are counted from behind the program's name, since
+// that may hold anything.
 func parseStat(stat []byte, pageSize int) (usage, error) {
 	_, rest, found := bytes.Cut(stat[max(0, bytes.LastIndexByte(stat, ')')):], []byte(")"))
 	fields := strings.Fields(string(rest))

@@ -23,8 +23,8 @@ type restart struct {
 // withoutLease is said of every figure of a restart.
 const withoutLease = "without leader election; a killed leader's Lease adds up to 15 s"
 
-// scaleStep restarts the operator several times, makes figures of that, and returns the median of the resident memory. At the
-// last and largest step, figures have bounds.
+// scaleStep restarts the operator several times, makes figures of that, and returns the median of
+// the resident memory. At the last and largest step, figures have bounds.
 func (c *cluster) scaleStep(ctx context.Context, size, foreign, count int, last bool) (float64, error) {
 	var restarts []restart
 	for i := range count {

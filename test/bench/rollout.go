@@ -56,9 +56,10 @@ func (b *bench) rollout(ctx context.Context) error {
 	return b.judgeRollout(tamperings, within(batch.namespaces, writes))
 }
 
-// tamperUntil begins a tampering at fixed times, whatever has become of those before, until something is done, and waits for
-// every correction: so a stall is in as many samples as it lasts. No namespace is tampered with twice, which is also what
-// bounds how many corrections are awaited at once.
+// tamperUntil begins a tampering at fixed times, whatever has become of those before, until
+// something is done, and waits for every correction: so a stall is in as many samples as it lasts.
+// No namespace is tampered with twice, which is also what bounds how many corrections are awaited
+// at once.
 func tamperUntil(ctx context.Context, o *observer, s *standing, done func(context.Context) error) ([]tampering, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -93,7 +94,8 @@ func tamperUntil(ctx context.Context, o *observer, s *standing, done func(contex
 	return tamperings, context.Cause(ctx)
 }
 
-// judgeRollout makes the figure of those tamperings that were begun while the roll-out was under way, by its own writes.
+// judgeRollout makes the figure of those tamperings that were begun while the roll-out was under
+// way, by its own writes.
 func (b *bench) judgeRollout(tamperings []tampering, writes []controlplane.Write) error {
 	last := lastAt(of(writes, baselineWrite))
 	var exposed, asked []float64
@@ -107,10 +109,17 @@ func (b *bench) judgeRollout(tamperings []tampering, writes []controlplane.Write
 		return errors.New("the roll-out was over before anything was tampered with: -namespaces is too small")
 	}
 	p99 := percentile(exposed, 99)
-	b.results.sample("DriftInRollout/by=operator", measure{percentile(exposed, 50), "p50-sec/op"}, measure{p99, "p99-sec/op"},
-		measure{percentile(exposed, 100), "max-sec/op"}, measure{percentile(asked, 99), "p99-since-asked-sec/op"})
-	b.results.figure(figure{Name: "drift in a roll-out, p99", Value: p99 * 1000, Unit: "ms"}.must(atMost, 1000, 200).because(
-		"%d corrections, one begun every %s, %d after the last write left out; %s; since the tampering was asked for, p99 %s ms",
-		len(exposed), stormEvery, len(tamperings)-len(exposed), spread(exposed), number(percentile(asked, 99)*1000)))
+	b.results.sample(
+		"DriftInRollout/by=operator",
+		measure{percentile(exposed, 50), "p50-sec/op"},
+		measure{p99, "p99-sec/op"},
+		measure{percentile(exposed, 100), "max-sec/op"},
+		measure{percentile(asked, 99), "p99-since-asked-sec/op"},
+	)
+	b.results.figure(
+		figure{Name: "drift in a roll-out, p99", Value: p99 * 1000, Unit: "ms"}.must(atMost, 1000, 200).because(
+			"%d corrections, one begun every %s, %d after the last write left out; %s; since the tampering was asked for, p99 %s ms",
+			len(exposed), stormEvery, len(tamperings)-len(exposed), spread(exposed), number(percentile(asked, 99)*1000)),
+	)
 	return nil
 }

@@ -18,7 +18,8 @@ import (
 
 const mebibyte = 1 << 20
 
-// sevenObjects is a profile with seven objects in each namespace, beside the labels of the namespace itself.
+// sevenObjects is a profile with seven objects in each namespace, beside the labels of the
+// namespace itself.
 func sevenObjects(batch string) *v1alpha1.SecurityProfile {
 	return &v1alpha1.SecurityProfile{
 		ObjectMeta: metav1.ObjectMeta{Name: batch},
@@ -26,7 +27,12 @@ func sevenObjects(batch string) *v1alpha1.SecurityProfile {
 			NamespaceSelector: selecting(batch),
 			PodSecurity:       &v1alpha1.PodSecurity{Enforce: "restricted", Version: "v1.37"},
 			Network: &v1alpha1.Network{
-				DefaultDeny: []networkingv1.PolicyType{"Ingress", "Egress"}, AllowDNS: &v1alpha1.AllowDNS{}, AllowSameNamespace: true,
+				DefaultDeny: []networkingv1.PolicyType{
+					"Ingress",
+					"Egress",
+				},
+				AllowDNS:           &v1alpha1.AllowDNS{},
+				AllowSameNamespace: &v1alpha1.AllowSameNamespace{},
 			},
 			Limits: []v1alpha1.LimitRangeItem{{
 				Type: corev1.LimitTypeContainer, DefaultRequest: corev1.ResourceList{"cpu": resource.MustParse("100m")},
@@ -34,11 +40,15 @@ func sevenObjects(batch string) *v1alpha1.SecurityProfile {
 			Quotas: []v1alpha1.Quota{{
 				Name: "compute", Spec: corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{"pods": resource.MustParse("50")}},
 			}},
-			RBAC: &v1alpha1.RBAC{Roles: []v1alpha1.Role{{
-				Name:     "developer",
-				Rules:    []v1alpha1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get", "list", "watch"}}},
-				Subjects: []v1alpha1.Subject{{Kind: "Group", Name: "developers"}},
-			}}},
+			RBAC: &v1alpha1.RBAC{Roles: []v1alpha1.Role{
+				{
+					Name: "developer",
+					Rules: []v1alpha1.PolicyRule{
+						{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get", "list", "watch"}},
+					},
+					Subjects: []v1alpha1.Subject{{Kind: "Group", Name: "developers"}},
+				},
+			}},
 		},
 	}
 }
@@ -119,7 +129,8 @@ func (c *cluster) memory(after string, size, foreign int) (resident float64, err
 	return float64(now), nil
 }
 
-// growTo creates the namespaces that are lacking, and waits until the operator has onboarded them and settled.
+// growTo creates the namespaces that are lacking, and waits until the operator has onboarded them
+// and settled.
 func (c *cluster) growTo(ctx context.Context, namespaces *batch, size int) error {
 	c.say("  %d namespaces (usually %d s)", size, 10+(size-len(namespaces.namespaces))/25)
 	if err := c.addTo(ctx, namespaces, size); err != nil {
@@ -137,8 +148,9 @@ func (c *cluster) growTo(ctx context.Context, namespaces *batch, size int) error
 	return pause(ctx, settle)
 }
 
-// scaleWithForeign is the first step: it is measured before and after the foreign objects are created, by more restarts than others,
-// since one differs from the next by more than the foreign objects may change. It returns the resident memory after.
+// scaleWithForeign is the first step: it is measured before and after the foreign objects are
+// created, by more restarts than others, since one differs from the next by more than the foreign
+// objects may change. It returns the resident memory after.
 func (c *cluster) scaleWithForeign(ctx context.Context, namespaces *batch) (float64, error) {
 	size, restarts := len(namespaces.namespaces), 2*c.Restarts+1
 	before, err := c.scaleStep(ctx, size, 0, restarts, false)
@@ -153,12 +165,15 @@ func (c *cluster) scaleWithForeign(ctx context.Context, namespaces *batch) (floa
 		return 0, err
 	}
 	name := fmt.Sprintf("memory at %d, change by %d foreign objects", size, foreignKinds*c.Foreign)
-	c.results.figure(figure{Name: name, Value: math.Max(0, (after-before)/before*100), Unit: "%"}.must(atMost, 5, 0).because(
-		"%s MiB without; medians of %d restarts each", number(before/mebibyte), restarts))
+	c.results.figure(
+		figure{Name: name, Value: math.Max(0, (after-before)/before*100), Unit: "%"}.must(atMost, 5, 0).because(
+			"%s MiB without; medians of %d restarts each", number(before/mebibyte), restarts),
+	)
 	return after, nil
 }
 
-// rest counts the operator's writes while nothing happens, and returns its resident memory thereafter; 0 if it is left out.
+// rest counts the operator's writes while nothing happens, and returns its resident memory
+// thereafter; 0 if it is left out.
 func (c *cluster) rest(ctx context.Context, size int) (resident float64, err error) {
 	if c.Rest <= 0 {
 		return 0, nil
@@ -187,8 +202,14 @@ func (c *cluster) rest(ctx context.Context, size int) (resident float64, err err
 	}
 	cpu := after.cpuSeconds - before.cpuSeconds
 	count := float64(len(stored(writes)))
-	c.results.sample(fmt.Sprintf("Rest/namespaces=%d", size), measure{count, "writes/op"}, measure{cpu, "operator-cpu-sec/op"})
-	c.results.figure(figure{Name: fmt.Sprintf("writes in %s at rest with %d", c.Rest, size), Value: count}.must(atMost, 0, 0).because(
-		"%s s of CPU", number(cpu)))
+	c.results.sample(
+		fmt.Sprintf("Rest/namespaces=%d", size),
+		measure{count, "writes/op"},
+		measure{cpu, "operator-cpu-sec/op"},
+	)
+	c.results.figure(
+		figure{Name: fmt.Sprintf("writes in %s at rest with %d", c.Rest, size), Value: count}.must(atMost, 0, 0).because(
+			"%s s of CPU", number(cpu)),
+	)
 	return c.memory("rest", size, c.Foreign)
 }

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// percentile is the smallest value that p percent of the values do not exceed. Of no values it is not a number.
+// percentile is the smallest value that p percent of the values do not exceed. Of no values it is
+// not a number.
 func percentile(values []float64, p float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()
@@ -29,7 +30,8 @@ func median(values []float64) float64 {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
-// mostWithin is the largest number of times that any stretch of that length holds, both its ends included.
+// mostWithin is the largest number of times that any stretch of that length holds, both its ends
+// included.
 func mostWithin(times []time.Time, stretch time.Duration) int {
 	sorted := slices.SortedFunc(slices.Values(times), time.Time.Compare)
 	most, first := 0, 0

@@ -21,7 +21,8 @@ const (
 	// contestedPolicy is what is tampered with.
 	contestedPolicy = v1alpha1.NamePrefix + "default-deny"
 	loosening       = `{"spec":{"policyTypes":["Ingress"]}}`
-	// tamperingsEach is how often the same object is tampered with: a third time would be a contest, whose correction waits.
+	// tamperingsEach is how often the same object is tampered with: a third time would be a
+	// contest, whose correction waits.
 	tamperingsEach = 2
 	// patience is how long a correction is waited for.
 	patience = 30 * time.Second
@@ -33,13 +34,14 @@ func strict(policy *networkingv1.NetworkPolicy) bool {
 	return equality.Semantic.DeepEqual(policy.Spec.PolicyTypes, both)
 }
 
-// tampering is one that was corrected: when it was asked for, and when its effect and the correction were seen.
+// tampering is one that was corrected: when it was asked for, and when its effect and the
+// correction were seen.
 type tampering struct {
 	asked, loose, corrected time.Time
 }
 
-// exposed is how long the baseline was seen loose. The watch sees the tampering and its correction alike, so that the watch's
-// own delay is in neither the operator's time nor the floor's.
+// exposed is how long the baseline was seen loose. The watch sees the tampering and its correction
+// alike, so that the watch's own delay is in neither the operator's time nor the floor's.
 func (t tampering) exposed() time.Duration { return t.corrected.Sub(t.loose) }
 
 // observer sees each change of a default-deny, and when it does.
@@ -70,7 +72,11 @@ func (c *cluster) observe(ctx context.Context) (*observer, error) {
 }
 
 // watchPolicies watches changes from now on.
-func watchPolicies(ctx context.Context, clients kubernetes.Interface, options metav1.ListOptions) (watch.Interface, error) {
+func watchPolicies(
+	ctx context.Context,
+	clients kubernetes.Interface,
+	options metav1.ListOptions,
+) (watch.Interface, error) {
 	policies := clients.NetworkingV1().NetworkPolicies("")
 	list, err := policies.List(ctx, options)
 	if err != nil {
@@ -127,7 +133,8 @@ func (o *observer) forget(namespace string) {
 	delete(o.awaited, namespace)
 }
 
-// tamper loosens the default-deny of a namespace and waits for the correction. It may be called for several namespaces at once.
+// tamper loosens the default-deny of a namespace and waits for the correction. It may be called for
+// several namespaces at once.
 func (o *observer) tamper(ctx context.Context, namespace string) (tampering, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -9,7 +9,12 @@ import (
 )
 
 // await looks again and again until good, and says what it waited for if that does not come.
-func await(ctx context.Context, what string, timeout, every time.Duration, good func(context.Context) (bool, error)) error {
+func await(
+	ctx context.Context,
+	what string,
+	timeout, every time.Duration,
+	good func(context.Context) (bool, error),
+) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	ticker := time.NewTicker(every)

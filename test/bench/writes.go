@@ -13,9 +13,11 @@ import (
 type class int
 
 const (
-	// baselineWrite is a write of a managed object or of a report on a namespace: what onboarding is made of.
+	// baselineWrite is a write of a managed object or of a report on a namespace: what onboarding
+	// is made of.
 	baselineWrite class = iota
-	// policyWrite is a write of a profile's admission policies and bindings, of which there are as many however many namespaces there are.
+	// policyWrite is a write of a profile's admission policies and bindings, of which there are as
+	// many however many namespaces there are.
 	policyWrite
 	// profileWrite is a write of a SecurityProfile: its finalizer.
 	profileWrite
@@ -85,8 +87,8 @@ func lastAt(writes []controlplane.Write) time.Time {
 	return last
 }
 
-// statusWritesOf are the times at which the API server was asked to write the status of a profile. How soon it answered
-// hangs on what else it had to do.
+// statusWritesOf are the times at which the API server was asked to write the status of a profile.
+// How soon it answered hangs on what else it had to do.
 func statusWritesOf(profile string, writes []controlplane.Write) []time.Time {
 	var times []time.Time
 	for _, w := range of(writes, statusWrite) {
@@ -97,8 +99,8 @@ func statusWritesOf(profile string, writes []controlplane.Write) []time.Time {
 	return times
 }
 
-// policyWritesOf are the writes of the admission policies of a profile, and of their bindings. Those of others are written too, where
-// the profile outranks them.
+// policyWritesOf are the writes of the admission policies of a profile, and of their bindings.
+// Those of others are written too, where the profile outranks them.
 func policyWritesOf(profile string, writes []controlplane.Write) []controlplane.Write {
 	return slices.DeleteFunc(of(writes, policyWrite), func(w controlplane.Write) bool {
 		return !strings.HasPrefix(w.Name, v1alpha1.NamePrefix+profile+"-")

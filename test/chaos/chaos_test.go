@@ -1,8 +1,10 @@
-// Package chaos runs the operator in a cluster in which people do whatever they may, legal and hostile, while everything
-// fails that can fail; and then holds the cluster against a model of what it must have become.
+// Package chaos runs the operator in a cluster in which people do whatever they may, legal and
+// hostile, while everything fails that can fail; and then holds the cluster against a model of what
+// it must have become.
 //
-// CHAOS_MINUTES says for how long, by default one seed that is always the same; CHAOS_SEED is the first seed, and with
-// CHAOS_MINUTES by default the time. A failure prints its seed. The operations that a seed draws are always the same; when they meet which fault is not.
+// CHAOS_MINUTES says for how long, by default one seed that is always the same; CHAOS_SEED is the
+// first seed, and with CHAOS_MINUTES by default the time. A failure prints its seed. The operations
+// that a seed draws are always the same; when they meet which fault is not.
 package chaos
 
 import (
@@ -36,8 +38,9 @@ import (
 const (
 	// turmoil is how long operations and faults go on with one seed.
 	turmoil = 75 * time.Second
-	// bound is how long the world may take to equal the model once the faults have stopped: the longest wait between two tries is
-	// a minute, and a watch that was refused comes back within half of one.
+	// bound is how long the world may take to equal the model once the faults have stopped: the
+	// longest wait between two tries is a minute, and a watch that was refused comes back within
+	// half of one.
 	bound = 150 * time.Second
 	// leastWrites is how many writes an operator that works makes in the turmoil.
 	leastWrites = 40
@@ -67,7 +70,14 @@ func TestTheWorldEqualsTheModel(t *testing.T) {
 		s.seeds++
 		seed++
 	}
-	t.Logf("%d seeds, %d kills, %d faults of single calls, %d operations; %d drifts recorded", s.seeds, s.kills, s.injected, s.operations, s.drifts)
+	t.Logf(
+		"%d seeds, %d kills, %d faults of single calls, %d operations; %d drifts recorded",
+		s.seeds,
+		s.kills,
+		s.injected,
+		s.operations,
+		s.drifts,
+	)
 }
 
 func environment(name, byDefault string) string {
@@ -127,8 +137,14 @@ func (s *suite) run(t *testing.T, seed uint64) {
 		stop()
 		s.keepLogs(t, seed)
 	}()
-	fmt.Fprintf(os.Stderr, "chaos: seed %d: %v of operations and faults on %d replicas, then up to %v till all is as it must be\n",
-		seed, turmoil, len(w.replicas), bound)
+	fmt.Fprintf(
+		os.Stderr,
+		"chaos: seed %d: %v of operations and faults on %d replicas, then up to %v till all is as it must be\n",
+		seed,
+		turmoil,
+		len(w.replicas),
+		bound,
+	)
 	trail := s.plane.AuditTrail(controlplane.OperatorUser)
 	if _, err := trail.Next(); err != nil {
 		t.Fatal(err)
@@ -256,10 +272,12 @@ func (w *world) awaitModel(t *testing.T, since time.Time) {
 	}
 }
 
-// baselineWrites are those that carry profiles out, but for the tries to grant what may not be granted.
+// baselineWrites are those that carry profiles out, but for the tries to grant what may not be
+// granted.
 func baselineWrites(writes []controlplane.Write) []controlplane.Write {
 	return slices.DeleteFunc(writes, func(write controlplane.Write) bool {
-		refused := write.ResponseStatus >= 300 && (write.Name == v1alpha1.NamePrefix+greedy || write.Resource == "rolebindings")
+		refused := write.ResponseStatus >= 300 &&
+			(write.Name == v1alpha1.NamePrefix+greedy || write.Resource == "rolebindings")
 		return refused || !write.Stored() || write.Resource == "events"
 	})
 }
@@ -287,8 +305,23 @@ func (s *suite) account(t *testing.T, w *world, operated, struck map[string]int,
 	if len(writes) < leastWrites || kills == 0 {
 		t.Errorf("in the turmoil the operator made %d writes and was killed %d times while it was up", len(writes), kills)
 	}
-	t.Logf("%d writes, %d drifts recorded, %d findings and %d blocked objects at the end; %d replicas, killed %d times while up, ended by themselves %d times; %d faults of single calls\nfaults: %s\noperations: %s\n%d namespaces, %d profiles at the end",
-		len(writes), drifts, found, blocked, len(w.replicas), kills, exits, injected, counts(struck), counts(operated), len(w.model.namespaces), len(w.model.profiles))
+	t.Logf(
+		"%d writes, %d drifts recorded, %d findings and %d blocked objects at the end; %d replicas, killed %d times while up, ended by themselves %d times; %d faults of single calls\nfaults: %s\noperations: %s\n%d namespaces, %d profiles at the end",
+		len(
+			writes,
+		),
+		drifts,
+		found,
+		blocked,
+		len(w.replicas),
+		kills,
+		exits,
+		injected,
+		counts(struck),
+		counts(operated),
+		len(w.model.namespaces),
+		len(w.model.profiles),
+	)
 }
 
 func counts(of map[string]int) string {
@@ -299,7 +332,8 @@ func counts(of map[string]int) string {
 	return strings.Join(parts, ", ")
 }
 
-// cleanUp deletes the profiles, holds that what was to be retained is, and of everything else nothing, and then deletes the namespaces.
+// cleanUp deletes the profiles, holds that what was to be retained is, and of everything else
+// nothing, and then deletes the namespaces.
 func (w *world) cleanUp(t *testing.T) {
 	t.Helper()
 	retained := w.retained(t)
@@ -325,17 +359,19 @@ func (w *world) cleanUp(t *testing.T) {
 	w.deletePolicies(t)
 }
 
-// retained are the objects that must outlive the profiles: the baselines of those that retain them, where no other selects.
+// retained are the objects that must outlive the profiles: the baselines of those that retain them,
+// where no other selects.
 func (w *world) retained(t *testing.T) []baseline.Object {
 	t.Helper()
 	var retained []baseline.Object
 	for name, tier := range w.model.namespaces {
 		selecting := w.model.selecting(name, tier)
-		if len(selecting) != 1 || selecting[0].EffectiveDeletionPolicy() != v1alpha1.Retain || selecting[0].EffectiveEnforcement() != v1alpha1.Enforce {
+		if len(selecting) != 1 || selecting[0].EffectiveDeletionPolicy() != v1alpha1.DeletionPolicyRetain ||
+			selecting[0].EffectiveEnforcement() != v1alpha1.EnforcementEnforce {
 			continue
 		}
-		for i := range baseline.Kinds[1:] {
-			objects, err := w.labelled(&baseline.Kinds[1:][i], name)
+		for i := range baseline.NamespacedKinds {
+			objects, err := w.labelled(&baseline.NamespacedKinds[i], name)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -345,7 +381,8 @@ func (w *world) retained(t *testing.T) []baseline.Object {
 	return slices.DeleteFunc(retained, baseline.BelongsToNamespace)
 }
 
-// keepLogs copies the logs of a seed that failed to bin/chaos, since the control plane's files go with it.
+// keepLogs copies the logs of a seed that failed to bin/chaos, since the control plane's files go
+// with it.
 func (s *suite) keepLogs(t *testing.T, seed uint64) {
 	t.Helper()
 	if !t.Failed() {

@@ -19,7 +19,8 @@ import (
 	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
 )
 
-// policyOf is what is compared of a policy or a binding: what it does, and what only Bulwark may say of it. Other metadata is others'.
+// policyOf is what is compared of a policy or a binding: what it does, and what only Bulwark may
+// say of it. Other metadata is others'.
 type policyOf struct {
 	Profile, ManagedBy string
 	Owners             []metav1.OwnerReference
@@ -41,8 +42,8 @@ func contentOf(o client.Object) policyOf {
 	return p
 }
 
-// policiesOf are the policies and bindings that a profile must have in the cluster, by the model's own order of profiles, where other rules for
-// pods are in force in some namespaces.
+// policiesOf are the policies and bindings that a profile must have in the cluster, by the model's
+// own order of profiles, where other rules for pods are in force in some namespaces.
 func (w *world) policiesOf(profile *v1alpha1.SecurityProfile, held ...admission.Held) ([]baseline.Object, error) {
 	protected, err := selection.Protected(v1alpha1.OperatorNamespace)
 	if err != nil {
@@ -53,11 +54,18 @@ func (w *world) policiesOf(profile *v1alpha1.SecurityProfile, held ...admission.
 		return nil, err
 	}
 	return admission.Objects(admission.Render(profile, admission.Cluster{
-		Outranking: w.model.outranking(profile), Protected: protected, Operator: controlplane.OperatorUser, Proof: proof, Held: held,
+		Outranking: w.model.outranking(
+			profile,
+		),
+		Protected: protected,
+		Operator:  controlplane.OperatorUser,
+		Proof:     proof,
+		Held:      held,
 	})), nil
 }
 
-// checkPolicies holds that each profile's policies are in the cluster exactly as they are to be, and nothing else that is ours.
+// checkPolicies holds that each profile's policies are in the cluster exactly as they are to be,
+// and nothing else that is ours.
 func (c *check) checkPolicies() error {
 	declared := map[string]bool{}
 	for name := range c.w.model.profiles {
@@ -89,17 +97,24 @@ func (c *check) checkPolicies() error {
 // checkUndeclared holds that nothing else is ours.
 func (c *check) checkUndeclared(declared map[string]bool) {
 	for id, o := range c.policies {
-		if profile := o.GetLabels()[v1alpha1.ProfileLabel]; declared[id] || c.w.model.forgedPolicies[id] && c.w.model.profiles[profile] == nil {
+		if profile := o.GetLabels()[v1alpha1.ProfileLabel]; declared[id] ||
+			c.w.model.forgedPolicies[id] && c.w.model.profiles[profile] == nil {
 			continue // What bears the name of a profile that never was is nobody's.
 		}
 		_, labelled := o.GetLabels()[v1alpha1.ProfileLabel]
 		if labelled || drift.Ours(o.(baseline.Object)) {
-			c.differ("%s, which says that it is of profile %q, is declared by none: %v", id, o.GetLabels()[v1alpha1.ProfileLabel], o.GetOwnerReferences())
+			c.differ(
+				"%s, which says that it is of profile %q, is declared by none: %v",
+				id,
+				o.GetLabels()[v1alpha1.ProfileLabel],
+				o.GetOwnerReferences(),
+			)
 		}
 	}
 }
 
-// bindsStranger reports whether an object would bind a policy of another maker: then it need not be there.
+// bindsStranger reports whether an object would bind a policy of another maker: then it need not be
+// there.
 func (c *check) bindsStranger(want baseline.Object) bool {
 	binding, ok := want.(*admissionregistrationv1.ValidatingAdmissionPolicyBinding)
 	if !ok {
@@ -109,7 +124,8 @@ func (c *check) bindsStranger(want baseline.Object) bool {
 	return policy != nil && !drift.Ours(policy.(baseline.Object))
 }
 
-// checkPolicy holds that one object is as declared, and reports whether it is rightly taken for another maker's.
+// checkPolicy holds that one object is as declared, and reports whether it is rightly taken for
+// another maker's.
 func (c *check) checkPolicy(profile *v1alpha1.SecurityProfile, id string, want client.Object) (conflict bool) {
 	got := c.policies[id]
 	if got == nil {
@@ -142,21 +158,35 @@ func (c *check) checkAdmissionReady(profile *v1alpha1.SecurityProfile, declares,
 		got, message = fmt.Sprint(ready.Status, ready.Reason, ready.ObservedGeneration), ready.Message
 	}
 	if got != want {
-		c.differ("the condition %s of profile %s is %s, and should be %s: %s", v1alpha1.ConditionAdmission, profile.Name, got, want, message)
+		c.differ(
+			"the condition %s of profile %s is %s, and should be %s: %s",
+			v1alpha1.ConditionAdmission,
+			profile.Name,
+			got,
+			want,
+			message,
+		)
 	}
 }
 
-// checkPolicyDrift holds that what the status holds of the drift of policies can be true, and that their number never falls.
+// checkPolicyDrift holds that what the status holds of the drift of policies can be true, and that
+// their number never falls.
 func (c *check) checkPolicyDrift(profile *v1alpha1.SecurityProfile) {
 	entries := policyDrift(profile)
 	total := profile.Status.PolicyDriftTotal
 	if total < int64(len(entries)) || total < c.w.model.policyDrifts[profile.UID] {
-		c.differ("profile %s counts %d drifts of policies, holds %d and counted %d before", profile.Name, total, len(entries), c.w.model.policyDrifts[profile.UID])
+		c.differ(
+			"profile %s counts %d drifts of policies, holds %d and counted %d before",
+			profile.Name,
+			total,
+			len(entries),
+			c.w.model.policyDrifts[profile.UID],
+		)
 	}
 	c.w.model.notePolicyDrifts(profile)
 	for _, entry := range entries {
-		known := slices.ContainsFunc(baseline.AdmissionKinds, func(k baseline.Kind) bool { return k.Kind == entry.Object.Kind })
-		if !known || entry.State != v1alpha1.Corrected {
+		known := slices.ContainsFunc(baseline.ClusterKinds, func(k baseline.Kind) bool { return k.Kind == entry.Object.Kind })
+		if !known || entry.State != v1alpha1.DriftStateCorrected {
 			c.differ("profile %s holds a drift that can be no policy's: %+v", profile.Name, entry)
 		}
 	}
@@ -164,7 +194,10 @@ func (c *check) checkPolicyDrift(profile *v1alpha1.SecurityProfile) {
 
 // policyDrift is the drift of policies that a status holds.
 func policyDrift(profile *v1alpha1.SecurityProfile) []v1alpha1.DriftEntry {
-	return slices.DeleteFunc(slices.Clone(profile.Status.Drift), func(e v1alpha1.DriftEntry) bool { return e.Namespace != "" })
+	return slices.DeleteFunc(
+		slices.Clone(profile.Status.Drift),
+		func(e v1alpha1.DriftEntry) bool { return e.Namespace != "" },
+	)
 }
 
 // notePolicyDrifts remembers how many drifts a profile has counted.

@@ -95,7 +95,7 @@ func (c *check) read() error {
 	for i := range roles.Items {
 		draw(c.clusterRoles, &roles.Items[i], findings.ClusterRoleOf)
 	}
-	for _, kind := range slices.Concat(baseline.Kinds[1:], baseline.AdmissionKinds) {
+	for _, kind := range slices.Concat(baseline.NamespacedKinds, baseline.ClusterKinds) {
 		if err := c.readKind(&kind); err != nil {
 			return err
 		}
@@ -125,8 +125,8 @@ func (c *check) readKind(kind *baseline.Kind) error {
 	return nil
 }
 
-// checkProfiles holds that the profiles are those that were declared, as they were declared, and that their status is the sum of
-// the reports.
+// checkProfiles holds that the profiles are those that were declared, as they were declared, and
+// that their status is the sum of the reports.
 func (c *check) checkProfiles() {
 	for name := range c.profiles {
 		if c.w.model.profiles[name] == nil {
@@ -162,7 +162,10 @@ func (c *check) checkStatus(profile *v1alpha1.SecurityProfile) {
 		want.Selected++
 		if report := c.reports[name]; report != nil {
 			total += report.DriftTotal
-			history = append(history, report.Drift...)
+			for _, entry := range report.Drift { // A report speaks of its own namespace, and a status says of which.
+				entry.Namespace = report.Namespace
+				history = append(history, entry)
+			}
 			countByState(&want, report)
 		}
 	}
@@ -174,7 +177,12 @@ func (c *check) checkStatus(profile *v1alpha1.SecurityProfile) {
 		c.differ("profile %s has observed generation %d of %d", profile.Name, status.ObservedGeneration, profile.Generation)
 	}
 	if status.DriftTotal != total {
-		c.differ("profile %s says that it had %d drifts, and its reports and policies come to %d", profile.Name, status.DriftTotal, total)
+		c.differ(
+			"profile %s says that it had %d drifts, and its reports and policies come to %d",
+			profile.Name,
+			status.DriftTotal,
+			total,
+		)
 	}
 	c.checkHistory(profile, history)
 	c.checkConditions(profile, want)
@@ -184,9 +192,11 @@ func (c *check) checkStatus(profile *v1alpha1.SecurityProfile) {
 func (c *check) checkConditions(profile *v1alpha1.SecurityProfile, counts v1alpha1.NamespaceCounts) {
 	compliant := counts.Compliant == counts.Selected
 	unpoliced := c.conflicted[profile.Name]
-	// What is never counted is all that is left uncounted: kube-controller-manager runs when the world is looked at.
+	// What is never counted is all that is left uncounted: kube-controller-manager runs when the
+	// world is looked at.
 	stalled := unpoliced || counts.Failed+counts.Conflicted+counts.Uncounted > 0
-	ready := !unpoliced && (profile.EffectiveEnforcement() == v1alpha1.Audit || !stalled && counts.Drifted+counts.Blocked == 0)
+	ready := !unpoliced &&
+		(profile.EffectiveEnforcement() == v1alpha1.EnforcementAudit || !stalled && counts.Drifted+counts.Blocked == 0)
 	for condition, want := range map[string]bool{
 		v1alpha1.ConditionCompliant: compliant, v1alpha1.ConditionReady: ready,
 		v1alpha1.ConditionReconciling: !ready && !stalled, v1alpha1.ConditionStalled: !ready && stalled,
@@ -197,7 +207,8 @@ func (c *check) checkConditions(profile *v1alpha1.SecurityProfile, counts v1alph
 	}
 }
 
-// checkHistory holds that the status has as many of the reports' drifts as fit, the newest, each as its report has it.
+// checkHistory holds that the status has as many of the reports' drifts as fit, the newest, each as
+// its report has it.
 func (c *check) checkHistory(profile *v1alpha1.SecurityProfile, history []v1alpha1.DriftEntry) {
 	slices.SortStableFunc(history, func(a, b v1alpha1.DriftEntry) int { return b.ObservedAt.Compare(a.ObservedAt.Time) })
 	got := profile.Status.Drift
@@ -214,7 +225,10 @@ func (c *check) checkHistory(profile *v1alpha1.SecurityProfile, history []v1alph
 }
 
 func countByState(counts *v1alpha1.NamespaceCounts, report *v1alpha1.NamespacePosture) {
-	if slices.ContainsFunc(report.Drift, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.Contested }) {
+	if slices.ContainsFunc(
+		report.Drift,
+		func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.DriftStateContested },
+	) {
 		counts.Contested++
 	}
 	switch s := report.Summary; {
@@ -235,7 +249,8 @@ func countByState(counts *v1alpha1.NamespaceCounts, report *v1alpha1.NamespacePo
 	}
 }
 
-// checkNamespaces holds that each governed namespace holds what Render says, and every other nothing of ours.
+// checkNamespaces holds that each governed namespace holds what Render says, and every other
+// nothing of ours.
 func (c *check) checkNamespaces() {
 	for name := range c.w.model.namespaces {
 		if c.namespaces[name] == nil {
@@ -262,8 +277,8 @@ func (c *check) checkNamespaces() {
 	}
 }
 
-// checkUngoverned holds that nothing in the namespace is any profile's. What a Retain profile has abandoned still says who made
-// it, and no more.
+// checkUngoverned holds that nothing in the namespace is any profile's. What a Retain profile has
+// abandoned still says who made it, and no more.
 func (c *check) checkUngoverned(ns *corev1.Namespace) {
 	if profile, labelled := ns.Labels[v1alpha1.ProfileLabel]; labelled {
 		c.differ("namespace %s, which nobody governs, bears the label of %s", ns.Name, profile)
@@ -286,7 +301,10 @@ func (c *check) checkGoverned(ns *corev1.Namespace, profile *v1alpha1.SecurityPr
 	found := []baseline.Object{ns}
 	for _, o := range c.objects[ns.Name] {
 		_, labelled := o.GetLabels()[v1alpha1.ProfileLabel]
-		wanted := slices.ContainsFunc(desired, func(want baseline.Object) bool { return baseline.Reference(want) == baseline.Reference(o) })
+		wanted := slices.ContainsFunc(
+			desired,
+			func(want baseline.Object) bool { return baseline.Reference(want) == baseline.Reference(o) },
+		)
 		if labelled || wanted {
 			found = append(found, o)
 		} else if slices.ContainsFunc(o.GetOwnerReferences(), drift.OwnedByProfile) && !c.w.model.mayCountAsForeign(ns.UID, key(o.(client.Object))) {
@@ -294,18 +312,29 @@ func (c *check) checkGoverned(ns *corev1.Namespace, profile *v1alpha1.SecurityPr
 		}
 	}
 	states := statesAsDeclared(desired, found)
-	for _, d := range drift.Compare(desired, found, drift.Ours) {
+	for _, d := range drift.Compare(desired, found, drift.Ours) { // Roles come before what binds them.
 		if c.mayWait(ns, profile, d) {
-			states[d.Object] = v1alpha1.ObjectBlocked
+			states[d.Object] = v1alpha1.ObjectStateBlocked
 			continue
 		}
 		states[d.Object] = c.stateOf(ns, profile, d)
-		if states[d.Object] == v1alpha1.ObjectDrifted && profile.EffectiveEnforcement() == v1alpha1.Enforce {
-			c.differ("%s %s in namespace %s of profile %s is %s: %v", d.Object.Kind, d.Object.Name, ns.Name, profile.Name, d.Change, d.Fields)
+		if bindsUnmanaged(profile, d, states) {
+			states[d.Object] = v1alpha1.ObjectStateFailed
+		}
+		if states[d.Object] == v1alpha1.ObjectStateDrifted && profile.EffectiveEnforcement() == v1alpha1.EnforcementEnforce {
+			c.differ(
+				"%s %s in namespace %s of profile %s is %s: %v",
+				d.Object.Kind,
+				d.Object.Name,
+				ns.Name,
+				profile.Name,
+				d.Change,
+				d.Fields,
+			)
 		}
 	}
 	if c.rulesWait(ns, profile) {
-		states[baseline.Reference(desired[0])] = v1alpha1.ObjectBlocked
+		states[baseline.Reference(desired[0])] = v1alpha1.ObjectStateBlocked
 	}
 	c.checkReport(ns, profile, states)
 }
@@ -314,12 +343,12 @@ func (c *check) checkGoverned(ns *corev1.Namespace, profile *v1alpha1.SecurityPr
 func statesAsDeclared(desired, found []baseline.Object) map[v1alpha1.ObjectReference]v1alpha1.ObjectState {
 	states := map[v1alpha1.ObjectReference]v1alpha1.ObjectState{}
 	for _, want := range desired {
-		states[baseline.Reference(want)] = v1alpha1.ObjectCompliant
+		states[baseline.Reference(want)] = v1alpha1.ObjectStateCompliant
 	}
 	for _, o := range found {
 		ref := baseline.Reference(o)
 		if quota, ok := o.(*corev1.ResourceQuota); ok && states[ref] != "" && !counted(quota) {
-			states[ref] = v1alpha1.ObjectUncounted
+			states[ref] = v1alpha1.ObjectStateUncounted
 		}
 	}
 	return states
@@ -334,58 +363,91 @@ func (c *check) stateOf(ns *corev1.Namespace, profile *v1alpha1.SecurityProfile,
 		if (!occupied || !occupant.occupies) && !mayBe {
 			c.differ("%s %s in namespace %s was ours, and counts as another maker's", d.Object.Kind, d.Object.Name, ns.Name)
 		}
-		return v1alpha1.ObjectConflict
-	case profile.EffectiveEnforcement() == v1alpha1.Audit:
-		return v1alpha1.ObjectDrifted
-	case d.Change == v1alpha1.Missing && c.refused(ns.Name, d.Object):
-		return v1alpha1.ObjectFailed
+		return v1alpha1.ObjectStateConflict
+	case profile.EffectiveEnforcement() == v1alpha1.EnforcementAudit:
+		return v1alpha1.ObjectStateDrifted
+	case d.Change == v1alpha1.DriftChangeMissing && isGreedy(d.Object):
+		return v1alpha1.ObjectStateFailed
 	}
-	return v1alpha1.ObjectDrifted
+	return v1alpha1.ObjectStateDrifted
 }
 
-// refused reports whether the API server refuses the object: the greedy role and its binding, and the binding of a role whose name
-// another maker's occupies, which holds what the operator may not grant.
-func (c *check) refused(namespace string, o v1alpha1.ObjectReference) bool {
-	if o.APIVersion != rbacv1.SchemeGroupVersion.String() {
+// isGreedy recognises what the API server refuses: the greedy role and its binding.
+func isGreedy(o v1alpha1.ObjectReference) bool {
+	return o.APIVersion == rbacv1.SchemeGroupVersion.String() && o.Name == v1alpha1.NamePrefix+greedy
+}
+
+// bindsUnmanaged reports whether a drift is of our RoleBinding to a Role that counts as another
+// maker's. It is neither made nor given further subjects, and where that Role holds more than the
+// operator does, the API server refuses every correction of it.
+func bindsUnmanaged(
+	profile *v1alpha1.SecurityProfile, d drift.Drift, states map[v1alpha1.ObjectReference]v1alpha1.ObjectState,
+) bool {
+	binding, ok := d.Want.(*rbacv1.RoleBinding)
+	if !ok || binding.RoleRef.Kind != "Role" || states[d.Object] != v1alpha1.ObjectStateDrifted ||
+		profile.EffectiveEnforcement() != v1alpha1.EnforcementEnforce {
 		return false
 	}
-	role := &rbacv1.Role{ObjectMeta: objectMeta(namespace, o.Name)}
-	return o.Name == v1alpha1.NamePrefix+greedy || o.Kind == "RoleBinding" && c.w.model.foreign[key(role)].occupies
+	role := &rbacv1.Role{ObjectMeta: objectMeta(binding.Namespace, binding.RoleRef.Name)}
+	return states[baseline.Reference(role)] == v1alpha1.ObjectStateConflict
 }
 
-func (c *check) checkReport(ns *corev1.Namespace, profile *v1alpha1.SecurityProfile, want map[v1alpha1.ObjectReference]v1alpha1.ObjectState) {
+func (c *check) checkReport(
+	ns *corev1.Namespace,
+	profile *v1alpha1.SecurityProfile,
+	want map[v1alpha1.ObjectReference]v1alpha1.ObjectState,
+) {
 	report := c.reports[ns.Name]
 	if report == nil {
 		c.differ("namespace %s of profile %s has no report", ns.Name, profile.Name)
 		return
 	}
-	if report.Profile != profile.Name || report.ProfileGeneration != profile.Generation || report.Enforcement != profile.EffectiveEnforcement() {
-		c.differ("the report of namespace %s speaks of %s, generation %d, %s; it is %s, %d, %s", ns.Name,
-			report.Profile, report.ProfileGeneration, report.Enforcement, profile.Name, profile.Generation, profile.EffectiveEnforcement())
+	if report.Profile != profile.Name || report.ProfileGeneration != profile.Generation ||
+		report.Enforcement != profile.EffectiveEnforcement() {
+		c.differ(
+			"the report of namespace %s speaks of %s, generation %d, %s; it is %s, %d, %s",
+			ns.Name,
+			report.Profile,
+			report.ProfileGeneration,
+			report.Enforcement,
+			profile.Name,
+			profile.Generation,
+			profile.EffectiveEnforcement(),
+		)
 	}
 	got := map[v1alpha1.ObjectReference]v1alpha1.ObjectState{}
 	ready := true
 	for _, o := range report.Objects {
 		got[o.ObjectReference] = o.State
-		ready = ready && (o.State == v1alpha1.ObjectCompliant || o.State == v1alpha1.ObjectBlocked)
+		ready = ready && (o.State == v1alpha1.ObjectStateCompliant || o.State == v1alpha1.ObjectStateBlocked)
 	}
 	if !maps.Equal(got, want) {
 		c.differ("the report of namespace %s is wrong: says %s, is %s", ns.Name, tell(got, want), tell(want, got))
 	}
-	if report.Ready != ready {
-		c.differ("the report of namespace %s says ready=%t", ns.Name, report.Ready)
+	if report.IsReady() != ready {
+		c.differ("the report of namespace %s says ready=%t", ns.Name, report.IsReady())
 	}
 	c.checkOpenDrift(report, want)
 	c.checkFindings(ns, profile, report)
 }
 
 // checkOpenDrift holds that what the history says is still so is so.
-func (c *check) checkOpenDrift(report *v1alpha1.NamespacePosture, want map[v1alpha1.ObjectReference]v1alpha1.ObjectState) {
+func (c *check) checkOpenDrift(
+	report *v1alpha1.NamespacePosture,
+	want map[v1alpha1.ObjectReference]v1alpha1.ObjectState,
+) {
 	for _, entry := range report.Drift {
 		state, listed := want[entry.Object]
-		open := entry.State == v1alpha1.Present || entry.State == v1alpha1.Contested
-		if open && (!listed || slices.Contains([]v1alpha1.ObjectState{v1alpha1.ObjectCompliant, v1alpha1.ObjectUncounted, v1alpha1.ObjectBlocked}, state)) {
-			c.differ("the report of namespace %s holds a drift of %s %s as %s", report.Namespace, entry.Object.Kind, entry.Object.Name, entry.State)
+		open := entry.State == v1alpha1.DriftStatePresent || entry.State == v1alpha1.DriftStateContested
+		if open &&
+			(!listed || slices.Contains([]v1alpha1.ObjectState{v1alpha1.ObjectStateCompliant, v1alpha1.ObjectStateUncounted, v1alpha1.ObjectStateBlocked}, state)) {
+			c.differ(
+				"the report of namespace %s holds a drift of %s %s as %s",
+				report.Namespace,
+				entry.Object.Kind,
+				entry.Object.Name,
+				entry.State,
+			)
 		}
 	}
 }
@@ -402,7 +464,8 @@ func tell(one, other map[v1alpha1.ObjectReference]v1alpha1.ObjectState) string {
 	return "[" + strings.Join(parts, ", ") + "]"
 }
 
-// checkForeign holds that no object of another maker was ever changed: it is at the version at which it was made.
+// checkForeign holds that no object of another maker was ever changed: it is at the version at
+// which it was made.
 func (c *check) checkForeign() error {
 	for id, o := range c.w.model.foreign {
 		if o.occupies && (c.w.model.mayBeAdopted(o.namespaceUID) || o.GetNamespace() == "" && adoptsPolicies(o)) {

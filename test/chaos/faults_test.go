@@ -21,7 +21,8 @@ import (
 	"github.com/bulwark-dev/bulwark/test/framework/faultproxy"
 )
 
-// replica is an operator that is started again whenever it ends, as a kubelet would, and the proxy by which it reaches the API server.
+// replica is an operator that is started again whenever it ends, as a kubelet would, and the proxy
+// by which it reaches the API server.
 type replica struct {
 	proxy *faultproxy.Proxy
 	kills atomic.Int64
@@ -118,20 +119,29 @@ var faults = []fault{
 	}},
 	{"calls fail", 10, misbehave},
 	{"split the network", 4, splitNetwork},
-	{"restart the API server", 2, func(_ context.Context, w *world, _ *rand.Rand) error { return w.plane.RestartAPIServer(w.ctx) }},
+	{
+		"restart the API server",
+		2,
+		func(_ context.Context, w *world, _ *rand.Rand) error { return w.plane.RestartAPIServer(w.ctx) },
+	},
 	{"stop etcd for 10 s", 1, func(_ context.Context, w *world, _ *rand.Rand) error {
 		return w.plane.PauseEtcd(w.ctx, 10*time.Second)
 	}},
 	{"revoke the permissions", 2, revokePermissions},
 	{"nothing is counted", 3, freezeCounting},
 	{"the clock jumps", 4, func(_ context.Context, w *world, r *rand.Rand) error {
-		return os.WriteFile(w.clockFile, []byte(time.Duration(r.Int64N(int64(4*time.Hour))-int64(2*time.Hour)).String()), 0o600)
+		return os.WriteFile(
+			w.clockFile,
+			[]byte(time.Duration(r.Int64N(int64(4*time.Hour))-int64(2*time.Hour)).String()),
+			0o600,
+		)
 	}},
 }
 
 func (f fault) chance() int { return f.weight }
 
-// toBaseline tells the writes that carry out profiles from those by which an operator only shows that it lives.
+// toBaseline tells the writes that carry out profiles from those by which an operator only shows
+// that it lives.
 func toBaseline(path string) bool {
 	for _, other := range []string{"/selfsubjectaccessreviews", "/leases/", "/events"} {
 		if strings.Contains(path, other) {
@@ -159,11 +169,16 @@ func splitNetwork(ctx context.Context, w *world, r *rand.Rand) error {
 	return pause(ctx, time.Duration(1000+r.IntN(8000))*time.Millisecond)
 }
 
-// revokePermissions takes one of the operator's bindings away for a while: all that it may do, or what it may grant.
+// revokePermissions takes one of the operator's bindings away for a while: all that it may do, or
+// what it may grant.
 func revokePermissions(ctx context.Context, w *world, r *rand.Rand) error {
-	binding := &rbacv1.ClusterRoleBinding{ObjectMeta: objectMeta("", choose.OneOf(r, "bulwark-manager", v1alpha1.GrantableClusterRole))}
+	binding := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: objectMeta("", choose.OneOf(r, "bulwark-manager", v1alpha1.GrantableClusterRole)),
+	}
 	away := time.Duration(1000+r.IntN(5000)) * time.Millisecond
-	if err := w.insist(func() error { return w.admin.Get(w.ctx, client.ObjectKeyFromObject(binding), binding) }); err != nil {
+	if err := w.insist(
+		func() error { return w.admin.Get(w.ctx, client.ObjectKeyFromObject(binding), binding) },
+	); err != nil {
 		return err
 	}
 	if err := w.delete(binding); err != nil {
@@ -175,7 +190,8 @@ func revokePermissions(ctx context.Context, w *world, r *rand.Rand) error {
 	return errors.Join(interrupted, err)
 }
 
-// freezeCounting lets kube-controller-manager stand still for a while: quotas that are made meanwhile hold nobody.
+// freezeCounting lets kube-controller-manager stand still for a while: quotas that are made
+// meanwhile hold nobody.
 func freezeCounting(ctx context.Context, w *world, r *rand.Rand) error {
 	standstill := time.Duration(1000+r.IntN(7000)) * time.Millisecond
 	if err := w.plane.FreezeControllerManager(); err != nil {
@@ -184,7 +200,8 @@ func freezeCounting(ctx context.Context, w *world, r *rand.Rand) error {
 	return errors.Join(pause(ctx, standstill), w.plane.ThawControllerManager())
 }
 
-// strikeUntil strikes again and again until the context ends, and then ends every fault. It counts them by name.
+// strikeUntil strikes again and again until the context ends, and then ends every fault. It counts
+// them by name.
 func (w *world) strikeUntil(ctx context.Context, r *rand.Rand) (map[string]int, error) {
 	counts := map[string]int{}
 	for pause(ctx, time.Duration(200+r.IntN(1800))*time.Millisecond) == nil {

@@ -21,16 +21,19 @@ import (
 
 const (
 	tierLabel = "chaos.example.com/tier"
-	// greedy is a role that the operator may not grant: it and its binding are refused wherever they are declared.
+	// greedy is a role that the operator may not grant: it and its binding are refused wherever
+	// they are declared.
 	greedy = "greedy"
 )
 
-// model is what the operations have made of the cluster, as far as it decides what the operator must make of it.
+// model is what the operations have made of the cluster, as far as it decides what the operator
+// must make of it.
 type model struct {
 	prefix     string
 	profiles   map[string]*v1alpha1.SecurityProfile
 	namespaces map[string]string // the tier of each that stands
-	// tiers are those that each namespace has ever had, by its UID, and adopted those that a profile that adopts has ever selected.
+	// tiers are those that each namespace has ever had, by its UID, and adopted those that a
+	// profile that adopts has ever selected.
 	tiers   map[types.UID]map[string]bool
 	adopted map[string]bool
 	foreign map[string]foreignObject
@@ -38,12 +41,12 @@ type model struct {
 	audited map[string]bool
 	// decorated are the managed objects, by UID, on which a platform has put metadata of its own.
 	decorated map[types.UID]string
-	// stripped are the objects of which somebody took away what says that they are ours, by their namespaces' UID; true for those
-	// that no report remembered then.
+	// stripped are the objects of which somebody took away what says that they are ours, by their
+	// namespaces' UID; true for those that no report remembered then.
 	stripped map[types.UID]map[string]bool
 
-	// strippedPolicies are the admission policies and bindings of which somebody took away some of what says that they are ours, and
-	// forgedPolicies those that only say it.
+	// strippedPolicies are the admission policies and bindings of which somebody took away some of
+	// what says that they are ours, and forgedPolicies those that only say it.
 	strippedPolicies, forgedPolicies map[string]bool
 	// policyDrifts is the most drift of policies that each profile has ever counted, by its UID.
 	policyDrifts map[types.UID]int64
@@ -53,7 +56,8 @@ type model struct {
 type foreignObject struct {
 	client.Object
 	namespaceUID types.UID
-	// occupies is set if the object bears a managed name, so that a profile that adopts may take it over.
+	// occupies is set if the object bears a managed name, so that a profile that adopts may take it
+	// over.
 	occupies bool
 }
 
@@ -74,7 +78,8 @@ func (m *model) labelled(uid types.UID, tier string) {
 	m.tiers[uid][tier] = true
 }
 
-// declared remembers what a profile that adopts may have taken over, and where one that audits may have made reports forget.
+// declared remembers what a profile that adopts may have taken over, and where one that audits may
+// have made reports forget.
 func (m *model) declared(profile *v1alpha1.SecurityProfile) {
 	m.profiles[profile.Name] = profile
 	for _, tier := range []string{"a", "b"} {
@@ -84,14 +89,14 @@ func (m *model) declared(profile *v1alpha1.SecurityProfile) {
 		if profile.Adopts() {
 			m.adopted[tier] = true
 		}
-		if profile.EffectiveEnforcement() == v1alpha1.Audit {
+		if profile.EffectiveEnforcement() == v1alpha1.EnforcementAudit {
 			m.audited[tier] = true
 		}
 	}
 }
 
-// ever reports whether the namespace has ever had one of these tiers. It allows for the operator hearing of labels and of profiles in
-// whatever order.
+// ever reports whether the namespace has ever had one of these tiers. It allows for the operator
+// hearing of labels and of profiles in whatever order.
 func (m *model) ever(namespace types.UID, among map[string]bool) bool {
 	for tier := range m.tiers[namespace] {
 		if among[tier] {
@@ -104,8 +109,8 @@ func (m *model) ever(namespace types.UID, among map[string]bool) bool {
 // mayBeAdopted reports whether a profile that adopts may ever have governed the namespace.
 func (m *model) mayBeAdopted(namespace types.UID) bool { return m.ever(namespace, m.adopted) }
 
-// mayCountAsForeign reports whether an object of ours may be taken for another maker's: it was stripped of what says that it is
-// ours, and no report of an enforced baseline remembers it.
+// mayCountAsForeign reports whether an object of ours may be taken for another maker's: it was
+// stripped of what says that it is ours, and no report of an enforced baseline remembers it.
 func (m *model) mayCountAsForeign(namespace types.UID, object string) bool {
 	forgotten, stripped := m.stripped[namespace][object]
 	return stripped && (forgotten || m.ever(namespace, m.audited))
@@ -119,14 +124,16 @@ func (m *model) strip(namespace types.UID, object string, remembered bool) {
 	m.stripped[namespace][object] = m.stripped[namespace][object] || !remembered
 }
 
-// forget remembers that the report of a namespace was tampered with: of what is stripped it may say nothing any more.
+// forget remembers that the report of a namespace was tampered with: of what is stripped it may say
+// nothing any more.
 func (m *model) forget(namespace types.UID) {
 	for object := range m.stripped[namespace] {
 		m.stripped[namespace][object] = true
 	}
 }
 
-// selects is the model's own reading of a profile's selector, for the selectors that randomSelector makes.
+// selects is the model's own reading of a profile's selector, for the selectors that randomSelector
+// makes.
 func selects(profile *v1alpha1.SecurityProfile, name, tier string) bool {
 	for _, glob := range profile.Spec.ExcludeNamespaces {
 		if matched, _ := path.Match(glob, name); matched {
@@ -170,27 +177,41 @@ func byRank(a, b *v1alpha1.SecurityProfile) int {
 // maybe is a draw with a chance.
 func maybe(r *rand.Rand, chance float64) bool { return r.Float64() < chance }
 
-// randomSpec is the spec of a profile. Whether it adopts depends on its name alone, so that the model can tell what it may
-// have taken over.
+// randomSpec is the spec of a profile. Whether it adopts depends on its name alone, so that the
+// model can tell what it may have taken over.
 func randomSpec(r *rand.Rand, name string) v1alpha1.SecurityProfileSpec {
 	spec := v1alpha1.SecurityProfileSpec{
-		Enforcement:       choose.OneOf(r, v1alpha1.Enforce, v1alpha1.Enforce, v1alpha1.Enforce, v1alpha1.Enforce, v1alpha1.Audit),
-		Priority:          r.Int32N(4),
-		DeletionPolicy:    choose.OneOf(r, v1alpha1.Delete, v1alpha1.Delete, v1alpha1.Retain),
+		Enforcement: choose.OneOf(
+			r,
+			v1alpha1.EnforcementEnforce,
+			v1alpha1.EnforcementEnforce,
+			v1alpha1.EnforcementEnforce,
+			v1alpha1.EnforcementEnforce,
+			v1alpha1.EnforcementAudit,
+		),
+		Priority: r.Int32N(4),
+		DeletionPolicy: choose.OneOf(
+			r,
+			v1alpha1.DeletionPolicyDelete,
+			v1alpha1.DeletionPolicyDelete,
+			v1alpha1.DeletionPolicyRetain,
+		),
 		ExcludeNamespaces: []string{"default", choose.OneOf(r, "*-n9", strings.SplitAfter(name, "-")[0]+"n9")},
 		NamespaceSelector: randomSelector(r),
-		Adoption:          v1alpha1.NeverAdopt,
-		Rollout:           v1alpha1.Immediate,
+		Adoption:          v1alpha1.AdoptionNever,
+		Rollout:           v1alpha1.RolloutImmediate,
 	}
 	if maybe(r, 0.5) {
-		spec.Rollout = v1alpha1.WhenSafe
+		spec.Rollout = v1alpha1.RolloutWhenSafe
 	}
 	spec.Findings = randomFindings(r)
 	if strings.HasSuffix(name, "-adopts") {
-		spec.Adoption = v1alpha1.Adopt
+		spec.Adoption = v1alpha1.AdoptionAdopt
 	}
 	if maybe(r, 0.7) {
-		spec.PodSecurity = &v1alpha1.PodSecurity{Enforce: choose.OneOf[v1alpha1.PodSecurityLevel](r, "baseline", "restricted")}
+		spec.PodSecurity = &v1alpha1.PodSecurity{
+			Enforce: choose.OneOf[v1alpha1.PodSecurityLevel](r, "baseline", "restricted"),
+		}
 		if maybe(r, 0.5) {
 			spec.PodSecurity.Warn, spec.PodSecurity.Version = "restricted", "v1.37"
 		}
@@ -207,7 +228,9 @@ func randomSpec(r *rand.Rand, name string) v1alpha1.SecurityProfileSpec {
 		case n == 0: // Nobody knows such a resource, so that it is never counted.
 			quota.Hard["count/widgets.example.com"] = resource.MustParse("1")
 		case n < 5:
-			quota.Scopes = []corev1.ResourceQuotaScope{choose.OneOf(r, corev1.ResourceQuotaScopeNotBestEffort, corev1.ResourceQuotaScopeTerminating)}
+			quota.Scopes = []corev1.ResourceQuotaScope{
+				choose.OneOf(r, corev1.ResourceQuotaScopeNotBestEffort, corev1.ResourceQuotaScopeTerminating),
+			}
 		}
 		spec.Quotas = append(spec.Quotas, v1alpha1.Quota{Name: v1alpha1.ObjectName(fmt.Sprintf("quota-%d", i)), Spec: quota})
 	}
@@ -221,10 +244,11 @@ func randomSpec(r *rand.Rand, name string) v1alpha1.SecurityProfileSpec {
 func randomFindings(r *rand.Rand) *v1alpha1.Findings {
 	switch n := r.IntN(20); {
 	case n < 3:
-		return &v1alpha1.Findings{Mode: v1alpha1.NoFindings}
+		return &v1alpha1.Findings{Mode: v1alpha1.FindingsModeDisabled}
 	case n < 7:
 		return &v1alpha1.Findings{
-			Mode: v1alpha1.ReportFindings, Ignore: []v1alpha1.FindingID{v1alpha1.NetworkReopened, v1alpha1.PodSecurityViolated},
+			Mode:   v1alpha1.FindingsModeReport,
+			Ignore: []v1alpha1.FindingID{v1alpha1.FindingIDNetworkReopened, v1alpha1.FindingIDPodSecurityViolated},
 		}
 	}
 	return nil
@@ -249,7 +273,9 @@ func randomNetwork(r *rand.Rand) *v1alpha1.Network {
 		DefaultDeny: choose.OneOf(r,
 			[]networkingv1.PolicyType{"Ingress"},
 			[]networkingv1.PolicyType{"Ingress", "Egress"}),
-		AllowSameNamespace: maybe(r, 0.5),
+	}
+	if maybe(r, 0.5) {
+		n.AllowSameNamespace = &v1alpha1.AllowSameNamespace{}
 	}
 	if len(n.DefaultDeny) == 2 && maybe(r, 0.5) {
 		n.AllowDNS = &v1alpha1.AllowDNS{}
@@ -285,9 +311,13 @@ func randomRBAC(r *rand.Rand) *v1alpha1.RBAC {
 		})
 	}
 	if maybe(r, 0.6) {
-		rbac.Bindings = []v1alpha1.ClusterRoleBinding{{
-			Name: "members", ClusterRole: choose.OneOf(r, "view", "edit"), Subjects: []v1alpha1.Subject{{Kind: "Group", Name: "on-call"}},
-		}}
+		rbac.Bindings = []v1alpha1.RoleBinding{
+			{
+				Name:        "members",
+				ClusterRole: choose.OneOf(r, "view", "edit"),
+				Subjects:    []v1alpha1.Subject{{Kind: "Group", Name: "on-call"}},
+			},
+		}
 	}
 	if maybe(r, 0.6) {
 		account := v1alpha1.ServiceAccount{Name: "app", AutomountServiceAccountToken: choose.OneOf(r, nil, ptr.To(true))}

@@ -17,7 +17,8 @@ import (
 	"github.com/bulwark-dev/bulwark/test/framework/choose"
 )
 
-// operation is one thing that somebody does to the cluster, legal or hostile. Skipped is true if there was nothing to do it to.
+// operation is one thing that somebody does to the cluster, legal or hostile. Skipped is true if
+// there was nothing to do it to.
 type operation struct {
 	name   string
 	weight int
@@ -127,7 +128,8 @@ func (w *world) createNamespace(r *rand.Rand) (bool, error) {
 	return skipped, err
 }
 
-// createOccupied creates a namespace in which an object of another maker bears a managed name before any profile can select it.
+// createOccupied creates a namespace in which an object of another maker bears a managed name
+// before any profile can select it.
 func (w *world) createOccupied(r *rand.Rand) (bool, error) {
 	w.occupied++
 	name := fmt.Sprintf("%socc-%d", w.model.prefix, w.occupied)
@@ -154,7 +156,10 @@ func (w *world) occupant(r *rand.Rand, namespace string) client.Object {
 		}}
 	case 1:
 		meta.Name = "bulwark-developer"
-		return &rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get"}}}}
+		return &rbacv1.Role{
+			ObjectMeta: meta,
+			Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get"}}},
+		}
 	default:
 		meta.Name = "bulwark-limits"
 		return &corev1.LimitRange{ObjectMeta: meta, Spec: corev1.LimitRangeSpec{
@@ -212,13 +217,14 @@ func (w *world) forgetNamespace(name string) {
 	}
 }
 
-// endNamespace deletes a namespace. Whoever holds objects in it by a finalizer then lets them go, as controllers do.
+// endNamespace deletes a namespace. Whoever holds objects in it by a finalizer then lets them go,
+// as controllers do.
 func (w *world) endNamespace(name string) error {
 	if err := w.delete(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
 		return err
 	}
-	for i := range baseline.Kinds[1:] {
-		objects, err := w.listed(&baseline.Kinds[1:][i], client.InNamespace(name))
+	for i := range baseline.NamespacedKinds {
+		objects, err := w.listed(&baseline.NamespacedKinds[i], client.InNamespace(name))
 		if err != nil {
 			return err
 		}
@@ -238,19 +244,42 @@ func (w *world) createForeign(r *rand.Rand) (bool, error) {
 	name, found := pick(r, w.model.namespaces)
 	w.foreigners++
 	meta := metav1.ObjectMeta{Namespace: name, Name: fmt.Sprintf("tenant-%d", w.foreigners)}
-	object := choose.OneOf[client.Object](r,
-		&networkingv1.NetworkPolicy{ObjectMeta: meta, Spec: networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{"Ingress"}}},
+	object := choose.OneOf[client.Object](
+		r,
+		&networkingv1.NetworkPolicy{
+			ObjectMeta: meta,
+			Spec:       networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{"Ingress"}},
+		},
 		&networkingv1.NetworkPolicy{ObjectMeta: meta, Spec: networkingv1.NetworkPolicySpec{
 			PolicyTypes: []networkingv1.PolicyType{"Ingress", "Egress"},
-			Ingress:     []networkingv1.NetworkPolicyIngressRule{{From: []networkingv1.NetworkPolicyPeer{{NamespaceSelector: &metav1.LabelSelector{}}}}},
-			Egress:      []networkingv1.NetworkPolicyEgressRule{{}},
+			Ingress: []networkingv1.NetworkPolicyIngressRule{
+				{From: []networkingv1.NetworkPolicyPeer{{NamespaceSelector: &metav1.LabelSelector{}}}},
+			},
+			Egress: []networkingv1.NetworkPolicyEgressRule{{}},
 		}},
-		&corev1.LimitRange{ObjectMeta: meta, Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer, Default: amount("cpu", 99)}}}},
+		&corev1.LimitRange{
+			ObjectMeta: meta,
+			Spec: corev1.LimitRangeSpec{
+				Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer, Default: amount("cpu", 99)}},
+			},
+		},
 		&corev1.ServiceAccount{ObjectMeta: meta},
 		&corev1.ConfigMap{ObjectMeta: meta},
-		&rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}}}},
-		&rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: choose.OneOf(r, "cluster-admin", "view", "edit")},
-			Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "Group", Name: choose.OneOf(r, "on-call", "outsiders", "system:authenticated")}}},
+		&rbacv1.Role{
+			ObjectMeta: meta,
+			Rules:      []rbacv1.PolicyRule{{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}}},
+		},
+		&rbacv1.RoleBinding{
+			ObjectMeta: meta,
+			RoleRef: rbacv1.RoleRef{
+				APIGroup: rbacv1.GroupName,
+				Kind:     "ClusterRole",
+				Name:     choose.OneOf(r, "cluster-admin", "view", "edit"),
+			},
+			Subjects: []rbacv1.Subject{
+				{APIGroup: rbacv1.GroupName, Kind: "Group", Name: choose.OneOf(r, "on-call", "outsiders", "system:authenticated")},
+			},
+		},
 	)
 	if !found {
 		return true, nil
@@ -262,7 +291,8 @@ func (w *world) createForeign(r *rand.Rand) (bool, error) {
 	return skipped, err
 }
 
-// fillReportQuota lets a namespace have no report beyond those it has. The quota goes when the faults stop.
+// fillReportQuota lets a namespace have no report beyond those it has. The quota goes when the
+// faults stop.
 func (w *world) fillReportQuota(r *rand.Rand) (bool, error) {
 	name, found := pick(r, w.model.namespaces)
 	if !found {

@@ -28,8 +28,8 @@ var platformOperations = []operation{
 const (
 	// platformFinalizer is what a network plugin puts on what it programs nodes by.
 	platformFinalizer = "platform.example.com/programmed"
-	// shortAbsence is how long a namespace may be out of a selection without losing its baseline: well below
-	// the removal delay of the suite's operator.
+	// shortAbsence is how long a namespace may be out of a selection without losing its baseline:
+	// well below the removal delay of the suite's operator.
 	shortAbsence = time.Second
 	// restoring is how long a namespace may take to end before it is restored.
 	restoring = 15 * time.Second
@@ -38,12 +38,12 @@ const (
 // pickManaged draws an object that bears our label and is not the ServiceAccount default.
 func (w *world) pickManaged(r *rand.Rand) (baseline.Object, error) {
 	name, found := pick(r, w.model.namespaces)
-	first, n := r.IntN(len(baseline.Kinds)-1), r.IntN(1<<20)
+	first, n := r.IntN(len(baseline.NamespacedKinds)), r.IntN(1<<20)
 	if !found {
 		return nil, nil
 	}
-	for i := range len(baseline.Kinds) - 1 {
-		objects, err := w.labelled(&baseline.Kinds[1+(first+i)%(len(baseline.Kinds)-1)], name)
+	for i := range baseline.NamespacedKinds {
+		objects, err := w.labelled(&baseline.NamespacedKinds[(first+i)%len(baseline.NamespacedKinds)], name)
 		if err != nil {
 			return nil, err
 		}
@@ -55,7 +55,8 @@ func (w *world) pickManaged(r *rand.Rand) (baseline.Object, error) {
 	return nil, nil
 }
 
-// addMetadata puts a finalizer, a label and an annotation on a managed object. As long as the object lives, they stay.
+// addMetadata puts a finalizer, a label and an annotation on a managed object. As long as the
+// object lives, they stay.
 func (w *world) addMetadata(r *rand.Rand) (bool, error) {
 	picked, err := w.pickManaged(r)
 	if picked == nil || err != nil {
@@ -73,7 +74,8 @@ func (w *world) addMetadata(r *rand.Rand) (bool, error) {
 	return skipped, err
 }
 
-// checkDecorated holds that what a platform put on a managed object is there as long as the object is.
+// checkDecorated holds that what a platform put on a managed object is there as long as the object
+// is.
 func (c *check) checkDecorated(ns string) {
 	for _, o := range c.objects[ns] {
 		_, decorated := c.w.model.decorated[o.GetUID()]
@@ -83,7 +85,8 @@ func (c *check) checkDecorated(ns string) {
 	}
 }
 
-// copyManaged copies a managed object, labels and all, into a namespace, again and again for a while, as copiers do.
+// copyManaged copies a managed object, labels and all, into a namespace, again and again for a
+// while, as copiers do.
 func (w *world) copyManaged(r *rand.Rand) (bool, error) {
 	source, err := w.pickManaged(r)
 	into, found := pick(r, w.model.namespaces)
@@ -108,7 +111,8 @@ func (w *world) copyManaged(r *rand.Rand) (bool, error) {
 	return false, nil
 }
 
-// unselectShortly takes the label by which a namespace is selected away for a moment. Nothing may be torn down by that.
+// unselectShortly takes the label by which a namespace is selected away for a moment. Nothing may
+// be torn down by that.
 func (w *world) unselectShortly(r *rand.Rand) (bool, error) {
 	name, found := pick(r, w.model.namespaces)
 	away := time.Duration(50+r.IntN(350)) * time.Millisecond
@@ -137,12 +141,19 @@ func (w *world) unselectShortly(r *rand.Rand) (bool, error) {
 	after := &corev1.ServiceAccount{}
 	err = w.insist(func() error { return w.admin.Get(w.ctx, client.ObjectKeyFromObject(before), after) })
 	if err != nil || after.UID != before.UID {
-		return false, fmt.Errorf("ServiceAccount %s of namespace %s did not outlive an absence of %v: %w", before.Name, name, away, err)
+		return false, fmt.Errorf(
+			"ServiceAccount %s of namespace %s did not outlive an absence of %v: %w",
+			before.Name,
+			name,
+			away,
+			err,
+		)
 	}
 	return false, nil
 }
 
-// established is a ServiceAccount that the namespace's report says to be in place by the profile as it is declared now; nil if none is.
+// established is a ServiceAccount that the namespace's report says to be in place by the profile as
+// it is declared now; nil if none is.
 func (w *world) established(namespace string, profile *v1alpha1.SecurityProfile) (*corev1.ServiceAccount, error) {
 	account := &corev1.ServiceAccount{ObjectMeta: objectMeta(namespace, v1alpha1.NamePrefix+"app")}
 	live := &v1alpha1.SecurityProfile{ObjectMeta: objectMeta("", profile.Name)}
@@ -154,19 +165,21 @@ func (w *world) established(namespace string, profile *v1alpha1.SecurityProfile)
 		}
 	}
 	inPlace := slices.ContainsFunc(report.Objects, func(o v1alpha1.ManagedObject) bool {
-		return o.ObjectReference == baseline.Reference(account) && o.State == v1alpha1.ObjectCompliant
+		return o.ObjectReference == baseline.Reference(account) && o.State == v1alpha1.ObjectStateCompliant
 	})
 	declared := slices.ContainsFunc(baseline.Render(profile, namespace), func(o baseline.Object) bool {
 		return baseline.Reference(o) == baseline.Reference(account)
 	})
-	current := report.Profile == live.Name && report.ProfileGeneration == live.Generation && report.Enforcement == v1alpha1.Enforce
+	current := report.Profile == live.Name && report.ProfileGeneration == live.Generation &&
+		report.Enforcement == v1alpha1.EnforcementEnforce
 	if !inPlace || !declared || !current || account.Labels[v1alpha1.ProfileLabel] != live.Name {
 		return nil, nil
 	}
 	return account, nil
 }
 
-// restoreNamespace deletes a namespace and makes it again as it was saved, with what was ours in it, as backup tools do.
+// restoreNamespace deletes a namespace and makes it again as it was saved, with what was ours in
+// it, as backup tools do.
 func (w *world) restoreNamespace(r *rand.Rand) (bool, error) {
 	name, found := pick(r, w.model.namespaces)
 	if !found {
@@ -206,8 +219,8 @@ func (w *world) restoreNamespace(r *rand.Rand) (bool, error) {
 // saved is what bears our label in a namespace, and its report.
 func (w *world) saved(name string) ([]client.Object, error) {
 	var saved []client.Object
-	for i := range baseline.Kinds[1:] {
-		objects, err := w.labelled(&baseline.Kinds[1:][i], name)
+	for i := range baseline.NamespacedKinds {
+		objects, err := w.labelled(&baseline.NamespacedKinds[i], name)
 		if err != nil {
 			return nil, err
 		}

@@ -15,10 +15,11 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/findings"
 )
 
-// inForceBy is what a report says of the rules of a section that are in force; the declared ones, if it says nothing.
+// inForceBy is what a report says of the rules of a section that are in force; the declared ones,
+// if it says nothing.
 func inForceBy(report *v1alpha1.NamespacePosture, profile string, section *admission.PodSection) string {
 	if report != nil {
-		for _, in := range report.InPlace {
+		for _, in := range report.OperatorState.InPlace {
 			if in.Object == section.Policy(profile) {
 				return in.Content
 			}
@@ -27,7 +28,8 @@ func inForceBy(report *v1alpha1.NamespacePosture, profile string, section *admis
 	return section.Content
 }
 
-// heldBy are the rules for pods that are in force, in namespaces that the profile governs, in place of those that it declares.
+// heldBy are the rules for pods that are in force, in namespaces that the profile governs, in place
+// of those that it declares.
 func (c *check) heldBy(profile *v1alpha1.SecurityProfile) []admission.Held {
 	if !enforces(profile) || !profile.WaitsUntilSafe() {
 		return nil
@@ -36,7 +38,8 @@ func (c *check) heldBy(profile *v1alpha1.SecurityProfile) []admission.Held {
 	for name, ns := range c.namespaces {
 		selecting := c.w.model.selecting(name, ns.Labels[tierLabel])
 		report := c.reports[name]
-		if _, ours := c.w.model.namespaces[name]; !ours || len(selecting) == 0 || selecting[0].Name != profile.Name || report == nil {
+		if _, ours := c.w.model.namespaces[name]; !ours || len(selecting) == 0 || selecting[0].Name != profile.Name ||
+			report == nil {
 			continue
 		}
 		for _, section := range admission.PodSections(profile) {
@@ -61,7 +64,13 @@ func (c *check) broken(ns *corev1.Namespace, profile *v1alpha1.SecurityProfile) 
 	for _, pod := range c.pods[ns.Name] {
 		broken, err := rules.In(ns).Of(c.w.ctx, pod)
 		if err != nil {
-			c.differ("pod %s in namespace %s cannot be held against the rules of profile %s: %v", pod.Name, ns.Name, profile.Name, err)
+			c.differ(
+				"pod %s in namespace %s cannot be held against the rules of profile %s: %v",
+				pod.Name,
+				ns.Name,
+				profile.Name,
+				err,
+			)
 		}
 		if len(broken) > 0 {
 			all[pod.Name] = broken
@@ -70,7 +79,10 @@ func (c *check) broken(ns *corev1.Namespace, profile *v1alpha1.SecurityProfile) 
 	return all
 }
 
-func (c *check) ruleViolations(ns *corev1.Namespace, profile *v1alpha1.SecurityProfile) map[string]findings.RuleViolation {
+func (c *check) ruleViolations(
+	ns *corev1.Namespace,
+	profile *v1alpha1.SecurityProfile,
+) map[string]findings.RuleViolation {
 	violations := map[string]findings.RuleViolation{}
 	for pod, broken := range c.broken(ns, profile) {
 		var v findings.RuleViolation
@@ -91,8 +103,8 @@ func (c *check) ruleViolations(ns *corev1.Namespace, profile *v1alpha1.SecurityP
 	return violations
 }
 
-// rulesWait reports whether the namespace says that a section of rules for pods waits there, and holds that it has reason to, and that it says
-// what the report does.
+// rulesWait reports whether the namespace says that a section of rules for pods waits there, and
+// holds that it has reason to, and that it says what the report does.
 func (c *check) rulesWait(ns *corev1.Namespace, profile *v1alpha1.SecurityProfile) bool {
 	if !enforces(profile) || !profile.WaitsUntilSafe() {
 		return false
@@ -112,13 +124,21 @@ func (c *check) rulesWait(ns *corev1.Namespace, profile *v1alpha1.SecurityProfil
 			}
 		}
 		if got := ns.Labels[section.Label]; got != want {
-			c.differ("namespace %s says %q of %s of profile %s, and should say %q", ns.Name, got, section.Field, profile.Name, want)
+			c.differ(
+				"namespace %s says %q of %s of profile %s, and should say %q",
+				ns.Name,
+				got,
+				section.Field,
+				profile.Name,
+				want,
+			)
 		}
 	}
 	return waits
 }
 
-// inForce is a profile with the rules for pods that are in force in a namespace by its report, in which stricter ones may wait.
+// inForce is a profile with the rules for pods that are in force in a namespace by its report, in
+// which stricter ones may wait.
 func (w *world) inForce(namespace string, profile *v1alpha1.SecurityProfile) (*v1alpha1.SecurityProfile, error) {
 	if !enforces(profile) || !profile.WaitsUntilSafe() {
 		return profile, nil

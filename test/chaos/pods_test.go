@@ -15,12 +15,20 @@ import (
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
-// createPod creates a pod that some Pod Security level or admission policy refuses, or none, and that may be too large for a LimitRange.
-// Nothing runs it: it stands for one that does.
+// createPod creates a pod that some Pod Security level or admission policy refuses, or none, and
+// that may be too large for a LimitRange. Nothing runs it: it stands for one that does.
 func (w *world) createPod(r *rand.Rand) (bool, error) {
 	name, found := pick(r, w.model.namespaces)
 	w.foreigners++
-	pod := choose.OneOf(r, fixture.RestrictedPod, fixture.RestrictedPod, fixture.PrivilegedPod)(name, fmt.Sprintf("pod-%d", w.foreigners))
+	pod := choose.OneOf(
+		r,
+		fixture.RestrictedPod,
+		fixture.RestrictedPod,
+		fixture.PrivilegedPod,
+	)(
+		name,
+		fmt.Sprintf("pod-%d", w.foreigners),
+	)
 	if maybe(r, 0.3) {
 		pod.Spec.SecurityContext.RunAsNonRoot = nil
 	}
@@ -36,7 +44,8 @@ func (w *world) createPod(r *rand.Rand) (bool, error) {
 	return w.create(pod, func() {})
 }
 
-// createInhabited creates a namespace in which pods run that most baselines refuse, before any profile can select it.
+// createInhabited creates a namespace in which pods run that most baselines refuse, before any
+// profile can select it.
 func (w *world) createInhabited(r *rand.Rand) (bool, error) {
 	w.occupied++
 	name := fmt.Sprintf("%sinh-%d", w.model.prefix, w.occupied)

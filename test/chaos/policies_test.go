@@ -18,7 +18,8 @@ import (
 	"github.com/bulwark-dev/bulwark/test/framework/choose"
 )
 
-// policyOperations are what administrators do to admission policies, which nothing but the operator guards.
+// policyOperations are what administrators do to admission policies, which nothing but the operator
+// guards.
 var policyOperations = []operation{
 	{"tamper with a policy", 14, (*world).tamperWithPolicy},
 	{"forge a policy", 2, (*world).forgePolicy},
@@ -27,7 +28,8 @@ var policyOperations = []operation{
 	{"vacate the name of a policy", 1, (*world).vacatePolicy},
 }
 
-// policyTampering changes a policy or a binding of ours. One that strips takes away something of what says that it is ours.
+// policyTampering changes a policy or a binding of ours. One that strips takes away something of
+// what says that it is ours.
 type policyTampering struct {
 	change tampering
 	strips bool
@@ -65,12 +67,15 @@ func muzzlePolicy(object client.Object) {
 	case *admissionregistrationv1.ValidatingAdmissionPolicy:
 		o.Spec.FailurePolicy = ptr.To(admissionregistrationv1.Ignore)
 	case *admissionregistrationv1.ValidatingAdmissionPolicyBinding:
-		o.Spec.ValidationActions = []admissionregistrationv1.ValidationAction{admissionregistrationv1.Audit, admissionregistrationv1.Warn}
+		o.Spec.ValidationActions = []admissionregistrationv1.ValidationAction{
+			admissionregistrationv1.Audit,
+			admissionregistrationv1.Warn,
+		}
 	}
 }
 
 func (w *world) tamperWithPolicy(r *rand.Rand) (bool, error) {
-	kind := &baseline.AdmissionKinds[r.IntN(len(baseline.AdmissionKinds))]
+	kind := &baseline.ClusterKinds[r.IntN(len(baseline.ClusterKinds))]
 	n, way := r.IntN(1<<20), r.IntN(len(policyTamperings)+4)
 	objects, err := w.labelled(kind, "")
 	if err != nil || len(objects) == 0 {
@@ -89,8 +94,8 @@ func (w *world) tamperWithPolicy(r *rand.Rand) (bool, error) {
 	return false, w.delete(object)
 }
 
-// substitutePolicy puts a loose policy in the place of one of ours, with its labels, so that it poses as ours. The profile may have gone
-// meanwhile: then it is a forgery of nobody's.
+// substitutePolicy puts a loose policy in the place of one of ours, with its labels, so that it
+// poses as ours. The profile may have gone meanwhile: then it is a forgery of nobody's.
 func (w *world) substitutePolicy(object client.Object) (bool, error) {
 	if err := w.delete(object); err != nil {
 		return false, err
@@ -124,13 +129,24 @@ func (w *world) forgePolicy(r *rand.Rand) (bool, error) {
 // createForeignPolicy creates one that has nothing to do with us.
 func (w *world) createForeignPolicy(r *rand.Rand) (bool, error) {
 	w.foreigners++
-	return w.createOwnPolicy(inert(r, fmt.Sprintf("%s%sadmins-%d", choose.OneOf(r, "", v1alpha1.NamePrefix), w.model.prefix, w.foreigners)), false)
+	return w.createOwnPolicy(
+		inert(r, fmt.Sprintf("%s%sadmins-%d", choose.OneOf(r, "", v1alpha1.NamePrefix), w.model.prefix, w.foreigners)),
+		false,
+	)
 }
 
-// occupyPolicy creates an administrator's own policy under a name that a profile may come to declare and does not now.
+// occupyPolicy creates an administrator's own policy under a name that a profile may come to
+// declare and does not now.
 func (w *world) occupyPolicy(r *rand.Rand) (bool, error) {
 	profile := w.model.prefix + choose.OneOf(r, profileNames...)
-	name := v1alpha1.NamePrefix + profile + "-" + choose.OneOf(r, "tamper-objects", "workloads", "images", "tenant-network-policies", "pods-wait-for-report")
+	name := v1alpha1.NamePrefix + profile + "-" + choose.OneOf(
+		r,
+		"tamper-objects",
+		"workloads",
+		"images",
+		"tenant-network-policies",
+		"pods-wait-for-report",
+	)
 	occupant := inert(r, name)
 	if declared := w.model.profiles[profile]; declared != nil {
 		for _, o := range admission.Objects(admission.Render(declared, admission.Cluster{})) {
@@ -194,25 +210,36 @@ func adoptsPolicies(o client.Object) bool { return strings.Contains(o.GetName(),
 // inert is a policy about what does not exist, or a binding of a policy that does not.
 func inert(r *rand.Rand, name string) client.Object {
 	meta := metav1.ObjectMeta{Name: name}
-	return choose.OneOf[client.Object](r,
-		&admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: meta, Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
-			MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
-				RuleWithOperations: admissionregistrationv1.RuleWithOperations{
-					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
-					Rule: admissionregistrationv1.Rule{
-						APIGroups: []string{"chaos.example.com"}, APIVersions: []string{"v1"}, Resources: []string{"nothings"},
-					},
+	return choose.OneOf[client.Object](
+		r,
+		&admissionregistrationv1.ValidatingAdmissionPolicy{
+			ObjectMeta: meta,
+			Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+				MatchConstraints: &admissionregistrationv1.MatchResources{
+					ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+						RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+							Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
+							Rule: admissionregistrationv1.Rule{
+								APIGroups: []string{"chaos.example.com"}, APIVersions: []string{"v1"}, Resources: []string{"nothings"},
+							},
+						},
+					}},
 				},
-			}}},
-			Validations: []admissionregistrationv1.Validation{{Expression: "true"}},
-		}},
-		&admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: meta, Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
-			PolicyName: "chaos-nothing", ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Audit},
-		}},
+				Validations: []admissionregistrationv1.Validation{{Expression: "true"}},
+			},
+		},
+		&admissionregistrationv1.ValidatingAdmissionPolicyBinding{
+			ObjectMeta: meta,
+			Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+				PolicyName:        "chaos-nothing",
+				ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Audit},
+			},
+		},
 	)
 }
 
-// untouched reports whether an object is as its maker left it. kube-controller-manager writes the status of policies.
+// untouched reports whether an object is as its maker left it. kube-controller-manager writes the
+// status of policies.
 func untouched(made, live client.Object) bool {
 	if _, ok := made.(*admissionregistrationv1.ValidatingAdmissionPolicy); !ok {
 		return live.GetUID() == made.GetUID() && live.GetResourceVersion() == made.GetResourceVersion()

@@ -20,22 +20,26 @@ import (
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
-// probe is what somebody attempts in a namespace, as a dry run, who may do everything by RBAC and is in no break-glass group.
+// probe is what somebody attempts in a namespace, as a dry run, who may do everything by RBAC and
+// is in no break-glass group.
 type probe struct {
 	what    string
 	attempt func(client.Client) error
-	// refused are the words of which the API server says some if it must refuse the attempt; empty if no policy may.
+	// refused are the words of which the API server says some if it must refuse the attempt; empty
+	// if no policy may.
 	refused []string
 }
 
-// byOthers are the words of which the API server may say some instead, where it refuses an attempt before it comes to policies.
+// byOthers are the words of which the API server may say some instead, where it refuses an attempt
+// before it comes to policies.
 var byOthers = []string{"usage per Container", "usage per Pod", "violates PodSecurity", "exceeded quota"}
 
 // byPolicies are the words of refusals by any policy of ours.
 var byPolicies = []string{" of SecurityProfile ", "-pods-wait-for-"}
 
-// probeAll holds that in each namespace the API server refuses what the profile that governs there says, and nothing beyond that: not
-// what others say that select it too, and in no namespace that nobody governs.
+// probeAll holds that in each namespace the API server refuses what the profile that governs there
+// says, and nothing beyond that: not what others say that select it too, and in no namespace that
+// nobody governs.
 func (w *world) probeAll(t *testing.T) {
 	t.Helper()
 	conflicted, stray := w.outOfForce(t)
@@ -67,8 +71,14 @@ func (w *world) probeAll(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("in %d namespaces, of which %d are governed without a conflict and %d guarded against tampering, %d attempts were refused by policies, and %d were not",
-		len(w.model.namespaces), governed, guarded, refused, admitted)
+	t.Logf(
+		"in %d namespaces, of which %d are governed without a conflict and %d guarded against tampering, %d attempts were refused by policies, and %d were not",
+		len(w.model.namespaces),
+		governed,
+		guarded,
+		refused,
+		admitted,
+	)
 }
 
 // hold holds that an attempt in a namespace is refused if it must be, and by no policy if not.
@@ -86,13 +96,14 @@ func (w *world) hold(t *testing.T, p probe, namespace string) {
 	}
 }
 
-// tryOnce makes an attempt. Some while after each of its starts the API server does not know the kinds of CRDs, and refuses what the
-// policy matches that reads reports.
+// tryOnce makes an attempt. Some while after each of its starts the API server does not know the
+// kinds of CRDs, and refuses what the policy matches that reads reports.
 func (w *world) tryOnce(t *testing.T, p probe) error {
 	t.Helper()
 	for began := time.Now(); ; {
 		err := w.insist(func() error { return p.attempt(client.NewDryRunClient(w.root)) })
-		if err == nil || !strings.Contains(err.Error(), "failed to find resource referenced by paramKind") || time.Since(began) > time.Minute {
+		if err == nil || !strings.Contains(err.Error(), "failed to find resource referenced by paramKind") ||
+			time.Since(began) > time.Minute {
 			return err
 		}
 		if err := pause(w.ctx, time.Second); err != nil {
@@ -101,8 +112,8 @@ func (w *world) tryOnce(t *testing.T, p probe) error {
 	}
 }
 
-// outOfForce are the profiles of which policies are another maker's, and a policy that was stripped of all that says whose it is and is
-// bound, if there is one: it may refuse something to this day.
+// outOfForce are the profiles of which policies are another maker's, and a policy that was stripped
+// of all that says whose it is and is bound, if there is one: it may refuse something to this day.
 func (w *world) outOfForce(t *testing.T) (conflicted map[string]bool, stray string) {
 	t.Helper()
 	c := w.newCheck()
@@ -145,7 +156,7 @@ func (w *world) probesOf(name, tier string, conflicted map[string]bool) ([]probe
 			return nil, err
 		}
 		for i := range probes {
-			if !report.Ready && strings.Contains(probes[i].what, "pod") {
+			if !report.IsReady() && strings.Contains(probes[i].what, "pod") {
 				probes[i].refused = append(probes[i].refused, v1alpha1.NamePrefix+profile.Name+"-pods-wait-for-")
 			}
 		}
@@ -170,8 +181,8 @@ func (w *world) creation(o client.Object) func(client.Client) error {
 	return func(c client.Client) error { return c.Create(w.ctx, o.DeepCopyObject().(client.Object)) }
 }
 
-// podProbes create a pod that breaks what it can without breaking Pod Security, one that breaks nothing, and a Service.
-// In force may be other rules for pods than the profile declares.
+// podProbes create a pod that breaks what it can without breaking Pod Security, one that breaks
+// nothing, and a Service. In force may be other rules for pods than the profile declares.
 func (w *world) podProbes(name string, profile, inForce *v1alpha1.SecurityProfile) []probe {
 	plain, hardened := fixture.RestrictedPod(name, "probe-plain"), fixture.RestrictedPod(name, "probe-hardened")
 	plain.Spec.AutomountServiceAccountToken = ptr.To(true)
@@ -182,7 +193,9 @@ func (w *world) podProbes(name string, profile, inForce *v1alpha1.SecurityProfil
 	var refused []string
 	nodePort := false
 	if profile != nil {
-		refused = append(words(profile, "spec.workloads", refusesPlain(inForce)), words(profile, "spec.images", refusesUnpinned(inForce))...)
+		refused = append(
+			words(profile, "spec.workloads", refusesPlain(inForce)),
+			words(profile, "spec.images", refusesUnpinned(inForce))...)
 		nodePort = refusesNodePort(profile)
 	}
 	return []probe{
@@ -214,7 +227,11 @@ func (w *world) networkProbes(name string, profile *v1alpha1.SecurityProfile) []
 	}
 	const section = "spec.network.tenantPolicies"
 	return []probe{
-		{"open ingress to everybody", w.creation(policy(networkingv1.NetworkPolicyIngressRule{})), words(profile, section, refusesPolicy(profile, true))},
+		{
+			"open ingress to everybody",
+			w.creation(policy(networkingv1.NetworkPolicyIngressRule{})),
+			words(profile, section, refusesPolicy(profile, true)),
+		},
 		{"open ingress to nobody", w.creation(policy()), words(profile, section, refusesPolicy(profile, false))},
 	}
 }
@@ -225,17 +242,22 @@ func (w *world) tamperProbes(name string, profile *v1alpha1.SecurityProfile) ([]
 	role := &rbacv1.Role{ObjectMeta: objectMeta(name, v1alpha1.NamePrefix+"squatter")}
 	probes := []probe{
 		{"take a name that is reserved", w.creation(role), guarded},
-		{"take a namespace out of the selection, as who may update profiles", w.change(&corev1.Namespace{ObjectMeta: objectMeta("", name)},
-			func(o client.Object) { o.GetLabels()[tierLabel] = "none" }), nil},
+		{
+			"take a namespace out of the selection, as who may update profiles",
+			w.change(&corev1.Namespace{ObjectMeta: objectMeta("", name)},
+				func(o client.Object) { o.GetLabels()[tierLabel] = "none" }),
+			nil,
+		},
 	}
 	if profile != nil {
 		report := &v1alpha1.NamespacePosture{ObjectMeta: objectMeta(name, v1alpha1.PostureName)}
 		probes = append(probes, probe{"forge the report", w.change(report, func(o client.Object) {
-			o.(*v1alpha1.NamespacePosture).Ready = !o.(*v1alpha1.NamespacePosture).Ready
+			report := o.(*v1alpha1.NamespacePosture)
+			report.Status = fixture.Ready(!report.IsReady())
 		}), append(guarded, words(profile, "spec.protection.readyGate", hasGate(profile) && !refusesTampering(profile))...)})
 	}
-	for i := range baseline.Kinds[1:] {
-		objects, err := w.labelled(&baseline.Kinds[1:][i], name)
+	for i := range baseline.NamespacedKinds {
+		objects, err := w.labelled(&baseline.NamespacedKinds[i], name)
 		if err != nil {
 			return nil, err
 		}
@@ -253,14 +275,20 @@ func (w *world) tamperProbes(name string, profile *v1alpha1.SecurityProfile) ([]
 	return probes, nil
 }
 
-// loosenAnew loosens an object, and changes it even if it is as loose already: what WhenSafe holds back may be what a tampering left.
+// loosenAnew loosens an object, and changes it even if it is as loose already: what WhenSafe holds
+// back may be what a tampering left.
 func loosenAnew(o client.Object) {
 	loosen(o)
 	o.SetAnnotations(map[string]string{"chaos.example.com/loosened": "yes"})
 }
 
-// forgingProbes forge the label of a namespace that says whose it is. Where a profile audits that may still be another's, which guards its own.
-func (w *world) forgingProbes(name string, profile *v1alpha1.SecurityProfile, conflicted map[string]bool) ([]probe, error) {
+// forgingProbes forge the label of a namespace that says whose it is. Where a profile audits that
+// may still be another's, which guards its own.
+func (w *world) forgingProbes(
+	name string,
+	profile *v1alpha1.SecurityProfile,
+	conflicted map[string]bool,
+) ([]probe, error) {
 	ns := &corev1.Namespace{ObjectMeta: objectMeta("", name)}
 	if err := w.insist(func() error { return w.admin.Get(w.ctx, client.ObjectKeyFromObject(ns), ns) }); err != nil {
 		return nil, err
@@ -273,7 +301,13 @@ func (w *world) forgingProbes(name string, profile *v1alpha1.SecurityProfile, co
 	for _, p := range []*v1alpha1.SecurityProfile{profile, named} {
 		refused = append(refused, words(p, "spec.protection.tamper", refusesTampering(p))...)
 	}
-	return []probe{{"forge the label of a namespace", w.change(ns, func(o client.Object) { o.GetLabels()[v1alpha1.ProfileLabel] = "mallory" }), refused}}, nil
+	return []probe{
+		{
+			"forge the label of a namespace",
+			w.change(ns, func(o client.Object) { o.GetLabels()[v1alpha1.ProfileLabel] = "mallory" }),
+			refused,
+		},
+	}, nil
 }
 
 // change reads an object and updates it.

@@ -18,6 +18,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/test/framework/choose"
+	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
 // tampering changes an object that the operator made.
@@ -39,7 +40,10 @@ var tamperings = []tampering{
 func loosen(object client.Object) {
 	switch o := object.(type) {
 	case *networkingv1.NetworkPolicy:
-		o.Spec = networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{"Ingress"}, Ingress: []networkingv1.NetworkPolicyIngressRule{{}}}
+		o.Spec = networkingv1.NetworkPolicySpec{
+			PolicyTypes: []networkingv1.PolicyType{"Ingress"},
+			Ingress:     []networkingv1.NetworkPolicyIngressRule{{}},
+		}
 	case *corev1.LimitRange:
 		o.Spec.Limits = []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer, Max: amount("cpu", 64)}}
 	case *corev1.ResourceQuota:
@@ -55,15 +59,15 @@ func loosen(object client.Object) {
 
 func (w *world) tamperWithObject(r *rand.Rand) (bool, error) {
 	name, found := pick(r, w.model.namespaces)
-	first := r.IntN(len(baseline.Kinds) - 1)
+	first := r.IntN(len(baseline.NamespacedKinds))
 	n, way := r.IntN(1<<20), r.IntN(len(tamperings)+2)
 	if !found {
 		return true, nil
 	}
 	var objects []baseline.Object
-	for i := range len(baseline.Kinds) - 1 { // Of the first kind, from a random one on, of which there is one.
+	for i := range baseline.NamespacedKinds { // Of the first kind, from a random one on, of which there is one.
 		var err error
-		if objects, err = w.labelled(&baseline.Kinds[1+(first+i)%(len(baseline.Kinds)-1)], name); err != nil {
+		if objects, err = w.labelled(&baseline.NamespacedKinds[(first+i)%len(baseline.NamespacedKinds)], name); err != nil {
 			return true, err
 		}
 		if len(objects) > 0 {
@@ -88,8 +92,8 @@ func (w *world) tamperWithObject(r *rand.Rand) (bool, error) {
 	return false, w.delete(object)
 }
 
-// noteStripping tells the model of an object that may be about to be stripped of what says that it is ours, and whether the
-// namespace's report would still know.
+// noteStripping tells the model of an object that may be about to be stripped of what says that it
+// is ours, and whether the namespace's report would still know.
 func (w *world) noteStripping(object baseline.Object) error {
 	ns, report := &corev1.Namespace{}, &v1alpha1.NamespacePosture{}
 	err := w.insist(func() error {
@@ -102,10 +106,12 @@ func (w *world) noteStripping(object baseline.Object) error {
 	if client.IgnoreNotFound(err) != nil {
 		return err
 	}
-	remembered := report.Enforcement == v1alpha1.Enforce && slices.ContainsFunc(report.Objects, func(o v1alpha1.ManagedObject) bool {
-		inPlace := o.State == v1alpha1.ObjectCompliant || o.State == v1alpha1.ObjectDrifted || o.State == v1alpha1.ObjectBlocked
-		return o.ObjectReference == baseline.Reference(object) && inPlace
-	})
+	remembered := report.Enforcement == v1alpha1.EnforcementEnforce &&
+		slices.ContainsFunc(report.Objects, func(o v1alpha1.ManagedObject) bool {
+			inPlace := o.State == v1alpha1.ObjectStateCompliant || o.State == v1alpha1.ObjectStateDrifted ||
+				o.State == v1alpha1.ObjectStateBlocked
+			return o.ObjectReference == baseline.Reference(object) && inPlace
+		})
 	w.model.strip(ns.UID, key(object.(client.Object)), remembered)
 	return nil
 }
@@ -124,7 +130,8 @@ func (w *world) tamper(object client.Object, change tampering) (bool, error) {
 	return false, err
 }
 
-// substitute puts a loose object in the place of one of ours, with its labels, so that it poses as ours.
+// substitute puts a loose object in the place of one of ours, with its labels, so that it poses as
+// ours.
 func (w *world) substitute(object client.Object) (bool, error) {
 	if err := w.delete(object); err != nil {
 		return false, err
@@ -170,13 +177,19 @@ func (w *world) tamperWithDefaultAccount(r *rand.Rand) (bool, error) {
 	if deletes {
 		return false, w.delete(account)
 	}
-	return w.tamper(account, func(o client.Object) { o.(*corev1.ServiceAccount).AutomountServiceAccountToken = ptr.To(true) })
+	return w.tamper(
+		account,
+		func(o client.Object) { o.(*corev1.ServiceAccount).AutomountServiceAccountToken = ptr.To(true) },
+	)
 }
 
 func (w *world) tamperWithReport(r *rand.Rand) (bool, error) {
 	name, found := pick(r, w.model.namespaces)
 	change := choose.OneOf(r,
-		func(o client.Object) { o.(*v1alpha1.NamespacePosture).Ready = !o.(*v1alpha1.NamespacePosture).Ready },
+		func(o client.Object) {
+			report := o.(*v1alpha1.NamespacePosture)
+			report.Status = fixture.Ready(!report.IsReady())
+		},
 		func(o client.Object) { o.(*v1alpha1.NamespacePosture).Objects = nil },
 		func(o client.Object) { o.(*v1alpha1.NamespacePosture).Profile = "nobody" },
 		func(o client.Object) { o.(*v1alpha1.NamespacePosture).ProfileGeneration += 7 },
@@ -200,10 +213,11 @@ func (w *world) tamperWithReport(r *rand.Rand) (bool, error) {
 	return skipped || refusedByGate(err), ignoreGate(err)
 }
 
-// refusedByGate reports whether a gate refused a write of the report that it believes: without tamper
-// protection nobody can break its glass.
+// refusedByGate reports whether a gate refused a write of the report that it believes: without
+// tamper protection nobody can break its glass.
 func refusedByGate(err error) bool {
-	return err != nil && strings.Contains(err.Error(), "a NamespacePosture is written by Bulwark alone (spec.protection.readyGate")
+	return err != nil &&
+		strings.Contains(err.Error(), "a NamespacePosture is written by Bulwark alone (spec.protection.readyGate")
 }
 
 func ignoreGate(err error) error {
@@ -224,10 +238,22 @@ func (w *world) forge(r *rand.Rand) (bool, error) {
 			v1alpha1.ProfileLabel:   choose.OneOf(r, "nobody", w.model.prefix+profileNames[0]),
 		},
 	}
-	object := choose.OneOf[client.Object](r,
-		&networkingv1.NetworkPolicy{ObjectMeta: objectMeta, Spec: networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{"Ingress"}}},
-		&rbacv1.RoleBinding{ObjectMeta: objectMeta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "admin"}},
-		&corev1.LimitRange{ObjectMeta: objectMeta, Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypePod, Max: amount("cpu", 99)}}}},
+	object := choose.OneOf[client.Object](
+		r,
+		&networkingv1.NetworkPolicy{
+			ObjectMeta: objectMeta,
+			Spec:       networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{"Ingress"}},
+		},
+		&rbacv1.RoleBinding{
+			ObjectMeta: objectMeta,
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "admin"},
+		},
+		&corev1.LimitRange{
+			ObjectMeta: objectMeta,
+			Spec: corev1.LimitRangeSpec{
+				Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypePod, Max: amount("cpu", 99)}},
+			},
+		},
 	)
 	if !found {
 		return true, nil

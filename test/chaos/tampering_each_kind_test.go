@@ -5,22 +5,24 @@ import (
 	"testing"
 	"time"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
+	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
 // mallory is the field manager of the last tampering.
 const mallory = "chaos-mallory"
 
-// examine holds in the world at rest what the API server refuses; then it tampers with one object of each kind, and holds that each is
-// corrected and recorded, once, with who did it.
+// examine holds in the world at rest what the API server refuses; then it tampers with one object
+// of each kind, and holds that each is corrected and recorded, once, with who did it.
 func (w *world) examine(t *testing.T) {
 	t.Helper()
 	w.probeAll(t)
-	for i := range baseline.Kinds[1:] {
-		objects, err := w.enforced(&baseline.Kinds[1:][i])
+	for i := range baseline.NamespacedKinds {
+		objects, err := w.enforced(&baseline.NamespacedKinds[i])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,15 +38,16 @@ func (w *world) examine(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// What WhenSafe holds back may be what a tampering left before it was declared: the same again changes nothing.
+			// What WhenSafe holds back may be what a tampering left before it was declared: the
+			// same again changes nothing.
 			if object.GetResourceVersion() != before {
 				w.awaitRecord(t, object)
 				break
 			}
 		}
 	}
-	for i := range baseline.AdmissionKinds {
-		w.examinePolicies(t, &baseline.AdmissionKinds[i])
+	for i := range baseline.ClusterKinds {
+		w.examinePolicies(t, &baseline.ClusterKinds[i])
 	}
 	w.awaitModel(t, time.Now())
 }
@@ -57,11 +60,15 @@ func (w *world) examinePolicies(t *testing.T, kind *baseline.Kind) {
 		t.Fatal(err)
 	}
 	for _, o := range objects {
-		object, profile := o.(client.Object), &v1alpha1.SecurityProfile{ObjectMeta: objectMeta("", o.GetLabels()[v1alpha1.ProfileLabel])}
+		object, profile := o.(client.Object), &v1alpha1.SecurityProfile{
+			ObjectMeta: objectMeta("", o.GetLabels()[v1alpha1.ProfileLabel]),
+		}
 		if w.model.profiles[profile.Name] == nil {
 			continue // A forgery.
 		}
-		if err := w.insist(func() error { return w.admin.Get(w.ctx, client.ObjectKeyFromObject(profile), profile) }); err != nil {
+		if err := w.insist(
+			func() error { return w.admin.Get(w.ctx, client.ObjectKeyFromObject(profile), profile) },
+		); err != nil {
 			t.Fatal(err)
 		}
 		err := w.insist(func() error {
@@ -79,8 +86,8 @@ func (w *world) examinePolicies(t *testing.T, kind *baseline.Kind) {
 	}
 }
 
-// awaitPolicyRecord waits until the tampering stands in the status, as one drift more. The clock may have been far ahead: then what is
-// new does not count among the newest.
+// awaitPolicyRecord waits until the tampering stands in the status, as one drift more. The clock
+// may have been far ahead: then what is new does not count among the newest.
 func (w *world) awaitPolicyRecord(t *testing.T, before *v1alpha1.SecurityProfile, ref v1alpha1.ObjectReference) {
 	t.Helper()
 	began := time.Now()
@@ -88,9 +95,10 @@ func (w *world) awaitPolicyRecord(t *testing.T, before *v1alpha1.SecurityProfile
 		var profile v1alpha1.SecurityProfile
 		err := w.admin.Get(w.ctx, client.ObjectKeyFromObject(before), &profile)
 		more := profile.Status.PolicyDriftTotal - before.Status.PolicyDriftTotal
-		told := len(profile.Status.Drift) == v1alpha1.MaxDrift || slices.ContainsFunc(policyDrift(&profile), func(e v1alpha1.DriftEntry) bool {
-			return e.Object == ref && e.Manager == mallory
-		})
+		told := len(profile.Status.Drift) == v1alpha1.MaxDrift ||
+			slices.ContainsFunc(policyDrift(&profile), func(e v1alpha1.DriftEntry) bool {
+				return e.Object == ref && e.Manager == mallory
+			})
 		if err == nil && more == 1 && told {
 			return
 		}
@@ -119,12 +127,31 @@ func (w *world) enforced(kind *baseline.Kind) ([]client.Object, error) {
 			return nil, err
 		}
 		for _, o := range objects {
-			if !baseline.BelongsToNamespace(o) {
+			corrected, err := w.isCorrected(o)
+			if err != nil {
+				return nil, err
+			}
+			if corrected && !baseline.BelongsToNamespace(o) {
 				enforced = append(enforced, o.(client.Object))
 			}
 		}
 	}
 	return enforced, nil
+}
+
+// isCorrected reports whether what somebody does to an object is undone: it is not if the object
+// counts as another maker's, or binds a Role that does, since the API server may refuse that.
+func (w *world) isCorrected(o baseline.Object) (bool, error) {
+	binding, ok := o.(*rbacv1.RoleBinding)
+	if !drift.Ours(o) || !ok || binding.RoleRef.Kind != "Role" {
+		return drift.Ours(o), nil
+	}
+	role := &rbacv1.Role{ObjectMeta: objectMeta(binding.Namespace, binding.RoleRef.Name)}
+	err := w.insist(func() error { return w.admin.Get(w.ctx, client.ObjectKeyFromObject(role), role) })
+	if err != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	return drift.Ours(role), nil
 }
 
 // awaitRecord waits until the tampering stands in the report, as one entry that is corrected.
@@ -139,7 +166,7 @@ func (w *world) awaitRecord(t *testing.T, object client.Object) {
 		for _, entry := range report.Drift {
 			if entry.Object == ref && entry.Manager == mallory {
 				entries++
-				if entry.State == v1alpha1.Corrected {
+				if entry.State == v1alpha1.DriftStateCorrected {
 					corrected++
 				}
 			}
@@ -148,7 +175,14 @@ func (w *world) awaitRecord(t *testing.T, object client.Object) {
 			return
 		}
 		if entries > 1 || time.Since(began) > time.Minute {
-			t.Fatalf("a tampering with %s is recorded %d times, %d of them corrected: %v %+v", key(object), entries, corrected, err, report.Drift)
+			t.Fatalf(
+				"a tampering with %s is recorded %d times, %d of them corrected: %v %+v",
+				key(object),
+				entries,
+				corrected,
+				err,
+				report.Drift,
+			)
 		}
 		if err := pause(w.ctx, 100*time.Millisecond); err != nil {
 			t.Fatal(err)

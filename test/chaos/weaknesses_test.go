@@ -22,8 +22,12 @@ import (
 // facts are those on a namespace, drawn from its objects as they are.
 func (c *check) facts(namespace string) *findings.Facts {
 	f := &findings.Facts{
-		Policies: map[string]findings.Policy{}, Bindings: map[string]findings.Binding{}, Accounts: map[string]findings.MountedToken{},
-		Limits: map[string]findings.LimitDefaults{}, Roles: map[string]findings.Powers{}, ClusterRoles: c.clusterRoles,
+		Policies:     map[string]findings.Policy{},
+		Bindings:     map[string]findings.Binding{},
+		Accounts:     map[string]findings.MountedToken{},
+		Limits:       map[string]findings.LimitDefaults{},
+		Roles:        map[string]findings.Powers{},
+		ClusterRoles: c.clusterRoles,
 	}
 	f.Exceeded = map[string]string{}
 	for _, o := range c.objects[namespace] {
@@ -63,8 +67,14 @@ func counted(quota *corev1.ResourceQuota) bool {
 	return true
 }
 
-// addExceeded adds the quotas of the baseline of which more is used than they grant. Of what waits nothing is said.
-func (c *check) addExceeded(f *findings.Facts, ns *corev1.Namespace, profile *v1alpha1.SecurityProfile, report *v1alpha1.NamespacePosture) {
+// addExceeded adds the quotas of the baseline of which more is used than they grant. Of what waits
+// nothing is said.
+func (c *check) addExceeded(
+	f *findings.Facts,
+	ns *corev1.Namespace,
+	profile *v1alpha1.SecurityProfile,
+	report *v1alpha1.NamespacePosture,
+) {
 	for _, want := range baseline.Render(profile, ns.Name) {
 		for _, o := range c.objects[ns.Name] {
 			quota, ok := o.(*corev1.ResourceQuota)
@@ -72,7 +82,8 @@ func (c *check) addExceeded(f *findings.Facts, ns *corev1.Namespace, profile *v1
 				continue
 			}
 			asDeclared := slices.ContainsFunc(report.Objects, func(o v1alpha1.ManagedObject) bool {
-				return o.ObjectReference == baseline.Reference(quota) && (o.State == v1alpha1.ObjectCompliant || o.State == v1alpha1.ObjectUncounted)
+				return o.ObjectReference == baseline.Reference(quota) &&
+					(o.State == v1alpha1.ObjectStateCompliant || o.State == v1alpha1.ObjectStateUncounted)
 			})
 			if counts := counting.Of(quota); asDeclared && len(counts.Exceeded) > 0 {
 				f.Exceeded[quota.Name] = counts.ExceededSentence()
@@ -82,12 +93,16 @@ func (c *check) addExceeded(f *findings.Facts, ns *corev1.Namespace, profile *v1
 }
 
 // checkFindings holds that the report finds what weakens the baseline, and nothing else.
-func (c *check) checkFindings(ns *corev1.Namespace, profile *v1alpha1.SecurityProfile, report *v1alpha1.NamespacePosture) {
+func (c *check) checkFindings(
+	ns *corev1.Namespace,
+	profile *v1alpha1.SecurityProfile,
+	report *v1alpha1.NamespacePosture,
+) {
 	var want []v1alpha1.Finding
-	if profile.Spec.Findings == nil || profile.Spec.Findings.Mode != v1alpha1.NoFindings {
+	if profile.Spec.Findings == nil || profile.Spec.Findings.Mode != v1alpha1.FindingsModeDisabled {
 		facts := c.facts(ns.Name)
 		c.addExceeded(facts, ns, profile, report)
-		if level, declared := findings.LevelOf(profile); declared && profile.LooksFor(v1alpha1.PodSecurityViolated) {
+		if level, declared := findings.LevelOf(profile); declared && profile.LooksFor(v1alpha1.FindingIDPodSecurityViolated) {
 			facts.Pods.Violations = map[string]string{}
 			for _, pod := range c.pods[ns.Name] {
 				if violation, violates := level.Violation(pod); violates {
@@ -95,7 +110,7 @@ func (c *check) checkFindings(ns *corev1.Namespace, profile *v1alpha1.SecurityPr
 				}
 			}
 		}
-		if profile.HasPodRules() && profile.LooksFor(v1alpha1.WorkloadRuleViolated) {
+		if profile.HasPodRules() && profile.LooksFor(v1alpha1.FindingIDWorkloadRuleViolated) {
 			facts.Pods.Rules = c.ruleViolations(ns, profile)
 		}
 		want = findings.Judge(profile, ns.Name, facts)
@@ -109,15 +124,15 @@ func (c *check) checkFindings(ns *corev1.Namespace, profile *v1alpha1.SecurityPr
 	}
 }
 
-// mayWait reports whether the report says that an object waits, and holds that it has reason to: what it would refuse is there, and what
-// the report remembers to be in its place is.
+// mayWait reports whether the report says that an object waits, and holds that it has reason to:
+// what it would refuse is there, and what the report remembers to be in its place is.
 func (c *check) mayWait(ns *corev1.Namespace, profile *v1alpha1.SecurityProfile, d drift.Drift) bool {
 	report := c.reports[ns.Name]
-	if report == nil || profile.EffectiveEnforcement() != v1alpha1.Enforce || !profile.WaitsUntilSafe() {
+	if report == nil || profile.EffectiveEnforcement() != v1alpha1.EnforcementEnforce || !profile.WaitsUntilSafe() {
 		return false
 	}
 	waits := slices.ContainsFunc(report.Objects, func(o v1alpha1.ManagedObject) bool {
-		return o.ObjectReference == d.Object && o.State == v1alpha1.ObjectBlocked
+		return o.ObjectReference == d.Object && o.State == v1alpha1.ObjectStateBlocked
 	})
 	if !waits {
 		return false
@@ -132,7 +147,8 @@ func (c *check) mayWait(ns *corev1.Namespace, profile *v1alpha1.SecurityProfile,
 	return true
 }
 
-// refusesSomething reports whether a pod that is there would be refused, or more is used than there would be.
+// refusesSomething reports whether a pod that is there would be refused, or more is used than there
+// would be.
 func (c *check) refusesSomething(ns *corev1.Namespace, profile *v1alpha1.SecurityProfile, want baseline.Object) bool {
 	pods := c.pods[ns.Name]
 	switch want := want.(type) {
@@ -154,18 +170,30 @@ func (c *check) refusesSomething(ns *corev1.Namespace, profile *v1alpha1.Securit
 	return false
 }
 
-// checkInPlace holds that what the report remembers to be in place of an object that waits is in place.
+// checkInPlace holds that what the report remembers to be in place of an object that waits is in
+// place.
 func (c *check) checkInPlace(report *v1alpha1.NamespacePosture, d drift.Drift) {
-	i := slices.IndexFunc(report.InPlace, func(o v1alpha1.ObjectContent) bool { return o.Object == d.Object })
+	i := slices.IndexFunc(
+		report.OperatorState.InPlace,
+		func(o v1alpha1.ObjectContent) bool { return o.Object == d.Object },
+	)
 	if i < 0 {
-		c.differ("%s %s in namespace %s waits, and nothing says what is in its place", d.Object.Kind, d.Object.Name, report.Namespace)
+		c.differ(
+			"%s %s in namespace %s waits, and nothing says what is in its place",
+			d.Object.Kind,
+			d.Object.Name,
+			report.Namespace,
+		)
 		return
 	}
 	live := ""
 	switch o := d.Got.(type) {
 	case *corev1.Namespace: // Where no level was, whoever may label the namespace may set one.
 		held := map[string]string{}
-		_ = json.Unmarshal([]byte(report.InPlace[i].Content), &held) // What cannot be read is not what is there.
+		_ = json.Unmarshal(
+			[]byte(report.OperatorState.InPlace[i].Content),
+			&held,
+		) // What cannot be read is not what is there.
 		if live = asJSON(baseline.EnforcedLabels(o.Labels)); len(held) == 0 {
 			live = asJSON(held)
 		}
@@ -174,9 +202,9 @@ func (c *check) checkInPlace(report *v1alpha1.NamespacePosture, d drift.Drift) {
 	case *corev1.ResourceQuota:
 		live = asJSON(o.Spec)
 	}
-	if live != report.InPlace[i].Content {
+	if live != report.OperatorState.InPlace[i].Content {
 		c.differ("%s %s in namespace %s waits; in its place should be %s and is %s",
-			d.Object.Kind, d.Object.Name, report.Namespace, report.InPlace[i].Content, live)
+			d.Object.Kind, d.Object.Name, report.Namespace, report.OperatorState.InPlace[i].Content, live)
 	}
 }
 

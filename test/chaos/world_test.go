@@ -31,8 +31,8 @@ type world struct {
 	foreigners int
 }
 
-// create creates an object, and calls undo if the API server refuses it. It is skipped if the object exists already, or its
-// namespace does not or is going.
+// create creates an object, and calls undo if the API server refuses it. It is skipped if the
+// object exists already, or its namespace does not or is going.
 func (w *world) create(o client.Object, undo func()) (skipped bool, err error) {
 	tries := 0
 	err = w.insist(func() error {
@@ -92,19 +92,22 @@ func (w *world) insist(call func() error) error {
 	}
 }
 
-// isRefused recognises refusals by admission. A policy that finds no report to look at refuses with another reason.
+// isRefused recognises refusals by admission. A policy that finds no report to look at refuses with
+// another reason.
 func isRefused(err error) bool {
 	return apierrors.IsForbidden(err) || err != nil && strings.Contains(err.Error(), "ValidatingAdmissionPolicy '")
 }
 
-// passing recognises errors that a later try may not meet: the API server's answer says so, or there was none.
+// passing recognises errors that a later try may not meet: the API server's answer says so, or
+// there was none.
 func passing(err error) bool {
 	var answer apierrors.APIStatus
 	if err == nil || !errors.As(err, &answer) {
 		return err != nil
 	}
 	return apierrors.IsConflict(err) || apierrors.IsInternalError(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||
-		apierrors.IsServiceUnavailable(err) || apierrors.IsTooManyRequests(err) || apierrors.IsUnexpectedServerError(err)
+		apierrors.IsServiceUnavailable(err) || apierrors.IsTooManyRequests(err) ||
+		apierrors.IsUnexpectedServerError(err)
 }
 
 func objectMeta(namespace, name string) metav1.ObjectMeta {

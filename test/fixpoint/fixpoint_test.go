@@ -21,11 +21,12 @@ import (
 	"github.com/bulwark-dev/bulwark/test/framework/testbed"
 )
 
-// generatedProfiles is how many profiles are generated. A failure tells the seed, and -rapid.seed replays it.
+// generatedProfiles is how many profiles are generated. A failure tells the seed, and -rapid.seed
+// replays it.
 const generatedProfiles = 500
 
-// TestWhatIsRenderedIsWhatIsStored applies the rendered objects of profiles and reads them back, and compares what they default
-// with what the API server defaults.
+// TestWhatIsRenderedIsWhatIsStored applies the rendered objects of profiles and reads them back,
+// and compares what they default with what the API server defaults.
 func TestWhatIsRenderedIsWhatIsStored(t *testing.T) {
 	s := start(t)
 	samples, err := fixture.Samples()

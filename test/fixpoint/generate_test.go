@@ -1,4 +1,5 @@
-// Package fixpoint tests that what Render makes is what the API server stores: applied and read back, nothing differs.
+// Package fixpoint tests that what Render makes is what the API server stores: applied and read
+// back, nothing differs.
 package fixpoint
 
 import (
@@ -20,7 +21,8 @@ import (
 	"github.com/bulwark-dev/bulwark/test/framework/generate"
 )
 
-// profiles generates valid SecurityProfiles, with odd values wherever the API server may store another form than was given.
+// profiles generates valid SecurityProfiles, with odd values wherever the API server may store
+// another form than was given.
 func profiles() *rapid.Generator[*v1alpha1.SecurityProfile] {
 	return rapid.Custom(func(t *rapid.T) *v1alpha1.SecurityProfile {
 		spec := v1alpha1.SecurityProfileSpec{
@@ -64,14 +66,21 @@ func network(t *rapid.T) *v1alpha1.Network {
 	n := &v1alpha1.Network{
 		DefaultDeny: generate.Some(t, "defaultDeny", 0, networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress),
 	}
-	n.AllowSameNamespace = len(n.DefaultDeny) > 0 && rapid.Bool().Draw(t, "sameNamespace")
+	if len(n.DefaultDeny) > 0 && rapid.Bool().Draw(t, "sameNamespace") {
+		n.AllowSameNamespace = &v1alpha1.AllowSameNamespace{}
+	}
 	if slices.Contains(n.DefaultDeny, networkingv1.PolicyTypeEgress) {
 		n.AllowDNS = generate.Optional(t, "allowDNS", func(t *rapid.T) *v1alpha1.AllowDNS {
 			return &v1alpha1.AllowDNS{
 				NamespaceSelector: generate.OneOf(t, "dnsNamespaces", selectors()...),
 				PodSelector:       generate.OneOf(t, "dnsPods", selectors()...),
 				CIDRs:             generate.Some(t, "dnsCIDRs", 0, "169.254.20.10/32", "FD00:0::/8", "10.96.0.0/12"),
-				Ports:             generate.OneOf(t, "dnsPorts", nil, []v1alpha1.DNSPort{{Port: 5353}, {Protocol: "TCP", Port: 53}}),
+				Ports: generate.OneOf(
+					t,
+					"dnsPorts",
+					nil,
+					[]v1alpha1.DNSPort{{Protocol: "UDP", Port: 5353}, {Port: 53}},
+				),
 			}
 		})
 		n.AllowAPIServer = generate.Optional(t, "allowAPIServer", func(t *rapid.T) *v1alpha1.AllowAPIServer {
@@ -103,7 +112,8 @@ func selectors() []*metav1.LabelSelector {
 	}
 }
 
-// policy leaves its types out only if it has no rules, or if all that Kubernetes defaults them to is denied.
+// policy leaves its types out only if it has no rules, or if all that Kubernetes defaults them to
+// is denied.
 func policy(t *rapid.T, denied []networkingv1.PolicyType) networkingv1.NetworkPolicySpec {
 	spec := networkingv1.NetworkPolicySpec{PodSelector: *generate.OneOf(t, "pods", selectors()[1:]...)}
 	for range rapid.IntRange(0, 2).Draw(t, "ingressRules") {
@@ -122,27 +132,52 @@ func policy(t *rapid.T, denied []networkingv1.PolicyType) networkingv1.NetworkPo
 }
 
 func peers(t *rapid.T) []networkingv1.NetworkPolicyPeer {
-	return generate.OneOf(t, "peers", nil, []networkingv1.NetworkPolicyPeer{},
+	return generate.OneOf(
+		t,
+		"peers",
+		nil,
+		[]networkingv1.NetworkPolicyPeer{},
 		[]networkingv1.NetworkPolicyPeer{{PodSelector: selectors()[1]}},
-		[]networkingv1.NetworkPolicyPeer{{NamespaceSelector: selectors()[2], PodSelector: selectors()[3]}, {NamespaceSelector: selectors()[1]}},
-		[]networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "10.0.0.0/8", Except: []string{"10.1.0.0/16", "10.2.0.0/16"}}}},
+		[]networkingv1.NetworkPolicyPeer{
+			{NamespaceSelector: selectors()[2], PodSelector: selectors()[3]},
+			{NamespaceSelector: selectors()[1]},
+		},
+		[]networkingv1.NetworkPolicyPeer{
+			{IPBlock: &networkingv1.IPBlock{CIDR: "10.0.0.0/8", Except: []string{"10.1.0.0/16", "10.2.0.0/16"}}},
+		},
 		[]networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "2001:db8::/32"}}},
-		[]networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "2001:DB8::/32", Except: []string{"2001:db8:1::/48"}}}, {PodSelector: selectors()[2]}},
+		[]networkingv1.NetworkPolicyPeer{
+			{IPBlock: &networkingv1.IPBlock{CIDR: "2001:DB8::/32", Except: []string{"2001:db8:1::/48"}}},
+			{PodSelector: selectors()[2]},
+		},
 	)
 }
 
 func ports(t *rapid.T) []networkingv1.NetworkPolicyPort {
 	udp, sctp := corev1.ProtocolUDP, corev1.ProtocolSCTP
-	return generate.OneOf(t, "ports", nil, []networkingv1.NetworkPolicyPort{},
+	return generate.OneOf(
+		t,
+		"ports",
+		nil,
+		[]networkingv1.NetworkPolicyPort{},
 		[]networkingv1.NetworkPolicyPort{{}},
-		[]networkingv1.NetworkPolicyPort{{Port: ptr.To(intstr.FromInt32(80))}, {Protocol: &udp, Port: ptr.To(intstr.FromString("dns"))}},
-		[]networkingv1.NetworkPolicyPort{{Protocol: &sctp, Port: ptr.To(intstr.FromInt32(9000)), EndPort: ptr.To[int32](9100)}},
-		[]networkingv1.NetworkPolicyPort{{Protocol: &udp}, {Port: ptr.To(intstr.FromString("http"))}, {Port: ptr.To(intstr.FromInt32(1)), EndPort: ptr.To[int32](1)}},
+		[]networkingv1.NetworkPolicyPort{
+			{Port: ptr.To(intstr.FromInt32(80))},
+			{Protocol: &udp, Port: ptr.To(intstr.FromString("dns"))},
+		},
+		[]networkingv1.NetworkPolicyPort{
+			{Protocol: &sctp, Port: ptr.To(intstr.FromInt32(9000)), EndPort: ptr.To[int32](9100)},
+		},
+		[]networkingv1.NetworkPolicyPort{
+			{Protocol: &udp},
+			{Port: ptr.To(intstr.FromString("http"))},
+			{Port: ptr.To(intstr.FromInt32(1)), EndPort: ptr.To[int32](1)},
+		},
 	)
 }
 
-// spellings are quantities in ascending order, so that a min may be drawn below a max, each in several notations: as text and
-// as the integers that YAML makes of what is not quoted.
+// spellings are quantities in ascending order, so that a min may be drawn below a max, each in
+// several notations: as text and as the integers that YAML makes of what is not quoted.
 var spellings = [][]any{
 	{"0", int64(0), "0.0"},
 	{"0.0001", "100u", "1e-4"}, // Kubernetes stores 1m.
@@ -185,7 +220,8 @@ func manifest(profile *v1alpha1.SecurityProfile) *unstructured.Unstructured {
 	return u
 }
 
-// respelt gives each quantity of the profile one of its notations: a typed client writes the canonical one only, people do not.
+// respelt gives each quantity of the profile one of its notations: a typed client writes the
+// canonical one only, people do not.
 func respelt(t *rapid.T, profile *unstructured.Unstructured) *unstructured.Unstructured {
 	notations := map[string][]any{}
 	for _, same := range spellings {
@@ -201,7 +237,8 @@ func respelt(t *rapid.T, profile *unstructured.Unstructured) *unstructured.Unstr
 	return profile
 }
 
-// respell walks the maps below an object, in the order of their keys, so that a seed always draws the same.
+// respell walks the maps below an object, in the order of their keys, so that a seed always draws
+// the same.
 func respell(t *rapid.T, object map[string]any, notations map[string][]any) {
 	for _, key := range slices.Sorted(maps.Keys(object)) {
 		switch value := object[key].(type) {
@@ -217,7 +254,14 @@ func respell(t *rapid.T, object map[string]any, notations map[string][]any) {
 
 func limits(t *rapid.T) []v1alpha1.LimitRangeItem {
 	var items []v1alpha1.LimitRangeItem
-	types := generate.Some(t, "types", 1, corev1.LimitTypeContainer, corev1.LimitTypePod, corev1.LimitTypePersistentVolumeClaim)
+	types := generate.Some(
+		t,
+		"types",
+		1,
+		corev1.LimitTypeContainer,
+		corev1.LimitTypePod,
+		corev1.LimitTypePersistentVolumeClaim,
+	)
 	for _, limitType := range types {
 		item := v1alpha1.LimitRangeItem{Type: limitType}
 		names := []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage}
@@ -231,7 +275,11 @@ func limits(t *rapid.T) []v1alpha1.LimitRangeItem {
 			set(&item.Max, names[0], resource.MustParse("1e12"))
 		}
 		if limitType == corev1.LimitTypeContainer && rapid.Bool().Draw(t, "device") {
-			set(&item.Max, "example.com/device", resource.MustParse("2")) // Default and request must be equal: they are defaulted.
+			set(
+				&item.Max,
+				"example.com/device",
+				resource.MustParse("2"),
+			) // Default and request must be equal: they are defaulted.
 		}
 		items = append(items, item)
 	}
@@ -307,7 +355,10 @@ func scoped(t *rapid.T, spec corev1.ResourceQuotaSpec) corev1.ResourceQuotaSpec 
 			[]scope{"CrossNamespacePodAffinity"}, []scope{"NotBestEffort", "NotBestEffort"}, []scope{})
 	case "bestEffort":
 		return corev1.ResourceQuotaSpec{
-			Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("1e3")}, Scopes: []scope{"BestEffort", "Terminating"},
+			Hard: corev1.ResourceList{
+				corev1.ResourcePods: resource.MustParse("1e3"),
+			},
+			Scopes: []scope{"BestEffort", "Terminating"},
 		}
 	case "selector":
 		spec.ScopeSelector = generate.OneOf(t, "selector", &corev1.ScopeSelector{}, selected(byPriority),
@@ -318,7 +369,10 @@ func scoped(t *rapid.T, spec corev1.ResourceQuotaSpec) corev1.ResourceQuotaSpec 
 	case "volumes":
 		return corev1.ResourceQuotaSpec{
 			Hard: corev1.ResourceList{
-				corev1.ResourcePersistentVolumeClaims: resource.MustParse("1k"), corev1.ResourceRequestsStorage: resource.MustParse("1.5Gi"),
+				corev1.ResourcePersistentVolumeClaims: resource.MustParse(
+					"1k",
+				),
+				corev1.ResourceRequestsStorage: resource.MustParse("1.5Gi"),
 			},
 			ScopeSelector: selected(selector("VolumeAttributesClass", "In", "gold")),
 		}
@@ -334,18 +388,23 @@ func rbac(t *rapid.T) *v1alpha1.RBAC {
 		r.Roles = append(r.Roles, v1alpha1.Role{Name: names[i], Rules: rules(t), Subjects: subjects(t, 0)})
 	}
 	for i := range rapid.IntRange(0, 2).Draw(t, "bindings") {
-		r.Bindings = append(r.Bindings, v1alpha1.ClusterRoleBinding{
+		r.Bindings = append(r.Bindings, v1alpha1.RoleBinding{
 			Name: nth("binding", i), ClusterRole: generate.OneOf(t, "clusterRole", "view", "edit"), Subjects: subjects(t, 1)})
 	}
 	for i := range rapid.IntRange(0, 2).Draw(t, "accounts") {
-		account := v1alpha1.ServiceAccount{Name: nth("account", i), AutomountServiceAccountToken: generate.OneOf(t, "automount", nil, ptr.To(true), ptr.To(false))}
+		account := v1alpha1.ServiceAccount{
+			Name:                         nth("account", i),
+			AutomountServiceAccountToken: generate.OneOf(t, "automount", nil, ptr.To(true), ptr.To(false)),
+		}
 		if len(names) > 0 {
 			account.Roles = generate.Some(t, "accountRoles", 0, names...)
 		}
 		r.ServiceAccounts = append(r.ServiceAccounts, account)
 	}
 	r.DefaultServiceAccount = generate.Optional(t, "default", func(t *rapid.T) *v1alpha1.DefaultServiceAccount {
-		return &v1alpha1.DefaultServiceAccount{AutomountServiceAccountToken: generate.OneOf(t, "defaultAutomount", nil, ptr.To(true), ptr.To(false))}
+		return &v1alpha1.DefaultServiceAccount{
+			AutomountServiceAccountToken: generate.OneOf(t, "defaultAutomount", nil, ptr.To(true), ptr.To(false)),
+		}
 	})
 	return r
 }
@@ -353,9 +412,22 @@ func rbac(t *rapid.T) *v1alpha1.RBAC {
 func rules(t *rapid.T) []v1alpha1.PolicyRule {
 	return rapid.SliceOfN(rapid.SampledFrom([]v1alpha1.PolicyRule{
 		{Resources: []string{"pods"}, Verbs: []string{"get"}},
-		{APIGroups: []string{"", "apps"}, Resources: []string{"pods/log", "deployments"}, Verbs: []string{"watch", "list", "get"}},
-		{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{"a", "b"}, Verbs: []string{"update"}},
-		{APIGroups: []string{"example.com", "example.org"}, Resources: []string{"widgets/scale"}, Verbs: []string{"frobnicate"}},
+		{
+			APIGroups: []string{"", "apps"},
+			Resources: []string{"pods/log", "deployments"},
+			Verbs:     []string{"watch", "list", "get"},
+		},
+		{
+			APIGroups:     []string{""},
+			Resources:     []string{"configmaps"},
+			ResourceNames: []string{"a", "b"},
+			Verbs:         []string{"update"},
+		},
+		{
+			APIGroups: []string{"example.com", "example.org"},
+			Resources: []string{"widgets/scale"},
+			Verbs:     []string{"frobnicate"},
+		},
 	}), 1, 3).Draw(t, "rules")
 }
 

@@ -15,7 +15,8 @@ import (
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
-// verbatim are those objects of the baseline that the profile spells out, with the profile's own words and nothing defaulted.
+// verbatim are those objects of the baseline that the profile spells out, with the profile's own
+// words and nothing defaulted.
 func verbatim(profile *v1alpha1.SecurityProfile, namespace string) []baseline.Object {
 	spec := profile.Spec.DeepCopy()
 	named := func(name v1alpha1.ObjectName) metav1.ObjectMeta {
@@ -41,8 +42,8 @@ func verbatim(profile *v1alpha1.SecurityProfile, namespace string) []baseline.Ob
 	return objects
 }
 
-// checkDefaults has the API server default what the profile spells out. A wrong default of ours would be stored as we send it,
-// and would come back as rendered: only this tells it.
+// checkDefaults has the API server default what the profile spells out. A wrong default of ours
+// would be stored as we send it, and would come back as rendered: only this tells it.
 func (s *suite) checkDefaults(t reporter, profile *v1alpha1.SecurityProfile, desired []baseline.Object, given string) {
 	t.Helper()
 	for _, object := range verbatim(profile, desired[0].GetName()) {

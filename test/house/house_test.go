@@ -14,15 +14,18 @@ import (
 const module = "github.com/bulwark-dev/bulwark/"
 
 // floors are the rooms from the top to the ground. A package imports those of its own floor and of
-// floors below. A room stands for the packages beneath it, too, unless they have a row of their own.
+// floors below. A room stands for the packages beneath it, too, unless they have a row of their
+// own.
 var floors = [][]string{
 	{"cmd"},
 	{"internal/cli", "internal/operator"},
 	{"controllers"},
-	{"internal/findings/watch", "internal/openreports/publish"},
 	{
-		"internal/apiresources/discover", "internal/clusteraccess", "internal/contention", "internal/events",
-		"internal/metrics", "internal/priority", "internal/reportmemory",
+		"internal/findings/watch", "internal/openreports/publish", "internal/podscan", "internal/release", "internal/rollout",
+	},
+	{
+		"internal/apiresources/discover", "internal/clusteraccess", "internal/contention", "internal/correction",
+		"internal/events", "internal/metrics", "internal/priority", "internal/reportmemory", "internal/reports",
 	},
 	pure,
 	{"api", "config/crd/bases"},
@@ -119,7 +122,10 @@ func floorOf(room string) int {
 
 // within reports whether a package is one of others or beneath one of them.
 func within(others []string, name string) bool {
-	return slices.ContainsFunc(others, func(other string) bool { return name == other || strings.HasPrefix(name, other+"/") })
+	return slices.ContainsFunc(
+		others,
+		func(other string) bool { return name == other || strings.HasPrefix(name, other+"/") },
+	)
 }
 
 func packages(t *testing.T) []goPackage {

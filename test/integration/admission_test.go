@@ -46,7 +46,8 @@ func policiesOf(g Gomega, profile string) []baseline.Object {
 	return objects
 }
 
-// EventuallyPoliced waits until the policies are exactly those of the profile, beside others that outrank it, and its status says so.
+// EventuallyPoliced waits until the policies are exactly those of the profile, beside others that
+// outrank it, and its status says so.
 func EventuallyPoliced(profile *v1alpha1.SecurityProfile, outranking ...*v1alpha1.SecurityProfile) {
 	GinkgoHelper()
 	EventuallyCondition(profile, v1alpha1.ConditionAdmission, metav1.ConditionTrue)
@@ -55,7 +56,11 @@ func EventuallyPoliced(profile *v1alpha1.SecurityProfile, outranking ...*v1alpha
 	}).Should(Succeed())
 }
 
-func policyDifferences(g Gomega, profile *v1alpha1.SecurityProfile, outranking ...*v1alpha1.SecurityProfile) []drift.Drift {
+func policyDifferences(
+	g Gomega,
+	profile *v1alpha1.SecurityProfile,
+	outranking ...*v1alpha1.SecurityProfile,
+) []drift.Drift {
 	GinkgoHelper()
 	g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
 	desired := admission.Objects(admission.Render(profile, admission.Cluster{
@@ -72,8 +77,8 @@ func operatorProof() admission.Proof {
 	return proof
 }
 
-// EventuallyRefused waits until the API server refuses an object in these words: it hears of policies about a second after they
-// are made. What it admits meanwhile is a dry run.
+// EventuallyRefused waits until the API server refuses an object in these words: it hears of
+// policies about a second after they are made. What it admits meanwhile is a dry run.
 func EventuallyRefused(by client.Client, o client.Object, words string) {
 	GinkgoHelper()
 	Eventually(func() error {
@@ -89,7 +94,9 @@ func writablePod(namespace, name string) *corev1.Pod {
 }
 
 func policyOf(profile *v1alpha1.SecurityProfile, concern string) *admissionregistrationv1.ValidatingAdmissionPolicy {
-	return &admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: "bulwark-" + profile.Name + "-" + concern}}
+	return &admissionregistrationv1.ValidatingAdmissionPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: "bulwark-" + profile.Name + "-" + concern},
+	}
 }
 
 var _ = Describe("A profile with rules of admission", func() {
@@ -98,10 +105,14 @@ var _ = Describe("A profile with rules of admission", func() {
 		EventuallyPoliced(profile)
 		EventuallyReady(profile)
 		Expect(meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionAdmission).Message).To(MatchRegexp(
-			`^8 admission policies are in force; judging the largest pod costs up to \d+ % of what the API server spends on a policy$`))
+			`^8 admission policies are in force; judging the largest pod costs up to \d+ % of what the API server spends on a policy$`,
+		))
 
-		EventuallyRefused(admin, writablePod(namespace, "bad"),
-			"readOnlyRootFilesystem: container app must set securityContext.readOnlyRootFilesystem to true (spec.workloads of SecurityProfile "+profile.Name+")")
+		EventuallyRefused(
+			admin,
+			writablePod(namespace, "bad"),
+			"readOnlyRootFilesystem: container app must set securityContext.readOnlyRootFilesystem to true (spec.workloads of SecurityProfile "+profile.Name+")",
+		)
 		EventuallyAdmitted(fixture.HardenedPod(namespace, "good"))
 		service := &corev1.Service{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "open"},
@@ -133,7 +144,9 @@ var _ = Describe("A profile with rules of admission", func() {
 		EventuallyPoliced(profile)
 		for _, o := range policiesOf(Default, profile.Name) {
 			if binding, ok := o.(*admissionregistrationv1.ValidatingAdmissionPolicyBinding); ok {
-				Expect(binding.Spec.ValidationActions).To(Equal([]admissionregistrationv1.ValidationAction{admissionregistrationv1.Warn}))
+				Expect(
+					binding.Spec.ValidationActions,
+				).To(Equal([]admissionregistrationv1.ValidationAction{admissionregistrationv1.Warn}))
 			}
 			Expect(o.GetName()).NotTo(ContainSubstring("wait"))
 		}
@@ -185,7 +198,10 @@ var _ = Describe("A profile with rules of admission", func() {
 		for _, o := range policiesOf(Default, profile.Name) {
 			Update(o.(client.Object), func(o client.Object) { o.SetFinalizers([]string{"example.com/keep"}) })
 		}
-		Expect(admin.Delete(ctx, policyOf(profile, "pods-wait-for-report"))).To(Succeed()) // Its binding cannot be written without it.
+		Expect(
+			admin.Delete(ctx, policyOf(profile, "pods-wait-for-report")),
+		).To(Succeed())
+		// Its binding cannot be written without it.
 		Update(client.Object(policyOf(profile, "pods-wait-for-report")), func(o client.Object) { o.SetFinalizers(nil) })
 		Expect(admin.Delete(ctx, profile)).To(Succeed())
 		bulwark = startOperator()
@@ -204,7 +220,9 @@ var _ = Describe("A profile with rules of admission", func() {
 			EventuallyGone(profile)
 			Expect(policiesOf(Default, profile.Name)).To(BeEmpty())
 			writes := operatorWrites()
-			Expect(lastDeletion(writes, "validatingadmissionpolicies")).To(BeNumerically(">", lastDeletion(writes, "namespacepostures")))
+			Expect(
+				lastDeletion(writes, "validatingadmissionpolicies"),
+			).To(BeNumerically(">", lastDeletion(writes, "namespacepostures")))
 			EventuallyAdmitted(fixture.RestrictedPod(namespace, "free"))
 		}
 	})
@@ -218,6 +236,7 @@ var _ = Describe("A profile that cannot be read", func() {
 		ExpectCreated(profile)
 		EventuallyPoliced(profile, broken)
 
+		EventuallyOlderThanASecond(held)
 		Update(broken, func(p *v1alpha1.SecurityProfile) {
 			p.Spec.NamespaceSelector.MatchLabels = map[string]string{"not a label key": "a"}
 		})
@@ -230,6 +249,24 @@ var _ = Describe("A profile that cannot be read", func() {
 		ExpectCreated(another)
 		EventuallyRefused(admin, writablePod(another.Name, "bad"), "readOnlyRootFilesystem")
 		EventuallyAdmitted(writablePod(held, "free"))
+	})
+
+	It("leaves what is made since to be judged by another, though nobody edits that", func() {
+		broken, _ := Governed(func(p *v1alpha1.SecurityProfile) { p.Spec.Priority = 9 })
+		name := UniqueName()
+		profile := fixture.Profile(name, fixture.Guarded, fixture.Selecting(broken.Name))
+		ExpectCreated(profile)
+		EventuallyPoliced(profile, broken)
+
+		EventuallyQuiet() // So that no throttle has the policies look later than the status is written.
+		Update(broken, func(p *v1alpha1.SecurityProfile) {
+			p.Spec.NamespaceSelector.MatchLabels = map[string]string{"not a label key": "a"}
+		})
+		EventuallyCondition(broken, v1alpha1.ConditionStalled, metav1.ConditionTrue)
+		another := fixture.Namespace(name+"-b", broken.Name)
+		ExpectCreated(another)
+		EventuallyEstablished(profile, another.Name)
+		EventuallyRefused(admin, writablePod(another.Name, "bad"), "readOnlyRootFilesystem")
 	})
 })
 
@@ -248,7 +285,9 @@ var _ = Describe("A profile that is being deleted", func() {
 		}).Should(Succeed())
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed(), "it is held by the other one")
 		role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: second, Name: "bulwark-developer"}}
-		Expect(admin.Get(ctx, client.ObjectKeyFromObject(policyOf(profile, "tamper-objects")), policyOf(profile, "tamper-objects"))).To(Succeed())
+		Expect(
+			admin.Get(ctx, client.ObjectKeyFromObject(policyOf(profile, "tamper-objects")), policyOf(profile, "tamper-objects")),
+		).To(Succeed())
 		Expect(admin.Delete(ctx, role, client.DryRunAll)).NotTo(Succeed())
 		release()
 		EventuallyGone(profile)
@@ -256,20 +295,29 @@ var _ = Describe("A profile that is being deleted", func() {
 	})
 })
 
-// forbidDeletionOfRoles has the API server refuse to delete Roles in a namespace, as another's policy may, until it is released.
+// forbidDeletionOfRoles has the API server refuse to delete Roles in a namespace, as another's
+// policy may, until it is released.
 func forbidDeletionOfRoles(namespace string) (release func()) {
 	GinkgoHelper()
 	meta := metav1.ObjectMeta{Name: "keep-roles-of-" + namespace}
 	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{
 		ObjectMeta: meta,
 		Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
-			MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
-				RuleWithOperations: admissionregistrationv1.RuleWithOperations{
-					Operations: []admissionregistrationv1.OperationType{"DELETE"},
-					Rule:       admissionregistrationv1.Rule{APIGroups: []string{rbacv1.GroupName}, APIVersions: []string{"v1"}, Resources: []string{"roles"}},
-				},
-			}}},
-			Validations: []admissionregistrationv1.Validation{{Expression: `request.namespace != "` + namespace + `"`, Message: "roles stay"}},
+			MatchConstraints: &admissionregistrationv1.MatchResources{
+				ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+					RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+						Operations: []admissionregistrationv1.OperationType{"DELETE"},
+						Rule: admissionregistrationv1.Rule{
+							APIGroups:   []string{rbacv1.GroupName},
+							APIVersions: []string{"v1"},
+							Resources:   []string{"roles"},
+						},
+					},
+				}},
+			},
+			Validations: []admissionregistrationv1.Validation{
+				{Expression: `request.namespace != "` + namespace + `"`, Message: "roles stay"},
+			},
 		},
 	}
 	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
@@ -340,7 +388,7 @@ var _ = Describe("Drift of admission policies", func() {
 				g.Expect(profile.Status.PolicyDriftTotal).To(Equal(int64(1)))
 				g.Expect(profile.Status.DriftTotal).To(Equal(int64(1)))
 				g.Expect(profile.Status.Drift).To(ContainElement(And(
-					HaveField("Namespace", ""), HaveField("State", v1alpha1.Corrected),
+					HaveField("Namespace", ""), HaveField("State", v1alpha1.DriftStateCorrected),
 					HaveField("Object.Name", "bulwark-"+profile.Name+"-workloads"))))
 			}).Should(Succeed())
 			Eventually(func() []string { return eventReasons("SecurityProfile", profile.Name) }).Should(
@@ -382,12 +430,18 @@ var _ = Describe("A policy of another maker that bears a name of the profile's",
 		return &admissionregistrationv1.ValidatingAdmissionPolicy{
 			ObjectMeta: metav1.ObjectMeta{Name: "bulwark-" + name + "-images"},
 			Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
-				MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
-					RuleWithOperations: admissionregistrationv1.RuleWithOperations{
-						Operations: []admissionregistrationv1.OperationType{"CREATE"},
-						Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"secrets"}},
-					},
-				}}},
+				MatchConstraints: &admissionregistrationv1.MatchResources{
+					ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+						RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+							Operations: []admissionregistrationv1.OperationType{"CREATE"},
+							Rule: admissionregistrationv1.Rule{
+								APIGroups:   []string{""},
+								APIVersions: []string{"v1"},
+								Resources:   []string{"secrets"},
+							},
+						},
+					}},
+				},
 				Validations: []admissionregistrationv1.Validation{{Expression: "true"}},
 			},
 		}
@@ -402,7 +456,9 @@ var _ = Describe("A policy of another maker that bears a name of the profile's",
 		EventuallyCondition(profile, v1alpha1.ConditionAdmission, metav1.ConditionFalse)
 		EventuallyCondition(profile, v1alpha1.ConditionReady, metav1.ConditionFalse)
 		EventuallyCondition(profile, v1alpha1.ConditionStalled, metav1.ConditionTrue)
-		Expect(meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionReady).Message).To(ContainSubstring(foreign.Name))
+		Expect(
+			meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionReady).Message,
+		).To(ContainSubstring(foreign.Name))
 		Eventually(func(g Gomega) {
 			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
 			g.Expect(profile.Status.Namespaces.Compliant).To(BeEquivalentTo(1))
@@ -410,10 +466,13 @@ var _ = Describe("A policy of another maker that bears a name of the profile's",
 		before := profile.DeepCopy()
 		Consistently(func(g Gomega) {
 			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
-			g.Expect(profile.ResourceVersion).To(Equal(before.ResourceVersion), "written again: %s", cmp.Diff(before, profile))
+			g.Expect(profile.ResourceVersion).To(Equal(before.ResourceVersion), "written again: %s",
+				cmp.Diff(before, profile, cmp.AllowUnexported(v1alpha1.SecurityProfileSpec{})))
 		}).Should(Succeed())
 		binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{}
-		Expect(apierrors.IsNotFound(admin.Get(ctx, client.ObjectKeyFromObject(foreign), binding))).To(BeTrue(), "another maker's policy is bound")
+		Expect(
+			apierrors.IsNotFound(admin.Get(ctx, client.ObjectKeyFromObject(foreign), binding)),
+		).To(BeTrue(), "another maker's policy is bound")
 		live := foreign.DeepCopy()
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(foreign), live)).To(Succeed())
 		Expect(live.Generation).To(Equal(foreign.Generation)) // Its status is kube-controller-manager's.
@@ -421,7 +480,8 @@ var _ = Describe("A policy of another maker that bears a name of the profile's",
 
 		Expect(admin.Delete(ctx, policyOf(profile, "workloads"))).To(Succeed()) // All else is kept meanwhile.
 		Eventually(func(g Gomega) {
-			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(policyOf(profile, "workloads")), policyOf(profile, "workloads"))).To(Succeed())
+			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(policyOf(profile, "workloads")), policyOf(profile, "workloads"))).
+				To(Succeed())
 			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
 			g.Expect(profile.Status.PolicyDriftTotal).To(BeEquivalentTo(1))
 		}).Should(Succeed())
@@ -447,19 +507,26 @@ var _ = Describe("Break-glass", func() {
 		EventuallyPoliced(profile)
 		loosened := func(by client.Client) error {
 			quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-compute"}}
-			return by.Patch(ctx, quota, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"hard":{"pods":"50"}}}`)))
+			return by.Patch(
+				ctx,
+				quota,
+				client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"hard":{"pods":"50"}}}`)),
+			)
 		}
 		Eventually(func() error {
 			quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-compute"}}
 			return admin.Delete(ctx, quota, client.DryRunAll)
 		}).Should(MatchError(ContainSubstring("the object is a part of the namespace's baseline")))
-		// It is told from a change that policies did not know of yet by its coming a while after they were in force.
+		// It is told from a change that policies did not know of yet by its coming a while after
+		// they were in force.
 		Eventually(func(g Gomega) {
 			g.Expect(loosened(impersonating("on-call", "system:masters", fixture.BreakGlass))).To(Succeed())
 			g.Expect(metric("bulwark_break_glass_total", "profile", profile.Name)).To(BeNumerically(">", 0))
 		}).WithPolling(2 * time.Second).WithTimeout(30 * time.Second).Should(Succeed())
 		EventuallyEstablished(profile, namespace)
-		Eventually(func() []string { return eventReasons("SecurityProfile", profile.Name) }).Should(ContainElement(v1alpha1.EventBreakGlass))
+		Eventually(
+			func() []string { return eventReasons("SecurityProfile", profile.Name) },
+		).Should(ContainElement(v1alpha1.EventBreakGlass))
 		err := loosened(impersonating("mallory", "system:masters"))
 		Expect(apierrors.IsForbidden(err)).To(BeTrue(), "%v", err)
 
@@ -468,10 +535,14 @@ var _ = Describe("Break-glass", func() {
 		var users []string
 		for _, w := range writes {
 			if user, broke := w.Annotations["bulwark-"+profile.Name+"-tamper-objects/"+admission.BreakGlassAnnotation]; broke {
-				Expect(w).To(And(HaveField("Namespace", namespace), HaveField("Name", "bulwark-compute"), HaveField("ResponseStatus", BeEquivalentTo(200))))
+				Expect(
+					w,
+				).To(And(HaveField("Namespace", namespace), HaveField("Name", "bulwark-compute"), HaveField("ResponseStatus", BeEquivalentTo(200))))
 				users = append(users, user)
 			}
 		}
-		Expect(users).To(And(ContainElement("on-call"), HaveEach("on-call")), "the audit log names who broke the glass, and nobody else")
+		Expect(
+			users,
+		).To(And(ContainElement("on-call"), HaveEach("on-call")), "the audit log names who broke the glass, and nobody else")
 	})
 })

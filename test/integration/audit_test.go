@@ -23,16 +23,16 @@ var _ = Describe("A profile that audits", func() {
 		report := ReportOn(Default, namespace)
 		desired := baseline.Render(profile, namespace)
 		Expect(report.Objects).To(HaveLen(len(desired)))
-		Expect(report.Ready).To(BeFalse())
-		Expect(report.Enforcement).To(Equal(v1alpha1.Audit))
+		Expect(report.IsReady()).To(BeFalse())
+		Expect(report.Enforcement).To(Equal(v1alpha1.EnforcementAudit))
 		Expect(report.Drift).To(HaveLen(len(desired)))
 		for _, entry := range report.Drift {
-			Expect(entry.State).To(Equal(v1alpha1.Present))
+			Expect(entry.State).To(Equal(v1alpha1.DriftStatePresent))
 		}
 		Expect(report.Drift).To(ContainElement(And(
-			HaveField("Object.Name", "bulwark-default-deny"), HaveField("Change", v1alpha1.Missing))))
+			HaveField("Object.Name", "bulwark-default-deny"), HaveField("Change", v1alpha1.DriftChangeMissing))))
 		Expect(report.Drift).To(ContainElement(And(
-			HaveField("Object.Kind", "Namespace"), HaveField("Change", v1alpha1.Modified),
+			HaveField("Object.Kind", "Namespace"), HaveField("Change", v1alpha1.DriftChangeModified),
 			HaveField("Fields", ContainElement(v1alpha1.FieldDrift{
 				Path: "metadata.labels[pod-security.kubernetes.io/enforce]", Want: `"restricted"`})))))
 		EventuallyReady(profile)
@@ -44,10 +44,10 @@ var _ = Describe("A profile that audits", func() {
 
 	It("is switched to enforcing and back, which leaves the objects, and sees drift in them", func() {
 		profile, namespace := Governed(fixture.Audited)
-		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.Enforce })
+		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.EnforcementEnforce })
 		EventuallyEstablished(profile, namespace)
 		for _, entry := range ReportOn(Default, namespace).Drift {
-			Expect(entry.State).To(Equal(v1alpha1.Corrected))
+			Expect(entry.State).To(Equal(v1alpha1.DriftStateCorrected))
 		}
 
 		before := baselineWrites()
@@ -56,7 +56,8 @@ var _ = Describe("A profile that audits", func() {
 		Expect(Differences(Default, profile, namespace)).To(BeEmpty())
 		tampers["drops a direction"].do(namespace)
 		EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool {
-			return e.State == v1alpha1.Present && e.Object.Name == "bulwark-default-deny" && e.Manager == string(asTenant)
+			return e.State == v1alpha1.DriftStatePresent && e.Object.Name == "bulwark-default-deny" &&
+				e.Manager == string(asTenant)
 		})
 		policy := &networkingv1.NetworkPolicy{}
 		Expect(admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "bulwark-default-deny"}, policy)).To(Succeed())
@@ -64,7 +65,7 @@ var _ = Describe("A profile that audits", func() {
 		Expect(baselineWrites()).To(Equal(before))
 		EventuallyReady(profile)
 
-		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.Enforce })
+		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.EnforcementEnforce })
 		EventuallyEstablished(profile, namespace)
 		EventuallyReady(profile)
 	})
@@ -77,7 +78,9 @@ var _ = Describe("A profile that audits", func() {
 		auditing.Spec.NamespaceSelector = enforcing.Spec.NamespaceSelector
 		ExpectCreated(auditing)
 		EventuallyReported(auditing, namespace)
-		Expect(admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "bulwark-allow-dns"}, &networkingv1.NetworkPolicy{})).To(Succeed())
+		Expect(
+			admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "bulwark-allow-dns"}, &networkingv1.NetworkPolicy{}),
+		).To(Succeed())
 
 		Expect(admin.Delete(ctx, enforcing)).To(Succeed())
 		EventuallyGone(enforcing)
@@ -97,7 +100,7 @@ var _ = Describe("A profile that audits", func() {
 			}
 			unexpected := func(report *v1alpha1.NamespacePosture) (names []string) {
 				for _, entry := range report.Drift {
-					if entry.Change == v1alpha1.Unexpected {
+					if entry.Change == v1alpha1.DriftChangeUnexpected {
 						names = append(names, entry.Object.Name)
 					}
 				}

@@ -39,12 +39,19 @@ var _ = Describe("A change of what tamper protection guards", func() {
 	}
 
 	It("is no use of break-glass where nobody may break glass", func() {
-		profile, namespace := Governed(fixture.Guarded, func(p *v1alpha1.SecurityProfile) { p.Spec.Protection.BreakGlassGroups = nil })
+		profile, namespace := Governed(
+			fixture.Guarded,
+			func(p *v1alpha1.SecurityProfile) { p.Spec.Protection.BreakGlassGroups = nil },
+		)
 		EventuallyPoliced(profile)
 		cfg, err := plane.ServiceAccountConfig(ctx, "kube-system", "generic-garbage-collector") // Policies let it delete.
 		Expect(err).NotTo(HaveOccurred())
 		collector := bed.ClientOf(GinkgoTB(), cfg)
-		EventuallyCounted("bulwark_guarded_changes_total", profile, func() error { return collector.Delete(ctx, quota(namespace)) })
+		EventuallyCounted(
+			"bulwark_guarded_changes_total",
+			profile,
+			func() error { return collector.Delete(ctx, quota(namespace)) },
+		)
 		EventuallyEstablished(profile, namespace)
 		for kind, name := range map[string]string{"SecurityProfile": profile.Name, "Namespace": namespace} {
 			Eventually(func() []string { return eventReasons(kind, name) }).Should(ContainElement(v1alpha1.EventGuardedChanged))
@@ -53,25 +60,38 @@ var _ = Describe("A change of what tamper protection guards", func() {
 		Expect(metric("bulwark_break_glass_total", "profile", profile.Name)).To(BeZero())
 	})
 
-	It("is not told of as break-glass if it came while the operator was down, since the policies may have been away too", func() {
-		profile, namespace := Governed(fixture.Guarded)
-		EventuallyPoliced(profile)
-		breaker := impersonating("on-call", "system:masters", fixture.BreakGlass)
-		EventuallyCounted("bulwark_break_glass_total", profile, func() error { return breaker.Delete(ctx, quota(namespace)) })
-		EventuallyEstablished(profile, namespace)
-		told := countOf(v1alpha1.EventBreakGlass, "Namespace", namespace)
+	It(
+		"is not told of as break-glass if it came while the operator was down, since the policies may have been away too",
+		func() {
+			profile, namespace := Governed(fixture.Guarded)
+			EventuallyPoliced(profile)
+			breaker := impersonating("on-call", "system:masters", fixture.BreakGlass)
+			EventuallyCounted(
+				"bulwark_break_glass_total",
+				profile,
+				func() error { return breaker.Delete(ctx, quota(namespace)) },
+			)
+			EventuallyEstablished(profile, namespace)
+			told := countOf(v1alpha1.EventBreakGlass, "Namespace", namespace)
 
-		bulwark.Stop()
-		deny := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-default-deny"}}
-		Expect(breaker.Delete(ctx, deny)).To(Succeed())
-		bulwark = startOperator()
-		EventuallyEstablished(profile, namespace)
-		Eventually(func() int { return countOf(v1alpha1.EventGuardedChanged, "Namespace", namespace) }).Should(BeNumerically(">", 0))
-		Expect(countOf(v1alpha1.EventBreakGlass, "Namespace", namespace)).To(Equal(told))
-		Expect(metric("bulwark_break_glass_total", "profile", profile.Name)).To(BeZero(), "the counters are of the operator that was started")
+			bulwark.Stop()
+			deny := &networkingv1.NetworkPolicy{
+				ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-default-deny"},
+			}
+			Expect(breaker.Delete(ctx, deny)).To(Succeed())
+			bulwark = startOperator()
+			EventuallyEstablished(profile, namespace)
+			Eventually(
+				func() int { return countOf(v1alpha1.EventGuardedChanged, "Namespace", namespace) },
+			).Should(BeNumerically(">", 0))
+			Expect(countOf(v1alpha1.EventBreakGlass, "Namespace", namespace)).To(Equal(told))
+			Expect(
+				metric("bulwark_break_glass_total", "profile", profile.Name),
+			).To(BeZero(), "the counters are of the operator that was started")
 
-		EventuallyCounted("bulwark_break_glass_total", profile, func() error { return breaker.Delete(ctx, deny.DeepCopy()) })
-	})
+			EventuallyCounted("bulwark_break_glass_total", profile, func() error { return breaker.Delete(ctx, deny.DeepCopy()) })
+		},
+	)
 })
 
 var _ = Describe("Hundreds of objects with Bulwark's label", func() {
@@ -81,7 +101,14 @@ var _ = Describe("Hundreds of objects with Bulwark's label", func() {
 			profile, namespace := Governed()
 			EventuallyEstablished(profile, namespace)
 			DeferCleanup(func() { // Bulwark would remove them one by one while other specs count its writes.
-				Expect(admin.DeleteAllOf(ctx, &corev1.ServiceAccount{}, client.InNamespace(namespace), client.HasLabels{v1alpha1.ProfileLabel})).To(Succeed())
+				Expect(
+					admin.DeleteAllOf(
+						ctx,
+						&corev1.ServiceAccount{},
+						client.InNamespace(namespace),
+						client.HasLabels{v1alpha1.ProfileLabel},
+					),
+				).To(Succeed())
 			})
 			for n := range many {
 				account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{
@@ -91,7 +118,7 @@ var _ = Describe("Hundreds of objects with Bulwark's label", func() {
 				Expect(admin.Create(ctx, account)).To(Succeed())
 			}
 			Eventually(func() float64 {
-				return metric("bulwark_drift_total", "profile", profile.Name, "change", string(v1alpha1.Unexpected))
+				return metric("bulwark_drift_total", "profile", profile.Name, "change", string(v1alpha1.DriftChangeUnexpected))
 			}).WithTimeout(time.Minute).Should(BeNumerically(">=", many), "each of them is counted")
 			for kind, name := range map[string]string{"SecurityProfile": profile.Name, "Namespace": namespace} {
 				told := func() int { return countOf(v1alpha1.EventDrift, kind, name) }

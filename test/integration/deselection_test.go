@@ -77,29 +77,34 @@ var _ = Describe("A namespace that its profile selects no more", thatLooksTwice,
 	type flap struct {
 		out, in func(*v1alpha1.SecurityProfile, string)
 	}
-	DescribeTable("keeps all of its baseline, its history and its tokens, without a write, if that is undone", func(f flap) {
-		profile, namespace := Governed()
-		EventuallyEstablished(profile, namespace)
-		tampers["drops a direction"].do(namespace)
-		EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.Corrected })
-		EventuallyReady(profile)
-		token := tokenOf(appAccount(namespace))
-		before, reported := uids(namespace), ReportOn(Default, namespace)
-		EventuallyQuiet()
-		writes := withoutStatus(operatorWrites())
+	DescribeTable(
+		"keeps all of its baseline, its history and its tokens, without a write, if that is undone",
+		func(f flap) {
+			profile, namespace := Governed()
+			EventuallyEstablished(profile, namespace)
+			tampers["drops a direction"].do(namespace)
+			EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.DriftStateCorrected })
+			EventuallyReady(profile)
+			token := tokenOf(appAccount(namespace))
+			before, reported := uids(namespace), ReportOn(Default, namespace)
+			EventuallyQuiet()
+			writes := withoutStatus(operatorWrites())
 
-		f.out(profile, namespace)
-		Consistently(func(g Gomega) {
-			g.Expect(uids(namespace)).To(Equal(before))
-			g.Expect(unlike(writes, withoutStatus(operatorWrites()))).To(BeEmpty())
-		}).WithTimeout(removalDelay - 1200*time.Millisecond).Should(Succeed())
-		f.in(profile, namespace)
-		Consistently(func(g Gomega) { g.Expect(uids(namespace)).To(Equal(before)) }).WithTimeout(removalDelay + time.Second).Should(Succeed())
-		EventuallyEstablished(profile, namespace)
-		Expect(ReportOn(Default, namespace).Drift).To(Equal(reported.Drift))
-		Expect(authenticates(token)).To(BeTrue())
-		Expect(eventReasons("Namespace", namespace)).NotTo(ContainElement(v1alpha1.EventBaselineRemoved))
-	},
+			f.out(profile, namespace)
+			Consistently(func(g Gomega) {
+				g.Expect(uids(namespace)).To(Equal(before))
+				g.Expect(unlike(writes, withoutStatus(operatorWrites()))).To(BeEmpty())
+			}).WithTimeout(removalDelay - 1200*time.Millisecond).Should(Succeed())
+			f.in(profile, namespace)
+			Consistently(
+				func(g Gomega) { g.Expect(uids(namespace)).To(Equal(before)) },
+			).WithTimeout(removalDelay + time.Second).
+				Should(Succeed())
+			EventuallyEstablished(profile, namespace)
+			Expect(ReportOn(Default, namespace).Drift).To(Equal(reported.Drift))
+			Expect(authenticates(token)).To(BeTrue())
+			Expect(eventReasons("Namespace", namespace)).NotTo(ContainElement(v1alpha1.EventBaselineRemoved))
+		},
 		Entry("its label is put back", flap{
 			func(_ *v1alpha1.SecurityProfile, namespace string) { deselect(namespace) },
 			selectAgain,
@@ -154,7 +159,9 @@ var _ = Describe("A namespace that its profile selects no more", thatLooksTwice,
 		Update(theNamespace(namespace), func(o client.Object) { o.GetLabels()["suite"] = audits.Name })
 		EventuallyGone(appAccount(namespace))
 		EventuallyReported(audits, namespace)
-		Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventBaselineRemoved))
+		Eventually(
+			func() []string { return eventReasons("Namespace", namespace) },
+		).Should(ContainElement(v1alpha1.EventBaselineRemoved))
 	})
 
 	It("keeps it if a new operator protects it by mistake, and the next one does not", func() {
@@ -165,7 +172,10 @@ var _ = Describe("A namespace that its profile selects no more", thatLooksTwice,
 		bulwark = startOperatorWith(operatorConf, looksTwice, func(o *operator.Options) {
 			o.ProtectedNamespaces = append(o.ProtectedNamespaces, namespace)
 		})
-		Consistently(func() []string { return uids(namespace) }).WithTimeout(removalDelay - 1500*time.Millisecond).Should(Equal(before))
+		Consistently(
+			func() []string { return uids(namespace) },
+		).WithTimeout(removalDelay - 1500*time.Millisecond).
+			Should(Equal(before))
 		bulwark.Stop()
 		bulwark = startOperatorWith(operatorConf, looksTwice)
 		Consistently(func() []string { return uids(namespace) }).WithTimeout(removalDelay + time.Second).Should(Equal(before))
@@ -209,7 +219,9 @@ var _ = Describe("A namespace that its profile selects no more", thatLooksTwice,
 			WithTimeout(removalDelay - 1200*time.Millisecond).Should(BeEquivalentTo(report.UID))
 		EventuallyUnreported(namespace)
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(appAccount(namespace)), appAccount(namespace))).To(Succeed())
-		Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventBaselineRetained))
+		Eventually(
+			func() []string { return eventReasons("Namespace", namespace) },
+		).Should(ContainElement(v1alpha1.EventBaselineRetained))
 		Expect(eventReasons("Namespace", namespace)).NotTo(ContainElement(v1alpha1.EventBaselineRemoved))
 	})
 
@@ -221,7 +233,9 @@ var _ = Describe("A namespace that its profile selects no more", thatLooksTwice,
 		EventuallyGone(profile)
 		EventuallyUntouched(namespace)
 		Expect(time.Since(began)).To(BeNumerically("<", removalDelay+2*time.Second))
-		Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventBaselineRemoved))
+		Eventually(
+			func() []string { return eventReasons("Namespace", namespace) },
+		).Should(ContainElement(v1alpha1.EventBaselineRemoved))
 	})
 
 	It("does not wait either where the profile is deleted meanwhile", func() {
@@ -253,7 +267,12 @@ var _ = Describe("A namespace that its profile selects no more", thatLooksTwice,
 		EventuallyEstablished(profile, namespace)
 		bulwark.Stop()
 		deselect(namespace)
-		Expect(admin.Delete(ctx, &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-default-deny"}})).To(Succeed())
+		Expect(
+			admin.Delete(
+				ctx,
+				&networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-default-deny"}},
+			),
+		).To(Succeed())
 		began := time.Now()
 		bulwark = startOperatorWith(operatorConf, looksTwice)
 		EventuallyUntouched(namespace)

@@ -20,7 +20,7 @@ var _ = Describe("The commands of docs/platforms.md", func() {
 		namespace := profile.Name + "-new"
 		Expect(admin.Create(ctx, fixture.Namespace(namespace, profile.Name))).To(Succeed())
 		kubectl("wait", "--for=create", "nspost/posture", "-n", namespace, "--timeout=60s")
-		kubectl("wait", "--for=jsonpath={.ready}=true", "nspost/posture", "-n", namespace, "--timeout=60s")
+		kubectl("wait", "--for=condition=Ready", "nspost/posture", "-n", namespace, "--timeout=60s")
 		pod := fixture.HardenedPod(namespace, "bare")
 		Expect(admin.Create(ctx, pod)).To(Succeed())
 

@@ -27,7 +27,8 @@ type tamper struct {
 	path   string
 	// deletes is set where the object is deleted after the change.
 	deletes bool
-	// unattributed is set where managedFields cannot tell who did it: nobody owns a field that was removed.
+	// unattributed is set where managedFields cannot tell who did it: nobody owns a field that was
+	// removed.
 	unattributed bool
 }
 
@@ -51,7 +52,7 @@ func (t tamper) do(namespace string) {
 	GinkgoHelper()
 	o := t.object(namespace)
 	Expect(admin.Get(ctx, client.ObjectKeyFromObject(o), o)).To(Succeed())
-	if t.want == v1alpha1.Missing {
+	if t.want == v1alpha1.DriftChangeMissing {
 		Expect(admin.Delete(ctx, o)).To(Succeed())
 		return
 	}
@@ -65,74 +66,102 @@ func (t tamper) do(namespace string) {
 var deny = named(&networkingv1.NetworkPolicy{}, "bulwark-default-deny")
 
 var tampers = map[string]tamper{
-	"deletes a policy": {object: deny, kind: "NetworkPolicy", want: v1alpha1.Missing},
+	"deletes a policy": {object: deny, kind: "NetworkPolicy", want: v1alpha1.DriftChangeMissing},
 	"drops a direction": {
-		object: deny, kind: "NetworkPolicy", want: v1alpha1.Modified, path: "spec.policyTypes",
+		object: deny, kind: "NetworkPolicy", want: v1alpha1.DriftChangeModified, path: "spec.policyTypes",
 		change: func(o client.Object) {
 			o.(*networkingv1.NetworkPolicy).Spec.PolicyTypes = []networkingv1.PolicyType{"Ingress"}
 		},
 	},
 	"appends a rule that lets everything in": {
-		object: deny, kind: "NetworkPolicy", want: v1alpha1.Modified, path: "spec.ingress",
+		object: deny, kind: "NetworkPolicy", want: v1alpha1.DriftChangeModified, path: "spec.ingress",
 		change: func(o client.Object) {
 			o.(*networkingv1.NetworkPolicy).Spec.Ingress = []networkingv1.NetworkPolicyIngressRule{{}}
 		},
 	},
 	"narrows a policy to other pods": {
-		object: deny, kind: "NetworkPolicy", want: v1alpha1.Modified, path: "spec.podSelector.matchLabels.no",
+		object: deny, kind: "NetworkPolicy", want: v1alpha1.DriftChangeModified, path: "spec.podSelector.matchLabels.no",
 		change: func(o client.Object) {
 			o.(*networkingv1.NetworkPolicy).Spec.PodSelector.MatchLabels = map[string]string{"no": "pod"}
 		},
 	},
 	"loosens a quota": {
-		object: named(&corev1.ResourceQuota{}, "bulwark-compute"), kind: "ResourceQuota", want: v1alpha1.Modified, path: "spec.hard.pods",
+		object: named(
+			&corev1.ResourceQuota{},
+			"bulwark-compute",
+		),
+		kind: "ResourceQuota",
+		want: v1alpha1.DriftChangeModified,
+		path: "spec.hard.pods",
 		change: func(o client.Object) {
 			o.(*corev1.ResourceQuota).Spec.Hard[corev1.ResourcePods] = *resourceQuantity("1000")
 		},
 	},
 	"loosens a limit": {
-		object: named(&corev1.LimitRange{}, "bulwark-limits"), kind: "LimitRange", want: v1alpha1.Modified, path: "spec.limits",
+		object: named(
+			&corev1.LimitRange{},
+			"bulwark-limits",
+		),
+		kind: "LimitRange",
+		want: v1alpha1.DriftChangeModified,
+		path: "spec.limits",
 		change: func(o client.Object) {
 			o.(*corev1.LimitRange).Spec.Limits[0].Max[corev1.ResourceCPU] = *resourceQuantity("64")
 		},
 	},
 	"adds a rule to a role": {
-		object: named(&rbacv1.Role{}, "bulwark-developer"), kind: "Role", want: v1alpha1.Modified, path: "rules",
+		object: named(&rbacv1.Role{}, "bulwark-developer"), kind: "Role", want: v1alpha1.DriftChangeModified, path: "rules",
 		change: func(o client.Object) {
 			role := o.(*rbacv1.Role)
-			role.Rules = append(role.Rules, rbacv1.PolicyRule{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}})
+			role.Rules = append(
+				role.Rules,
+				rbacv1.PolicyRule{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}},
+			)
 		},
 	},
 	"adds a subject": {
-		object: named(&rbacv1.RoleBinding{}, "bulwark-developer"), kind: "RoleBinding", want: v1alpha1.Modified, path: "subjects",
+		object: named(
+			&rbacv1.RoleBinding{},
+			"bulwark-developer",
+		),
+		kind: "RoleBinding",
+		want: v1alpha1.DriftChangeModified,
+		path: "subjects",
 		change: func(o client.Object) {
 			binding := o.(*rbacv1.RoleBinding)
-			binding.Subjects = append(binding.Subjects, rbacv1.Subject{Kind: "User", Name: "mallory", APIGroup: rbacv1.GroupName})
+			binding.Subjects = append(
+				binding.Subjects,
+				rbacv1.Subject{Kind: "User", Name: "mallory", APIGroup: rbacv1.GroupName},
+			)
 		},
 	},
-	"deletes a binding": {object: named(&rbacv1.RoleBinding{}, "bulwark-viewers"), kind: "RoleBinding", want: v1alpha1.Missing},
+	"deletes a binding": {
+		object: named(&rbacv1.RoleBinding{}, "bulwark-viewers"),
+		kind:   "RoleBinding",
+		want:   v1alpha1.DriftChangeMissing,
+	},
 	"relabels the namespace": {
-		object: theNamespace, kind: "Namespace", want: v1alpha1.Modified,
+		object: theNamespace, kind: "Namespace", want: v1alpha1.DriftChangeModified,
 		path: "metadata.labels[pod-security.kubernetes.io/enforce]",
 		change: func(o client.Object) {
 			o.GetLabels()["pod-security.kubernetes.io/enforce"] = "privileged"
 		},
 	},
 	"pins an old version of the level": {
-		object: theNamespace, kind: "Namespace", want: v1alpha1.Modified,
+		object: theNamespace, kind: "Namespace", want: v1alpha1.DriftChangeModified,
 		path: "metadata.labels[pod-security.kubernetes.io/enforce-version]",
 		change: func(o client.Object) {
 			o.GetLabels()["pod-security.kubernetes.io/enforce-version"] = "v1.0"
 		},
 	},
 	"removes a label of the namespace": {
-		object: theNamespace, kind: "Namespace", want: v1alpha1.Modified,
+		object: theNamespace, kind: "Namespace", want: v1alpha1.DriftChangeModified,
 		path:         "metadata.labels[pod-security.kubernetes.io/enforce]",
 		change:       func(o client.Object) { delete(o.GetLabels(), "pod-security.kubernetes.io/enforce") },
 		unattributed: true,
 	},
 	"has the default token mounted again": {
-		object: named(&corev1.ServiceAccount{}, "default"), kind: "ServiceAccount", want: v1alpha1.Modified,
+		object: named(&corev1.ServiceAccount{}, "default"), kind: "ServiceAccount", want: v1alpha1.DriftChangeModified,
 		path: "automountServiceAccountToken",
 		change: func(o client.Object) {
 			automount := true
@@ -140,7 +169,7 @@ var tampers = map[string]tamper{
 		},
 	},
 	"strips our labels from the default service account and mounts its token": {
-		object: named(&corev1.ServiceAccount{}, "default"), kind: "ServiceAccount", want: v1alpha1.Modified,
+		object: named(&corev1.ServiceAccount{}, "default"), kind: "ServiceAccount", want: v1alpha1.DriftChangeModified,
 		path: "automountServiceAccountToken",
 		change: func(o client.Object) {
 			automount := true
@@ -149,15 +178,15 @@ var tampers = map[string]tamper{
 		},
 	},
 	"deletes a service account": {
-		object: named(&corev1.ServiceAccount{}, "bulwark-app"), kind: "ServiceAccount", want: v1alpha1.Missing,
+		object: named(&corev1.ServiceAccount{}, "bulwark-app"), kind: "ServiceAccount", want: v1alpha1.DriftChangeMissing,
 	},
 	"strips the owner": {
-		object: deny, kind: "NetworkPolicy", want: v1alpha1.Modified, path: "metadata.ownerReferences",
+		object: deny, kind: "NetworkPolicy", want: v1alpha1.DriftChangeModified, path: "metadata.ownerReferences",
 		change:       func(o client.Object) { o.SetOwnerReferences(nil) },
 		unattributed: true,
 	},
 	"strips all that says whose it is, and opens it": {
-		object: deny, kind: "NetworkPolicy", want: v1alpha1.Modified, path: "spec.ingress",
+		object: deny, kind: "NetworkPolicy", want: v1alpha1.DriftChangeModified, path: "spec.ingress",
 		change: func(o client.Object) {
 			o.SetLabels(nil)
 			o.SetOwnerReferences(nil)
@@ -165,27 +194,60 @@ var tampers = map[string]tamper{
 		},
 	},
 	"deletes a policy and holds the deletion by a finalizer": {
-		object: deny, kind: "NetworkPolicy", want: v1alpha1.Modified, path: "metadata.deletionTimestamp", deletes: true, unattributed: true,
-		change: func(o client.Object) { o.SetFinalizers([]string{"example.com/stay"}) },
+		object:       deny,
+		kind:         "NetworkPolicy",
+		want:         v1alpha1.DriftChangeModified,
+		path:         "metadata.deletionTimestamp",
+		deletes:      true,
+		unattributed: true,
+		change:       func(o client.Object) { o.SetFinalizers([]string{"example.com/stay"}) },
 	},
 	"deletes a role and holds the deletion by a finalizer": {
-		object: named(&rbacv1.Role{}, "bulwark-developer"), kind: "Role", want: v1alpha1.Modified, path: "metadata.deletionTimestamp",
-		deletes: true, unattributed: true,
-		change: func(o client.Object) { o.SetFinalizers([]string{"example.com/stay", "example.com/too"}) },
+		object: named(
+			&rbacv1.Role{},
+			"bulwark-developer",
+		),
+		kind:         "Role",
+		want:         v1alpha1.DriftChangeModified,
+		path:         "metadata.deletionTimestamp",
+		deletes:      true,
+		unattributed: true,
+		change:       func(o client.Object) { o.SetFinalizers([]string{"example.com/stay", "example.com/too"}) },
 	},
 	"deletes a service account and holds the deletion by a finalizer": {
-		object: named(&corev1.ServiceAccount{}, "bulwark-app"), kind: "ServiceAccount", want: v1alpha1.Modified, path: "metadata.deletionTimestamp",
-		deletes: true, unattributed: true,
-		change: func(o client.Object) { o.SetFinalizers([]string{"example.com/stay"}) },
+		object: named(
+			&corev1.ServiceAccount{},
+			"bulwark-app",
+		),
+		kind:         "ServiceAccount",
+		want:         v1alpha1.DriftChangeModified,
+		path:         "metadata.deletionTimestamp",
+		deletes:      true,
+		unattributed: true,
+		change:       func(o client.Object) { o.SetFinalizers([]string{"example.com/stay"}) },
 	},
 	"gives a quota to an owner who is gone": {
-		object: named(&corev1.ResourceQuota{}, "bulwark-compute"), kind: "ResourceQuota", want: v1alpha1.Modified, path: "metadata.ownerReferences",
+		object: named(
+			&corev1.ResourceQuota{},
+			"bulwark-compute",
+		),
+		kind: "ResourceQuota",
+		want: v1alpha1.DriftChangeModified,
+		path: "metadata.ownerReferences",
 		change: func(o client.Object) {
-			o.SetOwnerReferences(append(o.GetOwnerReferences(), metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: "gone", UID: "gone"}))
+			o.SetOwnerReferences(
+				append(
+					o.GetOwnerReferences(),
+					metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: "gone", UID: "gone"},
+				),
+			)
 		},
 	},
 	"takes the label managed-by off": {
-		object: deny, kind: "NetworkPolicy", want: v1alpha1.Modified, path: "metadata.labels[app.kubernetes.io/managed-by]",
+		object:       deny,
+		kind:         "NetworkPolicy",
+		want:         v1alpha1.DriftChangeModified,
+		path:         "metadata.labels[app.kubernetes.io/managed-by]",
 		change:       func(o client.Object) { delete(o.GetLabels(), v1alpha1.ManagedByLabel) },
 		unattributed: true,
 	},
@@ -200,7 +262,7 @@ var _ = Describe("Drift", func() {
 			t.do(namespace)
 
 			entry := EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool {
-				return e.Object.Kind == t.kind && e.Change == t.want && e.State == v1alpha1.Corrected
+				return e.Object.Kind == t.kind && e.Change == t.want && e.State == v1alpha1.DriftStateCorrected
 			})
 			Expect(entry.Object.Name).To(Equal(t.object(namespace).GetName()))
 			Expect(entry.ObservedAt.Time).NotTo(BeZero())
@@ -213,6 +275,7 @@ var _ = Describe("Drift", func() {
 				Expect(entry.Fields).To(ContainElement(HaveField("Path", t.path)))
 			}
 			EventuallyEstablished(profile, namespace)
+			entry.Namespace = namespace // The report need not say which: it is in it.
 			Eventually(func(g Gomega) {
 				g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
 				g.Expect(profile.Status.Drift).To(ContainElement(entry))
@@ -240,52 +303,65 @@ var _ = Describe("Drift", func() {
 		}}
 		Expect(admin.Create(ctx, forged, asTenant)).To(Succeed())
 		EventuallyGone(forged)
-		entry := EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.Change == v1alpha1.Unexpected })
+		entry := EventuallyDrift(
+			namespace,
+			func(e v1alpha1.DriftEntry) bool { return e.Change == v1alpha1.DriftChangeUnexpected },
+		)
 		Expect(entry.Object.Name).To(Equal("bulwark-forged"))
 		Expect(entry.Manager).To(Equal(string(asTenant)))
-		Expect(entry.State).To(Equal(v1alpha1.Corrected))
+		Expect(entry.State).To(Equal(v1alpha1.DriftStateCorrected))
 	})
 
-	DescribeTable("is also what bears a name that no report can hold", func(change func(*v1alpha1.SecurityProfile), state v1alpha1.DriftState) {
-		profile, namespace := Governed(change)
-		EventuallyReported(profile, namespace)
-		forged := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{
-			Namespace: namespace, Name: strings.Repeat("ö", 2000), Labels: map[string]string{v1alpha1.ProfileLabel: profile.Name},
-		}}
-		Expect(admin.Create(ctx, forged, asTenant)).To(Succeed())
-		entry := EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.Change == v1alpha1.Unexpected })
-		Expect(entry.State).To(Equal(state))
-		Expect(entry.Object).To(Equal(baseline.Reference(forged)))
-		Expect(entry.Object.Name).To(HavePrefix(strings.Repeat("ö", 200)))
-		if state == v1alpha1.Corrected {
-			EventuallyGone(forged)
-			EventuallyEstablished(profile, namespace)
-		} else {
-			EventuallyObject(namespace, "Role", entry.Object.Name, v1alpha1.ObjectDrifted)
-		}
-	},
-		Entry("and goes", fixture.OnlyNetwork, v1alpha1.Corrected),
-		Entry("and is reported by an audit", fixture.Audited, v1alpha1.Present),
+	DescribeTable(
+		"is also what bears a name that no report can hold",
+		func(change func(*v1alpha1.SecurityProfile), state v1alpha1.DriftState) {
+			profile, namespace := Governed(change)
+			EventuallyReported(profile, namespace)
+			forged := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{
+				Namespace: namespace,
+				Name:      strings.Repeat("ö", 2000),
+				Labels:    map[string]string{v1alpha1.ProfileLabel: profile.Name},
+			}}
+			Expect(admin.Create(ctx, forged, asTenant)).To(Succeed())
+			entry := EventuallyDrift(
+				namespace,
+				func(e v1alpha1.DriftEntry) bool { return e.Change == v1alpha1.DriftChangeUnexpected },
+			)
+			Expect(entry.State).To(Equal(state))
+			Expect(entry.Object).To(Equal(baseline.Reference(forged)))
+			Expect(entry.Object.Name).To(HavePrefix(strings.Repeat("ö", 200)))
+			if state == v1alpha1.DriftStateCorrected {
+				EventuallyGone(forged)
+				EventuallyEstablished(profile, namespace)
+			} else {
+				EventuallyObject(namespace, "Role", entry.Object.Name, v1alpha1.ObjectStateDrifted)
+			}
+		},
+		Entry("and goes", fixture.OnlyNetwork, v1alpha1.DriftStateCorrected),
+		Entry("and is reported by an audit", fixture.Audited, v1alpha1.DriftStatePresent),
 	)
 
-	It("is undone when a binding is put in the place of ours, unlabelled and to another role, and so is what comes after", func() {
-		profile, namespace := Governed()
-		EventuallyEstablished(profile, namespace)
-		binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-viewers"}}
-		Eventually(func() error { // Faster than the operator, sooner or later.
-			if err := admin.Delete(ctx, binding.DeepCopy()); client.IgnoreNotFound(err) != nil {
-				return err
-			}
-			return admin.Create(ctx, &rbacv1.RoleBinding{
-				ObjectMeta: *binding.ObjectMeta.DeepCopy(),
-				RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "admin"},
-				Subjects:   []rbacv1.Subject{{Kind: "User", Name: "mallory", APIGroup: rbacv1.GroupName}},
-			}, asTenant)
-		}).Should(Succeed())
-		EventuallyEstablished(profile, namespace)
-		tampers["deletes a binding"].do(namespace)
-		EventuallyEstablished(profile, namespace)
-	})
+	It(
+		"is undone when a binding is put in the place of ours, unlabelled and to another role, and so is what comes after",
+		func() {
+			profile, namespace := Governed()
+			EventuallyEstablished(profile, namespace)
+			binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-viewers"}}
+			Eventually(func() error { // Faster than the operator, sooner or later.
+				if err := admin.Delete(ctx, binding.DeepCopy()); client.IgnoreNotFound(err) != nil {
+					return err
+				}
+				return admin.Create(ctx, &rbacv1.RoleBinding{
+					ObjectMeta: *binding.ObjectMeta.DeepCopy(),
+					RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "admin"},
+					Subjects:   []rbacv1.Subject{{Kind: "User", Name: "mallory", APIGroup: rbacv1.GroupName}},
+				}, asTenant)
+			}).Should(Succeed())
+			EventuallyEstablished(profile, namespace)
+			tampers["deletes a binding"].do(namespace)
+			EventuallyEstablished(profile, namespace)
+		},
+	)
 
 	It("does not last for a finalizer that a tenant puts on what must go", func() {
 		profile, namespace := Governed(fixture.OnlyNetwork)
@@ -304,7 +380,7 @@ var _ = Describe("Drift", func() {
 		report := ReportOn(Default, namespace)
 		Expect(admin.Delete(ctx, report)).To(Succeed())
 		EventuallyEstablished(profile, namespace)
-		Update(report, func(r *v1alpha1.NamespacePosture) { r.Ready, r.Profile = false, "forged" })
+		Update(report, func(r *v1alpha1.NamespacePosture) { r.Status, r.Profile = fixture.Ready(false), "forged" })
 		EventuallyEstablished(profile, namespace)
 		Expect(ReportOn(Default, namespace).Profile).To(Equal(profile.Name))
 	})
@@ -336,7 +412,9 @@ var _ = Describe("Drift", func() {
 	It("is told by an event, though there is more to tell than an event may hold", func() {
 		profile, namespace := Governed(fixture.OnlyNetwork)
 		EventuallyEstablished(profile, namespace)
-		policy := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-default-deny"}}
+		policy := &networkingv1.NetworkPolicy{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-default-deny"},
+		}
 		Update(policy, func(p *networkingv1.NetworkPolicy) {
 			p.Spec.PodSelector.MatchLabels = map[string]string{}
 			for i := range 10 {

@@ -19,7 +19,10 @@ import (
 // impersonating is a client that the API server takes for somebody else.
 func impersonating(user string, groups ...string) client.Client {
 	GinkgoHelper()
-	return bed.Impersonating(GinkgoTB(), rest.ImpersonationConfig{UserName: user, Groups: append(groups, "system:authenticated")})
+	return bed.Impersonating(
+		GinkgoTB(),
+		rest.ImpersonationConfig{UserName: user, Groups: append(groups, "system:authenticated")},
+	)
 }
 
 // allowed asks the API server whether a member of a group may do something in a namespace.
@@ -113,7 +116,7 @@ var _ = Describe("A namespace with its baseline in place", Ordered, func() {
 		Eventually(func() error { // kube-controller-manager aggregates the permission into view.
 			return viewer.Get(ctx, client.ObjectKey{Namespace: namespace, Name: v1alpha1.PostureName}, report)
 		}).Should(Succeed())
-		report.Ready = false
+		report.Status = fixture.Ready(false)
 		Expect(apierrors.IsForbidden(viewer.Update(ctx, report))).To(BeTrue())
 	})
 
@@ -157,7 +160,9 @@ var _ = Describe("A change of a profile", func() {
 			g.Expect(account.AutomountServiceAccountToken).To(BeNil())
 			g.Expect(account.Labels).NotTo(HaveKey(v1alpha1.ProfileLabel))
 		}).Should(Succeed())
-		Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventReplaced))
+		Eventually(
+			func() []string { return eventReasons("Namespace", namespace) },
+		).Should(ContainElement(v1alpha1.EventReplaced))
 	})
 
 	It("writes nothing when it only reorders a list", func() {
@@ -177,8 +182,8 @@ var _ = Describe("A change of a profile", func() {
 	})
 })
 
-// EventuallyAdmitted creates a pod as soon as what its admission needs is there: the namespace's default ServiceAccount, and
-// a quota that kube-controller-manager has counted.
+// EventuallyAdmitted creates a pod as soon as what its admission needs is there: the namespace's
+// default ServiceAccount, and a quota that kube-controller-manager has counted.
 func EventuallyAdmitted(pod *corev1.Pod) {
 	GinkgoHelper()
 	Eventually(func() error { return admin.Create(ctx, pod) }).Should(Succeed())

@@ -27,20 +27,33 @@ var callers = map[string]struct {
 	severity v1alpha1.Severity
 	says     string
 }{
-	"a validating webhook": {validating, v1alpha1.High, "at port 443 here for certs.example.com, and"},
+	"a validating webhook": {validating, v1alpha1.SeverityHigh, "at port 443 here for certs.example.com, and"},
 	"a mutating webhook that may be left out": {func(name, namespace string) client.Object {
-		return &admissionregistrationv1.MutatingWebhookConfiguration{ObjectMeta: tenants(name), Webhooks: []admissionregistrationv1.MutatingWebhook{{
-			Name: "inject.example.com", AdmissionReviewVersions: []string{"v1"}, SideEffects: ptr.To(admissionregistrationv1.SideEffectClassNone),
-			FailurePolicy: ptr.To(admissionregistrationv1.Ignore), ClientConfig: webhookAt(namespace), Rules: neverAsked,
-		}}}
-	}, v1alpha1.Medium, "what it checks passes unchecked"},
+		return &admissionregistrationv1.MutatingWebhookConfiguration{
+			ObjectMeta: tenants(name),
+			Webhooks: []admissionregistrationv1.MutatingWebhook{
+				{
+					Name:                    "inject.example.com",
+					AdmissionReviewVersions: []string{"v1"},
+					SideEffects:             ptr.To(admissionregistrationv1.SideEffectClassNone),
+					FailurePolicy:           ptr.To(admissionregistrationv1.Ignore),
+					ClientConfig:            webhookAt(namespace),
+					Rules:                   neverAsked,
+				},
+			},
+		}
+	}, v1alpha1.SeverityMedium, "what it checks passes unchecked"},
 	"an aggregated API": {func(name, namespace string) client.Object {
 		group := name + ".example.com"
 		return like("apiregistration.k8s.io/v1", "APIService", "v1."+group, map[string]any{
-			"group": group, "version": "v1", "groupPriorityMinimum": int64(100), "versionPriority": int64(10), "insecureSkipTLSVerify": true,
-			"service": map[string]any{"namespace": namespace, "name": "webhook"},
+			"group":                 group,
+			"version":               "v1",
+			"groupPriorityMinimum":  int64(100),
+			"versionPriority":       int64(10),
+			"insecureSkipTLSVerify": true,
+			"service":               map[string]any{"namespace": namespace, "name": "webhook"},
 		})
-	}, v1alpha1.High, "requests that need its answer fail"},
+	}, v1alpha1.SeverityHigh, "requests that need its answer fail"},
 	"the conversion of a custom resource": {func(name, namespace string) client.Object {
 		group, plural := name+".example.com", "certs"
 		return like("apiextensions.k8s.io/v1", "CustomResourceDefinition", plural+"."+group, map[string]any{
@@ -52,24 +65,40 @@ var callers = map[string]struct {
 				"clientConfig":             map[string]any{"service": map[string]any{"namespace": namespace, "name": "webhook"}},
 			}},
 		})
-	}, v1alpha1.High, "requests that need its answer fail"},
+	}, v1alpha1.SeverityHigh, "requests that need its answer fail"},
 }
 
 // neverAsked are rules of a webhook that no request meets.
-var neverAsked = []admissionregistrationv1.RuleWithOperations{{
-	Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
-	Rule:       admissionregistrationv1.Rule{APIGroups: []string{"certs.example.com"}, APIVersions: []string{"v1"}, Resources: []string{"*"}},
-}}
+var neverAsked = []admissionregistrationv1.RuleWithOperations{
+	{
+		Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
+		Rule: admissionregistrationv1.Rule{
+			APIGroups:   []string{"certs.example.com"},
+			APIVersions: []string{"v1"},
+			Resources:   []string{"*"},
+		},
+	},
+}
 
 func webhookAt(namespace string) admissionregistrationv1.WebhookClientConfig {
-	return admissionregistrationv1.WebhookClientConfig{Service: &admissionregistrationv1.ServiceReference{Namespace: namespace, Name: "webhook"}}
+	return admissionregistrationv1.WebhookClientConfig{
+		Service: &admissionregistrationv1.ServiceReference{Namespace: namespace, Name: "webhook"},
+	}
 }
 
 func validating(name, namespace string) client.Object {
-	return &admissionregistrationv1.ValidatingWebhookConfiguration{ObjectMeta: tenants(name), Webhooks: []admissionregistrationv1.ValidatingWebhook{{
-		Name: "certs.example.com", AdmissionReviewVersions: []string{"v1"}, SideEffects: ptr.To(admissionregistrationv1.SideEffectClassNone),
-		ClientConfig: webhookAt(namespace), Rules: neverAsked,
-	}}}
+	return &admissionregistrationv1.ValidatingWebhookConfiguration{
+		ObjectMeta: tenants(name),
+		Webhooks: []admissionregistrationv1.ValidatingWebhook{
+			{
+				Name:                    "certs.example.com",
+				AdmissionReviewVersions: []string{"v1"},
+				SideEffects:             ptr.To(admissionregistrationv1.SideEffectClassNone),
+				ClientConfig:            webhookAt(namespace),
+				Rules:                   neverAsked,
+			},
+		},
+	}
 }
 
 // like is an object of a kind that the suite's client has no type for.
@@ -94,7 +123,7 @@ func EventuallyUnreachable(namespace string, caller client.Object) v1alpha1.Find
 	GinkgoHelper()
 	gvk, err := admin.GroupVersionKindFor(caller)
 	Expect(err).NotTo(HaveOccurred())
-	return EventuallyFound(namespace, gvk.Kind, caller.GetName(), v1alpha1.WebhookUnreachable)
+	return EventuallyFound(namespace, gvk.Kind, caller.GetName(), v1alpha1.FindingIDWebhookUnreachable)
 }
 
 // allowanceIn is the policy that a remedy advises.
@@ -109,18 +138,29 @@ func allowanceIn(remedy string) v1alpha1.NetworkPolicy {
 // serviceOf is Service "webhook" in front of the pods labelled app=hook, at their port 9443.
 func serviceOf(namespace string) *corev1.Service {
 	return &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "webhook"}, Spec: corev1.ServiceSpec{
-		Selector: map[string]string{"app": "hook"}, Ports: []corev1.ServicePort{{Port: 443, TargetPort: intstr.FromInt32(9443)}},
+		Selector: map[string]string{
+			"app": "hook",
+		},
+		Ports: []corev1.ServicePort{{Port: 443, TargetPort: intstr.FromInt32(9443)}},
 	}}
 }
 
 // lettingIn is a tenant's policy with one rule for ingress.
-func lettingIn(namespace, name string, pods map[string]string, port int32, from ...networkingv1.NetworkPolicyPeer) *networkingv1.NetworkPolicy {
-	return &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: networkingv1.NetworkPolicySpec{
-		PodSelector: metav1.LabelSelector{MatchLabels: pods}, PolicyTypes: []networkingv1.PolicyType{"Ingress"},
-		Ingress: []networkingv1.NetworkPolicyIngressRule{{
-			From: from, Ports: []networkingv1.NetworkPolicyPort{{Port: ptr.To(intstr.FromInt32(port))}},
-		}},
-	}}
+func lettingIn(
+	namespace, name string,
+	pods map[string]string,
+	port int32,
+	from ...networkingv1.NetworkPolicyPeer,
+) *networkingv1.NetworkPolicy {
+	return &networkingv1.NetworkPolicy{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec: networkingv1.NetworkPolicySpec{
+			PodSelector: metav1.LabelSelector{MatchLabels: pods}, PolicyTypes: []networkingv1.PolicyType{"Ingress"},
+			Ingress: []networkingv1.NetworkPolicyIngressRule{{
+				From: from, Ports: []networkingv1.NetworkPolicyPort{{Port: ptr.To(intstr.FromInt32(port))}},
+			}},
+		},
+	}
 }
 
 var _ = Describe("What the API server calls behind closed ingress", func() {
@@ -162,7 +202,7 @@ var _ = Describe("What the API server calls behind closed ingress", func() {
 			Expect(admin.Create(ctx, helpless)).To(Succeed())
 		}
 		Consistently(func() []v1alpha1.Finding { return ReportOn(Default, namespace).Findings }).Should(ContainElement(
-			HaveField("ID", v1alpha1.WebhookUnreachable)))
+			HaveField("ID", v1alpha1.FindingIDWebhookUnreachable)))
 		helps := lettingIn(namespace, "helps", hook, 9443, address)
 		Expect(admin.Create(ctx, helps)).To(Succeed())
 		EventuallyNothingFound(namespace)
@@ -173,7 +213,10 @@ var _ = Describe("What the API server calls behind closed ingress", func() {
 	It("is found under Audit, and of a namespace that a configuration names later", func() {
 		profile, namespace := Governed(fixture.OnlyNetwork, fixture.Audited)
 		caller := created(validating(profile.Name, "elsewhere"))
-		Consistently(func() []v1alpha1.Finding { return ReportOn(Default, namespace).Findings }).WithTimeout(time.Second).Should(BeEmpty())
+		Consistently(
+			func() []v1alpha1.Finding { return ReportOn(Default, namespace).Findings },
+		).WithTimeout(time.Second).
+			Should(BeEmpty())
 		configuration := caller.(*admissionregistrationv1.ValidatingWebhookConfiguration)
 		Update(configuration, func(c *admissionregistrationv1.ValidatingWebhookConfiguration) {
 			c.Webhooks[0].ClientConfig.Service.Namespace = namespace
@@ -214,6 +257,9 @@ var _ = Describe("What the API server calls behind closed ingress", func() {
 		bulwark.Stop()
 		bulwark = startOperator()
 		EventuallySynced(profile.Name)
-		Consistently(func() []string { return unlike(before, operatorWrites()) }).WithTimeout(4 * time.Second).Should(BeEmpty())
+		Consistently(
+			func() []string { return unlike(before, operatorWrites()) },
+		).WithTimeout(4 * time.Second).
+			Should(BeEmpty())
 	})
 })

@@ -67,7 +67,10 @@ var refusals = map[string]struct {
 	"its limits": {
 		profile: func(*v1alpha1.SecurityProfile) {},
 		pod: func(s *corev1.PodSpec) {
-			s.Containers[0].Resources.Limits = corev1.ResourceList{"cpu": *resourceQuantity("3"), "memory": *resourceQuantity("3Gi")}
+			s.Containers[0].Resources.Limits = corev1.ResourceList{
+				"cpu":    *resourceQuantity("3"),
+				"memory": *resourceQuantity("3Gi"),
+			}
 		},
 		says: "usage per Container is 1",
 	},
@@ -76,7 +79,7 @@ var refusals = map[string]struct {
 // EventuallyNotAdmitted waits for the finding on a workload.
 func EventuallyNotAdmitted(namespace, kind, name string) v1alpha1.Finding {
 	GinkgoHelper()
-	return EventuallyFound(namespace, kind, name, v1alpha1.WorkloadNotAdmitted)
+	return EventuallyFound(namespace, kind, name, v1alpha1.FindingIDWorkloadNotAdmitted)
 }
 
 var _ = Describe("A workload whose pods the baseline refuses", func() {
@@ -91,8 +94,10 @@ var _ = Describe("A workload whose pods the baseline refuses", func() {
 			o := workload(metav1.ObjectMeta{Namespace: namespace, Name: "web"}, template)
 			Expect(admin.Create(ctx, o)).To(Succeed())
 			found := EventuallyNotAdmitted(namespace, kind, "web")
-			Expect(found.Severity).To(Equal(v1alpha1.Medium))
-			Expect(found.Message).To(ContainSubstring(`since Pod Security restricted:v1.37 refuses them: privileged (container "app"`))
+			Expect(found.Severity).To(Equal(v1alpha1.SeverityMedium))
+			Expect(
+				found.Message,
+			).To(ContainSubstring(`since Pod Security restricted:v1.37 refuses them: privileged (container "app"`))
 			Expect(ReportOn(Default, namespace).Findings).To(HaveLen(1))
 			Expect(admin.Delete(ctx, o, client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
 			EventuallyNothingFound(namespace)
@@ -105,7 +110,9 @@ var _ = Describe("A workload whose pods the baseline refuses", func() {
 			EventuallyEstablished(profile, namespace)
 			pod := fixture.RestrictedPod(namespace, "web")
 			r.pod(&pod.Spec)
-			Expect(admin.Create(ctx, workloads["ReplicaSet"](metav1.ObjectMeta{Namespace: namespace, Name: "web"}, templateOf(pod)))).To(Succeed())
+			Expect(
+				admin.Create(ctx, workloads["ReplicaSet"](metav1.ObjectMeta{Namespace: namespace, Name: "web"}, templateOf(pod))),
+			).To(Succeed())
 			Expect(EventuallyNotAdmitted(namespace, "ReplicaSet", "web").Message).To(ContainSubstring(r.says))
 		})
 	}
@@ -115,12 +122,15 @@ var _ = Describe("A workload whose pods the baseline refuses", func() {
 			p.Spec = v1alpha1.SecurityProfileSpec{
 				NamespaceSelector: p.Spec.NamespaceSelector,
 				RBAC:              &v1alpha1.RBAC{DefaultServiceAccount: &v1alpha1.DefaultServiceAccount{}},
-				Workloads:         &v1alpha1.Workloads{ReadOnlyRootFilesystem: true},
+				Workloads:         &v1alpha1.Workloads{ReadOnlyRootFilesystem: v1alpha1.RequirementRequire},
 			}
 		})
 		EventuallyReady(profile)
 		stop := injectSidecars(profile.Name, namespace)
-		deployment := workloads["Deployment"](metav1.ObjectMeta{Namespace: namespace, Name: "web"}, templateOf(fixture.HardenedPod(namespace, "web")))
+		deployment := workloads["Deployment"](
+			metav1.ObjectMeta{Namespace: namespace, Name: "web"},
+			templateOf(fixture.HardenedPod(namespace, "web")),
+		)
 		Expect(admin.Create(ctx, deployment)).To(Succeed())
 		found := EventuallyNotAdmitted(namespace, "Deployment", "web")
 		Expect(found.Message).To(And(
@@ -130,7 +140,10 @@ var _ = Describe("A workload whose pods the baseline refuses", func() {
 
 		EventuallyQuiet()
 		before := operatorWrites() // It is tried again all the time, each time with another name.
-		Consistently(func() []string { return unlike(before, operatorWrites()) }).WithTimeout(5 * time.Second).Should(BeEmpty())
+		Consistently(
+			func() []string { return unlike(before, operatorWrites()) },
+		).WithTimeout(5 * time.Second).
+			Should(BeEmpty())
 
 		stop()
 		Eventually(func(g Gomega) {
@@ -141,38 +154,69 @@ var _ = Describe("A workload whose pods the baseline refuses", func() {
 	})
 
 	It("is found if it is a CronJob whose Jobs are refused", func() {
-		profile, namespace := Governed(func(p *v1alpha1.SecurityProfile) { p.Spec.Images = &v1alpha1.Images{RequireDigest: true} })
+		profile, namespace := Governed(func(p *v1alpha1.SecurityProfile) {
+			p.Spec.Images = &v1alpha1.Images{Digest: v1alpha1.RequirementRequire}
+		})
 		policy := "bulwark-" + profile.Name + "-images"
 		cron := &batchv1.CronJob{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "often"}}
 		Expect(admin.Create(ctx, &corev1.Event{ // It would be due at the next full minute.
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "often.1"}, Type: corev1.EventTypeWarning, Reason: "FailedCreate",
-			InvolvedObject: corev1.ObjectReference{APIVersion: "batch/v1", Kind: "CronJob", Namespace: namespace, Name: cron.Name},
-			LastTimestamp:  metav1.Now(),
-			Message: fmt.Sprintf("Error creating job: jobs.batch \"often-29\" is forbidden: ValidatingAdmissionPolicy '%s' with binding '%s' "+
-				"denied request: requireDigest: container app must name the image by its digest", policy, policy),
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace: namespace,
+				Name:      "often.1",
+			},
+			Type:   corev1.EventTypeWarning,
+			Reason: "FailedCreate",
+			InvolvedObject: corev1.ObjectReference{
+				APIVersion: "batch/v1",
+				Kind:       "CronJob",
+				Namespace:  namespace,
+				Name:       cron.Name,
+			},
+			LastTimestamp: metav1.Now(),
+			Message: fmt.Sprintf(
+				"Error creating job: jobs.batch \"often-29\" is forbidden: ValidatingAdmissionPolicy '%s' with binding '%s' "+
+					"denied request: digest: container app must name the image by its digest",
+				policy,
+				policy,
+			),
 		})).To(Succeed())
-		Expect(EventuallyNotAdmitted(namespace, "CronJob", cron.Name).Message).To(ContainSubstring("since the rule " + policy + " refuses them"))
+		Expect(
+			EventuallyNotAdmitted(namespace, "CronJob", cron.Name).Message,
+		).To(ContainSubstring("since the rule " + policy + " refuses them"))
 	})
 
 	It("is not found if what refuses them is not the baseline's", func() {
 		_, namespace := Governed(fixture.OnlyNetwork)
-		Expect(admin.Create(ctx, &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "theirs"}, Spec: corev1.ResourceQuotaSpec{
-			Hard: corev1.ResourceList{"pods": *resourceQuantity("0")},
-		}})).To(Succeed())
+		Expect(
+			admin.Create(
+				ctx,
+				&corev1.ResourceQuota{
+					ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "theirs"},
+					Spec: corev1.ResourceQuotaSpec{
+						Hard: corev1.ResourceList{"pods": *resourceQuantity("0")},
+					},
+				},
+			),
+		).To(Succeed())
 		for _, kind := range []string{"Deployment", "StatefulSet"} {
-			o := workloads[kind](metav1.ObjectMeta{Namespace: namespace, Name: "web"}, templateOf(fixture.RestrictedPod(namespace, "web")))
+			o := workloads[kind](
+				metav1.ObjectMeta{Namespace: namespace, Name: "web"},
+				templateOf(fixture.RestrictedPod(namespace, "web")),
+			)
 			Expect(admin.Create(ctx, o)).To(Succeed())
 		}
 		Eventually(func(g Gomega) {
 			var events corev1.EventList
 			g.Expect(admin.List(ctx, &events, client.InNamespace(namespace))).To(Succeed())
-			g.Expect(events.Items).To(ContainElement(And(HaveField("Reason", "FailedCreate"), HaveField("InvolvedObject.Kind", "StatefulSet"))))
+			g.Expect(events.Items).
+				To(ContainElement(And(HaveField("Reason", "FailedCreate"), HaveField("InvolvedObject.Kind", "StatefulSet"))))
 		}).Should(Succeed())
 		Consistently(func() []v1alpha1.Finding { return ReportOn(Default, namespace).Findings }).Should(BeEmpty())
 	})
 })
 
-// injectSidecars puts a container into every pod of a namespace, as meshes do, until the spec or the caller ends it.
+// injectSidecars puts a container into every pod of a namespace, as meshes do, until the spec or
+// the caller ends it.
 func injectSidecars(name, namespace string) (stop func()) {
 	GinkgoHelper()
 	fail := admissionregistrationv1.Fail
@@ -182,16 +226,26 @@ func injectSidecars(name, namespace string) (stop func()) {
 			FailurePolicy: &fail, ReinvocationPolicy: admissionregistrationv1.NeverReinvocationPolicy,
 			MatchConstraints: &admissionregistrationv1.MatchResources{
 				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": namespace}},
-				ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{RuleWithOperations: admissionregistrationv1.RuleWithOperations{
-					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
-					Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
-				}}},
+				ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{
+					{RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+						Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
+						Rule: admissionregistrationv1.Rule{
+							APIGroups:   []string{""},
+							APIVersions: []string{"v1"},
+							Resources:   []string{"pods"},
+						},
+					}},
+				},
 			},
-			Mutations: []admissionregistrationv1.Mutation{{
-				PatchType: admissionregistrationv1.PatchTypeApplyConfiguration,
-				ApplyConfiguration: &admissionregistrationv1.ApplyConfiguration{Expression: `Object{spec: Object.spec{initContainers: [
-					Object.spec.initContainers{name: "mesh-proxy", image: "mesh.example.net/proxy:2.1", restartPolicy: "Always"}]}}`},
-			}},
+			Mutations: []admissionregistrationv1.Mutation{
+				{
+					PatchType: admissionregistrationv1.PatchTypeApplyConfiguration,
+					ApplyConfiguration: &admissionregistrationv1.ApplyConfiguration{
+						Expression: `Object{spec: Object.spec{initContainers: [
+					Object.spec.initContainers{name: "mesh-proxy", image: "mesh.example.net/proxy:2.1", restartPolicy: "Always"}]}}`,
+					},
+				},
+			},
 		},
 	}
 	binding := &admissionregistrationv1.MutatingAdmissionPolicyBinding{
@@ -220,8 +274,8 @@ var _ = Describe("OpenShift's label syncer", func() {
 			Update(theNamespace(namespace), func(o client.Object) { o.GetLabels()[label] = value })
 		}
 		setLabel("true")
-		found := EventuallyFound(namespace, "Namespace", namespace, v1alpha1.PodSecurityLabelSync)
-		Expect(found.Severity).To(Equal(v1alpha1.Medium))
+		found := EventuallyFound(namespace, "Namespace", namespace, v1alpha1.FindingIDPodSecurityLabelSync)
+		Expect(found.Severity).To(Equal(v1alpha1.SeverityMedium))
 		Expect(found.Remedy).To(ContainSubstring(label + "=false"))
 		setLabel("false")
 		EventuallyNothingFound(namespace)
@@ -229,11 +283,14 @@ var _ = Describe("OpenShift's label syncer", func() {
 
 	It("is found where it changes what the profile declares, until the namespace declines it", func() {
 		_, namespace := Governed()
-		patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"privileged"}}}`))
+		patch := client.RawPatch(
+			"application/merge-patch+json",
+			[]byte(`{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"privileged"}}}`),
+		)
 		syncer := client.FieldOwner("pod-security-admission-label-synchronization-controller")
 		Expect(admin.Patch(ctx, theNamespace(namespace), patch, syncer)).To(Succeed())
-		found := EventuallyFound(namespace, "Namespace", namespace, v1alpha1.PodSecurityLabelSync)
-		Expect(found.Severity).To(Equal(v1alpha1.High))
+		found := EventuallyFound(namespace, "Namespace", namespace, v1alpha1.FindingIDPodSecurityLabelSync)
+		Expect(found.Severity).To(Equal(v1alpha1.SeverityHigh))
 		Expect(found.Message).To(ContainSubstring("pod-security-admission-label-synchronization-controller"))
 		Update(theNamespace(namespace), func(o client.Object) { o.GetLabels()[label] = "false" })
 		EventuallyNothingFound(namespace)
@@ -242,6 +299,9 @@ var _ = Describe("OpenShift's label syncer", func() {
 	It("is not found where the profile declares no level", func() {
 		_, namespace := Governed(fixture.OnlyNetwork)
 		Update(theNamespace(namespace), func(o client.Object) { o.GetLabels()[label] = "true" })
-		Consistently(func() []v1alpha1.Finding { return ReportOn(Default, namespace).Findings }).WithTimeout(time.Second).Should(BeEmpty())
+		Consistently(
+			func() []v1alpha1.Finding { return ReportOn(Default, namespace).Findings },
+		).WithTimeout(time.Second).
+			Should(BeEmpty())
 	})
 })

@@ -17,7 +17,8 @@ import (
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
-// streams is what a user is told who may do nothing but one verb on the subresources that open streams to pods, and wants to use one.
+// streams is what a user is told who may do nothing but one verb on the subresources that open
+// streams to pods, and wants to use one.
 func streams(namespace, user, verb, subresource, option string) error {
 	GinkgoHelper()
 	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: user}, Rules: []rbacv1.PolicyRule{{
@@ -33,10 +34,21 @@ func streams(namespace, user, verb, subresource, option string) error {
 	Expect(err).NotTo(HaveOccurred())
 	methods := map[string]string{"get": http.MethodGet, "create": http.MethodPost}
 	ask := func() error {
-		return clients.CoreV1().RESTClient().Verb(methods[verb]).Namespace(namespace).Resource("pods").Name("web").SubResource(subresource).Param(option, "1").
-			SetHeader("Connection", "Upgrade").SetHeader("Upgrade", "websocket").SetHeader("Sec-WebSocket-Version", "13").
-			SetHeader("Sec-WebSocket-Key", "c2l4dGVlbi1ieXRlcy0hIQ==").SetHeader("Sec-WebSocket-Protocol", "v5.channel.k8s.io").
-			Do(ctx).Error()
+		return clients.CoreV1().
+			RESTClient().
+			Verb(methods[verb]).
+			Namespace(namespace).
+			Resource("pods").
+			Name("web").
+			SubResource(subresource).
+			Param(option, "1").
+			SetHeader("Connection", "Upgrade").
+			SetHeader("Upgrade", "websocket").
+			SetHeader("Sec-WebSocket-Version", "13").
+			SetHeader("Sec-WebSocket-Key", "c2l4dGVlbi1ieXRlcy0hIQ==").
+			SetHeader("Sec-WebSocket-Protocol", "v5.channel.k8s.io").
+			Do(ctx).
+			Error()
 	}
 	Eventually(ask).ShouldNot(MatchError(ContainSubstring(`cannot ` + verb + ` resource`))) // Until the binding is known.
 	return ask()
@@ -52,9 +64,13 @@ var _ = Describe("Whoever may `get` the streams of pods", func() {
 			Eventually(func() error { return admin.Create(ctx, pod) }).Should(Succeed())
 			DeferCleanup(func() { _ = admin.Delete(ctx, &corev1.Pod{ObjectMeta: pod.ObjectMeta}) })
 
-			Expect(streams(namespace, "getter", "get", subresource, option)).To(MatchError(apierrors.IsForbidden, "is forbidden"))
-			Expect(streams(namespace, "creator", "create", subresource, option)).NotTo(MatchError(apierrors.IsForbidden, "is forbidden"))
-			EventuallyFound(namespace, "RoleBinding", "creator", v1alpha1.PrivilegedBinding)
+			Expect(
+				streams(namespace, "getter", "get", subresource, option),
+			).To(MatchError(apierrors.IsForbidden, "is forbidden"))
+			Expect(
+				streams(namespace, "creator", "create", subresource, option),
+			).NotTo(MatchError(apierrors.IsForbidden, "is forbidden"))
+			EventuallyFound(namespace, "RoleBinding", "creator", v1alpha1.FindingIDPrivilegedBinding)
 			Expect(ReportOn(Default, namespace).Findings).To(HaveLen(1), "to get gives nothing")
 		})
 	}

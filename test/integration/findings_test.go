@@ -34,7 +34,11 @@ func tenants(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: nam
 
 func roleBinding(name, role string, subjects ...rbacv1.Subject) *rbacv1.RoleBinding {
 	return &rbacv1.RoleBinding{
-		ObjectMeta: tenants(name), RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role}, Subjects: subjects,
+		ObjectMeta: tenants(
+			name,
+		),
+		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+		Subjects: subjects,
 	}
 }
 
@@ -49,34 +53,55 @@ var weaknesses = map[string]weakness{
 				From: []networkingv1.NetworkPolicyPeer{{NamespaceSelector: &metav1.LabelSelector{}}},
 			}},
 		}},
-		id: v1alpha1.NetworkReopened, severity: v1alpha1.High, says: "Ingress, and this opens it for all pods from: every namespace at all ports",
+		id:       v1alpha1.FindingIDNetworkReopened,
+		severity: v1alpha1.SeverityHigh,
+		says:     "Ingress, and this opens it for all pods from: every namespace at all ports",
 	},
 	"a policy that lets out to the Internet": {
 		object: &networkingv1.NetworkPolicy{ObjectMeta: tenants("internet"), Spec: networkingv1.NetworkPolicySpec{
 			PolicyTypes: []networkingv1.PolicyType{"Egress"},
-			Egress: []networkingv1.NetworkPolicyEgressRule{{
-				To: []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "0.0.0.0/0", Except: []string{"10.0.0.0/8"}}}},
-			}},
+			Egress: []networkingv1.NetworkPolicyEgressRule{
+				{
+					To: []networkingv1.NetworkPolicyPeer{
+						{IPBlock: &networkingv1.IPBlock{CIDR: "0.0.0.0/0", Except: []string{"10.0.0.0/8"}}},
+					},
+				},
+			},
 		}},
-		id: v1alpha1.NetworkReopened, severity: v1alpha1.High, says: "0.0.0.0/0 except 10.0.0.0/8 at all ports",
+		id:       v1alpha1.FindingIDNetworkReopened,
+		severity: v1alpha1.SeverityHigh,
+		says:     "0.0.0.0/0 except 10.0.0.0/8 at all ports",
 	},
 	"a binding that gives an outsider cluster-admin": {
-		object: roleBinding("owner", "cluster-admin", rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: "User", Name: "mallory"}),
-		id:     v1alpha1.PrivilegedBinding, severity: v1alpha1.Critical, says: "ClusterRole cluster-admin (cluster-admin) is given to mallory",
+		object: roleBinding(
+			"owner",
+			"cluster-admin",
+			rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: "User", Name: "mallory"},
+		),
+		id:       v1alpha1.FindingIDPrivilegedBinding,
+		severity: v1alpha1.SeverityCritical,
+		says:     "ClusterRole cluster-admin (cluster-admin) is given to mallory",
 	},
 	"a binding that gives everybody something": {
-		object: roleBinding("all", "view", group("system:authenticated")),
-		id:     v1alpha1.BroadBinding, severity: v1alpha1.High, says: "ClusterRole view is given to system:authenticated",
+		object:   roleBinding("all", "view", group("system:authenticated")),
+		id:       v1alpha1.FindingIDBroadBinding,
+		severity: v1alpha1.SeverityHigh,
+		says:     "ClusterRole view is given to system:authenticated",
 	},
 	"a service account that mounts its token": {
 		object: &corev1.ServiceAccount{ObjectMeta: tenants("mounts")},
-		id:     v1alpha1.TokenMountedByDefault, severity: v1alpha1.Low, says: "mounted into every pod",
+		id:     v1alpha1.FindingIDTokenMountedByDefault, severity: v1alpha1.SeverityLow, says: "mounted into every pod",
 	},
 	"a limit range with other defaults": {
-		object: &corev1.LimitRange{ObjectMeta: tenants("defaults"), Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{
-			Type: corev1.LimitTypeContainer, DefaultRequest: corev1.ResourceList{"cpu": *resourceQuantity("1m")},
-		}}}},
-		id: v1alpha1.LimitDefaultsOverridden, severity: v1alpha1.Medium, says: "request cpu 1m, declared 100m",
+		object: &corev1.LimitRange{
+			ObjectMeta: tenants("defaults"),
+			Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{
+				Type: corev1.LimitTypeContainer, DefaultRequest: corev1.ResourceList{"cpu": *resourceQuantity("1m")},
+			}}},
+		},
+		id:       v1alpha1.FindingIDLimitDefaultsOverridden,
+		severity: v1alpha1.SeverityMedium,
+		says:     "request cpu 1m, declared 100m",
 	},
 }
 
@@ -129,9 +154,13 @@ var _ = Describe("Findings", func() {
 			EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
 			EventuallyReady(profile) // What is declared is in place all the same.
 			Expect(profile.Status.Namespaces.Weakened).To(BeEquivalentTo(1))
-			Expect(profile.Status.Findings).To(ConsistOf(v1alpha1.FindingTotal{ID: w.id, Severity: w.severity, Count: 1}))
-			Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventFinding))
-			Expect(metric("bulwark_findings", "profile", profile.Name, "id", string(w.id), "severity", string(w.severity))).To(Equal(1.0))
+			Expect(profile.Status.FindingTotals).To(ConsistOf(v1alpha1.FindingTotal{ID: w.id, Severity: w.severity, Count: 1}))
+			Eventually(
+				func() []string { return eventReasons("Namespace", namespace) },
+			).Should(ContainElement(v1alpha1.EventFinding))
+			Expect(
+				metric("bulwark_findings", "profile", profile.Name, "id", string(w.id), "severity", string(w.severity)),
+			).To(Equal(1.0))
 
 			kept := o.DeepCopyObject().(client.Object)
 			Expect(admin.Get(ctx, client.ObjectKeyFromObject(o), kept)).To(Succeed())
@@ -162,17 +191,26 @@ var _ = Describe("Findings", func() {
 		toLocal := roleBinding("to-role", "local", group("others"))
 		toLocal.Namespace, toLocal.RoleRef.Kind = namespace, "Role"
 		Expect(admin.Create(ctx, toLocal)).To(Succeed())
-		Consistently(func() []v1alpha1.Finding { return ReportOn(Default, namespace).Findings }).WithTimeout(time.Second).Should(BeEmpty())
+		Consistently(
+			func() []v1alpha1.Finding { return ReportOn(Default, namespace).Findings },
+		).WithTimeout(time.Second).
+			Should(BeEmpty())
 
 		Update(&rbacv1.ClusterRole{ObjectMeta: tenants(name)}, func(r *rbacv1.ClusterRole) {
 			r.Rules = []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"list"}}}
 		})
-		Expect(EventuallyFound(namespace, "RoleBinding", "to-cluster-role", v1alpha1.PrivilegedBinding).Severity).To(Equal(v1alpha1.High))
+		Expect(
+			EventuallyFound(namespace, "RoleBinding", "to-cluster-role", v1alpha1.FindingIDPrivilegedBinding).Severity,
+		).To(Equal(v1alpha1.SeverityHigh))
 		Update(&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "local"}}, func(r *rbacv1.Role) {
 			r.Rules = []rbacv1.PolicyRule{{APIGroups: []string{"*"}, Resources: []string{"pods"}, Verbs: []string{"get"}}}
 		})
-		Expect(EventuallyFound(namespace, "RoleBinding", "to-role", v1alpha1.PrivilegedBinding).Severity).To(Equal(v1alpha1.Critical))
-		Expect(admin.Delete(ctx, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "local"}})).To(Succeed())
+		Expect(
+			EventuallyFound(namespace, "RoleBinding", "to-role", v1alpha1.FindingIDPrivilegedBinding).Severity,
+		).To(Equal(v1alpha1.SeverityCritical))
+		Expect(
+			admin.Delete(ctx, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "local"}}),
+		).To(Succeed())
 		Update(&rbacv1.ClusterRole{ObjectMeta: tenants(name)}, func(r *rbacv1.ClusterRole) { r.Rules = nil })
 		EventuallyNothingFound(namespace)
 	})
@@ -186,10 +224,16 @@ var _ = Describe("Findings", func() {
 		EventuallyGrantable(ContainElement(secrets.Rules[0]))
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.RBAC.Roles[0].Rules[0].Resources = []string{"secrets"} })
 		EventuallyEstablished(profile, namespace)
-		stranger := roleBinding("stranger", "bulwark-developer", rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: "User", Name: "mallory"})
+		stranger := roleBinding(
+			"stranger",
+			"bulwark-developer",
+			rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: "User", Name: "mallory"},
+		)
 		stranger.Namespace, stranger.RoleRef.Kind = namespace, "Role"
 		Expect(admin.Create(ctx, stranger)).To(Succeed())
-		Expect(EventuallyFound(namespace, "RoleBinding", "stranger", v1alpha1.PrivilegedBinding).Message).To(ContainSubstring("access to Secrets"))
+		Expect(
+			EventuallyFound(namespace, "RoleBinding", "stranger", v1alpha1.FindingIDPrivilegedBinding).Message,
+		).To(ContainSubstring("access to Secrets"))
 	})
 
 	It("are written once: nothing is written at rest, nor after a restart", func() {
@@ -206,7 +250,10 @@ var _ = Describe("Findings", func() {
 		bulwark.Stop()
 		bulwark = startOperator()
 		EventuallySynced(profile.Name)
-		Consistently(func() []string { return unlike(before, operatorWrites()) }).WithTimeout(4 * time.Second).Should(BeEmpty())
+		Consistently(
+			func() []string { return unlike(before, operatorWrites()) },
+		).WithTimeout(4 * time.Second).
+			Should(BeEmpty())
 	})
 
 	DescribeTable("are not looked for", func(change func(*v1alpha1.SecurityProfile), remain int) {
@@ -220,13 +267,16 @@ var _ = Describe("Findings", func() {
 		if remain > 0 {
 			Eventually(func() int { return len(ReportOn(Default, namespace).Findings) }).Should(Equal(remain))
 		}
-		Consistently(func() int { return len(ReportOn(Default, namespace).Findings) }).WithTimeout(time.Second).Should(Equal(remain))
+		Consistently(
+			func() int { return len(ReportOn(Default, namespace).Findings) },
+		).WithTimeout(time.Second).
+			Should(Equal(remain))
 	},
 		Entry("if the profile switches them off", func(p *v1alpha1.SecurityProfile) {
-			p.Spec.Findings = &v1alpha1.Findings{Mode: v1alpha1.NoFindings}
+			p.Spec.Findings = &v1alpha1.Findings{Mode: v1alpha1.FindingsModeDisabled}
 		}, 0),
 		Entry("if the profile ignores them", func(p *v1alpha1.SecurityProfile) {
-			p.Spec.Findings = &v1alpha1.Findings{Ignore: []v1alpha1.FindingID{v1alpha1.BroadBinding}}
+			p.Spec.Findings = &v1alpha1.Findings{Ignore: []v1alpha1.FindingID{v1alpha1.FindingIDBroadBinding}}
 		}, 1),
 	)
 })
@@ -240,7 +290,7 @@ var _ = Describe("Findings on pods", thatLooksOften, func() {
 		EventuallyAdmitted(fixture.RestrictedPod(namespace, "good"))
 		profile := fixture.Profile(name)
 		ExpectCreated(profile)
-		found := EventuallyFound(namespace, "Pod", "old", v1alpha1.PodSecurityViolated)
+		found := EventuallyFound(namespace, "Pod", "old", v1alpha1.FindingIDPodSecurityViolated)
 		Expect(found.Message).To(And(ContainSubstring("restricted:v1.37"), ContainSubstring("privileged")))
 		EventuallyEstablished(profile, namespace)
 		Expect(ReportOn(Default, namespace).Findings).To(HaveLen(1))
@@ -252,17 +302,20 @@ var _ = Describe("Findings on pods", thatLooksOften, func() {
 		profile, namespace := Governed()
 		EventuallyEstablished(profile, namespace)
 		bulwark.Stop()
-		Update(theNamespace(namespace), func(o client.Object) { o.GetLabels()["pod-security.kubernetes.io/enforce"] = "privileged" })
+		Update(
+			theNamespace(namespace),
+			func(o client.Object) { o.GetLabels()["pod-security.kubernetes.io/enforce"] = "privileged" },
+		)
 		EventuallyAdmitted(fixture.PrivilegedPod(namespace, "slipped-in"))
 		bulwark = startOperatorWith(operatorConf, looksOften)
 		EventuallyEstablished(profile, namespace)
-		EventuallyFound(namespace, "Pod", "slipped-in", v1alpha1.PodSecurityViolated)
+		EventuallyFound(namespace, "Pod", "slipped-in", v1alpha1.FindingIDPodSecurityViolated)
 	})
 
 	It("tell of them under Audit", func() {
 		_, namespace := Governed(fixture.Audited)
 		EventuallyAdmitted(fixture.PrivilegedPod(namespace, "new"))
-		EventuallyFound(namespace, "Pod", "new", v1alpha1.PodSecurityViolated)
+		EventuallyFound(namespace, "Pod", "new", v1alpha1.FindingIDPodSecurityViolated)
 	})
 
 	It("tell that the API server exempts the namespace, and that the version is old", func() {
@@ -270,8 +323,10 @@ var _ = Describe("Findings on pods", thatLooksOften, func() {
 		exempt := fixture.Namespace(controlplane.ExemptNamespace, profile.Name)
 		ExpectCreated(exempt, profile)
 		DeferCleanup(func() { Expect(admin.Delete(ctx, exempt)).To(Succeed()) })
-		Expect(EventuallyFound(exempt.Name, "Namespace", exempt.Name, v1alpha1.PodSecurityExempt).Severity).To(Equal(v1alpha1.Critical))
-		EventuallyFound(exempt.Name, "Namespace", exempt.Name, v1alpha1.PodSecurityOutdated)
+		Expect(
+			EventuallyFound(exempt.Name, "Namespace", exempt.Name, v1alpha1.FindingIDPodSecurityExempt).Severity,
+		).To(Equal(v1alpha1.SeverityCritical))
+		EventuallyFound(exempt.Name, "Namespace", exempt.Name, v1alpha1.FindingIDPodSecurityOutdated)
 		Consistently(func(g Gomega) { // The next looks ask anew, and find the same.
 			g.Expect(ReportOn(g, exempt.Name).Findings).To(HaveLen(2))
 		}).WithTimeout(5 * time.Second).Should(Succeed())
@@ -285,12 +340,16 @@ var _ = Describe("Findings on pods", thatLooksOften, func() {
 		for i := range pods {
 			EventuallyAdmitted(fixture.PrivilegedPod(namespace, fmt.Sprintf("old-%03d", i)))
 		}
-		ExpectCreated(fixture.Profile(name, func(p *v1alpha1.SecurityProfile) { p.Spec.Quotas = nil })) // They would be exceeded.
-		EventuallyFound(namespace, "Pod", "old-000", v1alpha1.PodSecurityViolated)
+		ExpectCreated(
+			fixture.Profile(name, func(p *v1alpha1.SecurityProfile) { p.Spec.Quotas = nil }),
+		) // They would be exceeded.
+		EventuallyFound(namespace, "Pod", "old-000", v1alpha1.FindingIDPodSecurityViolated)
 		report := ReportOn(Default, namespace)
 		Expect(report.Findings).To(HaveLen(v1alpha1.MaxFindings))
 		Expect(report.Truncated).To(BeEquivalentTo(pods - v1alpha1.MaxFindings))
-		Expect(report.FindingTotals).To(ConsistOf(v1alpha1.FindingTotal{ID: v1alpha1.PodSecurityViolated, Severity: v1alpha1.High, Count: pods}))
+		Expect(
+			report.FindingTotals,
+		).To(ConsistOf(v1alpha1.FindingTotal{ID: v1alpha1.FindingIDPodSecurityViolated, Severity: v1alpha1.SeverityHigh, Count: pods}))
 	})
 })
 
@@ -299,9 +358,15 @@ var _ = Describe("With findings switched off", func() {
 
 	It("none is reported", func() {
 		profile, namespace := Governed()
-		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "mounts"}, AutomountServiceAccountToken: ptr.To(true)}
+		account := &corev1.ServiceAccount{
+			ObjectMeta:                   metav1.ObjectMeta{Namespace: namespace, Name: "mounts"},
+			AutomountServiceAccountToken: ptr.To(true),
+		}
 		Expect(admin.Create(ctx, account)).To(Succeed())
-		Consistently(func() []v1alpha1.Finding { return ReportOn(Default, namespace).Findings }).WithTimeout(time.Second).Should(BeEmpty())
+		Consistently(
+			func() []v1alpha1.Finding { return ReportOn(Default, namespace).Findings },
+		).WithTimeout(time.Second).
+			Should(BeEmpty())
 		EventuallyCompliance(profile, metav1.ConditionTrue, v1alpha1.ReasonCompliant)
 	})
 })
@@ -314,12 +379,12 @@ var _ = Describe("Findings that cannot be made", thatLooksOften, func() {
 		broad.SetNamespace(namespace)
 		Expect(admin.Create(ctx, broad)).To(Succeed())
 		EventuallyEstablished(profile, namespace)
-		EventuallyFound(namespace, "RoleBinding", broad.GetName(), v1alpha1.BroadBinding)
+		EventuallyFound(namespace, "RoleBinding", broad.GetName(), v1alpha1.FindingIDBroadBinding)
 		Expect(ReportOn(Default, namespace).Findings).To(HaveLen(1), "it cannot be told whether the namespace is exempt")
 		Expect(ReportOn(Default, namespace).PodsUnseen).To(BeTrue())
 
 		permitDryRuns()
-		EventuallyFound(namespace, "Pod", "old", v1alpha1.PodSecurityViolated)
+		EventuallyFound(namespace, "Pod", "old", v1alpha1.FindingIDPodSecurityViolated)
 		Expect(ReportOn(Default, namespace).PodsUnseen).To(BeFalse())
 	})
 })
@@ -333,12 +398,13 @@ var _ = Describe("Findings that could not be made before another began to lead",
 		permitDryRuns()
 		Eventually(dryRunOf(namespace)).Should(Succeed())
 		bulwark = startOperator()
-		EventuallyFound(namespace, "Pod", "old", v1alpha1.PodSecurityViolated)
+		EventuallyFound(namespace, "Pod", "old", v1alpha1.FindingIDPodSecurityViolated)
 		Expect(ReportOn(Default, namespace).PodsUnseen).To(BeFalse())
 	})
 })
 
-// unseen is a governed namespace in which the pod "old" violates the level, and of which the operator cannot tell.
+// unseen is a governed namespace in which the pod "old" violates the level, and of which the
+// operator cannot tell.
 func unseen() (profile *v1alpha1.SecurityProfile, namespace string) {
 	GinkgoHelper()
 	name := UniqueName()
@@ -354,7 +420,8 @@ func unseen() (profile *v1alpha1.SecurityProfile, namespace string) {
 
 const dryRunsRefused = "no-dry-runs"
 
-// refuseDryRuns has the API server refuse dry runs of updates of a namespace, by which the operator asks whether it is exempt.
+// refuseDryRuns has the API server refuse dry runs of updates of a namespace, by which the operator
+// asks whether it is exempt.
 func refuseDryRuns(namespace string) {
 	GinkgoHelper()
 	fail := admissionregistrationv1.Fail
@@ -362,20 +429,27 @@ func refuseDryRuns(namespace string) {
 		ObjectMeta: tenants(dryRunsRefused),
 		Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
 			FailurePolicy: &fail,
-			MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
-				ResourceNames: []string{namespace},
-				RuleWithOperations: admissionregistrationv1.RuleWithOperations{
-					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Update},
-					Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"namespaces"}},
-				},
-			}}},
+			MatchConstraints: &admissionregistrationv1.MatchResources{
+				ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+					ResourceNames: []string{namespace},
+					RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+						Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Update},
+						Rule: admissionregistrationv1.Rule{
+							APIGroups:   []string{""},
+							APIVersions: []string{"v1"},
+							Resources:   []string{"namespaces"},
+						},
+					},
+				}},
+			},
 			Validations: []admissionregistrationv1.Validation{{Expression: "!(has(request.dryRun) && request.dryRun)"}},
 		},
 	})).To(Succeed())
 	Expect(admin.Create(ctx, &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
 		ObjectMeta: tenants(dryRunsRefused),
 		Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
-			PolicyName: dryRunsRefused, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
+			PolicyName:        dryRunsRefused,
+			ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
 		},
 	})).To(Succeed())
 	DeferCleanup(permitDryRuns)

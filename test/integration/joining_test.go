@@ -98,10 +98,12 @@ var _ = Describe("A profile that is Ready", func() {
 		EventuallyReady(profile)
 		proxy := behindProxy()
 		held, release := holdNextWrite(proxy, "/namespaces/"+namespace)
-		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Network.AllowSameNamespace = false })
+		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Network.AllowSameNamespace = nil })
 		Eventually(held).Should(BeClosed())
 		EventuallyCondition(profile, v1alpha1.ConditionReady, metav1.ConditionFalse)
-		Expect(meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionReady).Reason).To(Equal(v1alpha1.ReasonProgressing))
+		Expect(
+			meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionReady).Reason,
+		).To(Equal(v1alpha1.ReasonProgressing))
 		release()
 		EventuallyReady(profile)
 	})
@@ -135,12 +137,18 @@ var _ = Describe("A namespace that has joined and gets no report", func() {
 		selectAgain(profile, barred)
 		began := time.Now()
 		EventuallyCounted(profile, v1alpha1.NamespaceCounts{Selected: 2, Pending: 1, Compliant: 1})
-		Expect(meta.IsStatusConditionTrue(profile.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue(), "%+v", profile.Status.Conditions)
-		Expect(meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionReady).Message).To(ContainSubstring("but 1 that joined just now"))
+		Expect(
+			meta.IsStatusConditionTrue(profile.Status.Conditions, v1alpha1.ConditionReady),
+		).To(BeTrue(), "%+v", profile.Status.Conditions)
+		Expect(
+			meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionReady).Message,
+		).To(ContainSubstring("but 1 that joined just now"))
 		Expect(metric("bulwark_namespaces", "profile", profile.Name, "state", "pending")).To(Equal(1.0))
 		EventuallyCondition(profile, v1alpha1.ConditionReady, metav1.ConditionFalse)
 		Expect(time.Since(began)).To(BeNumerically(">", grace-time.Second))
-		Expect(meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionReady).Reason).To(Equal(v1alpha1.ReasonProgressing))
+		Expect(
+			meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionReady).Reason,
+		).To(Equal(v1alpha1.ReasonProgressing))
 
 		version := profile.ResourceVersion
 		Consistently(func(g Gomega) {
@@ -154,6 +162,8 @@ var _ = Describe("A namespace that has joined and gets no report", func() {
 func quotaOfNone(namespace, resource string) *corev1.ResourceQuota {
 	return &corev1.ResourceQuota{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "none"},
-		Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourceName(resource): *resourceQuantity("0")}},
+		Spec: corev1.ResourceQuotaSpec{
+			Hard: corev1.ResourceList{corev1.ResourceName(resource): *resourceQuantity("0")},
+		},
 	}
 }

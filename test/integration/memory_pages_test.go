@@ -72,7 +72,10 @@ var _ = Describe("Memory for what tenants make large behind what is small", func
 	}
 
 	It("does not grow with pods: they are read in pages as large as fit", func() {
-		profile, namespace := Governed(func(p *v1alpha1.SecurityProfile) { p.Spec.Limits, p.Spec.Quotas = nil, nil }, atBaseline)
+		profile, namespace := Governed(
+			func(p *v1alpha1.SecurityProfile) { p.Spec.Limits, p.Spec.Quotas = nil, nil },
+			atBaseline,
+		)
 		EventuallyEstablished(profile, namespace)
 		EventuallyAdmitted(loosePod(namespace, "a-0"))
 		for i := range clusteraccess.FirstPage {
@@ -86,7 +89,12 @@ var _ = Describe("Memory for what tenants make large behind what is small", func
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.PodSecurity.Enforce = "restricted" })
 		Eventually(func(g Gomega) {
 			g.Expect(ReportOn(g, namespace).FindingTotals).To(ContainElement(And(
-				HaveField("ID", v1alpha1.PodSecurityViolated), HaveField("Count", BeEquivalentTo(51)))), "all of them are seen")
+				HaveField(
+					"ID",
+					v1alpha1.FindingIDPodSecurityViolated,
+				),
+				HaveField("Count", BeEquivalentTo(51)),
+			)), "all of them are seen")
 		}).WithTimeout(time.Minute).Should(Succeed())
 		ExpectBounded()
 	})
@@ -100,7 +108,7 @@ var _ = Describe("Memory for what tenants make large behind what is small", func
 			role.SetFinalizers(nil)
 			ExpectCreated(role)
 		}
-		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.Enforce })
+		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.EnforcementEnforce })
 		Eventually(func() int { return labelledRoles(namespace) }).WithTimeout(time.Minute).Should(BeZero())
 		ExpectBounded()
 	})
@@ -114,7 +122,12 @@ var _ = Describe("Memory for what tenants make large behind what is small", func
 				item.Max[corev1.ResourceName(fmt.Sprintf("example.com/a-device-of-a-long-name-%d", n))] = *resourceQuantity("5")
 			}
 			ExpectCreated(&corev1.LimitRange{
-				ObjectMeta: objectMeta(namespace, fmt.Sprint("a-", i), nil), Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{item}},
+				ObjectMeta: objectMeta(
+					namespace,
+					fmt.Sprint("a-", i),
+					nil,
+				),
+				Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{item}},
 			})
 		}
 		Update(profile, func(p *v1alpha1.SecurityProfile) {

@@ -23,6 +23,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/boundedcache"
 	"github.com/bulwark-dev/bulwark/internal/operator"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 	"github.com/bulwark-dev/bulwark/test/framework/inprocess"
@@ -51,7 +52,10 @@ var hostiles = map[string]enlarging{
 		return &networkingv1.NetworkPolicy{ObjectMeta: objectMeta(namespace, name, labels), Spec: manyRules(100_000)}
 	},
 	"a Role of many rules": func(namespace, name string, labels map[string]string) client.Object {
-		rules := slices.Repeat([]rbacv1.PolicyRule{{Verbs: []string{"get"}, APIGroups: []string{""}, Resources: []string{"pods"}}}, 5_000)
+		rules := slices.Repeat(
+			[]rbacv1.PolicyRule{{Verbs: []string{"get"}, APIGroups: []string{""}, Resources: []string{"pods"}}},
+			5_000,
+		)
 		return &rbacv1.Role{ObjectMeta: objectMeta(namespace, name, labels), Rules: rules}
 	},
 	"a RoleBinding of many subjects": func(namespace, name string, labels map[string]string) client.Object {
@@ -60,7 +64,10 @@ var hostiles = map[string]enlarging{
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"},
 		}
 		for i := range 5_000 {
-			binding.Subjects = append(binding.Subjects, rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: "User", Name: fmt.Sprint("user-", i)})
+			binding.Subjects = append(
+				binding.Subjects,
+				rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: "User", Name: fmt.Sprint("user-", i)},
+			)
 		}
 		return binding
 	},
@@ -77,7 +84,10 @@ var hostiles = map[string]enlarging{
 		for i := range 3_000 {
 			item.Max[corev1.ResourceName(fmt.Sprintf("example.com/device-%d", i))] = *resourceQuantity("5")
 		}
-		return &corev1.LimitRange{ObjectMeta: objectMeta(namespace, name, labels), Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{item}}}
+		return &corev1.LimitRange{
+			ObjectMeta: objectMeta(namespace, name, labels),
+			Spec:       corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{item}},
+		}
 	},
 	"a ServiceAccount of many Secrets": func(namespace, name string, labels map[string]string) client.Object {
 		account := &corev1.ServiceAccount{ObjectMeta: objectMeta(namespace, name, labels)}
@@ -145,8 +155,8 @@ func held(caches cache.Cache, kind *baseline.Kind, namespace string) []baseline.
 func heldBytes(caches cache.Cache, namespace string) int {
 	GinkgoHelper()
 	bytes := 0
-	for i := range baseline.Kinds[1:] {
-		for _, o := range held(caches, &baseline.Kinds[1:][i], namespace) {
+	for i := range baseline.NamespacedKinds {
+		for _, o := range held(caches, &baseline.NamespacedKinds[i], namespace) {
 			bytes += o.(interface{ Size() int }).Size()
 		}
 	}
@@ -154,59 +164,72 @@ func heldBytes(caches cache.Cache, namespace string) int {
 }
 
 var _ = Describe("What tenants write with Bulwark's labels", func() {
-	It("is not held by the caches: not what no profile declares, nor what is larger than it may be, nor what nobody compares", func() {
-		profile, namespace := Governed(fixture.Audited)
-		caches := anotherReplica()
-		before := heldBytes(caches, namespace)
-		n := 0
-		for sentence, make := range hostiles {
-			n++
-			By(sentence)
-			Expect(admin.Create(ctx, make(namespace, "hoard", theirLabels(profile.Name)))).To(Or(Succeed(), MatchError(ContainSubstring("exists"))))
-		}
-		n-- // Two are Roles of one name.
-		for _, desired := range baseline.Render(profile, namespace) {
-			for _, make := range hostiles {
-				forged := make(namespace, desired.GetName(), theirLabels(profile.Name))
-				if baseline.KindOf(forged.(baseline.Object)).Is(desired) && desired.GetName() != "default" {
-					Expect(admin.Create(ctx, forged)).To(Or(Succeed(), MatchError(ContainSubstring("exists"))))
-					n++
-					break
+	It(
+		"is not held by the caches: not what no profile declares, nor what is larger than it may be, nor what nobody compares",
+		func() {
+			profile, namespace := Governed(fixture.Audited)
+			caches := anotherReplica()
+			before := heldBytes(caches, namespace)
+			n := 0
+			for sentence, make := range hostiles {
+				n++
+				By(sentence)
+				Expect(
+					admin.Create(ctx, make(namespace, "hoard", theirLabels(profile.Name))),
+				).To(Or(Succeed(), MatchError(ContainSubstring("exists"))))
+			}
+			n-- // Two are Roles of one name.
+			for _, desired := range baseline.Render(profile, namespace) {
+				for _, make := range hostiles {
+					forged := make(namespace, desired.GetName(), theirLabels(profile.Name))
+					if baseline.KindOf(forged.(baseline.Object)).Is(desired) && desired.GetName() != "default" {
+						Expect(admin.Create(ctx, forged)).To(Or(Succeed(), MatchError(ContainSubstring("exists"))))
+						n++
+						break
+					}
 				}
 			}
-		}
-		Expect(n).To(BeNumerically(">", 8), "names that the profile declares are among them")
-		check := func(caches *inprocess.Standby) {
-			GinkgoHelper()
-			Eventually(func() int {
-				count := 0
-				for i := range baseline.Kinds[1:] {
-					count += len(held(caches, &baseline.Kinds[1:][i], namespace))
-				}
-				return count
-			}).Should(BeNumerically(">=", n))
-			Expect(heldBytes(caches, namespace) - before).To(BeNumerically("<", n*2<<10))
-			Expect(caches.Informers.Undesired.Uncached("Role", namespace)).To(BeZero())
-		}
-		check(caches)
-		By("an operator that is started thereafter")
-		later := anotherReplica()
-		check(later)
-		Eventually(func(g Gomega) { // The report tells of each, in bounded words.
-			report := ReportOn(g, namespace)
-			g.Expect(report.Findings).To(ContainElement(And(HaveField("ID", v1alpha1.ObjectTooLarge), HaveField("Object.Name", "bulwark-default-deny"))))
-			g.Expect(report.Drift).To(ContainElement(And(HaveField("Object.Name", "bulwark-default-deny"),
-				HaveField("Fields", ContainElement(And(HaveField("Path", "spec"), HaveField("Got", ContainSubstring("more than is read"))))))))
-			g.Expect(report.Size()).To(BeNumerically("<", 64<<10))
-		}).Should(Succeed())
-		By("the profile enforces")
-		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.Enforce })
-		EventuallyEstablished(profile, namespace)
-		Eventually(func() int { return len(Managed(Default, namespace)) }).Should(Equal(len(baseline.Render(profile, namespace))))
-		Eventually(func(g Gomega) {
-			g.Expect(ReportOn(g, namespace).Findings).NotTo(ContainElement(HaveField("ID", v1alpha1.ObjectTooLarge)))
-		}).Should(Succeed())
-	})
+			Expect(n).To(BeNumerically(">", 8), "names that the profile declares are among them")
+			check := func(caches *inprocess.Standby) {
+				GinkgoHelper()
+				Eventually(func() int {
+					count := 0
+					for i := range baseline.NamespacedKinds {
+						count += len(held(caches, &baseline.NamespacedKinds[i], namespace))
+					}
+					return count
+				}).Should(BeNumerically(">=", n))
+				Expect(heldBytes(caches, namespace) - before).To(BeNumerically("<", n*2<<10))
+				Expect(caches.Informers.Undesired.Uncached("Role", namespace)).To(BeZero())
+			}
+			check(caches)
+			By("an operator that is started thereafter")
+			later := anotherReplica()
+			check(later)
+			Eventually(func(g Gomega) { // The report tells of each, in bounded words.
+				report := ReportOn(g, namespace)
+				g.Expect(report.Findings).
+					To(ContainElement(And(HaveField("ID", v1alpha1.FindingIDObjectTooLarge), HaveField("Object.Name", "bulwark-default-deny"))))
+				g.Expect(report.Drift).To(ContainElement(And(
+					HaveField("Object.Name", "bulwark-default-deny"),
+					HaveField(
+						"Fields",
+						ContainElement(And(HaveField("Path", "spec"), HaveField("Got", ContainSubstring("more than is read")))),
+					),
+				)))
+				g.Expect(posture.Size(report)).To(BeNumerically("<", 64<<10))
+			}).Should(Succeed())
+			By("the profile enforces")
+			Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.EnforcementEnforce })
+			EventuallyEstablished(profile, namespace)
+			Eventually(
+				func() int { return len(Managed(Default, namespace)) },
+			).Should(Equal(len(baseline.Render(profile, namespace))))
+			Eventually(func(g Gomega) {
+				g.Expect(ReportOn(g, namespace).Findings).NotTo(ContainElement(HaveField("ID", v1alpha1.FindingIDObjectTooLarge)))
+			}).Should(Succeed())
+		},
+	)
 
 	It("is replaced whole where it takes the place of what a profile declares, and is attributed", func() {
 		profile, namespace := Governed()
@@ -232,7 +255,7 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 			}
 		}
 		entry := EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool {
-			return e.Object.Kind == "NetworkPolicy" && e.State == v1alpha1.Corrected
+			return e.Object.Kind == "NetworkPolicy" && e.State == v1alpha1.DriftStateCorrected
 		})
 		Expect(entry.Manager).To(Equal(string(asTenant)))
 		Expect(entry.Fields).To(ContainElement(HaveField("Got", ContainSubstring("more than is read"))))
@@ -281,17 +304,24 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 		caches := anotherReplica()
 		flood(namespace, profile.Name, boundedcache.MaxUndesired+300)
 		Eventually(func() int { return caches.Informers.Undesired.Uncached("Role", namespace) }).Should(Equal(300))
-		Eventually(func() int { return len(held(caches, kindOf("Role"), namespace)) }).Should(Equal(boundedcache.MaxUndesired))
+		Eventually(
+			func() int { return len(held(caches, kindOf("Role"), namespace)) },
+		).Should(Equal(boundedcache.MaxUndesired))
 		Eventually(func(g Gomega) {
 			g.Expect(ReportOn(g, namespace).Findings).To(ContainElement(And(
-				HaveField("ID", v1alpha1.TooManyObjects), HaveField("Message", HavePrefix("more objects of the kind Role")))))
+				HaveField(
+					"ID",
+					v1alpha1.FindingIDTooManyObjects,
+				),
+				HaveField("Message", HavePrefix("more objects of the kind Role")),
+			)))
 		}).Should(Succeed())
-		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.Enforce })
+		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.EnforcementEnforce })
 		EventuallyEstablished(profile, namespace)
 		Eventually(func() int { return labelledRoles(namespace) }).Should(BeZero())
 		Eventually(func() int { return caches.Informers.Undesired.Uncached("Role", namespace) }).Should(BeZero())
 		Eventually(func(g Gomega) {
-			g.Expect(ReportOn(g, namespace).Findings).NotTo(ContainElement(HaveField("ID", v1alpha1.TooManyObjects)))
+			g.Expect(ReportOn(g, namespace).Findings).NotTo(ContainElement(HaveField("ID", v1alpha1.FindingIDTooManyObjects)))
 		}).Should(Succeed())
 	})
 
@@ -306,18 +336,24 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 		for _, o := range held(caches, kindOf("Role"), namespace) {
 			Expect(client.IgnoreNotFound(admin.Delete(ctx, o))).To(Succeed())
 		}
-		Eventually(func() int { return labelledRoles(namespace) }).Should(BeNumerically("<", 20), "they are removed one by one")
+		Eventually(
+			func() int { return labelledRoles(namespace) },
+		).Should(BeNumerically("<", 20), "they are removed one by one")
 		Expect(admin.DeleteAllOf(ctx, &rbacv1.Role{}, client.InNamespace(namespace))).To(Succeed())
 	})
 
 	It("is compared in full once a profile declares its name", func() {
 		profile, namespace := Governed(fixture.OnlyNetwork, fixture.Audited)
 		spec := networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{"Egress"}}
-		policy := &networkingv1.NetworkPolicy{ObjectMeta: objectMeta(namespace, "bulwark-later", theirLabels(profile.Name)), Spec: spec}
+		policy := &networkingv1.NetworkPolicy{
+			ObjectMeta: objectMeta(namespace, "bulwark-later", theirLabels(profile.Name)),
+			Spec:       spec,
+		}
 		policy.OwnerReferences = baseline.Owner(profile)
 		ExpectCreated(policy)
 		Eventually(func(g Gomega) {
-			g.Expect(ReportOn(g, namespace).Drift).To(ContainElement(And(HaveField("Object.Name", "bulwark-later"), HaveField("Change", v1alpha1.Unexpected))))
+			g.Expect(ReportOn(g, namespace).Drift).
+				To(ContainElement(And(HaveField("Object.Name", "bulwark-later"), HaveField("Change", v1alpha1.DriftChangeUnexpected))))
 		}).Should(Succeed())
 		Update(profile, func(p *v1alpha1.SecurityProfile) {
 			p.Spec.Network.Policies = []v1alpha1.NetworkPolicy{{Name: "later", Spec: spec}}
@@ -325,7 +361,7 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 		EventuallyReported(profile, namespace)
 		Eventually(func(g Gomega) {
 			g.Expect(ReportOn(g, namespace).Objects).To(ContainElement(And(
-				HaveField("Name", "bulwark-later"), HaveField("State", v1alpha1.ObjectCompliant))))
+				HaveField("Name", "bulwark-later"), HaveField("State", v1alpha1.ObjectStateCompliant))))
 		}).Should(Succeed())
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(policy), policy)).To(Succeed())
 		Expect(policy.Generation).To(BeEquivalentTo(1), "it was as it is declared")
@@ -344,7 +380,9 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 		Expect(caches.Get(ctx, client.ObjectKeyFromObject(namespace), &heldOf)).To(Succeed())
 		Expect(len(heldOf.Labels)).To(BeNumerically("<", 16))
 		profile := fixture.Profile(name, fixture.OnlyNetwork)
-		profile.Spec.NamespaceSelector = v1alpha1.NamespaceSelector{MatchLabels: map[string]string{"later.example.com/" + name: "yes"}}
+		profile.Spec.NamespaceSelector = v1alpha1.NamespaceSelector{
+			MatchLabels: map[string]string{"later.example.com/" + name: "yes"},
+		}
 		ExpectCreated(profile)
 		EventuallyEstablished(profile, name)
 		Eventually(func(g Gomega) {
@@ -395,15 +433,19 @@ var _ = Describe("What tenants write with Bulwark's labels", func() {
 		EventuallyEstablished(profile, namespace)
 		EventuallyQuiet()
 		Update(ReportOn(Default, namespace), func(r *v1alpha1.NamespacePosture) {
-			entry := v1alpha1.ManagedObject{ObjectReference: baseline.Reference(&rbacv1.Role{}), State: v1alpha1.ObjectFailed, Message: strings.Repeat("<", 1024)}
+			entry := v1alpha1.ManagedObject{
+				ObjectReference: baseline.Reference(&rbacv1.Role{}),
+				State:           v1alpha1.ObjectStateFailed,
+				Message:         strings.Repeat("<", 1024),
+			}
 			r.Objects = append(r.Objects, slices.Repeat([]v1alpha1.ManagedObject{entry}, 150)...)
 			r.Annotations = map[string]string{"long": strings.Repeat("x", 200<<10)}
 		})
 		Eventually(func(g Gomega) {
 			report := ReportOn(g, namespace)
-			g.Expect(report.Size()).To(BeNumerically("<", 16<<10))
+			g.Expect(posture.Size(report)).To(BeNumerically("<", 16<<10))
 			g.Expect(report.Annotations).To(BeEmpty())
-			g.Expect(report.Ready).To(BeTrue())
+			g.Expect(report.IsReady()).To(BeTrue())
 		}).Should(Succeed())
 	})
 })
@@ -428,7 +470,8 @@ func labelledRoles(namespace string) int {
 	return len(roles.Items)
 }
 
-// tamperWith puts the content of a hostile object into one of the baseline, as far as it may be changed.
+// tamperWith puts the content of a hostile object into one of the baseline, as far as it may be
+// changed.
 func tamperWith(o, by baseline.Object) {
 	switch o := o.(type) {
 	case *networkingv1.NetworkPolicy:

@@ -24,14 +24,21 @@ const (
 	pluginUser      = "netpol-controller"
 )
 
-// networkPlugin lets a user do what a network plugin's controller does: it may patch NetworkPolicies in all namespaces.
+// networkPlugin lets a user do what a network plugin's controller does: it may patch
+// NetworkPolicies in all namespaces.
 func networkPlugin() client.Client {
 	GinkgoHelper()
 	name := UniqueName()
 	ExpectCreated(
-		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: []rbacv1.PolicyRule{{
-			APIGroups: []string{"networking.k8s.io"}, Resources: []string{"networkpolicies"}, Verbs: []string{"get", "list", "watch", "update", "patch"},
-		}}},
+		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: []rbacv1.PolicyRule{
+			{
+				APIGroups: []string{
+					"networking.k8s.io",
+				},
+				Resources: []string{"networkpolicies"},
+				Verbs:     []string{"get", "list", "watch", "update", "patch"},
+			},
+		}},
 		&rbacv1.ClusterRoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Name: name},
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
@@ -40,22 +47,31 @@ func networkPlugin() client.Client {
 	return impersonating(pluginUser)
 }
 
-// startNetworkPlugin puts the plugin's finalizer on each NetworkPolicy of a namespace whenever it is missing, and fails the spec if the API
-// server refuses that.
+// startNetworkPlugin puts the plugin's finalizer on each NetworkPolicy of a namespace whenever it
+// is missing, and fails the spec if the API server refuses that.
 func startNetworkPlugin(namespace string) {
 	GinkgoHelper()
 	plugin := networkPlugin()
-	startRival(&networkingv1.NetworkPolicy{}, namespace, func(ctx context.Context, c client.Client, request reconcile.Request) error {
-		defer GinkgoRecover()
-		policy := &networkingv1.NetworkPolicy{}
-		if err := c.Get(ctx, request.NamespacedName, policy); err != nil || len(policy.Finalizers) > 0 || policy.DeletionTimestamp != nil {
-			return client.IgnoreNotFound(err)
-		}
-		patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":["`+pluginFinalizer+`"]}}`))
-		err := plugin.Patch(ctx, policy, patch, client.FieldOwner(pluginUser))
-		Expect(client.IgnoreNotFound(err)).To(Succeed(), "the plugin may not program %s", request)
-		return nil
-	})
+	startRival(
+		&networkingv1.NetworkPolicy{},
+		namespace,
+		func(ctx context.Context, c client.Client, request reconcile.Request) error {
+			defer GinkgoRecover()
+			policy := &networkingv1.NetworkPolicy{}
+			if err := c.Get(
+				ctx,
+				request.NamespacedName,
+				policy,
+			); err != nil || len(policy.Finalizers) > 0 ||
+				policy.DeletionTimestamp != nil {
+				return client.IgnoreNotFound(err)
+			}
+			patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":["`+pluginFinalizer+`"]}}`))
+			err := plugin.Patch(ctx, policy, patch, client.FieldOwner(pluginUser))
+			Expect(client.IgnoreNotFound(err)).To(Succeed(), "the plugin may not program %s", request)
+			return nil
+		},
+	)
 }
 
 // EventuallyHeld waits until each of the namespace's managed policies bears the plugin's finalizer.
@@ -67,7 +83,8 @@ func EventuallyHeld(namespace string) {
 func ExpectHeld(g Gomega, namespace string) {
 	GinkgoHelper()
 	policies := &networkingv1.NetworkPolicyList{}
-	g.Expect(admin.List(ctx, policies, client.InNamespace(namespace), client.HasLabels{v1alpha1.ProfileLabel})).To(Succeed())
+	g.Expect(admin.List(ctx, policies, client.InNamespace(namespace), client.HasLabels{v1alpha1.ProfileLabel})).
+		To(Succeed())
 	g.Expect(policies.Items).NotTo(BeEmpty())
 	for _, policy := range policies.Items {
 		g.Expect(policy.Finalizers).To(ConsistOf(pluginFinalizer), policy.Name)
@@ -104,7 +121,7 @@ var _ = Describe("A network plugin's finalizer", func() {
 			Consistently(func(g Gomega) {
 				ExpectHeld(g, namespace)
 				report := ReportOn(g, namespace)
-				g.Expect(report.Ready).To(BeTrue(), "%v", report.Objects)
+				g.Expect(report.IsReady()).To(BeTrue(), "%v", report.Objects)
 				g.Expect(report.Drift).To(BeEmpty())
 			}).Should(Succeed())
 			EventuallyReady(profile)
@@ -117,8 +134,12 @@ var _ = Describe("A network plugin's finalizer", func() {
 			Expect(breaker.Delete(ctx, deny(namespace))).To(Succeed())
 			EventuallyEstablished(profile, namespace)
 			EventuallyHeld(namespace)
-			open := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-default-deny"}}
-			Expect(breaker.Patch(ctx, open, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"policyTypes":["Ingress"]}}`)))).To(Succeed())
+			open := &networkingv1.NetworkPolicy{
+				ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-default-deny"},
+			}
+			Expect(
+				breaker.Patch(ctx, open, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"policyTypes":["Ingress"]}}`))),
+			).To(Succeed())
 			EventuallyEstablished(profile, namespace)
 			ExpectHeld(Default, namespace)
 		})
@@ -130,7 +151,9 @@ var _ = Describe("A network plugin's finalizer", func() {
 		startNetworkPlugin(namespace)
 		EventuallyHeld(namespace)
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Network.AllowDNS = nil })
-		EventuallyGone(&networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-allow-dns"}})
+		EventuallyGone(
+			&networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-allow-dns"}},
+		)
 		EventuallyEstablished(profile, namespace)
 		Expect(admin.Delete(ctx, profile)).To(Succeed())
 		EventuallyGone(profile)
@@ -144,7 +167,8 @@ func withGate(p *v1alpha1.SecurityProfile) {
 	p.Spec.Quotas = nil // kube-controller-manager, which counts, does not run here.
 }
 
-// EventuallyGuarded waits until tamper protection is asked: the API server hears of new policies within a second or two.
+// EventuallyGuarded waits until tamper protection is asked: the API server hears of new policies
+// within a second or two.
 func EventuallyGuarded(profile *v1alpha1.SecurityProfile, namespace string) {
 	GinkgoHelper()
 	EventuallyCondition(profile, v1alpha1.ConditionAdmission, metav1.ConditionTrue)
@@ -174,8 +198,11 @@ var _ = Describe("A correction", func() {
 			Update(o, func(o client.Object) {
 				switch o := o.(type) {
 				case *networkingv1.NetworkPolicy:
-					o.Spec = networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{"Ingress"}, Ingress: []networkingv1.NetworkPolicyIngressRule{{}},
-						PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"no": "pod"}}}
+					o.Spec = networkingv1.NetworkPolicySpec{
+						PolicyTypes: []networkingv1.PolicyType{"Ingress"},
+						Ingress:     []networkingv1.NetworkPolicyIngressRule{{}},
+						PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"no": "pod"}},
+					}
 				case *corev1.LimitRange:
 					o.Spec.Limits = nil
 				case *corev1.ResourceQuota:
@@ -196,7 +223,10 @@ var _ = Describe("A correction", func() {
 			Expect(o.GetFinalizers()).To(ConsistOf("example.com/keep"))
 			EventuallyQuiet()
 			before := operatorWrites()
-			Consistently(func() []string { return unlike(before, operatorWrites()) }).WithTimeout(2 * time.Second).Should(BeEmpty())
+			Consistently(
+				func() []string { return unlike(before, operatorWrites()) },
+			).WithTimeout(2 * time.Second).
+				Should(BeEmpty())
 		})
 	}
 
@@ -209,7 +239,8 @@ var _ = Describe("A correction", func() {
 				return err
 			}
 			other := &rbacv1.RoleBinding{
-				ObjectMeta: *binding.ObjectMeta.DeepCopy(), RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "admin"},
+				ObjectMeta: *binding.ObjectMeta.DeepCopy(),
+				RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "admin"},
 			}
 			other.Finalizers = []string{"example.com/stay"}
 			return admin.Create(ctx, other, asTenant)

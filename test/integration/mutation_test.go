@@ -18,7 +18,8 @@ import (
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
-// mutation is what an administrator's mutating admission policy does to each object of a resource in the namespaces of a suite.
+// mutation is what an administrator's mutating admission policy does to each object of a resource
+// in the namespaces of a suite.
 type mutation struct {
 	groups, resources []string
 	// patch is a CEL expression that gives the operations of a JSON patch.
@@ -27,7 +28,8 @@ type mutation struct {
 	where string
 }
 
-// mutate puts a mutating admission policy in force until the spec or the returned function ends it, and waits until the API server asks it.
+// mutate puts a mutating admission policy in force until the spec or the returned function ends it,
+// and waits until the API server asks it.
 func (m mutation) mutate(suite string) (end func()) {
 	GinkgoHelper()
 	name := UniqueName()
@@ -45,23 +47,33 @@ func (m mutation) mutate(suite string) (end func()) {
 	policy := &admissionregistrationv1.MutatingAdmissionPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: admissionregistrationv1.MutatingAdmissionPolicySpec{
-			MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{
-				rule(m.groups, m.resources), rule([]string{""}, []string{"configmaps"}),
-			}},
-			MatchConditions:    []admissionregistrationv1.MatchCondition{{Name: "where", Expression: `request.kind.kind == "ConfigMap" || (` + m.where + `)`}},
+			MatchConstraints: &admissionregistrationv1.MatchResources{
+				ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{
+					rule(m.groups, m.resources), rule([]string{""}, []string{"configmaps"}),
+				},
+			},
+			MatchConditions: []admissionregistrationv1.MatchCondition{
+				{Name: "where", Expression: `request.kind.kind == "ConfigMap" || (` + m.where + `)`},
+			},
 			FailurePolicy:      &fail,
 			ReinvocationPolicy: admissionregistrationv1.NeverReinvocationPolicy,
-			Mutations: []admissionregistrationv1.Mutation{{
-				PatchType: admissionregistrationv1.PatchTypeJSONPatch,
-				JSONPatch: &admissionregistrationv1.JSONPatch{Expression: fmt.Sprintf(`request.kind.kind == "ConfigMap" ? %s : %s`, probe, m.patch)},
-			}},
+			Mutations: []admissionregistrationv1.Mutation{
+				{
+					PatchType: admissionregistrationv1.PatchTypeJSONPatch,
+					JSONPatch: &admissionregistrationv1.JSONPatch{
+						Expression: fmt.Sprintf(`request.kind.kind == "ConfigMap" ? %s : %s`, probe, m.patch),
+					},
+				},
+			},
 		},
 	}
 	binding := &admissionregistrationv1.MutatingAdmissionPolicyBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: admissionregistrationv1.MutatingAdmissionPolicyBindingSpec{
-			PolicyName:     name,
-			MatchResources: &admissionregistrationv1.MatchResources{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"suite": suite}}},
+			PolicyName: name,
+			MatchResources: &admissionregistrationv1.MatchResources{
+				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"suite": suite}},
+			},
 		},
 	}
 	ExpectCreated(policy, binding)
@@ -89,8 +101,16 @@ func mutates(suite string) bool {
 
 // costLabels adds a label and annotations, as a platform does that tells costs apart.
 var costLabels = mutation{
-	groups:    []string{"", "networking.k8s.io", "rbac.authorization.k8s.io", "security.bulwark.dev"},
-	resources: []string{"networkpolicies", "limitranges", "resourcequotas", "serviceaccounts", "roles", "rolebindings", "namespacepostures"},
+	groups: []string{"", "networking.k8s.io", "rbac.authorization.k8s.io", "security.bulwark.dev"},
+	resources: []string{
+		"networkpolicies",
+		"limitranges",
+		"resourcequotas",
+		"serviceaccounts",
+		"roles",
+		"rolebindings",
+		"namespacepostures",
+	},
 	patch: `[JSONPatch{op: "add", path: "/metadata/labels/cost", value: "42"}, ` +
 		`JSONPatch{op: "add", path: "/metadata/annotations", value: {"billed": "yes"}}]`,
 	where: "has(object.metadata.labels)",
@@ -103,8 +123,12 @@ var ingressOnly = mutation{
 	where: `object.metadata.name == "bulwark-default-deny"`,
 }
 
-// governedUnder creates a profile and a namespace in which a mutating policy is in force before there is a baseline.
-func governedUnder(m mutation, changes ...func(*v1alpha1.SecurityProfile)) (profile *v1alpha1.SecurityProfile, namespace string, end func()) {
+// governedUnder creates a profile and a namespace in which a mutating policy is in force before
+// there is a baseline.
+func governedUnder(
+	m mutation,
+	changes ...func(*v1alpha1.SecurityProfile),
+) (profile *v1alpha1.SecurityProfile, namespace string, end func()) {
 	GinkgoHelper()
 	name := UniqueName()
 	namespace = name + "-a"
@@ -116,24 +140,29 @@ func governedUnder(m mutation, changes ...func(*v1alpha1.SecurityProfile)) (prof
 	return profile, namespace, end
 }
 
-// EventuallyChangedByAdmission waits until the report says so of an object, and checks who is told and that nobody is accused.
+// EventuallyChangedByAdmission waits until the report says so of an object, and checks who is told
+// and that nobody is accused.
 func EventuallyChangedByAdmission(profile *v1alpha1.SecurityProfile, namespace, kind, name, field string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
-		o := EventuallyObject(namespace, kind, name, v1alpha1.ObjectDrifted)
+		o := EventuallyObject(namespace, kind, name, v1alpha1.ObjectStateDrifted)
 		g.Expect(o.Message).To(HavePrefix("changed by admission: " + field))
 		report := ReportOn(g, namespace)
-		g.Expect(report.Ready).To(BeFalse())
+		g.Expect(report.IsReady()).To(BeFalse())
 		g.Expect(report.Summary.Contested).To(BeZero())
-		g.Expect(report.Drift).NotTo(ContainElement(HaveField("State", Or(Equal(v1alpha1.Corrected), Equal(v1alpha1.Contested)))))
+		g.Expect(report.Drift).
+			NotTo(ContainElement(HaveField("State", Or(Equal(v1alpha1.DriftStateCorrected), Equal(v1alpha1.DriftStateContested)))))
 	}).Should(Succeed())
-	Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventMutated))
+	Eventually(
+		func() []string { return eventReasons("Namespace", namespace) },
+	).Should(ContainElement(v1alpha1.EventMutated))
 	Expect(eventReasons("Namespace", namespace)).NotTo(ContainElement(v1alpha1.EventContested))
 	EventuallyCondition(profile, v1alpha1.ConditionReady, metav1.ConditionFalse)
 	EventuallyCondition(profile, v1alpha1.ConditionCompliant, metav1.ConditionFalse)
 	Eventually(func(g Gomega) {
 		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
-		g.Expect(profile.Status.Conditions).To(ContainElement(HaveField("Message", And(ContainSubstring(field), ContainSubstring(kind+" "+name)))))
+		g.Expect(profile.Status.Conditions).
+			To(ContainElement(HaveField("Message", And(ContainSubstring(field), ContainSubstring(kind+" "+name)))))
 	}).Should(Succeed())
 	Expect(metric("bulwark_corrections_total", "profile", profile.Name)).To(BeZero())
 }
@@ -152,11 +181,14 @@ var _ = Describe("A mutating admission policy", func() {
 		bulwark.Stop()
 		bulwark = startOperator()
 		EventuallySynced(profile.Name)
-		Consistently(func() []string { return unlike(before, operatorWrites()) }).WithTimeout(3 * time.Second).Should(BeEmpty())
+		Consistently(
+			func() []string { return unlike(before, operatorWrites()) },
+		).WithTimeout(3 * time.Second).
+			Should(BeEmpty())
 
 		tampers["drops a direction"].do(namespace)
 		EventuallyEstablished(profile, namespace)
-		Expect(ReportOn(Default, namespace).Drift).To(HaveExactElements(HaveField("State", v1alpha1.Corrected)))
+		Expect(ReportOn(Default, namespace).Drift).To(HaveExactElements(HaveField("State", v1alpha1.DriftStateCorrected)))
 	})
 
 	It("that changes what a policy enforces is told as that, tried ever more seldom, and forgotten when it ends", func() {
@@ -190,18 +222,18 @@ var _ = Describe("A mutating admission policy", func() {
 		Update(deny(namespace), func(o client.Object) {
 			o.(*networkingv1.NetworkPolicy).Spec.Ingress = []networkingv1.NetworkPolicyIngressRule{{}}
 		})
-		entry := EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.Present })
+		entry := EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.State == v1alpha1.DriftStatePresent })
 		Expect(entry.Fields).To(ContainElement(HaveField("Path", "spec.ingress")))
 		Eventually(func() string {
-			return EventuallyObject(namespace, "NetworkPolicy", "bulwark-default-deny", v1alpha1.ObjectDrifted).Message
+			return EventuallyObject(namespace, "NetworkPolicy", "bulwark-default-deny", v1alpha1.ObjectStateDrifted).Message
 		}).
 			Should(HavePrefix("changed by admission: spec.podSelector.matchLabels.no: want nothing, got"))
 		Consistently(func(g Gomega) {
-			g.Expect(ReportOn(g, namespace).Drift).To(HaveExactElements(HaveField("State", v1alpha1.Present)))
+			g.Expect(ReportOn(g, namespace).Drift).To(HaveExactElements(HaveField("State", v1alpha1.DriftStatePresent)))
 		}).Should(Succeed())
 		end()
 		EventuallyEstablished(profile, namespace)
-		Expect(ReportOn(Default, namespace).Drift).To(HaveExactElements(HaveField("State", v1alpha1.Corrected)))
+		Expect(ReportOn(Default, namespace).Drift).To(HaveExactElements(HaveField("State", v1alpha1.DriftStateCorrected)))
 	})
 
 	DescribeTable("is told from drift whatever it changes", func(m mutation, kind, name, field string) {
@@ -211,7 +243,9 @@ var _ = Describe("A mutating admission policy", func() {
 		}
 		EventuallyChangedByAdmission(profile, namespace, kind, name, field)
 		before := len(operatorWrites())
-		Consistently(func() int { return corrections(before, strings.ToLower(kind)+"s", namespace) }).WithTimeout(3 * time.Second).
+		Consistently(
+			func() int { return corrections(before, strings.ToLower(kind)+"s", namespace) },
+		).WithTimeout(3 * time.Second).
 			Should(BeNumerically("<=", 2))
 		end()
 		EventuallyEstablished(profile, namespace)
@@ -235,8 +269,12 @@ var _ = Describe("A mutating admission policy", func() {
 			patch: `[JSONPatch{op: "replace", path: "/spec/hard/pods", value: "7"}]`,
 		}, "ResourceQuota", "bulwark-compute", `spec.hard.pods: want "2", got "7"`),
 		Entry("the subjects of a binding", mutation{
-			groups: []string{"rbac.authorization.k8s.io"}, resources: []string{"rolebindings"}, where: `object.metadata.name == "bulwark-viewers"`,
-			patch: `[JSONPatch{op: "replace", path: "/subjects/0/name", value: "others"}]`,
+			groups: []string{
+				"rbac.authorization.k8s.io",
+			},
+			resources: []string{"rolebindings"},
+			where:     `object.metadata.name == "bulwark-viewers"`,
+			patch:     `[JSONPatch{op: "replace", path: "/subjects/0/name", value: "others"}]`,
 		}, "RoleBinding", "bulwark-viewers", "subjects: want"),
 		Entry("a label of ours", mutation{
 			groups: []string{""}, resources: []string{"limitranges"},

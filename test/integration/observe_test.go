@@ -32,7 +32,8 @@ func operatorWrites() []controlplane.Write {
 	return writes
 }
 
-// baselineWrites are how many writes the operator made to objects of baselines and to reports, refused ones included.
+// baselineWrites are how many writes the operator made to objects of baselines and to reports,
+// refused ones included.
 func baselineWrites() int {
 	GinkgoHelper()
 	n := 0
@@ -48,7 +49,8 @@ func baselineWrites() int {
 	return n
 }
 
-// metric is the sum of the operator's samples of a name that bear these labels; of a histogram, its count.
+// metric is the sum of the operator's samples of a name that bear these labels; of a histogram, its
+// count.
 func metric(name string, labels ...string) float64 {
 	GinkgoHelper()
 	families, err := bulwark.Metrics.Gather()

@@ -92,7 +92,8 @@ func PublishedReport(g Gomega, namespace string) *reportsv1alpha1.Report {
 	return report
 }
 
-// EventuallyPublished waits until the Report on a namespace says what the posture says, and has a result that the matcher accepts.
+// EventuallyPublished waits until the Report on a namespace says what the posture says, and has a
+// result that the matcher accepts.
 func EventuallyPublished(namespace string, results OmegaMatcher) *reportsv1alpha1.Report {
 	GinkgoHelper()
 	var report *reportsv1alpha1.Report
@@ -105,8 +106,15 @@ func EventuallyPublished(namespace string, results OmegaMatcher) *reportsv1alpha
 
 // onPolicy is the result on the policy that denies by default.
 func onPolicy(result reportsv1alpha1.Result, more ...OmegaMatcher) OmegaMatcher {
-	return ContainElement(SatisfyAll(append(more,
-		HaveField("Policy", "baseline/NetworkPolicy"), HaveField("Rule", "bulwark-default-deny"), HaveField("Result", result))...))
+	return ContainElement(SatisfyAll(append(
+		more,
+		HaveField(
+			"Policy",
+			"baseline/NetworkPolicy",
+		),
+		HaveField("Rule", "bulwark-default-deny"),
+		HaveField("Result", result),
+	)...))
 }
 
 // EventuallyPublishes waits until a profile says whether reports are published, and why.
@@ -172,8 +180,15 @@ var _ = Describe("A Report of openreports.io", Ordered, func() {
 
 	It("tells what an audit would change, and what weakens the baseline", func() {
 		_, namespace := Governed(fixture.Audited)
-		EventuallyPublished(namespace, onPolicy("fail", HaveField("Description", "Missing"),
-			HaveField("Timestamp.Seconds", BeNumerically(">", 0)), HaveField("Properties", HaveKeyWithValue("enforcement", "Audit"))))
+		EventuallyPublished(namespace, onPolicy(
+			"fail",
+			HaveField("Description", "Missing"),
+			HaveField(
+				"Timestamp.Seconds",
+				BeNumerically(">", 0),
+			),
+			HaveField("Properties", HaveKeyWithValue("enforcement", "Audit")),
+		))
 
 		Expect(admin.Create(ctx, &networkingv1.NetworkPolicy{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "open"},
@@ -183,7 +198,9 @@ var _ = Describe("A Report of openreports.io", Ordered, func() {
 			HaveField("Result", reportsv1alpha1.Result("fail")), HaveField("Severity", reportsv1alpha1.ResultSeverity("high")),
 			HaveField("Properties", HaveKey("remedy")))
 		EventuallyPublished(namespace, ContainElement(found))
-		Expect(admin.Delete(ctx, &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "open"}})).To(Succeed())
+		Expect(
+			admin.Delete(ctx, &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "open"}}),
+		).To(Succeed())
 		EventuallyPublished(namespace, Not(ContainElement(found)))
 	})
 
@@ -191,7 +208,9 @@ var _ = Describe("A Report of openreports.io", Ordered, func() {
 		name := UniqueName()
 		namespace, profile := name+"-a", fixture.Profile(name, fixture.OnlyNetwork)
 		ExpectCreated(fixture.Namespace(namespace, name))
-		stranger := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-default-deny"}}
+		stranger := &networkingv1.NetworkPolicy{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-default-deny"},
+		}
 		Expect(admin.Create(ctx, stranger)).To(Succeed())
 		ExpectCreated(profile)
 		EventuallyPublished(namespace, onPolicy("fail", HaveField("Properties", HaveKeyWithValue("state", "Conflict"))))
@@ -286,7 +305,10 @@ var _ = Describe("A Report of openreports.io", Ordered, func() {
 		bulwark.Stop()
 		bulwark = startOperatorWith(operatorConf, publishes)
 		EventuallySynced(profile.Name)
-		Consistently(func() []string { return unlike(before, operatorWrites()) }).WithTimeout(4 * time.Second).Should(BeEmpty())
+		Consistently(
+			func() []string { return unlike(before, operatorWrites()) },
+		).WithTimeout(4 * time.Second).
+			Should(BeEmpty())
 
 		report := PublishedReport(Default, namespace)
 		bulwark.Stop()
@@ -333,26 +355,29 @@ var _ = Describe("The flag --openreports", func() {
 		}).Should(Succeed())
 	}
 
-	It("without the CRD costs a condition and nothing else, and is heeded once the CRD is there, and again after that was gone", func() {
-		profile, namespace := Governed(fixture.OnlyNetwork)
-		EventuallyEstablished(profile, namespace)
-		message := EventuallyPublishes(profile, metav1.ConditionFalse, v1alpha1.ReasonNotInstalled)
-		Expect(message).To(ContainSubstring("does not know the Reports of openreports.io/v1alpha1"))
-		EventuallyReady(profile)
-		eventuallyHealthy()
+	It(
+		"without the CRD costs a condition and nothing else, and is heeded once the CRD is there, and again after that was gone",
+		func() {
+			profile, namespace := Governed(fixture.OnlyNetwork)
+			EventuallyEstablished(profile, namespace)
+			message := EventuallyPublishes(profile, metav1.ConditionFalse, v1alpha1.ReasonNotInstalled)
+			Expect(message).To(ContainSubstring("does not know the Reports of openreports.io/v1alpha1"))
+			EventuallyReady(profile)
+			eventuallyHealthy()
 
-		permitOpenReports()
-		for range 2 {
-			installOpenReports()
-			EventuallyPublishes(profile, metav1.ConditionTrue, v1alpha1.ReasonPublishing)
-			EventuallyPublished(namespace, onPolicy("pass"))
-			uninstallOpenReports()
-			EventuallyPublishes(profile, metav1.ConditionFalse, v1alpha1.ReasonNotInstalled)
-		}
-		tampers["deletes a policy"].do(namespace)
-		EventuallyEstablished(profile, namespace)
-		eventuallyHealthy()
-	})
+			permitOpenReports()
+			for range 2 {
+				installOpenReports()
+				EventuallyPublishes(profile, metav1.ConditionTrue, v1alpha1.ReasonPublishing)
+				EventuallyPublished(namespace, onPolicy("pass"))
+				uninstallOpenReports()
+				EventuallyPublishes(profile, metav1.ConditionFalse, v1alpha1.ReasonNotInstalled)
+			}
+			tampers["deletes a policy"].do(namespace)
+			EventuallyEstablished(profile, namespace)
+			eventuallyHealthy()
+		},
+	)
 
 	It("without the permission costs a condition and nothing else, and is heeded while the permission is there", func() {
 		installOpenReports()

@@ -25,7 +25,8 @@ func givesPermissionsBack() {
 	kubectl("apply", "--server-side", "--force-conflicts", "-k", "config/rbac")
 }
 
-// ExpectNothingLeft checks that a namespace holds nothing that bears Bulwark's label, and bears none itself.
+// ExpectNothingLeft checks that a namespace holds nothing that bears Bulwark's label, and bears
+// none itself.
 func ExpectNothingLeft(namespace string) {
 	GinkgoHelper()
 	nothingLeft(Default, namespace)
@@ -50,7 +51,9 @@ var _ = Describe("A profile whose permissions go first", func() {
 	It("is told of by a metric where not even its status can be written, and goes once they are given back", func() {
 		profile, namespace := Governed(fixture.Guarded)
 		EventuallyEstablished(profile, namespace)
-		Expect(admin.Delete(ctx, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "bulwark-manager"}})).To(Succeed())
+		Expect(
+			admin.Delete(ctx, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "bulwark-manager"}}),
+		).To(Succeed())
 		Expect(admin.Delete(ctx, profile)).To(Succeed())
 		Eventually(stalls(profile)).WithTimeout(30 * time.Second).Should(Equal(1.0))
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
@@ -63,31 +66,39 @@ var _ = Describe("A profile whose permissions go first", func() {
 		Expect(stalls(profile)()).To(BeZero())
 	})
 
-	DescribeTable("says in its condition what is left and how to let go", func(group, resource, missing, left string) {
-		profile, namespace := Governed(fixture.Guarded)
-		EventuallyEstablished(profile, namespace)
-		role := &rbacv1.ClusterRole{}
-		Expect(admin.Get(ctx, client.ObjectKey{Name: "bulwark-manager"}, role)).To(Succeed())
-		role.Rules = slices.DeleteFunc(role.Rules, func(r rbacv1.PolicyRule) bool {
-			return slices.Contains(r.APIGroups, group) && slices.Contains(r.Resources, resource)
-		})
-		Expect(admin.Update(ctx, role)).To(Succeed())
-		Expect(admin.Delete(ctx, profile)).To(Succeed())
-		Eventually(func(g Gomega) {
-			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
-			stalled := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionStalled)
-			g.Expect(stalled).NotTo(BeNil())
-			g.Expect(stalled.Reason).To(Equal(v1alpha1.ReasonPermissionsLost))
-			g.Expect(stalled.Message).To(And(ContainSubstring("It may not: "+missing), ContainSubstring(left),
-				ContainSubstring("kubectl apply --server-side -k config/rbac"), ContainSubstring(v1alpha1.Finalizer)))
-			g.Expect(meta.IsStatusConditionFalse(profile.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue())
-		}).WithTimeout(30 * time.Second).Should(Succeed())
+	DescribeTable(
+		"says in its condition what is left and how to let go",
+		func(group, resource, missing, left string) {
+			profile, namespace := Governed(fixture.Guarded)
+			EventuallyEstablished(profile, namespace)
+			role := &rbacv1.ClusterRole{}
+			Expect(admin.Get(ctx, client.ObjectKey{Name: "bulwark-manager"}, role)).To(Succeed())
+			role.Rules = slices.DeleteFunc(role.Rules, func(r rbacv1.PolicyRule) bool {
+				return slices.Contains(r.APIGroups, group) && slices.Contains(r.Resources, resource)
+			})
+			Expect(admin.Update(ctx, role)).To(Succeed())
+			Expect(admin.Delete(ctx, profile)).To(Succeed())
+			Eventually(func(g Gomega) {
+				g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
+				stalled := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionStalled)
+				g.Expect(stalled).NotTo(BeNil())
+				g.Expect(stalled.Reason).To(Equal(v1alpha1.ReasonPermissionsLost))
+				g.Expect(stalled.Message).To(And(ContainSubstring("It may not: "+missing), ContainSubstring(left),
+					ContainSubstring("kubectl apply --server-side -k config/rbac"), ContainSubstring(v1alpha1.Finalizer)))
+				g.Expect(meta.IsStatusConditionFalse(profile.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue())
+			}).WithTimeout(30 * time.Second).Should(Succeed())
 
-		givesPermissionsBack()
-		EventuallyGoneWithin(2*time.Minute, profile)
-		ExpectNothingLeft(namespace)
-	},
-		Entry("of an object of the baseline", "networking.k8s.io", "networkpolicies", "delete networkpolicies.networking.k8s.io", " in 1 namespaces ("),
+			givesPermissionsBack()
+			EventuallyGoneWithin(2*time.Minute, profile)
+			ExpectNothingLeft(namespace)
+		},
+		Entry(
+			"of an object of the baseline",
+			"networking.k8s.io",
+			"networkpolicies",
+			"delete networkpolicies.networking.k8s.io",
+			" in 1 namespaces (",
+		),
 		Entry("of its admission policies", "admissionregistration.k8s.io", "validatingadmissionpolicies",
 			"delete validatingadmissionpolicies.admissionregistration.k8s.io", " validatingadmissionpolicies, "),
 	)
@@ -120,7 +131,9 @@ var _ = Describe("A profile whose permissions go first", func() {
 
 		EventuallyGone(profile)
 		Eventually(func(g Gomega) { nothingLeft(g, namespace) }).Should(Succeed())
-		EventuallyGone(&v1alpha1.NamespacePosture{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: v1alpha1.PostureName}})
+		EventuallyGone(
+			&v1alpha1.NamespacePosture{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: v1alpha1.PostureName}},
+		)
 		policies := &admissionregistrationv1.ValidatingAdmissionPolicyList{}
 		Expect(admin.List(ctx, policies, client.MatchingLabels{v1alpha1.ProfileLabel: profile.Name})).To(Succeed())
 		Expect(policies.Items).To(BeEmpty())

@@ -30,13 +30,13 @@ import (
 func onlyRules(p *v1alpha1.SecurityProfile) {
 	p.Spec = v1alpha1.SecurityProfileSpec{
 		NamespaceSelector: p.Spec.NamespaceSelector,
-		Rollout:           v1alpha1.WhenSafe,
-		Workloads:         &v1alpha1.Workloads{ReadOnlyRootFilesystem: true},
-		Images:            &v1alpha1.Images{RequireDigest: true},
+		Rollout:           v1alpha1.RolloutWhenSafe,
+		Workloads:         &v1alpha1.Workloads{ReadOnlyRootFilesystem: v1alpha1.RequirementRequire},
+		Images:            &v1alpha1.Images{Digest: v1alpha1.RequirementRequire},
 	}
 }
 
-func immediately(p *v1alpha1.SecurityProfile) { p.Spec.Rollout = v1alpha1.Immediate }
+func immediately(p *v1alpha1.SecurityProfile) { p.Spec.Rollout = v1alpha1.RolloutImmediate }
 
 const (
 	workloadsPolicy = "workloads"
@@ -49,12 +49,18 @@ func EventuallyRulesBlocked(profile *v1alpha1.SecurityProfile, namespace, sectio
 	var blocked v1alpha1.BlockedObject
 	Eventually(func(g Gomega) {
 		g.Expect(ReportOn(g, namespace).Blocked).To(ContainElement(And(
-			HaveField("Object.Kind", "ValidatingAdmissionPolicy"), HaveField("Object.Name", policyOf(profile, section).Name)), &blocked))
+			HaveField(
+				"Object.Kind",
+				"ValidatingAdmissionPolicy",
+			),
+			HaveField("Object.Name", policyOf(profile, section).Name),
+		), &blocked))
 	}).Should(Succeed())
 	return blocked
 }
 
-// EventuallyPolicedWith waits until the policies are exactly those of the profile, where other rules are in force in some namespaces.
+// EventuallyPolicedWith waits until the policies are exactly those of the profile, where other
+// rules are in force in some namespaces.
 func EventuallyPolicedWith(profile *v1alpha1.SecurityProfile, held ...admission.Held) {
 	GinkgoHelper()
 	EventuallyCondition(profile, v1alpha1.ConditionAdmission, metav1.ConditionTrue)
@@ -120,33 +126,52 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", thatLooksOften, f
 		blocked := EventuallyRulesBlocked(profile, namespace, workloadsPolicy)
 		Expect(blocked.Violators).To(ConsistOf("old"))
 		Expect(blocked.ViolatorsTotal).To(BeEquivalentTo(1))
-		Expect(blocked.Message).To(And(ContainSubstring("pods that run break rules of spec.workloads: readOnlyRootFilesystem"),
-			ContainSubstring("pod old: readOnlyRootFilesystem: container app must set securityContext.readOnlyRootFilesystem to true")))
+		Expect(
+			blocked.Message,
+		).To(And(
+			ContainSubstring("pods that run break rules of spec.workloads: readOnlyRootFilesystem"),
+			ContainSubstring(
+				"pod old: readOnlyRootFilesystem: container app must set securityContext.readOnlyRootFilesystem to true",
+			),
+		))
 		EventuallyRefused(admin, writablePod(clean, "another"), "readOnlyRootFilesystem: container app must")
 		ExpectAdmittedForLong(writablePod(namespace, "another"))
-		Expect(refusedFor(readOnlyPod(namespace, "another"))).To(ContainSubstring("requireDigest"), "the images of what runs keep the rules")
-		Expect(ReportOn(Default, namespace).Ready).To(BeTrue())
+		Expect(
+			refusedFor(readOnlyPod(namespace, "another")),
+		).To(ContainSubstring("digest"), "the images of what runs keep the rules")
+		Expect(ReportOn(Default, namespace).IsReady()).To(BeTrue())
 		Expect(ReportOn(Default, namespace).Summary.Blocked).To(BeEquivalentTo(1))
-		Expect(EventuallyObject(namespace, "Namespace", namespace, v1alpha1.ObjectBlocked).Message).To(ContainSubstring("waits"))
+		Expect(
+			EventuallyObject(namespace, "Namespace", namespace, v1alpha1.ObjectStateBlocked).Message,
+		).To(ContainSubstring("waits"))
 		EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonBlocked)
 		Expect(profile.Status.Namespaces.Blocked).To(BeEquivalentTo(1))
-		Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventBlocked))
-		EventuallyFound(namespace, "Pod", "old", v1alpha1.WorkloadRuleViolated)
+		Eventually(
+			func() []string { return eventReasons("Namespace", namespace) },
+		).Should(ContainElement(v1alpha1.EventBlocked))
+		EventuallyFound(namespace, "Pod", "old", v1alpha1.FindingIDWorkloadRuleViolated)
 
 		By("denying at once in a namespace that comes")
 		late := name + "-c"
 		ExpectCreated(fixture.Namespace(late, name))
-		Expect(refusedFor(writablePod(late, "another"))).To(Or(ContainSubstring("readOnlyRootFilesystem"), ContainSubstring("serviceaccount")))
+		Expect(
+			refusedFor(writablePod(late, "another")),
+		).To(Or(ContainSubstring("readOnlyRootFilesystem"), ContainSubstring("serviceaccount")))
 		EventuallyReported(profile, late)
 		EventuallyRefused(admin, writablePod(late, "another"), "readOnlyRootFilesystem")
 
 		By("warning meanwhile")
-		Expect(warningsOf(writablePod(namespace, "another"))).To(ContainElement(ContainSubstring("readOnlyRootFilesystem: container app must")))
+		Expect(
+			warningsOf(writablePod(namespace, "another")),
+		).To(ContainElement(ContainSubstring("readOnlyRootFilesystem: container app must")))
 
 		By("writing nothing while it waits")
 		EventuallyQuiet()
 		before := operatorWrites()
-		Consistently(func() []string { return unlike(before, operatorWrites()) }).WithTimeout(3 * time.Second).Should(BeEmpty())
+		Consistently(
+			func() []string { return unlike(before, operatorWrites()) },
+		).WithTimeout(3 * time.Second).
+			Should(BeEmpty())
 
 		By("denying once nothing breaks them")
 		deleteNow(old)
@@ -181,19 +206,28 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", thatLooksOften, f
 		running.Spec.Containers[0].Image = "ghcr.io/app:v1"
 		EventuallyAdmitted(running)
 		old := admission.PodSections(profile)[1]
-		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Images.AllowedRegistries = []string{"registry.example.com"} })
+		Update(
+			profile,
+			func(p *v1alpha1.SecurityProfile) { p.Spec.Images.AllowedRegistries = []string{"registry.example.com"} },
+		)
 
 		blocked := EventuallyRulesBlocked(profile, namespace, imagesPolicy)
 		Expect(blocked.Violators).To(ConsistOf("running"))
 		EventuallyPolicedWith(profile, admission.Held{Policy: policyOf(profile, imagesPolicy).Name, Content: old.Content})
 		foreign := fixture.HardenedPod(namespace, "foreign")
 		foreign.Spec.Containers[0].Image = "quay.io/app:v1"
-		EventuallyRefused(admin, foreign, "allowedRegistries: container app must have an image from registry.example.com, ghcr.io")
+		EventuallyRefused(
+			admin,
+			foreign,
+			"allowedRegistries: container app must have an image from registry.example.com, ghcr.io",
+		)
 		ExpectAdmittedForLong(fixture.HardenedPod(namespace, "another"))
 		again := running.DeepCopy()
 		again.ObjectMeta = metav1.ObjectMeta{Namespace: namespace, Name: "again"}
 		ExpectAdmittedForLong(again)
-		Expect(refusedFor(writablePod(namespace, "bad"))).To(ContainSubstring("readOnlyRootFilesystem"), "the other section does not wait")
+		Expect(
+			refusedFor(writablePod(namespace, "bad")),
+		).To(ContainSubstring("readOnlyRootFilesystem"), "the other section does not wait")
 
 		deleteNow(running)
 		EventuallyRefused(admin, again, "must have an image from registry.example.com (")
@@ -205,7 +239,10 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", thatLooksOften, f
 		profile, namespace := Governed(onlyRules)
 		EventuallyRefused(admin, writablePod(namespace, "bad"), "readOnlyRootFilesystem")
 		slipIn(profile, writablePod(namespace, "slipped-in"), workloadsPolicy)
-		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Priority = 7 }) // A new generation, in which the rules are the same.
+		Update(
+			profile,
+			func(p *v1alpha1.SecurityProfile) { p.Spec.Priority = 7 },
+		) // A new generation, in which the rules are the same.
 		EventuallyReported(profile, namespace)
 		Expect(ReportOn(Default, namespace).Blocked).To(BeEmpty())
 		EventuallyRefused(admin, writablePod(namespace, "another"), "readOnlyRootFilesystem")
@@ -245,13 +282,16 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", thatLooksOften, f
 			Eventually(func() string { return labelsOf(namespace)[v1alpha1.WorkloadsLabel] }).Should(Equal(admission.Enforced))
 		}
 		EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool {
-			return e.Object.Kind == "Namespace" && e.State == v1alpha1.Corrected && strings.Contains(e.Fields[0].Path, "workloads")
+			return e.Object.Kind == "Namespace" && e.State == v1alpha1.DriftStateCorrected &&
+				strings.Contains(e.Fields[0].Path, "workloads")
 		})
 		EventuallyRefused(admin, writablePod(namespace, "bad"), "readOnlyRootFilesystem")
 	})
 
 	It("are not kept from denying by who makes a namespace that says they wait there", func() {
-		profile, _ := Governed(onlyRules, func(p *v1alpha1.SecurityProfile) { p.Spec.Protection = &v1alpha1.Protection{Tamper: true} })
+		profile, _ := Governed(onlyRules, func(p *v1alpha1.SecurityProfile) {
+			p.Spec.Protection = &v1alpha1.Protection{Tamper: v1alpha1.ProhibitionForbid}
+		})
 		EventuallyPoliced(profile)
 		bulwark.Stop()
 		DeferCleanup(func() { bulwark = startOperatorWith(operatorConf, looksOften) })
@@ -264,23 +304,36 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", thatLooksOften, f
 		EventuallyRefused(admin, writablePod(restored.Name, "bad"), "readOnlyRootFilesystem")
 	})
 
-	DescribeTable("leave no label on a namespace that their profile leaves", func(leave func(*v1alpha1.SecurityProfile, string), changes ...func(*v1alpha1.SecurityProfile)) {
-		profile, namespace := Governed(append([]func(*v1alpha1.SecurityProfile){onlyRules}, changes...)...)
-		Eventually(func() string { return labelsOf(namespace)[v1alpha1.ImagesLabel] }).Should(Equal(admission.Enforced))
-		leave(profile, namespace)
-		EventuallyUnreported(namespace)
-		Expect(labelsOf(namespace)).To(And(Not(HaveKey(v1alpha1.ProfileLabel)), Not(HaveKey(v1alpha1.WorkloadsLabel)), Not(HaveKey(v1alpha1.ImagesLabel))))
-	},
+	DescribeTable(
+		"leave no label on a namespace that their profile leaves",
+		func(leave func(*v1alpha1.SecurityProfile, string), changes ...func(*v1alpha1.SecurityProfile)) {
+			profile, namespace := Governed(append([]func(*v1alpha1.SecurityProfile){onlyRules}, changes...)...)
+			Eventually(func() string { return labelsOf(namespace)[v1alpha1.ImagesLabel] }).Should(Equal(admission.Enforced))
+			leave(profile, namespace)
+			EventuallyUnreported(namespace)
+			Expect(
+				labelsOf(namespace),
+			).To(And(Not(HaveKey(v1alpha1.ProfileLabel)), Not(HaveKey(v1alpha1.WorkloadsLabel)), Not(HaveKey(v1alpha1.ImagesLabel))))
+		},
 		Entry("when it goes", func(p *v1alpha1.SecurityProfile, _ string) { deleteProfile(p) }),
-		Entry("when it goes, and whoever restored the namespace has set them too", func(p *v1alpha1.SecurityProfile, ns string) {
-			restored := corev1ac.Namespace(ns).WithLabels(map[string]string{
-				v1alpha1.ProfileLabel: p.Name, v1alpha1.WorkloadsLabel: admission.Enforced, v1alpha1.ImagesLabel: admission.Enforced,
-			})
-			Expect(admin.Apply(ctx, restored, client.FieldOwner("restorer"))).To(Succeed())
-			deleteProfile(p)
-		}),
+		Entry(
+			"when it goes, and whoever restored the namespace has set them too",
+			func(p *v1alpha1.SecurityProfile, ns string) {
+				restored := corev1ac.Namespace(ns).WithLabels(map[string]string{
+					v1alpha1.ProfileLabel:   p.Name,
+					v1alpha1.WorkloadsLabel: admission.Enforced,
+					v1alpha1.ImagesLabel:    admission.Enforced,
+				})
+				Expect(admin.Apply(ctx, restored, client.FieldOwner("restorer"))).To(Succeed())
+				deleteProfile(p)
+			},
+		),
 		Entry("when it goes and retains", func(p *v1alpha1.SecurityProfile, _ string) { deleteProfile(p) }, fixture.Retained),
-		Entry("when it selects the namespace no more and retains", func(_ *v1alpha1.SecurityProfile, ns string) { deselect(ns) }, fixture.Retained),
+		Entry(
+			"when it selects the namespace no more and retains",
+			func(_ *v1alpha1.SecurityProfile, ns string) { deselect(ns) },
+			fixture.Retained,
+		),
 	)
 
 	It("deny at once when the profile says Immediate", func() {
@@ -296,8 +349,8 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", thatLooksOften, f
 		EventuallyRefused(admin, fixture.RestrictedPod(namespace, "another"), "of SecurityProfile "+profile.Name)
 		EventuallyReported(profile, namespace)
 		Expect(ReportOn(Default, namespace).Blocked).To(BeEmpty())
-		finding := EventuallyFound(namespace, "Pod", "old", v1alpha1.WorkloadRuleViolated)
-		Expect(finding.Severity).To(Equal(v1alpha1.High))
+		finding := EventuallyFound(namespace, "Pod", "old", v1alpha1.FindingIDWorkloadRuleViolated)
+		Expect(finding.Severity).To(Equal(v1alpha1.SeverityHigh))
 	})
 
 	It("survive a restart", func() {
@@ -314,7 +367,10 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", thatLooksOften, f
 		bulwark.Stop()
 		bulwark = startOperatorWith(operatorConf, looksOften)
 		Consistently(func() []string {
-			return slices.DeleteFunc(unlike(before, operatorWrites()), func(w string) bool { return strings.Contains(w, "leases") })
+			return slices.DeleteFunc(
+				unlike(before, operatorWrites()),
+				func(w string) bool { return strings.Contains(w, "leases") },
+			)
 		}).WithTimeout(4 * time.Second).Should(BeEmpty())
 		ExpectAdmittedForLong(fixture.RestrictedPod(namespace, "another"))
 	})
@@ -326,11 +382,15 @@ var _ = Describe("Rules for pods under the roll-out WhenSafe", thatLooksOften, f
 		EventuallyAdmitted(fixture.RestrictedPod(namespace, "old"))
 		profile := fixture.Profile(name, onlyRules, fixture.Audited)
 		ExpectCreated(profile)
-		Expect(EventuallyRulesBlocked(profile, namespace, imagesPolicy).Message).To(ContainSubstring("requireDigest: container app must name the image by its digest"))
+		Expect(
+			EventuallyRulesBlocked(profile, namespace, imagesPolicy).Message,
+		).To(ContainSubstring("digest: container app must name the image by its digest"))
 		Expect(EventuallyRulesBlocked(profile, namespace, workloadsPolicy).Violators).To(ConsistOf("old"))
 		Expect(ReportOn(Default, namespace).Summary.Blocked).To(BeZero(), "nothing waits, since nothing is written")
 		Expect(labelsOf(namespace)).NotTo(HaveKey(v1alpha1.WorkloadsLabel))
-		Expect(EventuallyFound(namespace, "Pod", "old", v1alpha1.WorkloadRuleViolated).Severity).To(Equal(v1alpha1.Low))
+		Expect(
+			EventuallyFound(namespace, "Pod", "old", v1alpha1.FindingIDWorkloadRuleViolated).Severity,
+		).To(Equal(v1alpha1.SeverityLow))
 	})
 })
 
@@ -344,12 +404,12 @@ var _ = Describe("A pod that breaks rules for pods", thatLooksOften, func() {
 		EventuallyAdmitted(fixture.HardenedPod(namespace, "fine"))
 		profile := fixture.Profile(name, onlyRules, immediately)
 		ExpectCreated(profile)
-		finding := EventuallyFound(namespace, "Pod", "old", v1alpha1.WorkloadRuleViolated)
+		finding := EventuallyFound(namespace, "Pod", "old", v1alpha1.FindingIDWorkloadRuleViolated)
 		Expect(finding.Message).To(And(
 			ContainSubstring("readOnlyRootFilesystem: container app must set securityContext.readOnlyRootFilesystem to true"),
-			ContainSubstring("requireDigest: container app must name the image by its digest")))
+			ContainSubstring("digest: container app must name the image by its digest")))
 		Expect(ReportOn(Default, namespace).FindingTotals).To(ConsistOf(
-			v1alpha1.FindingTotal{ID: v1alpha1.WorkloadRuleViolated, Severity: v1alpha1.High, Count: 1}))
+			v1alpha1.FindingTotal{ID: v1alpha1.FindingIDWorkloadRuleViolated, Severity: v1alpha1.SeverityHigh, Count: 1}))
 		EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
 		deleteNow(old)
 		Eventually(func(g Gomega) { g.Expect(ReportOn(g, namespace).Findings).To(BeEmpty()) }).Should(Succeed())
@@ -361,11 +421,14 @@ var _ = Describe("A pod that breaks rules for pods", thatLooksOften, func() {
 		ExpectCreated(fixture.Namespace(namespace, name))
 		EventuallyAdmitted(fixture.RestrictedPod(namespace, "old"))
 		profile := fixture.Profile(name, onlyRules, immediately, func(p *v1alpha1.SecurityProfile) {
-			p.Spec.Findings = &v1alpha1.Findings{Ignore: []v1alpha1.FindingID{v1alpha1.WorkloadRuleViolated}}
+			p.Spec.Findings = &v1alpha1.Findings{Ignore: []v1alpha1.FindingID{v1alpha1.FindingIDWorkloadRuleViolated}}
 		})
 		ExpectCreated(profile)
 		EventuallyReported(profile, namespace)
-		Consistently(func(g Gomega) { g.Expect(ReportOn(g, namespace).Findings).To(BeEmpty()) }).WithTimeout(3 * time.Second).Should(Succeed())
+		Consistently(
+			func(g Gomega) { g.Expect(ReportOn(g, namespace).Findings).To(BeEmpty()) },
+		).WithTimeout(3 * time.Second).
+			Should(Succeed())
 	})
 })
 
@@ -383,7 +446,8 @@ func EventuallyPodOf(deployment *appsv1.Deployment, other string) *corev1.Pod {
 	GinkgoHelper()
 	var pods corev1.PodList
 	Eventually(func(g Gomega) {
-		g.Expect(admin.List(ctx, &pods, client.InNamespace(deployment.Namespace), client.MatchingLabels(deployment.Spec.Selector.MatchLabels))).To(Succeed())
+		g.Expect(admin.List(ctx, &pods, client.InNamespace(deployment.Namespace), client.MatchingLabels(deployment.Spec.Selector.MatchLabels))).
+			To(Succeed())
 		g.Expect(pods.Items).To(HaveLen(1))
 		g.Expect(pods.Items[0].Name).NotTo(Equal(other))
 	}).Should(Succeed())
@@ -394,7 +458,10 @@ var _ = Describe("Controllers under rules for pods", thatLooksOften, func() {
 	It("replace a pod that breaks rules which wait for it", func() {
 		name := UniqueName()
 		namespace := name + "-a"
-		ExpectCreated(fixture.Namespace(namespace, name), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "run"}})
+		ExpectCreated(
+			fixture.Namespace(namespace, name),
+			&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "run"}},
+		)
 		web := fixture.RestrictedPod(namespace, "web")
 		web.Spec.ServiceAccountName = "run"
 		deployment := deploymentOf(web)
@@ -405,20 +472,23 @@ var _ = Describe("Controllers under rules for pods", thatLooksOften, func() {
 		Expect(EventuallyRulesBlocked(profile, namespace, workloadsPolicy).Violators).To(ConsistOf(pod.Name))
 		Expect(EventuallyRulesBlocked(profile, namespace, imagesPolicy).Violators).To(ConsistOf(pod.Name))
 		EventuallyPolicedWith(profile)
-		EventuallyFound(namespace, "Pod", pod.Name, v1alpha1.WorkloadRuleViolated)
+		EventuallyFound(namespace, "Pod", pod.Name, v1alpha1.FindingIDWorkloadRuleViolated)
 		for range 3 {
 			deleteNow(pod)
 			pod = EventuallyPodOf(deployment, pod.Name)
 		}
-		EventuallyFound(namespace, "Pod", pod.Name, v1alpha1.WorkloadRuleViolated)
+		EventuallyFound(namespace, "Pod", pod.Name, v1alpha1.FindingIDWorkloadRuleViolated)
 	})
 
 	It("have pods with tokens of their own, where the service account mounts none", func() {
 		profile, namespace := Governed(func(p *v1alpha1.SecurityProfile) {
 			p.Spec = v1alpha1.SecurityProfileSpec{
 				NamespaceSelector: p.Spec.NamespaceSelector,
-				RBAC:              &v1alpha1.RBAC{DefaultServiceAccount: &v1alpha1.DefaultServiceAccount{}, ServiceAccounts: []v1alpha1.ServiceAccount{{Name: "app"}}},
-				Workloads:         &v1alpha1.Workloads{AutomountServiceAccountToken: v1alpha1.Forbid},
+				RBAC: &v1alpha1.RBAC{
+					DefaultServiceAccount: &v1alpha1.DefaultServiceAccount{},
+					ServiceAccounts:       []v1alpha1.ServiceAccount{{Name: "app"}},
+				},
+				Workloads: &v1alpha1.Workloads{AutomountServiceAccountToken: v1alpha1.ProhibitionForbid},
 			}
 		})
 		EventuallyPoliced(profile)
@@ -427,10 +497,16 @@ var _ = Describe("Controllers under rules for pods", thatLooksOften, func() {
 		EventuallyRefused(admin, asking, "automountServiceAccountToken")
 		own := fixture.RestrictedPod(namespace, "own-token")
 		own.Spec.ServiceAccountName = "bulwark-app"
-		own.Spec.Volumes = []corev1.Volume{{Name: "token", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
-			Sources: []corev1.VolumeProjection{{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token", ExpirationSeconds: ptr.To(int64(900))}}},
-		}}}}
-		own.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "token", MountPath: admission.TokenPath, ReadOnly: true}}
+		own.Spec.Volumes = []corev1.Volume{
+			{Name: "token", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
+				Sources: []corev1.VolumeProjection{
+					{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token", ExpirationSeconds: ptr.To(int64(900))}},
+				},
+			}}},
+		}
+		own.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{
+			{Name: "token", MountPath: admission.TokenPath, ReadOnly: true},
+		}
 		deployment := deploymentOf(own)
 		deployment.Name = "deployed"
 		EventuallyAdmitted(own)
@@ -439,7 +515,10 @@ var _ = Describe("Controllers under rules for pods", thatLooksOften, func() {
 			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(deployment), deployment)).To(Succeed())
 			g.Expect(deployment.Status.Replicas).To(BeEquivalentTo(1))
 		}).Should(Succeed())
-		Consistently(func(g Gomega) { g.Expect(ReportOn(g, namespace).Findings).To(BeEmpty()) }).WithTimeout(3 * time.Second).Should(Succeed())
+		Consistently(
+			func(g Gomega) { g.Expect(ReportOn(g, namespace).Findings).To(BeEmpty()) },
+		).WithTimeout(3 * time.Second).
+			Should(Succeed())
 	})
 
 	It("let a pod go that was made before the rules", func() {
@@ -457,18 +536,23 @@ var _ = Describe("Controllers under rules for pods", thatLooksOften, func() {
 			p.Spec.Tolerations = append(p.Spec.Tolerations, corev1.Toleration{Operator: corev1.TolerationOpExists})
 		})
 		debugger := fixture.HardenedPod(namespace, "").Spec.Containers[0]
-		gated.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{
-			Name: "debugger", Image: debugger.Image, SecurityContext: debugger.SecurityContext,
-		}}}
+		gated.Spec.EphemeralContainers = []corev1.EphemeralContainer{
+			{EphemeralContainerCommon: corev1.EphemeralContainerCommon{
+				Name: "debugger", Image: debugger.Image, SecurityContext: debugger.SecurityContext,
+			}},
+		}
 		Expect(admin.SubResource("ephemeralcontainers").Update(ctx, gated)).To(Succeed())
 		gated.Spec.EphemeralContainers = append(gated.Spec.EphemeralContainers, corev1.EphemeralContainer{
 			EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "writable", Image: debugger.Image},
 		})
-		Expect(admin.SubResource("ephemeralcontainers").Update(ctx, gated)).To(MatchError(ContainSubstring("container writable must")))
+		Expect(
+			admin.SubResource("ephemeralcontainers").Update(ctx, gated),
+		).To(MatchError(ContainSubstring("container writable must")))
 	})
 })
 
-// slipIn creates a pod that a policy of a profile refuses, while the operator is down and the policy is not there.
+// slipIn creates a pod that a policy of a profile refuses, while the operator is down and the
+// policy is not there.
 func slipIn(profile *v1alpha1.SecurityProfile, pod *corev1.Pod, section string) {
 	GinkgoHelper()
 	bulwark.Stop()
@@ -479,5 +563,7 @@ func slipIn(profile *v1alpha1.SecurityProfile, pod *corev1.Pod, section string) 
 	bulwark = startOperatorWith(operatorConf, looksOften)
 	Eventually(func() error { return admin.Get(ctx, client.ObjectKeyFromObject(binding), binding) }).Should(Succeed())
 	EventuallyCondition(profile, v1alpha1.ConditionAdmission, metav1.ConditionTrue)
-	Expect(meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionAdmission).Reason).To(Equal(v1alpha1.ReasonInForce))
+	Expect(
+		meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionAdmission).Reason,
+	).To(Equal(v1alpha1.ReasonInForce))
 }

@@ -33,7 +33,9 @@ func mends(p *v1alpha1.SecurityProfile) { delete(p.Spec.NamespaceSelector.MatchL
 // neverValid makes a profile that goes before every other, and that has never been carried out.
 func neverValid(changes ...func(*v1alpha1.SecurityProfile)) *v1alpha1.SecurityProfile {
 	GinkgoHelper()
-	changes = append([]func(*v1alpha1.SecurityProfile){fixture.OnlyNetwork, fixture.WithPriority(1000), breaks}, changes...)
+	changes = append(
+		[]func(*v1alpha1.SecurityProfile){fixture.OnlyNetwork, fixture.WithPriority(1000), breaks},
+		changes...)
 	profile := fixture.Profile(UniqueName()+"-broken", changes...)
 	ExpectCreated(profile)
 	EventuallyCondition(profile, v1alpha1.ConditionStalled, metav1.ConditionTrue)
@@ -45,9 +47,20 @@ func broken(changes ...func(*v1alpha1.SecurityProfile)) (*v1alpha1.SecurityProfi
 	GinkgoHelper()
 	profile, namespace := Governed(changes...)
 	EventuallyCondition(profile, v1alpha1.ConditionReady, metav1.ConditionTrue)
+	EventuallyOlderThanASecond(namespace)
 	Update(profile, breaks)
 	EventuallyCondition(profile, v1alpha1.ConditionStalled, metav1.ConditionTrue)
 	return profile, namespace
+}
+
+// EventuallyOlderThanASecond waits until the second is over in which a namespace was made. Times
+// are of whole seconds: a profile that breaks in that second holds none that may have been made
+// afterwards.
+func EventuallyOlderThanASecond(namespace string) {
+	GinkgoHelper()
+	ns := theNamespace(namespace)
+	Expect(admin.Get(ctx, client.ObjectKeyFromObject(ns), ns)).To(Succeed())
+	Eventually(time.Now).Should(BeTemporally(">=", ns.GetCreationTimestamp().Add(time.Second)))
 }
 
 // EventuallySuspended waits until the report on a namespace says that its profile is broken, and
@@ -57,9 +70,9 @@ func EventuallySuspended(profile *v1alpha1.SecurityProfile, namespace string) {
 	Eventually(func(g Gomega) {
 		report := ReportOn(g, namespace)
 		g.Expect(report.Profile).To(Equal(profile.Name))
-		g.Expect(report.Ready).To(BeFalse())
-		g.Expect(report.Stalled).To(And(ContainSubstring(profile.Name), ContainSubstring(notALabel)))
-		g.Expect(report.Stalled).To(ContainSubstring("spec.namespaceSelector"))
+		g.Expect(report.IsReady()).To(BeFalse())
+		g.Expect(report.Stalled()).To(And(ContainSubstring(profile.Name), ContainSubstring(notALabel)))
+		g.Expect(report.Stalled()).To(ContainSubstring("spec.namespaceSelector"))
 	}).Should(Succeed())
 }
 
@@ -118,8 +131,12 @@ var _ = Describe("A profile that never could be carried out", func() {
 			namespace.Labels[v1alpha1.ProfileLabel], namespace.Labels[enforceLevel] = mark, "privileged"
 			ExpectCreated(namespace)
 			EventuallyEstablished(profile, namespace.Name)
-			Expect(admin.Create(ctx, fixture.PrivilegedPod(namespace.Name, "privileged"))).To(MatchError(ContainSubstring("violates PodSecurity")))
-			Eventually(func() []string { return eventReasons("Namespace", namespace.Name) }).Should(ContainElement(v1alpha1.EventRemoved))
+			Expect(
+				admin.Create(ctx, fixture.PrivilegedPod(namespace.Name, "privileged")),
+			).To(MatchError(ContainSubstring("violates PodSecurity")))
+			Eventually(
+				func() []string { return eventReasons("Namespace", namespace.Name) },
+			).Should(ContainElement(v1alpha1.EventRemoved))
 		}
 	})
 
@@ -129,7 +146,9 @@ var _ = Describe("A profile that never could be carried out", func() {
 		namespace.Labels[v1alpha1.ProfileLabel] = never.Name
 		ExpectCreated(namespace)
 		EventuallyUntouched(namespace.Name)
-		Eventually(func() []string { return eventReasons("Namespace", namespace.Name) }).Should(ConsistOf(v1alpha1.EventRemoved))
+		Eventually(
+			func() []string { return eventReasons("Namespace", namespace.Name) },
+		).Should(ConsistOf(v1alpha1.EventRemoved))
 		marks["by its label"](namespace.Name, never.Name)
 		EventuallyUntouched(namespace.Name)
 	})
@@ -167,6 +186,7 @@ var _ = Describe("A profile that never could be carried out", func() {
 					To(MatchError(ContainSubstring("is set by Bulwark alone")))
 			}
 		}
+		EventuallyRefused(admin, marked(func(map[string]string) {}), "is set by Bulwark alone")
 		refuses()
 		bulwark.Stop()
 		refuses()
@@ -174,7 +194,7 @@ var _ = Describe("A profile that never could be carried out", func() {
 		By("nor where tamper does not guard the label")
 		bulwark = startOperator()
 		Update(profile, func(p *v1alpha1.SecurityProfile) {
-			p.Spec.Protection.Tamper, p.Spec.Protection.BreakGlassGroups = false, nil
+			p.Spec.Protection.Tamper, p.Spec.Protection.BreakGlassGroups = "", nil
 		})
 		EventuallyPoliced(profile)
 		bulwark.Stop()
@@ -214,8 +234,10 @@ var _ = Describe("A profile that is broken by an edit", func() {
 			Update(profile, mends)
 			EventuallyCondition(profile, v1alpha1.ConditionReady, metav1.ConditionTrue)
 			report := EventuallyReported(profile, namespace)
-			Expect(report.Stalled).To(BeEmpty())
-			Expect(report.Drift).To(Or(BeEmpty(), HaveEach(HaveField("State", v1alpha1.Present))), "nobody has moved anything")
+			Expect(report.Stalled()).To(BeEmpty())
+			Expect(
+				report.Drift,
+			).To(Or(BeEmpty(), HaveEach(HaveField("State", v1alpha1.DriftStatePresent))), "nobody has moved anything")
 			Expect(uids(namespace)).To(Equal(before))
 		},
 		Entry("Enforce"),
@@ -227,12 +249,17 @@ var _ = Describe("A profile that is broken by an edit", func() {
 		profile, namespace := broken(fixture.WithPriority(50))
 		EventuallySuspended(profile, namespace)
 		before := uids(namespace)
-		everywhere := fixture.Profile(profile.Name+"-lower", fixture.OnlyNetwork, fixture.WithPriority(1), func(p *v1alpha1.SecurityProfile) {
-			p.Spec.NamespaceSelector.MatchLabels = nil
-			p.Spec.NamespaceSelector.MatchExpressions = []v1alpha1.LabelRequirement{
-				{Key: "suite", Operator: metav1.LabelSelectorOpIn, Values: []string{profile.Name, profile.Name + "-else"}},
-			}
-		})
+		everywhere := fixture.Profile(
+			profile.Name+"-lower",
+			fixture.OnlyNetwork,
+			fixture.WithPriority(1),
+			func(p *v1alpha1.SecurityProfile) {
+				p.Spec.NamespaceSelector.MatchLabels = nil
+				p.Spec.NamespaceSelector.MatchExpressions = []v1alpha1.LabelRequirement{
+					{Key: "suite", Operator: metav1.LabelSelectorOpIn, Values: []string{profile.Name, profile.Name + "-else"}},
+				}
+			},
+		)
 		beside := profile.Name + "-beside"
 		ExpectCreated(fixture.Namespace(beside, profile.Name+"-else"), everywhere)
 		EventuallyEstablished(everywhere, beside)
@@ -265,8 +292,12 @@ var _ = Describe("A profile that is broken by an edit", func() {
 		profile, namespace := broken()
 		EventuallySuspended(profile, namespace)
 		marks["by its label"](namespace, "another")
-		Eventually(func() map[string]string { return labelsOf(namespace) }).ShouldNot(HaveKeyWithValue(v1alpha1.ProfileLabel, "another"))
-		Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventRemoved))
+		Eventually(
+			func() map[string]string { return labelsOf(namespace) },
+		).ShouldNot(HaveKeyWithValue(v1alpha1.ProfileLabel, "another"))
+		Eventually(
+			func() []string { return eventReasons("Namespace", namespace) },
+		).Should(ContainElement(v1alpha1.EventRemoved))
 		marks["by its report"](namespace, "another")
 		EventuallySuspended(profile, namespace)
 		Update(profile, mends)
@@ -309,7 +340,9 @@ var _ = Describe("A profile that is broken by an edit", func() {
 		profile, namespace := broken(fixture.Retained)
 		EventuallySuspended(profile, namespace)
 		deleteProfile(profile)
-		Expect(admin.Get(ctx, client.ObjectKeyFromObject(defaultDenyOf(namespace)), &networkingv1.NetworkPolicy{})).To(Succeed())
+		Expect(
+			admin.Get(ctx, client.ObjectKeyFromObject(defaultDenyOf(namespace)), &networkingv1.NetworkPolicy{}),
+		).To(Succeed())
 		Eventually(func() map[string]string { return labelsOf(namespace) }).ShouldNot(HaveKey(v1alpha1.ProfileLabel))
 
 		profile, namespace = broken()
@@ -370,7 +403,10 @@ var _ = Describe("A profile of an older release, whose status does not remember 
 		before := uids(namespace)
 		bulwark = startOperator()
 		EventuallySynced(profile.Name)
-		Consistently(func(g Gomega) { g.Expect(uids(namespace)).To(Equal(before)) }).WithTimeout(3 * time.Second).Should(Succeed())
+		Consistently(
+			func(g Gomega) { g.Expect(uids(namespace)).To(Equal(before)) },
+		).WithTimeout(3 * time.Second).
+			Should(Succeed())
 		EventuallySuspended(profile, namespace)
 
 		By("and not where another does")

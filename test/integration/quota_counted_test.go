@@ -38,7 +38,7 @@ func gated(profile *v1alpha1.SecurityProfile) {
 	profile.Spec.RBAC = &v1alpha1.RBAC{
 		ServiceAccounts: []v1alpha1.ServiceAccount{{Name: "app"}}, DefaultServiceAccount: &v1alpha1.DefaultServiceAccount{},
 	}
-	profile.Spec.Protection = &v1alpha1.Protection{ReadyGate: true}
+	profile.Spec.Protection = &v1alpha1.Protection{ReadyGate: v1alpha1.RequirementRequire}
 }
 
 // quotaOf is one quota with pairs of entries and amounts.
@@ -60,10 +60,10 @@ func appPod(namespace, name string) *corev1.Pod {
 // it is not ready for that.
 func EventuallyUncounted(profile *v1alpha1.SecurityProfile, namespace, says string) {
 	GinkgoHelper()
-	object := EventuallyObject(namespace, "ResourceQuota", aQuota, v1alpha1.ObjectUncounted)
+	object := EventuallyObject(namespace, "ResourceQuota", aQuota, v1alpha1.ObjectStateUncounted)
 	Expect(object.Message).To(ContainSubstring(says))
 	report := ReportOn(Default, namespace)
-	Expect(report.Ready).To(BeFalse())
+	Expect(report.IsReady()).To(BeFalse())
 	Expect(report.Summary.Uncounted).To(BeEquivalentTo(1))
 	Expect(report.Summary.Drifted+report.Summary.Failed).To(BeZero(), "it is neither drift nor a failure")
 	ExpectAllElseInPlace(namespace, aQuota)
@@ -99,7 +99,9 @@ var _ = Describe("A quota that Kubernetes has not counted", func() {
 		thaw := whileNothingIsCounted()
 		profile, namespace := Governed(gated)
 		EventuallyUncounted(profile, namespace, "has not counted pods yet")
-		Expect(meta.IsStatusConditionTrue(profile.Status.Conditions, v1alpha1.ConditionReconciling)).To(BeTrue(), "somebody will count it")
+		Expect(
+			meta.IsStatusConditionTrue(profile.Status.Conditions, v1alpha1.ConditionReconciling),
+		).To(BeTrue(), "somebody will count it")
 		Expect(meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionStalled)).To(BeNil())
 		for i := range 6 {
 			err := admin.Create(ctx, appPod(namespace, fmt.Sprint("early-", i)))
@@ -129,11 +131,13 @@ var _ = Describe("A quota that Kubernetes has not counted", func() {
 				g.Expect(admin.Update(ctx, quota, client.FieldOwner("rival"))).To(Succeed())
 			}
 			g.Expect(admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: v1alpha1.PostureName}, report)).To(Succeed())
-			g.Expect(report.Drift).To(ContainElement(And(HaveField("Manager", "rival"), HaveField("State", v1alpha1.Contested))))
+			g.Expect(report.Drift).
+				To(ContainElement(And(HaveField("Manager", "rival"), HaveField("State", v1alpha1.DriftStateContested))))
 		}).WithPolling(200 * time.Millisecond).WithTimeout(12 * time.Second).Should(Succeed())
 	})
 
-	DescribeTable("is also one that was in place, when its declaration changes",
+	DescribeTable(
+		"is also one that was in place, when its declaration changes",
 		func(change func(*v1alpha1.SecurityProfile), says string) {
 			profile, namespace := Governed(gated)
 			EventuallyEstablished(profile, namespace)
@@ -146,8 +150,16 @@ var _ = Describe("A quota that Kubernetes has not counted", func() {
 			EventuallyReady(profile)
 			EventuallyAdmitted(appPod(namespace, "late"))
 		},
-		Entry("to less", func(p *v1alpha1.SecurityProfile) { p.Spec.Quotas = quotaOf("compute", "pods", "1") }, "has not counted pods yet"),
-		Entry("to more", func(p *v1alpha1.SecurityProfile) { p.Spec.Quotas = quotaOf("compute", "pods", "5") }, "has not counted pods yet"),
+		Entry(
+			"to less",
+			func(p *v1alpha1.SecurityProfile) { p.Spec.Quotas = quotaOf("compute", "pods", "1") },
+			"has not counted pods yet",
+		),
+		Entry(
+			"to more",
+			func(p *v1alpha1.SecurityProfile) { p.Spec.Quotas = quotaOf("compute", "pods", "5") },
+			"has not counted pods yet",
+		),
 		Entry("to another entry beside", func(p *v1alpha1.SecurityProfile) {
 			p.Spec.Quotas = quotaOf("compute", "pods", "2", "services", "1")
 		}, "has not counted services yet"),
@@ -166,7 +178,7 @@ var _ = Describe("A quota that Kubernetes has not counted", func() {
 		EventuallyUncounted(profile, namespace, "has not counted pods yet")
 		Update(profile, fixture.Audited)
 		EventuallyReported(profile, namespace)
-		EventuallyObject(namespace, "ResourceQuota", aQuota, v1alpha1.ObjectUncounted)
+		EventuallyObject(namespace, "ResourceQuota", aQuota, v1alpha1.ObjectStateUncounted)
 		EventuallyReady(profile) // It only evaluates.
 		EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonUncounted)
 	})
@@ -182,7 +194,7 @@ var _ = Describe("A quota that Kubernetes has not counted", func() {
 		} {
 			By(what)
 			patchStatus(namespace, aQuota, status)
-			object := EventuallyObject(namespace, "ResourceQuota", aQuota, v1alpha1.ObjectUncounted)
+			object := EventuallyObject(namespace, "ResourceQuota", aQuota, v1alpha1.ObjectStateUncounted)
 			Expect(object.Message).To(ContainSubstring("pods"))
 			Expect(admin.Create(ctx, appPod(namespace, "late"))).To(MatchError(ContainSubstring("is not ready")))
 			patchStatus(namespace, aQuota, `{"hard":{"pods":"2"},"used":{"pods":"0"}}`)
@@ -220,7 +232,11 @@ var _ = Describe("A quota that Kubernetes has not counted", func() {
 		Expect(admin.Delete(ctx, profile.DeepCopy())).To(Succeed())
 		EventuallyGone(profile)
 		ExpectCreated(fixture.Namespace(profile.Name+"-a", profile.Name), profile)
-		EventuallyUncounted(profile, profile.Name+"-a", "count/deployments (it is count/deployments.apps), count/jobs (it is count/jobs.batch)")
+		EventuallyUncounted(
+			profile,
+			profile.Name+"-a",
+			"count/deployments (it is count/deployments.apps), count/jobs (it is count/jobs.batch)",
+		)
 		EventuallyCondition(profile, v1alpha1.ConditionStalled, metav1.ConditionTrue)
 	})
 
@@ -239,18 +255,24 @@ var _ = Describe("A quota that Kubernetes has not counted", func() {
 		Expect(postureWrites(namespace)).To(Equal(1))
 	})
 
-	It("does not make a namespace that was ready not so for a moment, each time that somebody's change is corrected", func() {
-		profile, namespace := Governed(gated)
-		EventuallyEstablished(profile, namespace)
-		for range 2 {
-			before := postureWrites(namespace)
-			tampers["loosens a quota"].do(namespace)
-			Eventually(func() int { return postureWrites(namespace) }).Should(BeNumerically(">", before))
+	It(
+		"does not make a namespace that was ready not so for a moment, each time that somebody's change is corrected",
+		func() {
+			profile, namespace := Governed(gated)
 			EventuallyEstablished(profile, namespace)
-			Consistently(func(g Gomega) { g.Expect(ReportOn(g, namespace).Ready).To(BeTrue()) }).WithTimeout(time.Second).Should(Succeed())
-			Expect(postureWrites(namespace)).To(Equal(before + 1))
-		}
-	})
+			for range 2 {
+				before := postureWrites(namespace)
+				tampers["loosens a quota"].do(namespace)
+				Eventually(func() int { return postureWrites(namespace) }).Should(BeNumerically(">", before))
+				EventuallyEstablished(profile, namespace)
+				Consistently(
+					func(g Gomega) { g.Expect(ReportOn(g, namespace).IsReady()).To(BeTrue()) },
+				).WithTimeout(time.Second).
+					Should(Succeed())
+				Expect(postureWrites(namespace)).To(Equal(before + 1))
+			}
+		},
+	)
 })
 
 var _ = Describe("A quota that is exceeded", func() {
@@ -263,18 +285,23 @@ var _ = Describe("A quota that is exceeded", func() {
 		for i := range 4 {
 			EventuallyAdmitted(appPod(namespace, fmt.Sprint("pod-", i)))
 		}
-		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Quotas = quotaOf("compute", "pods", "2", "configmaps", "9") })
-		finding := EventuallyFound(namespace, "ResourceQuota", aQuota, v1alpha1.QuotaExceeded)
-		Expect(finding.Severity).To(Equal(v1alpha1.Medium))
+		Update(
+			profile,
+			func(p *v1alpha1.SecurityProfile) { p.Spec.Quotas = quotaOf("compute", "pods", "2", "configmaps", "9") },
+		)
+		finding := EventuallyFound(namespace, "ResourceQuota", aQuota, v1alpha1.FindingIDQuotaExceeded)
+		Expect(finding.Severity).To(Equal(v1alpha1.SeverityMedium))
 		Expect(finding.Message).To(Equal("more is used than the quota grants of pods"))
 		EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
 		EventuallyReady(profile)
-		Expect(ReportOn(Default, namespace).Ready).To(BeTrue(), "it holds whoever asks for more")
+		Expect(ReportOn(Default, namespace).IsReady()).To(BeTrue(), "it holds whoever asks for more")
 
 		EventuallyQuiet()
 		before := operatorWrites()
 		Expect(admin.Delete(ctx, appPod(namespace, "pod-0"), client.GracePeriodSeconds(0))).To(Succeed()) // 3 of 2
-		Expect(admin.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "usage"}})).To(Succeed())
+		Expect(
+			admin.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "usage"}}),
+		).To(Succeed())
 		Eventually(func(g Gomega) {
 			g.Expect(liveQuota(g, namespace, aQuota).Status.Used.Pods().Value()).To(BeEquivalentTo(3))
 		}).Should(Succeed())
@@ -288,7 +315,7 @@ var _ = Describe("A quota that is exceeded", func() {
 	It("can be ignored", func() {
 		profile, namespace := Governed(gated, func(p *v1alpha1.SecurityProfile) {
 			p.Spec.Protection = nil
-			p.Spec.Findings = &v1alpha1.Findings{Ignore: []v1alpha1.FindingID{v1alpha1.QuotaExceeded}}
+			p.Spec.Findings = &v1alpha1.Findings{Ignore: []v1alpha1.FindingID{v1alpha1.FindingIDQuotaExceeded}}
 		})
 		EventuallyEstablished(profile, namespace)
 		EventuallyAdmitted(appPod(namespace, "first"))

@@ -67,8 +67,8 @@ func fillWhileGone(ours client.Object, make func(i int) client.Object) {
 	bulwark.Stop()
 	defer func() { bulwark = startOperator() }()
 	fill(make)
-	// kube-controller-manager would keep a usage that it believes to be right by a status that it has not heard of yet. Once it counts
-	// a quota that was made since, it has.
+	// kube-controller-manager would keep a usage that it believes to be right by a status that it
+	// has not heard of yet. Once it counts a quota that was made since, it has.
 	EventuallyQuotasCount("services")
 	Expect(admin.Delete(ctx, ours)).To(Succeed())
 	Eventually(func() error { return admin.Create(ctx, make(1000)) }).Should(Succeed(), "nobody counts what is gone")
@@ -116,14 +116,21 @@ var _ = Describe("A quota of the baseline that a tenant has filled", func() {
 	It("does not keep the default-deny out: it is opened for that write and closed again", func() {
 		profile, namespace := Governed(countingPolicies("3"))
 		EventuallyEstablished(profile, namespace)
-		fillWhileGone(theDeny(namespace), func(i int) client.Object { return tenantPolicy(namespace, fmt.Sprint("tenant-", i)) })
+		fillWhileGone(
+			theDeny(namespace),
+			func(i int) client.Object { return tenantPolicy(namespace, fmt.Sprint("tenant-", i)) },
+		)
 
 		EventuallyEstablished(profile, namespace)
 		ExpectClosed(namespace, objectsQuota, countPolicies, "3")
-		Expect(admin.Create(ctx, tenantPolicy(namespace, "more"))).To(MatchError(ContainSubstring("exceeded quota: " + objectsQuota)))
+		Expect(
+			admin.Create(ctx, tenantPolicy(namespace, "more")),
+		).To(MatchError(ContainSubstring("exceeded quota: " + objectsQuota)))
 		ExpectNoTampering(namespace)
-		Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventOpened))
-		finding := EventuallyFound(namespace, "ResourceQuota", objectsQuota, v1alpha1.QuotaExceeded)
+		Eventually(
+			func() []string { return eventReasons("Namespace", namespace) },
+		).Should(ContainElement(v1alpha1.EventOpened))
+		finding := EventuallyFound(namespace, "ResourceQuota", objectsQuota, v1alpha1.FindingIDQuotaExceeded)
 		Expect(finding.Message).To(ContainSubstring(countPolicies))
 		EventuallyReady(profile)
 
@@ -171,7 +178,10 @@ var _ = Describe("A quota of the baseline that a tenant has filled", func() {
 
 	It("does not do so while nothing is counted, nor under tamper protection", func() {
 		profile, namespace := Governed(countingPolicies("3"), func(p *v1alpha1.SecurityProfile) {
-			p.Spec.Protection = &v1alpha1.Protection{Tamper: true, BreakGlassGroups: []string{fixture.BreakGlass}}
+			p.Spec.Protection = &v1alpha1.Protection{
+				Tamper:           v1alpha1.ProhibitionForbid,
+				BreakGlassGroups: []string{fixture.BreakGlass},
+			}
 		})
 		EventuallyEstablished(profile, namespace)
 		EventuallyPoliced(profile)
@@ -262,7 +272,7 @@ var _ = Describe("A quota of the baseline that a tenant has filled", func() {
 		Expect(admin.Delete(ctx, theDeny(namespace))).To(Succeed())
 		Eventually(func(g Gomega) { g.Expect(Differences(g, profile, namespace)).To(BeEmpty()) }).Should(Succeed())
 		ExpectClosed(namespace, objectsQuota, countPolicies, "9")
-		EventuallyObject(namespace, "ResourceQuota", objectsQuota, v1alpha1.ObjectUncounted)
+		EventuallyObject(namespace, "ResourceQuota", objectsQuota, v1alpha1.ObjectStateUncounted)
 	})
 
 	It("does not do so together with others that count the same", func() {
@@ -270,7 +280,10 @@ var _ = Describe("A quota of the baseline that a tenant has filled", func() {
 			p.Spec.Quotas = append(p.Spec.Quotas, quotaOf("more-objects", countPolicies, "3", "services", "5")...)
 		})
 		EventuallyEstablished(profile, namespace)
-		fillWhileGone(theDeny(namespace), func(i int) client.Object { return tenantPolicy(namespace, fmt.Sprint("tenant-", i)) })
+		fillWhileGone(
+			theDeny(namespace),
+			func(i int) client.Object { return tenantPolicy(namespace, fmt.Sprint("tenant-", i)) },
+		)
 		EventuallyEstablished(profile, namespace)
 		ExpectClosed(namespace, objectsQuota, countPolicies, "3")
 		ExpectClosed(namespace, "bulwark-more-objects", countPolicies, "3")
@@ -281,13 +294,18 @@ var _ = Describe("A quota of the baseline that a tenant has filled", func() {
 		profile, namespace := Governed(countingPolicies("2"))
 		EventuallyEstablished(profile, namespace)
 		Update(profile, func(p *v1alpha1.SecurityProfile) { // It is made before the other goes.
-			p.Spec.Network.AllowSameNamespace = false
+			p.Spec.Network.AllowSameNamespace = nil
 			p.Spec.Network.Policies = []v1alpha1.NetworkPolicy{{Name: "web", Spec: tenantPolicy("", "").Spec}}
 		})
 		EventuallyEstablished(profile, namespace)
-		next := fixture.Profile(UniqueName(), fixture.Selecting(profile.Name), fixture.WithPriority(1), func(p *v1alpha1.SecurityProfile) {
-			p.Spec.Quotas = nil
-		})
+		next := fixture.Profile(
+			UniqueName(),
+			fixture.Selecting(profile.Name),
+			fixture.WithPriority(1),
+			func(p *v1alpha1.SecurityProfile) {
+				p.Spec.Quotas = nil
+			},
+		)
 		ExpectCreated(next)
 		EventuallyEstablished(next, namespace)
 		Expect(ReportOn(Default, namespace).Drift).To(BeEmpty())
@@ -333,7 +351,7 @@ var _ = Describe("A quota of another maker", func() {
 		}
 		profile := fixture.Profile(name, countingPolicies("3"))
 		ExpectCreated(profile)
-		deny := EventuallyObject(namespace, "NetworkPolicy", "bulwark-default-deny", v1alpha1.ObjectFailed)
+		deny := EventuallyObject(namespace, "NetworkPolicy", "bulwark-default-deny", v1alpha1.ObjectStateFailed)
 		Expect(deny.Message).To(And(ContainSubstring("exceeded quota: "), ContainSubstring("remedy: raise the quota")))
 		for _, quota := range []string{"tenants", objectsQuota} {
 			for _, w := range operatorWrites() {

@@ -46,16 +46,16 @@ var _ = Describe("A quota of another maker that counts what the baseline consist
 			quota.Spec.Hard[corev1.ResourceName(entry)] = *resourceQuantity("100")
 		}
 		Expect(admin.Create(ctx, quota)).To(Succeed())
-		found := EventuallyFound(namespace, "ResourceQuota", "none", v1alpha1.QuotaCountsBaseline)
-		Expect(found.Severity).To(Equal(v1alpha1.High))
+		found := EventuallyFound(namespace, "ResourceQuota", "none", v1alpha1.FindingIDQuotaCountsBaseline)
+		Expect(found.Severity).To(Equal(v1alpha1.SeverityHigh))
 		Expect(found.Message).To(ContainSubstring(countPolicies + " grants 0"))
 		EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonWeakened)
 		EventuallyReady(profile)
 
 		Update(quota, func(q *corev1.ResourceQuota) { q.Spec.Hard[countPolicies] = *resourceQuantity("100") })
 		Eventually(func() v1alpha1.Severity {
-			return EventuallyFound(namespace, "ResourceQuota", "none", v1alpha1.QuotaCountsBaseline).Severity
-		}).Should(Equal(v1alpha1.Medium))
+			return EventuallyFound(namespace, "ResourceQuota", "none", v1alpha1.FindingIDQuotaCountsBaseline).Severity
+		}).Should(Equal(v1alpha1.SeverityMedium))
 		Update(quota, func(q *corev1.ResourceQuota) { q.Spec.Hard = quotaOfNone(namespace, "services").Spec.Hard })
 		EventuallyNothingFound(namespace)
 	})
@@ -67,9 +67,11 @@ var _ = Describe("A quota of another maker that counts what the baseline consist
 		profile := fixture.Profile(name)
 		ExpectCreated(profile)
 		EventuallyFailed(profile, "in namespace "+name+"-a RoleBinding bulwark-", "none")
-		Expect(EventuallyFound(name+"-a", "ResourceQuota", "none", v1alpha1.QuotaCountsBaseline).Severity).To(Equal(v1alpha1.High))
+		Expect(
+			EventuallyFound(name+"-a", "ResourceQuota", "none", v1alpha1.FindingIDQuotaCountsBaseline).Severity,
+		).To(Equal(v1alpha1.SeverityHigh))
 		Expect(admin.Delete(ctx, quotaOfNone(name+"-a", countBindings))).To(Succeed())
-		Eventually(func(g Gomega) { g.Expect(ReportOn(g, name+"-a").Ready).To(BeTrue()) }).
+		Eventually(func(g Gomega) { g.Expect(ReportOn(g, name+"-a").IsReady()).To(BeTrue()) }).
 			WithTimeout(70 * time.Second).Should(Succeed())
 		EventuallyReady(profile)
 	})
@@ -84,14 +86,16 @@ var _ = Describe("A quota of another maker that counts what the baseline consist
 		ExpectCreated(profile)
 		EventuallyFailed(profile, "in namespace "+namespace+" NamespacePosture posture: the report is refused", "none")
 		Expect(Differences(Default, profile, namespace)).To(BeEmpty(), "all else is in place")
-		Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventFailed))
+		Eventually(
+			func() []string { return eventReasons("Namespace", namespace) },
+		).Should(ContainElement(v1alpha1.EventFailed))
 
 		By("which the next leader finds out, too")
 		bulwark.Stop()
 		bulwark = startOperator()
 		EventuallyFailed(profile, "the report is refused")
 		Expect(admin.Delete(ctx, quotaOfNone(namespace, countReports))).To(Succeed())
-		Eventually(func(g Gomega) { g.Expect(ReportOn(g, namespace).Ready).To(BeTrue()) }).
+		Eventually(func(g Gomega) { g.Expect(ReportOn(g, namespace).IsReady()).To(BeTrue()) }).
 			WithTimeout(70 * time.Second).Should(Succeed())
 		EventuallyReady(profile)
 	})

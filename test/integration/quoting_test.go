@@ -58,7 +58,8 @@ func ExpectPrintableTexts(g Gomega, value any) {
 	}
 }
 
-// ExpectAllPrintable waits until a namespace's report, its profile and all events of both say something of that, and nothing that steers.
+// ExpectAllPrintable waits until a namespace's report, its profile and all events of both say
+// something of that, and nothing that steers.
 func ExpectAllPrintable(profile *v1alpha1.SecurityProfile, namespace, reason, of string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
@@ -89,7 +90,9 @@ func lines(namespace, template string) []string {
 	GinkgoHelper()
 	out, err := plane.Kubectl(ctx, "get", "nspost", "posture", "-n", namespace, "-o", "jsonpath="+template).Output()
 	Expect(err).NotTo(HaveOccurred())
-	Expect(strings.IndexFunc(strings.NewReplacer("\n", "", "\t", "").Replace(string(out)), SteersTerminal)).To(Equal(-1), "%q", out)
+	Expect(
+		strings.IndexFunc(strings.NewReplacer("\n", "", "\t", "").Replace(string(out)), SteersTerminal),
+	).To(Equal(-1), "%q", out)
 	return strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
 }
 
@@ -110,13 +113,20 @@ var _ = Describe("What others have written", func() {
 			}
 			Eventually(func(g Gomega) { g.Expect(ReportOn(g, namespace).Findings).To(HaveLen(2)) }).Should(Succeed())
 			Expect(lines(namespace, documentedFindings)).To(HaveExactElements(
-				HavePrefix("Critical\tPrivilegedBinding\tjane"), And(HavePrefix("Critical\tPrivilegedBinding\tplain\t"), ContainSubstring(`is given to "jane\`))))
+				HavePrefix(
+					"Critical\tPrivilegedBinding\tjane",
+				),
+				And(HavePrefix("Critical\tPrivilegedBinding\tplain\t"), ContainSubstring(`is given to "jane\`)),
+			))
 			ExpectAllPrintable(profile, namespace, v1alpha1.EventFinding, `is given to "jane\`)
 
 			By("as a subject that somebody adds")
-			Update(&rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-viewers"}}, func(b *rbacv1.RoleBinding) {
-				b.Subjects = append(b.Subjects, group(text))
-			})
+			Update(
+				&rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-viewers"}},
+				func(b *rbacv1.RoleBinding) {
+					b.Subjects = append(b.Subjects, group(text))
+				},
+			)
 			EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.Object.Name == "bulwark-viewers" })
 			ExpectAllPrintable(profile, namespace, v1alpha1.EventDrift, `"name":"jane`)
 
@@ -126,7 +136,10 @@ var _ = Describe("What others have written", func() {
 			forged.Labels = map[string]string{v1alpha1.ProfileLabel: profile.Name, v1alpha1.ManagedByLabel: v1alpha1.ManagedBy}
 			Expect(admin.Create(ctx, forged)).To(Succeed())
 			EventuallyGone(forged)
-			entry := EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool { return e.Change == v1alpha1.Unexpected })
+			entry := EventuallyDrift(
+				namespace,
+				func(e v1alpha1.DriftEntry) bool { return e.Change == v1alpha1.DriftChangeUnexpected },
+			)
 			Expect(entry.Object.Name).To(And(HavePrefix("jane"), ContainSubstring("…/")))
 			ExpectAllPrintable(profile, namespace, v1alpha1.EventDrift, "bears Bulwark's labels")
 			EventuallyQuiet()
@@ -141,7 +154,7 @@ var _ = Describe("What others have written", func() {
 			refused.Name = "refused"
 			p.Spec.RBAC.Roles = append(p.Spec.RBAC.Roles, *refused)
 		})
-		failed := EventuallyObject(namespace, "Role", "bulwark-refused", v1alpha1.ObjectFailed)
+		failed := EventuallyObject(namespace, "Role", "bulwark-refused", v1alpha1.ObjectStateFailed)
 		Expect(failed.Message).To(ContainSubstring(`no\u202eeson\u001b[2J\u009b31m\u2028.`))
 		EventuallyCondition(profile, v1alpha1.ConditionStalled, metav1.ConditionTrue)
 		ExpectAllPrintable(profile, namespace, v1alpha1.EventFailed, `no\u202eeson`)
@@ -154,20 +167,23 @@ var _ = Describe("What others have written", func() {
 			p.Spec.RBAC.Bindings[0].ClusterRole = name
 			p.Spec.RBAC.Bindings[0].Subjects[0].Name = "on-call\u202e"
 		})
-		Expect(EventuallyObject(namespace, "RoleBinding", "bulwark-viewers", v1alpha1.ObjectFailed).Message).To(ContainSubstring("not found"))
+		Expect(
+			EventuallyObject(namespace, "RoleBinding", "bulwark-viewers", v1alpha1.ObjectStateFailed).Message,
+		).To(ContainSubstring("not found"))
 		ExpectAllPrintable(profile, namespace, v1alpha1.EventFailed, "not found")
 		Expect(lines(namespace, documentedObjects)).To(HaveExactElements(HavePrefix("RoleBinding bulwark-viewers: ")))
 
 		clusterRole(name, nil, permits("", "limitranges", "up\ndate\x1b[2J"))
 		Eventually(func(g Gomega) {
-			g.Expect(lines(namespace, documentedObjects)).To(HaveExactElements(ContainSubstring(`"up\ndate\x1b[2J" on limitranges`)))
+			g.Expect(lines(namespace, documentedObjects)).
+				To(HaveExactElements(ContainSubstring(`"up\ndate\x1b[2J" on limitranges`)))
 		}).Should(Succeed())
 	})
 
 	It("is quoted and bounded if it is what an event is about", func() {
 		profile, namespace := Governed(func(p *v1alpha1.SecurityProfile) {
 			p.Spec.PodSecurity = nil
-			p.Spec.Workloads = &v1alpha1.Workloads{ReadOnlyRootFilesystem: true}
+			p.Spec.Workloads = &v1alpha1.Workloads{ReadOnlyRootFilesystem: v1alpha1.RequirementRequire}
 		})
 		EventuallyEstablished(profile, namespace)
 		words := `pods "x" is forbidden: ValidatingAdmissionPolicy 'bulwark-` + profile.Name + `-workloads' with binding 'bulwark-` + profile.Name +
@@ -196,9 +212,12 @@ var _ = Describe("What others have written", func() {
 		report := ReportOn(Default, namespace)
 		Update(report, func(r *v1alpha1.NamespacePosture) {
 			r.Drift = append(r.Drift, v1alpha1.DriftEntry{
-				Namespace: namespace, Object: baseline.Reference(&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: "bulwark-developer"}}),
-				Change: v1alpha1.Modified, Manager: "ku\x1b[2J\nbectl", State: v1alpha1.Corrected, ObservedAt: metav1.NewTime(time.Now()),
-				Fields: []v1alpha1.FieldDrift{{Path: "ru\nles", Got: "\u202ex"}},
+				Object:     baseline.Reference(&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: "bulwark-developer"}}),
+				Change:     v1alpha1.DriftChangeModified,
+				Manager:    "ku\x1b[2J\nbectl",
+				State:      v1alpha1.DriftStateCorrected,
+				ObservedAt: metav1.NewTime(time.Now()),
+				Fields:     []v1alpha1.FieldDrift{{Path: "ru\nles", Got: "\u202ex"}},
 			})
 			r.DriftTotal++
 		})
@@ -216,23 +235,40 @@ func refuseRolesSaying(text string) {
 	GinkgoHelper()
 	meta := metav1.ObjectMeta{Name: "refuse-roles"}
 	ExpectCreated(
-		&admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: meta, Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
-			MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
-				RuleWithOperations: admissionregistrationv1.RuleWithOperations{
-					Operations: []admissionregistrationv1.OperationType{"CREATE"},
-					Rule:       admissionregistrationv1.Rule{APIGroups: []string{rbacv1.GroupName}, APIVersions: []string{"v1"}, Resources: []string{"roles"}},
+		&admissionregistrationv1.ValidatingAdmissionPolicy{
+			ObjectMeta: meta,
+			Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+				MatchConstraints: &admissionregistrationv1.MatchResources{
+					ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+						RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+							Operations: []admissionregistrationv1.OperationType{"CREATE"},
+							Rule: admissionregistrationv1.Rule{
+								APIGroups:   []string{rbacv1.GroupName},
+								APIVersions: []string{"v1"},
+								Resources:   []string{"roles"},
+							},
+						},
+					}},
 				},
-			}}},
-			Validations: []admissionregistrationv1.Validation{{Expression: `request.name != "bulwark-refused"`, Message: text}},
-		}},
-		&admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: meta, Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
-			PolicyName: meta.Name, ValidationActions: []admissionregistrationv1.ValidationAction{"Deny"},
-		}})
+				Validations: []admissionregistrationv1.Validation{{Expression: `request.name != "bulwark-refused"`, Message: text}},
+			},
+		},
+		&admissionregistrationv1.ValidatingAdmissionPolicyBinding{
+			ObjectMeta: meta,
+			Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+				PolicyName: meta.Name, ValidationActions: []admissionregistrationv1.ValidationAction{"Deny"},
+			},
+		},
+	)
 	DeferCleanup(func() {
 		Expect(admin.Delete(ctx, &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: meta})).To(Succeed())
 		Expect(admin.Delete(ctx, &admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: meta})).To(Succeed())
 	})
 	Eventually(func() error {
-		return admin.Create(ctx, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "bulwark-refused"}}, client.DryRunAll)
+		return admin.Create(
+			ctx,
+			&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "bulwark-refused"}},
+			client.DryRunAll,
+		)
 	}).Should(MatchError(ContainSubstring(meta.Name)))
 }

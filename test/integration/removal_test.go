@@ -17,17 +17,30 @@ import (
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
-// selectingBy makes a profile select by a label of which others know nothing, so that a namespace may bear both.
+// selectingBy makes a profile select by a label of which others know nothing, so that a namespace
+// may bear both.
 func selectingBy(key string) func(*v1alpha1.SecurityProfile) {
 	return func(p *v1alpha1.SecurityProfile) {
 		p.Spec.NamespaceSelector.MatchLabels = map[string]string{key: "yes"}
 	}
 }
 
-// guardedBy is a guarded profile that selects by a label of its own, and a namespace that it governs.
-func guardedBy(name, key string, priority int32, changes ...func(*v1alpha1.SecurityProfile)) (*v1alpha1.SecurityProfile, string) {
+// guardedBy is a guarded profile that selects by a label of its own, and a namespace that it
+// governs.
+func guardedBy(
+	name, key string,
+	priority int32,
+	changes ...func(*v1alpha1.SecurityProfile),
+) (*v1alpha1.SecurityProfile, string) {
 	GinkgoHelper()
-	changes = append([]func(*v1alpha1.SecurityProfile){fixture.OnlyNetwork, fixture.Guarded, selectingBy(key), fixture.WithPriority(priority)}, changes...)
+	changes = append(
+		[]func(*v1alpha1.SecurityProfile){
+			fixture.OnlyNetwork,
+			fixture.Guarded,
+			selectingBy(key),
+			fixture.WithPriority(priority),
+		},
+		changes...)
 	profile := fixture.Profile(name, changes...)
 	namespace := fixture.Namespace(name+"-a", name)
 	namespace.Labels[key] = "yes"
@@ -60,7 +73,8 @@ func released(writes []controlplane.Write, profile *v1alpha1.SecurityProfile) ti
 	return at
 }
 
-// ExpectRewrittenAfter checks that each policy of a profile was written once at most, and not before a time.
+// ExpectRewrittenAfter checks that each policy of a profile was written once at most, and not
+// before a time.
 func ExpectRewrittenAfter(writes []controlplane.Write, profile *v1alpha1.SecurityProfile, at time.Time) {
 	GinkgoHelper()
 	names := map[string]bool{}
@@ -83,7 +97,10 @@ var _ = Describe("Deleting one profile of several", func() {
 		above, _ := guardedBy(name+"-above", name+"-above", 950)
 		apart := fixture.Profile(name+"-apart", fixture.OnlyNetwork, fixture.Guarded, func(p *v1alpha1.SecurityProfile) {
 			p.Spec.NamespaceSelector.MatchLabels = nil
-			p.Spec.NamespaceSelector.MatchExpressions = []v1alpha1.LabelRequirement{{Key: name + "-going", Operator: metav1.LabelSelectorOpDoesNotExist}, {Key: name + "-apart", Operator: metav1.LabelSelectorOpExists}}
+			p.Spec.NamespaceSelector.MatchExpressions = []v1alpha1.LabelRequirement{
+				{Key: name + "-going", Operator: metav1.LabelSelectorOpDoesNotExist},
+				{Key: name + "-apart", Operator: metav1.LabelSelectorOpExists},
+			}
 		})
 		ExpectCreated(apart)
 		EventuallyPoliced(others[0], above, going, others[2], others[1])
@@ -105,7 +122,10 @@ var _ = Describe("Deleting one profile of several", func() {
 		Expect(policyWrites(writes, apart)).To(BeEmpty(), "no namespace can be both's")
 
 		By("and holds what it hands over to the rules of who governs now")
-		tenant := fixture.HardenedPod(namespace, "of-another-registry") // Of several policies that refuse, the API server names any.
+		tenant := fixture.HardenedPod(
+			namespace,
+			"of-another-registry",
+		) // Of several policies that refuse, the API server names any.
 		tenant.Spec.Containers[0].Image = "app:v1"
 		EventuallyRefused(admin, tenant, "registry.example.com")
 	})
@@ -145,7 +165,10 @@ var _ = Describe("Deleting one profile of several", func() {
 		permit := forbidDeletionOfRoles(namespace)
 		Expect(admin.Delete(ctx, going)).To(Succeed())
 		Consistently(func(g Gomega) { g.Expect(policyDifferences(g, other, going)).To(BeEmpty()) }).Should(Succeed())
-		Eventually(func(g Gomega) { g.Expect(policyDifferences(g, other)).To(BeEmpty()) }).WithTimeout(30 * time.Second).Should(Succeed())
+		Eventually(
+			func(g Gomega) { g.Expect(policyDifferences(g, other)).To(BeEmpty()) },
+		).WithTimeout(30 * time.Second).
+			Should(Succeed())
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(going), going)).To(Succeed())
 		permit()
 		EventuallyGone(going)

@@ -61,11 +61,15 @@ func refuse(
 					rule(group, version, resource, operation), rule("", "v1", "configmaps", admissionregistrationv1.Create),
 				},
 			},
-			Validations: []admissionregistrationv1.Validation{{
-				Expression: `request.kind.kind == "ConfigMap" || (` + expression + `)`, Message: "the tenant does not want it",
-			}, {
-				Expression: `request.kind.kind != "ConfigMap" || object.metadata.name != "canary"`, Message: "the policy is in force",
-			}},
+			Validations: []admissionregistrationv1.Validation{
+				{
+					Expression: `request.kind.kind == "ConfigMap" || (` + expression + `)`, Message: "the tenant does not want it",
+				},
+				{
+					Expression: `request.kind.kind != "ConfigMap" || object.metadata.name != "canary"`,
+					Message:    "the policy is in force",
+				},
+			},
 		},
 	}
 	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
@@ -182,7 +186,7 @@ var _ = Describe("What can only be replaced whole", func() {
 			Update(profile, tt.change)
 			for namespace, uid := range uids {
 				o := object(namespace)
-				failed := EventuallyObject(namespace, kind, o.GetName(), v1alpha1.ObjectFailed)
+				failed := EventuallyObject(namespace, kind, o.GetName(), v1alpha1.ObjectStateFailed)
 				Expect(failed.Message).To(And(ContainSubstring(tt.words), ContainSubstring("what was there before stays")))
 				Expect(admin.Get(ctx, client.ObjectKeyFromObject(o), o)).To(Succeed())
 				Expect(o.GetUID()).To(Equal(uid), "the old one was deleted")
@@ -204,36 +208,41 @@ var _ = Describe("What can only be replaced whole", func() {
 		})
 	}
 
-	It("is put back as it was if the new one is refused only after the old one is gone, and not deleted again and again", func() {
-		profile, namespace := Governed()
-		EventuallyEstablished(profile, namespace)
-		was := theViewers(namespace)
-		Expect(admin.Get(ctx, client.ObjectKeyFromObject(was), was)).To(Succeed())
-		end := refuseBindings(namespace, `request.dryRun || object.roleRef.name != "edit"`)
-		Update(profile, toEdit)
-		failed := EventuallyObject(namespace, "RoleBinding", was.Name, v1alpha1.ObjectFailed)
-		Expect(failed.Message).To(And(ContainSubstring("the tenant does not want it"), ContainSubstring("put back")))
-		Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventPutBack))
-		Eventually(func(g Gomega) {
-			is := theViewers(namespace)
-			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(is), is)).To(Succeed())
-			g.Expect(is.UID).NotTo(Equal(was.UID), "the spec proves nothing")
-			g.Expect(is.RoleRef).To(Equal(was.RoleRef))
-			g.Expect(is.Subjects).To(Equal(was.Subjects))
-			g.Expect(is.Labels).To(Equal(was.Labels))
-			g.Expect(is.OwnerReferences).To(Equal(was.OwnerReferences))
-		}).Should(Succeed())
-		Consistently(func() int { return deletions(was) }).
-			WithTimeout(6 * time.Second).Should(BeNumerically("<=", 3))
-		before := deletions(was)
-		bulwark.Stop()
-		bulwark = startOperator()
-		Consistently(func() int { return deletions(was) }).
-			WithTimeout(time.Second).Should(Equal(before))
-		end()
-		EventuallyEstablished(profile, namespace)
-		EventuallyReady(profile)
-	})
+	It(
+		"is put back as it was if the new one is refused only after the old one is gone, and not deleted again and again",
+		func() {
+			profile, namespace := Governed()
+			EventuallyEstablished(profile, namespace)
+			was := theViewers(namespace)
+			Expect(admin.Get(ctx, client.ObjectKeyFromObject(was), was)).To(Succeed())
+			end := refuseBindings(namespace, `request.dryRun || object.roleRef.name != "edit"`)
+			Update(profile, toEdit)
+			failed := EventuallyObject(namespace, "RoleBinding", was.Name, v1alpha1.ObjectStateFailed)
+			Expect(failed.Message).To(And(ContainSubstring("the tenant does not want it"), ContainSubstring("put back")))
+			Eventually(
+				func() []string { return eventReasons("Namespace", namespace) },
+			).Should(ContainElement(v1alpha1.EventPutBack))
+			Eventually(func(g Gomega) {
+				is := theViewers(namespace)
+				g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(is), is)).To(Succeed())
+				g.Expect(is.UID).NotTo(Equal(was.UID), "the spec proves nothing")
+				g.Expect(is.RoleRef).To(Equal(was.RoleRef))
+				g.Expect(is.Subjects).To(Equal(was.Subjects))
+				g.Expect(is.Labels).To(Equal(was.Labels))
+				g.Expect(is.OwnerReferences).To(Equal(was.OwnerReferences))
+			}).Should(Succeed())
+			Consistently(func() int { return deletions(was) }).
+				WithTimeout(6 * time.Second).Should(BeNumerically("<=", 3))
+			before := deletions(was)
+			bulwark.Stop()
+			bulwark = startOperator()
+			Consistently(func() int { return deletions(was) }).
+				WithTimeout(time.Second).Should(Equal(before))
+			end()
+			EventuallyEstablished(profile, namespace)
+			EventuallyReady(profile)
+		},
+	)
 
 	It("is made anew by the next leader if the operator dies between the two writes", func() {
 		proxy := behindProxy()
@@ -274,7 +283,7 @@ var _ = Describe("What can only be replaced whole", func() {
 		Expect(admin.Create(ctx, loose)).To(Succeed())
 		bulwark = startOperator()
 		EventuallyGone(theViewers(namespace))
-		EventuallyObject(namespace, "RoleBinding", "bulwark-viewers", v1alpha1.ObjectFailed)
+		EventuallyObject(namespace, "RoleBinding", "bulwark-viewers", v1alpha1.ObjectStateFailed)
 		EventuallyReported(profile, namespace)
 	})
 
@@ -286,7 +295,7 @@ var _ = Describe("What can only be replaced whole", func() {
 		toAbsent := func(p *v1alpha1.SecurityProfile) { p.Spec.RBAC.Bindings[0].ClusterRole = "absent" }
 		next := fixture.Profile(UniqueName(), fixture.Selecting(former.Name), fixture.WithPriority(1), toAbsent)
 		ExpectCreated(next)
-		EventuallyObject(namespace, "RoleBinding", was.Name, v1alpha1.ObjectFailed)
+		EventuallyObject(namespace, "RoleBinding", was.Name, v1alpha1.ObjectStateFailed)
 		Expect(admin.Delete(ctx, former)).To(Succeed())
 		EventuallyGone(former)
 		is := theViewers(namespace)

@@ -23,8 +23,15 @@ const holdingFinalizer = "tenants.example.com/hold"
 // heldReport is a tenant's own report in the name of a profile, held by a finalizer.
 func heldReport(namespace, profile string) *v1alpha1.NamespacePosture {
 	return &v1alpha1.NamespacePosture{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: v1alpha1.PostureName, Finalizers: []string{holdingFinalizer}},
-		Profile:    profile, ProfileGeneration: 1, Enforcement: v1alpha1.Enforce, Ready: true,
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace:  namespace,
+			Name:       v1alpha1.PostureName,
+			Finalizers: []string{holdingFinalizer},
+		},
+		Profile:           profile,
+		ProfileGeneration: 1,
+		Enforcement:       v1alpha1.EnforcementEnforce,
+		Status:            fixture.Ready(true),
 	}
 }
 
@@ -40,23 +47,28 @@ func ungovernedNamespace() string {
 const soon = 4 * time.Second
 
 var _ = Describe("A finalizer on a report", func() {
-	DescribeTable("does not hold a profile's deletion: put", func(hold func(profile *v1alpha1.SecurityProfile, namespace string)) {
-		profile, _ := Governed(fixture.OnlyNetwork)
-		namespace := ungovernedNamespace()
-		hold(profile, namespace)
-		Expect(admin.Delete(ctx, profile)).To(Succeed())
-		EventuallyGoneWithin(soon, profile)
-		EventuallyGoneWithin(soon, heldReport(namespace, profile.Name))
-		ConsistentlyUntouched(namespace)
-	},
+	DescribeTable(
+		"does not hold a profile's deletion: put",
+		func(hold func(profile *v1alpha1.SecurityProfile, namespace string)) {
+			profile, _ := Governed(fixture.OnlyNetwork)
+			namespace := ungovernedNamespace()
+			hold(profile, namespace)
+			Expect(admin.Delete(ctx, profile)).To(Succeed())
+			EventuallyGoneWithin(soon, profile)
+			EventuallyGoneWithin(soon, heldReport(namespace, profile.Name))
+			ConsistentlyUntouched(namespace)
+		},
 		Entry("on a forged one in an ungoverned namespace", func(profile *v1alpha1.SecurityProfile, namespace string) {
 			Expect(admin.Create(ctx, heldReport(namespace, profile.Name), asTenant)).To(Succeed())
 		}),
-		Entry("on a forged one in an ungoverned namespace, which is deleted already", func(profile *v1alpha1.SecurityProfile, namespace string) {
-			report := heldReport(namespace, profile.Name)
-			Expect(admin.Create(ctx, report, asTenant)).To(Succeed())
-			Expect(client.IgnoreNotFound(admin.Delete(ctx, report))).To(Succeed())
-		}),
+		Entry(
+			"on a forged one in an ungoverned namespace, which is deleted already",
+			func(profile *v1alpha1.SecurityProfile, namespace string) {
+				report := heldReport(namespace, profile.Name)
+				Expect(admin.Create(ctx, report, asTenant)).To(Succeed())
+				Expect(client.IgnoreNotFound(admin.Delete(ctx, report))).To(Succeed())
+			},
+		),
 		Entry("on a forged one beside the label", func(profile *v1alpha1.SecurityProfile, namespace string) {
 			Update(theNamespace(namespace), func(o client.Object) { o.GetLabels()[v1alpha1.ProfileLabel] = profile.Name })
 			Expect(admin.Create(ctx, heldReport(namespace, profile.Name), asTenant)).To(Succeed())
@@ -105,7 +117,11 @@ var _ = Describe("A finalizer on a report", func() {
 			<-ended
 		})
 		Eventually(func() error {
-			return admin.Get(ctx, types.NamespacedName{Namespace: namespace, Name: v1alpha1.PostureName}, &v1alpha1.NamespacePosture{})
+			return admin.Get(
+				ctx,
+				types.NamespacedName{Namespace: namespace, Name: v1alpha1.PostureName},
+				&v1alpha1.NamespacePosture{},
+			)
 		}).
 			Should(Succeed())
 		Expect(admin.Delete(ctx, profile)).To(Succeed())
@@ -133,7 +149,10 @@ var _ = Describe("A finalizer on a report", func() {
 		report := ReportOn(Default, namespace)
 		Expect(admin.Patch(ctx, report.DeepCopy(), client.RawPatch(types.MergePatchType,
 			[]byte(`{"metadata":{"finalizers":["`+holdingFinalizer+`"]}}`)), asTenant)).To(Succeed())
-		Eventually(func(g Gomega) { g.Expect(ReportOn(g, namespace).Finalizers).To(BeEmpty()) }).WithTimeout(soon).Should(Succeed())
+		Eventually(
+			func(g Gomega) { g.Expect(ReportOn(g, namespace).Finalizers).To(BeEmpty()) },
+		).WithTimeout(soon).
+			Should(Succeed())
 
 		bulwark.Stop()
 		Update(report, func(r *v1alpha1.NamespacePosture) { r.Finalizers = []string{holdingFinalizer} })
@@ -144,7 +163,7 @@ var _ = Describe("A finalizer on a report", func() {
 			g.Expect(now.UID).NotTo(Equal(report.UID))
 			g.Expect(now.DeletionTimestamp).To(BeNil())
 			g.Expect(now.Finalizers).To(BeEmpty())
-			g.Expect(now.Ready).To(BeTrue())
+			g.Expect(now.IsReady()).To(BeTrue())
 		}).Should(Succeed())
 	})
 

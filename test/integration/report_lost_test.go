@@ -73,9 +73,11 @@ var _ = Describe("A report that somebody takes away while the operator is up", f
 			_ = admin.Create(ctx, forged, asTenant) // Bulwark may be faster.
 			stripAndOpen(before.Namespace)
 			EventuallyClosed(before.Namespace)
-			Eventually(func(g Gomega) { g.Expect(ReportOn(g, before.Namespace).Ready).To(BeTrue()) }).Should(Succeed())
+			Eventually(func(g Gomega) { g.Expect(ReportOn(g, before.Namespace).IsReady()).To(BeTrue()) }).Should(Succeed())
 		}
-		Eventually(func(g Gomega) { g.Expect(ReportOn(g, before.Namespace).DriftTotal).To(BeEquivalentTo(4)) }).Should(Succeed())
+		Eventually(
+			func(g Gomega) { g.Expect(ReportOn(g, before.Namespace).DriftTotal).To(BeEquivalentTo(4)) },
+		).Should(Succeed())
 	})
 
 	It("is unmanaged no more than before once a profile has left the namespace", func() {
@@ -89,7 +91,9 @@ var _ = Describe("A report that somebody takes away while the operator is up", f
 		Expect(admin.Create(ctx, own, asTenant)).To(Succeed())
 		again := fixture.Profile(profile.Name, fixture.OnlyNetwork)
 		ExpectCreated(again)
-		Eventually(func(g Gomega) { g.Expect(ReportOn(g, namespace).Summary.Conflicted).To(BeEquivalentTo(1)) }).Should(Succeed())
+		Eventually(
+			func(g Gomega) { g.Expect(ReportOn(g, namespace).Summary.Conflicted).To(BeEquivalentTo(1)) },
+		).Should(Succeed())
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(own), own)).To(Succeed())
 		Expect(own.Spec.Ingress).To(HaveLen(1), "it is a tenant's")
 	})

@@ -17,7 +17,7 @@ var _ = Describe("A forged report that speaks of a profile which cannot be", fun
 			name := UniqueName()
 			forged := &v1alpha1.NamespacePosture{
 				ObjectMeta: metav1.ObjectMeta{Namespace: name + "-a", Name: v1alpha1.PostureName},
-				Profile:    impossible, Enforcement: v1alpha1.Enforce, ProfileGeneration: 1, Ready: true,
+				Profile:    impossible, Enforcement: v1alpha1.EnforcementEnforce, ProfileGeneration: 1, Status: fixture.Ready(true),
 			}
 			profile := fixture.Profile(name)
 			ExpectCreated(fixture.Namespace(name+"-a", name), forged, profile)

@@ -31,7 +31,8 @@ func backupToolClient() client.Client {
 	return impersonating(backupTool, "system:serviceaccounts", "system:serviceaccounts:velero", "system:authenticated")
 }
 
-// saved is a namespace and what it holds as a backup has it: without what the API server gives, and with its old owners.
+// saved is a namespace and what it holds as a backup has it: without what the API server gives, and
+// with its old owners.
 func saved(namespace string) (*corev1.Namespace, []client.Object) {
 	GinkgoHelper()
 	var ns *corev1.Namespace
@@ -98,64 +99,72 @@ var _ = Describe("A backup that is restored", func() {
 		}).Should(Succeed())
 	}
 
-	It("brings namespaces back under tamper protection: the operator makes anew what is its own, and workloads wait for it", func() {
-		profile, namespace := guarded(func(*v1alpha1.Protection) {})
-		ns, objects := saved(namespace)
-		Expect(ns.Labels).To(HaveKeyWithValue(v1alpha1.ProfileLabel, profile.Name))
-		disaster(namespace)
-		tool := backupToolClient()
-		Eventually(func() error { return tool.Create(ctx, ns) }).Should(Succeed()) // Once its binding is known.
-		for _, o := range objects {
-			err := tool.Create(ctx, o)
-			Expect(apierrors.IsForbidden(err) || apierrors.IsAlreadyExists(err)).To(BeTrue(), "%T %s: %v", o, o.GetName(), err)
-		}
-		Expect(tool.Create(ctx, workload(namespace))).To(Succeed())
-		EventuallyEstablished(profile, namespace)
-		runs(namespace)
-		report := EventuallyReported(profile, namespace)
-		Expect(report.NamespaceUID).To(Equal(ns.UID))
-		Expect(report.Drift).To(BeEmpty(), "what was restored is no tampering")
-	})
+	It(
+		"brings namespaces back under tamper protection: the operator makes anew what is its own, and workloads wait for it",
+		func() {
+			profile, namespace := guarded(func(*v1alpha1.Protection) {})
+			ns, objects := saved(namespace)
+			Expect(ns.Labels).To(HaveKeyWithValue(v1alpha1.ProfileLabel, profile.Name))
+			disaster(namespace)
+			tool := backupToolClient()
+			Eventually(func() error { return tool.Create(ctx, ns) }).Should(Succeed()) // Once its binding is known.
+			for _, o := range objects {
+				err := tool.Create(ctx, o)
+				Expect(apierrors.IsForbidden(err) || apierrors.IsAlreadyExists(err)).To(BeTrue(), "%T %s: %v", o, o.GetName(), err)
+			}
+			Expect(tool.Create(ctx, workload(namespace))).To(Succeed())
+			EventuallyEstablished(profile, namespace)
+			runs(namespace)
+			report := EventuallyReported(profile, namespace)
+			Expect(report.NamespaceUID).To(Equal(ns.UID))
+			Expect(report.Drift).To(BeEmpty(), "what was restored is no tampering")
+		},
+	)
 
-	It("is taken as it was saved from a tool that breaks glass by name, and what is the operator's becomes so again", func() {
-		profile, namespace := guarded(func(p *v1alpha1.Protection) { p.BreakGlassUsers = []string{backupTool} })
-		ns, objects := saved(namespace)
-		disaster(namespace)
-		Expect(admin.Delete(ctx, profile)).To(Succeed())
-		EventuallyGone(profile)
-		again := profile.DeepCopy() // From git: the owner of what is restored is gone.
-		again.ObjectMeta = metav1.ObjectMeta{Name: profile.Name}
-		again.Status = v1alpha1.SecurityProfileStatus{}
-		ExpectCreated(again)
-		Eventually(func(g Gomega) {
-			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(again), again)).To(Succeed())
-			g.Expect(meta.IsStatusConditionTrue(again.Status.Conditions, v1alpha1.ConditionAdmission)).To(BeTrue())
-		}).Should(Succeed())
+	It(
+		"is taken as it was saved from a tool that breaks glass by name, and what is the operator's becomes so again",
+		func() {
+			profile, namespace := guarded(func(p *v1alpha1.Protection) { p.BreakGlassUsers = []string{backupTool} })
+			ns, objects := saved(namespace)
+			disaster(namespace)
+			Expect(admin.Delete(ctx, profile)).To(Succeed())
+			EventuallyGone(profile)
+			again := profile.DeepCopy() // From git: the owner of what is restored is gone.
+			again.ObjectMeta = metav1.ObjectMeta{Name: profile.Name}
+			again.Status = v1alpha1.SecurityProfileStatus{}
+			ExpectCreated(again)
+			Eventually(func(g Gomega) {
+				g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(again), again)).To(Succeed())
+				g.Expect(meta.IsStatusConditionTrue(again.Status.Conditions, v1alpha1.ConditionAdmission)).To(BeTrue())
+			}).Should(Succeed())
 
-		tool := backupToolClient()
-		Eventually(func() error { return tool.Create(ctx, ns) }).Should(Succeed()) // Once its binding is known.
-		uids := map[string]any{}
-		for _, o := range objects {
-			if _, ok := o.(*corev1.ServiceAccount); ok {
-				o.SetOwnerReferences(nil) // As Velero restores it. With an owner who is gone the garbage collector may be the first.
+			tool := backupToolClient()
+			Eventually(func() error { return tool.Create(ctx, ns) }).Should(Succeed()) // Once its binding is known.
+			uids := map[string]any{}
+			for _, o := range objects {
+				if _, ok := o.(*corev1.ServiceAccount); ok {
+					o.SetOwnerReferences(
+						nil,
+					) // As Velero restores it. With an owner who is gone the garbage collector may be the first.
+				}
+				if err := tool.Create(ctx, o); !apierrors.IsAlreadyExists(err) { // The operator may be faster.
+					Expect(err).NotTo(HaveOccurred(), "%T %s", o, o.GetName())
+				}
+				if account, ok := o.(*corev1.ServiceAccount); ok {
+					Expect(admin.Get(ctx, client.ObjectKeyFromObject(account), account)).To(Succeed())
+					uids[account.Name] = account.UID
+				}
 			}
-			if err := tool.Create(ctx, o); !apierrors.IsAlreadyExists(err) { // The operator may be faster.
-				Expect(err).NotTo(HaveOccurred(), "%T %s", o, o.GetName())
+			Expect(tool.Create(ctx, workload(namespace))).To(Succeed())
+			EventuallyEstablished(again, namespace)
+			runs(namespace)
+			Expect(uids).NotTo(BeEmpty())
+			for name, uid := range uids {
+				account := &corev1.ServiceAccount{}
+				Expect(admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, account)).To(Succeed())
+				Expect(account.UID).To(Equal(uid), name)
 			}
-			if account, ok := o.(*corev1.ServiceAccount); ok {
-				Expect(admin.Get(ctx, client.ObjectKeyFromObject(account), account)).To(Succeed())
-				uids[account.Name] = account.UID
-			}
-		}
-		Expect(tool.Create(ctx, workload(namespace))).To(Succeed())
-		EventuallyEstablished(again, namespace)
-		runs(namespace)
-		Expect(uids).NotTo(BeEmpty())
-		for name, uid := range uids {
-			account := &corev1.ServiceAccount{}
-			Expect(admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, account)).To(Succeed())
-			Expect(account.UID).To(Equal(uid), name)
-		}
-		Consistently(func(g Gomega) { g.Expect(Differences(g, again, namespace)).To(BeEmpty()) }).Should(Succeed())
-	})
+			Consistently(func(g Gomega) { g.Expect(Differences(g, again, namespace)).To(BeEmpty()) }).Should(Succeed())
+		},
+	)
 })

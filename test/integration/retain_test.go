@@ -21,11 +21,14 @@ import (
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
-// grantable lets profiles grant reading of secrets, and waits until they may or, once it is deleted again, may not.
+// grantable lets profiles grant reading of secrets, and waits until they may or, once it is deleted
+// again, may not.
 func grantable(name string) *rbacv1.ClusterRole {
 	return &rbacv1.ClusterRole{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{v1alpha1.AggregateToGrantableLabel: "true"}},
-		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get", "list", "watch"}}},
+		Rules: []rbacv1.PolicyRule{
+			{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get", "list", "watch"}},
+		},
 	}
 }
 
@@ -71,7 +74,10 @@ var _ = Describe("A deleted profile that retains its baseline", func() {
 		role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-developer"}}
 		Update(role, func(r *rbacv1.Role) {
 			r.SetLabels(nil)
-			r.Rules = append(r.Rules, rbacv1.PolicyRule{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}})
+			r.Rules = append(
+				r.Rules,
+				rbacv1.PolicyRule{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}},
+			)
 		})
 		Expect(admin.Delete(ctx, profile)).To(Succeed())
 		bulwark = startOperator()
@@ -127,8 +133,9 @@ var _ = Describe("A deleted profile that retains its baseline", func() {
 })
 
 var _ = Describe("A watch that breaks", func() {
-	// breaking is a governed namespace. With the operator's next write to the path in it something is done, and the watches break before
-	// they have told of the write. To await that ends the faults.
+	// breaking is a governed namespace. With the operator's next write to the path in it something
+	// is done, and the watches break before they have told of the write. To await that ends the
+	// faults.
 	breaking := func(
 		path string, then func(namespace string), change func(*v1alpha1.SecurityProfile),
 	) (profile *v1alpha1.SecurityProfile, namespace string, await func()) {
@@ -136,7 +143,7 @@ var _ = Describe("A watch that breaks", func() {
 		profile, namespace = Governed(change)
 		EventuallyEstablished(profile, namespace)
 		proxy := behindProxy()
-		Update(ReportOn(Default, namespace), func(r *v1alpha1.NamespacePosture) { r.Ready = false })
+		Update(ReportOn(Default, namespace), func(r *v1alpha1.NamespacePosture) { r.Status = fixture.Ready(false) })
 		EventuallyEstablished(profile, namespace) // It is at work.
 
 		proxy.Set(faultproxy.Faults{Lag: 2 * time.Second}) // So that the watch cannot tell of the write before it breaks.
@@ -162,7 +169,9 @@ var _ = Describe("A watch that breaks", func() {
 		Expect(admin.Delete(ctx, profile)).To(Succeed())
 		await()
 		EventuallyGone(profile)
-		Expect(admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "bulwark-compute"}, &corev1.ResourceQuota{})).To(Succeed())
+		Expect(
+			admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "bulwark-compute"}, &corev1.ResourceQuota{}),
+		).To(Succeed())
 	})
 
 	It("while a correction is undone keeps no later pass waiting for the correction", func() {
@@ -178,7 +187,8 @@ var _ = Describe("A watch that breaks", func() {
 	})
 })
 
-// forgedBinding makes a binding that bears the label of the namespace's profile, to a role that is not there.
+// forgedBinding makes a binding that bears the label of the namespace's profile, to a role that is
+// not there.
 func forgedBinding(namespace, roleKind string) *rbacv1.RoleBinding {
 	GinkgoHelper()
 	ns := theNamespace(namespace)
@@ -197,7 +207,11 @@ var _ = Describe("What somebody strips of our labels and owner while the operato
 	granted := func(namespace string) []client.Object {
 		own := metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-developer"}
 		account := metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-app"}
-		return []client.Object{&rbacv1.Role{ObjectMeta: own}, &rbacv1.RoleBinding{ObjectMeta: own}, &corev1.ServiceAccount{ObjectMeta: account}}
+		return []client.Object{
+			&rbacv1.Role{ObjectMeta: own},
+			&rbacv1.RoleBinding{ObjectMeta: own},
+			&corev1.ServiceAccount{ObjectMeta: account},
+		}
 	}
 	expectDefaultAccountReleased := func(namespace string) {
 		GinkgoHelper()
@@ -208,8 +222,8 @@ var _ = Describe("What somebody strips of our labels and owner while the operato
 	withoutRole := func(p *v1alpha1.SecurityProfile) {
 		p.Spec.RBAC.Roles, p.Spec.RBAC.ServiceAccounts = nil, nil
 	}
-	// stripped is a namespace whose grants, default service account and own label were stripped, and in which the administrator
-	// then did something.
+	// stripped is a namespace whose grants, default service account and own label were stripped,
+	// and in which the administrator then did something.
 	stripped := func(then func(*v1alpha1.SecurityProfile, string), changes ...func(*v1alpha1.SecurityProfile)) (*v1alpha1.SecurityProfile, string) {
 		profile, namespace := Governed(changes...)
 		EventuallyEstablished(profile, namespace)
@@ -237,7 +251,7 @@ var _ = Describe("What somebody strips of our labels and owner while the operato
 			EventuallyGone(o)
 		}
 		EventuallyEstablished(profile, namespace)
-		Expect(ReportOn(Default, namespace).Drift).NotTo(ContainElement(HaveField("Change", v1alpha1.Unexpected)))
+		Expect(ReportOn(Default, namespace).Drift).NotTo(ContainElement(HaveField("Change", v1alpha1.DriftChangeUnexpected)))
 	})
 
 	DescribeTable("goes when another profile takes the namespace over", func(changes ...func(*v1alpha1.SecurityProfile)) {
@@ -280,7 +294,7 @@ var _ = Describe("What somebody strips of our labels and owner while the operato
 
 	DescribeTable("stays", func(then func(*v1alpha1.SecurityProfile, string), changes ...func(*v1alpha1.SecurityProfile)) {
 		profile, namespace := stripped(then, changes...)
-		retained := profile.Spec.DeletionPolicy == v1alpha1.Retain
+		retained := profile.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRetain
 		if retained {
 			EventuallyUnreported(namespace)
 		} else {
@@ -326,7 +340,7 @@ var _ = Describe("What somebody strips of our labels and owner while the operato
 		})
 		Eventually(func(g Gomega) {
 			g.Expect(ReportOn(g, namespace).Objects).To(ContainElement(And(HaveField("Kind", "Role"),
-				HaveField("State", v1alpha1.ObjectFailed), HaveField("Message", ContainSubstring("cannot be deleted")))))
+				HaveField("State", v1alpha1.ObjectStateFailed), HaveField("Message", ContainSubstring("cannot be deleted")))))
 		}).Should(Succeed())
 		permit()
 		for _, o := range granted(namespace) {
@@ -343,8 +357,12 @@ var _ = Describe("What somebody strips of our labels and owner while the operato
 		Expect(admin.Create(ctx, own)).To(Succeed())
 		Update(ReportOn(Default, namespace), func(r *v1alpha1.NamespacePosture) {
 			r.Objects = append(r.Objects, v1alpha1.ManagedObject{
-				ObjectReference: v1alpha1.ObjectReference{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "Role", Name: own.Name},
-				State:           v1alpha1.ObjectCompliant,
+				ObjectReference: v1alpha1.ObjectReference{
+					APIVersion: rbacv1.SchemeGroupVersion.String(),
+					Kind:       "Role",
+					Name:       own.Name,
+				},
+				State: v1alpha1.ObjectStateCompliant,
 			})
 		})
 		bulwark = startOperator()
@@ -377,7 +395,12 @@ var _ = Describe("What a profile that retains has abandoned", func() {
 		Expect(role.Labels).NotTo(HaveKey(v1alpha1.ProfileLabel))
 		Expect(ReportOn(Default, namespace).Profile).To(Equal(first.Name))
 
-		second := fixture.Profile(first.Name+"-b", fixture.OnlyNetwork, fixture.Selecting(first.Name), fixture.WithPriority(5))
+		second := fixture.Profile(
+			first.Name+"-b",
+			fixture.OnlyNetwork,
+			fixture.Selecting(first.Name),
+			fixture.WithPriority(5),
+		)
 		ExpectCreated(second)
 		bulwark = startOperator()
 		EventuallyGone(first)

@@ -38,37 +38,71 @@ var _ = Describe("A Role of what there is not", func() {
 		return v1alpha1.PolicyRule{APIGroups: groups, Resources: resources, Verbs: []string{"get"}}
 	}
 
-	DescribeTable("says so, and does not advise to grant more:", func(want string, rules ...v1alpha1.PolicyRule) {
-		profile, namespace := Governed(roleOf(rules...))
-		role := EventuallyObject(namespace, "Role", "bulwark-developer", v1alpha1.ObjectFailed)
-		Expect(role.Message).To(And(ContainSubstring("no such resource: "), ContainSubstring(want), Not(ContainSubstring("remedy"))))
-		Eventually(func() []string { return eventNotes("Namespace", namespace) }).Should(ContainElement(ContainSubstring(want)))
+	DescribeTable(
+		"says so, and does not advise to grant more:",
+		func(want string, rules ...v1alpha1.PolicyRule) {
+			profile, namespace := Governed(roleOf(rules...))
+			role := EventuallyObject(namespace, "Role", "bulwark-developer", v1alpha1.ObjectStateFailed)
+			Expect(
+				role.Message,
+			).To(And(ContainSubstring("no such resource: "), ContainSubstring(want), Not(ContainSubstring("remedy"))))
+			Eventually(
+				func() []string { return eventNotes("Namespace", namespace) },
+			).Should(ContainElement(ContainSubstring(want)))
 
-		By("healing when the profile is mended")
-		Update(profile, roleOf(get(nil, []string{"pods"})))
-		EventuallyEstablished(profile, namespace)
-		EventuallyReady(profile)
-	},
+			By("healing when the profile is mended")
+			Update(profile, roleOf(get(nil, []string{"pods"})))
+			EventuallyEstablished(profile, namespace)
+			EventuallyReady(profile)
+		},
 		Entry("a singular", "there is no resource pod in the core group; pods?", get(nil, []string{"pods", "pod"})),
-		Entry("a resource of another group", "there is no resource deployments in the core group; deployments in apps?", get(nil, []string{"deployments"})),
+		Entry(
+			"a resource of another group",
+			"there is no resource deployments in the core group; deployments in apps?",
+			get(nil, []string{"deployments"}),
+		),
 		Entry("a short name", "there is no resource deploy in apps; deployments?", get([]string{"apps"}, []string{"deploy"})),
-		Entry("a subresource", "there is no resource pods/logs in the core group; pods/log?", get([]string{""}, []string{"pods/logs"})),
-		Entry("a group by its first part", "there is no API group networking; networking.k8s.io?", get([]string{"networking"}, []string{"ingresses"})),
-		Entry("several at once", "there is no resource jobs in apps; jobs in batch?", get([]string{"apps"}, []string{"jobs"}), get(nil, []string{"service"})),
+		Entry(
+			"a subresource",
+			"there is no resource pods/logs in the core group; pods/log?",
+			get([]string{""}, []string{"pods/logs"}),
+		),
+		Entry(
+			"a group by its first part",
+			"there is no API group networking; networking.k8s.io?",
+			get([]string{"networking"}, []string{"ingresses"}),
+		),
+		Entry(
+			"several at once",
+			"there is no resource jobs in apps; jobs in batch?",
+			get([]string{"apps"}, []string{"jobs"}),
+			get(nil, []string{"service"}),
+		),
 	)
 
 	It("has the words for a missing permission once the resource is there", func() {
 		const group = "late.example.com"
 		_, namespace := Governed(roleOf(get([]string{group}, []string{"widgets"})))
-		role := EventuallyObject(namespace, "Role", "bulwark-developer", v1alpha1.ObjectFailed)
+		role := EventuallyObject(namespace, "Role", "bulwark-developer", v1alpha1.ObjectStateFailed)
 		Expect(role.Message).To(ContainSubstring("there is no API group " + group))
-		crd := &apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: "widgets." + group}, Spec: apiextensionsv1.CustomResourceDefinitionSpec{
-			Group: group, Scope: apiextensionsv1.NamespaceScoped,
-			Names: apiextensionsv1.CustomResourceDefinitionNames{Plural: "widgets", Singular: "widget", Kind: "Widget", ListKind: "WidgetList"},
-			Versions: []apiextensionsv1.CustomResourceDefinitionVersion{{Name: "v1", Served: true, Storage: true, Schema: &apiextensionsv1.CustomResourceValidation{
-				OpenAPIV3Schema: &apiextensionsv1.JSONSchemaProps{Type: "object"},
-			}}},
-		}}
+		crd := &apiextensionsv1.CustomResourceDefinition{
+			ObjectMeta: metav1.ObjectMeta{Name: "widgets." + group},
+			Spec: apiextensionsv1.CustomResourceDefinitionSpec{
+				Group: group,
+				Scope: apiextensionsv1.NamespaceScoped,
+				Names: apiextensionsv1.CustomResourceDefinitionNames{
+					Plural:   "widgets",
+					Singular: "widget",
+					Kind:     "Widget",
+					ListKind: "WidgetList",
+				},
+				Versions: []apiextensionsv1.CustomResourceDefinitionVersion{
+					{Name: "v1", Served: true, Storage: true, Schema: &apiextensionsv1.CustomResourceValidation{
+						OpenAPIV3Schema: &apiextensionsv1.JSONSchemaProps{Type: "object"},
+					}},
+				},
+			},
+		}
 		crd.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
 		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(crd)
 		Expect(err).NotTo(HaveOccurred())
@@ -78,7 +112,8 @@ var _ = Describe("A Role of what there is not", func() {
 		Eventually(func(g Gomega) {
 			for _, o := range ReportOn(g, namespace).Objects {
 				if o.Kind == "Role" {
-					g.Expect(o.Message).To(And(ContainSubstring("remedy: to let profiles grant these rules"), Not(ContainSubstring("no such resource"))))
+					g.Expect(o.Message).
+						To(And(ContainSubstring("remedy: to let profiles grant these rules"), Not(ContainSubstring("no such resource"))))
 				}
 			}
 		}).WithTimeout(100 * time.Second).Should(Succeed())

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -47,13 +48,14 @@ var _ = Describe("A roll-out that the API server keeps waiting", func() {
 		name := UniqueName()
 		profile := fixture.Profile(name, fixture.OnlyNetwork)
 		var namespaces []string
-		for i := range 60 { // They take much longer than a correction.
+		for i := range 60 {
 			namespaces = append(namespaces, fmt.Sprint(name, "-", i))
 			ExpectCreated(fixture.Namespace(namespaces[i], name))
 		}
 		held, release := holdNextWrite(proxy, "/namespaces/"+name+"-")
 		ExpectCreated(profile)
 		Eventually(held).Should(BeClosed())
+		quicken := slowWrites(proxy, "/namespaces/"+name+"-") // So that they take much longer than a correction.
 		tampers["deletes a policy"].do(standing)
 		Eventually(func(g Gomega) { g.Expect(ReportOn(g, standing).DriftTotal).To(BeEquivalentTo(1)) }).Should(Succeed())
 
@@ -66,6 +68,7 @@ var _ = Describe("A roll-out that the API server keeps waiting", func() {
 		})
 		Expect(len(unfinished)).To(BeNumerically(">", 2), "the roll-out was over before the correction")
 
+		quicken()
 		release()
 		for _, namespace := range namespaces {
 			EventuallyEstablished(profile, namespace)
@@ -73,7 +76,8 @@ var _ = Describe("A roll-out that the API server keeps waiting", func() {
 	})
 })
 
-// holdNextWrite keeps the operator waiting for the answer to its next write to a path within this one, until it is released.
+// holdNextWrite keeps the operator waiting for the answer to its next write to a path within this
+// one, until it is released.
 func holdNextWrite(proxy *faultproxy.Proxy, within string) (held <-chan struct{}, release func()) {
 	began, ended := make(chan struct{}), make(chan struct{})
 	release = sync.OnceFunc(func() { close(ended) })
@@ -86,4 +90,24 @@ func holdNextWrite(proxy *faultproxy.Proxy, within string) (held <-chan struct{}
 		},
 	)
 	return began, release
+}
+
+// slowWrites answers the operator's writes to a path within this one a tenth of a second later,
+// until it is ended.
+func slowWrites(proxy *faultproxy.Proxy, within string) (quicken func()) {
+	ended := make(chan struct{})
+	var arm func()
+	arm = func() {
+		proxy.OnNextWrite(func(path string) bool { return strings.Contains(path, within) }, func() {
+			select {
+			case <-ended:
+			case <-time.After(100 * time.Millisecond):
+				arm()
+			}
+		})
+	}
+	arm()
+	quicken = sync.OnceFunc(func() { close(ended) })
+	DeferCleanup(quicken)
+	return quicken
 }

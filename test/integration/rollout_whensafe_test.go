@@ -23,7 +23,7 @@ const (
 	auditLevel   = "pod-security.kubernetes.io/audit"
 )
 
-func whenSafe(p *v1alpha1.SecurityProfile) { p.Spec.Rollout = v1alpha1.WhenSafe }
+func whenSafe(p *v1alpha1.SecurityProfile) { p.Spec.Rollout = v1alpha1.RolloutWhenSafe }
 
 // atBaseline makes the profile enforce the level baseline.
 func atBaseline(p *v1alpha1.SecurityProfile) { p.Spec.PodSecurity.Enforce = "baseline" }
@@ -75,24 +75,37 @@ var _ = Describe("The roll-out WhenSafe", thatLooksOften, func() {
 		Expect(blocked.ViolatorsTotal).To(BeEquivalentTo(1))
 		Expect(blocked.Message).To(And(ContainSubstring(`restricted:v1.37`), ContainSubstring("runAsNonRoot")))
 		Expect(labelsOf(namespace)).To(And(
-			HaveKeyWithValue(enforceLevel, "baseline"), HaveKeyWithValue(warnLevel, "restricted"), HaveKeyWithValue(auditLevel, "restricted")))
+			HaveKeyWithValue(
+				enforceLevel,
+				"baseline",
+			),
+			HaveKeyWithValue(warnLevel, "restricted"),
+			HaveKeyWithValue(auditLevel, "restricted"),
+		))
 		Expect(refuses(loosePod(namespace, "another"))).To(BeFalse())
 		Expect(refuses(fixture.PrivilegedPod(namespace, "another"))).To(BeTrue())
 		report := ReportOn(Default, namespace)
-		Expect(report.Ready).To(BeTrue())
+		Expect(report.IsReady()).To(BeTrue())
 		Expect(report.Summary.Blocked).To(BeEquivalentTo(1))
-		Expect(EventuallyObject(namespace, "Namespace", namespace, v1alpha1.ObjectBlocked).Message).To(ContainSubstring("waits"))
+		Expect(
+			EventuallyObject(namespace, "Namespace", namespace, v1alpha1.ObjectStateBlocked).Message,
+		).To(ContainSubstring("waits"))
 		EventuallyCompliance(profile, metav1.ConditionFalse, v1alpha1.ReasonBlocked)
 		EventuallyCondition(profile, v1alpha1.ConditionReconciling, metav1.ConditionTrue)
 		Expect(meta.IsStatusConditionFalse(profile.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue())
 		Expect(profile.Status.Namespaces.Blocked).To(BeEquivalentTo(1))
-		Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventBlocked))
+		Eventually(
+			func() []string { return eventReasons("Namespace", namespace) },
+		).Should(ContainElement(v1alpha1.EventBlocked))
 		Expect(metric("bulwark_namespaces", "profile", profile.Name, "state", "blocked")).To(Equal(1.0))
 
 		By("writing nothing while it waits")
 		EventuallyQuiet()
 		before := operatorWrites()
-		Consistently(func() []string { return unlike(before, operatorWrites()) }).WithTimeout(3 * time.Second).Should(BeEmpty())
+		Consistently(
+			func() []string { return unlike(before, operatorWrites()) },
+		).WithTimeout(3 * time.Second).
+			Should(BeEmpty())
 
 		deleteNow(loose)
 		EventuallyEstablished(profile, namespace)
@@ -119,7 +132,8 @@ var _ = Describe("The roll-out WhenSafe", thatLooksOften, func() {
 			Eventually(func() string { return labelsOf(namespace)[enforceLevel] }).Should(Equal("baseline"))
 		}
 		EventuallyDrift(namespace, func(e v1alpha1.DriftEntry) bool {
-			return e.Object.Kind == "Namespace" && strings.Contains(fmt.Sprint(e.Fields), "privileged") && e.State == v1alpha1.Corrected
+			return e.Object.Kind == "Namespace" && strings.Contains(fmt.Sprint(e.Fields), "privileged") &&
+				e.State == v1alpha1.DriftStateCorrected
 		})
 	})
 
@@ -129,11 +143,14 @@ var _ = Describe("The roll-out WhenSafe", thatLooksOften, func() {
 		bulwark.Stop()
 		Update(theNamespace(namespace), func(o client.Object) { o.GetLabels()[enforceLevel] = "privileged" })
 		EventuallyAdmitted(fixture.PrivilegedPod(namespace, "slipped-in"))
-		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Priority = 7 }) // A new generation, in which the level is the same.
+		Update(
+			profile,
+			func(p *v1alpha1.SecurityProfile) { p.Spec.Priority = 7 },
+		) // A new generation, in which the level is the same.
 		bulwark = startOperatorWith(operatorConf, looksOften)
 		EventuallyEstablished(profile, namespace)
 		Expect(ReportOn(Default, namespace).Blocked).To(BeEmpty())
-		EventuallyFound(namespace, "Pod", "slipped-in", v1alpha1.PodSecurityViolated)
+		EventuallyFound(namespace, "Pod", "slipped-in", v1alpha1.FindingIDPodSecurityViolated)
 	})
 
 	It("of a namespace that has no level yet lets the level wait and puts all else in place", func() {
@@ -155,7 +172,10 @@ var _ = Describe("The roll-out WhenSafe", thatLooksOften, func() {
 		profile, namespace := Governed(whenSafe)
 		EventuallyEstablished(profile, namespace)
 		large := fixture.RestrictedPod(namespace, "large")
-		large.Spec.Containers[0].Resources.Limits = corev1.ResourceList{"cpu": *resourceQuantity("1"), "memory": *resourceQuantity("1Gi")}
+		large.Spec.Containers[0].Resources.Limits = corev1.ResourceList{
+			"cpu":    *resourceQuantity("1"),
+			"memory": *resourceQuantity("1Gi"),
+		}
 		EventuallyAdmitted(large)
 		Update(profile, func(p *v1alpha1.SecurityProfile) {
 			p.Spec.Limits[0].Max = corev1.ResourceList{"cpu": *resourceQuantity("500m"), "memory": *resourceQuantity("1Gi")}
@@ -198,14 +218,20 @@ var _ = Describe("The roll-out WhenSafe", thatLooksOften, func() {
 		})
 		Eventually(func(g Gomega) {
 			g.Expect(ReportOn(g, namespace).Blocked).To(ConsistOf(
-				And(HaveField("Object.Name", "bulwark-compute"), HaveField("Message", ContainSubstring("2 of pods are used, which will be at most 1"))),
-				And(HaveField("Object.Name", "bulwark-requests"), HaveField("Message", ContainSubstring("200m of requests.cpu are used, which will be at most 150m"))),
+				And(
+					HaveField("Object.Name", "bulwark-compute"),
+					HaveField("Message", ContainSubstring("2 of pods are used, which will be at most 1")),
+				),
+				And(
+					HaveField("Object.Name", "bulwark-requests"),
+					HaveField("Message", ContainSubstring("200m of requests.cpu are used, which will be at most 150m")),
+				),
 			))
 		}).Should(Succeed())
 		err := admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "bulwark-requests"}, &corev1.ResourceQuota{})
 		Expect(client.IgnoreNotFound(err)).To(Succeed())
 		Expect(err).To(HaveOccurred())
-		Expect(ReportOn(Default, namespace).Ready).To(BeTrue())
+		Expect(ReportOn(Default, namespace).IsReady()).To(BeTrue())
 		deleteNow(two)
 		EventuallyEstablished(profile, namespace)
 	})
@@ -216,11 +242,11 @@ var _ = Describe("The roll-out WhenSafe", thatLooksOften, func() {
 		EventuallyAdmitted(loosePod(namespace, "loose"))
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.PodSecurity.Enforce = "restricted" })
 		EventuallyBlocked(namespace, "Namespace")
-		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Rollout = v1alpha1.Immediate })
+		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Spec.Rollout = v1alpha1.RolloutImmediate })
 		EventuallyEstablished(profile, namespace)
 		report := ReportOn(Default, namespace)
 		Expect(report.Blocked).To(BeEmpty())
-		Expect(report.InPlace).To(BeEmpty())
+		Expect(report.OperatorState.InPlace).To(BeEmpty())
 	})
 
 	It("is previewed under Audit", func() {
@@ -270,13 +296,21 @@ var _ = Describe("What another profile retained", thatLooksOften, func() {
 		first, namespace := Governed(fixture.Retained)
 		EventuallyEstablished(first, namespace)
 		large := fixture.RestrictedPod(namespace, "large")
-		large.Spec.Containers[0].Resources.Limits = corev1.ResourceList{"cpu": *resourceQuantity("1"), "memory": *resourceQuantity("1Gi")}
+		large.Spec.Containers[0].Resources.Limits = corev1.ResourceList{
+			"cpu":    *resourceQuantity("1"),
+			"memory": *resourceQuantity("1Gi"),
+		}
 		EventuallyAdmitted(large)
 		Expect(admin.Delete(ctx, first)).To(Succeed())
 		EventuallyGone(first)
-		second := fixture.Profile(first.Name+"-b", whenSafe, fixture.Selecting(first.Name), func(p *v1alpha1.SecurityProfile) {
-			p.Spec.Limits[0].Max = corev1.ResourceList{"cpu": *resourceQuantity("500m"), "memory": *resourceQuantity("1Gi")}
-		})
+		second := fixture.Profile(
+			first.Name+"-b",
+			whenSafe,
+			fixture.Selecting(first.Name),
+			func(p *v1alpha1.SecurityProfile) {
+				p.Spec.Limits[0].Max = corev1.ResourceList{"cpu": *resourceQuantity("500m"), "memory": *resourceQuantity("1Gi")}
+			},
+		)
 		ExpectCreated(second)
 		EventuallyBlocked(namespace, "LimitRange")
 		limits := &corev1.LimitRange{}

@@ -112,7 +112,12 @@ var _ = Describe("Selection", func() {
 			changes <- seen
 		}()
 
-		second := fixture.Profile(first.Name+"-second", fixture.OnlyNetwork, fixture.Selecting(first.Name), fixture.WithPriority(2))
+		second := fixture.Profile(
+			first.Name+"-second",
+			fixture.OnlyNetwork,
+			fixture.Selecting(first.Name),
+			fixture.WithPriority(2),
+		)
 		ExpectCreated(second)
 		EventuallyEstablished(second, namespace)
 		Expect(admin.Delete(ctx, second)).To(Succeed())
@@ -126,21 +131,26 @@ var _ = Describe("Selection", func() {
 })
 
 var _ = Describe("Deleting a profile", func() {
-	It("goes through though its name is on another maker's object, which the profile that governs there leaves alone", func() {
-		profile, _ := Governed(fixture.OnlyNetwork)
-		bulwark.Stop()
-		other := fixture.Profile(UniqueName(), fixture.OnlyNetwork)
-		namespace := fixture.Namespace(other.Name+"-a", other.Name)
-		bearing := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{
-			Namespace: namespace.Name, Name: "bulwark-default-deny", Labels: map[string]string{v1alpha1.ProfileLabel: profile.Name},
-		}}
-		ExpectCreated(namespace, bearing, other)
-		bulwark = startOperator()
-		EventuallyReported(other, namespace.Name)
-		Expect(admin.Delete(ctx, profile)).To(Succeed())
-		EventuallyGone(profile)
-		Expect(admin.Get(ctx, client.ObjectKeyFromObject(bearing), bearing)).To(Succeed())
-	})
+	It(
+		"goes through though its name is on another maker's object, which the profile that governs there leaves alone",
+		func() {
+			profile, _ := Governed(fixture.OnlyNetwork)
+			bulwark.Stop()
+			other := fixture.Profile(UniqueName(), fixture.OnlyNetwork)
+			namespace := fixture.Namespace(other.Name+"-a", other.Name)
+			bearing := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{
+				Namespace: namespace.Name,
+				Name:      "bulwark-default-deny",
+				Labels:    map[string]string{v1alpha1.ProfileLabel: profile.Name},
+			}}
+			ExpectCreated(namespace, bearing, other)
+			bulwark = startOperator()
+			EventuallyReported(other, namespace.Name)
+			Expect(admin.Delete(ctx, profile)).To(Succeed())
+			EventuallyGone(profile)
+			Expect(admin.Get(ctx, client.ObjectKeyFromObject(bearing), bearing)).To(Succeed())
+		},
+	)
 
 	It("removes its baseline everywhere, and leaves what is not its own", func() {
 		profile, namespace := Governed()
@@ -185,8 +195,12 @@ var _ = Describe("Deleting a profile", func() {
 		EventuallyEstablished(profile, namespace)
 		bulwark.Stop()
 		forged := &rbacv1.RoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "forged", Labels: map[string]string{v1alpha1.ProfileLabel: profile.Name}},
-			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "admin"},
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace: namespace,
+				Name:      "forged",
+				Labels:    map[string]string{v1alpha1.ProfileLabel: profile.Name},
+			},
+			RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "admin"},
 		}
 		ExpectCreated(forged)
 		Expect(admin.Delete(ctx, profile)).To(Succeed())
@@ -235,7 +249,9 @@ var _ = Describe("A namespace that goes", func() {
 
 	It("is not made anew by an apply that comes too late", func() {
 		name := UniqueName() // Has the API server never seen; by its UID, an apply says that it means one that is there.
-		late := corev1ac.Namespace(name).WithUID("11111111-2222-3333-4444-555555555555").WithLabels(map[string]string{"late": "yes"})
+		late := corev1ac.Namespace(name).
+			WithUID("11111111-2222-3333-4444-555555555555").
+			WithLabels(map[string]string{"late": "yes"})
 		err := admin.Apply(ctx, late, client.FieldOwner(v1alpha1.FieldManager), client.ForceOwnership)
 		Expect(apierrors.IsConflict(err)).To(BeTrue(), "%v", err)
 		ns := theNamespace(name)

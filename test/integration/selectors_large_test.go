@@ -40,7 +40,8 @@ func byGlobs(text string) giant {
 	}
 }
 
-// giants are profiles that outrank the one of this name, and that may share a namespace with it as far as the selectors tell.
+// giants are profiles that outrank the one of this name, and that may share a namespace with it as
+// far as the selectors tell.
 func giants(name string, count int, large giant) []*v1alpha1.SecurityProfile {
 	var profiles []*v1alpha1.SecurityProfile
 	for i := range count {
@@ -69,12 +70,17 @@ var _ = Describe("A profile that selects by as much as the CRD lets it", func() 
 				EventuallyCondition(p, v1alpha1.ConditionStalled, metav1.ConditionTrue)
 				why := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionStalled)
 				Expect(why.Reason).To(Equal(v1alpha1.ReasonInvalid))
-				Expect(why.Message).To(MatchRegexp(`spec\.namespaceSelector and spec\.excludeNamespaces are too large.* take \d+ bytes`))
+				Expect(
+					why.Message,
+				).To(MatchRegexp(`spec\.namespaceSelector and spec\.excludeNamespaces are too large.* take \d+ bytes`))
 			}
 			for _, p := range all[:count-stalled] {
 				EventuallyReady(p)
 			}
-			Update(lower, func(p *v1alpha1.SecurityProfile) { p.Spec.Images.AllowedRegistries = []string{"another.example.com"} })
+			Update(
+				lower,
+				func(p *v1alpha1.SecurityProfile) { p.Spec.Images.AllowedRegistries = []string{"another.example.com"} },
+			)
 			EventuallyCondition(lower, v1alpha1.ConditionAdmission, metav1.ConditionTrue)
 			EventuallyReady(lower)
 			EventuallyRefused(admin, fixture.HardenedPod(namespace, "elsewhere"), "must have an image from another.example.com")

@@ -16,11 +16,14 @@ import (
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
-// withSelectorsUnchecked does something while the CRD has no rules for selectors, as before it had them.
+// withSelectorsUnchecked does something while the CRD has no rules for selectors, as before it had
+// them.
 func withSelectorsUnchecked(do func() error) {
 	GinkgoHelper()
 	crd := &unstructured.Unstructured{}
-	crd.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
+	crd.SetGroupVersionKind(
+		schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"},
+	)
 	crd.SetName("securityprofiles.security.bulwark.dev")
 	Expect(admin.Get(ctx, client.ObjectKeyFromObject(crd), crd)).To(Succeed())
 	versions, _, err := unstructured.NestedSlice(crd.Object, "spec", "versions")
@@ -47,7 +50,8 @@ func withSelectorsUnchecked(do func() error) {
 	EventuallyCircular(BeFalse())
 }
 
-// EventuallyCircular waits until the API server takes a profile that selects by what Bulwark writes, or does not.
+// EventuallyCircular waits until the API server takes a profile that selects by what Bulwark
+// writes, or does not.
 func EventuallyCircular(takes OmegaMatcher) {
 	GinkgoHelper()
 	for range 3 { // The API server hears of a CRD's change step by step.
@@ -59,7 +63,9 @@ func EventuallyCircular(takes OmegaMatcher) {
 
 // whereNoLevelIs makes a profile select namespaces on which nobody has set a Pod Security level.
 func whereNoLevelIs(p *v1alpha1.SecurityProfile) {
-	p.Spec.NamespaceSelector.MatchExpressions = []v1alpha1.LabelRequirement{{Key: enforceLevel, Operator: metav1.LabelSelectorOpDoesNotExist}}
+	p.Spec.NamespaceSelector.MatchExpressions = []v1alpha1.LabelRequirement{
+		{Key: enforceLevel, Operator: metav1.LabelSelectorOpDoesNotExist},
+	}
 }
 
 var _ = Describe("A profile that selects by what Bulwark writes", func() {
@@ -79,7 +85,9 @@ var _ = Describe("A profile that selects by what Bulwark writes", func() {
 			EventuallyCondition(profile, v1alpha1.ConditionStalled, metav1.ConditionTrue)
 			stalled := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionStalled)
 			Expect(stalled.Reason).To(Equal(v1alpha1.ReasonInvalid))
-			Expect(stalled.Message).To(ContainSubstring("Bulwark writes the label " + label + " on namespaces: select by a label of your own"))
+			Expect(
+				stalled.Message,
+			).To(ContainSubstring("Bulwark writes the label " + label + " on namespaces: select by a label of your own"))
 			EventuallyQuiet()
 			writes := operatorWrites()
 			Consistently(func(g Gomega) {

@@ -1,5 +1,5 @@
-// Package integration tests the operator against a real control plane, as the ServiceAccount that config/rbac gives its
-// permissions to.
+// Package integration tests the operator against a real control plane, as the ServiceAccount that
+// config/rbac gives its permissions to.
 package integration
 
 import (
@@ -54,8 +54,8 @@ var _ = BeforeSuite(func() {
 	DeferCleanup(func() { bulwark.Stop() })
 })
 
-// Labels of specs that need an operator with other options than most. From one such spec to the next
-// the operator is kept.
+// Labels of specs that need an operator with other options than most. From one such spec to the
+// next the operator is kept.
 const (
 	looksOftenLabel = "operator looks often"
 	looksTwiceLabel = "operator looks twice"
@@ -100,7 +100,8 @@ func startOperator() *RunningOperator {
 	return started
 }
 
-// startOperatorWith starts an operator that reaches the API server in another way, by a proxy say, or has other options.
+// startOperatorWith starts an operator that reaches the API server in another way, by a proxy say,
+// or has other options.
 func startOperatorWith(cfg *rest.Config, changes ...func(*operator.Options)) *RunningOperator {
 	protects := func(o *operator.Options) { o.ProtectedNamespaces = []string{"protected-*"} }
 	return StartOperator(cfg, append([]func(*operator.Options){protects}, changes...)...)

@@ -24,7 +24,10 @@ const (
 )
 
 // governedWithLevels is a profile, and a namespace that it selects and that bore labels before.
-func governedWithLevels(levels map[string]string, changes ...func(*v1alpha1.SecurityProfile)) (*v1alpha1.SecurityProfile, string) {
+func governedWithLevels(
+	levels map[string]string,
+	changes ...func(*v1alpha1.SecurityProfile),
+) (*v1alpha1.SecurityProfile, string) {
 	GinkgoHelper()
 	profile := fixture.Profile(UniqueName(), changes...)
 	namespace := fixture.Namespace(profile.Name+"-a", profile.Name)
@@ -63,15 +66,20 @@ func deleteProfile(profile *v1alpha1.SecurityProfile) {
 var atBaselineBefore = map[string]string{enforceLevel: "baseline"}
 
 var _ = Describe("The Pod Security labels that a namespace bore before", func() {
-	DescribeTable("are given back when its profile goes", func(levels map[string]string, changes ...func(*v1alpha1.SecurityProfile)) {
-		profile, namespace := governedWithLevels(levels, changes...)
-		EventuallyEstablished(profile, namespace)
-		deleteProfile(profile)
-		ExpectGivenBack(namespace, levels)
-	},
+	DescribeTable(
+		"are given back when its profile goes",
+		func(levels map[string]string, changes ...func(*v1alpha1.SecurityProfile)) {
+			profile, namespace := governedWithLevels(levels, changes...)
+			EventuallyEstablished(profile, namespace)
+			deleteProfile(profile)
+			ExpectGivenBack(namespace, levels)
+		},
 		Entry("a level", atBaselineBefore),
 		Entry("a level with its version", map[string]string{enforceLevel: "baseline", enforceVersion: "v1.30"}),
-		Entry("several modes", map[string]string{enforceLevel: "privileged", warnLevel: "baseline", warnVersion: "v1.29", auditLevel: "restricted"}),
+		Entry(
+			"several modes",
+			map[string]string{enforceLevel: "privileged", warnLevel: "baseline", warnVersion: "v1.29", auditLevel: "restricted"},
+		),
 		Entry("the same level, which somebody else has set too", map[string]string{enforceLevel: "restricted"}),
 		Entry("none", map[string]string{}),
 		Entry("with a guarded profile", atBaselineBefore, fixture.Guarded),
@@ -85,7 +93,9 @@ var _ = Describe("The Pod Security labels that a namespace bore before", func() 
 		ExpectGivenBack(namespace, atBaselineBefore)
 		Eventually(func() bool { return refuses(loosePod(namespace, "loose")) }).Should(BeFalse())
 		Expect(refuses(fixture.PrivilegedPod(namespace, "privileged"))).To(BeTrue())
-		Eventually(func() []string { return eventReasons("Namespace", namespace) }).Should(ContainElement(v1alpha1.EventBaselineRemoved))
+		Eventually(
+			func() []string { return eventReasons("Namespace", namespace) },
+		).Should(ContainElement(v1alpha1.EventBaselineRemoved))
 	})
 
 	It("are given back after handovers, restarts and a loss of the report", func() {
@@ -93,9 +103,14 @@ var _ = Describe("The Pod Security labels that a namespace bore before", func() 
 		EventuallyEstablished(first, namespace)
 		bulwark.Stop()
 		Expect(admin.Delete(ctx, ReportOn(Default, namespace))).To(Succeed())
-		second := fixture.Profile(first.Name+"-b", fixture.Selecting(first.Name), fixture.WithPriority(2), func(p *v1alpha1.SecurityProfile) {
-			p.Spec.PodSecurity.Audit = "restricted"
-		})
+		second := fixture.Profile(
+			first.Name+"-b",
+			fixture.Selecting(first.Name),
+			fixture.WithPriority(2),
+			func(p *v1alpha1.SecurityProfile) {
+				p.Spec.PodSecurity.Audit = "restricted"
+			},
+		)
 		ExpectCreated(second)
 		bulwark = startOperator()
 		EventuallyEstablished(second, namespace)
@@ -110,7 +125,12 @@ var _ = Describe("The Pod Security labels that a namespace bore before", func() 
 	It("are given back when a profile that declares no level takes over, and once", func() {
 		first, namespace := governedWithLevels(atBaselineBefore)
 		EventuallyEstablished(first, namespace)
-		second := fixture.Profile(first.Name+"-b", fixture.OnlyNetwork, fixture.Selecting(first.Name), fixture.WithPriority(2))
+		second := fixture.Profile(
+			first.Name+"-b",
+			fixture.OnlyNetwork,
+			fixture.Selecting(first.Name),
+			fixture.WithPriority(2),
+		)
 		ExpectCreated(second)
 		EventuallyEstablished(second, namespace)
 		Eventually(func() map[string]string { return levelsOf(namespace) }).Should(Equal(atBaselineBefore))
@@ -124,12 +144,19 @@ var _ = Describe("The Pod Security labels that a namespace bore before", func() 
 	It("are given back in all modes that one profile after the other takes over", func() {
 		first, namespace := governedWithLevels(map[string]string{enforceLevel: "baseline", auditLevel: "baseline"})
 		EventuallyEstablished(first, namespace)
-		second := fixture.Profile(first.Name+"-b", fixture.Selecting(first.Name), fixture.WithPriority(2), func(p *v1alpha1.SecurityProfile) {
-			p.Spec.PodSecurity.Enforce, p.Spec.PodSecurity.Audit = "privileged", "restricted"
-		})
+		second := fixture.Profile(
+			first.Name+"-b",
+			fixture.Selecting(first.Name),
+			fixture.WithPriority(2),
+			func(p *v1alpha1.SecurityProfile) {
+				p.Spec.PodSecurity.Enforce, p.Spec.PodSecurity.Audit = "privileged", "restricted"
+			},
+		)
 		ExpectCreated(second)
 		EventuallyEstablished(second, namespace)
-		Expect(levelsOf(namespace)).To(And(HaveKeyWithValue(enforceLevel, "privileged"), HaveKeyWithValue(auditLevel, "restricted")))
+		Expect(
+			levelsOf(namespace),
+		).To(And(HaveKeyWithValue(enforceLevel, "privileged"), HaveKeyWithValue(auditLevel, "restricted")))
 		Expect(admin.Delete(ctx, first)).To(Succeed())
 		deleteProfile(second)
 		EventuallyGone(first)
@@ -143,7 +170,9 @@ var _ = Describe("The Pod Security labels that a namespace bore before", func() 
 		stricter := fixture.Profile(profile.Name+"-b", fixture.Selecting(profile.Name), fixture.WithPriority(2), whenSafe)
 		ExpectCreated(stricter)
 		EventuallyBlocked(namespace, "Namespace")
-		Expect(levelsOf(namespace)).To(And(HaveKeyWithValue(enforceLevel, "baseline"), HaveKeyWithValue(warnLevel, "restricted")))
+		Expect(
+			levelsOf(namespace),
+		).To(And(HaveKeyWithValue(enforceLevel, "baseline"), HaveKeyWithValue(warnLevel, "restricted")))
 		Update(theNamespace(namespace), func(o client.Object) { o.GetLabels()["suite"] = "nobody" })
 		ExpectGivenBack(namespace, atBaselineBefore)
 
@@ -170,44 +199,61 @@ var _ = Describe("The Pod Security labels that a namespace bore before", func() 
 	It("are not what a tenant forges, and loosen nothing while the profile governs", func() {
 		profile := fixture.Profile(UniqueName())
 		namespace := fixture.Namespace(profile.Name+"-a", profile.Name)
-		namespace.Annotations = map[string]string{v1alpha1.PodSecurityBeforeAnnotation: `{"` + enforceLevel + `":"privileged","suite":"other"}`}
+		namespace.Annotations = map[string]string{
+			v1alpha1.PodSecurityBeforeAnnotation: `{"` + enforceLevel + `":"privileged","suite":"other"}`,
+		}
 		ExpectCreated(namespace, profile)
 		EventuallyEstablished(profile, namespace.Name)
-		Consistently(func() string { return labelsOf(namespace.Name)[enforceLevel] }).WithTimeout(time.Second).Should(Equal("restricted"))
+		Consistently(
+			func() string { return labelsOf(namespace.Name)[enforceLevel] },
+		).WithTimeout(time.Second).
+			Should(Equal("restricted"))
 		deleteProfile(profile)
 		EventuallyUnreported(namespace.Name)
 		Expect(levelsOf(namespace.Name)).To(BeEmpty(), "what an unmanaged namespace says of itself does not count")
 	})
 
-	DescribeTable("are none that a namespace is made with, and no level that Bulwark never set is given back", func(
-		selected bool, annotation string, change func(*v1alpha1.SecurityProfile),
-	) {
-		profile := fixture.Profile(UniqueName(), change)
-		ExpectCreated(profile)
-		namespace := fixture.Namespace(profile.Name+"-a", profile.Name)
-		if !selected {
-			namespace.Labels = map[string]string{}
-		}
-		namespace.Labels[v1alpha1.ProfileLabel] = profile.Name
-		namespace.Annotations = map[string]string{v1alpha1.PodSecurityBeforeAnnotation: annotation}
-		ExpectCreated(namespace)
-		undeclared := func(g Gomega) {
-			g.Expect(labelsOf(namespace.Name)).NotTo(Or(HaveKey(auditLevel), HaveKey(auditVersion)))
-		}
-		if selected {
-			EventuallyEstablished(profile, namespace.Name)
+	DescribeTable(
+		"are none that a namespace is made with, and no level that Bulwark never set is given back",
+		func(
+			selected bool, annotation string, change func(*v1alpha1.SecurityProfile),
+		) {
+			profile := fixture.Profile(UniqueName(), change)
+			ExpectCreated(profile)
+			namespace := fixture.Namespace(profile.Name+"-a", profile.Name)
+			if !selected {
+				namespace.Labels = map[string]string{}
+			}
+			namespace.Labels[v1alpha1.ProfileLabel] = profile.Name
+			namespace.Annotations = map[string]string{v1alpha1.PodSecurityBeforeAnnotation: annotation}
+			ExpectCreated(namespace)
+			undeclared := func(g Gomega) {
+				g.Expect(labelsOf(namespace.Name)).NotTo(Or(HaveKey(auditLevel), HaveKey(auditVersion)))
+			}
+			if selected {
+				EventuallyEstablished(profile, namespace.Name)
+				Consistently(undeclared).WithTimeout(time.Second).Should(Succeed())
+				deleteProfile(profile)
+				EventuallyUnreported(namespace.Name)
+			}
+			Eventually(func() map[string]string { return labelsOf(namespace.Name) }).ShouldNot(HaveKey(v1alpha1.ProfileLabel))
 			Consistently(undeclared).WithTimeout(time.Second).Should(Succeed())
-			deleteProfile(profile)
-			EventuallyUnreported(namespace.Name)
-		}
-		Eventually(func() map[string]string { return labelsOf(namespace.Name) }).ShouldNot(HaveKey(v1alpha1.ProfileLabel))
-		Consistently(undeclared).WithTimeout(time.Second).Should(Succeed())
-		if !selected {
-			Expect(levelsOf(namespace.Name)).To(BeEmpty())
-		}
-	},
-		Entry("a mode that the profile does not declare", true, `{"`+auditLevel+`":"privileged"}`, func(*v1alpha1.SecurityProfile) {}),
-		Entry("its version", true, `{"`+auditVersion+`":"v1.20","`+auditLevel+`":"baseline"}`, func(*v1alpha1.SecurityProfile) {}),
+			if !selected {
+				Expect(levelsOf(namespace.Name)).To(BeEmpty())
+			}
+		},
+		Entry(
+			"a mode that the profile does not declare",
+			true,
+			`{"`+auditLevel+`":"privileged"}`,
+			func(*v1alpha1.SecurityProfile) {},
+		),
+		Entry(
+			"its version",
+			true,
+			`{"`+auditVersion+`":"v1.20","`+auditLevel+`":"baseline"}`,
+			func(*v1alpha1.SecurityProfile) {},
+		),
 		Entry("any mode, of a profile that declares none", true, `{"`+auditLevel+`":"privileged"}`, fixture.OnlyNetwork),
 		Entry("any mode, in a namespace that no profile selects", false,
 			`{"`+enforceLevel+`":"privileged","`+auditLevel+`":"baseline"}`, func(*v1alpha1.SecurityProfile) {}),
@@ -265,8 +311,13 @@ var _ = Describe("The Pod Security labels that a namespace bore before", func() 
 		profile := fixture.Profile(UniqueName())
 		namespace := profile.Name + "-a"
 		apply := func() error {
-			return admin.Apply(ctx, corev1ac.Namespace(namespace).WithLabels(map[string]string{"suite": profile.Name, enforceLevel: "baseline"}).
-				WithAnnotations(map[string]string{"example.com/team": "a"}), client.FieldOwner("gitops"), client.ForceOwnership)
+			return admin.Apply(
+				ctx,
+				corev1ac.Namespace(namespace).WithLabels(map[string]string{"suite": profile.Name, enforceLevel: "baseline"}).
+					WithAnnotations(map[string]string{"example.com/team": "a"}),
+				client.FieldOwner("gitops"),
+				client.ForceOwnership,
+			)
 		}
 		Expect(apply()).To(Succeed())
 		ExpectCreated(profile)

@@ -20,7 +20,9 @@ import (
 // theKeyMadeByAnotherReplica puts a new key in the place of the one that there is.
 func theKeyMadeByAnotherReplica() {
 	GinkgoHelper()
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.OperatorNamespace, Name: v1alpha1.SealSecret}}
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.OperatorNamespace, Name: v1alpha1.SealSecret},
+	}
 	Expect(client.IgnoreNotFound(admin.Delete(ctx, secret))).To(Succeed())
 	secret = secret.DeepCopy()
 	secret.ResourceVersion, secret.UID = "", ""
@@ -33,7 +35,9 @@ func theKeyMadeByAnotherReplica() {
 func withoutField(kind string, path ...string) {
 	GinkgoHelper()
 	crd := &unstructured.Unstructured{}
-	crd.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
+	crd.SetGroupVersionKind(
+		schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"},
+	)
 	key := client.ObjectKey{Name: kind + "." + v1alpha1.GroupVersion.Group}
 	change := func(change func(properties map[string]any)) {
 		Eventually(func(g Gomega) {
@@ -54,6 +58,7 @@ func withoutField(kind string, path ...string) {
 		kept = properties[field]
 		delete(properties, field)
 	})
+	Expect(kept).NotTo(BeNil(), "the CRD has no such field")
 	DeferCleanup(func() { // With each change of a CRD its watches end, and client-go waits longer before it begins anew.
 		bulwark.Stop()
 		change(func(properties map[string]any) { properties[field] = kept })
@@ -65,7 +70,7 @@ var _ = Describe("An operator that is newer than what it finds", func() {
 	It("takes reports of before the key for Bulwark's own, though another replica made that key", func() {
 		profile, before := withHistory(fixture.OnlyNetwork)
 		bulwark.Stop()
-		Update(before.DeepCopy(), func(r *v1alpha1.NamespacePosture) { r.Seal = "" })
+		Update(before.DeepCopy(), func(r *v1alpha1.NamespacePosture) { r.OperatorState.Seal = "" })
 		Update(profile, func(p *v1alpha1.SecurityProfile) { p.Labels = map[string]string{"upgraded": "yes"} })
 		profile.Status.Drift = nil // Of many namespaces it holds the newest 32.
 		Expect(admin.Status().Update(ctx, profile)).To(Succeed())
@@ -73,7 +78,7 @@ var _ = Describe("An operator that is newer than what it finds", func() {
 		Eventually(time.Now).Should(BeTemporally(">=", before.CreationTimestamp.Add(time.Second)))
 		theKeyMadeByAnotherReplica()
 		bulwark = startOperator()
-		Eventually(func() string { return ReportOn(Default, before.Namespace).Seal }).ShouldNot(BeEmpty())
+		Eventually(func() string { return ReportOn(Default, before.Namespace).OperatorState.Seal }).ShouldNot(BeEmpty())
 		Expect(said(ReportOn(Default, before.Namespace)).Drift).To(Equal(before.Drift))
 		Expect(ReportOn(Default, before.Namespace).DriftTotal).To(Equal(before.DriftTotal))
 		Expect(eventReasons("Namespace", before.Namespace)).NotTo(ContainElement(v1alpha1.EventReportForged))
@@ -81,7 +86,7 @@ var _ = Describe("An operator that is newer than what it finds", func() {
 
 	It("believes what reports can say where their CRD keeps no seal", func() {
 		bulwark.Stop()
-		withoutField("namespacepostures", "seal")
+		withoutField("namespacepostures", "operatorState", "seal")
 		bulwark = startOperator()
 		DeferCleanup(func() {
 			bulwark.Stop()
@@ -89,7 +94,7 @@ var _ = Describe("An operator that is newer than what it finds", func() {
 			bulwark = startOperator()
 		})
 		_, report := withHistory(fixture.OnlyNetwork)
-		Eventually(func() string { return ReportOn(Default, report.Namespace).Seal }).Should(BeEmpty())
+		Eventually(func() string { return ReportOn(Default, report.Namespace).OperatorState.Seal }).Should(BeEmpty())
 		Expect(admin.Delete(ctx, theDeny(report.Namespace))).To(Succeed())
 		Eventually(func(g Gomega) {
 			now := ReportOn(g, report.Namespace)

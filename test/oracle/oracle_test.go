@@ -1,5 +1,5 @@
-// Package oracle holds what internal/findings says of NetworkPolicies against a judge that shares no code with it: cyclonus' matcher,
-// of which traffic of strangers is asked.
+// Package oracle holds what internal/findings says of NetworkPolicies against a judge that shares
+// no code with it: cyclonus' matcher, of which traffic of strangers is asked.
 package oracle
 
 import (

@@ -20,8 +20,9 @@ const (
 	stranger = "somebody-elses"
 )
 
-// One address of each of as many equal parts of all IPv4 addresses, and of the IPv6 addresses that the Internet has, 2000::/3. A
-// block is narrow if it is smaller than such a part: then its one address says little.
+// One address of each of as many equal parts of all IPv4 addresses, and of the IPv6 addresses that
+// the Internet has, 2000::/3. A block is narrow if it is smaller than such a part: then its one
+// address says little.
 const (
 	parts        = 256
 	threshold    = parts / 16
@@ -33,7 +34,10 @@ const (
 func addresses() (ipv4, ipv6 []string) {
 	for i := range parts {
 		ipv4 = append(ipv4, fmt.Sprintf(somewhereIn4, i))
-		ipv6 = append(ipv6, netip.AddrFrom16([16]byte{0x20 | byte(i>>3), byte(i<<5) | 0x0d, 0xb8, 0x41, 0x07, 15: 0x29}).String())
+		ipv6 = append(
+			ipv6,
+			netip.AddrFrom16([16]byte{0x20 | byte(i>>3), byte(i<<5) | 0x0d, 0xb8, 0x41, 0x07, 15: 0x29}).String(),
+		)
 	}
 	return ipv4, ipv6
 }
@@ -49,7 +53,8 @@ type probed struct {
 
 func (p probed) open() bool { return p.pods || p.ipv4 >= threshold || p.ipv6 >= threshold }
 
-// onTheEdge reports whether narrow blocks, each of which may have swayed one address, might have decided.
+// onTheEdge reports whether narrow blocks, each of which may have swayed one address, might have
+// decided.
 func (p probed) onTheEdge() bool {
 	edge := func(n, narrow int) bool { return n-narrow < threshold && n+narrow >= threshold }
 	sure := p.pods || p.ipv4-p.narrowIPv4 >= threshold || p.ipv6-p.narrowIPv6 >= threshold
@@ -60,18 +65,27 @@ func (p probed) String() string {
 	return fmt.Sprintf("pods: %t, %d of %d IPv4 addresses, %d of %d IPv6 addresses", p.pods, p.ipv4, parts, p.ipv6, parts)
 }
 
-// probe asks cyclonus which strangers get through to a pod that the policy selects, or the pod to them. Beside the policy is one that
-// denies all, so that a pod that the policy does not isolate is not one that it opens.
+// probe asks cyclonus which strangers get through to a pod that the policy selects, or the pod to
+// them. Beside the policy is one that denies all, so that a pod that the policy does not isolate is
+// not one that it opens.
 func probe(np *networkingv1.NetworkPolicy, direction networkingv1.PolicyType) probed {
 	np = asStored(np)
 	deny := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: ours, Name: "default-deny"}}
 	deny.Spec.PolicyTypes = directions
 	pod := &matcher.TrafficPeer{IP: "192.0.2.1", Internal: &matcher.InternalPeer{
-		Namespace: ours, NamespaceLabels: map[string]string{corev1.LabelMetadataName: ours}, PodLabels: satisfying(&np.Spec.PodSelector),
+		Namespace:       ours,
+		NamespaceLabels: map[string]string{corev1.LabelMetadataName: ours},
+		PodLabels:       satisfying(&np.Spec.PodSelector),
 	}}
 	getsThrough := func(all *matcher.Policy, peer *matcher.TrafficPeer) bool {
 		return slices.ContainsFunc(portsToTry(&np.Spec), func(p port) bool {
-			traffic := &matcher.Traffic{Source: peer, Destination: pod, ResolvedPort: p.number, ResolvedPortName: p.name, Protocol: p.protocol}
+			traffic := &matcher.Traffic{
+				Source:           peer,
+				Destination:      pod,
+				ResolvedPort:     p.number,
+				ResolvedPortName: p.name,
+				Protocol:         p.protocol,
+			}
 			if direction == networkingv1.PolicyTypeEgress {
 				traffic.Source, traffic.Destination = pod, peer
 			}
@@ -79,12 +93,14 @@ func probe(np *networkingv1.NetworkPolicy, direction networkingv1.PolicyType) pr
 		})
 	}
 	var result probed
-	// Which addresses pods have, nobody knows: pods are asked of the policy without its address blocks.
+	// Which addresses pods have, nobody knows: pods are asked of the policy without its address
+	// blocks.
 	toPods := matcher.BuildNetworkPolicies(false, []*networkingv1.NetworkPolicy{deny, withoutBlocks(np)})
 	for _, podLabels := range labelsOfStrangers(&np.Spec) {
-		result.pods = result.pods || getsThrough(toPods, &matcher.TrafficPeer{IP: "192.0.2.2", Internal: &matcher.InternalPeer{
-			Namespace: stranger, NamespaceLabels: map[string]string{corev1.LabelMetadataName: stranger}, PodLabels: podLabels,
-		}})
+		result.pods = result.pods ||
+			getsThrough(toPods, &matcher.TrafficPeer{IP: "192.0.2.2", Internal: &matcher.InternalPeer{
+				Namespace: stranger, NamespaceLabels: map[string]string{corev1.LabelMetadataName: stranger}, PodLabels: podLabels,
+			}})
 	}
 	toAll := matcher.BuildNetworkPolicies(false, []*networkingv1.NetworkPolicy{deny, np})
 	through := func(addresses []string) int {
@@ -135,9 +151,12 @@ func peersOf(np *networkingv1.NetworkPolicy, direction networkingv1.PolicyType) 
 	return peers
 }
 
-// changed is a copy of a policy with the peers of every rule changed. A rule that had peers and has none any more is left out: it would
-// mean everybody.
-func changed(np *networkingv1.NetworkPolicy, change func(networkingv1.NetworkPolicyPeer) []networkingv1.NetworkPolicyPeer) *networkingv1.NetworkPolicy {
+// changed is a copy of a policy with the peers of every rule changed. A rule that had peers and has
+// none any more is left out: it would mean everybody.
+func changed(
+	np *networkingv1.NetworkPolicy,
+	change func(networkingv1.NetworkPolicyPeer) []networkingv1.NetworkPolicyPeer,
+) *networkingv1.NetworkPolicy {
 	all := func(peers []networkingv1.NetworkPolicyPeer) (out []networkingv1.NetworkPolicyPeer, keep bool) {
 		for _, peer := range peers {
 			out = append(out, change(peer)...)
@@ -169,14 +188,17 @@ func withoutBlocks(np *networkingv1.NetworkPolicy) *networkingv1.NetworkPolicy {
 	})
 }
 
-// asStored is a policy with the policyTypes that the API server gives it, and with its peers' selectors so written that cyclonus reads
-// them as Kubernetes does.
+// asStored is a policy with the policyTypes that the API server gives it, and with its peers'
+// selectors so written that cyclonus reads them as Kubernetes does.
 func asStored(np *networkingv1.NetworkPolicy) *networkingv1.NetworkPolicy {
 	np = changed(np, func(peer networkingv1.NetworkPolicyPeer) []networkingv1.NetworkPolicyPeer {
 		var peers []networkingv1.NetworkPolicyPeer
 		for _, namespaces := range readings(peer.NamespaceSelector) {
 			for _, pods := range readings(peer.PodSelector) {
-				peers = append(peers, networkingv1.NetworkPolicyPeer{NamespaceSelector: namespaces, PodSelector: pods, IPBlock: peer.IPBlock})
+				peers = append(
+					peers,
+					networkingv1.NetworkPolicyPeer{NamespaceSelector: namespaces, PodSelector: pods, IPBlock: peer.IPBlock},
+				)
 			}
 		}
 		return peers
@@ -190,8 +212,9 @@ func asStored(np *networkingv1.NetworkPolicy) *networkingv1.NetworkPolicy {
 	return np
 }
 
-// readings are selectors of which one at least matches what the given one matches. To Kubernetes NotIn matches what lacks the label,
-// to cyclonus it does not; an empty value in matchLabels wants the label to be there, to cyclonus it may lack.
+// readings are selectors of which one at least matches what the given one matches. To Kubernetes
+// NotIn matches what lacks the label, to cyclonus it does not; an empty value in matchLabels wants
+// the label to be there, to cyclonus it may lack.
 func readings(selector *metav1.LabelSelector) []*metav1.LabelSelector {
 	if selector == nil {
 		return []*metav1.LabelSelector{nil}
@@ -207,7 +230,13 @@ func readings(selector *metav1.LabelSelector) []*metav1.LabelSelector {
 		all = out
 	}
 	for _, key := range slices.Sorted(maps.Keys(selector.MatchLabels)) {
-		and(metav1.LabelSelectorRequirement{Key: key, Operator: metav1.LabelSelectorOpIn, Values: []string{selector.MatchLabels[key]}})
+		and(
+			metav1.LabelSelectorRequirement{
+				Key:      key,
+				Operator: metav1.LabelSelectorOpIn,
+				Values:   []string{selector.MatchLabels[key]},
+			},
+		)
 	}
 	for _, r := range selector.MatchExpressions {
 		if r.Operator == metav1.LabelSelectorOpNotIn {
@@ -259,7 +288,8 @@ type port struct {
 	protocol corev1.Protocol
 }
 
-// portsToTry are a port of each protocol, and those that a policy names. Whether a port has a name is a stranger's own choice.
+// portsToTry are a port of each protocol, and those that a policy names. Whether a port has a name
+// is a stranger's own choice.
 func portsToTry(spec *networkingv1.NetworkPolicySpec) []port {
 	ports := []port{{8080, "", corev1.ProtocolTCP}, {8080, "", corev1.ProtocolUDP}, {8080, "", corev1.ProtocolSCTP}}
 	add := func(named []networkingv1.NetworkPolicyPort) {

@@ -161,7 +161,7 @@ func sample(t *testing.T) *v1alpha1.SecurityProfile {
 	if err := yaml.UnmarshalStrict(text, p); err != nil {
 		t.Fatal(err)
 	}
-	p.Spec.Quotas, p.Spec.Protection.ReadyGate = nil, false
+	p.Spec.Quotas, p.Spec.Protection.ReadyGate = nil, ""
 	return p
 }
 

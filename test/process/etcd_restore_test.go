@@ -23,7 +23,8 @@ import (
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
-// kept starts an operator and, as a kubelet does, starts it again whenever it ends. It returns how often that was.
+// kept starts an operator and, as a kubelet does, starts it again whenever it ends. It returns how
+// often that was.
 func kept(config string, flags ...string) (running func() *process, restarts func() int) {
 	GinkgoHelper()
 	p, times := started(config, flags...), 0
@@ -59,7 +60,7 @@ var _ = Describe("A snapshot of etcd that is restored under the running operator
 				report := &v1alpha1.NamespacePosture{}
 				g.Expect(root.Get(ctx, client.ObjectKey{Namespace: namespace, Name: v1alpha1.PostureName}, report)).To(Succeed())
 				g.Expect(report.ProfileGeneration).To(Equal(profile.Generation), namespace)
-				g.Expect(report.Ready).To(BeTrue(), namespace)
+				g.Expect(report.IsReady()).To(BeTrue(), namespace)
 			}
 			g.Expect(profile.Status.Namespaces.Selected).To(BeEquivalentTo(len(namespaces)))
 		}
@@ -90,7 +91,12 @@ var _ = Describe("A snapshot of etcd that is restored under the running operator
 		profile.Spec.Quotas[0].Spec.Hard[corev1.ResourcePods] = resource.MustParse("7")
 		Expect(root.Patch(ctx, profile, client.MergeFrom(before))).To(Succeed())
 		for i := range 300 { // What others write in the meantime.
-			Expect(root.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: fmt.Sprint("written-", i)}})).To(Succeed())
+			Expect(
+				root.Create(
+					ctx,
+					&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: fmt.Sprint("written-", i)}},
+				),
+			).To(Succeed())
 		}
 		Expect(root.Create(ctx, fixture.Namespace("later", "rewound"))).To(Succeed())
 		Expect(root.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "ended"}})).To(Succeed())
@@ -115,6 +121,8 @@ var _ = Describe("A snapshot of etcd that is restored under the running operator
 		Eventually(func() error {
 			return client.IgnoreNotFound(root.Get(ctx, client.ObjectKeyFromObject(profile), profile))
 		}).Should(Succeed())
-		Eventually(func() error { return root.Get(ctx, client.ObjectKeyFromObject(profile), profile) }).Should(MatchError(ContainSubstring("not found")))
+		Eventually(
+			func() error { return root.Get(ctx, client.ObjectKeyFromObject(profile), profile) },
+		).Should(MatchError(ContainSubstring("not found")))
 	})
 })

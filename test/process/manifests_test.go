@@ -21,18 +21,33 @@ var notApplied = map[string]string{
 	"static-admission": "it is for the disks of the control plane, and test/static starts an API server with it",
 }
 
-// ofTheCluster are fields that the API server or a controller fills in and that nobody can ship, by kind.
+// ofTheCluster are fields that the API server or a controller fills in and that nobody can ship, by
+// kind.
 var ofTheCluster = map[string][]string{
-	"*":               {"status", "metadata.uid", "metadata.resourceVersion", "metadata.generation", "metadata.creationTimestamp", "metadata.managedFields"},
-	"Namespace":       {"spec.finalizers"},                                        // By the API server's own subresource only.
-	"Service":         {"spec.clusterIP", "spec.clusterIPs", "spec.ipFamilies"},   // Of the cluster's address range.
-	"ClusterRole":     {"rules"},                                                  // Of an aggregated one, which ships none.
-	"Deployment":      {`metadata.annotations.deployment.kubernetes.io/revision`}, // By its controller.
-	"SecurityProfile": {"metadata.finalizers"},                                    // By the operator, which may be running.
+	"*": {
+		"status",
+		"metadata.uid",
+		"metadata.resourceVersion",
+		"metadata.generation",
+		"metadata.creationTimestamp",
+		"metadata.managedFields",
+	},
+	"Namespace": {
+		"spec.finalizers",
+	}, // By the API server's own subresource only.
+	"Service": {"spec.clusterIP", "spec.clusterIPs", "spec.ipFamilies"}, // Of the cluster's address range.
+	"ClusterRole": {
+		"rules",
+	}, // Of an aggregated one, which ships none.
+	"Deployment": {`metadata.annotations.deployment.kubernetes.io/revision`}, // By its controller.
+	"SecurityProfile": {
+		"metadata.finalizers",
+	}, // By the operator, which may be running.
 }
 
-// everyDefaultIsShipped applies all that config holds and reads it back. A tool that compares what is in git with what is live, whole lists
-// included, would otherwise report and correct a difference for ever.
+// everyDefaultIsShipped applies all that config holds and reads it back. A tool that compares what
+// is in git with what is live, whole lists included, would otherwise report and correct a
+// difference for ever.
 func everyDefaultIsShipped() {
 	folders, err := filepath.Glob(filepath.Join(controlplane.Root(), "config", "*", "kustomization.yaml"))
 	Expect(err).NotTo(HaveOccurred())
@@ -51,7 +66,9 @@ func everyDefaultIsShipped() {
 			live.SetGroupVersionKind(shipped.GroupVersionKind())
 			Expect(admin.Get(ctx, client.ObjectKeyFromObject(shipped), live)).To(Succeed())
 			exempt := slices.Concat(ofTheCluster["*"], ofTheCluster[shipped.GetKind()])
-			Expect(unlike("", shipped.Object, live.Object, exempt)).To(BeEmpty(), "%s: %s %s", path, shipped.GetKind(), shipped.GetName())
+			Expect(
+				unlike("", shipped.Object, live.Object, exempt),
+			).To(BeEmpty(), "%s: %s %s", path, shipped.GetKind(), shipped.GetName())
 			applied++
 		}
 	}
@@ -70,7 +87,9 @@ func everyFolderIsApplied() {
 // healthChecksAreAdded builds Argo CD's own ConfigMap with the component of config/argocd.
 func healthChecksAreAdded() {
 	dir := GinkgoT().TempDir()
-	Expect(os.CopyFS(filepath.Join(dir, "argocd"), os.DirFS(filepath.Join(controlplane.Root(), "config", "argocd")))).To(Succeed())
+	Expect(
+		os.CopyFS(filepath.Join(dir, "argocd"), os.DirFS(filepath.Join(controlplane.Root(), "config", "argocd"))),
+	).To(Succeed())
 	for name, content := range map[string]string{
 		"cm.yaml":            "{apiVersion: v1, kind: ConfigMap, metadata: {name: argocd-cm}, data: {url: https://argocd.example.com}}",
 		"kustomization.yaml": "{namespace: gitops, resources: [cm.yaml], components: [argocd]}",
@@ -82,8 +101,14 @@ func healthChecksAreAdded() {
 	Expect(built[0].GetNamespace()).To(Equal("gitops"))
 	data, _, err := unstructured.NestedStringMap(built[0].Object, "data")
 	Expect(err).NotTo(HaveOccurred())
-	Expect(data).To(And(HaveLen(3), HaveKey("url"),
-		HaveKeyWithValue("resource.customizations.health.security.bulwark.dev_SecurityProfile", ContainSubstring("RolloutBlocked"))))
+	Expect(data).To(And(
+		HaveLen(3),
+		HaveKey("url"),
+		HaveKeyWithValue(
+			"resource.customizations.health.security.bulwark.dev_SecurityProfile",
+			ContainSubstring("RolloutBlocked"),
+		),
+	))
 }
 
 // kustomized are the manifests that a folder of config comes to.

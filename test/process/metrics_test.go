@@ -37,7 +37,9 @@ var _ = Describe("The metrics endpoint", func() {
 		token := func(account *corev1.ServiceAccount, audiences ...string) string {
 			GinkgoHelper()
 			review, err := clients.CoreV1().ServiceAccounts(account.Namespace).CreateToken(ctx, account.Name,
-				&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audiences}}, metav1.CreateOptions{})
+				&authenticationv1.TokenRequest{
+					Spec: authenticationv1.TokenRequestSpec{Audiences: audiences},
+				}, metav1.CreateOptions{})
 			Expect(err).NotTo(HaveOccurred())
 			return review.Status.Token
 		}
@@ -48,7 +50,9 @@ var _ = Describe("The metrics endpoint", func() {
 		p := started(kubeconfig, "--leader-elect=false")
 		Eventually(p.ready).Should(Equal(http.StatusOK))
 		url := "https://" + p.metrics + "/metrics"
-		Eventually(status(url, "Bearer "+valid)).Should(Equal(http.StatusForbidden), "the API server knows it, and permits it nothing")
+		Eventually(
+			status(url, "Bearer "+valid),
+		).Should(Equal(http.StatusForbidden), "the API server knows it, and permits it nothing")
 		Expect(status(url, "Bearer "+future)()).To(Equal(http.StatusForbidden), "the test signs as the API server does")
 		for name, header := range map[string]string{
 			"an empty bearer":                           "Bearer ",

@@ -58,7 +58,9 @@ var _ = Describe("The operator as a process", Ordered, func() {
 	It("ends with the remedy if its CRDs are not installed", func() {
 		p := started(plane.Kubeconfig)
 		Eventually(p).Should(gexec.Exit(1))
-		Expect(p.said()).To(gbytes.Say(`CustomResourceDefinition is not installed. Remedy: kubectl apply --server-side -k config/crd`))
+		Expect(
+			p.said(),
+		).To(gbytes.Say(`CustomResourceDefinition is not installed. Remedy: kubectl apply --server-side -k config/crd`))
 	})
 
 	It("ends with the remedy if only the CRD of NamespacePosture is missing", func() {
@@ -99,7 +101,9 @@ var _ = Describe("The operator as a process", Ordered, func() {
 		Expect(admin.Get(ctx, client.ObjectKey{Name: "bulwark-manager"}, binding)).To(Succeed())
 		Expect(admin.Delete(ctx, binding)).To(Succeed())
 		p := started(kubeconfig, "--leader-elect=false")
-		Eventually(p.said()).Should(gbytes.Say(`The operator lacks permissions.*watch namespaces.*create networkpolicies\.networking\.k8s\.io.*Remedy`))
+		Eventually(
+			p.said(),
+		).Should(gbytes.Say(`The operator lacks permissions.*watch namespaces.*create networkpolicies\.networking\.k8s\.io.*Remedy`))
 		Expect(p.ready()).To(Equal(http.StatusInternalServerError))
 		Expect(admin.Create(ctx, &rbacv1.ClusterRoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Name: binding.Name}, RoleRef: binding.RoleRef, Subjects: binding.Subjects,
@@ -176,20 +180,29 @@ var _ = Describe("The operator as a process", Ordered, func() {
 		}).Should(Succeed())
 	})
 
-	It("is installed by config/default on a cluster as it is, and its pods meet the restricted standard that its namespace enforces", func() {
-		out, err := plane.Kubectl(ctx, "apply", "--server-side", "--force-conflicts", "-k", "config/default").CombinedOutput()
-		Expect(err).NotTo(HaveOccurred(), string(out))
-		Expect(string(out)).NotTo(ContainSubstring("Warning"))
-		deployment := &appsv1.Deployment{}
-		Expect(admin.Get(ctx, client.ObjectKey{Namespace: v1alpha1.OperatorNamespace, Name: "bulwark-manager"}, deployment)).To(Succeed())
-		Eventually(func(g Gomega) { // The ReplicaSet's pods are admitted, though nothing runs them here.
-			pods := &corev1.PodList{}
-			g.Expect(admin.List(ctx, pods, client.InNamespace(v1alpha1.OperatorNamespace))).To(Succeed())
-			g.Expect(pods.Items).To(HaveLen(int(*deployment.Spec.Replicas)))
-		}).Should(Succeed())
-	})
+	It(
+		"is installed by config/default on a cluster as it is, and its pods meet the restricted standard that its namespace enforces",
+		func() {
+			out, err := plane.Kubectl(ctx, "apply", "--server-side", "--force-conflicts", "-k", "config/default").
+				CombinedOutput()
+			Expect(err).NotTo(HaveOccurred(), string(out))
+			Expect(string(out)).NotTo(ContainSubstring("Warning"))
+			deployment := &appsv1.Deployment{}
+			Expect(
+				admin.Get(ctx, client.ObjectKey{Namespace: v1alpha1.OperatorNamespace, Name: "bulwark-manager"}, deployment),
+			).To(Succeed())
+			Eventually(func(g Gomega) { // The ReplicaSet's pods are admitted, though nothing runs them here.
+				pods := &corev1.PodList{}
+				g.Expect(admin.List(ctx, pods, client.InNamespace(v1alpha1.OperatorNamespace))).To(Succeed())
+				g.Expect(pods.Items).To(HaveLen(int(*deployment.Spec.Replicas)))
+			}).Should(Succeed())
+		},
+	)
 
-	It("is shipped with every value that the API server would default, so that nothing differs from git", everyDefaultIsShipped)
+	It(
+		"is shipped with every value that the API server would default, so that nothing differs from git",
+		everyDefaultIsShipped,
+	)
 
 	It("is shipped in folders that are all applied by that", everyFolderIsApplied)
 

@@ -1,4 +1,5 @@
-// Package process tests the operator as what it is in a cluster: a process with flags, probes, metrics and a Lease.
+// Package process tests the operator as what it is in a cluster: a process with flags, probes,
+// metrics and a Lease.
 package process
 
 import (

@@ -56,8 +56,15 @@ func attempts() []attempt {
 		}},
 		{"empties or ends a policy by an update", func(as who) []error {
 			p := &policies()[0]
-			return ofPatches(as, p, `{"spec":{"failurePolicy":"Ignore"}}`, `{"spec":{"validations":[{"expression":"true"}]}}`,
-				ownerIsGone, held, `{"metadata":{"labels":{"security.bulwark.dev/profile":null,"app.kubernetes.io/managed-by":null}}}`)
+			return ofPatches(
+				as,
+				p,
+				`{"spec":{"failurePolicy":"Ignore"}}`,
+				`{"spec":{"validations":[{"expression":"true"}]}}`,
+				ownerIsGone,
+				held,
+				`{"metadata":{"labels":{"security.bulwark.dev/profile":null,"app.kubernetes.io/managed-by":null}}}`,
+			)
 		}},
 		{"has a binding only audit, or bind elsewhere", func(as who) []error {
 			b := &bindings()[0]
@@ -66,7 +73,9 @@ func attempts() []attempt {
 		}},
 		{"has a policy say that it type-checks", func(as who) []error {
 			p := &policies()[0]
-			return []error{as.Status().Patch(ctx, p, merging(`{"status":{"typeChecking":{"expressionWarnings":[]},"observedGeneration":99}}`))}
+			return []error{
+				as.Status().Patch(ctx, p, merging(`{"status":{"typeChecking":{"expressionWarnings":[]},"observedGeneration":99}}`)),
+			}
 		}},
 		{"takes a name of Bulwark's policies, also a generated one, and its labels", func(as who) []error {
 			named, generated, labelled := ownPolicy("bulwark-mine"), ownPolicy(""), ownPolicy("mine")
@@ -108,8 +117,10 @@ func attempts() []attempt {
 		}},
 		{"has another server serve profiles", func(as who) []error {
 			api := object("apiregistration.k8s.io/v1", "APIService", "", "v1alpha1.security.bulwark.dev")
-			return append(ofPatches(as, api, `{"spec":{"service":{"namespace":"shop","name":"mine"},"insecureSkipTLSVerify":true}}`),
-				as.Delete(ctx, api))
+			return append(
+				ofPatches(as, api, `{"spec":{"service":{"namespace":"shop","name":"mine"},"insecureSkipTLSVerify":true}}`),
+				as.Delete(ctx, api),
+			)
 		}},
 		{"takes the operator's permissions, or widens what profiles may grant", func(as who) []error {
 			grants := object("rbac.authorization.k8s.io/v1", "ClusterRole", "", "mine")
@@ -134,13 +145,20 @@ func attempts() []attempt {
 			deployment := object("apps/v1", "Deployment", v1alpha1.OperatorNamespace, "bulwark-manager")
 			quota := object("v1", "ResourceQuota", v1alpha1.OperatorNamespace, "none")
 			quota.Object["spec"] = map[string]any{"hard": map[string]any{"pods": "0"}}
-			return append(ofPatches(as, deployment, `{"spec":{"replicas":0}}`,
-				`{"spec":{"template":{"spec":{"containers":[{"name":"manager","image":"evil"}]}}}}`, `{"metadata":{"labels":{"mine":"yes"}}}`),
+			return append(ofPatches(
+				as,
+				deployment,
+				`{"spec":{"replicas":0}}`,
+				`{"spec":{"template":{"spec":{"containers":[{"name":"manager","image":"evil"}]}}}}`,
+				`{"metadata":{"labels":{"mine":"yes"}}}`,
+			),
 				as.SubResource("scale").Patch(ctx, deployment, merging(`{"spec":{"replicas":0}}`)),
 				as.Create(ctx, quota))
 		}},
 		{"takes the operator's Lease", func(as who) []error {
-			lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.OperatorNamespace, Name: "squatted"}}
+			lease := &coordinationv1.Lease{
+				ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.OperatorNamespace, Name: "squatted"},
+			}
 			return []error{as.Create(ctx, lease),
 				as.DeleteAllOf(ctx, replicaSets(), client.InNamespace(v1alpha1.OperatorNamespace))}
 		}},
@@ -161,7 +179,13 @@ func attempts() []attempt {
 				as.Create(ctx, tokenSecret("kube-system", "generic-garbage-collector"))}
 		}},
 		{"runs a pod as the operator, or as a controller that passes", func(as who) []error {
-			mine, controller := fixture.RestrictedPod(v1alpha1.OperatorNamespace, "mine"), fixture.RestrictedPod("kube-system", "mine")
+			mine, controller := fixture.RestrictedPod(
+				v1alpha1.OperatorNamespace,
+				"mine",
+			), fixture.RestrictedPod(
+				"kube-system",
+				"mine",
+			)
 			mine.Spec.ServiceAccountName, controller.Spec.ServiceAccountName = "bulwark-manager", "replicaset-controller"
 			return []error{as.Create(ctx, mine), as.Create(ctx, controller)}
 		}},

@@ -22,27 +22,30 @@ import (
 )
 
 var _ = Describe("Admission by manifest", Ordered, func() {
-	It("refuses the administrators of the cluster what weakens Bulwark, while the operator runs and while it does not", func() {
-		Expect(admin.Create(ctx, &rbacv1.ClusterRoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Name: "alice"},
-			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
-			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "alice"}},
-		})).To(Succeed())
-		alice := user("alice")
-		before := picture()
-		for _, running := range []bool{true, false} {
-			if !running {
-				stopOperator()
-			}
-			for _, as := range []who{{admin, adminConf}, {clientOf(alice), alice}} {
-				for _, a := range attempts() {
-					ExpectRefused(a.name, a.do(as)...)
+	It(
+		"refuses the administrators of the cluster what weakens Bulwark, while the operator runs and while it does not",
+		func() {
+			Expect(admin.Create(ctx, &rbacv1.ClusterRoleBinding{
+				ObjectMeta: metav1.ObjectMeta{Name: "alice"},
+				RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
+				Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "alice"}},
+			})).To(Succeed())
+			alice := user("alice")
+			before := picture()
+			for _, running := range []bool{true, false} {
+				if !running {
+					stopOperator()
 				}
+				for _, as := range []who{{admin, adminConf}, {clientOf(alice), alice}} {
+					for _, a := range attempts() {
+						ExpectRefused(a.name, a.do(as)...)
+					}
+				}
+				Expect(picture()).To(Equal(before))
 			}
-			Expect(picture()).To(Equal(before))
-		}
-		startOperator()
-	})
+			startOperator()
+		},
+	)
 
 	It("lets pass what Kubernetes and its users do beside that", func() {
 		By("the operator's ReplicaSet makes pods, and anybody who may drains nodes")
@@ -76,10 +79,14 @@ var _ = Describe("Admission by manifest", Ordered, func() {
 	})
 
 	It("lets the operator, and those who write profiles, do their work", func() {
-		Expect(ofPatches(author, fortress, `{"spec":{"workloads":{"action":"Deny","hostNetwork":"Forbid"}}}`)).To(HaveEach(Succeed()))
+		Expect(
+			ofPatches(author, fortress, `{"spec":{"workloads":{"action":"Deny","hostNetwork":"Forbid"}}}`),
+		).To(HaveEach(Succeed()))
 		EventuallyInForce(fortress)
 		Expect(policies()).To(ContainElement(HaveField("Name", "bulwark-fortress-workloads")))
-		ExpectRefused("an author lets go of a profile by hand", ofPatches(author, fortress, `{"metadata":{"finalizers":null}}`, ownerIsGone)...)
+		ExpectRefused(
+			"an author lets go of a profile by hand",
+			ofPatches(author, fortress, `{"metadata":{"finalizers":null}}`, ownerIsGone)...)
 		b := bindings()[0]
 		ExpectRefused("an author deletes a binding", author.Delete(ctx, &b))
 
@@ -180,7 +187,9 @@ var _ = Describe("Admission by manifest", Ordered, func() {
 		EventuallyGone(fortress)
 		stopOperator()
 		for _, folder := range []string{"config/crd", "config/manager", "config/rbac"} {
-			Expect(kubectl(rescuerKubeconfig, "delete", "-k", folder, "--ignore-not-found", "--timeout=60s")).To(Succeed(), folder)
+			Expect(
+				kubectl(rescuerKubeconfig, "delete", "-k", folder, "--ignore-not-found", "--timeout=60s"),
+			).To(Succeed(), folder)
 		}
 		EventuallyGone(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.OperatorNamespace}})
 		Expect(policies()).To(BeEmpty())
@@ -192,7 +201,9 @@ var _ = Describe("Admission by manifest", Ordered, func() {
 func newVersion() string {
 	GinkgoHelper()
 	folder := GinkgoT().TempDir()
-	Expect(os.CopyFS(filepath.Join(folder, "config"), os.DirFS(filepath.Join(controlplane.Root(), "config")))).To(Succeed())
+	Expect(
+		os.CopyFS(filepath.Join(folder, "config"), os.DirFS(filepath.Join(controlplane.Root(), "config"))),
+	).To(Succeed())
 	for name, content := range map[string]string{
 		"kustomization.yaml": "{resources: [config/default, grants.yaml], images: [{name: bulwark, newTag: v0.2.0}]}",
 		"grants.yaml": `{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, ` +

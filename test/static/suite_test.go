@@ -78,7 +78,9 @@ var _ = BeforeSuite(func() {
 	Expect(controlplane.WriteKubeconfig(rescuerKubeconfig, rescuerConf)).To(Succeed())
 
 	Expect(kubectl(rescuerKubeconfig, "apply", "--server-side", "-k", "config/default")).To(Succeed())
-	Expect(kubectl(plane.Kubeconfig, "wait", "--for=condition=Established", "crd", "-l", "!nothing", "--timeout=60s")).To(Succeed())
+	Expect(
+		kubectl(plane.Kubeconfig, "wait", "--for=condition=Established", "crd", "-l", "!nothing", "--timeout=60s"),
+	).To(Succeed())
 	operatorConf, err = plane.ServiceAccountConfigBy(ctx, rescuerConf, v1alpha1.OperatorNamespace, "bulwark-manager")
 	Expect(err).NotTo(HaveOccurred())
 	startOperator()
@@ -92,7 +94,7 @@ var _ = BeforeSuite(func() {
 
 // guarded makes the profile one with admission policies.
 func guarded(profile *v1alpha1.SecurityProfile) {
-	profile.Spec.Protection = &v1alpha1.Protection{Tamper: true}
+	profile.Spec.Protection = &v1alpha1.Protection{Tamper: v1alpha1.ProhibitionForbid}
 }
 
 func startOperator() { bulwark = inprocess.Start(ctx, operatorConf) }

@@ -19,7 +19,8 @@ const (
 	heavy = "heavy"
 )
 
-// quantities are what pods and LimitRanges ask for, from little to much: few, so that they often meet, and odd.
+// quantities are what pods and LimitRanges ask for, from little to much: few, so that they often
+// meet, and odd.
 var quantities = map[corev1.ResourceName][]string{
 	corev1.ResourceCPU:              {"0", "1m", "0.1234", "250m", "500m", "1", "1500m", "2", "4k"},
 	corev1.ResourceMemory:           {"0", "100m", "64Mi", "100M", "128Mi", "1Gi", "1.5Gi", "2Gi", "12Pi"},
@@ -47,11 +48,20 @@ func ascending(t *rapid.T, name corev1.ResourceName) (low, high resource.Quantit
 	return a, b
 }
 
-// requirements are requests and limits that are valid by themselves, mostly with something left out.
+// requirements are requests and limits that are valid by themselves, mostly with something left
+// out.
 func requirements(t *rapid.T, names ...corev1.ResourceName) corev1.ResourceRequirements {
 	r := corev1.ResourceRequirements{Requests: corev1.ResourceList{}, Limits: corev1.ResourceList{}}
 	for _, name := range names {
-		switch low, high := ascending(t, name); generate.OneOf(t, string(name)+" as", "neither", "neither", "request", "limit", "both") {
+		switch low, high := ascending(t, name); generate.OneOf(
+			t,
+			string(name)+" as",
+			"neither",
+			"neither",
+			"request",
+			"limit",
+			"both",
+		) {
 		case "request":
 			r.Requests[name] = low
 		case "limit":

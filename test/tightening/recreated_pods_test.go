@@ -23,8 +23,9 @@ import (
 // podsPerScenario is how many pods are held against the same LimitRanges.
 const podsPerScenario = 10
 
-// testMadeAnew has the API server admit generated pods where some LimitRanges are in place, and again, from the same manifests, where
-// others are. What it says the second time is what tightening says of the pods that came of the first.
+// testMadeAnew has the API server admit generated pods where some LimitRanges are in place, and
+// again, from the same manifests, where others are. What it says the second time is what tightening
+// says of the pods that came of the first.
 func (s *suite) testMadeAnew(t *testing.T) {
 	var tally tally
 	for want := cases(t); tally.judged < want && !t.Failed(); {
@@ -37,11 +38,19 @@ func (s *suite) testMadeAnew(t *testing.T) {
 type tally struct{ judged, refused, refusedBefore, unsaid, unnoted, invalid int }
 
 func (c *tally) String() string {
-	return fmt.Sprintf("%d pods made anew: %d refused, %d for a quota; of %d more was not noted what was sent; %d were refused before, %d by themselves",
-		c.judged, c.refused, c.unsaid, c.unnoted, c.refusedBefore, c.invalid)
+	return fmt.Sprintf(
+		"%d pods made anew: %d refused, %d for a quota; of %d more was not noted what was sent; %d were refused before, %d by themselves",
+		c.judged,
+		c.refused,
+		c.unsaid,
+		c.unnoted,
+		c.refusedBefore,
+		c.invalid,
+	)
 }
 
-// scenario is a LimitRange that takes the place of another, beside those of others, and a quota that is the same before and after.
+// scenario is a LimitRange that takes the place of another, beside those of others, and a quota
+// that is the same before and after.
 type scenario struct {
 	*suite
 	tally             *tally
@@ -63,7 +72,9 @@ func (s *suite) tryScenario(t *rapid.T, tally *tally) {
 	c.before = s.limit(t, c.first, "limits", limitRange().Draw(t, "before"))
 	c.after = s.limit(t, c.then, "limits", limitRange().Draw(t, "after"))
 	if once(t, 3, "has a quota") {
-		c.hard = wide(rapid.SliceOfNDistinct(rapid.SampledFrom(mustBeSaid), 1, 3, rapid.ID[corev1.ResourceName]).Draw(t, "of"))
+		c.hard = wide(
+			rapid.SliceOfNDistinct(rapid.SampledFrom(mustBeSaid), 1, 3, rapid.ID[corev1.ResourceName]).Draw(t, "of"),
+		)
 		s.quota(t, c.then, c.hard)
 	}
 	for _, manifest := range rapid.SliceOfN(manifests(), podsPerScenario, podsPerScenario).Draw(t, "pods") {
@@ -71,8 +82,17 @@ func (s *suite) tryScenario(t *rapid.T, tally *tally) {
 	}
 }
 
-// mustBeSaid are resources of which each container must say how much it needs where a quota counts them.
-var mustBeSaid = []corev1.ResourceName{"cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory", "requests.ephemeral-storage"}
+// mustBeSaid are resources of which each container must say how much it needs where a quota counts
+// them.
+var mustBeSaid = []corev1.ResourceName{
+	"cpu",
+	"memory",
+	"requests.cpu",
+	"requests.memory",
+	"limits.cpu",
+	"limits.memory",
+	"requests.ephemeral-storage",
+}
 
 // wide is a quota that leaves room for anything.
 func wide(names []corev1.ResourceName) corev1.ResourceList {
@@ -88,7 +108,8 @@ func wide(names []corev1.ResourceName) corev1.ResourceList {
 	return hard
 }
 
-// limit puts a LimitRange in place, relaxed until the API server finds it valid, and says what it stores.
+// limit puts a LimitRange in place, relaxed until the API server finds it valid, and says what it
+// stores.
 func (s *suite) limit(t reporter, namespace, name string, items []corev1.LimitRangeItem) []corev1.LimitRangeItem {
 	t.Helper()
 	if items == nil {
@@ -96,7 +117,10 @@ func (s *suite) limit(t reporter, namespace, name string, items []corev1.LimitRa
 	}
 	var err error
 	for _, items := range relaxed(items) {
-		limits := &corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: corev1.LimitRangeSpec{Limits: items}}
+		limits := &corev1.LimitRange{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+			Spec:       corev1.LimitRangeSpec{Limits: items},
+		}
 		if err = s.admin.Create(s.ctx, limits); err == nil {
 			return limits.Spec.Limits
 		}
@@ -111,12 +135,21 @@ func (s *suite) limit(t reporter, namespace, name string, items []corev1.LimitRa
 // quota puts a quota in place and waits until it is counted.
 func (s *suite) quota(t reporter, namespace string, hard corev1.ResourceList) *corev1.ResourceQuota {
 	t.Helper()
-	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "quota"}, Spec: corev1.ResourceQuotaSpec{Hard: hard}}
+	quota := &corev1.ResourceQuota{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "quota"},
+		Spec:       corev1.ResourceQuotaSpec{Hard: hard},
+	}
 	s.create(t, quota)
-	err := wait.PollUntilContextTimeout(s.ctx, 20*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
-		err := s.admin.Get(ctx, client.ObjectKeyFromObject(quota), quota)
-		return len(quota.Status.Used) == len(hard), err
-	})
+	err := wait.PollUntilContextTimeout(
+		s.ctx,
+		20*time.Millisecond,
+		time.Minute,
+		true,
+		func(ctx context.Context) (bool, error) {
+			err := s.admin.Get(ctx, client.ObjectKeyFromObject(quota), quota)
+			return len(quota.Status.Used) == len(hard), err
+		},
+	)
 	if err != nil {
 		t.Fatalf("waiting until a quota is counted: %v", err)
 	}
@@ -212,7 +245,8 @@ func (c *tally) count(is verdict) {
 	}
 }
 
-// tryOlder tries a pod that is older than the LimitRanges that refuse it now. What is refused already is not charged.
+// tryOlder tries a pod that is older than the LimitRanges that refuse it now. What is refused
+// already is not charged.
 func (c *scenario) tryOlder(t *rapid.T, manifest *corev1.Pod, apply bool) {
 	pod, alone, _ := c.ask(t, c.bare, manifest, apply)
 	if alone != admitted {
@@ -227,11 +261,13 @@ func (c *scenario) tryOlder(t *rapid.T, manifest *corev1.Pod, apply bool) {
 	}
 }
 
-// patience is how often the API server is asked where it may not always say the same: of several LimitRanges it takes one or the other
-// first, and those that were just made it may not have seen yet.
+// patience is how often the API server is asked where it may not always say the same: of several
+// LimitRanges it takes one or the other first, and those that were just made it may not have seen
+// yet.
 const patience = 100
 
-// agreesInTheLongRun asks again and again. Tightening refuses what may be refused; what may have been refused before is no case.
+// agreesInTheLongRun asks again and again. Tightening refuses what may be refused; what may have
+// been refused before is no case.
 func (c *scenario) agreesInTheLongRun(t *rapid.T, manifest *corev1.Pod, apply bool, says verdict) bool {
 	if c.refusedOnce(t, c.first, manifest, apply) {
 		c.tally.refusedBefore++

@@ -1,5 +1,5 @@
-// Package tightening tests that internal/tightening judges pods as Kubernetes does: what the API server refuses, and what the quota
-// controller counts.
+// Package tightening tests that internal/tightening judges pods as Kubernetes does: what the API
+// server refuses, and what the quota controller counts.
 package tightening
 
 import (
@@ -18,7 +18,8 @@ import (
 	"github.com/bulwark-dev/bulwark/test/framework/testbed"
 )
 
-// cases is how many cases each test tries. TIGHTENING_CASES=5000 tries as many as one may want to see before a change is done.
+// cases is how many cases each test tries. TIGHTENING_CASES=5000 tries as many as one may want to
+// see before a change is done.
 func cases(t *testing.T) int {
 	t.Helper()
 	text := os.Getenv("TIGHTENING_CASES")

@@ -20,16 +20,30 @@ import (
 	"github.com/bulwark-dev/bulwark/test/framework/generate"
 )
 
-// podsCounted is how many pods one quota counts. When the count is another, rapid takes pods away until few are left.
+// podsCounted is how many pods one quota counts. When the count is another, rapid takes pods away
+// until few are left.
 const podsCounted = 50
 
 // counted are the names by which quotas count what pods use.
 var counted = []corev1.ResourceName{
-	"pods", "count/pods", "cpu", "memory", "ephemeral-storage", "requests.cpu", "requests.memory", "requests.ephemeral-storage",
-	"limits.cpu", "limits.memory", "limits.ephemeral-storage", "hugepages-2Mi", "requests.hugepages-2Mi", "requests.example.com/gpu",
+	"pods",
+	"count/pods",
+	"cpu",
+	"memory",
+	"ephemeral-storage",
+	"requests.cpu",
+	"requests.memory",
+	"requests.ephemeral-storage",
+	"limits.cpu",
+	"limits.memory",
+	"limits.ephemeral-storage",
+	"hugepages-2Mi",
+	"requests.hugepages-2Mi",
+	"requests.example.com/gpu",
 }
 
-// testUsage has kube-controller-manager count generated pods in every state of their lives, and compares what it counts.
+// testUsage has kube-controller-manager count generated pods in every state of their lives, and
+// compares what it counts.
 func (s *suite) testUsage(t *testing.T) {
 	pods, kinds := 0, map[string]int{}
 	for want := cases(t); pods < want && !t.Failed(); {
@@ -62,8 +76,9 @@ func (l *life) kind() string {
 	return string(l.status.Phase)
 }
 
-// isHuge reports whether a pod has so much memory that the quantity is changed in place when something is added to it. Of such a pod,
-// where it has overhead and sets resources of the whole pod, kube-controller-manager 1.37.2 counts the overhead once more each time.
+// isHuge reports whether a pod has so much memory that the quantity is changed in place when
+// something is added to it. Of such a pod, where it has overhead and sets resources of the whole
+// pod, kube-controller-manager 1.37.2 counts the overhead once more each time.
 func isHuge(pod *corev1.Pod) bool {
 	sets := []corev1.ResourceRequirements{*pod.Spec.Resources}
 	for _, c := range slices.Concat(pod.Spec.Containers, pod.Spec.InitContainers) {
@@ -85,7 +100,16 @@ func lives() *rapid.Generator[*life] {
 		if rapid.Bool().Draw(t, "scheduled") {
 			l.manifest.Spec.NodeName = "lost"
 		}
-		l.status.Phase = generate.OneOf(t, "phase", corev1.PodRunning, corev1.PodRunning, corev1.PodPending, corev1.PodUnknown, corev1.PodSucceeded, corev1.PodFailed)
+		l.status.Phase = generate.OneOf(
+			t,
+			"phase",
+			corev1.PodRunning,
+			corev1.PodRunning,
+			corev1.PodPending,
+			corev1.PodUnknown,
+			corev1.PodSucceeded,
+			corev1.PodFailed,
+		)
 		if rapid.Bool().Draw(t, "has statuses") {
 			for _, c := range l.manifest.Spec.Containers {
 				l.status.ContainerStatuses = append(l.status.ContainerStatuses, containerStatus(t, c.Name))
@@ -95,7 +119,9 @@ func lives() *rapid.Generator[*life] {
 			}
 		}
 		if reason := generate.OneOf(t, "resize", "", "", corev1.PodReasonInfeasible, corev1.PodReasonDeferred); reason != "" {
-			l.status.Conditions = []corev1.PodCondition{{Type: corev1.PodResizePending, Status: corev1.ConditionTrue, Reason: reason}}
+			l.status.Conditions = []corev1.PodCondition{
+				{Type: corev1.PodResizePending, Status: corev1.ConditionTrue, Reason: reason},
+			}
 		}
 		if once(t, 4, "has a status of the whole pod") {
 			l.status.Resources, l.status.AllocatedResources = optionally(t)
@@ -179,34 +205,53 @@ func resize(r *corev1.ResourceRequirements, to corev1.ResourceRequirements) {
 	}
 }
 
-// compareUsage has the pods of a namespace counted until the count is what tightening makes it: kube-controller-manager may not have
-// seen them all, and time passes. A change of the quota has it count again.
+// compareUsage has the pods of a namespace counted until the count is what tightening makes it:
+// kube-controller-manager may not have seen them all, and time passes. A change of the quota has it
+// count again.
 func (s *suite) compareUsage(t *rapid.T, namespace string) {
 	quota := s.quota(t, namespace, wide(counted))
 	var want corev1.ResourceList
 	var pods corev1.PodList
-	err := wait.PollUntilContextTimeout(s.ctx, 100*time.Millisecond, 20*time.Second, true, func(ctx context.Context) (bool, error) {
-		if err := s.recount(ctx, quota); err != nil {
-			return false, err
-		}
-		if err := s.admin.List(ctx, &pods, client.InNamespace(namespace)); err != nil {
-			return false, err
-		}
-		want = sumOf(pods.Items, time.Now())
-		return cmp.Equal(want, quota.Status.Used), nil
-	})
+	err := wait.PollUntilContextTimeout(
+		s.ctx,
+		100*time.Millisecond,
+		20*time.Second,
+		true,
+		func(ctx context.Context) (bool, error) {
+			if err := s.recount(ctx, quota); err != nil {
+				return false, err
+			}
+			if err := s.admin.List(ctx, &pods, client.InNamespace(namespace)); err != nil {
+				return false, err
+			}
+			want = sumOf(pods.Items, time.Now())
+			return cmp.Equal(want, quota.Status.Used), nil
+		},
+	)
 	for i := range pods.Items {
 		pods.Items[i].ManagedFields = nil
 	}
 	if err != nil {
-		t.Fatalf("%v; tightening counts (-) what kube-controller-manager does not (+):\n%s\n%s", err, cmp.Diff(want, quota.Status.Used), fixture.AsYAML(pods.Items))
+		t.Fatalf(
+			"%v; tightening counts (-) what kube-controller-manager does not (+):\n%s\n%s",
+			err,
+			cmp.Diff(want, quota.Status.Used),
+			fixture.AsYAML(pods.Items),
+		)
 	}
 }
 
-// testGrace has pods counted again and again while their grace periods pass. A count is what tightening counts right before or after.
+// testGrace has pods counted again and again while their grace periods pass. A count is what
+// tightening counts right before or after.
 func (s *suite) testGrace(t *testing.T) {
 	namespace := s.namespace(t)
-	manifest := &corev1.Pod{Spec: corev1.PodSpec{ServiceAccountName: "run", NodeName: "lost", Containers: []corev1.Container{{Name: "app", Image: "app:1"}}}}
+	manifest := &corev1.Pod{
+		Spec: corev1.PodSpec{
+			ServiceAccountName: "run",
+			NodeName:           "lost",
+			Containers:         []corev1.Container{{Name: "app", Image: "app:1"}},
+		},
+	}
 	manifest.Finalizers = []string{"example.com/stays"}
 	for i := range 6 {
 		s.live(t, namespace, fmt.Sprint("pod-", i), &life{
@@ -219,20 +264,31 @@ func (s *suite) testGrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	settled, charged := false, map[int64]int{}
-	err := wait.PollUntilContextTimeout(s.ctx, 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
-		before := sumOf(pods.Items, time.Now())
-		if err := s.recount(ctx, quota); err != nil {
-			return false, err
-		}
-		after := sumOf(pods.Items, time.Now())
-		most, least, got := before["pods"], after["pods"], quota.Status.Used["pods"]
-		agrees := got.Cmp(most) <= 0 && got.Cmp(least) >= 0
-		if settled = settled || agrees; !agrees && settled { // At first not all pods may have been seen.
-			return false, fmt.Errorf("kube-controller-manager counts %s pods, tightening %s before and %s after", &got, &most, &least)
-		}
-		charged[got.Value()]++
-		return got.IsZero() && settled, nil
-	})
+	err := wait.PollUntilContextTimeout(
+		s.ctx,
+		50*time.Millisecond,
+		time.Minute,
+		true,
+		func(ctx context.Context) (bool, error) {
+			before := sumOf(pods.Items, time.Now())
+			if err := s.recount(ctx, quota); err != nil {
+				return false, err
+			}
+			after := sumOf(pods.Items, time.Now())
+			most, least, got := before["pods"], after["pods"], quota.Status.Used["pods"]
+			agrees := got.Cmp(most) <= 0 && got.Cmp(least) >= 0
+			if settled = settled || agrees; !agrees && settled { // At first not all pods may have been seen.
+				return false, fmt.Errorf(
+					"kube-controller-manager counts %s pods, tightening %s before and %s after",
+					&got,
+					&most,
+					&least,
+				)
+			}
+			charged[got.Value()]++
+			return got.IsZero() && settled, nil
+		},
+	)
 	if err != nil || charged[6] == 0 || charged[2] == 0 {
 		t.Errorf("%v; how often so many pods were charged: %v", err, charged)
 	}

@@ -14,11 +14,14 @@ import (
 	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
 )
 
-// ApplyForReal applies the manifest and returns the spec that the API server stored, until the test ends.
+// ApplyForReal applies the manifest and returns the spec that the API server stored, until the test
+// ends.
 func ApplyForReal(manifest string, flags ...string) map[string]any {
 	GinkgoHelper()
 	DeferCleanup(func() { ExpectKubectl(manifest, "delete", "--ignore-not-found", "-f", "-") })
-	return specOf(ExpectKubectl(manifest, append([]string{"apply", "--server-side", "-o", "json", "-f", "-"}, flags...)...))
+	return specOf(
+		ExpectKubectl(manifest, append([]string{"apply", "--server-side", "-o", "json", "-f", "-"}, flags...)...),
+	)
 }
 
 // specOf is the spec of a manifest, in YAML or JSON.
@@ -59,7 +62,7 @@ var _ = Describe("What is accepted", func() {
 	It("gets no default within a section", func() {
 		manifest := profile("sections", selecting(`
 			network: {
-				defaultDeny: [Ingress, Egress], allowDNS: {ports: [{port: 53}]}, allowAPIServer: {cidrs: [10.0.0.1/32]},
+				defaultDeny: [Ingress, Egress], allowDNS: {ports: [{port: 53}, {protocol: UDP, port: 53}]}, allowAPIServer: {cidrs: [10.0.0.1/32]},
 				policies: [{name: a, spec: {podSelector: {}, ingress: [{ports: [{port: 80}]}]}}]},
 			limits: [{type: Container, max: {cpu: 1}}],
 			quotas: [{name: a, spec: {hard: {pods: 1}, scopeSelector: {matchExpressions: [{scopeName: BestEffort, operator: Exists}]}}}],
@@ -136,8 +139,19 @@ var _ = Describe("kubectl", func() {
 
 	It("lists reports of every namespace by their short name", func() {
 		Expect(table("get", "nspost", "-A")).To(HaveExactElements(
-			HaveExactElements("NAMESPACE", "NAME", "PROFILE", "MODE", "READY", "COMPLIANT", "DRIFTED", "CONFLICTED", "FAILED", "AGE"),
-			HaveExactElements("default", "posture", "example", "Enforce", "true", "1", "2", "3", "4", MatchRegexp(`^\d+s$`)),
+			HaveExactElements(
+				"NAMESPACE",
+				"NAME",
+				"PROFILE",
+				"MODE",
+				"READY",
+				"COMPLIANT",
+				"DRIFTED",
+				"CONFLICTED",
+				"FAILED",
+				"AGE",
+			),
+			HaveExactElements("default", "posture", "example", "Enforce", "True", "1", "2", "3", "4", MatchRegexp(`^\d+s$`)),
 		))
 	})
 

@@ -8,15 +8,15 @@ import (
 
 var _ = DescribeTable("Rules for workloads are refused for", ExpectOnlyBadRefused,
 	Entry("no rule at all", refusal{
-		in: selecting(`workloads: {action: Warn%s}`), good: ", hostPort: {}", bad: "",
+		in: selecting(`workloads: {action: Warn%s}`), good: ", hostPort: {policy: Forbid}", bad: "",
 		path: "spec.workloads", reason: "workloads must set at least one rule",
 	}),
-	Entry("nothing but a rule that is switched off", refusal{
-		in: selecting(`workloads: {runAsNonRoot: %s}`), good: "true", bad: "false",
-		path: "spec.workloads", reason: "workloads must set at least one rule",
+	Entry("a rule without its word", refusal{
+		in: selecting(`workloads: {runAsNonRoot: %s}`), good: "Require", bad: `""`,
+		path: "spec.workloads.runAsNonRoot", reason: `Unsupported value: "": supported values: "Require"`,
 	}),
 	Entry("an unknown action", refusal{
-		in: selecting(`workloads: {action: %s, runAsNonRoot: true}`), good: "Audit", bad: "Refuse",
+		in: selecting(`workloads: {action: %s, runAsNonRoot: Require}`), good: "Audit", bad: "Refuse",
 		path: "spec.workloads.action", reason: `Unsupported value: "Refuse": supported values: "Deny", "Warn", "Audit"`,
 	}),
 	Entry("an unconfined seccomp profile", refusal{
@@ -40,24 +40,56 @@ var _ = DescribeTable("Rules for workloads are refused for", ExpectOnlyBadRefuse
 		path: "spec.workloads.requireLimits", reason: "duplicate",
 	}),
 	Entry("an unknown probe", refusal{
-		in: selecting(`workloads: {requireProbes: [%s]}`), good: "Startup", bad: "startup",
-		path: "spec.workloads.requireProbes[0]", reason: `Unsupported value: "startup": supported values: "Liveness", "Readiness", "Startup"`,
+		in:     selecting(`workloads: {requireProbes: [%s]}`),
+		good:   "Startup",
+		bad:    "startup",
+		path:   "spec.workloads.requireProbes[0]",
+		reason: `Unsupported value: "startup": supported values: "Liveness", "Readiness", "Startup"`,
 	}),
 	Entry("a host path that is relative", refusal{
-		in: selecting(`workloads: {hostPath: {allowed: [{pathPrefix: %s}]}}`), good: "/var/log", bad: "var/log",
-		path: "spec.workloads.hostPath.allowed[0].pathPrefix", reason: "should match",
+		in: selecting(
+			`workloads: {hostPath: {policy: AllowListed, allowed: [{pathPrefix: %s}]}}`,
+		),
+		good:   "/var/log",
+		bad:    "var/log",
+		path:   "spec.workloads.hostPath.allowed[0].pathPrefix",
+		reason: "should match",
 	}),
 	Entry("a host path that climbs", refusal{
-		in: selecting(`workloads: {hostPath: {allowed: [{pathPrefix: %s}]}}`), good: "/var/..log", bad: "/var/../etc",
-		path: "spec.workloads.hostPath.allowed[0].pathPrefix", reason: "pathPrefix must not hold . or ..",
+		in: selecting(
+			`workloads: {hostPath: {policy: AllowListed, allowed: [{pathPrefix: %s}]}}`,
+		),
+		good:   "/var/..log",
+		bad:    "/var/../etc",
+		path:   "spec.workloads.hostPath.allowed[0].pathPrefix",
+		reason: "pathPrefix must not hold . or ..",
 	}),
 	Entry("a range of ports that ends before it begins", refusal{
-		in: selecting(`workloads: {hostPort: {allowed: [{min: 9000, max: %s}]}}`), good: "9000", bad: "8999",
-		path: "spec.workloads.hostPort.allowed[0]", reason: "min must not be greater than max",
+		in: selecting(
+			`workloads: {hostPort: {policy: AllowListed, allowed: [{min: 9000, max: %s}]}}`,
+		),
+		good:   "9000",
+		bad:    "8999",
+		path:   "spec.workloads.hostPort.allowed[0]",
+		reason: "min must not be greater than max",
 	}),
 	Entry("a port that there is not", refusal{
-		in: selecting(`workloads: {hostPort: {allowed: [{min: 1, max: %s}]}}`), good: "65535", bad: "65536",
-		path: "spec.workloads.hostPort.allowed[0].max", reason: "should be less than or equal to 65535",
+		in: selecting(
+			`workloads: {hostPort: {policy: AllowListed, allowed: [{min: 1, max: %s}]}}`,
+		),
+		good:   "65535",
+		bad:    "65536",
+		path:   "spec.workloads.hostPort.allowed[0].max",
+		reason: "should be less than or equal to 65535",
+	}),
+	Entry("a list of what may be under the policy Forbid", refusal{
+		in:   selecting(`workloads: {hostPath: {policy: %s, allowed: [{pathPrefix: /var/log}]}}`),
+		good: "AllowListed", bad: "Forbid",
+		path: "spec.workloads.hostPath", reason: "the policy Forbid allows nothing: with allowed the policy is AllowListed",
+	}),
+	Entry("the policy AllowListed without a list", refusal{
+		in: selecting(`workloads: {priorityClasses: {policy: %s}}`), good: "Forbid", bad: "AllowListed",
+		path: "spec.workloads.priorityClasses", reason: "the policy AllowListed needs allowed, the list of what may be",
 	}),
 	Entry("a host network that is allowed in so many words", refusal{
 		in: selecting(`workloads: {hostNetwork: %s}`), good: "Forbid", bad: "Allow",
@@ -68,20 +100,40 @@ var _ = DescribeTable("Rules for workloads are refused for", ExpectOnlyBadRefuse
 		path: "spec.workloads.nodeName", reason: `Unsupported value: "Allow": supported values: "Forbid"`,
 	}),
 	Entry("a taint's key that is a pattern", refusal{
-		in: selecting(`workloads: {tolerations: {allowed: [{key: %s}]}}`), good: "example.com/dedicated", bad: "'example.com/*'",
-		path: "spec.workloads.tolerations.allowed[0].key", reason: "should match",
+		in: selecting(
+			`workloads: {tolerations: {policy: AllowListed, allowed: [{key: %s}]}}`,
+		),
+		good:   "example.com/dedicated",
+		bad:    "'example.com/*'",
+		path:   "spec.workloads.tolerations.allowed[0].key",
+		reason: "should match",
 	}),
 	Entry("a taint's value that it cannot have", refusal{
-		in: selecting(`workloads: {tolerations: {allowed: [{key: dedicated, values: [%s]}]}}`), good: "team-a", bad: "'team a'",
-		path: "spec.workloads.tolerations.allowed[0].values[0]", reason: "should match",
+		in: selecting(
+			`workloads: {tolerations: {policy: AllowListed, allowed: [{key: dedicated, values: [%s]}]}}`,
+		),
+		good:   "team-a",
+		bad:    "'team a'",
+		path:   "spec.workloads.tolerations.allowed[0].values[0]",
+		reason: "should match",
 	}),
 	Entry("values of a taint that are none", refusal{
-		in: selecting(`workloads: {tolerations: {allowed: [{key: dedicated, values: %s}]}}`), good: "['']", bad: "[]",
-		path: "spec.workloads.tolerations.allowed[0].values", reason: "should have at least 1 items",
+		in: selecting(
+			`workloads: {tolerations: {policy: AllowListed, allowed: [{key: dedicated, values: %s}]}}`,
+		),
+		good:   "['']",
+		bad:    "[]",
+		path:   "spec.workloads.tolerations.allowed[0].values",
+		reason: "should have at least 1 items",
 	}),
 	Entry("a PriorityClass that there cannot be", refusal{
-		in: selecting(`workloads: {priorityClasses: {allowed: [%s]}}`), good: "system-node-critical", bad: "Batch",
-		path: "spec.workloads.priorityClasses.allowed[0]", reason: "should match",
+		in: selecting(
+			`workloads: {priorityClasses: {policy: AllowListed, allowed: [%s]}}`,
+		),
+		good:   "system-node-critical",
+		bad:    "Batch",
+		path:   "spec.workloads.priorityClasses.allowed[0]",
+		reason: "should match",
 	}),
 	Entry("an unknown type of Service", refusal{
 		in: selecting(`workloads: {allowedServiceTypes: [%s]}`), good: "ExternalName", bad: "Headless",
@@ -91,7 +143,7 @@ var _ = DescribeTable("Rules for workloads are refused for", ExpectOnlyBadRefuse
 
 var _ = DescribeTable("Rules for images are refused for", ExpectOnlyBadRefused,
 	Entry("no rule at all", refusal{
-		in: selecting(`images: {requireDigest: %s}`), good: "true", bad: "false",
+		in: selecting(`images: {action: Warn%s}`), good: ", digest: Require", bad: "",
 		path: "spec.images", reason: "images must set at least one rule",
 	}),
 	Entry("a registry without a host", refusal{
@@ -99,12 +151,22 @@ var _ = DescribeTable("Rules for images are refused for", ExpectOnlyBadRefused,
 		path: "spec.images.allowedRegistries", reason: "each of allowedRegistries must begin with a host",
 	}),
 	Entry("a registry that is a pattern", refusal{
-		in: selecting(`images: {allowedRegistries: ["%s"]}`), good: "registry.example.com:5000/team/app", bad: "registry.example.com/*",
-		path: "spec.images.allowedRegistries[0]", reason: "should match",
+		in: selecting(
+			`images: {allowedRegistries: ["%s"]}`,
+		),
+		good:   "registry.example.com:5000/team/app",
+		bad:    "registry.example.com/*",
+		path:   "spec.images.allowedRegistries[0]",
+		reason: "should match",
 	}),
 	Entry("a registry with a scheme", refusal{
-		in: selecting(`images: {allowedRegistries: ["%s"]}`), good: "registry.example.com", bad: "https://registry.example.com",
-		path: "spec.images.allowedRegistries[0]", reason: "should match",
+		in: selecting(
+			`images: {allowedRegistries: ["%s"]}`,
+		),
+		good:   "registry.example.com",
+		bad:    "https://registry.example.com",
+		path:   "spec.images.allowedRegistries[0]",
+		reason: "should match",
 	}),
 	Entry("a registry with a slash at its end", refusal{
 		in: selecting(`images: {allowedRegistries: ["registry.example.com/team%s"]}`), good: "", bad: "/",
@@ -163,71 +225,119 @@ var _ = DescribeTable("Rules for images are refused for", ExpectOnlyBadRefused,
 
 var _ = DescribeTable("Protection is refused for", ExpectOnlyBadRefused,
 	Entry("break-glass groups without tamper protection", refusal{
-		in: selecting(`podSecurity: {enforce: baseline}, protection: {tamper: %s, breakGlassGroups: [on-call]}`), good: "true", bad: "false",
-		path: "spec.protection", reason: "breakGlassGroups needs tamper",
+		in: selecting(
+			`podSecurity: {enforce: baseline}, protection: {%sbreakGlassGroups: [on-call]}`,
+		),
+		good:   "tamper: Forbid, ",
+		bad:    "",
+		path:   "spec.protection",
+		reason: "breakGlassGroups needs tamper: Forbid",
 	}),
 	Entry("a break-glass group that everybody is in", refusal{
-		in: selecting(`podSecurity: {enforce: baseline}, protection: {tamper: true, breakGlassGroups: ["%s"]}`), good: "system:masters", bad: "system:authenticated",
-		path: "spec.protection.breakGlassGroups", reason: "must not name a group that everybody, all nodes or all service accounts are in",
+		in: selecting(
+			`podSecurity: {enforce: baseline}, protection: {tamper: Forbid, breakGlassGroups: ["%s"]}`,
+		),
+		good:   "system:masters",
+		bad:    "system:authenticated",
+		path:   "spec.protection.breakGlassGroups",
+		reason: "must not name a group that everybody, all nodes or all service accounts are in",
 	}),
 	Entry("a break-glass group of the service accounts of a namespace", refusal{
-		in: selecting(`podSecurity: {enforce: baseline}, protection: {tamper: true, breakGlassGroups: ["%s"]}`), good: "on-call", bad: "system:serviceaccounts:shop",
-		path: "spec.protection.breakGlassGroups", reason: "all service accounts are in",
+		in: selecting(
+			`podSecurity: {enforce: baseline}, protection: {tamper: Forbid, breakGlassGroups: ["%s"]}`,
+		),
+		good:   "on-call",
+		bad:    "system:serviceaccounts:shop",
+		path:   "spec.protection.breakGlassGroups",
+		reason: "all service accounts are in",
 	}),
 	Entry("a break-glass group that is no name", refusal{
-		in: selecting(`podSecurity: {enforce: baseline}, protection: {tamper: true, breakGlassGroups: ["%s"]}`), good: `CORP\\sre \"on call\" (夜)`, bad: `ops\u0007`,
-		path: "spec.protection.breakGlassGroups[0]", reason: "should match",
+		in: selecting(
+			`podSecurity: {enforce: baseline}, protection: {tamper: Forbid, breakGlassGroups: ["%s"]}`,
+		),
+		good:   `CORP\\sre \"on call\" (夜)`,
+		bad:    `ops\u0007`,
+		path:   "spec.protection.breakGlassGroups[0]",
+		reason: "should match",
 	}),
 	Entry("break-glass users without tamper protection", refusal{
-		in: selecting(`podSecurity: {enforce: baseline}, protection: {tamper: %s, breakGlassUsers: [ada]}`), good: "true", bad: "false",
-		path: "spec.protection", reason: "breakGlassUsers needs tamper",
+		in: selecting(
+			`podSecurity: {enforce: baseline}, protection: {%sbreakGlassUsers: [ada]}`,
+		),
+		good:   "tamper: Forbid, ",
+		bad:    "",
+		path:   "spec.protection",
+		reason: "breakGlassUsers needs tamper",
 	}),
 	Entry("a break-glass user who is nobody known", refusal{
-		in: selecting(`podSecurity: {enforce: baseline}, protection: {tamper: true, breakGlassUsers: ["%s"]}`), good: "ada", bad: "system:anonymous",
-		path: "spec.protection.breakGlassUsers", reason: "must not name system:anonymous",
+		in: selecting(
+			`podSecurity: {enforce: baseline}, protection: {tamper: Forbid, breakGlassUsers: ["%s"]}`,
+		),
+		good:   "ada",
+		bad:    "system:anonymous",
+		path:   "spec.protection.breakGlassUsers",
+		reason: "must not name system:anonymous",
 	}),
 	Entry("a break-glass user that is the group of the service accounts of a namespace", refusal{
-		in:   selecting(`podSecurity: {enforce: baseline}, protection: {tamper: true, breakGlassUsers: ["%s"]}`),
+		in:   selecting(`podSecurity: {enforce: baseline}, protection: {tamper: Forbid, breakGlassUsers: ["%s"]}`),
 		good: "system:serviceaccount:velero:velero", bad: "system:serviceaccounts:velero",
 		path: "spec.protection.breakGlassUsers", reason: "this is a group",
 	}),
 	Entry("a break-glass user that is the group of administrators", refusal{
-		in: selecting(`podSecurity: {enforce: baseline}, protection: {tamper: true, breakGlassUsers: ["%s"]}`), good: "kubernetes-admin", bad: "system:masters",
-		path: "spec.protection.breakGlassUsers", reason: "this is a group",
+		in: selecting(
+			`podSecurity: {enforce: baseline}, protection: {tamper: Forbid, breakGlassUsers: ["%s"]}`,
+		),
+		good:   "kubernetes-admin",
+		bad:    "system:masters",
+		path:   "spec.protection.breakGlassUsers",
+		reason: "this is a group",
 	}),
 	Entry("a break-glass user that is a service account without its name", refusal{
-		in:   selecting(`podSecurity: {enforce: baseline}, protection: {tamper: true, breakGlassUsers: ["%s"]}`),
+		in:   selecting(`podSecurity: {enforce: baseline}, protection: {tamper: Forbid, breakGlassUsers: ["%s"]}`),
 		good: "system:serviceaccount:backup:velero.server", bad: "system:serviceaccount:velero",
 		path: "spec.protection.breakGlassUsers", reason: "exactly system:serviceaccount:NAMESPACE:NAME",
 	}),
 	Entry("a break-glass user that is each service account of a namespace", refusal{
-		in:   selecting(`podSecurity: {enforce: baseline}, protection: {tamper: true, breakGlassUsers: ["%s"]}`),
+		in:   selecting(`podSecurity: {enforce: baseline}, protection: {tamper: Forbid, breakGlassUsers: ["%s"]}`),
 		good: "system:serviceaccount:velero:velero", bad: "system:serviceaccount:velero:*",
 		path: "spec.protection.breakGlassUsers", reason: "exactly system:serviceaccount:NAMESPACE:NAME",
 	}),
 	Entry("a break-glass user that is no name", refusal{
-		in: selecting(`podSecurity: {enforce: baseline}, protection: {tamper: true, breakGlassUsers: ["%s"]}`), good: `CORP\\ada o'b \"x\"`, bad: `a\tb`,
-		path: "spec.protection.breakGlassUsers[0]", reason: "should match",
+		in: selecting(
+			`podSecurity: {enforce: baseline}, protection: {tamper: Forbid, breakGlassUsers: ["%s"]}`,
+		),
+		good:   `CORP\\ada o'b \"x\"`,
+		bad:    `a\tb`,
+		path:   "spec.protection.breakGlassUsers[0]",
+		reason: "should match",
 	}),
 	Entry("more break-glass users than eight", refusal{
-		in:   selecting(`podSecurity: {enforce: baseline}, protection: {tamper: true, breakGlassUsers: [%s]}`),
+		in:   selecting(`podSecurity: {enforce: baseline}, protection: {tamper: Forbid, breakGlassUsers: [%s]}`),
 		good: "a, b, c, d, e, f, g, h", bad: "a, b, c, d, e, f, g, h, i",
 		path: "spec.protection.breakGlassUsers", reason: "Too many",
 	}),
 	Entry("protection of nothing", refusal{
-		in: selecting(`protection: {tamper: true}%s`), good: ", rbac: {defaultServiceAccount: {}}", bad: "",
+		in: selecting(`protection: {tamper: Forbid}%s`), good: ", rbac: {defaultServiceAccount: {}}", bad: "",
 		path: "spec", reason: "a profile must declare at least one of",
 	}),
 )
 
 var _ = DescribeTable("tenantPolicies are refused for", ExpectOnlyBadRefused,
 	Entry("Within nothing", refusal{
-		in: selecting(`network: {%spolicies: [{name: a, spec: {podSelector: {}}}], tenantPolicies: Within}`), good: "defaultDeny: [Egress], ", bad: "",
-		path: "spec.network", reason: "tenantPolicies: Within needs a direction in defaultDeny",
+		in: selecting(
+			`network: {%spolicies: [{name: a, spec: {podSelector: {}}}], tenantPolicies: Within}`,
+		),
+		good:   "defaultDeny: [Egress], ",
+		bad:    "",
+		path:   "spec.network",
+		reason: "tenantPolicies: Within needs a direction in defaultDeny",
 	}),
 	Entry("an unknown choice", refusal{
-		in: selecting(`network: {tenantPolicies: %s}`), good: "Deny", bad: "Forbid",
-		path: "spec.network.tenantPolicies", reason: `Unsupported value: "Forbid": supported values: "Allow", "Within", "Deny"`,
+		in:     selecting(`network: {tenantPolicies: %s}`),
+		good:   "Deny",
+		bad:    "Forbid",
+		path:   "spec.network.tenantPolicies",
+		reason: `Unsupported value: "Forbid": supported values: "Allow", "Within", "Deny"`,
 	}),
 	Entry("a network of nothing", refusal{
 		in: selecting(`network: {%s}`), good: "tenantPolicies: Deny", bad: "",

@@ -9,8 +9,10 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// One profile that cannot be decoded fails the list of all of them, and with it the operator's cache: nothing is enforced.
-var _ = DescribeTable("A profile that is accepted can be read by the operator, with",
+// One profile that cannot be decoded fails the list of all of them, and with it the operator's
+// cache: nothing is enforced.
+var _ = DescribeTable(
+	"A profile that is accepted can be read by the operator, with",
 	func(section string) {
 		out, err := kubectl(profile("readable", selecting(section)), "apply", "--server-side", "-f", "-")
 		DeferCleanup(func() { ExpectKubectl("", "delete", "secprof", "readable", "--ignore-not-found") })
@@ -30,5 +32,8 @@ var _ = DescribeTable("A profile that is accepted can be read by the operator, w
 		`network: {policies: [{name: a, spec: {podSelector: {}, ingress: [{ports: [{port: 80}]}]}}]}`),
 	Entry("a limit whose exponent is a fraction", `limits: [{type: Container, max: {cpu: "1e0.5"}}]`),
 	Entry("a quota whose exponent is a fraction", `quotas: [{name: a, spec: {hard: {pods: "1e0.5"}}}]`),
-	Entry("a port beyond 32 bits", `network: {policies: [{name: a, spec: {podSelector: {}, ingress: [{ports: [{port: 99999999999}]}]}}]}`),
+	Entry(
+		"a port beyond 32 bits",
+		`network: {policies: [{name: a, spec: {podSelector: {}, ingress: [{ports: [{port: 99999999999}]}]}}]}`,
+	),
 )

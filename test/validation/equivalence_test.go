@@ -13,14 +13,16 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
-// alike is an entry of a table of values of which the profile must be refused if and only if the API server refuses what is rendered of it.
+// alike is an entry of a table of values of which the profile must be refused if and only if the
+// API server refuses what is rendered of it.
 type alike struct {
 	// in are sections of a spec. %s stands for the value.
 	in      string
 	refused []string
 	// accepted are neighbours of what is refused.
 	accepted []string
-	// path is the field that the refusal names, and reason what it says; either may be left out where they differ between the values.
+	// path is the field that the refusal names, and reason what it says; either may be left out
+	// where they differ between the values.
 	path, reason string
 }
 
@@ -38,7 +40,8 @@ func ExpectLikeTheAPI(a alike) {
 	}
 }
 
-// ExpectStricterThanTheAPI is for what Kubernetes accepts, and does not do what its author means by it.
+// ExpectStricterThanTheAPI is for what Kubernetes accepts, and does not do what its author means by
+// it.
 func ExpectStricterThanTheAPI(a alike) {
 	for _, value := range a.accepted {
 		sections := fmt.Sprintf(a.in, value)
@@ -61,14 +64,15 @@ func createProfile(sections string) error {
 	return admin.Create(ctx, object, client.DryRunAll, client.FieldValidation("Strict"))
 }
 
-// createRendered is what the API server says to the objects that would be rendered of a profile with these sections, if it were stored.
+// createRendered is what the API server says to the objects that would be rendered of a profile
+// with these sections, if it were stored.
 func createRendered(sections string) error {
 	p := &v1alpha1.SecurityProfile{}
 	data, err := yaml.YAMLToJSON([]byte(profile("alike", selecting(sections))))
 	Expect(err).NotTo(HaveOccurred(), sections)
 	Expect(json.Unmarshal(data, p)).To(Succeed())
-	if p.Spec.Undecodable != "" {
-		return fmt.Errorf("it cannot even be decoded: %s", p.Spec.Undecodable)
+	if why := p.Spec.Undecodable(); why != "" {
+		return fmt.Errorf("it cannot even be decoded: %s", why)
 	}
 	for _, object := range baseline.Render(p, "default") {
 		if baseline.BelongsToNamespace(object) {

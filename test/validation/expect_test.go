@@ -27,15 +27,17 @@ const root = "<nil>"
 
 // refusal is an entry of a table of refusals.
 type refusal struct {
-	// in is the spec of a profile. %s stands for the one place where the profile accepted and the one refused differ.
+	// in is the spec of a profile. %s stands for the one place where the profile accepted and the
+	// one refused differ.
 	in        string
 	good, bad string
 	// path and reason are what the refusal has to name.
 	path, reason string
 }
 
-// ExpectOnlyBadRefused checks that the profile is accepted as long as it holds the good value, so that nothing but the bad
-// value explains the refusal, and that the refusal names the field and the reason.
+// ExpectOnlyBadRefused checks that the profile is accepted as long as it holds the good value, so
+// that nothing but the bad value explains the refusal, and that the refusal names the field and the
+// reason.
 func ExpectOnlyBadRefused(r refusal) {
 	ExpectAccepted(profile("example", fmt.Sprintf(r.in, r.good)))
 	ExpectRefused(profile("example", fmt.Sprintf(r.in, r.bad)), r.path, r.reason)
@@ -47,13 +49,18 @@ func ExpectAccepted(manifest string) {
 	Expect(applyAsIf(manifest)).To(Succeed(), manifest)
 }
 
-// ExpectRefused checks that kubectl would not apply the manifest, and that it names the field and, on the same line, the reason.
+// ExpectRefused checks that kubectl would not apply the manifest, and that it names the field and,
+// on the same line, the reason.
 func ExpectRefused(manifest, path, reason string) {
 	GinkgoHelper()
 	answer := applyAsIf(manifest)
 	Expect(answer).To(HaveOccurred(), "it was accepted:\n%s", manifest)
-	complaint := `(?m)(^|[\s.])` + regexp.QuoteMeta(path) + `: .*` + regexp.QuoteMeta(reason)
-	Expect(inWordsOfKubectl(answer)).To(MatchRegexp(complaint), manifest)
+	Expect(inWordsOfKubectl(answer)).To(MatchRegexp(complaint(path, reason)), manifest)
+}
+
+// complaint matches a line that names a field and a reason.
+func complaint(path, reason string) string {
+	return `(?m)(^|[\s.])` + regexp.QuoteMeta(path) + `: .*` + regexp.QuoteMeta(reason)
 }
 
 // ExpectKubectl runs kubectl, which has to succeed, and returns what it printed.

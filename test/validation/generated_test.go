@@ -37,7 +37,8 @@ var _ = Describe("A profile of generated parts, sound ones and odd ones", func()
 // generator makes sections of profiles, as the inside of a YAML flow mapping.
 type generator struct{ *rand.Rand }
 
-// of is one of the sound values, or once in a while one of those that Kubernetes refuses, or that Bulwark does.
+// of is one of the sound values, or once in a while one of those that Kubernetes refuses, or that
+// Bulwark does.
 func (g *generator) of(sound, odd []string) string {
 	if len(odd) > 0 && g.IntN(40) == 0 {
 		return odd[g.IntN(len(odd))]
@@ -87,7 +88,10 @@ func (g *generator) network() string {
 	denied := g.of([]string{"[Ingress, Egress]"}, []string{"[Egress]", "[Ingress]"})
 	policies := g.some(1, 2, func() string {
 		n++
-		types := g.of([]string{"", "policyTypes: [Egress], ", "policyTypes: [Ingress, Egress], "}, []string{"policyTypes: [Both], "})
+		types := g.of(
+			[]string{"", "policyTypes: [Egress], ", "policyTypes: [Ingress, Egress], "},
+			[]string{"policyTypes: [Both], "},
+		)
 		return fmt.Sprintf("{name: p%d, spec: {%spodSelector: {%s}, ingress: [%s], egress: [%s]}}", n, types, g.selector(),
 			g.some(0, 2, func() string { return g.rule("from") }), g.some(0, 2, func() string { return g.rule("to") }))
 	})
@@ -108,7 +112,10 @@ func (g *generator) peer() string {
 		}))
 	}
 	return "{" + g.of([]string{
-		block, "podSelector: {" + g.selector() + "}", "namespaceSelector: {" + g.selector() + "}", "podSelector: {}, namespaceSelector: {" + g.selector() + "}",
+		block,
+		"podSelector: {" + g.selector() + "}",
+		"namespaceSelector: {" + g.selector() + "}",
+		"podSelector: {}, namespaceSelector: {" + g.selector() + "}",
 	}, []string{"", block + ", podSelector: {}"}) + "}"
 }
 
@@ -119,22 +126,54 @@ func (g *generator) cidr() string {
 
 func (g *generator) port() string {
 	return "{" + g.of([]string{
-		"port: 80", "port: http", "protocol: UDP, port: 53", "port: 1000, endPort: 2000", "protocol: SCTP", "port: 65535, endPort: 65535", `port: "8080-tcp"`,
+		"port: 80",
+		"port: http",
+		"protocol: UDP, port: 53",
+		"port: 1000, endPort: 2000",
+		"protocol: SCTP",
+		"port: 65535, endPort: 65535",
+		`port: "8080-tcp"`,
 	}, []string{"port: 0", "port: 70000", "port: HTTP", "port: http, endPort: 90", "endPort: 90", "port: 80, endPort: 79", "protocol: ICMP", `port: "80"`, "port: a--b"}) + "}"
 }
 
 func (g *generator) selector() string {
 	return g.of([]string{
-		"", "matchLabels: {app: web}", `matchLabels: {example.com/app: ""}`, "matchExpressions: [{key: a, operator: In, values: [b, c]}]",
-		"matchExpressions: [{key: a.b/c, operator: DoesNotExist}]", "matchLabels: {a: b}, matchExpressions: [{key: a, operator: NotIn, values: [c]}]",
+		"",
+		"matchLabels: {app: web}",
+		`matchLabels: {example.com/app: ""}`,
+		"matchExpressions: [{key: a, operator: In, values: [b, c]}]",
+		"matchExpressions: [{key: a.b/c, operator: DoesNotExist}]",
+		"matchLabels: {a: b}, matchExpressions: [{key: a, operator: NotIn, values: [c]}]",
 	}, []string{
-		`matchLabels: {"a b": c}`, `matchLabels: {a: "b c"}`, "matchExpressions: [{key: a, operator: In}]", "matchExpressions: [{key: a, operator: Exists, values: [b]}]",
-		"matchExpressions: [{key: /a, operator: Exists}]", `matchExpressions: [{key: a, operator: In, values: ["-"]}]`,
+		`matchLabels: {"a b": c}`,
+		`matchLabels: {a: "b c"}`,
+		"matchExpressions: [{key: a, operator: In}]",
+		"matchExpressions: [{key: a, operator: Exists, values: [b]}]",
+		"matchExpressions: [{key: /a, operator: Exists}]",
+		`matchExpressions: [{key: a, operator: In, values: ["-"]}]`,
 	})
 }
 
 func (g *generator) quantity() string {
-	return g.of([]string{"0", "1", `"2"`, "3", `"1.5"`, "500m", "1Gi", "4Gi", "1k", `"1e3"`, "100u", `"0.9999"`, "1E", "9223372036854775807"}, []string{"-1", `"-500m"`, `"1e999"`, `"1e0.5"`})
+	return g.of(
+		[]string{
+			"0",
+			"1",
+			`"2"`,
+			"3",
+			`"1.5"`,
+			"500m",
+			"1Gi",
+			"4Gi",
+			"1k",
+			`"1e3"`,
+			"100u",
+			`"0.9999"`,
+			"1E",
+			"9223372036854775807",
+		},
+		[]string{"-1", `"-500m"`, `"1e999"`, `"1e0.5"`},
+	)
 }
 
 func (g *generator) limits() string {
@@ -169,8 +208,19 @@ func (g *generator) quotas() string {
 		n++
 		hard := g.entries(3, func() (string, string) {
 			return g.of([]string{
-				"pods", "cpu", "requests.memory", "limits.cpu", "services", "count/deployments.apps", "requests.example.com/gpu", "requests.storage", "count/pods",
-				"gold.storageclass.storage.k8s.io/persistentvolumeclaims", "hugepages-2Mi", "ephemeral-storage", "resourcequotas",
+				"pods",
+				"cpu",
+				"requests.memory",
+				"limits.cpu",
+				"services",
+				"count/deployments.apps",
+				"requests.example.com/gpu",
+				"requests.storage",
+				"count/pods",
+				"gold.storageclass.storage.k8s.io/persistentvolumeclaims",
+				"hugepages-2Mi",
+				"ephemeral-storage",
+				"resourcequotas",
 			}, []string{"pod", "count/jobs", "example.com/gpu", "storage", "a/b/c", "count/Pods"}), g.quantity()
 		})
 		scopes := ""
@@ -180,7 +230,9 @@ func (g *generator) quotas() string {
 				"scopeSelector: {matchExpressions: [{scopeName: PriorityClass, operator: In, values: [high]}]}",
 				"scopeSelector: {matchExpressions: [{scopeName: VolumeAttributesClass, operator: Exists}]}",
 			}, []string{
-				"scopes: [Burstable]", "scopes: [BestEffort, NotBestEffort]", "scopeSelector: {matchExpressions: [{scopeName: BestEffort, operator: In, values: [a]}]}",
+				"scopes: [Burstable]",
+				"scopes: [BestEffort, NotBestEffort]",
+				"scopeSelector: {matchExpressions: [{scopeName: BestEffort, operator: In, values: [a]}]}",
 				"scopeSelector: {matchExpressions: [{scopeName: PriorityClass, operator: In}]}",
 			})
 		}
@@ -190,12 +242,40 @@ func (g *generator) quotas() string {
 
 func (g *generator) rbac() string {
 	subject := func() string {
-		return "{" + g.of([]string{"kind: Group, name: devs", "kind: User, name: Jane", "kind: ServiceAccount, name: app", "kind: ServiceAccount, name: app, namespace: ci, apiGroup: rbac.authorization.k8s.io"},
-			[]string{"kind: ServiceAccount, name: App", "kind: ServiceAccount, name: a:b", `kind: User, name: ""`, "kind: user, name: a"}) + "}"
+		return "{" + g.of(
+			[]string{
+				"kind: Group, name: devs",
+				"kind: User, name: Jane",
+				"kind: ServiceAccount, name: app",
+				"kind: ServiceAccount, name: app, namespace: ci, apiGroup: rbac.authorization.k8s.io",
+			},
+			[]string{
+				"kind: ServiceAccount, name: App",
+				"kind: ServiceAccount, name: a:b",
+				`kind: User, name: ""`,
+				"kind: user, name: a",
+			},
+		) + "}"
 	}
-	rule := "{" + g.of([]string{"resources: [pods], verbs: [get]", "apiGroups: [apps], resources: [deployments/scale], verbs: [update]", "resources: [pods], resourceNames: [a], verbs: [create]"},
-		[]string{"resources: [], verbs: [get]", "resources: [Pods], verbs: [get]", "resources: [pods], verbs: []", "apiGroups: [apps/v1], resources: [deployments], verbs: [get]"}) + "}"
+	rule := "{" + g.of(
+		[]string{
+			"resources: [pods], verbs: [get]",
+			"apiGroups: [apps], resources: [deployments/scale], verbs: [update]",
+			"resources: [pods], resourceNames: [a], verbs: [create]",
+		},
+		[]string{
+			"resources: [], verbs: [get]",
+			"resources: [Pods], verbs: [get]",
+			"resources: [pods], verbs: []",
+			"apiGroups: [apps/v1], resources: [deployments], verbs: [get]",
+		},
+	) + "}"
 	role := g.of([]string{"view", "Some role", "a:b"}, []string{"a/b", "..", "a%b"})
-	return fmt.Sprintf("rbac: {roles: [{name: r, rules: [%s], subjects: [%s]}], bindings: [{name: b, clusterRole: %q, subjects: [%s]}]}",
-		rule, g.some(0, 2, subject), role, g.some(1, 2, subject))
+	return fmt.Sprintf(
+		"rbac: {roles: [{name: r, rules: [%s], subjects: [%s]}], bindings: [{name: b, clusterRole: %q, subjects: [%s]}]}",
+		rule,
+		g.some(0, 2, subject),
+		role,
+		g.some(1, 2, subject),
+	)
 }

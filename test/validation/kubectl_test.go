@@ -16,8 +16,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// applyAsIf makes the request that `kubectl apply --server-side --dry-run=server` makes. A process of
-// kubectl for each of hundreds of requests would take most of the suite's time.
+// applyAsIf makes the request that `kubectl apply --server-side --dry-run=server` makes. A process
+// of kubectl for each of hundreds of requests would take most of the suite's time.
 func applyAsIf(manifest string) error {
 	object := &unstructured.Unstructured{Object: map[string]any{}}
 	data, err := yaml.YAMLToJSON([]byte(manifest))
@@ -60,16 +60,21 @@ func inWordsOfKubectl(answer error) string {
 	return said + ": \n* " + strings.Join(causes, "\n* ") + "\n"
 }
 
-var _ = DescribeTable("kubectl says in the words of this suite that it is refused:", func(manifest string) {
-	answer := applyAsIf(manifest)
-	Expect(answer).To(HaveOccurred())
-	out, err := kubectl(manifest, "apply", "--server-side", "--dry-run=server", "-f", "-")
-	Expect(err).To(HaveOccurred())
-	// The API server lists several causes in any order.
-	Expect(strings.Split(out, "\n")).To(ConsistOf(strings.Split(inWordsOfKubectl(answer), "\n")))
-},
+var _ = DescribeTable(
+	"kubectl says in the words of this suite that it is refused:",
+	func(manifest string) {
+		answer := applyAsIf(manifest)
+		Expect(answer).To(HaveOccurred())
+		out, err := kubectl(manifest, "apply", "--server-side", "--dry-run=server", "-f", "-")
+		Expect(err).To(HaveOccurred())
+		// The API server lists several causes in any order.
+		Expect(strings.Split(out, "\n")).To(ConsistOf(strings.Split(inWordsOfKubectl(answer), "\n")))
+	},
 	Entry("a value", profile("example", selecting("enforcement: Sometimes, podSecurity: {warn: baseline}"))),
-	Entry("several values", profile("example", selecting("enforcement: Sometimes, adoption: Perhaps, podSecurity: {warn: loose}"))),
+	Entry(
+		"several values",
+		profile("example", selecting("enforcement: Sometimes, adoption: Perhaps, podSecurity: {warn: loose}")),
+	),
 	Entry("a rule on the whole object", profile(strings.Repeat("a", 64), selecting("podSecurity: {warn: baseline}"))),
 	Entry("a field that there is not", profile("example", selecting("podSecurity: {warn: baseline, level: baseline}"))),
 	Entry("a field of another type", profile("example", selecting("priority: high, podSecurity: {warn: baseline}"))),

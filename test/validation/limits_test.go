@@ -35,12 +35,20 @@ var _ = DescribeTable("Limits are refused for", ExpectOnlyBadRefused,
 		path: "spec.limits[0]", reason: "default and defaultRequest apply to the type Container only",
 	}),
 	Entry("an unknown type", refusal{
-		in: selecting(`limits: [{type: %s, max: {cpu: "1"}}]`), good: "Container", bad: "InitContainer",
-		path: "spec.limits[0].type", reason: `Unsupported value: "InitContainer": supported values: "Container", "Pod", "PersistentVolumeClaim"`,
+		in:     selecting(`limits: [{type: %s, max: {cpu: "1"}}]`),
+		good:   "Container",
+		bad:    "InitContainer",
+		path:   "spec.limits[0].type",
+		reason: `Unsupported value: "InitContainer": supported values: "Container", "Pod", "PersistentVolumeClaim"`,
 	}),
 	Entry("a type given twice", refusal{
-		in: selecting(`limits: [{type: Container, max: {cpu: "1"}}, {type: %s, max: {cpu: "2"}}]`), good: "Pod", bad: "Container",
-		path: "spec.limits", reason: `duplicate entries for key [type="Container"]`,
+		in: selecting(
+			`limits: [{type: Container, max: {cpu: "1"}}, {type: %s, max: {cpu: "2"}}]`,
+		),
+		good:   "Pod",
+		bad:    "Container",
+		path:   "spec.limits",
+		reason: `duplicate entries for key [type="Container"]`,
 	}),
 	Entry("a missing type", refusal{
 		in: selecting(`limits: [{%smax: {cpu: "1"}}]`), good: "type: Container, ", bad: "",
@@ -56,16 +64,29 @@ var _ = DescribeTable("Limits are refused for", ExpectOnlyBadRefused,
 	}),
 )
 
-// bounds are the limits of a container in which the lower bound is above the upper one, once as integers and once as strings.
-// The good values would be above the upper bound, and the bad ones below it, if they were compared as text.
+// bounds are the limits of a container in which the lower bound is above the upper one, once as
+// integers and once as strings. The good values would be above the upper bound, and the bad ones
+// below it, if they were compared as text.
 func bounds(resource, lower, upper string) []TableEntry {
 	limits := func(upperValue string) string {
-		return selecting(fmt.Sprintf(`limits: [{type: Container, %s: {%s: %%s}, %s: {%s: %s}}]`, lower, resource, upper, resource, upperValue))
+		return selecting(
+			fmt.Sprintf(
+				`limits: [{type: Container, %s: {%s: %%s}, %s: {%s: %s}}]`,
+				lower,
+				resource,
+				upper,
+				resource,
+				upperValue,
+			),
+		)
 	}
 	name := fmt.Sprintf("%s above %s of %s", lower, upper, resource)
 	reason := fmt.Sprintf("%s must not be above %s", lower, upper)
 	return []TableEntry{
 		Entry(name+", as integers", refusal{in: limits("20"), good: "3", bad: "100", path: "spec.limits[0]", reason: reason}),
-		Entry(name+", as strings", refusal{in: limits(`"2k"`), good: `"3"`, bad: `"1M"`, path: "spec.limits[0]", reason: reason}),
+		Entry(
+			name+", as strings",
+			refusal{in: limits(`"2k"`), good: `"3"`, bad: `"1M"`, path: "spec.limits[0]", reason: reason},
+		),
 	}
 }

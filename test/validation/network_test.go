@@ -47,17 +47,27 @@ var _ = DescribeTable("The network is refused for", ExpectOnlyBadRefused,
 		path: "spec.network", reason: apiServerNeedsEgress,
 	}),
 	Entry("allowSameNamespace where nothing is denied", refusal{
-		in:   selecting(`network: {policies: [{name: a, spec: {podSelector: {}}}], allowSameNamespace: %s}`),
-		good: "false", bad: "true",
+		in:   selecting(`network: {policies: [{name: a, spec: {podSelector: {}}}]%s}`),
+		good: "", bad: ", allowSameNamespace: {}",
 		path: "spec.network", reason: sameNeedsDirection,
 	}),
 	Entry("an address of the API server that is no range", refusal{
-		in: selecting(`network: {defaultDeny: [Egress], allowAPIServer: {cidrs: ["%s"]}}`), good: "10.0.0.1/32", bad: "10.0.0.1",
-		path: "spec.network.allowAPIServer.cidrs", reason: inCIDRNotation,
+		in: selecting(
+			`network: {defaultDeny: [Egress], allowAPIServer: {cidrs: ["%s"]}}`,
+		),
+		good:   "10.0.0.1/32",
+		bad:    "10.0.0.1",
+		path:   "spec.network.allowAPIServer.cidrs",
+		reason: inCIDRNotation,
 	}),
 	Entry("a range of the API server that is too narrow to be one", refusal{
-		in: selecting(`network: {defaultDeny: [Egress], allowAPIServer: {cidrs: ["%s"]}}`), good: "10.0.0.1/32", bad: "10.0.0.1/33",
-		path: "spec.network.allowAPIServer.cidrs", reason: inCIDRNotation,
+		in: selecting(
+			`network: {defaultDeny: [Egress], allowAPIServer: {cidrs: ["%s"]}}`,
+		),
+		good:   "10.0.0.1/32",
+		bad:    "10.0.0.1/33",
+		path:   "spec.network.allowAPIServer.cidrs",
+		reason: inCIDRNotation,
 	}),
 	Entry("a broken range of the API server in IPv6, where a sound one is accepted", refusal{
 		in:   selecting(`network: {defaultDeny: [Egress], allowAPIServer: {cidrs: ["%s"]}}`),
@@ -66,8 +76,13 @@ var _ = DescribeTable("The network is refused for", ExpectOnlyBadRefused,
 	}),
 	// Since Kubernetes 1.36 a NetworkPolicy refuses it too, in every namespace.
 	Entry("a range of the API server with bits beyond its prefix", refusal{
-		in: selecting(`network: {defaultDeny: [Egress], allowAPIServer: {cidrs: ["%s"]}}`), good: "10.0.0.0/24", bad: "10.0.0.1/24",
-		path: "spec.network.allowAPIServer.cidrs", reason: inCIDRNotation,
+		in: selecting(
+			`network: {defaultDeny: [Egress], allowAPIServer: {cidrs: ["%s"]}}`,
+		),
+		good:   "10.0.0.0/24",
+		bad:    "10.0.0.1/24",
+		path:   "spec.network.allowAPIServer.cidrs",
+		reason: inCIDRNotation,
 	}),
 	Entry("a range of the API server in IPv6 with bits beyond its prefix", refusal{
 		in:   selecting(`network: {defaultDeny: [Egress], allowAPIServer: {cidrs: ["%s"]}}`),
@@ -90,8 +105,13 @@ var _ = DescribeTable("The network is refused for", ExpectOnlyBadRefused,
 		path: "spec.network.allowAPIServer.ports[1]", reason: "should be less than or equal to 65535",
 	}),
 	Entry("a protocol that DNS does not speak", refusal{
-		in: selecting(`network: {defaultDeny: [Egress], allowDNS: {ports: [{protocol: %s, port: 53}]}}`), good: "TCP", bad: "SCTP",
-		path: "spec.network.allowDNS.ports[0].protocol", reason: `Unsupported value: "SCTP": supported values: "UDP", "TCP"`,
+		in: selecting(
+			`network: {defaultDeny: [Egress], allowDNS: {ports: [{protocol: %s, port: 53}]}}`,
+		),
+		good:   "TCP",
+		bad:    "SCTP",
+		path:   "spec.network.allowDNS.ports[0].protocol",
+		reason: `Unsupported value: "SCTP": supported values: "UDP", "TCP"`,
 	}),
 	builtIn("default-deny"), builtIn("allow-dns"), builtIn("allow-same-namespace"), builtIn("allow-apiserver"),
 )

@@ -4,12 +4,27 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 )
 
-var _ = DescribeTable("Pod Security is refused for", ExpectOnlyBadRefused,
-	unknownLevel("enforce"), unknownLevel("audit"), unknownLevel("warn"),
-	unknownVersion("1.37"), unknownVersion("v1"), unknownVersion("v1.037"), unknownVersion("vX"), unknownVersion("v1.37.2"),
-	unknownVersion("v2.0"), unknownVersion("Latest"),
-	unknownVersionOf("enforce"), unknownVersionOf("audit"), unknownVersionOf("warn"),
-	versionWithoutMode("enforce", "audit"), versionWithoutMode("audit", "warn"), versionWithoutMode("warn", "enforce"),
+var _ = DescribeTable(
+	"Pod Security is refused for",
+	ExpectOnlyBadRefused,
+	unknownLevel("enforce"),
+	unknownLevel("audit"),
+	unknownLevel("warn"),
+	unknownVersion(
+		"1.37",
+	),
+	unknownVersion("v1"),
+	unknownVersion("v1.037"),
+	unknownVersion("vX"),
+	unknownVersion("v1.37.2"),
+	unknownVersion("v2.0"),
+	unknownVersion("Latest"),
+	unknownVersionOf("enforce"),
+	unknownVersionOf("audit"),
+	unknownVersionOf("warn"),
+	versionWithoutMode("enforce", "audit"),
+	versionWithoutMode("audit", "warn"),
+	versionWithoutMode("warn", "enforce"),
 	Entry("no mode", refusal{
 		in: selecting(`podSecurity: {%s}`), good: "warn: restricted", bad: "",
 		path: "spec.podSecurity", reason: "podSecurity must set at least one of enforce, audit and warn",
@@ -24,8 +39,11 @@ const versionPattern = `should match '^(latest|v1\.(0|[1-9][0-9]{0,2}))$'`
 
 func unknownLevel(mode string) TableEntry {
 	return Entry("an unknown level of "+mode, refusal{
-		in: selecting(`podSecurity: {` + mode + `: %s}`), good: "privileged", bad: "Restricted",
-		path: "spec.podSecurity." + mode, reason: `Unsupported value: "Restricted": supported values: "privileged", "baseline", "restricted"`,
+		in:     selecting(`podSecurity: {` + mode + `: %s}`),
+		good:   "privileged",
+		bad:    "Restricted",
+		path:   "spec.podSecurity." + mode,
+		reason: `Unsupported value: "Restricted": supported values: "privileged", "baseline", "restricted"`,
 	})
 }
 

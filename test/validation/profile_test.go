@@ -19,8 +19,13 @@ var _ = DescribeTable("A profile is refused for", ExpectOnlyBadRefused,
 		path: "spec.podSecurity.enforced", reason: undeclared,
 	}),
 	Entry("a misspelt field of a NetworkPolicy", refusal{
-		in: selecting(`network: {policies: [{name: web, spec: {podSelector: {}, %s: [Ingress]}}]}`), good: "policyTypes", bad: "policyType",
-		path: `spec.network.policies[name="web"].spec.policyType`, reason: undeclared,
+		in: selecting(
+			`network: {policies: [{name: web, spec: {podSelector: {}, %s: [Ingress]}}]}`,
+		),
+		good:   "policyTypes",
+		bad:    "policyType",
+		path:   `spec.network.policies[name="web"].spec.policyType`,
+		reason: undeclared,
 	}),
 	Entry("a misspelt field of a list without keys", refusal{
 		in:   selecting(`rbac: {roles: [{name: a, rules: [{resources: [pods], verbs: [get], %s: [a]}]}]}`),
@@ -48,8 +53,8 @@ var _ = DescribeTable("A profile is refused for", ExpectOnlyBadRefused,
 		path: "spec.contest", reason: `Unsupported value: "Yield": supported values: "Correct", "BackOff"`,
 	}),
 	Entry("an unknown mode of findings", refusal{
-		in: selecting(`podSecurity: {enforce: baseline}, findings: {mode: %s}`), good: `"Off"`, bad: "None",
-		path: "spec.findings.mode", reason: `Unsupported value: "None": supported values: "Report", "Off"`,
+		in: selecting(`podSecurity: {enforce: baseline}, findings: {mode: %s}`), good: "Disabled", bad: "None",
+		path: "spec.findings.mode", reason: `Unsupported value: "None": supported values: "Report", "Disabled"`,
 	}),
 	Entry("an unknown finding", refusal{
 		in: selecting(`podSecurity: {enforce: baseline}, findings: {ignore: [%s]}`), good: "BroadBinding", bad: "Everything",
@@ -68,8 +73,11 @@ var _ = DescribeTable("A profile is refused for", ExpectOnlyBadRefused,
 		path: "spec.namespaceSelector", reason: "Required value",
 	}),
 	Entry("no section at all", refusal{
-		in: `namespaceSelector: {}%s`, good: ", rbac: {defaultServiceAccount: {}}", bad: "",
-		path: "spec", reason: "a profile must declare at least one of podSecurity, network, limits, quotas, rbac, workloads and images",
+		in:     `namespaceSelector: {}%s`,
+		good:   ", rbac: {defaultServiceAccount: {}}",
+		bad:    "",
+		path:   "spec",
+		reason: "a profile must declare at least one of podSecurity, network, limits, quotas, rbac, workloads and images",
 	}),
 	Entry("an empty list of quotas", refusal{
 		in: selecting(`quotas: [%s]`), good: `{name: a, spec: {hard: {pods: "1"}}}`, bad: "",
@@ -81,9 +89,11 @@ const valuesRule = "values must be given with In and NotIn, and must not be give
 
 var _ = DescribeTable("A selection is refused for", ExpectOnlyBadRefused,
 	Entry("an unknown operator", refusal{
-		in:   `namespaceSelector: {matchExpressions: [{key: team, operator: %s, values: [a]}]}, podSecurity: {enforce: baseline}`,
-		good: "In", bad: "Equals",
-		path: "spec.namespaceSelector.matchExpressions[0].operator", reason: `Unsupported value: "Equals": supported values: "In", "NotIn", "Exists", "DoesNotExist"`,
+		in:     `namespaceSelector: {matchExpressions: [{key: team, operator: %s, values: [a]}]}, podSecurity: {enforce: baseline}`,
+		good:   "In",
+		bad:    "Equals",
+		path:   "spec.namespaceSelector.matchExpressions[0].operator",
+		reason: `Unsupported value: "Equals": supported values: "In", "NotIn", "Exists", "DoesNotExist"`,
 	}),
 	Entry("In without values", refusal{
 		in:   `namespaceSelector: {matchExpressions: [{key: team, operator: In%s}]}, podSecurity: {enforce: baseline}`,
@@ -91,9 +101,11 @@ var _ = DescribeTable("A selection is refused for", ExpectOnlyBadRefused,
 		path: "spec.namespaceSelector.matchExpressions[0]", reason: valuesRule,
 	}),
 	Entry("NotIn with an empty list of values", refusal{
-		in:   `namespaceSelector: {matchExpressions: [{key: team, operator: NotIn, values: [%s]}]}, podSecurity: {enforce: baseline}`,
-		good: "a", bad: "",
-		path: "spec.namespaceSelector.matchExpressions[0]", reason: valuesRule,
+		in:     `namespaceSelector: {matchExpressions: [{key: team, operator: NotIn, values: [%s]}]}, podSecurity: {enforce: baseline}`,
+		good:   "a",
+		bad:    "",
+		path:   "spec.namespaceSelector.matchExpressions[0]",
+		reason: valuesRule,
 	}),
 	Entry("Exists with values", refusal{
 		in:   `namespaceSelector: {matchExpressions: [{key: team, operator: Exists%s}]}, podSecurity: {enforce: baseline}`,
@@ -101,9 +113,11 @@ var _ = DescribeTable("A selection is refused for", ExpectOnlyBadRefused,
 		path: "spec.namespaceSelector.matchExpressions[0]", reason: valuesRule,
 	}),
 	Entry("DoesNotExist with values", refusal{
-		in:   `namespaceSelector: {matchExpressions: [{key: team, operator: DoesNotExist%s}]}, podSecurity: {enforce: baseline}`,
-		good: "", bad: ", values: [a]",
-		path: "spec.namespaceSelector.matchExpressions[0]", reason: valuesRule,
+		in:     `namespaceSelector: {matchExpressions: [{key: team, operator: DoesNotExist%s}]}, podSecurity: {enforce: baseline}`,
+		good:   "",
+		bad:    ", values: [a]",
+		path:   "spec.namespaceSelector.matchExpressions[0]",
+		reason: valuesRule,
 	}),
 	Entry("an exclusion that is a regular expression", refusal{
 		in: selecting(`podSecurity: {enforce: baseline}, excludeNamespaces: ["%s"]`), good: "ci-?*", bad: "ci-(a|b)",
@@ -123,26 +137,39 @@ const writtenRule = ", which Bulwark writes on namespaces: select by a label of 
 
 var _ = DescribeTable("A selection by a label that Bulwark writes on namespaces is refused", ExpectOnlyBadRefused,
 	Entry("among the labels", refusal{
-		in: `namespaceSelector: {matchLabels: {team: a, "%s": restricted}}, podSecurity: {enforce: baseline}`, good: "tier", bad: "pod-security.kubernetes.io/enforce",
-		path: "spec.namespaceSelector.matchLabels", reason: "by the label pod-security.kubernetes.io/enforce" + writtenRule,
+		in:     `namespaceSelector: {matchLabels: {team: a, "%s": restricted}}, podSecurity: {enforce: baseline}`,
+		good:   "tier",
+		bad:    "pod-security.kubernetes.io/enforce",
+		path:   "spec.namespaceSelector.matchLabels",
+		reason: "by the label pod-security.kubernetes.io/enforce" + writtenRule,
 	}),
 	Entry("among the labels, as a version", refusal{
-		in: `namespaceSelector: {matchLabels: {"%s": latest}}, network: {defaultDeny: [Ingress]}`, good: "tier", bad: "pod-security.kubernetes.io/audit-version",
-		path: "spec.namespaceSelector.matchLabels", reason: "by the label pod-security.kubernetes.io/audit-version" + writtenRule,
+		in:     `namespaceSelector: {matchLabels: {"%s": latest}}, network: {defaultDeny: [Ingress]}`,
+		good:   "tier",
+		bad:    "pod-security.kubernetes.io/audit-version",
+		path:   "spec.namespaceSelector.matchLabels",
+		reason: "by the label pod-security.kubernetes.io/audit-version" + writtenRule,
 	}),
 	Entry("among the labels, as the one that names the profile", refusal{
-		in: `namespaceSelector: {matchLabels: {"%s": other}}, podSecurity: {enforce: baseline}`, good: "example.com/profile", bad: "security.bulwark.dev/profile",
-		path: "spec.namespaceSelector.matchLabels", reason: "by the label security.bulwark.dev/profile" + writtenRule,
+		in:     `namespaceSelector: {matchLabels: {"%s": other}}, podSecurity: {enforce: baseline}`,
+		good:   "example.com/profile",
+		bad:    "security.bulwark.dev/profile",
+		path:   "spec.namespaceSelector.matchLabels",
+		reason: "by the label security.bulwark.dev/profile" + writtenRule,
 	}),
 	Entry("among the expressions, though it is to be absent", refusal{
-		in:   `namespaceSelector: {matchLabels: {team: a}, matchExpressions: [{key: tier, operator: Exists}, {key: "%s", operator: DoesNotExist}]}, podSecurity: {enforce: baseline}`,
-		good: "pod-security.example.com/enforce", bad: "pod-security.kubernetes.io/enforce",
-		path: "spec.namespaceSelector.matchExpressions[1].key", reason: "by the label pod-security.kubernetes.io/enforce" + writtenRule,
+		in:     `namespaceSelector: {matchLabels: {team: a}, matchExpressions: [{key: tier, operator: Exists}, {key: "%s", operator: DoesNotExist}]}, podSecurity: {enforce: baseline}`,
+		good:   "pod-security.example.com/enforce",
+		bad:    "pod-security.kubernetes.io/enforce",
+		path:   "spec.namespaceSelector.matchExpressions[1].key",
+		reason: "by the label pod-security.kubernetes.io/enforce" + writtenRule,
 	}),
 	Entry("among the expressions, whatever its name is", refusal{
-		in:   `namespaceSelector: {matchExpressions: [{key: "%s", operator: NotIn, values: [x]}]}, podSecurity: {enforce: baseline}`,
-		good: "bulwark.dev/anything", bad: "security.bulwark.dev/anything",
-		path: "spec.namespaceSelector.matchExpressions[0].key", reason: "by the label security.bulwark.dev/anything" + writtenRule,
+		in:     `namespaceSelector: {matchExpressions: [{key: "%s", operator: NotIn, values: [x]}]}, podSecurity: {enforce: baseline}`,
+		good:   "bulwark.dev/anything",
+		bad:    "security.bulwark.dev/anything",
+		path:   "spec.namespaceSelector.matchExpressions[0].key",
+		reason: "by the label security.bulwark.dev/anything" + writtenRule,
 	}),
 )
 
@@ -168,6 +195,6 @@ metadata: {name: %s, namespace: default}
 profile: example
 profileGeneration: 1
 enforcement: Enforce
-ready: true
+status: {conditions: [{type: Ready, status: "True", reason: BaselineInPlace, message: "", lastTransitionTime: "2030-01-01T12:00:00Z"}]}
 summary: {compliant: 1, drifted: 2, conflicted: 3, failed: 4}
 `

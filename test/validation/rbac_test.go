@@ -13,17 +13,43 @@ const (
 		"system:serviceaccounts: each means everybody or is beyond RBAC"
 )
 
-var _ = DescribeTable("A rule is refused for", ExpectOnlyBadRefused,
+var _ = DescribeTable(
+	"A rule is refused for",
+	ExpectOnlyBadRefused,
 	rule("every verb", `resources: [pods], verbs: [%s]`, "get", `"*"`, wholeVerbs),
 	rule("every verb among others", `resources: [pods], verbs: [get, %s]`, "list", `"*"`, wholeVerbs),
-	rule("escalate", `resources: [roles], apiGroups: [rbac.authorization.k8s.io], verbs: [%s]`, "get", "escalate", powerfulVerbs),
-	rule("bind", `resources: [roles], apiGroups: [rbac.authorization.k8s.io], verbs: [get, %s]`, "list", "bind", powerfulVerbs),
+	rule(
+		"escalate",
+		`resources: [roles], apiGroups: [rbac.authorization.k8s.io], verbs: [%s]`,
+		"get",
+		"escalate",
+		powerfulVerbs,
+	),
+	rule(
+		"bind",
+		`resources: [roles], apiGroups: [rbac.authorization.k8s.io], verbs: [get, %s]`,
+		"list",
+		"bind",
+		powerfulVerbs,
+	),
 	rule("impersonate", `resources: [serviceaccounts], verbs: [%s]`, "get", "impersonate", powerfulVerbs),
 	rule("every resource", `resources: [%s], verbs: [get]`, "pods", `"*"`, wholeResources),
 	rule("every subresource", `resources: [pods, "%s"], verbs: [get]`, "pods/log", "pods/*", wholeResources),
-	rule("a subresource of every resource", `resources: ["%s"], verbs: [get]`, "deployments/scale", "*/scale", wholeResources),
+	rule(
+		"a subresource of every resource",
+		`resources: ["%s"], verbs: [get]`,
+		"deployments/scale",
+		"*/scale",
+		wholeResources,
+	),
 	rule("every API group", `resources: [pods], verbs: [get], apiGroups: ["%s"]`, "apps", "*", wholeGroups),
-	rule("every API group among others", `resources: [pods], verbs: [get], apiGroups: ["", "%s"]`, "apps", "*", wholeGroups),
+	rule(
+		"every API group among others",
+		`resources: [pods], verbs: [get], apiGroups: ["", "%s"]`,
+		"apps",
+		"*",
+		wholeGroups,
+	),
 	Entry("no verbs", refusal{
 		in: selecting(`rbac: {roles: [{name: a, rules: [{resources: [pods]%s}]}]}`), good: ", verbs: [get]", bad: "",
 		path: "spec.rbac.roles[0].rules[0].verbs", reason: "Required value",
@@ -46,14 +72,20 @@ func rule(name, in, good, bad, reason string) TableEntry {
 
 var _ = DescribeTable("A subject is refused for", ExpectOnlyBadRefused,
 	Entry("an unknown kind", refusal{
-		in:   selecting(`rbac: {bindings: [{name: a, clusterRole: view, subjects: [{kind: %s, name: b}]}]}`),
-		good: "ServiceAccount", bad: "user",
-		path: "spec.rbac.bindings[0].subjects[0].kind", reason: `Unsupported value: "user": supported values: "User", "Group", "ServiceAccount"`,
+		in:     selecting(`rbac: {bindings: [{name: a, clusterRole: view, subjects: [{kind: %s, name: b}]}]}`),
+		good:   "ServiceAccount",
+		bad:    "user",
+		path:   "spec.rbac.bindings[0].subjects[0].kind",
+		reason: `Unsupported value: "user": supported values: "User", "Group", "ServiceAccount"`,
 	}),
 	Entry("an unknown API group", refusal{
-		in:   selecting(`rbac: {bindings: [{name: a, clusterRole: view, subjects: [{kind: Group, name: b, apiGroup: %s}]}]}`),
-		good: "rbac.authorization.k8s.io", bad: "rbac",
-		path: "spec.rbac.bindings[0].subjects[0].apiGroup", reason: `Unsupported value: "rbac": supported values: "", "rbac.authorization.k8s.io"`,
+		in: selecting(
+			`rbac: {bindings: [{name: a, clusterRole: view, subjects: [{kind: Group, name: b, apiGroup: %s}]}]}`,
+		),
+		good:   "rbac.authorization.k8s.io",
+		bad:    "rbac",
+		path:   "spec.rbac.bindings[0].subjects[0].apiGroup",
+		reason: `Unsupported value: "rbac": supported values: "", "rbac.authorization.k8s.io"`,
 	}),
 	Entry("the namespace of a Group", namespaceOf("Group")),
 	Entry("the namespace of a User", namespaceOf("User")),
@@ -77,7 +109,8 @@ func namespaceOf(kind string) refusal {
 	}
 }
 
-// forbidden are the refusals of a subject that means everybody, of either kind, in a role and in a binding.
+// forbidden are the refusals of a subject that means everybody, of either kind, in a role and in a
+// binding.
 func forbidden(name string) []TableEntry {
 	var entries []TableEntry
 	for _, kind := range []string{"User", "Group"} {
@@ -130,12 +163,17 @@ var _ = DescribeTable("RBAC is refused for", ExpectOnlyBadRefused,
 	}),
 )
 
-// The operator holds these permissions itself, so that the API server's escalation check would let it grant them.
+// The operator holds these permissions itself, so that the API server's escalation check would let
+// it grant them.
 var _ = DescribeTable("What would undo the baseline is refused for", ExpectOnlyBadRefused,
 	Entry("a role that writes network policies", refusal{
-		in:   selecting(`rbac: {roles: [{name: a, rules: [{apiGroups: [networking.k8s.io], resources: [networkpolicies], verbs: [get, %s]}]}]}`),
-		good: "list", bad: "delete",
-		path: "spec.rbac.roles[0].rules[0]", reason: "a role must not permit writing what baselines consist of",
+		in: selecting(
+			`rbac: {roles: [{name: a, rules: [{apiGroups: [networking.k8s.io], resources: [networkpolicies], verbs: [get, %s]}]}]}`,
+		),
+		good:   "list",
+		bad:    "delete",
+		path:   "spec.rbac.roles[0].rules[0]",
+		reason: "a role must not permit writing what baselines consist of",
 	}),
 	Entry("a role that writes what quotas hold", refusal{
 		in:   selecting(`rbac: {roles: [{name: a, rules: [{resources: [resourcequotas/status], verbs: [%s]}]}]}`),
@@ -143,9 +181,13 @@ var _ = DescribeTable("What would undo the baseline is refused for", ExpectOnlyB
 		path: "spec.rbac.roles[0].rules[0]", reason: "a role must not permit writing what baselines consist of",
 	}),
 	Entry("a role that writes Reports of OpenReports", refusal{
-		in:   selecting(`rbac: {roles: [{name: a, rules: [{apiGroups: [apps, openreports.io], resources: [pods, %s], verbs: [get, create]}]}]}`),
-		good: "jobs", bad: "reports",
-		path: "spec.rbac.roles[0].rules[0]", reason: "a role must not permit writing the Reports of openreports.io",
+		in: selecting(
+			`rbac: {roles: [{name: a, rules: [{apiGroups: [apps, openreports.io], resources: [pods, %s], verbs: [get, create]}]}]}`,
+		),
+		good:   "jobs",
+		bad:    "reports",
+		path:   "spec.rbac.roles[0].rules[0]",
+		reason: "a role must not permit writing the Reports of openreports.io",
 	}),
 	Entry("a role that writes the reports of OpenReports, and not those of others", refusal{
 		in:   selecting(`rbac: {roles: [{name: a, rules: [{apiGroups: [%s], resources: [reports], verbs: [delete]}]}]}`),
@@ -153,9 +195,13 @@ var _ = DescribeTable("What would undo the baseline is refused for", ExpectOnlyB
 		path: "spec.rbac.roles[0].rules[0]", reason: "a role must not permit writing the Reports of openreports.io",
 	}),
 	Entry("a role that writes Reports and does not only read them", refusal{
-		in:   selecting(`rbac: {roles: [{name: a, rules: [{apiGroups: [openreports.io], resources: [reports], verbs: [list, %s]}]}]}`),
-		good: "watch", bad: "update",
-		path: "spec.rbac.roles[0].rules[0]", reason: "a role must not permit writing the Reports of openreports.io",
+		in: selecting(
+			`rbac: {roles: [{name: a, rules: [{apiGroups: [openreports.io], resources: [reports], verbs: [list, %s]}]}]}`,
+		),
+		good:   "watch",
+		bad:    "update",
+		path:   "spec.rbac.roles[0].rules[0]",
+		reason: "a role must not permit writing the Reports of openreports.io",
 	}),
 	Entry("a role that relabels namespaces", refusal{
 		in:   selecting(`rbac: {roles: [{name: a, rules: [{resources: [pods, %s], verbs: [patch]}]}]}`),
@@ -163,8 +209,10 @@ var _ = DescribeTable("What would undo the baseline is refused for", ExpectOnlyB
 		path: "spec.rbac.roles[0].rules[0]", reason: "a role must not permit writing what baselines consist of",
 	}),
 	Entry("a binding to the operator's own ClusterRole", refusal{
-		in:   selecting(`rbac: {bindings: [{name: a, clusterRole: "%s", subjects: [{kind: User, name: b}]}]}`),
-		good: "view", bad: "bulwark-manager",
-		path: "spec.rbac.bindings[0].clusterRole", reason: "the ClusterRoles of Bulwark and of Kubernetes itself must not be bound",
+		in:     selecting(`rbac: {bindings: [{name: a, clusterRole: "%s", subjects: [{kind: User, name: b}]}]}`),
+		good:   "view",
+		bad:    "bulwark-manager",
+		path:   "spec.rbac.bindings[0].clusterRole",
+		reason: "the ClusterRoles of Bulwark and of Kubernetes itself must not be bound",
 	}),
 )

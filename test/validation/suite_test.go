@@ -1,5 +1,5 @@
-// Package validation tests what the API server refuses of a user's manifest, without the operator, and the words in which
-// kubectl says so.
+// Package validation tests what the API server refuses of a user's manifest, without the operator,
+// and the words in which kubectl says so.
 package validation
 
 import (

@@ -13,8 +13,9 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 )
 
-// asAdmitted is the object as policies are shown it: as decoded, and a pod that is created with what the API server's other admission
-// plugins add to it that policies ask for. A template is not changed by them.
+// asAdmitted is the object as policies are shown it: as decoded, and a pod that is created with
+// what the API server's other admission plugins add to it that policies ask for. A template is not
+// changed by them.
 func (e *Evaluator) asAdmitted(request Request) *unstructured.Unstructured {
 	object := decoded(request.Object)
 	if object != nil && object.GetKind() == "Pod" && request.OldObject == nil {
@@ -25,8 +26,8 @@ func (e *Evaluator) asAdmitted(request Request) *unstructured.Unstructured {
 	return object
 }
 
-// decoded is a manifest as it is once the API server has read it: without nulls, and with a spec if it is of a kind that always has one
-// and may be left out.
+// decoded is a manifest as it is once the API server has read it: without nulls, and with a spec if
+// it is of a kind that always has one and may be left out.
 func decoded(manifest *unstructured.Unstructured) *unstructured.Unstructured {
 	if manifest == nil {
 		return nil
@@ -77,7 +78,8 @@ func quantities(list any) any {
 	return resources
 }
 
-// limit gives containers the requests and limits that they lack, as the admission plugin LimitRanger does by the profile's LimitRange.
+// limit gives containers the requests and limits that they lack, as the admission plugin
+// LimitRanger does by the profile's LimitRange.
 func (e *Evaluator) limit(pod *unstructured.Unstructured) {
 	item := baseline.ContainerLimits(e.profile)
 	eachContainer(pod, func(container map[string]any) {
@@ -101,8 +103,9 @@ func (e *Evaluator) limit(pod *unstructured.Unstructured) {
 	})
 }
 
-// confine gives containers the AppArmor profile that an annotation names, as the API server does where the field was not there before it
-// (k8s.io/kubernetes/pkg/registry/core/pod applyAppArmorVersionSkew).
+// confine gives containers the AppArmor profile that an annotation names, as the API server does
+// where the field was not there before it (k8s.io/kubernetes/pkg/registry/core/pod
+// applyAppArmorVersionSkew).
 func confine(pod *unstructured.Unstructured) {
 	annotations := pod.GetAnnotations()
 	ofPod, _, _ := unstructured.NestedMap(pod.Object, "spec", "securityContext", "appArmorProfile")
@@ -158,8 +161,9 @@ func child(parent map[string]any, field string) map[string]any {
 	return made
 }
 
-// mountToken mounts the token of the pod's service account, as the admission plugin ServiceAccount does, unless the pod says not to or
-// the profile says so of the service account. One that the profile does not speak of mounts it, as is Kubernetes' default.
+// mountToken mounts the token of the pod's service account, as the admission plugin ServiceAccount
+// does, unless the pod says not to or the profile says so of the service account. One that the
+// profile does not speak of mounts it, as is Kubernetes' default.
 func (e *Evaluator) mountToken(pod *unstructured.Unstructured) {
 	automount, said, _ := unstructured.NestedBool(pod.Object, "spec", "automountServiceAccountToken")
 	if said && !automount || !said && !e.automounts(pod) {
@@ -176,7 +180,10 @@ func (e *Evaluator) mountToken(pod *unstructured.Unstructured) {
 				return
 			}
 		}
-		container["volumeMounts"] = append(mounts, map[string]any{"name": volume, "mountPath": bulwark.TokenPath, "readOnly": true})
+		container["volumeMounts"] = append(
+			mounts,
+			map[string]any{"name": volume, "mountPath": bulwark.TokenPath, "readOnly": true},
+		)
 		mounted = true
 	})
 	if mounted && !found {
@@ -184,7 +191,8 @@ func (e *Evaluator) mountToken(pod *unstructured.Unstructured) {
 	}
 }
 
-// tokenVolume is the name of the volume that is mounted: of one of such a name that there is, or else of one that is made.
+// tokenVolume is the name of the volume that is mounted: of one of such a name that there is, or
+// else of one that is made.
 func tokenVolume(volumes []any) (name string, found bool) {
 	for _, v := range volumes {
 		volume, _ := v.(map[string]any)
@@ -195,8 +203,8 @@ func tokenVolume(volumes []any) (name string, found bool) {
 	return bulwark.TokenVolumePrefix + "made", false
 }
 
-// automounts reports whether the pod's service account has its token mounted: one that the profile does not speak of does, as is Kubernetes'
-// default.
+// automounts reports whether the pod's service account has its token mounted: one that the profile
+// does not speak of does, as is Kubernetes' default.
 func (e *Evaluator) automounts(pod *unstructured.Unstructured) bool {
 	name, _, _ := unstructured.NestedString(pod.Object, "spec", "serviceAccountName")
 	if name == "" { // The field's old name, which is still read.

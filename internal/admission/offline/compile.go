@@ -1,5 +1,5 @@
-// Package offline holds manifests against the policies of package admission without a cluster, with the API server's own evaluator: the
-// same expressions, the same verdicts and the same words.
+// Package offline holds manifests against the policies of package admission without a cluster, with
+// the API server's own evaluator: the same expressions, the same verdicts and the same words.
 package offline
 
 import (
@@ -66,7 +66,11 @@ func (c *compiled) compile() error {
 	}
 	var problems []error
 	for _, v := range spec.Variables {
-		result := compiler.CompileAndStoreVariable(&validating.Variable{Name: v.Name, Expression: v.Expression}, declared, environment.StoredExpressions)
+		result := compiler.CompileAndStoreVariable(
+			&validating.Variable{Name: v.Name, Expression: v.Expression},
+			declared,
+			environment.StoredExpressions,
+		)
 		if result.Error != nil {
 			problems = append(problems, fmt.Errorf("variable %s: %w", v.Name, result.Error))
 		}
@@ -128,8 +132,8 @@ func matchCondition(c *admissionregistrationv1.MatchCondition) cel.ExpressionAcc
 	return (*matchconditions.MatchCondition)(c)
 }
 
-// cost is what the expressions of a request that the policy matches cost, in CEL's cost units. It is an error if that is more than
-// the API server spends on one policy.
+// cost is what the expressions of a request that the policy matches cost, in CEL's cost units. It
+// is an error if that is more than the API server spends on one policy.
 func (c *compiled) cost(
 	ctx context.Context, attributes *admission.VersionedAttributes, params runtime.Object, namespace *corev1.Namespace,
 ) (int64, error) {

@@ -18,9 +18,10 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/admission"
 )
 
-// Cost is what each policy spends on a request that it is about, by the policy's name, in CEL's cost units, of which the API server
-// spends celconfig.RuntimeCELCostBudget on one policy and then fails, which refuses the request. A policy that spends more is an error,
-// and has no cost; the others have theirs. A request without a namespace is one in a namespace that the profile governs.
+// Cost is what each policy spends on a request that it is about, by the policy's name, in CEL's
+// cost units, of which the API server spends celconfig.RuntimeCELCostBudget on one policy and then
+// fails, which refuses the request. A policy that spends more is an error, and has no cost; the
+// others have theirs. A request without a namespace is one in a namespace that the profile governs.
 func (e *Evaluator) Cost(ctx context.Context, request Request) (map[string]int64, error) {
 	anywhere := request.Namespace == nil
 	if anywhere {
@@ -58,8 +59,8 @@ func (e *Evaluator) Cost(ctx context.Context, request Request) (map[string]int64
 	return costs, errors.Join(failures...)
 }
 
-// Costliest is what the costliest of a profile's policies spends on the heaviest pod, in percent of what the API server spends at most,
-// rounded up. It is an error if that is not enough.
+// Costliest is what the costliest of a profile's policies spends on the heaviest pod, in percent of
+// what the API server spends at most, rounded up. It is an error if that is not enough.
 func Costliest(ctx context.Context, profile *v1alpha1.SecurityProfile, policies []admission.Policy) (int64, error) {
 	e, err := evaluator(profile, policies)
 	if err != nil {
@@ -85,8 +86,9 @@ const (
 	heaviestContainers = 64
 )
 
-// HeaviestRequests are those by which the cost of policies is judged: the heaviest pod is created, and is changed in all that is judged of it,
-// so that each container is held against the one that was there before.
+// HeaviestRequests are those by which the cost of policies is judged: the heaviest pod is created,
+// and is changed in all that is judged of it, so that each container is held against the one that
+// was there before.
 func HeaviestRequests() []Request {
 	before := HeaviestPod()
 	eachContainer(before, func(container map[string]any) {
@@ -98,7 +100,9 @@ func HeaviestRequests() []Request {
 			"requests": map[string]any{"cpu": "1", "memory": "1", "ephemeral-storage": "1"},
 			"limits":   map[string]any{"cpu": "1", "memory": "1", "ephemeral-storage": "1"},
 		}
-		container["securityContext"] = map[string]any{"capabilities": map[string]any{"drop": []any{"NET_RAW", "CHOWN", "KILL"}}}
+		container["securityContext"] = map[string]any{
+			"capabilities": map[string]any{"drop": []any{"NET_RAW", "CHOWN", "KILL"}},
+		}
 		for _, m := range container["volumeMounts"].([]any) {
 			m.(map[string]any)["readOnly"] = false
 		}
@@ -106,8 +110,8 @@ func HeaviestRequests() []Request {
 	return []Request{{Object: HeaviestPod()}, {Object: HeaviestPod(), OldObject: before}}
 }
 
-// HeaviestPod is the pod by which the cost of policies is judged: 64 containers of all kinds that break every rule, each at the end of
-// what it is looked at for, so that nothing is decided early.
+// HeaviestPod is the pod by which the cost of policies is judged: 64 containers of all kinds that
+// break every rule, each at the end of what it is looked at for, so that nothing is decided early.
 func HeaviestPod() *unstructured.Unstructured {
 	volumes, mounts := heaviestVolumes()
 	var ports []any
@@ -130,8 +134,13 @@ func HeaviestPod() *unstructured.Unstructured {
 			"ports":           ports,
 			"volumeMounts":    mounts,
 			"securityContext": map[string]any{
-				"runAsNonRoot": true, "runAsUser": int64(0), "readOnlyRootFilesystem": false,
-				"capabilities":    map[string]any{"drop": []any{"NET_RAW", "CHOWN", "ALL"}, "add": []any{"NET_BIND_SERVICE", "SYS_ADMIN"}},
+				"runAsNonRoot":           true,
+				"runAsUser":              int64(0),
+				"readOnlyRootFilesystem": false,
+				"capabilities": map[string]any{
+					"drop": []any{"NET_RAW", "CHOWN", "ALL"},
+					"add":  []any{"NET_BIND_SERVICE", "SYS_ADMIN"},
+				},
 				"seccompProfile":  map[string]any{"type": "Unconfined"},
 				"appArmorProfile": map[string]any{"type": "Unconfined"},
 				"seLinuxOptions":  map[string]any{"type": "spc_t"},
@@ -143,11 +152,18 @@ func HeaviestPod() *unstructured.Unstructured {
 		byKind[kind] = append(byKind[kind], container)
 	}
 	return &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"name": name("pod", 0), "namespace": name("namespace", 0)},
+		"apiVersion": "v1",
+		"kind":       "Pod",
+		"metadata":   map[string]any{"name": name("pod", 0), "namespace": name("namespace", 0)},
 		"spec": map[string]any{
-			"hostNetwork": true, "volumes": volumes, "tolerations": heaviestTolerations(),
-			"nodeName": name("node", 0), "priorityClassName": name("priority", 0),
-			"containers": byKind["containers"], "initContainers": byKind["initContainers"], "ephemeralContainers": byKind["ephemeralContainers"],
+			"hostNetwork":         true,
+			"volumes":             volumes,
+			"tolerations":         heaviestTolerations(),
+			"nodeName":            name("node", 0),
+			"priorityClassName":   name("priority", 0),
+			"containers":          byKind["containers"],
+			"initContainers":      byKind["initContainers"],
+			"ephemeralContainers": byKind["ephemeralContainers"],
 		},
 	}}
 }
@@ -161,10 +177,23 @@ func heaviestImage(n int) string {
 func heaviestVolumes() (volumes, mounts []any) {
 	for n := range 16 {
 		volumes = append(volumes, map[string]any{
-			"name": name("volume", n), "hostPath": map[string]any{"path": "/" + strings.Repeat("p", longestName) + "/" + name("path", n)},
+			"name": name(
+				"volume",
+				n,
+			),
+			"hostPath": map[string]any{"path": "/" + strings.Repeat("p", longestName) + "/" + name("path", n)},
 		})
-		mounts = append(mounts, map[string]any{"name": name("volume", n), "mountPath": fmt.Sprintf("/mnt/%d", n), "readOnly": true})
-		volumes = append(volumes, map[string]any{"name": name("artifact", n), "image": map[string]any{"reference": heaviestImage(n), "pullPolicy": "Never"}})
+		mounts = append(
+			mounts,
+			map[string]any{"name": name("volume", n), "mountPath": fmt.Sprintf("/mnt/%d", n), "readOnly": true},
+		)
+		volumes = append(
+			volumes,
+			map[string]any{
+				"name":  name("artifact", n),
+				"image": map[string]any{"reference": heaviestImage(n), "pullPolicy": "Never"},
+			},
+		)
 	}
 	return volumes, mounts
 }

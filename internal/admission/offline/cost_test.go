@@ -13,22 +13,31 @@ import (
 	bulwark "github.com/bulwark-dev/bulwark/internal/admission"
 )
 
-// everyRule is a profile with every rule for pods, each as long as the API lets it be where its length costs.
+// everyRule is a profile with every rule for pods, each as long as the API lets it be where its
+// length costs.
 func everyRule() *v1alpha1.SecurityProfile {
 	profile := &v1alpha1.SecurityProfile{}
 	profile.Name = "every-rule"
 	workloads := &v1alpha1.Workloads{
-		ReadOnlyRootFilesystem: true, RunAsNonRoot: true, DropAllCapabilities: true,
-		Seccomp:         []corev1.SeccompProfileType{"RuntimeDefault", "Localhost"},
-		AppArmor:        []corev1.AppArmorProfileType{"RuntimeDefault", "Localhost"},
-		RequireRequests: []corev1.ResourceName{"cpu", "memory", "ephemeral-storage"},
-		RequireLimits:   []corev1.ResourceName{"cpu", "memory", "ephemeral-storage"},
-		RequireProbes:   []v1alpha1.Probe{v1alpha1.LivenessProbe, v1alpha1.ReadinessProbe, v1alpha1.StartupProbe},
-		HostPath:        &v1alpha1.HostPath{}, HostPort: &v1alpha1.HostPort{}, HostNetwork: v1alpha1.Forbid,
-		AutomountServiceAccountToken: v1alpha1.Forbid,
-		NodeName:                     v1alpha1.Forbid, Tolerations: &v1alpha1.Tolerations{}, PriorityClasses: &v1alpha1.PriorityClasses{},
+		ReadOnlyRootFilesystem: v1alpha1.RequirementRequire,
+		RunAsNonRoot:           v1alpha1.RequirementRequire,
+		DropAllCapabilities:    v1alpha1.RequirementRequire,
+		Seccomp:                []corev1.SeccompProfileType{"RuntimeDefault", "Localhost"},
+		AppArmor:               []corev1.AppArmorProfileType{"RuntimeDefault", "Localhost"},
+		RequireRequests:        []corev1.ResourceName{"cpu", "memory", "ephemeral-storage"},
+		RequireLimits:          []corev1.ResourceName{"cpu", "memory", "ephemeral-storage"},
+		RequireProbes:          []v1alpha1.Probe{v1alpha1.ProbeLiveness, v1alpha1.ProbeReadiness, v1alpha1.ProbeStartup},
+		HostPath: &v1alpha1.HostPath{
+			Policy: v1alpha1.AllowancePolicyAllowListed,
+		},
+		HostPort:                     &v1alpha1.HostPort{Policy: v1alpha1.AllowancePolicyAllowListed},
+		HostNetwork:                  v1alpha1.ProhibitionForbid,
+		AutomountServiceAccountToken: v1alpha1.ProhibitionForbid,
+		NodeName:                     v1alpha1.ProhibitionForbid,
+		Tolerations:                  &v1alpha1.Tolerations{Policy: v1alpha1.AllowancePolicyAllowListed},
+		PriorityClasses:              &v1alpha1.PriorityClasses{Policy: v1alpha1.AllowancePolicyAllowListed},
 	}
-	images := &v1alpha1.Images{RequireDigest: true, PullPolicy: corev1.PullAlways}
+	images := &v1alpha1.Images{Digest: v1alpha1.RequirementRequire, PullPolicy: corev1.PullAlways}
 	for n := range 16 {
 		workloads.PriorityClasses.Allowed = append(workloads.PriorityClasses.Allowed, name("class", n))
 		allowed := v1alpha1.AllowedToleration{Key: name("key", n)}
@@ -37,19 +46,25 @@ func everyRule() *v1alpha1.SecurityProfile {
 		}
 		workloads.Tolerations.Allowed = append(workloads.Tolerations.Allowed, allowed)
 		workloads.SELinux = append(workloads.SELinux, name("type", n))
-		workloads.HostPort.Allowed = append(workloads.HostPort.Allowed, v1alpha1.PortRange{Min: int32(1000 * n), Max: int32(1000*n + 10)})
+		workloads.HostPort.Allowed = append(
+			workloads.HostPort.Allowed,
+			v1alpha1.PortRange{Min: int32(1000 * n), Max: int32(1000*n + 10)},
+		)
 		workloads.HostPath.Allowed = append(workloads.HostPath.Allowed, v1alpha1.AllowedHostPath{
-			PathPrefix: "/" + strings.Repeat("p", 63) + "/" + name("path", n), ReadOnly: true,
+			PathPrefix: "/" + strings.Repeat("p", 63) + "/" + name("path", n), ReadOnly: v1alpha1.RequirementRequire,
 		})
 	}
 	for n := range 64 {
-		images.AllowedRegistries = append(images.AllowedRegistries, "docker.io"+strings.Repeat("/"+strings.Repeat("r", 60), 3)+fmt.Sprint(n))
+		images.AllowedRegistries = append(
+			images.AllowedRegistries,
+			"docker.io"+strings.Repeat("/"+strings.Repeat("r", 60), 3)+fmt.Sprint(n),
+		)
 	}
 	for n := range 32 {
 		images.DenyTags = append(images.DenyTags, name("tag", n)+name("tag", n))
 	}
 	profile.Spec.Workloads, profile.Spec.Images = workloads, images
-	profile.Spec.Protection = &v1alpha1.Protection{ReadyGate: true}
+	profile.Spec.Protection = &v1alpha1.Protection{ReadyGate: v1alpha1.RequirementRequire}
 	for n := range 256 {
 		profile.Spec.ExcludeNamespaces = append(profile.Spec.ExcludeNamespaces, name("*", n))
 	}
@@ -80,7 +95,12 @@ func TestTheHeaviestPodCostsLessThanTheAPIServerSpends(t *testing.T) {
 				t.Fatal(err)
 			}
 			for i, request := range HeaviestRequests() {
-				want := []string{"bulwark-every-rule-workloads", "bulwark-every-rule-images", "bulwark-every-rule-pods-wait-for-report", "bulwark-every-rule-pods-wait-for-baseline"}
+				want := []string{
+					"bulwark-every-rule-workloads",
+					"bulwark-every-rule-images",
+					"bulwark-every-rule-pods-wait-for-report",
+					"bulwark-every-rule-pods-wait-for-baseline",
+				}
 				if request.OldObject != nil {
 					want = want[:2] // The gate is asked of new pods.
 				}
@@ -90,9 +110,21 @@ func TestTheHeaviestPodCostsLessThanTheAPIServerSpends(t *testing.T) {
 				}
 				for _, policy := range want {
 					cost, held := costs[policy]
-					t.Logf("request %d, %s: %d, %.1f%% of the budget", i, policy, cost, float64(cost)*100/celconfig.RuntimeCELCostBudget)
+					t.Logf(
+						"request %d, %s: %d, %.1f%% of the budget",
+						i,
+						policy,
+						cost,
+						float64(cost)*100/celconfig.RuntimeCELCostBudget,
+					)
 					if !held || cost > celconfig.RuntimeCELCostBudget/2 {
-						t.Errorf("%s costs %d (%t), which is more than half of the budget of %d", policy, cost, held, celconfig.RuntimeCELCostBudget)
+						t.Errorf(
+							"%s costs %d (%t), which is more than half of the budget of %d",
+							policy,
+							cost,
+							held,
+							celconfig.RuntimeCELCostBudget,
+						)
 					}
 				}
 				if len(costs) != len(want) {

@@ -56,7 +56,8 @@ type Violation struct {
 	Policy string
 	// Message is what the API server says.
 	Message string
-	// Action is what the API server does: Deny, Warn or Audit. What is warned of may be audited, too.
+	// Action is what the API server does: Deny, Warn or Audit. What is warned of may be audited,
+	// too.
 	Action admissionregistrationv1.ValidationAction
 }
 
@@ -93,7 +94,8 @@ func evaluator(profile *v1alpha1.SecurityProfile, policies []bulwark.Policy) (*E
 	return e, nil
 }
 
-// Evaluate lists what the policies have against a request, in their order. The API server passes on the first that denies.
+// Evaluate lists what the policies have against a request, in their order. The API server passes on
+// the first that denies.
 func (e *Evaluator) Evaluate(ctx context.Context, request Request) ([]Violation, error) {
 	prepared, err := e.Prepare(request)
 	if err != nil {
@@ -164,12 +166,22 @@ func (c *compiled) refusals(ctx context.Context, attributes *admission.Versioned
 	var params runtime.Object
 	if c.policy.Spec.ParamKind != nil {
 		if request.Posture == nil {
-			return []string{"failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction"}
+			return []string{
+				"failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction",
+			}
 		}
 		params = request.Posture
 	}
 	ctx = context.WithValue(ctx, toldKey{}, &told{})
-	result := c.validator.Validate(ctx, attributes.GetResource(), attributes, params, request.Namespace, celconfig.RuntimeCELCostBudget, request.authorizer())
+	result := c.validator.Validate(
+		ctx,
+		attributes.GetResource(),
+		attributes,
+		params,
+		request.Namespace,
+		celconfig.RuntimeCELCostBudget,
+		request.authorizer(),
+	)
 	var messages []string
 	for i := range result.Decisions {
 		if result.Decisions[i].Action == validating.ActionDeny {
@@ -198,17 +210,24 @@ func (c *compiled) readSelector() (labels.Selector, error) {
 	}
 	selector, err := metav1.LabelSelectorAsSelector(bound.NamespaceSelector)
 	if err != nil {
-		return nil, fmt.Errorf("reading the namespaceSelector of ValidatingAdmissionPolicyBinding %s: %w", c.policy.Binding.Name, err)
+		return nil, fmt.Errorf(
+			"reading the namespaceSelector of ValidatingAdmissionPolicyBinding %s: %w",
+			c.policy.Binding.Name,
+			err,
+		)
 	}
 	return selector, nil
 }
 
 // about reports whether a request is for a resource that the policy is about, wherever that is.
 func (c *compiled) about(attributes admission.Attributes) bool {
-	return slices.ContainsFunc(c.policy.Spec.MatchConstraints.ResourceRules, func(r admissionregistrationv1.NamedRuleWithOperations) bool {
-		matcher := rules.Matcher{Rule: r.RuleWithOperations, Attr: attributes}
-		return matcher.Matches()
-	})
+	return slices.ContainsFunc(
+		c.policy.Spec.MatchConstraints.ResourceRules,
+		func(r admissionregistrationv1.NamedRuleWithOperations) bool {
+			matcher := rules.Matcher{Rule: r.RuleWithOperations, Attr: attributes}
+			return matcher.Matches()
+		},
+	)
 }
 
 // attributesOf are those of a request for an object as it is admitted.
@@ -233,7 +252,11 @@ func attributesOf(request Request, object *unstructured.Unstructured) (*admissio
 	record := admission.NewAttributesRecord(orNil(object), orNil(old), kind, namespace, known.GetName(), resource,
 		request.Subresource, operation, options, false, request.User)
 	versioned := &admission.VersionedAttributes{Attributes: record, VersionedKind: kind}
-	versioned.VersionedObject, versioned.VersionedOldObject = admission.NewLazyObject(record.GetObject()), admission.NewLazyObject(record.GetOldObject())
+	versioned.VersionedObject, versioned.VersionedOldObject = admission.NewLazyObject(
+		record.GetObject(),
+	), admission.NewLazyObject(
+		record.GetOldObject(),
+	)
 	return versioned, nil
 }
 

@@ -55,7 +55,7 @@ func TestWhomTamperProtectionLetsPass(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "p"}}
-			profile.Spec.Protection = &v1alpha1.Protection{Tamper: true}
+			profile.Spec.Protection = &v1alpha1.Protection{Tamper: v1alpha1.ProhibitionForbid}
 			e, err := New(profile, bulwark.Cluster{Operator: operator, Proof: tt.proof})
 			if err != nil {
 				t.Fatal(err)

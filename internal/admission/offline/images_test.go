@@ -34,7 +34,8 @@ func (r *reference) String() string {
 func (r *reference) repository() string {
 	host, path := r.host, r.path
 	first, rest, nested := strings.Cut(path, "/")
-	if host == "" && nested && (strings.ContainsAny(first, ".:") || first == "localhost" || strings.ToLower(first) != first) {
+	if host == "" && nested &&
+		(strings.ContainsAny(first, ".:") || first == "localhost" || strings.ToLower(first) != first) {
 		host, path = first, rest // What was meant as a path is a host.
 	}
 	if host == "" || host == "index.docker.io" {
@@ -57,21 +58,50 @@ func references() *rapid.Generator[*reference] {
 	digest := "@sha256:" + strings.Repeat("0f", 32)
 	return rapid.Custom(func(t *rapid.T) *reference {
 		return &reference{
-			host: drawn(t, "host", "", "docker.io", "index.docker.io", "localhost", "localhost:5000", "a.io", "a.io:443", "A.io", "LOCAL"),
-			path: strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "library", "team", "team-evil", "docker.io", "a.io", "x__y"}), 1, 3).Draw(t, "path"), "/"),
-			tag:  drawn(t, "tag", "", "latest", "v1", "a.io"), digest: drawn(t, "digest", "", digest),
+			host: drawn(
+				t,
+				"host",
+				"",
+				"docker.io",
+				"index.docker.io",
+				"localhost",
+				"localhost:5000",
+				"a.io",
+				"a.io:443",
+				"A.io",
+				"LOCAL",
+			),
+			path: strings.Join(
+				rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "library", "team", "team-evil", "docker.io", "a.io", "x__y"}), 1, 3).
+					Draw(t, "path"),
+				"/",
+			),
+			tag:    drawn(t, "tag", "", "latest", "v1", "a.io"),
+			digest: drawn(t, "digest", "", digest),
 		}
 	})
 }
 
-var imageRules = []string{"allowedRegistries", "requireDigest", "denyTags", "pullPolicy"}
+var imageRules = []string{"allowedRegistries", "digest", "denyTags", "pullPolicy"}
 
 // What the expressions take apart is held against the parts that a reference was put together from.
 func TestImagesAreTakenApartAsTheyArePutTogether(t *testing.T) {
 	often(t, 3000)
-	allowed := []string{"docker.io/library", "index.docker.io/team", "localhost:5000", "a.io/team", "a.io:443", "localhost/a/b"}
+	allowed := []string{
+		"docker.io/library",
+		"index.docker.io/team",
+		"localhost:5000",
+		"a.io/team",
+		"a.io:443",
+		"localhost/a/b",
+	}
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "p"}}
-	profile.Spec.Images = &v1alpha1.Images{AllowedRegistries: allowed, RequireDigest: true, DenyTags: []string{"latest"}, PullPolicy: corev1.PullAlways}
+	profile.Spec.Images = &v1alpha1.Images{
+		AllowedRegistries: allowed,
+		Digest:            v1alpha1.RequirementRequire,
+		DenyTags:          []string{"latest"},
+		PullPolicy:        corev1.PullAlways,
+	}
 	e, err := New(profile, bulwark.Cluster{})
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +117,7 @@ func TestImagesAreTakenApartAsTheyArePutTogether(t *testing.T) {
 			want = append(want, "allowedRegistries")
 		}
 		if r.digest == "" {
-			want = append(want, "requireDigest")
+			want = append(want, "digest")
 		}
 		if r.effectiveTag() == "latest" {
 			want = append(want, "denyTags")
@@ -109,7 +139,10 @@ func brokenBy(t *rapid.T, e *Evaluator, image string, policy corev1.PullPolicy) 
 	}
 	violations, err := e.Evaluate(t.Context(), Request{
 		Object: &unstructured.Unstructured{Object: map[string]any{
-			"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"name": "x", "namespace": "shop"}, "spec": map[string]any{"containers": []any{container}},
+			"apiVersion": "v1",
+			"kind":       "Pod",
+			"metadata":   map[string]any{"name": "x", "namespace": "shop"},
+			"spec":       map[string]any{"containers": []any{container}},
 		}},
 		Namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}, User: tenant,
 	})

@@ -73,7 +73,8 @@ func TestStaticPoliciesAreSound(t *testing.T) {
 		if !strings.HasPrefix(name, v1alpha1.NamePrefix) || !strings.HasSuffix(name, ".static.k8s.io") {
 			t.Errorf("%s: Kubernetes takes no such name of a manifest", name)
 		}
-		// The one thing that a binding says is which policy refuses: it leaves nothing out, and reads no parameters.
+		// The one thing that a binding says is which policy refuses: it leaves nothing out, and
+		// reads no parameters.
 		want := admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
 			PolicyName: name, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
 		}

@@ -22,7 +22,8 @@ type Rules struct {
 	*Evaluator
 }
 
-// Broken is what a pod breaks, by the name of the policy whose rules it breaks: the words of each rule.
+// Broken is what a pod breaks, by the name of the policy whose rules it breaks: the words of each
+// rule.
 type Broken map[string][]string
 
 // NewRules makes the rules of a profile. It fails if an expression does not compile.
@@ -81,7 +82,8 @@ func (a *Asked) Of(ctx context.Context, pod *corev1.Pod) (Broken, error) {
 	return broken, nil
 }
 
-// anew is a pod as whoever made it would make another: without what came with its node, what the API server injected and who debugs it.
+// anew is a pod as whoever made it would make another: without what came with its node, what the
+// API server injected and who debugs it.
 func (r *Rules) anew(pod *corev1.Pod) *corev1.Pod {
 	another := &corev1.Pod{Spec: *pod.Spec.DeepCopy()}
 	another.APIVersion, another.Kind = "v1", "Pod"
@@ -96,14 +98,18 @@ func (r *Rules) anew(pod *corev1.Pod) *corev1.Pod {
 		spec.Volumes = slices.Delete(spec.Volumes, volume, volume+1)
 		for _, containers := range [][]corev1.Container{spec.Containers, spec.InitContainers} {
 			for i := range containers {
-				containers[i].VolumeMounts = slices.DeleteFunc(containers[i].VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == name })
+				containers[i].VolumeMounts = slices.DeleteFunc(
+					containers[i].VolumeMounts,
+					func(m corev1.VolumeMount) bool { return m.Name == name },
+				)
 			}
 		}
 	}
 	return another
 }
 
-// injected reports whether a volume is what the API server mounts for the token of a service account.
+// injected reports whether a volume is what the API server mounts for the token of a service
+// account.
 func injected(volume corev1.Volume) bool {
 	const seconds = 3607 // The API server's own, by which it tells those that it injects.
 	if !strings.HasPrefix(volume.Name, bulwark.TokenVolumePrefix) || volume.Projected == nil {

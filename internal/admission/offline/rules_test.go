@@ -19,14 +19,21 @@ import (
 // running is a pod as the API server stores it, with the token mounted that it injected.
 func running(changes ...func(*corev1.Pod)) *corev1.Pod {
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web-1"}, Spec: corev1.PodSpec{
-		ServiceAccountName: "default", NodeName: "node",
+		ServiceAccountName: "default",
+		NodeName:           "node",
 		Containers: []corev1.Container{{
 			Name: "web", Image: "registry.example.com/web:v1", ImagePullPolicy: corev1.PullIfNotPresent,
 			VolumeMounts: []corev1.VolumeMount{{Name: "kube-api-access-abcde", MountPath: bulwark.TokenPath, ReadOnly: true}},
 		}},
-		Volumes: []corev1.Volume{{Name: "kube-api-access-abcde", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
-			Sources: []corev1.VolumeProjection{{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token", ExpirationSeconds: ptr.To(int64(3607))}}},
-		}}}},
+		Volumes: []corev1.Volume{
+			{Name: "kube-api-access-abcde", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
+				Sources: []corev1.VolumeProjection{
+					{
+						ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token", ExpirationSeconds: ptr.To(int64(3607))},
+					},
+				},
+			}}},
+		},
 	}}
 	for _, change := range changes {
 		change(pod)
@@ -35,7 +42,7 @@ func running(changes ...func(*corev1.Pod)) *corev1.Pod {
 }
 
 func TestWhatAPodBreaksIfItWereMadeAnew(t *testing.T) {
-	noToken := &v1alpha1.Workloads{AutomountServiceAccountToken: v1alpha1.Forbid}
+	noToken := &v1alpha1.Workloads{AutomountServiceAccountToken: v1alpha1.ProhibitionForbid}
 	by := func(account string) func(*corev1.Pod) {
 		return func(pod *corev1.Pod) { pod.Spec.ServiceAccountName = account }
 	}
@@ -47,32 +54,32 @@ func TestWhatAPodBreaksIfItWereMadeAnew(t *testing.T) {
 	}{
 		"it breaks rules of both sections": {
 			spec: v1alpha1.SecurityProfileSpec{
-				Workloads: &v1alpha1.Workloads{ReadOnlyRootFilesystem: true, RunAsNonRoot: true}, Images: &v1alpha1.Images{RequireDigest: true},
+				Workloads: &v1alpha1.Workloads{ReadOnlyRootFilesystem: v1alpha1.RequirementRequire, RunAsNonRoot: v1alpha1.RequirementRequire}, Images: &v1alpha1.Images{Digest: v1alpha1.RequirementRequire},
 			},
 			pod:  running(),
-			want: []string{"requireDigest: container web must", "readOnlyRootFilesystem: container web must", "runAsNonRoot: container web must"},
+			want: []string{"digest: container web must", "readOnlyRootFilesystem: container web must", "runAsNonRoot: container web must"},
 		},
 		"rules that only warn are asked too": {
-			spec: v1alpha1.SecurityProfileSpec{Workloads: &v1alpha1.Workloads{Action: v1alpha1.WarnAdmission, ReadOnlyRootFilesystem: true}},
+			spec: v1alpha1.SecurityProfileSpec{Workloads: &v1alpha1.Workloads{Action: v1alpha1.AdmissionActionWarn, ReadOnlyRootFilesystem: v1alpha1.RequirementRequire}},
 			pod:  running(), want: []string{"readOnlyRootFilesystem"},
 		},
 		"its node is where the scheduler has put it, and Kubernetes has it tolerate what befalls that": {
 			spec: v1alpha1.SecurityProfileSpec{Workloads: &v1alpha1.Workloads{
-				NodeName: v1alpha1.Forbid, Tolerations: &v1alpha1.Tolerations{}, PriorityClasses: &v1alpha1.PriorityClasses{},
+				NodeName: v1alpha1.ProhibitionForbid, Tolerations: &v1alpha1.Tolerations{Policy: v1alpha1.AllowancePolicyForbid}, PriorityClasses: &v1alpha1.PriorityClasses{Policy: v1alpha1.AllowancePolicyForbid},
 			}},
 			pod: running(func(pod *corev1.Pod) {
 				pod.Spec.Tolerations = []corev1.Toleration{{Key: corev1.TaintNodeNotReady, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute}}
 			}),
 		},
 		"it tolerates and is of a priority what it may not": {
-			spec: v1alpha1.SecurityProfileSpec{Workloads: &v1alpha1.Workloads{Tolerations: &v1alpha1.Tolerations{}, PriorityClasses: &v1alpha1.PriorityClasses{}}},
+			spec: v1alpha1.SecurityProfileSpec{Workloads: &v1alpha1.Workloads{Tolerations: &v1alpha1.Tolerations{Policy: v1alpha1.AllowancePolicyForbid}, PriorityClasses: &v1alpha1.PriorityClasses{Policy: v1alpha1.AllowancePolicyForbid}}},
 			pod: running(func(pod *corev1.Pod) {
 				pod.Spec.Tolerations, pod.Spec.PriorityClassName = []corev1.Toleration{{Operator: corev1.TolerationOpExists}}, "system-node-critical"
 			}),
 			want: []string{"tolerations: toleration of every taint must", "priorityClasses: the pod must"},
 		},
 		"what has ended breaks nothing": {
-			spec: v1alpha1.SecurityProfileSpec{Images: &v1alpha1.Images{RequireDigest: true}},
+			spec: v1alpha1.SecurityProfileSpec{Images: &v1alpha1.Images{Digest: v1alpha1.RequirementRequire}},
 			pod:  running(func(pod *corev1.Pod) { pod.Status.Phase = corev1.PodSucceeded }),
 		},
 		"who debugs it is not made anew": {
@@ -146,7 +153,9 @@ func TestWhatAPodBreaksIfItWereMadeAnew(t *testing.T) {
 }
 
 func TestPodsOfOneTemplateAreAskedOnce(t *testing.T) {
-	profile := &v1alpha1.SecurityProfile{Spec: v1alpha1.SecurityProfileSpec{Images: &v1alpha1.Images{RequireDigest: true}}}
+	profile := &v1alpha1.SecurityProfile{
+		Spec: v1alpha1.SecurityProfileSpec{Images: &v1alpha1.Images{Digest: v1alpha1.RequirementRequire}},
+	}
 	rules, err := NewRules(profile)
 	if err != nil {
 		t.Fatal(err)

@@ -54,16 +54,22 @@ func selecting(t *rapid.T, name string) v1alpha1.SecurityProfile {
 	p.Spec.Priority = drawn[int32](t, "priority", 0, 1)
 	p.Spec.NamespaceSelector.MatchLabels = labelled(t, "matchLabels", 1)
 	for range rapid.IntRange(0, 2).Draw(t, "expressions") {
-		e := v1alpha1.LabelRequirement{Key: drawn(t, "key", labelKeys...), Operator: drawn(t, "operator",
-			metav1.LabelSelectorOpIn, metav1.LabelSelectorOpNotIn, metav1.LabelSelectorOpExists, metav1.LabelSelectorOpDoesNotExist)}
+		e := v1alpha1.LabelRequirement{Key: drawn(t, "key", labelKeys...), Operator: drawn(
+			t,
+			"operator",
+			metav1.LabelSelectorOpIn,
+			metav1.LabelSelectorOpNotIn,
+			metav1.LabelSelectorOpExists,
+			metav1.LabelSelectorOpDoesNotExist,
+		)}
 		if e.Operator == metav1.LabelSelectorOpIn || e.Operator == metav1.LabelSelectorOpNotIn {
 			e.Values = rapid.SliceOfN(rapid.SampledFrom(labelValues), 1, 2).Draw(t, "values")
 		}
 		p.Spec.NamespaceSelector.MatchExpressions = append(p.Spec.NamespaceSelector.MatchExpressions, e)
 	}
 	p.Spec.ExcludeNamespaces = several(t, "exclude", 2, "team-a", "team-*", "?", "*-b", "**", "c?-*-*", "no-such")
-	p.Spec.Workloads = &v1alpha1.Workloads{HostNetwork: v1alpha1.Forbid}
-	p.Spec.Protection = &v1alpha1.Protection{Tamper: true}
+	p.Spec.Workloads = &v1alpha1.Workloads{HostNetwork: v1alpha1.ProhibitionForbid}
+	p.Spec.Protection = &v1alpha1.Protection{Tamper: v1alpha1.ProhibitionForbid}
 	return p
 }
 
@@ -76,11 +82,13 @@ func breaks(t *rapid.T, p *v1alpha1.SecurityProfile) {
 	if drawn(t, "known since when", true, false) {
 		p.Status.Selection = selection.Broken(p, brokenAt)
 	}
-	p.Spec = v1alpha1.SecurityProfileSpec{Undecodable: "why"}
+	// An earlier schema accepted it, and nothing can hold it.
+	_ = p.Spec.UnmarshalJSON([]byte(`{"limits":[{"type":"Container","max":{"cpu":"1e0.5"}}]}`))
 }
 
-// A request is held against a profile's rules if and only if the profile governs its namespace: what the policies say of that in CEL is
-// held against package selection, for what is in a namespace and for the labels of the namespace itself.
+// A request is held against a profile's rules if and only if the profile governs its namespace:
+// what the policies say of that in CEL is held against package selection, for what is in a
+// namespace and for the labels of the namespace itself.
 func TestAdmissionHoldsWhereTheProfileGoverns(t *testing.T) {
 	often(t, 100)
 	rapid.Check(t, func(t *rapid.T) {
@@ -92,8 +100,21 @@ func TestAdmissionHoldsWhereTheProfileGoverns(t *testing.T) {
 			}
 			profiles = append(profiles, profile)
 		}
-		protected, err := selection.Protected(several(t, "protected", 2,
-			"team-[a-b]", "[^a-z]*", "kube-*", `team\-a`, "[a-a-]", "team-[b-a]", "?-[b]", "[éa-c]", `[\-t]eam-?b`, "no/such")...)
+		protected, err := selection.Protected(several(
+			t,
+			"protected",
+			2,
+			"team-[a-b]",
+			"[^a-z]*",
+			"kube-*",
+			`team\-a`,
+			"[a-a-]",
+			"team-[b-a]",
+			"?-[b]",
+			"[éa-c]",
+			`[\-t]eam-?b`,
+			"no/such",
+		)...)
 		if err != nil {
 			protected, _ = selection.Protected()
 		}
@@ -132,8 +153,8 @@ func TestAdmissionHoldsWhereTheProfileGoverns(t *testing.T) {
 	})
 }
 
-// Where there is no report yet, the gate is shut if and only if the profile governs, though the API server looks for the report before it asks
-// whether it does.
+// Where there is no report yet, the gate is shut if and only if the profile governs, though the API
+// server looks for the report before it asks whether it does.
 func TestTheGateIsShutWhereTheProfileGoverns(t *testing.T) {
 	often(t, 200)
 	rapid.Check(t, func(t *rapid.T) {
@@ -142,7 +163,7 @@ func TestTheGateIsShutWhereTheProfileGoverns(t *testing.T) {
 			profiles = append(profiles, selecting(t, name))
 		}
 		own := &profiles[0]
-		own.Spec.Workloads, own.Spec.Protection = nil, &v1alpha1.Protection{ReadyGate: true}
+		own.Spec.Workloads, own.Spec.Protection = nil, &v1alpha1.Protection{ReadyGate: v1alpha1.RequirementRequire}
 		protected, err := selection.Protected(several(t, "protected", 1, "team-a", "kube-*", "no/such")...)
 		if err != nil {
 			t.Fatal(err)
@@ -157,7 +178,9 @@ func TestTheGateIsShutWhereTheProfileGoverns(t *testing.T) {
 			labels := labelled(t, "labels", 2)
 			labels[corev1.LabelMetadataName] = name
 			violations, err := e.Evaluate(t.Context(), Request{
-				Object: HeaviestPod(), Namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}, User: tenant,
+				Object:    HeaviestPod(),
+				Namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}},
+				User:      tenant,
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -190,7 +213,8 @@ func refuses(t *rapid.T, e *Evaluator, ns *corev1.Namespace) bool {
 
 var tenant = &user.DefaultInfo{Name: "tenant", Groups: []string{user.AllAuthenticated}}
 
-// holdsBack reports whether a change of a namespace's labels is refused since the namespace would lose the profile.
+// holdsBack reports whether a change of a namespace's labels is refused since the namespace would
+// lose the profile.
 func holdsBack(t *rapid.T, e *Evaluator, was, is *corev1.Namespace) bool {
 	request := func(ns *corev1.Namespace) *unstructured.Unstructured {
 		u := &unstructured.Unstructured{Object: map[string]any{

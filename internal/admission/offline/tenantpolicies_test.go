@@ -41,7 +41,11 @@ func opened(t *rapid.T, e *Evaluator, np *networkingv1.NetworkPolicy) []networki
 		t.Fatal(err)
 	}
 	violations, err := e.Evaluate(t.Context(), Request{
-		Object: &unstructured.Unstructured{Object: object}, User: tenant, Namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}},
+		Object: &unstructured.Unstructured{
+			Object: object,
+		},
+		User:      tenant,
+		Namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +92,11 @@ func peers(t *rapid.T, blocks func(*rapid.T) *networkingv1.IPBlock) []networking
 		case "namespaces":
 			peer.NamespaceSelector = namespaceSelector(t)
 		case "both":
-			peer.NamespaceSelector, peer.PodSelector = namespaceSelector(t), &metav1.LabelSelector{MatchLabels: map[string]string{"a": "b"}}
+			peer.NamespaceSelector, peer.PodSelector = namespaceSelector(
+				t,
+			), &metav1.LabelSelector{
+				MatchLabels: map[string]string{"a": "b"},
+			}
 		}
 		all = append(all, peer)
 	}
@@ -101,8 +109,14 @@ func namespaceSelector(t *rapid.T) *metav1.LabelSelector {
 		s.MatchLabels = map[string]string{drawn(t, "label", labelKeys...): "a"}
 	}
 	for range drawn(t, "expressions", 0, 1, 2) {
-		e := metav1.LabelSelectorRequirement{Key: drawn(t, "key", labelKeys...), Operator: drawn(t, "operator",
-			metav1.LabelSelectorOpNotIn, metav1.LabelSelectorOpDoesNotExist, metav1.LabelSelectorOpExists, metav1.LabelSelectorOpIn)}
+		e := metav1.LabelSelectorRequirement{Key: drawn(t, "key", labelKeys...), Operator: drawn(
+			t,
+			"operator",
+			metav1.LabelSelectorOpNotIn,
+			metav1.LabelSelectorOpDoesNotExist,
+			metav1.LabelSelectorOpExists,
+			metav1.LabelSelectorOpIn,
+		)}
 		if e.Operator == metav1.LabelSelectorOpIn || e.Operator == metav1.LabelSelectorOpNotIn {
 			e.Values = []string{"a"}
 		}
@@ -114,8 +128,13 @@ func namespaceSelector(t *rapid.T) *metav1.LabelSelector {
 // anyBlock is an address block of any size, and may leave others out.
 func anyBlock(t *rapid.T) *networkingv1.IPBlock {
 	if rapid.Bool().Draw(t, "IPv6") {
-		return &networkingv1.IPBlock{CIDR: fmt.Sprintf("%s/%d", drawn(t, "address", "2000::", "::", "fc00::", "fd12:3456::", "2001:db8::", "3000::", "4000::", "fe80::"),
-			drawn(t, "bits", rapid.IntRange(0, 12).Draw(t, "wide"), rapid.IntRange(0, 128).Draw(t, "any")))}
+		return &networkingv1.IPBlock{
+			CIDR: fmt.Sprintf(
+				"%s/%d",
+				drawn(t, "address", "2000::", "::", "fc00::", "fd12:3456::", "2001:db8::", "3000::", "4000::", "fe80::"),
+				drawn(t, "bits", rapid.IntRange(0, 12).Draw(t, "wide"), rapid.IntRange(0, 128).Draw(t, "any")),
+			),
+		}
 	}
 	bits := drawn(t, "bits", rapid.IntRange(0, 8).Draw(t, "wide"), rapid.IntRange(0, 32).Draw(t, "any"))
 	block := &networkingv1.IPBlock{CIDR: fmt.Sprintf("%d.0.0.0/%d", rapid.IntRange(0, 255).Draw(t, "address"), bits)}
@@ -127,7 +146,9 @@ func anyBlock(t *rapid.T) *networkingv1.IPBlock {
 
 // narrowBlock is one of so few addresses that no few of them come to much.
 func narrowBlock(t *rapid.T) *networkingv1.IPBlock {
-	return &networkingv1.IPBlock{CIDR: drawn(t, "block", "10.0.0.0/8", "192.168.0.0/16", "1.2.3.4/32", "fd00::/8", "2001:db8::/32", "2001:db8::1/128")}
+	return &networkingv1.IPBlock{
+		CIDR: drawn(t, "block", "10.0.0.0/8", "192.168.0.0/16", "1.2.3.4/32", "fd00::/8", "2001:db8::/32", "2001:db8::1/128"),
+	}
 }
 
 // What is refused at once is at least what would be a finding if it were there.
@@ -156,7 +177,8 @@ func TestWithinRefusesWhateverWouldBeAFinding(t *testing.T) {
 	}
 }
 
-// Where no address block is at the bounds, what is refused is what would be a finding, and nothing else.
+// Where no address block is at the bounds, what is refused is what would be a finding, and nothing
+// else.
 func TestWithinLetsPassWhatIsNarrow(t *testing.T) {
 	often(t, 2000)
 	e := within(t, networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress)

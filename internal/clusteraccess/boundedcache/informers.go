@@ -72,8 +72,8 @@ func (i *Informers) New(
 	if _, ok := object.(*corev1.Namespace); ok {
 		of = i.namespaces(of)
 	} else if o, ok := object.(baseline.Object); ok {
-		for k := range baseline.Kinds[1:] {
-			if kind := &baseline.Kinds[1:][k]; kind.Is(o) {
+		for k := range baseline.NamespacedKinds {
+			if kind := &baseline.NamespacedKinds[k]; kind.Is(o) {
 				of = i.labelledOf(kind)
 			}
 		}

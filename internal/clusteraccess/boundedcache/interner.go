@@ -13,6 +13,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/counting"
+	"github.com/bulwark-dev/bulwark/internal/posture"
 )
 
 // interner lets cached objects share equal values. A profile puts the same object into each of its
@@ -52,6 +53,10 @@ func (i *interner) internReport(report *v1alpha1.NamespacePosture) {
 		o := &report.Objects[j]
 		texts = append(texts, &o.APIVersion, &o.Kind, &o.Name, (*string)(&o.State))
 	}
+	for j := range report.Status.Conditions {
+		c := &report.Status.Conditions[j]
+		texts = append(texts, &c.Type, (*string)(&c.Status), &c.Reason, &c.Message)
+	}
 	for _, text := range texts {
 		*text = unique.Make(*text).Value()
 	}
@@ -71,9 +76,21 @@ func (i *interner) withLatest(ref v1alpha1.ObjectReference, o baseline.Object, s
 	case len(i.latest) >= maxInternedNames:
 		clear(i.latest)
 	}
-	if sized, ok := o.(interface{ Size() int }); ok && sized.Size() <= maxInternedBytes && baseline.LeftOut(o) == 0 {
+	if size, ok := sizeOf(o); ok && size <= maxInternedBytes && baseline.LeftOut(o) == 0 {
 		i.latest[ref] = o
 	}
+}
+
+// sizeOf is about how many bytes an object takes, if that can be told.
+func sizeOf(o baseline.Object) (int, bool) {
+	if report, ok := o.(*v1alpha1.NamespacePosture); ok {
+		return posture.Size(report), true
+	}
+	sized, ok := o.(interface{ Size() int })
+	if !ok {
+		return 0, false
+	}
+	return sized.Size(), true
 }
 
 func internMetadata(o, latest baseline.Object) {

@@ -141,7 +141,12 @@ func limited(cpu string) *corev1.LimitRange {
 func compliantReport() *v1alpha1.NamespacePosture {
 	compliant := func(kind, name string) v1alpha1.ManagedObject {
 		return v1alpha1.ManagedObject{
-			ObjectReference: v1alpha1.ObjectReference{APIVersion: "v1", Kind: kind, Name: name}, State: v1alpha1.ObjectCompliant,
+			ObjectReference: v1alpha1.ObjectReference{
+				APIVersion: "v1",
+				Kind:       kind,
+				Name:       name,
+			},
+			State: v1alpha1.ObjectStateCompliant,
 		}
 	}
 	return &v1alpha1.NamespacePosture{
@@ -149,7 +154,7 @@ func compliantReport() *v1alpha1.NamespacePosture {
 			Namespace: "shop", Name: v1alpha1.PostureName,
 			Labels: map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.ProfileLabel: "strict"},
 		},
-		Profile: "strict", ProfileGeneration: 4, Enforcement: v1alpha1.Enforce,
+		Profile: "strict", ProfileGeneration: 4, Enforcement: v1alpha1.EnforcementEnforce,
 		Objects: []v1alpha1.ManagedObject{compliant("Namespace", "shop"), compliant("LimitRange", "bulwark-limits")},
 	}
 }

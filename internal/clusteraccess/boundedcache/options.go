@@ -39,7 +39,7 @@ func Options(
 		&v1alpha1.NamespacePosture{}: {Transform: then(stripReport(reports), interner.internReport)},
 		&v1alpha1.SecurityProfile{}:  {Transform: then(cache.TransformStripManagedFields(), informers.Note)},
 	}
-	for _, kind := range slices.Concat(baseline.Kinds[1:], baseline.AdmissionKinds) {
+	for _, kind := range slices.Concat(baseline.NamespacedKinds, baseline.ClusterKinds) {
 		transform := StripExclusive
 		if kind.Shared {
 			transform = stripShared

@@ -144,7 +144,8 @@ func boundReport(report *v1alpha1.NamespacePosture) {
 	if report.ObjectMeta.Size() > maxReportMetadata {
 		report.Labels, report.Annotations = bulwarkLabels(report.Labels), nil
 	}
-	if report.Size() > posture.MaxReportBytes+maxReportMetadata {
-		report.Objects, report.Blocked, report.InPlace, report.Drift, report.Findings = nil, nil, nil, nil, nil
+	if posture.Size(report) > posture.MaxReportBytes+maxReportMetadata {
+		report.Objects, report.Blocked, report.Drift, report.Findings = nil, nil, nil, nil
+		report.OperatorState.InPlace = nil
 	}
 }

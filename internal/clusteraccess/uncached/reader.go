@@ -66,8 +66,8 @@ func (r *Reader) ReadWhole(ctx context.Context, want baseline.Object) (baseline.
 // time to read more of them; zero is never.
 func (r *Reader) Due(namespace string, now time.Time) (most int, next time.Duration) {
 	count := 0
-	for i := range baseline.Kinds[1:] {
-		count += r.undesired.Uncached(baseline.Kinds[1:][i].Kind, namespace)
+	for i := range baseline.NamespacedKinds {
+		count += r.undesired.Uncached(baseline.NamespacedKinds[i].Kind, namespace)
 	}
 	due, next := r.schedule.due(namespace, count, now)
 	if due {
@@ -80,8 +80,8 @@ func (r *Reader) Due(namespace string, now time.Time) (most int, next time.Durat
 // it lacks any.
 func (r *Reader) Counts(namespace string) map[string]int {
 	counts := map[string]int{}
-	for i := range baseline.Kinds[1:] {
-		kind := baseline.Kinds[1:][i].Kind
+	for i := range baseline.NamespacedKinds {
+		kind := baseline.NamespacedKinds[i].Kind
 		if n := r.undesired.Uncached(kind, namespace); n > 0 {
 			counts[kind] = n
 		}
@@ -98,8 +98,8 @@ func (r *Reader) AddTo(
 	for _, o := range cached {
 		known[baseline.Reference(o)] = true
 	}
-	for i := range baseline.Kinds[1:] {
-		kind := &baseline.Kinds[1:][i]
+	for i := range baseline.NamespacedKinds {
+		kind := &baseline.NamespacedKinds[i]
 		if r.undesired.Uncached(kind.Kind, namespace) == 0 {
 			continue
 		}

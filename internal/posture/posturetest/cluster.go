@@ -55,13 +55,15 @@ func ReportOn(namespace, state string) *v1alpha1.NamespacePosture {
 	r := &v1alpha1.NamespacePosture{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace},
 		Profile:    "strict", ProfileGeneration: 4, Summary: summary,
-		DriftTotal: 10, Drift: []v1alpha1.DriftEntry{DriftOf(namespace, "")},
+		DriftTotal: 10, Drift: []v1alpha1.DriftEntry{DriftOf("", "")},
 	}
 	switch state {
 	case Stale:
 		r.ProfileGeneration = 3
 	case Blocked, Weakened, Refused:
-		r.FindingTotals = []v1alpha1.FindingTotal{{ID: v1alpha1.BroadBinding, Severity: v1alpha1.High, Count: 2}}
+		r.FindingTotals = []v1alpha1.FindingTotal{
+			{ID: v1alpha1.FindingIDBroadBinding, Severity: v1alpha1.SeverityHigh, Count: 2},
+		}
 	}
 	return r
 }
@@ -69,7 +71,7 @@ func ReportOn(namespace, state string) *v1alpha1.NamespacePosture {
 // DriftOf is drift of a Role that was corrected.
 func DriftOf(namespace, manager string) v1alpha1.DriftEntry {
 	return v1alpha1.DriftEntry{
-		Namespace: namespace, Object: Reference("Role", "bulwark-dev"), Change: v1alpha1.Modified,
-		Manager: manager, ObservedAt: metav1.NewTime(Noon), State: v1alpha1.Corrected,
+		Namespace: namespace, Object: Reference("Role", "bulwark-dev"), Change: v1alpha1.DriftChangeModified,
+		Manager: manager, ObservedAt: metav1.NewTime(Noon), State: v1alpha1.DriftStateCorrected,
 	}
 }

@@ -1,5 +1,5 @@
-// Package posturetest holds reports, and what they are made of, for the tests of packages that read or
-// write them. It may import what a pure package may, and must never hold an expectation.
+// Package posturetest holds reports, and what they are made of, for the tests of packages that read
+// or write them. It may import what a pure package may, and must never hold an expectation.
 package posturetest
 
 import (
@@ -70,6 +70,20 @@ func Desired() []baseline.Object {
 	}
 }
 
+// Readiness are the conditions of a report that has been ready, or not, since Noon, of which
+// nothing else is known.
+func Readiness(ready bool) v1alpha1.NamespacePostureStatus {
+	condition := metav1.Condition{
+		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonInPlace,
+		Message: "every object of the baseline is in place", LastTransitionTime: metav1.NewTime(Noon),
+	}
+	if !ready {
+		condition.Status, condition.Reason = metav1.ConditionFalse, v1alpha1.ReasonProgressing
+		condition.Message = "not every object of the baseline is in place: see objects"
+	}
+	return v1alpha1.NamespacePostureStatus{Conditions: []metav1.Condition{condition}}
+}
+
 // Report is the report on a pass for Profile that found the Desired objects as they should be.
 func Report() *v1alpha1.NamespacePosture {
 	return &v1alpha1.NamespacePosture{
@@ -83,11 +97,11 @@ func Report() *v1alpha1.NamespacePosture {
 				Controller: ptr.To(true),
 			}},
 		},
-		Profile: "strict", ProfileGeneration: 4, Enforcement: v1alpha1.Enforce, Ready: true,
+		Profile: "strict", ProfileGeneration: 4, Enforcement: v1alpha1.EnforcementEnforce, Status: Readiness(true),
 		Summary: v1alpha1.PostureSummary{Compliant: 2},
 		Objects: []v1alpha1.ManagedObject{
-			{ObjectReference: Reference("Namespace", "shop"), State: v1alpha1.ObjectCompliant},
-			{ObjectReference: Reference("LimitRange", "bulwark-limits"), State: v1alpha1.ObjectCompliant},
+			{ObjectReference: Reference("Namespace", "shop"), State: v1alpha1.ObjectStateCompliant},
+			{ObjectReference: Reference("LimitRange", "bulwark-limits"), State: v1alpha1.ObjectStateCompliant},
 		},
 	}
 }
@@ -95,7 +109,7 @@ func Report() *v1alpha1.NamespacePosture {
 // Remembering is a change of a report: it remembers that an object is in place.
 func Remembering(o baseline.Object) func(*v1alpha1.NamespacePosture) {
 	return func(r *v1alpha1.NamespacePosture) {
-		r.InPlace = append(r.InPlace, v1alpha1.ObjectContent{
+		r.OperatorState.InPlace = append(r.OperatorState.InPlace, v1alpha1.ObjectContent{
 			Object: baseline.Reference(o), Content: baseline.RefusingContent(o),
 		})
 	}

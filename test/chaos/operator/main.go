@@ -1,5 +1,5 @@
-// Command operator is the operator as the chaos suite runs it: all of it, on a clock that jumps, with waits that suit a run of
-// a minute.
+// Command operator is the operator as the chaos suite runs it: all of it, on a clock that jumps,
+// with waits that suit a run of a minute.
 package main
 
 import (
@@ -50,8 +50,17 @@ func run(ctx context.Context) error {
 	o.Clock = jumping
 	o.RecheckInterval = 5 * time.Second
 	o.RemovalDelay, o.JoinGrace = 2*time.Second, 2*time.Second
-	o.Contest = contention.Settings{Threshold: 3, Window: 20 * time.Second, MinDelay: time.Second, MaxDelay: 5 * time.Second}
-	o.Election = operator.Election{LeaseDuration: 4 * time.Second, RenewDeadline: 3 * time.Second, RetryPeriod: 500 * time.Millisecond}
+	o.Contest = contention.Settings{
+		Threshold: 3,
+		Window:    20 * time.Second,
+		MinDelay:  time.Second,
+		MaxDelay:  5 * time.Second,
+	}
+	o.Election = operator.Election{
+		LeaseDuration: 4 * time.Second,
+		RenewDeadline: 3 * time.Second,
+		RetryPeriod:   500 * time.Millisecond,
+	}
 
 	cfg, err := clientcmd.BuildConfigFromFlags("", *kubeconfig)
 	if err != nil {

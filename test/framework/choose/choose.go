@@ -1,5 +1,5 @@
-// Package choose makes choices by the bytes of a fuzzer, so that it explores what the choices lead to,
-// or by a seed. It knows nothing of what there is to choose from, and must never import it.
+// Package choose makes choices by the bytes of a fuzzer, so that it explores what the choices lead
+// to, or by a seed. It knows nothing of what there is to choose from, and must never import it.
 package choose
 
 import (
@@ -7,7 +7,8 @@ import (
 	"slices"
 )
 
-// Source are the bytes that choices are made by. Where they end, it is the first of what there is to choose from that is chosen.
+// Source are the bytes that choices are made by. Where they end, it is the first of what there is
+// to choose from that is chosen.
 type Source struct {
 	data []byte
 }

@@ -28,13 +28,19 @@ type Write struct {
 	Received, At time.Time
 }
 
-// Stored reports whether the write is of a kind that changes what the cluster holds, whatever the API server answered. Reviews
-// are questions in the form of a write and store nothing, and a Lease only says that its holder lives. Events are stored: who
-// does not count them leaves them out himself.
+// Stored reports whether the write is of a kind that changes what the cluster holds, whatever the
+// API server answered. Reviews are questions in the form of a write and store nothing, and a Lease
+// only says that its holder lives. Events are stored: who does not count them leaves them out
+// himself.
 func (w Write) Stored() bool {
 	switch w.Resource {
-	case "leases", "localsubjectaccessreviews", "selfsubjectaccessreviews", "selfsubjectreviews", "selfsubjectrulesreviews",
-		"subjectaccessreviews", "tokenreviews":
+	case "leases",
+		"localsubjectaccessreviews",
+		"selfsubjectaccessreviews",
+		"selfsubjectreviews",
+		"selfsubjectrulesreviews",
+		"subjectaccessreviews",
+		"tokenreviews":
 		return false
 	}
 	return true
@@ -52,7 +58,8 @@ func (c *ControlPlane) Writes(user string) ([]Write, error) {
 	return slices.Clone(c.written.by[user]), err
 }
 
-// written is what Writes has read, by the user: suites ask again and again, and nothing is read twice.
+// written is what Writes has read, by the user: suites ask again and again, and nothing is read
+// twice.
 type written struct {
 	sync.Mutex
 	trails map[string]*AuditTrail
@@ -87,8 +94,8 @@ func (t *AuditTrail) mark() []byte {
 // recordStart is how every record of the audit log begins.
 const recordStart = `{"kind":"Event","apiVersion":"audit.k8s.io/`
 
-// records are the records of a line: one, but where an API server was killed in the middle of one, or before it had ended its line. What
-// was cut short is left out.
+// records are the records of a line: one, but where an API server was killed in the middle of one,
+// or before it had ended its line. What was cut short is left out.
 func records(line []byte) [][]byte {
 	var whole [][]byte
 	for {

@@ -1,7 +1,8 @@
-// Package controlplane runs a Kubernetes control plane on loopback for suites, the benchmark and the
-// demo: etcd, kube-apiserver and kube-controller-manager, from KUBEBUILDER_ASSETS where that is set,
-// else from what `make controlplane` built. It knows the processes, their files and the audit log. It
-// may import envtest and client-go, and must never know a test, nor leave a process or a file behind.
+// Package controlplane runs a Kubernetes control plane on loopback for suites, the benchmark and
+// the demo: etcd, kube-apiserver and kube-controller-manager, from KUBEBUILDER_ASSETS where that is
+// set, else from what `make controlplane` built. It knows the processes, their files and the audit
+// log. It may import envtest and client-go, and must never know a test, nor leave a process or a
+// file behind.
 package controlplane
 
 import (
@@ -70,6 +71,7 @@ type ControlPlane struct {
 	assets    string
 	dir       string
 	token     string // the administrator's; empty is a certificate
+	garbage   string // how often the processes collect it, as GOGC says; empty is Go's default
 	static    string // the folder of admission policies by manifest; empty is none
 	env       *envtest.Environment
 	apiServer *exec.Cmd // since its first restart; before, it is the environment's
@@ -102,7 +104,11 @@ func Start(ctx context.Context, options ...Option) (*ControlPlane, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &ControlPlane{assets: assets, dir: dir, written: written{trails: map[string]*AuditTrail{}, by: map[string][]Write{}}}
+	c := &ControlPlane{
+		assets:  assets,
+		dir:     dir,
+		written: written{trails: map[string]*AuditTrail{}, by: map[string][]Write{}},
+	}
 	for _, option := range options {
 		option(c)
 	}
@@ -138,7 +144,8 @@ func (c *ControlPlane) startAPIServer() error {
 		ControlPlaneStartTimeout: 2 * time.Minute,
 		ControlPlaneStopTimeout:  time.Minute,
 	}
-	// A service account of each namespace is there, since kube-controller-manager runs: so admission may want it.
+	// A service account of each namespace is there, since kube-controller-manager runs: so
+	// admission may want it.
 	c.env.ControlPlane.Etcd = &envtest.Etcd{DataDir: c.etcdDir()}
 	// Beyond 2 GiB etcd would refuse every write; the benchmark of hostile tenants comes near it.
 	c.env.ControlPlane.Etcd.Configure().Set("quota-backend-bytes", "8589934592")
@@ -159,7 +166,7 @@ func (c *ControlPlane) startAPIServer() error {
 		}
 		c.env.ControlPlane.GetAPIServer().Configure().Set("token-auth-file", path)
 	}
-	cfg, err := c.env.Start()
+	cfg, err := c.startEnvironment()
 	if err != nil {
 		return err
 	}
@@ -186,7 +193,8 @@ func (c *ControlPlane) startControllerManager() error {
 	if err != nil {
 		return err
 	}
-	c.manager = exec.Command(filepath.Join(c.assets, "kube-controller-manager"),
+	c.manager = exec.Command(
+		filepath.Join(c.assets, "kube-controller-manager"),
 		"--kubeconfig="+kubeconfig,
 		"--bind-address=127.0.0.1",
 		"--secure-port="+strconv.Itoa(port),
@@ -199,7 +207,9 @@ func (c *ControlPlane) startControllerManager() error {
 		"--kube-api-burst=1000",
 	)
 	c.manager.Stdout, c.manager.Stderr = log, log
-	// It dies with the process that started it, also if that one is killed, and Ctrl-C is not for it: it is told to end.
+	c.manager.Env = c.environment()
+	// It dies with the process that started it, also if that one is killed, and Ctrl-C is not for
+	// it: it is told to end.
 	c.manager.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
 	return c.manager.Start()
 }
@@ -254,8 +264,8 @@ func (c *ControlPlane) Kubectl(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Install installs the CRDs, the operator's namespace and its permissions: all of config/default but the Deployment, which
-// nothing here would run.
+// Install installs the CRDs, the operator's namespace and its permissions: all of config/default
+// but the Deployment, which nothing here would run.
 func (c *ControlPlane) Install(ctx context.Context) error {
 	for _, args := range [][]string{
 		{"apply", "--server-side", "-f", "config/manager/namespace.yaml"},
@@ -273,14 +283,19 @@ func (c *ControlPlane) Install(ctx context.Context) error {
 // tokenLifetime is longer than any test or benchmark runs. The API server would give an hour.
 const tokenLifetime = 12 * time.Hour
 
-// ServiceAccountConfig is the configuration of a client that is that ServiceAccount, by a token of its own that lasts for
-// tokenLifetime.
+// ServiceAccountConfig is the configuration of a client that is that ServiceAccount, by a token of
+// its own that lasts for tokenLifetime.
 func (c *ControlPlane) ServiceAccountConfig(ctx context.Context, namespace, name string) (*rest.Config, error) {
 	return c.ServiceAccountConfigBy(ctx, c.Config, namespace, name)
 }
 
-// ServiceAccountConfigBy is the same, where somebody else than the administrator requests the token.
-func (c *ControlPlane) ServiceAccountConfigBy(ctx context.Context, requester *rest.Config, namespace, name string) (*rest.Config, error) {
+// ServiceAccountConfigBy is the same, where somebody else than the administrator requests the
+// token.
+func (c *ControlPlane) ServiceAccountConfigBy(
+	ctx context.Context,
+	requester *rest.Config,
+	namespace, name string,
+) (*rest.Config, error) {
 	clients, err := kubernetes.NewForConfig(requester)
 	if err != nil {
 		return nil, err

@@ -14,7 +14,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// RestartAPIServer kills kube-apiserver at once, starts it again with the same arguments, and waits until it is ready.
+// RestartAPIServer kills kube-apiserver at once, starts it again with the same arguments, and waits
+// until it is ready.
 func (c *ControlPlane) RestartAPIServer(ctx context.Context) error {
 	args, err := c.arguments("kube-apiserver")
 	if err != nil {
@@ -30,7 +31,8 @@ func (c *ControlPlane) startAPIServerUntilReady(ctx context.Context, args [][]by
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for ready := false; !ready; {
-		// While nobody listens, any connection of this machine may be given its port: then it ends, and is started once more.
+		// While nobody listens, any connection of this machine may be given its port: then it ends,
+		// and is started once more.
 		var err error
 		if c.apiServer, err = c.startAgain(args); err != nil {
 			return fmt.Errorf("starting kube-apiserver: %w", err)
@@ -60,7 +62,8 @@ func (c *ControlPlane) apiServerReady(ctx context.Context) (ready bool, err erro
 	return err == nil && !ended, err
 }
 
-// PauseEtcd stops etcd for a while, as a full disk or a frozen machine would: its connections stay open and nothing answers.
+// PauseEtcd stops etcd for a while, as a full disk or a frozen machine would: its connections stay
+// open and nothing answers.
 func (c *ControlPlane) PauseEtcd(ctx context.Context, pause time.Duration) error {
 	pid, err := c.PID("etcd")
 	if err != nil {
@@ -79,7 +82,8 @@ func (c *ControlPlane) PauseEtcd(ctx context.Context, pause time.Duration) error
 	return ctx.Err()
 }
 
-// FreezeControllerManager stops kube-controller-manager where it is, until ThawControllerManager lets it go on.
+// FreezeControllerManager stops kube-controller-manager where it is, until ThawControllerManager
+// lets it go on.
 func (c *ControlPlane) FreezeControllerManager() error {
 	return c.signalControllerManager(syscall.SIGSTOP)
 }

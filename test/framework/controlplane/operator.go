@@ -38,7 +38,9 @@ func (c *ControlPlane) OperatorProof(ctx context.Context) (admission.Proof, erro
 	if err != nil {
 		return admission.Proof{}, err
 	}
-	account, err := clients.CoreV1().ServiceAccounts(v1alpha1.OperatorNamespace).Get(ctx, operatorAccount, metav1.GetOptions{})
+	account, err := clients.CoreV1().
+		ServiceAccounts(v1alpha1.OperatorNamespace).
+		Get(ctx, operatorAccount, metav1.GetOptions{})
 	if err != nil {
 		return admission.Proof{}, fmt.Errorf("reading the operator's ServiceAccount: %w", err)
 	}
@@ -63,8 +65,9 @@ type Operator struct {
 
 var operators atomic.Int64
 
-// StartOperator runs the binary with the flags that every operator of a test needs, and these. It dies with the process that
-// started it. Its log and its kubeconfig, which is of the given configuration, are among the control plane's files.
+// StartOperator runs the binary with the flags that every operator of a test needs, and these. It
+// dies with the process that started it. Its log and its kubeconfig, which is of the given
+// configuration, are among the control plane's files.
 func (c *ControlPlane) StartOperator(binary string, cfg *rest.Config, args ...string) (*Operator, error) {
 	name := filepath.Join(c.dir, "operator-"+strconv.FormatInt(operators.Add(1), 10))
 	kubeconfig := name + ".kubeconfig"
@@ -155,7 +158,8 @@ func (o *Operator) ResidentMemory() (now, peak int64, err error) {
 	return now << 10, peak << 10, nil
 }
 
-// KeepLogs copies the logs of the operators and the audit log to a folder that outlives the control plane.
+// KeepLogs copies the logs of the operators and the audit log to a folder that outlives the control
+// plane.
 func (c *ControlPlane) KeepLogs(folder string) error {
 	logs, err := filepath.Glob(filepath.Join(c.dir, "*.log"))
 	if err != nil {

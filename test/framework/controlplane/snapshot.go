@@ -14,7 +14,8 @@ import (
 // Snapshot is what etcd held at a moment.
 type Snapshot struct{ dir string }
 
-// Snapshot copies etcd's files while etcd stands still, which is what a machine that loses its power leaves behind: etcd starts from it.
+// Snapshot copies etcd's files while etcd stands still, which is what a machine that loses its
+// power leaves behind: etcd starts from it.
 func (c *ControlPlane) Snapshot() (*Snapshot, error) {
 	pid, err := c.PID("etcd")
 	if err != nil {
@@ -34,8 +35,9 @@ func (c *ControlPlane) Snapshot() (*Snapshot, error) {
 	return &Snapshot{dir: filepath.Join(dir, "etcd")}, err
 }
 
-// Restore stops the control plane, puts what etcd held at the snapshot in the place of what it holds, and starts the control plane again, as
-// an administrator does after a disaster. The operator is left as it is.
+// Restore stops the control plane, puts what etcd held at the snapshot in the place of what it
+// holds, and starts the control plane again, as an administrator does after a disaster. The
+// operator is left as it is.
 func (c *ControlPlane) Restore(ctx context.Context, snapshot *Snapshot) error {
 	apiServer, err := c.arguments("kube-apiserver")
 	if err != nil {
@@ -112,12 +114,16 @@ func (c *ControlPlane) startAgain(args [][]byte) (*exec.Cmd, error) {
 	for _, arg := range args[1:] {
 		cmd.Args = append(cmd.Args, string(arg))
 	}
-	log, err := os.OpenFile(filepath.Join(c.dir, filepath.Base(string(args[0]))+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(
+		filepath.Join(c.dir, filepath.Base(string(args[0]))+".log"),
+		os.O_CREATE|os.O_APPEND|os.O_WRONLY,
+		0o600,
+	)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	cmd.Stderr = log
+	cmd.Stderr, cmd.Env = log, c.environment()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
 	return cmd, cmd.Start()
 }

@@ -18,7 +18,8 @@ import (
 	"github.com/bulwark-dev/bulwark/test/framework/fixture"
 )
 
-// ExpectCreated creates objects, and deletes profiles again when the spec ends, so that specs do not meet.
+// ExpectCreated creates objects, and deletes profiles again when the spec ends, so that specs do
+// not meet.
 func ExpectCreated(objects ...client.Object) {
 	GinkgoHelper()
 	for _, o := range objects {
@@ -32,7 +33,8 @@ func ExpectCreated(objects ...client.Object) {
 	}
 }
 
-// Governed creates a profile and a namespace that it selects, and waits until the baseline is in place.
+// Governed creates a profile and a namespace that it selects, and waits until the baseline is in
+// place.
 func Governed(changes ...func(*v1alpha1.SecurityProfile)) (*v1alpha1.SecurityProfile, string) {
 	GinkgoHelper()
 	name := UniqueName()
@@ -49,7 +51,8 @@ func EventuallyReady(profile *v1alpha1.SecurityProfile) {
 	EventuallyCondition(profile, v1alpha1.ConditionReady, metav1.ConditionTrue)
 }
 
-// EventuallyCondition waits until a condition of the profile has a status, of its present generation.
+// EventuallyCondition waits until a condition of the profile has a status, of its present
+// generation.
 func EventuallyCondition(profile *v1alpha1.SecurityProfile, conditionType string, status metav1.ConditionStatus) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
@@ -83,9 +86,9 @@ func ReportOn(g Gomega, namespace string) *v1alpha1.NamespacePosture {
 	return report
 }
 
-// EventuallyEstablished waits until the namespace holds exactly what the profile declares, by the API
-// server's own answer, and its report says so. The report is asked before, too: while it says no,
-// one request tells.
+// EventuallyEstablished waits until the namespace holds exactly what the profile declares, by the
+// API server's own answer, and its report says so. The report is asked before, too: while it says
+// no, one request tells.
 func EventuallyEstablished(profile *v1alpha1.SecurityProfile, namespace string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
@@ -102,7 +105,7 @@ func expectReady(g Gomega, profile *v1alpha1.SecurityProfile, namespace string) 
 	report := ReportOn(g, namespace)
 	g.Expect(report.Profile).To(Equal(profile.Name))
 	g.Expect(report.ProfileGeneration).To(Equal(profile.Generation))
-	g.Expect(report.Ready).To(BeTrue(), "%v", report.Objects)
+	g.Expect(report.IsReady()).To(BeTrue(), "%v", report.Objects)
 }
 
 // Differences are what the namespace's live objects lack of the baseline, or hold beyond it.

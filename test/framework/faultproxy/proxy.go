@@ -1,7 +1,7 @@
-// Package faultproxy stands between an API server and one client of it, and makes the network and the
-// server misbehave for that client alone: calls fail, answers are lost after the write took effect,
-// watches are cut, expire or lag behind, and nothing gets through at all. It knows HTTP and how the
-// API server answers. It may import client-go, and must never know who the client is.
+// Package faultproxy stands between an API server and one client of it, and makes the network and
+// the server misbehave for that client alone: calls fail, answers are lost after the write took
+// effect, watches are cut, expire or lag behind, and nothing gets through at all. It knows HTTP and
+// how the API server answers. It may import client-go, and must never know who the client is.
 package faultproxy
 
 import (
@@ -30,10 +30,11 @@ import (
 type Faults struct {
 	// Rate is the share of calls, watches included, that go wrong: from 0 to 1.
 	Rate float64
-	// WatchLife is how long a watch lives on average before it is cut, half of the time with the event that says that its
-	// resource version has expired. Zero is for ever.
+	// WatchLife is how long a watch lives on average before it is cut, half of the time with the
+	// event that says that its resource version has expired. Zero is for ever.
 	WatchLife time.Duration
-	// Lag is for how long the events of a watch are held back, those of open watches too: the client's cache is that old.
+	// Lag is for how long the events of a watch are held back, those of open watches too: the
+	// client's cache is that old.
 	Lag time.Duration
 }
 
@@ -55,7 +56,8 @@ type Proxy struct {
 	injected atomic.Int64
 }
 
-// Start starts a proxy before the API server of the configuration. The seed decides which calls go wrong.
+// Start starts a proxy before the API server of the configuration. The seed decides which calls go
+// wrong.
 func Start(api *rest.Config, seed uint64) (*Proxy, error) {
 	target, err := url.Parse(api.Host)
 	if err != nil {
@@ -65,7 +67,13 @@ func Start(api *rest.Config, seed uint64) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a transport to the API server: %w", err)
 	}
-	p := &Proxy{target: target, upstream: upstream, random: rand.New(rand.NewPCG(seed, 0)), watches: newLifetime(), stale: map[string]bool{}}
+	p := &Proxy{
+		target:   target,
+		upstream: upstream,
+		random:   rand.New(rand.NewPCG(seed, 0)),
+		watches:  newLifetime(),
+		stale:    map[string]bool{},
+	}
 	quiet := log.New(io.Discard, "", 0) // Aborted connections are what it is for.
 	p.forward = &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
@@ -105,8 +113,8 @@ func (p *Proxy) Isolate() {
 	}
 }
 
-// Rejoin ends an isolation. What was held back goes on, and of the writes some reach the API server though their client has
-// given them up.
+// Rejoin ends an isolation. What was held back goes on, and of the writes some reach the API server
+// though their client has given them up.
 func (p *Proxy) Rejoin() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -122,8 +130,8 @@ type onWrite struct {
 	call func()
 }
 
-// OnNextWrite calls the function once, after the API server has carried out the next write to such a path and before the client
-// hears of it. No function is called for nil.
+// OnNextWrite calls the function once, after the API server has carried out the next write to such
+// a path and before the client hears of it. No function is called for nil.
 func (p *Proxy) OnNextWrite(to func(path string) bool, call func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -160,7 +168,8 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	p.serveWrite(w, r)
 }
 
-// serveWrite reads the whole request first, so that it is the API server's even if the client goes away.
+// serveWrite reads the whole request first, so that it is the API server's even if the client goes
+// away.
 func (p *Proxy) serveWrite(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {

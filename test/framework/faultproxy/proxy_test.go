@@ -18,7 +18,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// api is what the proxy stands before: it counts writes, and a watch of it tells an event every 10 ms.
+// api is what the proxy stands before: it counts writes, and a watch of it tells an event every 10
+// ms.
 type api struct {
 	writes atomic.Int64
 	config *rest.Config

@@ -22,8 +22,8 @@ func newLifetime() lifetime {
 	return lifetime{ctx, cancel}
 }
 
-// ExpireWatches ends all open watches. The events that they hold back are lost, and their client must list anew, since what it
-// would go on from has expired.
+// ExpireWatches ends all open watches. The events that they hold back are lost, and their client
+// must list anew, since what it would go on from has expired.
 func (p *Proxy) ExpireWatches() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -32,7 +32,8 @@ func (p *Proxy) ExpireWatches() {
 	p.watches = newLifetime()
 }
 
-// joinWatches is the lifetime of a watch that begins now, or false if it would go on from what has expired.
+// joinWatches is the lifetime of a watch that begins now, or false if it would go on from what has
+// expired.
 func (p *Proxy) joinWatches(r *http.Request) (lifetime, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -90,7 +91,8 @@ func (p *Proxy) serveWatch(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err == nil: // The API server has ended it.
 	case expires && whole && ctx.Err() != nil && open.Err() == nil:
-		_ = json.NewEncoder(w).Encode(map[string]any{"type": "ERROR", "object": failure(http.StatusGone, metav1.StatusReasonExpired)})
+		_ = json.NewEncoder(w).
+			Encode(map[string]any{"type": "ERROR", "object": failure(http.StatusGone, metav1.StatusReasonExpired)})
 	default:
 		panic(http.ErrAbortHandler)
 	}
@@ -140,7 +142,8 @@ func (p *Proxy) lag(ctx context.Context) {
 	}
 }
 
-// lifeOfWatch is how long a watch that begins now lives, zero for ever, and whether it ends with the event of its expiry.
+// lifeOfWatch is how long a watch that begins now lives, zero for ever, and whether it ends with
+// the event of its expiry.
 func (p *Proxy) lifeOfWatch() (life time.Duration, expires bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,5 +1,6 @@
-// Package inprocess runs the operator in the process of a suite, with shorter waits than by default. It
-// knows the operator's options. It may import the operator, and must never know what a suite expects.
+// Package inprocess runs the operator in the process of a suite, with shorter waits than by
+// default. It knows the operator's options. It may import the operator, and must never know what a
+// suite expects.
 package inprocess
 
 import (
@@ -24,7 +25,8 @@ type Operator struct {
 	done   chan error
 }
 
-// Start starts an operator that reaches the API server by a configuration. The changes are made to its options.
+// Start starts an operator that reaches the API server by a configuration. The changes are made to
+// its options.
 func Start(ctx context.Context, cfg *rest.Config, changes ...func(*operator.Options)) *Operator {
 	running, cancel := context.WithCancel(ctx)
 	o := &Operator{Metrics: prometheus.NewRegistry(), cancel: cancel, done: make(chan error, 1)}
@@ -37,16 +39,20 @@ func Start(ctx context.Context, cfg *rest.Config, changes ...func(*operator.Opti
 		Logger:              logf.Log,
 		SeveralInOneProcess: true,
 		// Specs that are not about these need not wait for them.
-		RemovalDelay: 300 * time.Millisecond,
+		RemovalDelay:   300 * time.Millisecond,
+		StatusInterval: 100 * time.Millisecond,
 	}
 	for _, change := range changes {
 		change(&options)
 	}
-	go func() { o.done <- operator.Run(running, cfg, options) }()
+	go func() {
+		defer close(o.done)
+		o.done <- operator.Run(running, cfg, options)
+	}()
 	return o
 }
 
-// Stop stops it, and is the error that it ended with.
+// Stop stops it, and is the error that it ended with; nil if it is stopped already.
 func (o *Operator) Stop() error {
 	o.cancel()
 	if err := <-o.done; !errors.Is(err, context.Canceled) {

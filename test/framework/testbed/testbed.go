@@ -1,6 +1,6 @@
 // Package testbed is the control plane that a suite stands on: it starts one, installs Bulwark in
-// it, and stops it when the suite ends. It knows plain tests and ginkgo's alike, by testing.TB. It may import the
-// control plane and the operator's scheme, and must never start an operator.
+// it, and stops it when the suite ends. It knows plain tests and ginkgo's alike, by testing.TB. It
+// may import the control plane and the operator's scheme, and must never start an operator.
 package testbed
 
 import (
@@ -28,7 +28,7 @@ func Start(t testing.TB, options ...controlplane.Option) *Cluster {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	plane, err := controlplane.Start(ctx, append(options, controlplane.WithAdminToken())...)
+	plane, err := controlplane.Start(ctx, append(options, controlplane.Thrifty())...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,51 @@
+package posture
+
+import (
+	"os"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+)
+
+// The schema of profiles lists all findings, since a profile may ignore each.
+func TestEveryFindingIsKnown(t *testing.T) {
+	data, err := os.ReadFile("../../config/crd/bases/security.bulwark.dev_securityprofiles.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var crd map[string]any
+	if err := yaml.Unmarshal(data, &crd); err != nil {
+		t.Fatal(err)
+	}
+	versions, _, err := unstructured.NestedSlice(crd, "spec", "versions")
+	if err != nil || len(versions) != 1 {
+		t.Fatalf("%d versions: %v", len(versions), err)
+	}
+	path := []string{
+		"schema",
+		"openAPIV3Schema",
+		"properties",
+		"spec",
+		"properties",
+		"findings",
+		"properties",
+		"ignore",
+		"items",
+		"enum",
+	}
+	ids, found, err := unstructured.NestedStringSlice(versions[0].(map[string]any), path...)
+	if err != nil || !found {
+		t.Fatalf("the schema lists no findings: %v", err)
+	}
+	for _, id := range ids {
+		if !isKnown(v1alpha1.FindingID(id), v1alpha1.SeverityLow) {
+			t.Errorf("%s is not believed of a report that nobody sealed", id)
+		}
+	}
+	if isKnown("Other", v1alpha1.SeverityLow) || isKnown(v1alpha1.FindingIDBroadBinding, "Grave") {
+		t.Error("anything is known")
+	}
+}
