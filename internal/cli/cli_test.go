@@ -130,7 +130,7 @@ func TestCheck(t *testing.T) {
 		"what cannot be written to": {files: []string{"p.yaml", tags, "web.yaml", web}, line: "check -f web.yaml --profile p.yaml -o sarif=gone/r.sarif -o json", code: 1, errs: "error: writing the output sarif: gone/r.sarif: no such file or directory"},
 		"a disk that is full": {files: []string{"p.yaml", tags, "web.yaml", web}, line: "check -f web.yaml --profile p.yaml -o sarif=/dev/full -o json", code: 1,
 			errs: "error: writing the output sarif: /dev/full: no space left on device\n"},
-		"escapes in names":          {files: []string{"p.yaml", tags, "web.yaml", strings.Replace(web, "name: web,", `name: "a\e[31mb",`, 1)}, line: "check -f web.yaml --profile p.yaml", code: 2, out: `a\u001b[31mb`},
+		"escapes in names": {files: []string{"p.yaml", tags, "web.yaml", strings.Replace(web, "name: web,", `name: "a\e[31mb",`, 1)}, line: "check -f web.yaml --profile p.yaml", code: 2, out: `a\u001b[31mb`},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			d := with(t, tt.files...)
