@@ -149,6 +149,8 @@ func (o *checkOptions) valid() error {
 		return errors.New("--fix and --scan-report -: the report is read twice; give it as a file")
 	case o.update && o.baseline == "":
 		return errors.New("--update-baseline: name the file by --baseline")
+	case o.fix && slices.Contains(o.files, "-"):
+		return errors.New("--fix: what comes by -f - cannot be mended: name the files by -f")
 	}
 	return nil
 }

@@ -128,7 +128,9 @@ func TestCheck(t *testing.T) {
 		"no namespace in the file":  {files: []string{"p.yaml", tags, "web.yaml", web}, line: "check -f web.yaml --profile p.yaml --namespaces web.yaml", code: 1, errs: "error: --namespaces: there is no Namespace in what it names"},
 		"an update":                 {files: []string{"p.yaml", tags, "web.yaml", web, "old/web.yaml", web}, line: "check -f web.yaml --profile p.yaml --old old", code: 2, out: "its pods would be refused: denyTags"},
 		"what cannot be written to": {files: []string{"p.yaml", tags, "web.yaml", web}, line: "check -f web.yaml --profile p.yaml -o sarif=gone/r.sarif -o json", code: 1, errs: "error: writing the output sarif: gone/r.sarif: no such file or directory"},
-		"escapes in names":          {files: []string{"p.yaml", tags, "web.yaml", strings.Replace(web, "name: web,", `name: "a\e[31mb",`, 1)}, line: "check -f web.yaml --profile p.yaml", code: 2, out: `a\u001b[31mb`},
+		"a disk that is full": {files: []string{"p.yaml", tags, "web.yaml", web}, line: "check -f web.yaml --profile p.yaml -o sarif=/dev/full -o json", code: 1,
+			errs: "error: writing the output sarif: /dev/full: no space left on device\n"},
+		"escapes in names": {files: []string{"p.yaml", tags, "web.yaml", strings.Replace(web, "name: web,", `name: "a\e[31mb",`, 1)}, line: "check -f web.yaml --profile p.yaml", code: 2, out: `a\u001b[31mb`},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			d := with(t, tt.files...)

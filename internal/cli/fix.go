@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,9 +54,10 @@ func (w *World) mend(findings []output.Finding) (*mended, error) {
 		switch {
 		case f.Suppressed != "":
 		case len(f.Fix) == 0:
-			m.could = append(m.could, fmt.Sprintf("%s:%d: %s: what is right is not certain: %s", f.File, f.Line, f.Rule, check.RuleOf(f.Rule).Help))
-		case !inPlace(f):
-			m.could = append(m.could, fmt.Sprintf("%s:%d: %s: it was made of another file, or is on the standard input", f.File, f.Line, f.Rule))
+			remedy := cmp.Or(f.Remedy, check.RuleOf(f.Rule).Help)
+			m.could = append(m.could, fmt.Sprintf("%s:%d: %s: what is right is not certain: %s", f.File, f.Line, f.Rule, remedy))
+		case f.Document.Origin != "":
+			m.could = append(m.could, fmt.Sprintf("%s:%d: %s: it was made of %s, which is where to mend it", f.File, f.Line, f.Rule, f.Document.Origin))
 		default:
 			byFile[f.File] = append(byFile[f.File], f)
 		}

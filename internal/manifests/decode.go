@@ -29,6 +29,9 @@ func decode(text []byte) (value any, converted []byte, isJSON bool, problem *Rea
 		return value, text, true, err
 	}
 	converted, err := yaml.YAMLToJSONStrict(text)
+	if err != nil && onlyMerges(text, err) {
+		converted, err = yaml.YAMLToJSON(text)
+	}
 	if err != nil {
 		return nil, nil, false, yamlProblem(text, err)
 	}
@@ -42,6 +45,12 @@ func fromJSON(text []byte) (any, *ReadError) {
 		return nil, &ReadError{Message: err.Error()}
 	}
 	return value, nil
+}
+
+// onlyMerges reports whether the keys that stand twice for the parser are those of a merged mapping (<<) and of what overrides them.
+func onlyMerges(text []byte, err error) bool {
+	var root nodes.Node
+	return strings.Contains(err.Error(), "already set in map") && nodes.Unmarshal(text, &root) == nil && duplicate(&root) == nil
 }
 
 var lineOf = regexp.MustCompile(`line (\d+): `)

@@ -96,6 +96,24 @@ func TestReadAsKubectlDoes(t *testing.T) {
 	}
 }
 
+// A key that overrides one of a merged mapping stands there once.
+func TestMergedMappingsAreRead(t *testing.T) {
+	const text = pod + "a: &a {p: 1, q: 1}\nb:\n  <<: *a\n  p: 2\n"
+	for d, problem := range Read("a.yaml", strings.NewReader(text)) {
+		if problem != nil {
+			t.Fatal(problem)
+		}
+		if diff := cmp.Diff(map[string]any{"p": int64(2), "q": int64(1)}, d.Object.Object["b"]); diff != "" {
+			t.Error(diff)
+		}
+	}
+	for _, problem := range Read("a.yaml", strings.NewReader(text+"  p: 3\n")) {
+		if problem == nil || !strings.Contains(problem.Error(), `a.yaml:8:3: the key "p" stands twice here`) {
+			t.Errorf("got %v", problem)
+		}
+	}
+}
+
 func TestBombsAreRefused(t *testing.T) {
 	bomb := "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n"
 	for i := 1; i < 10; i++ {
