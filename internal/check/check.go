@@ -45,6 +45,8 @@ type Input struct {
 	Scans *scanreport.Set
 	// Now is the time.
 	Now time.Time
+	// Judged is called for each of the manifests once it is judged, by several goroutines; nil is nobody.
+	Judged func()
 }
 
 // Report is what was found.
@@ -71,7 +73,12 @@ func Run(ctx context.Context, in Input) (*Report, error) {
 		return nil, err
 	}
 	judged := make([]judged, len(in.Manifests))
-	each(len(judged), func(i int) { judged[i] = r.judgeSource(ctx, in.Manifests[i]) })
+	each(len(judged), func(i int) {
+		judged[i] = r.judgeSource(ctx, in.Manifests[i])
+		if in.Judged != nil {
+			in.Judged()
+		}
+	})
 	errs := []error{r.govs.unknown()}
 	for _, j := range judged {
 		r.objects = append(r.objects, j.objects...)

@@ -216,10 +216,13 @@ func (o *checkOptions) find(ctx context.Context, world *World, report *output.Re
 	}
 	scans, errs := world.scanReports(o.scanReports, o.ignores)
 	problems = append(problems, errs...)
+	progress := world.begin(len(given.sources))
 	result, err := check.Run(ctx, check.Input{
 		Profiles: governing, Manifests: given.sources, Namespaces: labelled, Old: old.documents, Namespace: o.namespace, Protected: o.protected,
+		Judged: progress.judged,
 		User: &user.DefaultInfo{Name: o.as, Groups: append(slices.Clone(o.asGroups), user.AllAuthenticated)}, Scans: scans, Now: world.Now(),
 	})
+	progress.end()
 	problems = append(problems, problemsOf(given.sources)...)
 	if result != nil {
 		report.Evaluated, report.Ungoverned, report.Skipped = result.Evaluated, result.Ungoverned, result.Skipped

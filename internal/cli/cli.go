@@ -38,6 +38,8 @@ type World struct {
 	Terminal func(any) bool
 	Getenv   func(string) string
 	Now      func() time.Time
+	// After is time.After; nil is the same.
+	After func(time.Duration) <-chan time.Time
 	// Dir is the directory that relative paths begin at; empty is the working directory.
 	Dir string
 	// Cluster is what --from-cluster reads; nil is the cluster of the kubeconfig.
@@ -65,6 +67,9 @@ func (f findingsError) Error() string { return fmt.Sprintf("%d findings", int(f)
 
 // Run runs a command, and is its exit code.
 func Run(ctx context.Context, args []string, world World) int {
+	if world.After == nil {
+		world.After = time.After
+	}
 	root := rootCommand(&world)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
