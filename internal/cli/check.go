@@ -220,7 +220,7 @@ func (o *checkOptions) find(ctx context.Context, world *World, report *output.Re
 	result, err := check.Run(ctx, check.Input{
 		Profiles: governing, Manifests: given.sources, Namespaces: labelled, Old: old.documents, Namespace: o.namespace, Protected: o.protected,
 		Judged: progress.judged,
-		User: &user.DefaultInfo{Name: o.as, Groups: append(slices.Clone(o.asGroups), user.AllAuthenticated)}, Scans: scans, Now: world.Now(),
+		User:   &user.DefaultInfo{Name: o.as, Groups: append(slices.Clone(o.asGroups), user.AllAuthenticated)}, Scans: scans, Now: world.Now(),
 	})
 	progress.end()
 	problems = append(problems, problemsOf(given.sources)...)
