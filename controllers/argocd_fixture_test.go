@@ -84,12 +84,9 @@ func TestWhatArgoCDIsShown(t *testing.T) {
 			if tt.states[len(tt.states)-1] == posturetest.Drifted {
 				report.Objects = []v1alpha1.ManagedObject{
 					{
-						ObjectReference: reference(
-							"Role",
-							"bulwark-dev",
-						),
-						State:   v1alpha1.ObjectStateDrifted,
-						Message: "contested by the field manager argocd: rules",
+						ObjectReference: roleNamed("bulwark-dev"),
+						State:           v1alpha1.ObjectStateDrifted,
+						Message:         "contested by the field manager argocd: rules",
 					},
 				}
 			}

@@ -8,6 +8,6 @@ import (
 
 var noon = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
 
-func reference(kind, name string) v1alpha1.ObjectReference {
-	return v1alpha1.ObjectReference{APIVersion: "v1", Kind: kind, Name: name}
+func roleNamed(name string) v1alpha1.ObjectReference {
+	return v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Role", Name: name}
 }

@@ -31,6 +31,9 @@ func (noNamespace) Get(_ context.Context, key client.ObjectKey, _ client.Object,
 	return apierrors.NewNotFound(corev1.Resource("namespaces"), key.Name)
 }
 
+// scanned is after how long pods are scanned next where something was amiss.
+const scanned = time.Minute
+
 // passIn is a pass over a namespace.
 func passIn(namespace string) *posture.Pass {
 	return &posture.Pass{
@@ -39,7 +42,6 @@ func passIn(namespace string) *posture.Pass {
 }
 
 func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
-	const scanned = time.Minute // after something was amiss
 	contest := contention.DefaultSettings()
 	r := &NamespaceReconciler{
 		Client: noNamespace{}, contests: contention.New(contest), arrivals: priority.NewArrivals(nil),
@@ -52,10 +54,10 @@ func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 	r.corrections = r.newCorrections(Options{Contest: contest})
 	for _, namespace := range []string{"shop", "till"} {
 		for range contention.DefaultSettings().Threshold {
-			r.contests.Removed(namespace, reference("Role", "copied"), noon)
+			r.contests.Removed(namespace, roleNamed("copied"), noon)
 		}
-		r.corrections.Mutations.Note(namespace, reference("Role", "bulwark-dev"), nil, noon)
-		r.corrections.PutBack.Note(namespace, reference("Role", "bulwark-dev"), nil, noon)
+		r.corrections.Mutations.Note(namespace, roleNamed("bulwark-dev"), nil, noon)
+		r.corrections.PutBack.Note(namespace, roleNamed("bulwark-dev"), nil, noon)
 		pass := passIn(namespace)
 		r.scans.Plan(pass, nil, tightening.AppliedLevel{}, true, noon)
 		r.withheld.Add(pass, tightening.AppliedLevel{})
@@ -67,12 +69,7 @@ func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 		t.Fatal(err)
 	}
 	for namespace, want := range map[string]bool{"shop": false, "till": true} {
-		contested := r.contests.IsRemovalContested(namespace, reference("Role", "copied"), noon)
-		_, mutated := r.corrections.Mutations.Wait(namespace, reference("Role", "bulwark-dev"), nil, noon)
-		_, restored := r.corrections.PutBack.Wait(namespace, reference("Role", "bulwark-dev"), nil, noon)
-		for what, got := range map[string]bool{
-			"a contest": contested, "what admission changes": mutated, "what was put back": restored,
-		} {
+		for what, got := range remembered(r, namespace) {
 			if got != want {
 				t.Errorf("%s in %s: remembered %t, want %t", what, namespace, got, want)
 			}
@@ -84,21 +81,24 @@ func TestANamespaceThatIsGoneIsForgotten(t *testing.T) {
 			t.Errorf("the change of %s arrived at %s, want %s", namespace, got, want)
 		}
 	}
-	for namespace, want := range map[string]bool{"shop": false, "till": true} {
-		if got := r.patience.Left(namespace, counting.Progress{Quota: "bulwark-small"}, noon) > 0; got != want {
-			t.Errorf("a quota of %s that is not counted: remembered %t, want %t", namespace, got, want)
-		}
-		if got := r.scans.Until(namespace, noon) == scanned; got != want {
-			t.Errorf("the next scan of %s: remembered %t, want %t", namespace, got, want)
-		}
-		if got := r.withheld.Has(passIn(namespace)); got != want {
-			t.Errorf("the withheld report of %s: remembered %t, want %t", namespace, got, want)
-		}
-	}
 	for namespace, want := range map[string]time.Duration{"shop": release.DefaultRemovalDelay, "till": 0} {
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
 		if got := r.departures.Wait(ns, noon.Add(release.DefaultRemovalDelay)); got != want {
 			t.Errorf("a departure from %s: the second look is due after %s, want %s", namespace, got, want)
 		}
+	}
+}
+
+// remembered is what a reconciler remembers of a namespace that can be asked for without a change.
+func remembered(r *NamespaceReconciler, namespace string) map[string]bool {
+	_, mutated := r.corrections.Mutations.Wait(namespace, roleNamed("bulwark-dev"), nil, noon)
+	_, restored := r.corrections.PutBack.Wait(namespace, roleNamed("bulwark-dev"), nil, noon)
+	return map[string]bool{
+		"a contest":                    r.contests.IsRemovalContested(namespace, roleNamed("copied"), noon),
+		"what admission changes":       mutated,
+		"what was put back":            restored,
+		"a quota that is not counted":  r.patience.Left(namespace, counting.Progress{Quota: "bulwark-small"}, noon) > 0,
+		"the next scan":                r.scans.Until(namespace, noon) == scanned,
+		"the report that was withheld": r.withheld.Has(passIn(namespace)),
 	}
 }

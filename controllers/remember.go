@@ -45,7 +45,8 @@ func (r *SecurityProfileReconciler) remember(ctx context.Context, profile *v1alp
 	return nil
 }
 
-// governanceChanged lets through the updates of a profile that may change what it and others govern:
+// governanceChanged lets through the updates of a profile that may change what it and others
+// govern:
 //
 //  1. those of what is to be done,
 //  2. those by which its status remembers another selection, which stands in for a broken spec, or

@@ -285,7 +285,9 @@ func options(concurrency int) controller.Options {
 // left for what overtakes it. The queue is known before a worker has been given anything.
 func (r *NamespaceReconciler) overtakingOptions(concurrency int) controller.Options {
 	o := options(concurrency + max(1, concurrency/4))
-	o.NewQueue = func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
+	o.NewQueue = func(
+		name string, limiter workqueue.TypedRateLimiter[reconcile.Request],
+	) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 		r.queue = priority.NewQueue(
 			name,
 			limiter,

@@ -256,7 +256,8 @@ func specChanged() predicate.Predicate { return predicate.Funcs{UpdateFunc: prof
 
 func profileChanged(e event.UpdateEvent) bool {
 	return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() || // One of the same name was made while nobody watched.
-		e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() || hasFinalizer(e.ObjectOld) != hasFinalizer(e.ObjectNew) ||
+		e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() ||
+		hasFinalizer(e.ObjectOld) != hasFinalizer(e.ObjectNew) ||
 		e.ObjectOld.GetDeletionTimestamp().IsZero() != e.ObjectNew.GetDeletionTimestamp().IsZero()
 }
 

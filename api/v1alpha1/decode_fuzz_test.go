@@ -90,7 +90,11 @@ func sampleSpecs(f *testing.F) []string {
 func decode(t *testing.T, data []byte) *SecurityProfileSpec {
 	t.Helper()
 	before, start := bytes.Clone(data), time.Now()
-	spec := &SecurityProfileSpec{Priority: 7, NamespaceSelector: selectorOf("of another spec"), ExcludeNamespaces: []string{"left-over"}}
+	spec := &SecurityProfileSpec{
+		Priority:          7,
+		NamespaceSelector: selectorOf("of another spec"),
+		ExcludeNamespaces: []string{"left-over"},
+	}
 	if err := spec.UnmarshalJSON(data); err != nil {
 		t.Fatalf("an error: %v", err)
 	}

@@ -7,15 +7,15 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Vulnerabilities say what the reports of scanners may hold of an image. The command
-// `kubectl posture check --scan-report` judges them, in the namespaces that the profile governs. In
-// the cluster nothing becomes of them: the operator reads no report, the API server has none to ask,
+// Vulnerabilities say what the reports of scanners may hold of an image. The command `kubectl
+// posture check --scan-report` judges them, in the namespaces that the profile governs. In the
+// cluster nothing becomes of them: the operator reads no report, the API server has none to ask,
 // and a change of this section writes nothing.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.maxSeverity) || has(self.maxCounts)",message="vulnerabilities must set maxSeverity or maxCounts"
 type Vulnerabilities struct {
-	// action is what a check says of an image that breaks a rule of this section: Deny, the default, or
-	// Warn. With enforcement Audit it is Warn.
+	// action is what a check says of an image that breaks a rule of this section: Deny, the
+	// default, or Warn. With enforcement Audit it is Warn.
 	// +optional
 	Action VulnerabilityAction `json:"action,omitempty"`
 	// maxSeverity is the gravest severity that a vulnerability, a misconfiguration or a secret may
@@ -27,17 +27,17 @@ type Vulnerabilities struct {
 	// absent is not counted. One in several packages is one, and one that is accepted is none.
 	// +optional
 	MaxCounts *VulnerabilityCounts `json:"maxCounts,omitempty"`
-	// unfixed is Judge, the default, or Ignore, which leaves vulnerabilities out for which there is no
-	// fixed version.
+	// unfixed is Judge, the default, or Ignore, which leaves vulnerabilities out for which there is
+	// no fixed version.
 	// +optional
 	Unfixed UnfixedVulnerabilities `json:"unfixed,omitempty"`
-	// fixedFor is how long a fix may have been there before its absence counts, such as 168h. None by
-	// default. It begins when the report says that the fix came, or else when the vulnerability was
-	// published; where a report says neither, it counts at once.
+	// fixedFor is how long a fix may have been there before its absence counts, such as 168h. None
+	// by default. It begins when the report says that the fix came, or else when the vulnerability
+	// was published; where a report says neither, it counts at once.
 	// +optional
 	FixedFor Period `json:"fixedFor,omitempty"`
-	// maxReportAge is how old a report may be, such as 168h. Any age by default. A report that does not
-	// say when it was made is too old.
+	// maxReportAge is how old a report may be, such as 168h. Any age by default. A report that does
+	// not say when it was made is too old.
 	// +optional
 	MaxReportAge Period `json:"maxReportAge,omitempty"`
 	// accepted are vulnerabilities, misconfigurations and secrets that do not count.

@@ -13,7 +13,8 @@ import (
 
 func main() {
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
-		// It runs for a moment: garbage is collected seldom, until there is as much of it as a pipeline's machine has to spare.
+		// It runs for a moment: garbage is collected seldom, until there is as much of it as a
+		// pipeline's machine has to spare.
 		debug.SetGCPercent(400)
 		debug.SetMemoryLimit(160 << 20)
 	}

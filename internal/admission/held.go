@@ -158,7 +158,8 @@ const (
 // instead of those that are declared.
 func IsHeld(profile, name string) bool {
 	return JudgesPods(profile, name) &&
-		(strings.HasPrefix(name, nameOf(profile, workloads)+heldInfix) || strings.HasPrefix(name, nameOf(profile, images)+heldInfix))
+		(strings.HasPrefix(name, nameOf(profile, workloads)+heldInfix) ||
+			strings.HasPrefix(name, nameOf(profile, images)+heldInfix))
 }
 
 // JudgesPods reports whether the policy or binding of this name is one of the rules for pods of the

@@ -126,8 +126,10 @@ func opposite(selector v1alpha1.NamespaceSelector) (metav1.LabelSelectorRequirem
 	}
 	e := selector.MatchExpressions[0]
 	return requirement(e.Key, map[metav1.LabelSelectorOperator]metav1.LabelSelectorOperator{
-		metav1.LabelSelectorOpIn: metav1.LabelSelectorOpNotIn, metav1.LabelSelectorOpNotIn: metav1.LabelSelectorOpIn,
-		metav1.LabelSelectorOpExists: metav1.LabelSelectorOpDoesNotExist, metav1.LabelSelectorOpDoesNotExist: metav1.LabelSelectorOpExists,
+		metav1.LabelSelectorOpIn:           metav1.LabelSelectorOpNotIn,
+		metav1.LabelSelectorOpNotIn:        metav1.LabelSelectorOpIn,
+		metav1.LabelSelectorOpExists:       metav1.LabelSelectorOpDoesNotExist,
+		metav1.LabelSelectorOpDoesNotExist: metav1.LabelSelectorOpExists,
 	}[e.Operator], e.Values...), true
 }
 

@@ -13,7 +13,13 @@ func TestVulnerabilitiesComeToNothingInTheCluster(t *testing.T) {
 	alone := waiting(func(s *v1alpha1.SecurityProfileSpec) {
 		s.Workloads, s.Images = nil, &v1alpha1.Images{Vulnerabilities: section}
 	})
-	if policies, sections := Render(alone, Cluster{}), PodSections(alone); len(policies) > 0 || len(sections) > 0 || alone.HasPodRules() {
+	if policies, sections := Render(
+		alone,
+		Cluster{},
+	), PodSections(
+		alone,
+	); len(policies) > 0 || len(sections) > 0 ||
+		alone.HasPodRules() {
 		t.Errorf("%d policies, %d sections, rules for pods: %t", len(policies), len(sections), alone.HasPodRules())
 	}
 	without := waiting(func(*v1alpha1.SecurityProfileSpec) {})

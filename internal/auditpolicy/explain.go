@@ -60,7 +60,8 @@ func internal(rules []Rule) (*auditinternal.Policy, error) {
 // Rules are the rules.
 func (e *Explainer) Rules() []Rule { return e.rules }
 
-// Catch is the number of the rule that catches an event, from zero on, and the level at which it is recorded; -1 if there is none.
+// Catch is the number of the rule that catches an event, from zero on, and the level at which it is
+// recorded; -1 if there is none.
 func (e *Explainer) Catch(event *auditv1.Event) (rule int, level auditv1.Level) {
 	attributes := attributesOf(event)
 	level = auditv1.Level(e.all.EvaluatePolicyRule(attributes).Level)
@@ -79,7 +80,13 @@ func attributesOf(event *auditv1.Event) authorizer.Attributes {
 		path = u.Path
 	}
 	record := authorizer.AttributesRecord{
-		User: &user.DefaultInfo{Name: event.User.Username, UID: event.User.UID, Groups: event.User.Groups}, Verb: event.Verb, Path: path,
+		User: &user.DefaultInfo{
+			Name:   event.User.Username,
+			UID:    event.User.UID,
+			Groups: event.User.Groups,
+		},
+		Verb: event.Verb,
+		Path: path,
 	}
 	if ref := event.ObjectRef; ref != nil {
 		record.ResourceRequest = true
@@ -124,7 +131,8 @@ type Estimate struct {
 	Events int
 	// BytesPerDay is how much it writes in a day.
 	BytesPerDay float64
-	// Lacking counts events that the rule records at a higher level than the log holds, so that they will be larger.
+	// Lacking counts events that the rule records at a higher level than the log holds, so that
+	// they will be larger.
 	Lacking int
 }
 
@@ -171,7 +179,12 @@ func (e *Explainer) Estimates(log io.Reader) ([]Estimate, time.Duration, error) 
 	return byRule, span, nil
 }
 
-var ranks = map[auditv1.Level]int{auditv1.LevelNone: 0, auditv1.LevelMetadata: 1, auditv1.LevelRequest: 2, auditv1.LevelRequestResponse: 3}
+var ranks = map[auditv1.Level]int{
+	auditv1.LevelNone:            0,
+	auditv1.LevelMetadata:        1,
+	auditv1.LevelRequest:         2,
+	auditv1.LevelRequestResponse: 3,
+}
 
 // beyond is how many bytes of an event are not written at a level.
 func beyond(event *auditv1.Event, level auditv1.Level) int {

@@ -27,18 +27,36 @@ type Rule struct {
 var (
 	writes = []string{"create", "update", "patch", "delete", "deletecollection"}
 
-	// kubernetes are the parts of Kubernetes, of which only what touches a baseline is worth recording.
+	// kubernetes are the parts of Kubernetes, of which only what touches a baseline is worth
+	// recording.
 	kubernetesUsers  = []string{user.APIServerUser, user.KubeControllerManager, user.KubeScheduler, user.KubeProxy}
 	kubernetesGroups = []string{user.NodesGroup, "system:serviceaccounts:kube-system"}
 )
 
-// Rules are the rules for some profiles, in order: the first that matches a request says how much of it is recorded.
+// Rules are the rules for some profiles, in order: the first that matches a request says how much
+// of it is recorded.
 func Rules(profiles []v1alpha1.SecurityProfile, operator string) []Rule {
 	rules := []Rule{
-		{"asking whether the API server is well, and what it serves", auditv1.PolicyRule{
-			Level: auditv1.LevelNone, Verbs: []string{"get", "head"},
-			NonResourceURLs: []string{"/healthz*", "/livez*", "/readyz*", "/version", "/version/*", "/openapi*", "/metrics", "/api", "/api/*", "/apis", "/apis/*"},
-		}},
+		{
+			"asking whether the API server is well, and what it serves",
+			auditv1.PolicyRule{
+				Level: auditv1.LevelNone,
+				Verbs: []string{"get", "head"},
+				NonResourceURLs: []string{
+					"/healthz*",
+					"/livez*",
+					"/readyz*",
+					"/version",
+					"/version/*",
+					"/openapi*",
+					"/metrics",
+					"/api",
+					"/api/*",
+					"/apis",
+					"/apis/*",
+				},
+			},
+		},
 		{"requests of nobody in particular", auditv1.PolicyRule{
 			Level: auditv1.LevelMetadata, UserGroups: []string{user.AllUnauthenticated},
 		}},
@@ -46,13 +64,31 @@ func Rules(profiles []v1alpha1.SecurityProfile, operator string) []Rule {
 			Level: auditv1.LevelMetadata, Resources: []auditv1.GroupResources{on("", "secrets", "serviceaccounts/token")},
 		}},
 		{"ways into pods, and around the API server's authorization", auditv1.PolicyRule{
-			Level: auditv1.LevelMetadata, Resources: []auditv1.GroupResources{on("",
-				"pods/exec", "pods/attach", "pods/portforward", "pods/proxy", "pods/ephemeralcontainers", "services/proxy", "nodes/proxy")},
+			Level: auditv1.LevelMetadata, Resources: []auditv1.GroupResources{
+				on(
+					"",
+					"pods/exec",
+					"pods/attach",
+					"pods/portforward",
+					"pods/proxy",
+					"pods/ephemeralcontainers",
+					"services/proxy",
+					"nodes/proxy",
+				),
+			},
 		}},
-		{"usage that Kubernetes counts into quotas", auditv1.PolicyRule{
-			Level: auditv1.LevelNone, Users: []string{user.APIServerUser, user.KubeControllerManager, "system:serviceaccount:kube-system:resourcequota-controller"},
-			Resources: []auditv1.GroupResources{on("", "resourcequotas/status")},
-		}},
+		{
+			"usage that Kubernetes counts into quotas",
+			auditv1.PolicyRule{
+				Level: auditv1.LevelNone,
+				Users: []string{
+					user.APIServerUser,
+					user.KubeControllerManager,
+					"system:serviceaccount:kube-system:resourcequota-controller",
+				},
+				Resources: []auditv1.GroupResources{on("", "resourcequotas/status")},
+			},
+		},
 		{"reports that Bulwark itself writes", auditv1.PolicyRule{
 			Level: auditv1.LevelMetadata, Users: []string{operator}, Verbs: writes,
 			Resources: []auditv1.GroupResources{on(v1alpha1.GroupVersion.Group, "namespacepostures", "securityprofiles/status")},
@@ -62,20 +98,41 @@ func Rules(profiles []v1alpha1.SecurityProfile, operator string) []Rule {
 		}},
 	}
 	if judgesSilently(profiles) {
-		rules = append(rules, Rule{"pods that break a rule which only warns or audits: the event bears what it breaks", auditv1.PolicyRule{
-			Level: auditv1.LevelMetadata, Verbs: []string{"create", "update", "patch"}, Resources: []auditv1.GroupResources{on("", "pods")},
-		}})
+		rules = append(
+			rules,
+			Rule{
+				"pods that break a rule which only warns or audits: the event bears what it breaks",
+				auditv1.PolicyRule{
+					Level:     auditv1.LevelMetadata,
+					Verbs:     []string{"create", "update", "patch"},
+					Resources: []auditv1.GroupResources{on("", "pods")},
+				},
+			},
+		)
 	}
-	return append(rules,
+	return append(
+		rules,
 		Rule{"what is told all the time and matters to nobody", auditv1.PolicyRule{
 			Level: auditv1.LevelNone, Resources: []auditv1.GroupResources{
-				on("", "events", "*/status"), on("events.k8s.io", "events"), on("coordination.k8s.io", "leases"), on("discovery.k8s.io", "endpointslices"),
-				on("", "endpoints"), on("authorization.k8s.io"), on("authentication.k8s.io"),
+				on(
+					"",
+					"events",
+					"*/status",
+				),
+				on("events.k8s.io", "events"),
+				on("coordination.k8s.io", "leases"),
+				on("discovery.k8s.io", "endpointslices"),
+				on("", "endpoints"),
+				on("authorization.k8s.io"),
+				on("authentication.k8s.io"),
 			},
 		}},
 		Rule{"parts of Kubernetes at their work", auditv1.PolicyRule{Level: auditv1.LevelNone, Users: kubernetesUsers}},
 		Rule{"parts of Kubernetes at their work", auditv1.PolicyRule{Level: auditv1.LevelNone, UserGroups: kubernetesGroups}},
-		Rule{"changes of everything else by everybody else, with whom they impersonate", auditv1.PolicyRule{Level: auditv1.LevelMetadata, Verbs: writes}},
+		Rule{
+			"changes of everything else by everybody else, with whom they impersonate",
+			auditv1.PolicyRule{Level: auditv1.LevelMetadata, Verbs: writes},
+		},
 		Rule{"everything else", auditv1.PolicyRule{Level: auditv1.LevelNone}},
 	)
 }
@@ -134,10 +191,12 @@ func consistsOf(profiles []v1alpha1.SecurityProfile) []auditv1.GroupResources {
 
 // hasPolicies reports whether a profile comes to admission policies.
 func hasPolicies(s *v1alpha1.SecurityProfileSpec) bool {
-	return s.Workloads != nil || s.Images != nil && s.Images.JudgesPods() || s.Protection != nil || s.Network != nil && s.Network.TenantPolicies != ""
+	return s.Workloads != nil || s.Images != nil && s.Images.JudgesPods() || s.Protection != nil ||
+		s.Network != nil && s.Network.TenantPolicies != ""
 }
 
-// judgesSilently reports whether a profile has rules for pods that refuse nothing: what breaks them is told in the audit log.
+// judgesSilently reports whether a profile has rules for pods that refuse nothing: what breaks them
+// is told in the audit log.
 func judgesSilently(profiles []v1alpha1.SecurityProfile) bool {
 	silent := func(action v1alpha1.AdmissionAction) bool {
 		return action != "" && action != v1alpha1.AdmissionActionDeny

@@ -32,9 +32,14 @@ func rules(t testing.TB, spec string) *Explainer {
 	return e
 }
 
-// event is a request of a user: verb, resource with group and subresource as in deployments.apps/scale, or a path.
+// event is a request of a user: verb, resource with group and subresource as in
+// deployments.apps/scale, or a path.
 func event(who, verb, what string) *auditv1.Event {
-	e := &auditv1.Event{TypeMeta: metav1.TypeMeta{Kind: "Event", APIVersion: "audit.k8s.io/v1"}, Verb: verb, Stage: auditv1.StageResponseComplete}
+	e := &auditv1.Event{
+		TypeMeta: metav1.TypeMeta{Kind: "Event", APIVersion: "audit.k8s.io/v1"},
+		Verb:     verb,
+		Stage:    auditv1.StageResponseComplete,
+	}
 	name, groups, _ := strings.Cut(who, " ")
 	e.User = authenticationv1.UserInfo{Username: name, Groups: append(strings.Fields(groups), "system:authenticated")}
 	if name == "system:anonymous" {
@@ -46,12 +51,21 @@ func event(who, verb, what string) *auditv1.Event {
 	}
 	resource, subresource, _ := strings.Cut(what, "/")
 	resource, group, _ := strings.Cut(resource, ".")
-	e.ObjectRef = &auditv1.ObjectReference{Resource: resource, APIGroup: group, Subresource: subresource, Namespace: "shop", Name: "x"}
+	e.ObjectRef = &auditv1.ObjectReference{
+		Resource:    resource,
+		APIGroup:    group,
+		Subresource: subresource,
+		Namespace:   "shop",
+		Name:        "x",
+	}
 	return e
 }
 
 func TestWhatIsRecorded(t *testing.T) {
-	e := rules(t, `{namespaceSelector: {}, network: {defaultDeny: [Ingress]}, quotas: [{name: a, spec: {hard: {pods: 1}}}], images: {denyTags: [latest]}, protection: {tamper: Forbid}}`)
+	e := rules(
+		t,
+		`{namespaceSelector: {}, network: {defaultDeny: [Ingress]}, quotas: [{name: a, spec: {hard: {pods: 1}}}], images: {denyTags: [latest]}, protection: {tamper: Forbid}}`,
+	)
 	const everything, metadata, nothing = auditv1.LevelRequestResponse, auditv1.LevelMetadata, auditv1.LevelNone
 	const node = "system:node:a system:nodes"
 	for _, tt := range []struct {
@@ -169,7 +183,12 @@ func TestEstimates(t *testing.T) {
 	got := map[string]string{}
 	for _, of := range estimates {
 		if of.Events > 0 {
-			got[e.Rules()[of.Rule].Why] = fmt.Sprintf("%d events, %.1f MiB, %d lack", of.Events, of.BytesPerDay/(1<<20), of.Lacking)
+			got[e.Rules()[of.Rule].Why] = fmt.Sprintf(
+				"%d events, %.1f MiB, %d lack",
+				of.Events,
+				of.BytesPerDay/(1<<20),
+				of.Lacking,
+			)
 		}
 	}
 	want := map[string]string{

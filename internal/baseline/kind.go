@@ -110,7 +110,9 @@ const (
 func kind[T any, P interface {
 	*T
 	Object
-}](resource string, gvk schema.GroupVersionKind, shared bool, content func(P) map[string]any, immutable ...string) Kind {
+}](
+	resource string, gvk schema.GroupVersionKind, shared bool, content func(P) map[string]any, immutable ...string,
+) Kind {
 	return Kind{
 		GroupVersionKind: gvk,
 		Resource:         resource,

@@ -12,7 +12,8 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// BenchmarkThousandDeployments judges Deployments that differ, by every rule of the sample restricted.
+// BenchmarkThousandDeployments judges Deployments that differ, by every rule of the sample
+// restricted.
 func BenchmarkThousandDeployments(b *testing.B) {
 	data, err := os.ReadFile("../../config/samples/restricted.yaml")
 	if err != nil {
@@ -24,7 +25,12 @@ func BenchmarkThousandDeployments(b *testing.B) {
 	}
 	var text strings.Builder
 	for i := range 1000 {
-		fmt.Fprintf(&text, "---\n%s", strings.NewReplacer("name: web}", fmt.Sprintf("name: web%d}", i), "image: nginx", fmt.Sprintf("image: nginx:%d", i)).Replace(web))
+		fmt.Fprintf(
+			&text,
+			"---\n%s",
+			strings.NewReplacer("name: web}", fmt.Sprintf("name: web%d}", i), "image: nginx", fmt.Sprintf("image: nginx:%d", i)).
+				Replace(web),
+		)
 	}
 	in := input(b, text.String(), p)
 	b.ReportAllocs()

@@ -27,9 +27,11 @@ import (
 
 // Input is what is judged, and by what.
 type Input struct {
-	// Profiles are those of the cluster. One alone governs each namespace of which no labels are known; of several, labels decide.
+	// Profiles are those of the cluster. One alone governs each namespace of which no labels are
+	// known; of several, labels decide.
 	Profiles []v1alpha1.SecurityProfile
-	// Manifests are what is judged. Namespaces among them say their labels. Each is released once it is judged.
+	// Manifests are what is judged. Namespaces among them say their labels. Each is released once
+	// it is judged.
 	Manifests []*manifests.Source
 	// Namespaces are namespaces that are known beside them.
 	Namespaces []corev1.Namespace
@@ -45,13 +47,15 @@ type Input struct {
 	Scans *scanreport.Set
 	// Now is the time.
 	Now time.Time
-	// Judged is called for each of the manifests once it is judged, by several goroutines; nil is nobody.
+	// Judged is called for each of the manifests once it is judged, by several goroutines; nil is
+	// nobody.
 	Judged func()
 }
 
 // Report is what was found.
 type Report struct {
-	// Results are in the order of the documents, and of an object in that in which the API server judges.
+	// Results are in the order of the documents, and of an object in that in which the API server
+	// judges.
 	Results []*Result
 	// Evaluated counts the objects that were judged, Ungoverned those that no profile governs.
 	Evaluated, Ungoverned int
@@ -124,7 +128,8 @@ type judged struct {
 	err       error
 }
 
-// judgeSource decodes a source and judges each of its objects. Of an object no more is kept than what is asked for all of them together.
+// judgeSource decodes a source and judges each of its objects. Of an object no more is kept than
+// what is asked for all of them together.
 func (r *run) judgeSource(ctx context.Context, source *manifests.Source) judged {
 	var all judged
 	for _, d := range source.Documents() {
@@ -152,7 +157,8 @@ func (r *run) judgeSource(ctx context.Context, source *manifests.Source) judged 
 	return all
 }
 
-// evaluates reports whether an object is judged. Of what is in no namespace, only a Namespace has rules of its own.
+// evaluates reports whether an object is judged. Of what is in no namespace, only a Namespace has
+// rules of its own.
 func (r *run) evaluates(o *object) bool {
 	return len(r.of(o)) > 0 && (o.Namespace != "" || o.Kind == "Namespace") || o.undecodable != ""
 }
@@ -161,11 +167,29 @@ func (r *run) evaluates(o *object) bool {
 func (r *run) judge(ctx context.Context, o *object) ([]Result, error) {
 	found := &collected{object: o, words: &r.words}
 	if o.undecodable != "" {
-		found.add(Result{Rule: ruleDecoding, Action: Deny, Severity: v1alpha1.SeverityHigh, Message: o.undecodable, Answer: o.undecodable, Path: o.wrongPath})
+		found.add(
+			Result{
+				Rule:     ruleDecoding,
+				Action:   Deny,
+				Severity: v1alpha1.SeverityHigh,
+				Message:  o.undecodable,
+				Answer:   o.undecodable,
+				Path:     o.wrongPath,
+			},
+		)
 		return found.results, nil
 	}
 	for _, unknown := range o.unknownFields {
-		found.add(Result{Rule: ruleUnknownField, Action: Deny, Severity: v1alpha1.SeverityMedium, Message: unknown.words, Answer: unknown.answer, Path: unknown.path})
+		found.add(
+			Result{
+				Rule:     ruleUnknownField,
+				Action:   Deny,
+				Severity: v1alpha1.SeverityMedium,
+				Message:  unknown.words,
+				Answer:   unknown.answer,
+				Path:     unknown.path,
+			},
+		)
 	}
 	for _, e := range r.of(o) {
 		if err := e.judge(ctx, r, o, found); err != nil {

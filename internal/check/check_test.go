@@ -51,7 +51,8 @@ func documents(t testing.TB, text string) []*manifests.Document {
 	return all
 }
 
-// input is what is checked: manifests by profiles that select everything, if they do not say otherwise.
+// input is what is checked: manifests by profiles that select everything, if they do not say
+// otherwise.
 func input(t testing.TB, text string, profiles ...v1alpha1.SecurityProfile) Input {
 	t.Helper()
 	return Input{
@@ -181,8 +182,15 @@ func TestRun(t *testing.T) {
 }
 
 func TestAnswersAreTheAPIServers(t *testing.T) {
-	report, err := Run(context.Background(), input(t, web,
-		profile(t, "p", `{namespaceSelector: {}, images: {denyTags: [latest]}, podSecurity: {enforce: baseline}, limits: [{type: Container, max: {cpu: 1}, min: {memory: 1}}]}`)))
+	report, err := Run(context.Background(), input(
+		t,
+		web,
+		profile(
+			t,
+			"p",
+			`{namespaceSelector: {}, images: {denyTags: [latest]}, podSecurity: {enforce: baseline}, limits: [{type: Container, max: {cpu: 1}, min: {memory: 1}}]}`,
+		),
+	))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +279,12 @@ func TestWhoGoverns(t *testing.T) {
 func TestWhatFits(t *testing.T) {
 	const quota = `{namespaceSelector: {}, quotas: [{name: compute, spec: {hard: {requests.cpu: 4, pods: 8, services.loadbalancers: 0}}}]}`
 	with := func(replicas, resources string) string {
-		return strings.Replace(web, "spec:\n  selector", "spec:\n  replicas: "+replicas+"\n  selector", 1) + "        resources: " + resources + "\n"
+		return strings.Replace(
+			web,
+			"spec:\n  selector",
+			"spec:\n  replicas: "+replicas+"\n  selector",
+			1,
+		) + "        resources: " + resources + "\n"
 	}
 	for sentence, tt := range map[string]struct {
 		text string
@@ -312,11 +325,22 @@ func TestWhatFits(t *testing.T) {
 }
 
 func TestWhatIsNotKnownIsCounted(t *testing.T) {
-	report, err := Run(context.Background(), input(t, "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w}\n", profile(t, "p", `{namespaceSelector: {}, podSecurity: {enforce: baseline}}`)))
+	report, err := Run(
+		context.Background(),
+		input(
+			t,
+			"apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w}\n",
+			profile(t, "p", `{namespaceSelector: {}, podSecurity: {enforce: baseline}}`),
+		),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[string]int{"Widget (example.com/v1)": 1}, report.Skipped); diff != "" || report.Evaluated != 0 {
+	if diff := cmp.Diff(
+		map[string]int{"Widget (example.com/v1)": 1},
+		report.Skipped,
+	); diff != "" ||
+		report.Evaluated != 0 {
 		t.Errorf("%d, %s", report.Evaluated, diff)
 	}
 }
@@ -335,7 +359,9 @@ func TestFingerprints(t *testing.T) {
 		return all
 	}
 	before := prints(web + "      - {name: side, image: b}\n")
-	after := prints("# moved\n---\n" + strings.Replace(web, "      - name: app", "      - {name: side, image: b}\n      - name: app", 1))
+	after := prints(
+		"# moved\n---\n" + strings.Replace(web, "      - name: app", "      - {name: side, image: b}\n      - name: app", 1),
+	)
 	if diff := cmp.Diff(before, after); diff != "" || len(before) != 10 {
 		t.Errorf("%d: %s", len(before), diff)
 	}
@@ -364,7 +390,8 @@ func TestEveryRuleIsInTheCatalogue(t *testing.T) {
 		}
 	}
 	for _, rule := range Rules() {
-		if rule.Title == "" || rule.Help == "" && !strings.HasPrefix(rule.ID, findingRule) && !strings.Contains(rule.ID, "pods-wait") {
+		if rule.Title == "" ||
+			rule.Help == "" && !strings.HasPrefix(rule.ID, findingRule) && !strings.Contains(rule.ID, "pods-wait") {
 			t.Errorf("%s has no words", rule.ID)
 		}
 	}

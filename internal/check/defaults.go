@@ -8,9 +8,11 @@ import (
 	kruntime "k8s.io/apimachinery/pkg/runtime"
 )
 
-// The API server fills in defaults before it judges, of which Pod Security reads two (k8s.io/kubernetes/pkg/apis/core/v1 defaults.go).
+// The API server fills in defaults before it judges, of which Pod Security reads two
+// (k8s.io/kubernetes/pkg/apis/core/v1 defaults.go).
 
-// defaultHostPorts gives ports in the host's network that of the host, in a pod and not in a template.
+// defaultHostPorts gives ports in the host's network that of the host, in a pod and not in a
+// template.
 func defaultHostPorts(pod *corev1.Pod) {
 	if !pod.Spec.HostNetwork {
 		return

@@ -46,7 +46,11 @@ func (j judgement) judge(ctx context.Context, r *run, o *object, found *collecte
 			return err
 		}
 		request = offline.Request{
-			Object: o.manifest, User: controllerOf(o.Kind), Authorizer: rights{}, Namespace: j.space.namespace, Posture: j.space.posture,
+			Object:     o.manifest,
+			User:       controllerOf(o.Kind),
+			Authorizer: rights{},
+			Namespace:  j.space.namespace,
+			Posture:    j.space.posture,
 		}
 	}
 	said, err := j.ofPod(ctx, o, request)
@@ -104,7 +108,8 @@ func (j judgement) ofPod(ctx context.Context, o *object, request offline.Request
 	return said, nil
 }
 
-// memoOf is the same of pods that are alike: of one that a controller makes, the name is nobody's to choose, and no rule reads it.
+// memoOf is the same of pods that are alike: of one that a controller makes, the name is nobody's
+// to choose, and no rule reads it.
 func memoOf(o *object, namespace string) ([sha256.Size]byte, error) {
 	var pod []byte
 	var err error
@@ -172,7 +177,8 @@ func controllerOf(kind string) user.Info {
 	return serviceaccount.UserInfo("kube-system", name, "")
 }
 
-// rights are what a user may do, as far as it is known without a cluster: one of system:masters everything, and nobody else anything.
+// rights are what a user may do, as far as it is known without a cluster: one of system:masters
+// everything, and nobody else anything.
 type rights struct{ user user.Info }
 
 // Authorize allows those of system:masters everything.

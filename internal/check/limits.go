@@ -12,7 +12,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
 
-// gather puts the LimitRanges and quotas of a namespace together: the profile's, and those among the manifests.
+// gather puts the LimitRanges and quotas of a namespace together: the profile's, and those among
+// the manifests.
 func (s *space) gather(given []any) {
 	add := func(o any) {
 		switch o := o.(type) {
@@ -32,8 +33,9 @@ func (s *space) gather(given []any) {
 	}
 }
 
-// limits holds the requests and limits of a pod against LimitRanges, and against each other once defaults are filled in. Of a template API
-// validation asks the latter too, before there are defaults.
+// limits holds the requests and limits of a pod against LimitRanges, and against each other once
+// defaults are filled in. Of a template API validation asks the latter too, before there are
+// defaults.
 func limits(o *object, manifest *corev1.Pod, ranges [][]corev1.LimitRangeItem, ofPods bool, found *collected) {
 	kind, name := strings.ToLower(o.Kind)+"s", o.Name
 	if ofPods {
@@ -41,8 +43,14 @@ func limits(o *object, manifest *corev1.Pod, ranges [][]corev1.LimitRangeItem, o
 	}
 	for _, b := range tightening.Breaches(manifest, ranges...) {
 		result := Result{
-			Rule: ruleInvalid, Action: Deny, Severity: v1alpha1.SeverityMedium, OfPods: ofPods, Container: string(b.Resource), Message: b.Words,
-			Path: resourcePath(o, manifest, b), Answer: invalidAnswer(o, tightening.Admitted(manifest, ranges...), b, ofPods),
+			Rule:      ruleInvalid,
+			Action:    Deny,
+			Severity:  v1alpha1.SeverityMedium,
+			OfPods:    ofPods,
+			Container: string(b.Resource),
+			Message:   b.Words,
+			Path:      resourcePath(o, manifest, b),
+			Answer:    invalidAnswer(o, tightening.Admitted(manifest, ranges...), b, ofPods),
 		}
 		if b.Answer != "" {
 			result.Rule, result.Answer = ruleLimits, fmt.Sprintf("%s %q is forbidden: %s", kind, name, b.Answer)
@@ -54,7 +62,8 @@ func limits(o *object, manifest *corev1.Pod, ranges [][]corev1.LimitRangeItem, o
 	}
 }
 
-// invalidAnswer is what API validation answers to a request above its limit; of other breaches it is what is said here.
+// invalidAnswer is what API validation answers to a request above its limit; of other breaches it
+// is what is said here.
 func invalidAnswer(o *object, pod *corev1.Pod, b tightening.Breach, ofPods bool) string {
 	i := slices.IndexFunc(containersOf(&pod.Spec), func(c containerAt) bool { return c.Name == b.Container })
 	if i < 0 {
@@ -69,8 +78,15 @@ func invalidAnswer(o *object, pod *corev1.Pod, b tightening.Breach, ofPods bool)
 	if !ofPods {
 		at, name, kind = o.within(c.path...), o.Name, schema.FromAPIVersionAndKind(o.APIVersion, o.Kind).GroupKind()
 	}
-	return fmt.Sprintf("%s %q is invalid: %s.resources.requests: Invalid value: %q: must be less than or equal to %s limit of %s",
-		kind, name, written(at), request.String(), b.Resource, limit.String())
+	return fmt.Sprintf(
+		"%s %q is invalid: %s.resources.requests: Invalid value: %q: must be less than or equal to %s limit of %s",
+		kind,
+		name,
+		written(at),
+		request.String(),
+		b.Resource,
+		limit.String(),
+	)
 }
 
 // written is a path as Kubernetes writes it.

@@ -96,7 +96,8 @@ func offenderNamed(o *object, spec *corev1.PodSpec, rule Rule, name string) (off
 	return offender{}, false
 }
 
-// fieldAt is the path in a container of the field of a rule. Some rules are about one of several ports, probes or capabilities.
+// fieldAt is the path in a container of the field of a rule. Some rules are about one of several
+// ports, probes or capabilities.
 func fieldAt(c *corev1.Container, rule Rule) []any {
 	switch rule.ID {
 	case podSecurityRule + "hostPorts", admissionRule + "workloads/hostPort":
@@ -119,12 +120,14 @@ func fieldAt(c *corev1.Container, rule Rule) []any {
 	return rule.container
 }
 
-// mustAlsoLoseWhatItAdds reports whether a container adds capabilities, or says who it is: taking that away is for somebody to decide.
+// mustAlsoLoseWhatItAdds reports whether a container adds capabilities, or says who it is: taking
+// that away is for somebody to decide.
 func mustAlsoLoseWhatItAdds(c *corev1.Container, rule Rule) bool {
 	sc := c.SecurityContext
 	switch rule.ID {
 	case podSecurityRule + "capabilities_restricted", admissionRule + "workloads/dropAllCapabilities":
-		return sc != nil && sc.Capabilities != nil && slices.ContainsFunc(sc.Capabilities.Add, func(a corev1.Capability) bool { return a != "NET_BIND_SERVICE" })
+		return sc != nil && sc.Capabilities != nil &&
+			slices.ContainsFunc(sc.Capabilities.Add, func(a corev1.Capability) bool { return a != "NET_BIND_SERVICE" })
 	case admissionRule + "workloads/runAsNonRoot":
 		return sc != nil && sc.RunAsUser != nil && *sc.RunAsUser == 0
 	}
@@ -132,7 +135,8 @@ func mustAlsoLoseWhatItAdds(c *corev1.Container, rule Rule) bool {
 }
 
 func dropsAll(c *corev1.Container) bool {
-	return c.SecurityContext != nil && c.SecurityContext.Capabilities != nil && slices.Contains(c.SecurityContext.Capabilities.Drop, "ALL")
+	return c.SecurityContext != nil && c.SecurityContext.Capabilities != nil &&
+		slices.Contains(c.SecurityContext.Capabilities.Drop, "ALL")
 }
 
 // hostNamespaces is a pod in the host's namespaces, at the first of the fields that it sets.
@@ -159,7 +163,8 @@ type ofProfile string
 
 func firstOf(field string) ofProfile { return ofProfile(field) }
 
-// filled are changes with the values that the profile says; none if it allows no value that is certain.
+// filled are changes with the values that the profile says; none if it allows no value that is
+// certain.
 func filled(changes []Change, profile *v1alpha1.SecurityProfile) []Change {
 	var known []Change
 	for _, c := range changes {

@@ -28,8 +28,9 @@ type object struct {
 	unstructured *unstructured.Unstructured // nil once the object is judged
 	typed        kruntime.Object            // nil if it cannot be decoded
 
-	// manifest is the pod that a controller would make of the object, and made the same in Kubernetes' types; nil if it makes none. The pod
-	// of a Pod is itself. They share what they hold with the object.
+	// manifest is the pod that a controller would make of the object, and made the same in
+	// Kubernetes' types; nil if it makes none. The pod of a Pod is itself. They share what they
+	// hold with the object.
 	manifest *unstructured.Unstructured
 	made     *corev1.Pod
 	// makesPods says so once manifest and made are forgotten, and need is what they would take.
@@ -71,11 +72,17 @@ func newKinds() kinds {
 		}
 	}
 	return kinds{scheme: scheme, clusterScoped: map[string]bool{
-		"Namespace": true, "ClusterRole": true, "ClusterRoleBinding": true, "PersistentVolume": true, "Node": true, "IngressClass": true,
+		"Namespace":          true,
+		"ClusterRole":        true,
+		"ClusterRoleBinding": true,
+		"PersistentVolume":   true,
+		"Node":               true,
+		"IngressClass":       true,
 	}}
 }
 
-// readAhead reads what must be known before anything is judged: what there is already, the labels of namespaces, LimitRanges and quotas.
+// readAhead reads what must be known before anything is judged: what there is already, the labels
+// of namespaces, LimitRanges and quotas.
 func (r *run) readAhead() {
 	r.old, r.govs.given = map[key]*object{}, map[string][]any{}
 	for _, d := range r.in.Old {
@@ -148,7 +155,10 @@ func (k *kinds) read(d *manifests.Document, namespace string) *object {
 	}
 	for _, err := range strict {
 		words := err.Error()
-		o.unknownFields = append(o.unknownFields, unknownField{words: words, answer: cannot + "strict decoding error: " + words, path: quotedPath(words)})
+		o.unknownFields = append(
+			o.unknownFields,
+			unknownField{words: words, answer: cannot + "strict decoding error: " + words, path: quotedPath(words)},
+		)
 	}
 	if spec := templateOf(typed); spec != nil {
 		defaultVolumes(spec)
@@ -217,7 +227,8 @@ func template(kind string) ([]any, bool) {
 	return nil, false
 }
 
-// pod is the pod that a controller would make of an object, as a manifest; nil if it makes none. The pod of a Pod is itself.
+// pod is the pod that a controller would make of an object, as a manifest; nil if it makes none.
+// The pod of a Pod is itself.
 func (o *object) pod() *unstructured.Unstructured {
 	at, has := template(o.Kind)
 	if !has || o.Kind == "PodTemplate" {
@@ -242,7 +253,9 @@ func (o *object) pod() *unstructured.Unstructured {
 			}
 		}
 	}
-	return &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}}
+	return &unstructured.Unstructured{
+		Object: map[string]any{"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec},
+	}
 }
 
 // typedPod is pod in Kubernetes' types.
@@ -259,13 +272,20 @@ func (o *object) typedPod() *corev1.Pod {
 	}
 }
 
-// slim drops what nobody asks of an object once it is judged: of its contents, only what findings are drawn from is kept.
+// slim drops what nobody asks of an object once it is judged: of its contents, only what findings
+// are drawn from is kept.
 func (o *object) slim() {
 	o.makesPods = o.made != nil
 	o.unstructured, o.manifest, o.made = nil, nil, nil
 	switch o.typed.(type) {
-	case *networkingv1.NetworkPolicy, *rbacv1.Role, *rbacv1.RoleBinding, *rbacv1.ClusterRole, *corev1.ServiceAccount, *corev1.LimitRange,
-		*corev1.ResourceQuota, *autoscalingv2.HorizontalPodAutoscaler:
+	case *networkingv1.NetworkPolicy,
+		*rbacv1.Role,
+		*rbacv1.RoleBinding,
+		*rbacv1.ClusterRole,
+		*corev1.ServiceAccount,
+		*corev1.LimitRange,
+		*corev1.ResourceQuota,
+		*autoscalingv2.HorizontalPodAutoscaler:
 	default:
 		o.typed = nil
 	}

@@ -33,8 +33,12 @@ type singleCheck struct {
 }
 
 func newPodSecurity() *podSecurity {
-	configuration := sync.OnceValues(func() (*admissionapi.PodSecurityConfiguration, error) { return load.LoadFromData(nil) })
-	evaluator := sync.OnceValues(func() (policy.Evaluator, error) { return policy.NewEvaluator(policy.DefaultChecks(), nil) })
+	configuration := sync.OnceValues(
+		func() (*admissionapi.PodSecurityConfiguration, error) { return load.LoadFromData(nil) },
+	)
+	evaluator := sync.OnceValues(
+		func() (policy.Evaluator, error) { return policy.NewEvaluator(policy.DefaultChecks(), nil) },
+	)
 	return &podSecurity{
 		plugin: func(ns *corev1.Namespace) (*admission.Admission, error) {
 			c, err := configuration()
@@ -45,7 +49,13 @@ func newPodSecurity() *podSecurity {
 			if err != nil {
 				return nil, fmt.Errorf("making the checks of Pod Security: %w", err)
 			}
-			plugin := &admission.Admission{Configuration: c, Evaluator: e, Metrics: unmeasured{}, NamespaceGetter: only{ns}, PodLister: only{ns}}
+			plugin := &admission.Admission{
+				Configuration:   c,
+				Evaluator:       e,
+				Metrics:         unmeasured{},
+				NamespaceGetter: only{ns},
+				PodLister:       only{ns},
+			}
 			if err := plugin.CompleteConfiguration(); err != nil {
 				return nil, fmt.Errorf("configuring Pod Security: %w", err)
 			}
@@ -115,8 +125,13 @@ type failure struct {
 	words string
 }
 
-// failures are the checks that a pod does not pass at a level, each in the words in which the API server lists it.
-func (p *podSecurity) failures(level api.LevelVersion, meta *metav1.ObjectMeta, spec *corev1.PodSpec) ([]failure, error) {
+// failures are the checks that a pod does not pass at a level, each in the words in which the API
+// server lists it.
+func (p *podSecurity) failures(
+	level api.LevelVersion,
+	meta *metav1.ObjectMeta,
+	spec *corev1.PodSpec,
+) ([]failure, error) {
 	all, err := p.evaluator()
 	if err != nil {
 		return nil, fmt.Errorf("making the checks of Pod Security: %w", err)
@@ -134,7 +149,8 @@ func (p *podSecurity) failures(level api.LevelVersion, meta *metav1.ObjectMeta, 
 	var failed []failure
 	for _, single := range singles {
 		for _, result := range single.evaluator.EvaluatePod(level, meta, spec) {
-			// A check of baseline may have been taken over by one of restricted, which says it in other words.
+			// A check of baseline may have been taken over by one of restricted, which says it in
+			// other words.
 			if words := wordsOf(result); !result.Allowed && listed[words] {
 				failed = append(failed, failure{single.id, words})
 				delete(listed, words)
@@ -162,7 +178,13 @@ func levels(labels map[string]string) api.Policy {
 func attributes(gvk schema.GroupVersionKind, resource schema.GroupVersionResource, namespace, name, username string,
 	object, old kruntime.Object) *api.AttributesRecord {
 	record := &api.AttributesRecord{
-		Name: name, Namespace: namespace, Kind: gvk, Resource: resource, Operation: admissionv1.Create, Object: object, Username: username,
+		Name:      name,
+		Namespace: namespace,
+		Kind:      gvk,
+		Resource:  resource,
+		Operation: admissionv1.Create,
+		Object:    object,
+		Username:  username,
 	}
 	if old != nil {
 		record.Operation, record.OldObject = admissionv1.Update, old

@@ -17,7 +17,13 @@ import (
 var ruleIn = regexp.MustCompile(`(?:^|; )([a-z][A-Za-z]+): `)
 
 // policies are what the admission policies have against a request.
-func (j judgement) policies(ctx context.Context, o *object, request *offline.Prepared, ofPods bool, found *collected) error {
+func (j judgement) policies(
+	ctx context.Context,
+	o *object,
+	request *offline.Prepared,
+	ofPods bool,
+	found *collected,
+) error {
 	violations, err := j.evaluator.EvaluatePrepared(ctx, request)
 	if err != nil {
 		return err
@@ -32,7 +38,11 @@ func (j judgement) policies(ctx context.Context, o *object, request *offline.Pre
 			resource.GroupResource(), name, v.Policy, v.Policy, v.Message)
 		concern := strings.TrimPrefix(v.Policy, v1alpha1.NamePrefix+j.profile.Name+"-")
 		for _, broken := range j.broken(o, concern, v.Message) {
-			broken.Action, broken.Severity, broken.Answer, broken.OfPods = Action(v.Action), severityOf(Action(v.Action)), answer, ofPods
+			broken.Action, broken.Severity, broken.Answer, broken.OfPods = Action(
+				v.Action,
+			), severityOf(
+				Action(v.Action),
+			), answer, ofPods
 			found.add(broken)
 		}
 	}

@@ -117,7 +117,8 @@ func (r *run) autoscalers() map[key]autoscalingv2.HorizontalPodAutoscalerSpec {
 	return scalers
 }
 
-// scaling is how many pods there are of an object. Of a DaemonSet one is counted, since it is not known how many nodes there are.
+// scaling is how many pods there are of an object. Of a DaemonSet one is counted, since it is not
+// known how many nodes there are.
 type scaling struct {
 	steady, peak int64 // of what an autoscaler does not change
 	scales       bool
@@ -239,7 +240,8 @@ func (s *space) silent(quota *corev1.ResourceQuota, o *object, pod *corev1.Pod) 
 	})}
 }
 
-// fit holds the sum of what is needed against a quota. What is said stands at whoever needs the most.
+// fit holds the sum of what is needed against a quota. What is said stands at whoever needs the
+// most.
 func (s *space) fit(quota *corev1.ResourceQuota, needing []*object) []Result {
 	var results []Result
 	for _, name := range slices.Sorted(maps.Keys(quota.Spec.Hard)) {
@@ -257,17 +259,36 @@ func (s *space) fit(quota *corev1.ResourceQuota, needing []*object) []Result {
 				most, largest = has, o
 			}
 		}
-		result := Result{Rule: ruleQuotaFits, Action: Deny, Severity: v1alpha1.SeverityMedium, OfPods: true, Container: quota.Name + "/" + string(name)}
+		result := Result{
+			Rule:      ruleQuotaFits,
+			Action:    Deny,
+			Severity:  v1alpha1.SeverityMedium,
+			OfPods:    true,
+			Container: quota.Name + "/" + string(name),
+		}
 		switch {
 		case largest == nil:
 			continue
 		case steady.Cmp(hard) > 0:
-			result.Message = fmt.Sprintf("all that is applied to namespace %s needs %s of %s together, and ResourceQuota %s grants %s",
-				s.namespace.Name, steady.String(), name, quota.Name, hard.String())
+			result.Message = fmt.Sprintf(
+				"all that is applied to namespace %s needs %s of %s together, and ResourceQuota %s grants %s",
+				s.namespace.Name,
+				steady.String(),
+				name,
+				quota.Name,
+				hard.String(),
+			)
 		case peak.Cmp(hard) > 0:
 			result.Rule, result.Action, result.Severity = ruleQuotaPeak, Warn, v1alpha1.SeverityLow
-			result.Message = fmt.Sprintf("all that is applied to namespace %s needs up to %s of %s together, while it is rolled out or scaled, "+
-				"and ResourceQuota %s grants %s", s.namespace.Name, peak.String(), name, quota.Name, hard.String())
+			result.Message = fmt.Sprintf(
+				"all that is applied to namespace %s needs up to %s of %s together, while it is rolled out or scaled, "+
+					"and ResourceQuota %s grants %s",
+				s.namespace.Name,
+				peak.String(),
+				name,
+				quota.Name,
+				hard.String(),
+			)
 		default:
 			continue
 		}
@@ -296,11 +317,17 @@ func scopesOf(quota *corev1.ResourceQuota) []corev1.ScopedResourceSelectorRequir
 // inScope reports whether a quota counts a pod.
 func inScope(quota *corev1.ResourceQuota, pod *corev1.Pod) bool {
 	for _, scope := range quota.Spec.Scopes {
-		if !matchesScope(corev1.ScopedResourceSelectorRequirement{ScopeName: scope, Operator: corev1.ScopeSelectorOpExists}, pod) {
+		if !matchesScope(
+			corev1.ScopedResourceSelectorRequirement{ScopeName: scope, Operator: corev1.ScopeSelectorOpExists},
+			pod,
+		) {
 			return false
 		}
 	}
-	return !slices.ContainsFunc(scopesOf(quota), func(scope corev1.ScopedResourceSelectorRequirement) bool { return !matchesScope(scope, pod) })
+	return !slices.ContainsFunc(
+		scopesOf(quota),
+		func(scope corev1.ScopedResourceSelectorRequirement) bool { return !matchesScope(scope, pod) },
+	)
 }
 
 func matchesScope(scope corev1.ScopedResourceSelectorRequirement, pod *corev1.Pod) bool {

@@ -63,7 +63,8 @@ type Result struct {
 	// Object is whose it is, and Container the container or volume of it.
 	Object    Reference
 	Container string
-	// Detail tells results of one rule and container apart, such as the file of an image that a secret is in; empty of most.
+	// Detail tells results of one rule and container apart, such as the file of an image that a
+	// secret is in; empty of most.
 	Detail string
 	// OfPods says that the object is admitted, and the pods that are made of it are refused.
 	OfPods bool
@@ -80,7 +81,8 @@ type Result struct {
 	Elsewhere Elsewhere
 }
 
-// Elsewhere is a place in a file that holds no manifests. Its lines are zero where they are not known.
+// Elsewhere is a place in a file that holds no manifests. Its lines are zero where they are not
+// known.
 type Elsewhere struct {
 	File          string
 	Line, EndLine int
@@ -92,7 +94,8 @@ type Change struct {
 	Value any
 }
 
-// Fingerprint tells a result from others, whatever moves in the file, is renamed or is reordered around it: by rule, object and container.
+// Fingerprint tells a result from others, whatever moves in the file, is renamed or is reordered
+// around it: by rule, object and container.
 func (r *Result) Fingerprint() string {
 	parts := []string{r.Rule, r.Object.APIVersion, r.Object.Kind, r.Object.Namespace, r.Object.Name, r.Container}
 	if r.Container == "" && r.Answer == "" { // An object may have several weaknesses.
@@ -105,8 +108,8 @@ func (r *Result) Fingerprint() string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// collected gathers the results of one object. Of what is said twice the strongest is kept: a template that is warned of, and whose pods are
-// refused for the same.
+// collected gathers the results of one object. Of what is said twice the strongest is kept: a
+// template that is warned of, and whose pods are refused for the same.
 type collected struct {
 	object  *object
 	profile string
@@ -114,7 +117,8 @@ type collected struct {
 	results []Result
 }
 
-// words are messages, each of which is held once: a hundred thousand results say the same few hundred things.
+// words are messages, each of which is held once: a hundred thousand results say the same few
+// hundred things.
 type words struct{ known sync.Map }
 
 func (w *words) of(text string) string {
@@ -130,7 +134,8 @@ func (f *collected) add(result Result) {
 	result.Profile, result.Message = cmp.Or(result.Profile, f.profile), f.words.of(result.Message)
 	for i := range f.results {
 		known := &f.results[i]
-		if known.Rule == result.Rule && known.Container == result.Container && (known.OfPods != result.OfPods || known.Message == result.Message) {
+		if known.Rule == result.Rule && known.Container == result.Container &&
+			(known.OfPods != result.OfPods || known.Message == result.Message) {
 			if !known.Action.AtLeast(result.Action) {
 				*known = result
 			}

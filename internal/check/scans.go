@@ -117,7 +117,8 @@ type part struct {
 	path, imagePath []any
 }
 
-// partsOf are the parts of an object's pods that have images. They are all that is kept of it for scan reports.
+// partsOf are the parts of an object's pods that have images. They are all that is kept of it for
+// scan reports.
 func partsOf(o *object) []part {
 	if o.made == nil {
 		return nil

@@ -14,7 +14,8 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// template holds an object with a template against what API validation asks of it, and Pod Security warns of.
+// template holds an object with a template against what API validation asks of it, and Pod Security
+// warns of.
 func (j judgement) template(ctx context.Context, r *run, o, old *object, found *collected) error {
 	gvk := schema.FromAPIVersionAndKind(o.APIVersion, o.Kind)
 	resource, _ := meta.UnsafeGuessKindToResource(gvk)
@@ -22,7 +23,11 @@ func (j judgement) template(ctx context.Context, r *run, o, old *object, found *
 	if old != nil {
 		before = old.typed
 	}
-	said, err := j.security.validate(ctx, j.space.namespace, attributes(gvk, resource, o.Namespace, o.Name, r.in.User.GetName(), o.typed, before))
+	said, err := j.security.validate(
+		ctx,
+		j.space.namespace,
+		attributes(gvk, resource, o.Namespace, o.Name, r.in.User.GetName(), o.typed, before),
+	)
 	if err != nil {
 		return err
 	}
@@ -30,7 +35,8 @@ func (j judgement) template(ctx context.Context, r *run, o, old *object, found *
 	return j.securityResults(o, o.made, said, false, found)
 }
 
-// securityResults are the checks of Pod Security that fail, each by itself, with what the API server answers.
+// securityResults are the checks of Pod Security that fail, each by itself, with what the API
+// server answers.
 func (j judgement) securityResults(o *object, pod *corev1.Pod, said said, ofPods bool, found *collected) error {
 	of := levels(j.space.namespace.Labels)
 	for _, mode := range []struct {

@@ -58,7 +58,9 @@ type governors struct {
 // govern reads which profiles there are.
 func (r *run) govern() error {
 	if len(r.in.Profiles) == 0 {
-		return errors.New("no SecurityProfile is given: name one by --profile FILE, or take those of a cluster by --from-cluster")
+		return errors.New(
+			"no SecurityProfile is given: name one by --profile FILE, or take those of a cluster by --from-cluster",
+		)
 	}
 	protected, err := selection.Protected(append([]string{v1alpha1.OperatorNamespace}, r.in.Protected...)...)
 	if err != nil {
@@ -86,7 +88,8 @@ func (r *run) govern() error {
 	return errors.Join(problems...)
 }
 
-// space is a namespace, which is made the first time that it is asked for; nil if it is not known what governs it.
+// space is a namespace, which is made the first time that it is asked for; nil if it is not known
+// what governs it.
 func (r *run) space(name string) *space {
 	g := &r.govs
 	g.mu.Lock()
@@ -136,9 +139,12 @@ func (r *run) knownNamespaces() map[string]*corev1.Namespace {
 	return known
 }
 
-// assumed is a namespace of which nothing is known but its name: the one profile that there is selects it by its labels.
+// assumed is a namespace of which nothing is known but its name: the one profile that there is
+// selects it by its labels.
 func (r *run) assumed(name string, selector *selection.Selector) (*corev1.Namespace, error) {
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelMetadataName: name}}}
+	ns := &corev1.Namespace{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelMetadataName: name}},
+	}
 	if selector.Protects(name) {
 		return ns, nil
 	}
@@ -175,9 +181,13 @@ func (s *space) carryOut(g *governor) {
 		maps.Copy(s.namespace.Labels, s.baseline[0].GetLabels())
 	}
 	s.posture = &v1alpha1.NamespacePosture{
-		ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.PostureName, Namespace: s.namespace.Name},
-		Profile:    g.profile.Name, Enforcement: v1alpha1.EnforcementEnforce, NamespaceUID: s.namespace.UID,
-		Status: v1alpha1.NamespacePostureStatus{Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}}},
+		ObjectMeta:   metav1.ObjectMeta{Name: v1alpha1.PostureName, Namespace: s.namespace.Name},
+		Profile:      g.profile.Name,
+		Enforcement:  v1alpha1.EnforcementEnforce,
+		NamespaceUID: s.namespace.UID,
+		Status: v1alpha1.NamespacePostureStatus{
+			Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}},
+		},
 	}
 }
 
@@ -187,7 +197,8 @@ type judgement struct {
 	space *space
 }
 
-// of are those who have something to say of an object: the governor of its namespace; all of them, of what is in none.
+// of are those who have something to say of an object: the governor of its namespace; all of them,
+// of what is in none.
 func (r *run) of(o *object) []judgement {
 	if o.Kind == "Namespace" {
 		r.space(o.Name) // Of several profiles it must be known which governs it.

@@ -15,8 +15,9 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/manifests"
 )
 
-// TestPodSecuritysOwnTestData judges each pod of pod-security-admission's test data, at its level and version: what it calls a failure is
-// refused, in words that name the level, and all else is let in.
+// TestPodSecuritysOwnTestData judges each pod of pod-security-admission's test data, at its level
+// and version: what it calls a failure is refused, in words that name the level, and all else is
+// let in.
 func TestPodSecuritysOwnTestData(t *testing.T) {
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "k8s.io/pod-security-admission").Output()
 	if err != nil {
@@ -31,8 +32,12 @@ func TestPodSecuritysOwnTestData(t *testing.T) {
 	for _, dir := range levels {
 		level, version := filepath.Base(filepath.Dir(dir)), filepath.Base(dir)
 		in := Input{
-			Profiles:  []v1alpha1.SecurityProfile{profile(t, "p", fmt.Sprintf("{namespaceSelector: {}, podSecurity: {enforce: %s, version: %s}}", level, version))},
-			Namespace: "shop", Now: noon, User: &user.DefaultInfo{Name: "dana"},
+			Profiles: []v1alpha1.SecurityProfile{
+				profile(t, "p", fmt.Sprintf("{namespaceSelector: {}, podSecurity: {enforce: %s, version: %s}}", level, version)),
+			},
+			Namespace: "shop",
+			Now:       noon,
+			User:      &user.DefaultInfo{Name: "dana"},
 		}
 		pods := podsIn(t, dir)
 		in.Manifests = given(pods)
@@ -46,7 +51,8 @@ func TestPodSecuritysOwnTestData(t *testing.T) {
 		}
 		for _, d := range pods {
 			answer, wantDenied := answers[d], filepath.Base(filepath.Dir(d.File)) == "fail"
-			if wantDenied != (answer != "") || answer != "" && !strings.Contains(answer, fmt.Sprintf(`violates PodSecurity "%s:%s"`, level, version)) {
+			if wantDenied != (answer != "") ||
+				answer != "" && !strings.Contains(answer, fmt.Sprintf(`violates PodSecurity "%s:%s"`, level, version)) {
 				t.Errorf("%s: denied is to be %v, and the answer is %q", d.File, wantDenied, answer)
 			}
 			judged++

@@ -32,7 +32,14 @@ func (r *run) weaknesses() []Result {
 		for _, f := range findings.Judge(s.governor.profile, name, facts) {
 			if o := r.find(f.Object, name); o != nil {
 				results = append(results, s.result(o, Result{
-					Rule: findingRule + string(f.ID), Action: Warn, Severity: f.Severity, Message: f.Message, Remedy: f.Remedy, Path: weakField(o, f.ID),
+					Rule: findingRule + string(
+						f.ID,
+					),
+					Action:   Warn,
+					Severity: f.Severity,
+					Message:  f.Message,
+					Remedy:   f.Remedy,
+					Path:     weakField(o, f.ID),
 				}))
 			}
 		}
@@ -40,12 +47,18 @@ func (r *run) weaknesses() []Result {
 	return results
 }
 
-// facts are what the objects of a namespace say, and the ClusterRoles that are applied along with them.
+// facts are what the objects of a namespace say, and the ClusterRoles that are applied along with
+// them.
 func (s *space) facts(objects []*object, clusterRoles map[string]*rbacv1.ClusterRole) *findings.Facts {
 	f := &findings.Facts{
-		Policies: map[string]findings.Policy{}, Bindings: map[string]findings.Binding{}, Accounts: map[string]findings.MountedToken{},
-		Limits: map[string]findings.LimitDefaults{}, Quotas: map[string]findings.Counts{}, Roles: map[string]findings.Powers{},
-		ClusterRoles: map[string]findings.Powers{}, Bound: map[string]findings.BoundRole{},
+		Policies:     map[string]findings.Policy{},
+		Bindings:     map[string]findings.Binding{},
+		Accounts:     map[string]findings.MountedToken{},
+		Limits:       map[string]findings.LimitDefaults{},
+		Quotas:       map[string]findings.Counts{},
+		Roles:        map[string]findings.Powers{},
+		ClusterRoles: map[string]findings.Powers{},
+		Bound:        map[string]findings.BoundRole{},
 	}
 	for _, o := range objects {
 		switch t := o.typed.(type) {
@@ -76,7 +89,8 @@ func (s *space) facts(objects []*object, clusterRoles map[string]*rbacv1.Cluster
 	return f
 }
 
-// bound are the ClusterRoles among the manifests that the profile binds, and that permit what it must not grant.
+// bound are the ClusterRoles among the manifests that the profile binds, and that permit what it
+// must not grant.
 func (s *space) bound(f *findings.Facts, clusterRoles map[string]*rbacv1.ClusterRole) {
 	for _, o := range s.baseline {
 		binding, ok := o.(*rbacv1.RoleBinding)

@@ -48,7 +48,13 @@ A policy cannot select what is impersonated: what is recorded names both users (
 		RunE: func(command *cobra.Command, _ []string) error { return o.run(command.Context(), world) },
 	}
 	f := command.Flags()
-	f.StringArrayVarP(&o.files, "filename", "f", nil, "a file or directory with SecurityProfiles, or - for the standard input (repeatable)")
+	f.StringArrayVarP(
+		&o.files,
+		"filename",
+		"f",
+		nil,
+		"a file or directory with SecurityProfiles, or - for the standard input (repeatable)",
+	)
 	f.StringVar(&o.explain, "explain", "", "a file with audit events, one a line: say which rule catches each")
 	f.StringVar(&o.estimate, "estimate", "", "a file with an audit log: say how much would be written a day")
 	f.StringVar(&o.operator, "operator", check.OperatorUser, "the user that the operator is")
@@ -97,7 +103,9 @@ func (o *auditOptions) run(ctx context.Context, world *World) error {
 func writePolicy(to io.Writer, rules []auditpolicy.Rule) error {
 	policy := auditpolicy.Policy(rules)
 	policy.Rules = nil
-	text, err := yaml.Marshal(map[string]any{"apiVersion": policy.APIVersion, "kind": policy.Kind, "omitStages": policy.OmitStages})
+	text, err := yaml.Marshal(
+		map[string]any{"apiVersion": policy.APIVersion, "kind": policy.Kind, "omitStages": policy.OmitStages},
+	)
 	if err != nil {
 		return fmt.Errorf("writing the audit policy: %w", err)
 	}
@@ -134,7 +142,15 @@ func explain(to io.Writer, explainer *auditpolicy.Explainer, log io.Reader) erro
 		if rule >= 0 {
 			why = fmt.Sprintf("%d: %s", rule+1, explainer.Rules()[rule].Why)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", printable.Line(event.User.Username), printable.Line(event.Verb), printable.Line(of), level, why)
+		fmt.Fprintf(
+			t,
+			"%s\t%s\t%s\t%s\t%s\n",
+			printable.Line(event.User.Username),
+			printable.Line(event.Verb),
+			printable.Line(of),
+			level,
+			why,
+		)
 		return nil
 	})
 	if err == nil && read == 0 {

@@ -13,7 +13,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/output"
 )
 
-// changedSince are the files that differ from a commit of the git repository, those that git does not know yet included, as they are shown.
+// changedSince are the files that differ from a commit of the git repository, those that git does
+// not know yet included, as they are shown.
 func (w *World) changedSince(ctx context.Context, ref string) ([]string, error) {
 	if strings.HasPrefix(ref, "-") {
 		return nil, fmt.Errorf("--changed-since %s: that is no name of a commit", ref)
@@ -23,7 +24,10 @@ func (w *World) changedSince(ctx context.Context, ref string) ([]string, error) 
 		{"diff", "--name-only", "-z", "--relative", "--no-renames", ref, "--"},
 		{"ls-files", "-z", "--others", "--exclude-standard"},
 	} {
-		command := exec.CommandContext(ctx, "git", args...) //nolint:gosec // The reference is no option, and nothing else is given.
+		command := exec.CommandContext(
+			ctx,
+			"git",
+			args...) //nolint:gosec // The reference is no option, and nothing else is given.
 		command.Dir = w.Dir
 		var said bytes.Buffer
 		command.Stderr = &said
@@ -41,8 +45,11 @@ func (w *World) changedSince(ctx context.Context, ref string) ([]string, error) 
 	return names, nil
 }
 
-// keepChanged drops findings in files that have not changed. Everything is judged all the same, since what is changed may break what is not:
-// a quota, a namespace.
+// keepChanged drops findings in files that have not changed. Everything is judged all the same,
+// since what is changed may break what is not: a quota, a namespace.
 func keepChanged(report *output.Report, changed []string) {
-	report.Findings = slices.DeleteFunc(report.Findings, func(f output.Finding) bool { return !slices.Contains(changed, f.File) })
+	report.Findings = slices.DeleteFunc(
+		report.Findings,
+		func(f output.Finding) bool { return !slices.Contains(changed, f.File) },
+	)
 }

@@ -72,27 +72,79 @@ Exit codes: 0 clean, 2 findings at or above --fail-on, 1 an error: something cou
 		},
 	}
 	f := command.Flags()
-	f.StringArrayVarP(&o.files, "filename", "f", nil, "a file or directory of manifests, or - for the standard input (repeatable)")
-	f.StringArrayVar(&o.profiles, "profile", nil, "a file or directory with SecurityProfiles (repeatable); those among the manifests count too")
+	f.StringArrayVarP(
+		&o.files,
+		"filename",
+		"f",
+		nil,
+		"a file or directory of manifests, or - for the standard input (repeatable)",
+	)
+	f.StringArrayVar(
+		&o.profiles,
+		"profile",
+		nil,
+		"a file or directory with SecurityProfiles (repeatable); those among the manifests count too",
+	)
 	o.cluster.add(f)
-	f.StringArrayVar(&o.namespaceFiles, "namespaces", nil, "a file or directory with Namespaces, for their labels (repeatable)")
+	f.StringArrayVar(
+		&o.namespaceFiles,
+		"namespaces",
+		nil,
+		"a file or directory with Namespaces, for their labels (repeatable)",
+	)
 	f.StringArrayVar(&o.old, "old", nil, "a file or directory with what there is already, to judge updates (repeatable)")
-	f.StringArrayVar(&o.scanReports, "scan-report", nil, "a report of a scanner on images or files, statements of OpenVEX, or a directory with some: "+
-		"Trivy's or Grype's JSON, SARIF (repeatable)")
-	f.StringVar(&o.ignores, "ignorefile", "", "a .trivyignore.yaml; without, the one in the directory is read along with scan reports")
+	f.StringArrayVar(
+		&o.scanReports,
+		"scan-report",
+		nil,
+		"a report of a scanner on images or files, statements of OpenVEX, or a directory with some: "+
+			"Trivy's or Grype's JSON, SARIF (repeatable)",
+	)
+	f.StringVar(
+		&o.ignores,
+		"ignorefile",
+		"",
+		"a .trivyignore.yaml; without, the one in the directory is read along with scan reports",
+	)
 	f.StringVarP(&o.namespace, "namespace", "n", "default", "the namespace of objects that name none")
 	f.StringVar(&o.as, "as", "kubernetes-admin", "the user who applies the manifests")
 	f.StringArrayVar(&o.asGroups, "as-group", nil, "a group of that user (repeatable)")
-	f.StringArrayVar(&o.protected, "protected-namespaces", nil, "names and globs of namespaces that no profile selects, as the operator's flag has them (repeatable)")
-	f.StringArrayVarP(&o.outputs, "output", "o", []string{"table"}, "FORMAT or FORMAT=FILE (repeatable): "+strings.Join(slices.Sorted(maps.Keys(output.Formats())), ", "))
+	f.StringArrayVar(
+		&o.protected,
+		"protected-namespaces",
+		nil,
+		"names and globs of namespaces that no profile selects, as the operator's flag has them (repeatable)",
+	)
+	f.StringArrayVarP(
+		&o.outputs,
+		"output",
+		"o",
+		[]string{"table"},
+		"FORMAT or FORMAT=FILE (repeatable): "+strings.Join(slices.Sorted(maps.Keys(output.Formats())), ", "),
+	)
 	f.StringVar(&o.failOn, "fail-on", string(check.Deny), "the weakest that fails the check: Deny, Warn or Audit")
 	f.BoolVar(&o.allowEmpty, "allow-empty", false, "it is no error if nothing is evaluated")
-	f.BoolVar(&o.strict, "strict", false, "it is an error if there are objects of unknown kinds, or that no profile governs, or no scan reports where a profile asks for some")
+	f.BoolVar(
+		&o.strict,
+		"strict",
+		false,
+		"it is an error if there are objects of unknown kinds, or that no profile governs, or no scan reports where a profile asks for some",
+	)
 	f.StringVar(&o.baseline, "baseline", "", "a file with findings that are known and do not count")
-	f.BoolVar(&o.update, "update-baseline", false, "write the findings that count into the file of --baseline, and take out what is gone")
+	f.BoolVar(
+		&o.update,
+		"update-baseline",
+		false,
+		"write the findings that count into the file of --baseline, and take out what is gone",
+	)
 	f.StringVar(&o.since, "changed-since", "", "report only what is in files that differ from this git commit")
 	f.BoolVar(&o.fix, "fix", false, "mend in the files what can be mended with certainty, and check again")
-	f.StringVar(&o.framework, "framework", "", "say on the standard error how many findings each section has: cis, nsa, pss or a file")
+	f.StringVar(
+		&o.framework,
+		"framework",
+		"",
+		"say on the standard error how many findings each section has: cis, nsa, pss or a file",
+	)
 	completeWords(command, "framework", []string{"cis", "nsa", "pss"})
 	completeWords(command, "output", slices.Sorted(maps.Keys(output.Formats())))
 	completeWords(command, "fail-on", []string{string(check.Deny), string(check.Warn), string(check.Audit)})
@@ -101,12 +153,16 @@ Exit codes: 0 clean, 2 findings at or above --fail-on, 1 an error: something cou
 
 // completeWords has a shell complete a flag by some words.
 func completeWords(command *cobra.Command, flag string, words []string) {
-	if err := command.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+	if err := command.RegisterFlagCompletionFunc(
+		flag,
+		cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp),
+	); err != nil {
 		panic(err) // There is no such flag, which a test finds.
 	}
 }
 
-// run checks, and writes what was found. What is wrong with one document keeps no other from being judged.
+// run checks, and writes what was found. What is wrong with one document keeps no other from being
+// judged.
 func (o *checkOptions) run(ctx context.Context, world *World) error {
 	sinks, err := world.sinks(o.outputs)
 	if err := errors.Join(err, o.valid()); err != nil {
@@ -218,9 +274,19 @@ func (o *checkOptions) find(ctx context.Context, world *World, report *output.Re
 	problems = append(problems, errs...)
 	progress := world.begin(len(given.sources))
 	result, err := check.Run(ctx, check.Input{
-		Profiles: governing, Manifests: given.sources, Namespaces: labelled, Old: old.documents, Namespace: o.namespace, Protected: o.protected,
-		Judged: progress.judged,
-		User:   &user.DefaultInfo{Name: o.as, Groups: append(slices.Clone(o.asGroups), user.AllAuthenticated)}, Scans: scans, Now: world.Now(),
+		Profiles:   governing,
+		Manifests:  given.sources,
+		Namespaces: labelled,
+		Old:        old.documents,
+		Namespace:  o.namespace,
+		Protected:  o.protected,
+		Judged:     progress.judged,
+		User: &user.DefaultInfo{
+			Name:   o.as,
+			Groups: append(slices.Clone(o.asGroups), user.AllAuthenticated),
+		},
+		Scans: scans,
+		Now:   world.Now(),
 	})
 	progress.end()
 	problems = append(problems, problemsOf(given.sources)...)
@@ -241,8 +307,12 @@ func (o *checkOptions) find(ctx context.Context, world *World, report *output.Re
 	return problems
 }
 
-// fromCluster are the profiles and namespaces of the cluster. Objects that name no namespace are in that of the kubeconfig's context.
-func (o *checkOptions) fromCluster(ctx context.Context, world *World) ([]v1alpha1.SecurityProfile, []corev1.Namespace, error) {
+// fromCluster are the profiles and namespaces of the cluster. Objects that name no namespace are in
+// that of the kubeconfig's context.
+func (o *checkOptions) fromCluster(
+	ctx context.Context,
+	world *World,
+) ([]v1alpha1.SecurityProfile, []corev1.Namespace, error) {
 	reader := world.Cluster
 	if reader == nil {
 		var err error
@@ -266,10 +336,16 @@ func (o *checkOptions) complaints(report *output.Report) []error {
 	var errs []error
 	if o.strict {
 		for _, kind := range slices.Sorted(maps.Keys(report.Skipped)) {
-			errs = append(errs, fmt.Errorf("%d objects of the unknown kind %s were skipped (--strict)", report.Skipped[kind], kind))
+			errs = append(
+				errs,
+				fmt.Errorf("%d objects of the unknown kind %s were skipped (--strict)", report.Skipped[kind], kind),
+			)
 		}
 		if report.Ungoverned > 0 {
-			errs = append(errs, fmt.Errorf("%d objects are in no namespace that a profile governs (--strict)", report.Ungoverned))
+			errs = append(
+				errs,
+				fmt.Errorf("%d objects are in no namespace that a profile governs (--strict)", report.Ungoverned),
+			)
 		}
 	}
 	if report.Evaluated == 0 && !o.allowEmpty {

@@ -24,7 +24,8 @@ import (
 const (
 	// ExitClean says that something was evaluated, and nothing was found that counts.
 	ExitClean = 0
-	// ExitError says that something could not be read, evaluated or written, or that nothing was evaluated.
+	// ExitError says that something could not be read, evaluated or written, or that nothing was
+	// evaluated.
 	ExitError = 1
 	// ExitFindings says that findings count, and that nothing went wrong.
 	ExitFindings = 2
@@ -107,8 +108,10 @@ func rootCommand(world *World) *cobra.Command {
 			"limits, quotas, and what weakens the baseline. It needs no cluster, and reads one only by --from-cluster.",
 		Example: "  # What would the cluster refuse of these files?\n  kubectl posture check -f deploy/ --profile restricted.yaml\n\n" +
 			"  # What will the operator write for this profile?\n  kubectl posture render -f restricted.yaml --namespaces namespaces.yaml",
-		SilenceErrors: true, SilenceUsage: true, Version: version(),
-		Annotations: map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl posture"},
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       version(),
+		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl posture"},
 	}
 	root.SetIn(world.In)
 	root.SetOut(world.Out)

@@ -136,7 +136,8 @@ func TestCheck(t *testing.T) {
 			d := with(t, tt.files...)
 			d.in = tt.in
 			code, out, errs := d.run(tt.line)
-			if code != tt.code || !strings.Contains(out, tt.out) || !strings.Contains(errs, tt.errs) || tt.errs == "" && errs != "" {
+			if code != tt.code || !strings.Contains(out, tt.out) || !strings.Contains(errs, tt.errs) ||
+				tt.errs == "" && errs != "" {
 				t.Errorf("want %d\n%s\n%s\ngot %d\n%s\n%s", tt.code, tt.out, tt.errs, code, out, errs)
 			}
 		})
@@ -166,7 +167,10 @@ func TestNothingIsHalfWritten(t *testing.T) {
 	if left, err := filepath.Glob(filepath.Join(d.dir, ".*")); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v %v", left, err)
 	}
-	if code, out, errs = d.run("check -f web.yaml --profile p.yaml -o json=r.json -o table"); code != 2 || !strings.Contains(out, denied) ||
+	if code, out, errs = d.run(
+		"check -f web.yaml --profile p.yaml -o json=r.json -o table",
+	); code != 2 ||
+		!strings.Contains(out, denied) ||
 		!strings.Contains(d.text("r.json"), `"failing":1`) {
 		t.Errorf("%d %s %s %s", code, out, errs, d.text("r.json"))
 	}
@@ -192,7 +196,8 @@ func TestALinkThatLeadsToItselfIsNoEnd(t *testing.T) {
 		}
 	}
 	code, out, errs := d.run("check -f a --profile p.yaml")
-	if code != 1 || strings.Count(out, denied) != 1 || !strings.Contains(errs, "a/self.yaml: too many levels of symbolic links") {
+	if code != 1 || strings.Count(out, denied) != 1 ||
+		!strings.Contains(errs, "a/self.yaml: too many levels of symbolic links") {
 		t.Errorf("%d\n%s\n%s", code, out, errs)
 	}
 }
@@ -210,24 +215,34 @@ func TestAFileOfAGibibyteIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, out, errs := d.run("check -f large.yaml -f web.yaml --profile p.yaml")
-	if code != 1 || !strings.Contains(out, denied) || !strings.Contains(errs, "error: large.yaml: the file has 1.0 GiB, and at most 256.0 MiB are read") {
+	if code != 1 || !strings.Contains(out, denied) ||
+		!strings.Contains(errs, "error: large.yaml: the file has 1.0 GiB, and at most 256.0 MiB are read") {
 		t.Errorf("%d\n%s\n%s", code, out, errs)
 	}
 }
 
 func TestRender(t *testing.T) {
-	d := with(t, "p.yaml", head+"spec:\n  namespaceSelector: {matchLabels: {tier: prod}}\n  podSecurity: {enforce: baseline}\n  images: {denyTags: [latest]}\n",
-		"ns.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: b, labels: {tier: prod}}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n")
+	d := with(
+		t,
+		"p.yaml",
+		head+"spec:\n  namespaceSelector: {matchLabels: {tier: prod}}\n  podSecurity: {enforce: baseline}\n  images: {denyTags: [latest]}\n",
+		"ns.yaml",
+		"apiVersion: v1\nkind: Namespace\nmetadata: {name: b, labels: {tier: prod}}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n",
+	)
 	code, out, errs := d.run("render -f p.yaml --namespaces ns.yaml")
 	const namespace = "---\napiVersion: v1\nkind: Namespace\nmetadata:\n  labels:\n    pod-security.kubernetes.io/enforce: baseline\n" +
 		"    pod-security.kubernetes.io/enforce-version: latest\n    security.bulwark.dev/profile: tags\n  name: b\n---\n"
-	if code != 0 || errs != "" || !strings.HasPrefix(out, namespace) || strings.Count(out, "\nkind: ") != 3 || strings.Contains(out, "creationTimestamp") {
+	if code != 0 || errs != "" || !strings.HasPrefix(out, namespace) || strings.Count(out, "\nkind: ") != 3 ||
+		strings.Contains(out, "creationTimestamp") {
 		t.Errorf("%d\n%s\n%s", code, out, errs)
 	}
 	if _, again, _ := d.run("render -f p.yaml --namespaces ns.yaml"); again != out {
 		t.Error("it is another order")
 	}
-	if code, out, _ = d.run("render -f p.yaml -o json"); code != 0 || !strings.Contains(out, `"kind": "ValidatingAdmissionPolicyBinding"`) {
+	if code, out, _ = d.run(
+		"render -f p.yaml -o json",
+	); code != 0 ||
+		!strings.Contains(out, `"kind": "ValidatingAdmissionPolicyBinding"`) {
 		t.Errorf("%d\n%s", code, out)
 	}
 	for line, want := range map[string]string{

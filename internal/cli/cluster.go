@@ -24,7 +24,12 @@ func (c *clusterOptions) add(flags *pflag.FlagSet) {
 	all := genericclioptions.NewConfigFlags(true)
 	// What is left out of kubectl's flags means something else here, or is not asked for.
 	c.config = &genericclioptions.ConfigFlags{KubeConfig: all.KubeConfig, Context: all.Context, Timeout: all.Timeout}
-	flags.BoolVar(&c.wanted, "from-cluster", false, "take the SecurityProfiles of a cluster, and its namespaces with their labels; those of files go before them")
+	flags.BoolVar(
+		&c.wanted,
+		"from-cluster",
+		false,
+		"take the SecurityProfiles of a cluster, and its namespaces with their labels; those of files go before them",
+	)
 	c.config.AddFlags(flags)
 }
 

@@ -18,8 +18,9 @@ var (
 	fileName = regexp.MustCompile(`^# (\S+\.(?:yaml|json))\n`)
 )
 
-// TestTheGuidesExamples runs what docs/cli.md shows, in order and in one directory: a block of YAML that begins with a file's name is that
-// file, and in a console each command line is followed by what it says.
+// TestTheGuidesExamples runs what docs/cli.md shows, in order and in one directory: a block of YAML
+// that begins with a file's name is that file, and in a console each command line is followed by
+// what it says.
 func TestTheGuidesExamples(t *testing.T) {
 	guide, err := os.ReadFile("../../docs/cli.md")
 	if err != nil {

@@ -34,7 +34,8 @@ func (w *World) path(name string) string {
 	return filepath.Join(w.Dir, name)
 }
 
-// shown is a file as it is named in reports: relative to the directory if it is below it, with slashes.
+// shown is a file as it is named in reports: relative to the directory if it is below it, with
+// slashes.
 func (w *World) shown(name string) string {
 	if filepath.IsAbs(name) {
 		dir := w.Dir
@@ -75,7 +76,8 @@ func decode(sources []*manifests.Source) {
 	each(len(sources), func(i int) { sources[i].Documents() })
 }
 
-// split reads files, directories and - for the standard input, several at once, in the order of their names, and decodes nothing yet.
+// split reads files, directories and - for the standard input, several at once, in the order of
+// their names, and decodes nothing yet.
 func (w *World) split(names []string) read {
 	var files []string
 	var all read
@@ -120,7 +122,8 @@ func unique(names []string) []string {
 	})
 }
 
-// expand is a file, or the files of a directory that may hold manifests. A link to a directory below it is not followed.
+// expand is a file, or the files of a directory that may hold manifests. A link to a directory
+// below it is not followed.
 func (w *World) expand(name string) ([]string, error) {
 	if name == "-" {
 		return []string{name}, nil
@@ -162,7 +165,8 @@ func (w *World) below(name string) ([]string, error) {
 	return files, nil
 }
 
-// mayHoldManifests reports whether a path is that of a file with one of the usual endings, or of a link to one.
+// mayHoldManifests reports whether a path is that of a file with one of the usual endings, or of a
+// link to one.
 func mayHoldManifests(at string) bool {
 	switch strings.ToLower(filepath.Ext(at)) {
 	case ".yaml", ".yml", ".json":

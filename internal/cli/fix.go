@@ -17,12 +17,14 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/printable"
 )
 
-// inPlace reports whether a finding stands in a file that can be edited: not on the standard input, and not in what was made of another file.
+// inPlace reports whether a finding stands in a file that can be edited: not on the standard input,
+// and not in what was made of another file.
 func inPlace(f *output.Finding) bool {
 	return f.Document != nil && f.File != stdin && f.File == f.Document.File && f.Document.Origin == ""
 }
 
-// edits are what mends a finding where it stands; none if there is something that cannot be edited with certainty.
+// edits are what mends a finding where it stands; none if there is something that cannot be edited
+// with certainty.
 func edits(f *output.Finding, positions *manifests.Positions) []output.Edit {
 	if !inPlace(f) {
 		return nil
@@ -57,7 +59,10 @@ func (w *World) mend(findings []output.Finding) (*mended, error) {
 			remedy := cmp.Or(f.Remedy, check.RuleOf(f.Rule).Help)
 			m.could = append(m.could, fmt.Sprintf("%s:%d: %s: what is right is not certain: %s", f.File, f.Line, f.Rule, remedy))
 		case f.Document.Origin != "":
-			m.could = append(m.could, fmt.Sprintf("%s:%d: %s: it was made of %s, which is where to mend it", f.File, f.Line, f.Rule, f.Document.Origin))
+			m.could = append(
+				m.could,
+				fmt.Sprintf("%s:%d: %s: it was made of %s, which is where to mend it", f.File, f.Line, f.Rule, f.Document.Origin),
+			)
 		default:
 			byFile[f.File] = append(byFile[f.File], f)
 		}
@@ -89,7 +94,8 @@ func (w *World) restore(m *mended) error {
 	return errors.Join(errs...)
 }
 
-// mendFile is the text of a file with the fixes of its findings, one after the other: each sees what the ones before it have done.
+// mendFile is the text of a file with the fixes of its findings, one after the other: each sees
+// what the ones before it have done.
 func (m *mended) mendFile(file string, text []byte, findings []*output.Finding) []byte {
 	ordinals := map[*manifests.Document]int{}
 	for i, d := range documentsOf(file, text) {
@@ -184,7 +190,14 @@ func (o *checkOptions) fixAndRecheck(ctx context.Context, world *World, report *
 	problems = append(problems, o.narrow(ctx, world, again)...)
 	for i := range again.Findings {
 		if f := &again.Findings[i]; !before[f.Fingerprint()] {
-			problems = append(problems, fmt.Errorf("--fix: the files are as they were, since a fix would have had another rule broken: %s: %s", f.Object, f.Message))
+			problems = append(
+				problems,
+				fmt.Errorf(
+					"--fix: the files are as they were, since a fix would have had another rule broken: %s: %s",
+					f.Object,
+					f.Message,
+				),
+			)
 		}
 	}
 	if len(problems) > 0 {

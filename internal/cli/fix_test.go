@@ -80,12 +80,16 @@ data: {b: "1", a: '2'}
 	}
 	// It is fixed, and fixing it again changes nothing.
 	fixed := d.text("web.yaml")
-	if code, _, errs := d.run("check -f web.yaml --profile p.yaml --fix"); code != 0 || d.text("web.yaml") != fixed || !strings.Contains(errs, "fixed 0 findings in 0 files") {
+	if code, _, errs := d.run(
+		"check -f web.yaml --profile p.yaml --fix",
+	); code != 0 || d.text("web.yaml") != fixed ||
+		!strings.Contains(errs, "fixed 0 findings in 0 files") {
 		t.Errorf("%d %s", code, errs)
 	}
 }
 
-// lineSet are the lines of a text, and of a flow mapping its words: in which order fields are added is not of interest.
+// lineSet are the lines of a text, and of a flow mapping its words: in which order fields are added
+// is not of interest.
 func lineSet(text string) map[string]int {
 	all := map[string]int{}
 	for line := range strings.Lines(text) {
@@ -112,7 +116,10 @@ func TestWhatIsNotCertainIsNotFixed(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			d := with(t, "p.yaml", tt.profile, "web.yaml", tt.text)
 			d.in = tt.in
-			if code, _, errs := d.run("check -f " + tt.file + " --profile p.yaml --fix"); code == 0 || !strings.Contains(errs, tt.why) {
+			if code, _, errs := d.run(
+				"check -f " + tt.file + " --profile p.yaml --fix",
+			); code == 0 ||
+				!strings.Contains(errs, tt.why) {
 				t.Errorf("%d %s", code, errs)
 			}
 		})
@@ -135,7 +142,10 @@ func TestAFileThatCannotBeWrittenIsAnError(t *testing.T) {
 	if err := os.Chmod(d.dir+"/a", 0o500); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, errs := d.run("check -f a/web.yaml --profile p.yaml --fix"); code != 1 || !strings.Contains(errs, "permission denied") {
+	if code, _, errs := d.run(
+		"check -f a/web.yaml --profile p.yaml --fix",
+	); code != 1 ||
+		!strings.Contains(errs, "permission denied") {
 		t.Errorf("%d %s", code, errs)
 	}
 }

@@ -64,7 +64,11 @@ func (w *World) readSections(name string) (map[string][]string, error) {
 		return nil, fmt.Errorf("--framework %s: %w", name, err)
 	}
 	if own.APIVersion != ratchetVersion || own.Kind != "Framework" || len(own.Sections) == 0 {
-		return nil, fmt.Errorf("--framework %s: it must have apiVersion %s, kind Framework, and sections with lists of rules", name, ratchetVersion)
+		return nil, fmt.Errorf(
+			"--framework %s: it must have apiVersion %s, kind Framework, and sections with lists of rules",
+			name,
+			ratchetVersion,
+		)
 	}
 	sections := map[string][]string{}
 	for section, rules := range own.Sections {

@@ -23,7 +23,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestTheGuidesPipelines runs the scripts of the examples for GitHub Actions and GitLab in docs/cli.md, by a shell, with the plugin in PATH.
+// TestTheGuidesPipelines runs the scripts of the examples for GitHub Actions and GitLab in
+// docs/cli.md, by a shell, with the plugin in PATH.
 func TestTheGuidesPipelines(t *testing.T) {
 	guide, err := os.ReadFile("../../docs/cli.md")
 	if err != nil {
@@ -82,7 +83,10 @@ func (d *workdir) shell(script string) (out string, code int) {
 func TestShellCompletion(t *testing.T) {
 	d := with(t)
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
-		if code, out, errs := d.run("completion " + shell); code != 0 || !strings.Contains(out, "kubectl-posture") || errs != "" {
+		if code, out, errs := d.run(
+			"completion " + shell,
+		); code != 0 || !strings.Contains(out, "kubectl-posture") ||
+			errs != "" {
 			t.Errorf("%s: %d %s", shell, code, errs)
 		}
 	}
@@ -98,7 +102,13 @@ func TestShellCompletion(t *testing.T) {
 	} {
 		args := append([]string{"__complete"}, strings.Split(line, " ")...)
 		var out strings.Builder
-		world := World{Out: &out, Err: &strings.Builder{}, In: strings.NewReader(""), Getenv: os.Getenv, Terminal: func(any) bool { return false }}
+		world := World{
+			Out:      &out,
+			Err:      &strings.Builder{},
+			In:       strings.NewReader(""),
+			Getenv:   os.Getenv,
+			Terminal: func(any) bool { return false },
+		}
 		if code := Run(t.Context(), args, world); code != 0 || !strings.Contains(out.String(), want) {
 			t.Errorf("%q: want %q in\n%s", line, want, out.String())
 		}

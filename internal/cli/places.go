@@ -13,8 +13,9 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/output"
 )
 
-// placed are results with the places of their fields: in the file that an object came from, if that can be read, and else in what was read.
-// The edits that mend them take as long again, and are made only if they are wanted; changes are kept only for --fix.
+// placed are results with the places of their fields: in the file that an object came from, if that
+// can be read, and else in what was read. The edits that mend them take as long again, and are made
+// only if they are wanted; changes are kept only for --fix.
 func (w *World) placed(results []*check.Result, withEdits, mend bool) []output.Finding {
 	origins := w.readOrigins(results)
 	findings := make([]output.Finding, len(results))
@@ -63,7 +64,11 @@ func (w *World) place(r *check.Result, positions *manifests.Positions, origins m
 		place, file = from.of(r, place, file)
 	}
 	return output.Finding{Result: r, File: file, Place: output.Place{
-		Line: place.Line, Column: place.Column, EndLine: place.EndLine, EndColumn: place.EndColumn, Location: string(place.Precision),
+		Line:      place.Line,
+		Column:    place.Column,
+		EndLine:   place.EndLine,
+		EndColumn: place.EndColumn,
+		Location:  string(place.Precision),
 	}}
 }
 
@@ -114,10 +119,12 @@ func (w *World) readOrigin(name string) *origin {
 	return &origin{}
 }
 
-// isLocal reports whether a path stays below the directory, or beside it, as a kustomization's base may be.
+// isLocal reports whether a path stays below the directory, or beside it, as a kustomization's base
+// may be.
 func isLocal(name string) bool { return !path.IsAbs(name) && !strings.Contains(name, "\x00") }
 
-// of is the place of a result in the file: the field's own in manifests, that of the object's kind in a template.
+// of is the place of a result in the file: the field's own in manifests, that of the object's kind
+// in a template.
 func (o *origin) of(r *check.Result, rendered manifests.Place, file string) (manifests.Place, string) {
 	if o.name == "" { // The file is not at hand: the rendered one has the right line, if there is one.
 		if file == stdin {
@@ -138,7 +145,11 @@ func (o *origin) of(r *check.Result, rendered manifests.Place, file string) (man
 		if found := kindLine.FindSubmatchIndex(line); found != nil && string(line[found[2]:found[3]]) == r.Object.Kind {
 			column := 1 + utf8.RuneCount(line[:found[2]])
 			return manifests.Place{
-				Line: i + 1, EndLine: i + 1, Column: column, EndColumn: column + len(r.Object.Kind), Precision: manifests.Approximate,
+				Line:      i + 1,
+				EndLine:   i + 1,
+				Column:    column,
+				EndColumn: column + len(r.Object.Kind),
+				Precision: manifests.Approximate,
 			}, o.name
 		}
 	}
@@ -147,7 +158,8 @@ func (o *origin) of(r *check.Result, rendered manifests.Place, file string) (man
 
 var kindLine = regexp.MustCompile(`^kind:\s*["']?([A-Za-z]+)`)
 
-// find is the object in the file that a result is about. Kustomize may have put something before its name, or behind it.
+// find is the object in the file that a result is about. Kustomize may have put something before
+// its name, or behind it.
 func (o *origin) find(r *check.Result) *manifests.Document {
 	var alike *manifests.Document
 	for _, d := range o.documents {

@@ -11,8 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestSARIFPlaces holds the place of each finding in manifests of all forms against a table, which shows the text that stands there: several
-// documents, anchors, a List in JSON, what kustomize made of a base and Helm of a template. GOLDEN=update writes the table anew.
+// TestSARIFPlaces holds the place of each finding in manifests of all forms against a table, which
+// shows the text that stands there: several documents, anchors, a List in JSON, what kustomize made
+// of a base and Helm of a template. GOLDEN=update writes the table anew.
 func TestSARIFPlaces(t *testing.T) {
 	d := with(t)
 	if err := os.CopyFS(d.dir, os.DirFS("testdata/places")); err != nil {
@@ -66,8 +67,19 @@ func (d *workdir) places(report, stdin string) []string {
 			from = stdin // It is not at hand: the line is that of what was read.
 		}
 		line := []rune(strings.Split(d.text(from), "\n")[region.StartLine-1])
-		all = append(all, fmt.Sprintf("%s:%d:%d-%d %s %s |%s|", file, region.StartLine, region.StartColumn, region.EndColumn, r.Properties.Location,
-			r.RuleID, string(line[region.StartColumn-1:region.EndColumn-1])))
+		all = append(
+			all,
+			fmt.Sprintf(
+				"%s:%d:%d-%d %s %s |%s|",
+				file,
+				region.StartLine,
+				region.StartColumn,
+				region.EndColumn,
+				r.Properties.Location,
+				r.RuleID,
+				string(line[region.StartColumn-1:region.EndColumn-1]),
+			),
+		)
 	}
 	return all
 }
@@ -89,7 +101,8 @@ func golden(t *testing.T, file, text string) {
 	}
 }
 
-// TestApplications judges manifests as real applications have them by the sample restricted, and holds what is said against a file.
+// TestApplications judges manifests as real applications have them by the sample restricted, and
+// holds what is said against a file.
 func TestApplications(t *testing.T) {
 	applications, err := filepath.Glob("testdata/applications/*.yaml")
 	if err != nil || len(applications) < 6 {

@@ -27,9 +27,12 @@ func documentsMentioning(sources []*manifests.Source, word string) []*manifests.
 	return documents
 }
 
-// readProfiles are the SecurityProfiles that are given and those among the manifests, and the rest of the manifests. One that the API
-// server would refuse is an error, at its place.
-func readProfiles(ctx context.Context, given, documents []*manifests.Document) ([]v1alpha1.SecurityProfile, []*manifests.Document, []error) {
+// readProfiles are the SecurityProfiles that are given and those among the manifests, and the rest
+// of the manifests. One that the API server would refuse is an error, at its place.
+func readProfiles(
+	ctx context.Context,
+	given, documents []*manifests.Document,
+) ([]v1alpha1.SecurityProfile, []*manifests.Document, []error) {
 	var all []v1alpha1.SecurityProfile
 	var errs []error
 	seen := map[string]string{}
@@ -41,7 +44,10 @@ func readProfiles(ctx context.Context, given, documents []*manifests.Document) (
 		}
 		for _, refusal := range refusals {
 			place := d.Positions().Of(refusal.Path...)
-			errs = append(errs, &manifests.ReadError{File: d.File, Line: place.Line, Column: place.Column, Message: refusal.Words})
+			errs = append(
+				errs,
+				&manifests.ReadError{File: d.File, Line: place.Line, Column: place.Column, Message: refusal.Words},
+			)
 		}
 		if profile == nil {
 			return

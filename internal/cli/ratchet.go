@@ -49,12 +49,20 @@ func (w *World) readRatchet(name string) (*ratchet, error) {
 		return nil, fmt.Errorf("--baseline %s: this is no baseline of findings: %w", name, err)
 	}
 	if r.APIVersion != ratchetVersion || r.Kind != ratchetKind {
-		return nil, fmt.Errorf("--baseline %s: this is no %s of %s, but %q of %q", name, ratchetKind, ratchetVersion, r.Kind, r.APIVersion)
+		return nil, fmt.Errorf(
+			"--baseline %s: this is no %s of %s, but %q of %q",
+			name,
+			ratchetKind,
+			ratchetVersion,
+			r.Kind,
+			r.APIVersion,
+		)
 	}
 	return &r, nil
 }
 
-// suppress has the findings that are in the baseline not count, and notes the entries that are gone.
+// suppress has the findings that are in the baseline not count, and notes the entries that are
+// gone.
 func (r *ratchet) suppress(report *output.Report, name string) {
 	known := map[string]bool{}
 	for _, t := range r.Findings {
@@ -71,7 +79,12 @@ func (r *ratchet) suppress(report *output.Report, name string) {
 	for _, t := range r.Findings {
 		if !found[t.Fingerprint] {
 			report.Notes = append(report.Notes, strings.TrimSpace(fmt.Sprintf(
-				"an entry of the baseline %s is gone: %s of %s %s; take it out by --update-baseline", name, t.Rule, t.Object, t.Container)))
+				"an entry of the baseline %s is gone: %s of %s %s; take it out by --update-baseline",
+				name,
+				t.Rule,
+				t.Object,
+				t.Container,
+			)))
 		}
 	}
 }
@@ -87,7 +100,10 @@ func (w *World) updateRatchet(name string, report *output.Report) error {
 		r.Findings = append(r.Findings, tracked{f.Fingerprint(), f.Rule, f.Object.String(), f.Container})
 	}
 	slices.SortFunc(r.Findings, func(a, b tracked) int {
-		return strings.Compare(a.Object+"\x00"+a.Container+"\x00"+a.Rule+a.Fingerprint, b.Object+"\x00"+b.Container+"\x00"+b.Rule+b.Fingerprint)
+		return strings.Compare(
+			a.Object+"\x00"+a.Container+"\x00"+a.Rule+a.Fingerprint,
+			b.Object+"\x00"+b.Container+"\x00"+b.Rule+b.Fingerprint,
+		)
 	})
 	r.Findings = slices.Compact(r.Findings)
 	text, err := json.MarshalIndent(r, "", "  ")

@@ -47,9 +47,20 @@ A namespace is written with the labels that the operator sets and no others, as 
 		RunE: func(command *cobra.Command, _ []string) error { return o.run(command.Context(), world) },
 	}
 	f := command.Flags()
-	f.StringArrayVarP(&o.files, "filename", "f", nil, "a file or directory with SecurityProfiles, or - for the standard input (repeatable)")
+	f.StringArrayVarP(
+		&o.files,
+		"filename",
+		"f",
+		nil,
+		"a file or directory with SecurityProfiles, or - for the standard input (repeatable)",
+	)
 	f.StringArrayVar(&o.namespaceFiles, "namespaces", nil, "a file or directory with Namespaces (repeatable)")
-	f.StringArrayVar(&o.protected, "protected-namespaces", nil, "names and globs of namespaces that no profile selects, as the operator's flag has them (repeatable)")
+	f.StringArrayVar(
+		&o.protected,
+		"protected-namespaces",
+		nil,
+		"names and globs of namespaces that no profile selects, as the operator's flag has them (repeatable)",
+	)
 	f.StringVarP(&o.format, "output", "o", "yaml", "yaml or json")
 	completeWords(command, "output", []string{"yaml", "json"})
 	return command
@@ -86,7 +97,10 @@ func (o *renderOptions) run(ctx context.Context, world *World) error {
 }
 
 // objects are what the operator will write, in order.
-func (o *renderOptions) objects(profiles []v1alpha1.SecurityProfile, labelled []corev1.Namespace) ([]baseline.Object, error) {
+func (o *renderOptions) objects(
+	profiles []v1alpha1.SecurityProfile,
+	labelled []corev1.Namespace,
+) ([]baseline.Object, error) {
 	protected, err := selection.Protected(append([]string{v1alpha1.OperatorNamespace}, o.protected...)...)
 	if err != nil {
 		return nil, err
@@ -136,7 +150,9 @@ func written(objects []baseline.Object, format string) ([]byte, error) {
 	if format == "json" {
 		encoder := json.NewEncoder(&text)
 		encoder.SetIndent("", "  ")
-		if err := encoder.Encode(map[string]any{"apiVersion": "v1", "kind": "List", "metadata": metav1.ListMeta{}, "items": items}); err != nil {
+		if err := encoder.Encode(
+			map[string]any{"apiVersion": "v1", "kind": "List", "metadata": metav1.ListMeta{}, "items": items},
+		); err != nil {
 			return nil, fmt.Errorf("writing JSON: %w", err)
 		}
 	}

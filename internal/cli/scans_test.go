@@ -112,7 +112,15 @@ func TestScanReportsAreAGate(t *testing.T) {
 				}
 				return given
 			}
-			d := with(t, "p.yaml", or(tt.profile, grave), "web.yaml", or(tt.manifest, running(scannedImage)), "r.json", or(tt.report, trivy))
+			d := with(
+				t,
+				"p.yaml",
+				or(tt.profile, grave),
+				"web.yaml",
+				or(tt.manifest, running(scannedImage)),
+				"r.json",
+				or(tt.report, trivy),
+			)
 			for i := 0; i < len(tt.more); i += 2 {
 				d.put(tt.more[i], tt.more[i+1])
 			}
@@ -146,22 +154,40 @@ func TestWhatScannersSayOfFiles(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}
 	}
-	if code != 2 || !strings.Contains(errs, "note: 2 objects have no result of their own in the scan reports, and are not judged by them: ConfigMap shop/a, ConfigMap shop/b\n") {
+	if code != 2 ||
+		!strings.Contains(
+			errs,
+			"note: 2 objects have no result of their own in the scan reports, and are not judged by them: ConfigMap shop/a, ConfigMap shop/b\n",
+		) {
 		t.Errorf("exit %d\n%s", code, errs)
 	}
 	d.put("build/Dockerfile", strings.Repeat("# \n", 6)+"USER root\n")
-	if _, out, _ = d.run("check -f deploy --profile p.yaml --scan-report clean.json --scan-report config.json -o github"); !strings.Contains(out,
-		"::error file=build/Dockerfile,line=7,col=1,endLine=7,endColumn=10,") {
+	if _, out, _ = d.run(
+		"check -f deploy --profile p.yaml --scan-report clean.json --scan-report config.json -o github",
+	); !strings.Contains(
+		out,
+		"::error file=build/Dockerfile,line=7,col=1,endLine=7,endColumn=10,",
+	) {
 		t.Error(out)
 	}
 	// A manifest in JSON has no lines in the report.
 	d.put("deploy/all.yaml", strings.Replace(d.text("deploy/all.yaml"), "name: web", "name: other", 1))
-	d.put("deploy/web.json", `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop"}, "spec": {"containers": [`+"\n"+
-		`{"name": "app", "image": "`+scannedImage+`"}]}}`)
-	d.put("json.json", strings.NewReplacer("deploy/all.yaml", "deploy/web.json", "Deployment 'web'", "Pod 'web'", `"StartLine": 22,`, "", `"EndLine": 26`, `"EndLine": 0`).
-		Replace(scanned(t, "trivy-config.json")))
-	if _, out, _ = d.run("check -f deploy --profile p.yaml --scan-report clean.json --scan-report json.json"); !strings.Contains(out,
-		"deploy/web.json\n      2:1   Deny  Pod shop/web app: the manifest has the misconfiguration KSV-0017") {
+	d.put(
+		"deploy/web.json",
+		`{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop"}, "spec": {"containers": [`+"\n"+
+			`{"name": "app", "image": "`+scannedImage+`"}]}}`,
+	)
+	d.put(
+		"json.json",
+		strings.NewReplacer("deploy/all.yaml", "deploy/web.json", "Deployment 'web'", "Pod 'web'", `"StartLine": 22,`, "", `"EndLine": 26`, `"EndLine": 0`).
+			Replace(scanned(t, "trivy-config.json")),
+	)
+	if _, out, _ = d.run(
+		"check -f deploy --profile p.yaml --scan-report clean.json --scan-report json.json",
+	); !strings.Contains(
+		out,
+		"deploy/web.json\n      2:1   Deny  Pod shop/web app: the manifest has the misconfiguration KSV-0017",
+	) {
 		t.Error(out)
 	}
 	d.put("p.yaml", vulnerable("maxSeverity: Medium, maxReportAge: 12h"))
@@ -172,15 +198,39 @@ func TestWhatScannersSayOfFiles(t *testing.T) {
 }
 
 func TestACheckThatNamesNoObjectIsOfTheOnlyOneInItsFile(t *testing.T) {
-	report := strings.Replace(scanned(t, "trivy-config.json"), "Container 'app' of Deployment 'web' should set 'securityContext.privileged' to false",
-		"Either Pod or Container should set 'securityContext.seccompProfile.type' to 'RuntimeDefault'", 1)
-	d := with(t, "p.yaml", vulnerable("maxSeverity: Medium"), "deploy/all.yaml", running(scannedImage), "clean.json", fmt.Sprintf(cleanReport, scannedImage), "config.json", report)
+	report := strings.Replace(
+		scanned(t, "trivy-config.json"),
+		"Container 'app' of Deployment 'web' should set 'securityContext.privileged' to false",
+		"Either Pod or Container should set 'securityContext.seccompProfile.type' to 'RuntimeDefault'",
+		1,
+	)
+	d := with(
+		t,
+		"p.yaml",
+		vulnerable("maxSeverity: Medium"),
+		"deploy/all.yaml",
+		running(scannedImage),
+		"clean.json",
+		fmt.Sprintf(cleanReport, scannedImage),
+		"config.json",
+		report,
+	)
 	const line = "check -f deploy --profile p.yaml --scan-report clean.json --scan-report config.json"
-	if _, out, _ := d.run(line); !strings.Contains(out, "deploy/all.yaml\n      2:1   Deny  Deployment shop/web: the manifest has the misconfiguration KSV-0017") {
+	if _, out, _ := d.run(
+		line,
+	); !strings.Contains(
+		out,
+		"deploy/all.yaml\n      2:1   Deny  Deployment shop/web: the manifest has the misconfiguration KSV-0017",
+	) {
 		t.Error(out)
 	}
 	d.put("deploy/all.yaml", inOneFile+running(scannedImage))
-	if _, out, _ := d.run(line); !strings.Contains(out, "deploy/all.yaml\n      1:1   Deny  File deploy/all.yaml: the file has the misconfiguration KSV-0017") {
+	if _, out, _ := d.run(
+		line,
+	); !strings.Contains(
+		out,
+		"deploy/all.yaml\n      1:1   Deny  File deploy/all.yaml: the file has the misconfiguration KSV-0017",
+	) {
 		t.Error(out)
 	}
 }
@@ -189,16 +239,33 @@ func TestIgnoreFilesHoldForFiles(t *testing.T) {
 	d := with(t, "p.yaml", vulnerable("maxSeverity: Medium"), "deploy/all.yaml", inOneFile+running(scannedImage),
 		"clean.json", fmt.Sprintf(cleanReport, scannedImage), "config.json", scanned(t, "trivy-config.json"))
 	d.put(".trivyignore.yaml", "misconfigurations:\n- id: KSV017\n- id: AVD-DS-0002\n  paths: ['build/**']\n")
-	if code, out, _ := d.run("check -f deploy --profile p.yaml --scan-report clean.json --scan-report config.json"); code != 0 || !strings.Contains(out, "2 do not count") {
+	if code, out, _ := d.run(
+		"check -f deploy --profile p.yaml --scan-report clean.json --scan-report config.json",
+	); code != 0 ||
+		!strings.Contains(out, "2 do not count") {
 		t.Errorf("exit %d\n%s", code, out)
 	}
 }
 
 func TestExitCodesOfScanReportsAreThoseOfEveryOutput(t *testing.T) {
-	d := with(t, "p.yaml", vulnerable("maxSeverity: Medium"), "deploy/all.yaml", inOneFile+running(scannedImage), "r.json", scanned(t, "trivy-image.json"),
-		"config.json", scanned(t, "trivy-config.json"), "vex.json", notAffected)
+	d := with(
+		t,
+		"p.yaml",
+		vulnerable("maxSeverity: Medium"),
+		"deploy/all.yaml",
+		inOneFile+running(scannedImage),
+		"r.json",
+		scanned(t, "trivy-image.json"),
+		"config.json",
+		scanned(t, "trivy-config.json"),
+		"vex.json",
+		notAffected,
+	)
 	for format := range output.Formats() {
-		if code, out, errs := d.run("check -f deploy --profile p.yaml --scan-report r.json --scan-report config.json -o " + format); code != 2 || !strings.Contains(out, "CVE-2026-1001") {
+		if code, out, errs := d.run(
+			"check -f deploy --profile p.yaml --scan-report r.json --scan-report config.json -o " + format,
+		); code != 2 ||
+			!strings.Contains(out, "CVE-2026-1001") {
 			t.Errorf("%s: exit %d\n%s\n%s", format, code, out, errs)
 		}
 	}
@@ -224,8 +291,17 @@ func TestExitCodesOfScanReportsAreThoseOfEveryOutput(t *testing.T) {
 }
 
 func TestFindingsOfScansAreKnownByTheirNames(t *testing.T) {
-	d := with(t, "p.yaml", vulnerable("maxSeverity: Medium"), "web.yaml", running(scannedImage), "r.json", scanned(t, "trivy-image.json"),
-		"f.yaml", "apiVersion: posture.bulwark.dev/v1alpha1\nkind: Framework\nsections: {images: [scan/vulnerability]}\n")
+	d := with(
+		t,
+		"p.yaml",
+		vulnerable("maxSeverity: Medium"),
+		"web.yaml",
+		running(scannedImage),
+		"r.json",
+		scanned(t, "trivy-image.json"),
+		"f.yaml",
+		"apiVersion: posture.bulwark.dev/v1alpha1\nkind: Framework\nsections: {images: [scan/vulnerability]}\n",
+	)
 	const check = "check -f web.yaml --profile p.yaml --scan-report r.json --baseline b.json"
 	if code, out, errs := d.run(check + " --update-baseline"); code != 0 {
 		t.Fatalf("exit %d\n%s\n%s", code, out, errs)
@@ -235,7 +311,8 @@ func TestFindingsOfScansAreKnownByTheirNames(t *testing.T) {
 	}
 	d.put("r.json", strings.Replace(scanned(t, "trivy-image.json"), `"CVE-2026-1002"`, `"CVE-2026-1009"`, 1))
 	code, out, errs := d.run(check + " --framework f.yaml")
-	if code != 2 || !strings.Contains(out, "CVE-2026-1009") || !strings.Contains(errs, "scan/vulnerability/CVE-2026-1002 of Deployment shop/web app") {
+	if code != 2 || !strings.Contains(out, "CVE-2026-1009") ||
+		!strings.Contains(errs, "scan/vulnerability/CVE-2026-1002 of Deployment shop/web app") {
 		t.Errorf("exit %d\n%s\n%s", code, out, errs)
 	}
 	if !strings.Contains(errs, "images   2 ") {

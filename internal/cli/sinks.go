@@ -34,7 +34,12 @@ func (w *World) sinks(wanted []string) ([]sink, error) {
 		format, known := formats[name]
 		switch {
 		case !known:
-			return nil, fmt.Errorf("-o %s: there is no format %q; the formats are %s", one, name, strings.Join(slices.Sorted(maps.Keys(formats)), ", "))
+			return nil, fmt.Errorf(
+				"-o %s: there is no format %q; the formats are %s",
+				one,
+				name,
+				strings.Join(slices.Sorted(maps.Keys(formats)), ", "),
+			)
 		case toFile && file == "":
 			return nil, fmt.Errorf("-o %s: no file is named behind the =", one)
 		case toFile && name == "table":
@@ -45,13 +50,15 @@ func (w *World) sinks(wanted []string) ([]sink, error) {
 		sinks = append(sinks, sink{format, name, file})
 	}
 	if toStdout > 1 {
-		return nil, errors.New("-o: only one format can go to the standard output; give the others a file, as in -o sarif=report.sarif")
+		return nil, errors.New(
+			"-o: only one format can go to the standard output; give the others a file, as in -o sarif=report.sarif",
+		)
 	}
 	return sinks, nil
 }
 
-// write writes a report to all sinks, each whole or not at all: a file takes its name when all files are
-// complete, and the standard output comes last.
+// write writes a report to all sinks, each whole or not at all: a file takes its name when all
+// files are complete, and the standard output comes last.
 func (w *World) write(sinks []sink, report *output.Report) error {
 	var files []*staged
 	var errs []error

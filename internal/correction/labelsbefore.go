@@ -18,10 +18,11 @@ import (
 // replaces them remembers them.
 //
 //	the namespace                                          what is remembered
-//	bears no label of ours, and no report says otherwise   all that the desired labels replace; what an annotation says is forged
+//	bears no label of ours, and no report says otherwise   all that the desired labels replace;
+//	                                                       what an annotation says is forged
 //	is as the last report of this generation has it        what it remembers: what differs, somebody has set since
-//	is taken over by another profile or generation, or     also what that replaces and somebody else has set, by managedFields
-//	its report is lost
+//	is taken over by another profile or generation, or     also what that replaces and somebody
+//	its report is lost                                     else has set, by managedFields
 func (w Writer) AnnotateLabelsBefore(
 	ctx context.Context, p *posture.Pass, desired map[string]string,
 ) (map[string]string, error) {

@@ -27,7 +27,9 @@ func containerDefaults(limits *corev1.LimitRange) LimitDefaults {
 		if item.Type != corev1.LimitTypeContainer {
 			continue
 		}
-		for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
+		for _, name := range []corev1.ResourceName{
+			corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage,
+		} {
 			if quantity, set := item.Default[name]; set {
 				d.Limits[name] = quantity
 			}

@@ -15,8 +15,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// decode is what a document says, as kubectl reads it, and the same in JSON; nil if it says nothing. Lines of a problem
-// are counted from the document's first.
+// decode is what a document says, as kubectl reads it, and the same in JSON; nil if it says
+// nothing. Lines of a problem are counted from the document's first.
 func decode(text []byte) (value any, converted []byte, isJSON bool, problem *ReadError) {
 	if err := checkText(text); err != nil {
 		return nil, nil, false, &ReadError{Message: err.Error()}
@@ -47,10 +47,12 @@ func fromJSON(text []byte) (any, *ReadError) {
 	return value, nil
 }
 
-// onlyMerges reports whether the keys that stand twice for the parser are those of a merged mapping (<<) and of what overrides them.
+// onlyMerges reports whether the keys that stand twice for the parser are those of a merged mapping
+// (<<) and of what overrides them.
 func onlyMerges(text []byte, err error) bool {
 	var root nodes.Node
-	return strings.Contains(err.Error(), "already set in map") && nodes.Unmarshal(text, &root) == nil && duplicate(&root) == nil
+	return strings.Contains(err.Error(), "already set in map") && nodes.Unmarshal(text, &root) == nil &&
+		duplicate(&root) == nil
 }
 
 var lineOf = regexp.MustCompile(`line (\d+): `)
@@ -63,7 +65,11 @@ func yamlProblem(text []byte, err error) *ReadError {
 	var root nodes.Node
 	if strings.Contains(words, "already set in map") && nodes.Unmarshal(text, &root) == nil {
 		if key := duplicate(&root); key != nil {
-			return &ReadError{Line: key.Line, Column: key.Column, Message: fmt.Sprintf("the key %q stands twice here", key.Value)}
+			return &ReadError{
+				Line:    key.Line,
+				Column:  key.Column,
+				Message: fmt.Sprintf("the key %q stands twice here", key.Value),
+			}
 		}
 	}
 	first, _, _ := strings.Cut(words, "\n")
@@ -124,7 +130,8 @@ type level struct {
 	isKey bool            // whether a key comes next
 }
 
-// key takes a token, and reports whether it is a key, and whether it stands there for the second time.
+// key takes a token, and reports whether it is a key, and whether it stands there for the second
+// time.
 func (l *level) key(token json.Token) (name string, twice bool) {
 	name, isString := token.(string)
 	if l.keys == nil || !l.isKey || !isString {

@@ -24,7 +24,8 @@ var (
 	errNotTaken = errors.New("the text cannot be taken apart")
 )
 
-// Edit is the smallest edit that sets a field to a value. A list is not replaced: what the value has and the list lacks is added.
+// Edit is the smallest edit that sets a field to a value. A list is not replaced: what the value
+// has and the list lacks is added.
 func (p *Positions) Edit(path []any, value any) (Edit, error) {
 	if p.object == nil {
 		return Edit{}, errNotTaken
@@ -54,7 +55,8 @@ func (p *Positions) Edit(path []any, value any) (Edit, error) {
 	return edit, nil
 }
 
-// deepest is the node of a path that is there, and the rest of the path. It goes through no alias and no merge, which others share.
+// deepest is the node of a path that is there, and the rest of the path. It goes through no alias
+// and no merge, which others share.
 func (p *Positions) deepest(path []any) (*nodes.Node, []any, error) {
 	at := p.object
 	for i, step := range path {
@@ -193,8 +195,8 @@ func (p *Positions) addKey(at *nodes.Node, rest []any, value any) (Edit, error) 
 	return insertion(line, 1, lines.String()), nil
 }
 
-// placeIn is the line before which a key can be added to a mapping in block style, and the column of its keys: behind the last of them whose
-// value is on its own line, or before the first one.
+// placeIn is the line before which a key can be added to a mapping in block style, and the column
+// of its keys: behind the last of them whose value is on its own line, or before the first one.
 func (p *Positions) placeIn(at *nodes.Node) (line, column int, ok bool) {
 	if len(at.Content) == 0 {
 		return 0, 0, false
@@ -202,7 +204,9 @@ func (p *Positions) placeIn(at *nodes.Node) (line, column int, ok bool) {
 	column = at.Content[0].Column
 	for i := len(at.Content) - 2; i >= 0; i -= 2 {
 		key, value := at.Content[i], at.Content[i+1]
-		plain := value.Kind == nodes.ScalarNode && value.Style&(nodes.LiteralStyle|nodes.FoldedStyle) == 0 && value.Value != "" || value.Kind == nodes.AliasNode
+		plain := value.Kind == nodes.ScalarNode && value.Style&(nodes.LiteralStyle|nodes.FoldedStyle) == 0 &&
+			value.Value != "" ||
+			value.Kind == nodes.AliasNode
 		// A scalar may go on below its line, which the next key would tell, if there is one.
 		if plain && value.Line == key.Line && key.Line < len(p.lines) && p.endsOn(key.Line, column) {
 			return key.Line + 1, column, true
@@ -215,7 +219,8 @@ func (p *Positions) placeIn(at *nodes.Node) (line, column int, ok bool) {
 	return 0, 0, false
 }
 
-// endsOn reports whether what stands on a line, in a mapping with keys at a column, does not go on below it.
+// endsOn reports whether what stands on a line, in a mapping with keys at a column, does not go on
+// below it.
 func (p *Positions) endsOn(line, column int) bool {
 	for _, next := range p.lines[line:] {
 		text := strings.TrimRight(string(next), " \t\r")

@@ -20,7 +20,8 @@ import (
 )
 
 const (
-	// MaxDocument is how many bytes one document has at most. The API server takes requests of 3 MiB.
+	// MaxDocument is how many bytes one document has at most. The API server takes requests of 3
+	// MiB.
 	MaxDocument = 3 << 20
 	// MaxFile is how many bytes one file has at most, all of its documents together.
 	MaxFile = 256 << 20
@@ -106,7 +107,10 @@ func (s *Source) read(yield func(*Document, *ReadError) bool) bool {
 	d := &Document{File: s.file, Line: s.line, text: s.text, json: converted, isJSON: isJSON, Origin: sourceOf(s.text)}
 	object, ok := value.(map[string]any)
 	if !ok {
-		return yield(nil, &ReadError{File: s.file, Line: s.line, Message: "this is no Kubernetes object: a mapping with apiVersion and kind"})
+		return yield(
+			nil,
+			&ReadError{File: s.file, Line: s.line, Message: "this is no Kubernetes object: a mapping with apiVersion and kind"},
+		)
 	}
 	d.Object = &unstructured.Unstructured{Object: object}
 	return d.each(yield)
@@ -135,7 +139,12 @@ func (d *Document) each(yield func(*Document, *ReadError) bool) bool {
 		object, ok := item.(map[string]any)
 		if !ok {
 			place := d.Positions().Of("items", i)
-			problem := &ReadError{File: d.File, Line: place.Line, Column: place.Column, Message: "this element of a List is no object"}
+			problem := &ReadError{
+				File:    d.File,
+				Line:    place.Line,
+				Column:  place.Column,
+				Message: "this element of a List is no object",
+			}
 			if !yield(nil, problem) {
 				return false
 			}
@@ -179,7 +188,8 @@ func sourceOf(text []byte) string {
 	return ""
 }
 
-// originAnnotation is where kustomize says which file an object came from (buildMetadata: [originAnnotations]).
+// originAnnotation is where kustomize says which file an object came from (buildMetadata:
+// [originAnnotations]).
 const originAnnotation = "config.kubernetes.io/origin"
 
 func originOf(object *unstructured.Unstructured) string {

@@ -10,7 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// readAll is what is read, each object as its file, line, kind and name, and each problem as it is said.
+// readAll is what is read, each object as its file, line, kind and name, and each problem as it is
+// said.
 func readAll(text string) []string {
 	var all []string
 	for d, problem := range Read("a.yaml", strings.NewReader(text)) {
@@ -160,7 +161,11 @@ func TestWhatHasNoEndIsRefused(t *testing.T) {
 }
 
 func TestTooLarge(t *testing.T) {
-	if p := TooLarge("a", 1<<30); p == nil || !strings.Contains(p.Error(), "a: the file has 1.0 GiB, and at most 256.0 MiB are read") {
+	if p := TooLarge(
+		"a",
+		1<<30,
+	); p == nil ||
+		!strings.Contains(p.Error(), "a: the file has 1.0 GiB, and at most 256.0 MiB are read") {
 		t.Errorf("got %v", p)
 	}
 	if p := TooLarge("a", 1<<20); p != nil {

@@ -6,8 +6,8 @@ import (
 	"iter"
 )
 
-// Source is the text of one document, which is decoded when it is asked for: of many manifests, few objects are in memory at a time.
-// It is not for several goroutines at once.
+// Source is the text of one document, which is decoded when it is asked for: of many manifests, few
+// objects are in memory at a time. It is not for several goroutines at once.
 type Source struct {
 	file string
 	line int
@@ -41,7 +41,8 @@ func Split(file string, from io.Reader) iter.Seq2[*Source, *ReadError] {
 // Given is a source of documents that are decoded already.
 func Given(documents ...*Document) *Source { return &Source{decoded: true, documents: documents} }
 
-// Documents are the objects of the document: one, those of a List, or none. What is wrong with them is among the problems.
+// Documents are the objects of the document: one, those of a List, or none. What is wrong with them
+// is among the problems.
 func (s *Source) Documents() []*Document {
 	if !s.decoded {
 		s.decoded = true
@@ -60,8 +61,8 @@ func (s *Source) Documents() []*Document {
 // Problems are what is wrong with the document, once it is decoded.
 func (s *Source) Problems() []*ReadError { return s.problems }
 
-// Mentions reports whether the document may hold one of some words in a value. It is certain of it if not: a word cannot be spelled
-// otherwise but by an escape, or in base 64.
+// Mentions reports whether the document may hold one of some words in a value. It is certain of it
+// if not: a word cannot be spelled otherwise but by an escape, or in base 64.
 func (s *Source) Mentions(words ...string) bool {
 	if s.text == nil || bytes.IndexByte(s.text, '\\') >= 0 || bytes.Contains(s.text, []byte("binary")) {
 		return true

@@ -99,5 +99,6 @@ func separator(line []byte) bool {
 		return false
 	}
 	rest = bytes.TrimRight(rest, " \t\r\n")
-	return len(rest) == 0 || (rest[0] == ' ' || rest[0] == '\t') && bytes.HasPrefix(bytes.TrimLeft(rest, " \t"), []byte("#"))
+	return len(rest) == 0 ||
+		(rest[0] == ' ' || rest[0] == '\t') && bytes.HasPrefix(bytes.TrimLeft(rest, " \t"), []byte("#"))
 }

@@ -62,8 +62,13 @@ type entry struct {
 
 func documentOf(r *Report) document {
 	d := document{
-		APIVersion: "posture.bulwark.dev/v1alpha1", Kind: "CheckReport", Findings: make([]entry, len(r.Findings)), Problems: r.Problems,
-		Notes: r.Notes, Skipped: r.Skipped, Summary: summaryOf(r),
+		APIVersion: "posture.bulwark.dev/v1alpha1",
+		Kind:       "CheckReport",
+		Findings:   make([]entry, len(r.Findings)),
+		Problems:   r.Problems,
+		Notes:      r.Notes,
+		Skipped:    r.Skipped,
+		Summary:    summaryOf(r),
 	}
 	for i := range r.Findings {
 		d.Findings[i] = entryOf(&r.Findings[i])
@@ -91,10 +96,28 @@ func summaryOf(r *Report) summary {
 func entryOf(f *Finding) entry {
 	rule := check.RuleOf(f.Rule)
 	return entry{
-		Rule: f.Rule, Action: f.Action, Severity: f.Severity, Message: f.Message, Answer: f.Answer, Remedy: f.remedy(), Object: f.Object,
-		Container: f.Container, OfPods: f.OfPods, Profile: f.Profile, File: f.File, Line: f.Line, Column: f.Column, EndLine: f.EndLine,
-		EndColumn: f.EndColumn, Location: f.Location, Fingerprint: f.Fingerprint(), Suppressed: f.Suppressed, Fixable: f.Fixable,
-		CIS: rule.CIS, NSA: rule.NSA, PSS: rule.PSS,
+		Rule:        f.Rule,
+		Action:      f.Action,
+		Severity:    f.Severity,
+		Message:     f.Message,
+		Answer:      f.Answer,
+		Remedy:      f.remedy(),
+		Object:      f.Object,
+		Container:   f.Container,
+		OfPods:      f.OfPods,
+		Profile:     f.Profile,
+		File:        f.File,
+		Line:        f.Line,
+		Column:      f.Column,
+		EndLine:     f.EndLine,
+		EndColumn:   f.EndColumn,
+		Location:    f.Location,
+		Fingerprint: f.Fingerprint(),
+		Suppressed:  f.Suppressed,
+		Fixable:     f.Fixable,
+		CIS:         rule.CIS,
+		NSA:         rule.NSA,
+		PSS:         rule.PSS,
 	}
 }
 
@@ -137,7 +160,8 @@ func writeJSON(w io.Writer, value any) error {
 	return encoder.Encode(value)
 }
 
-// jsonWriter writes JSON part by part. The first error is the only one, and nothing is written behind it.
+// jsonWriter writes JSON part by part. The first error is the only one, and nothing is written
+// behind it.
 type jsonWriter struct {
 	out     *bufio.Writer
 	encoder *json.Encoder

@@ -22,8 +22,18 @@ func example() *Report {
 	finding := func(rule string, action check.Action, change func(*Finding)) Finding {
 		f := Finding{
 			Result: &check.Result{
-				Rule: rule, Action: action, Severity: v1alpha1.SeverityHigh, Message: "breaks <it>, 100%:\nreally", Answer: `pods "web" is forbidden`,
-				Object: check.Reference{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "web"}, Container: "app",
+				Rule:     rule,
+				Action:   action,
+				Severity: v1alpha1.SeverityHigh,
+				Message:  "breaks <it>, 100%:\nreally",
+				Answer:   `pods "web" is forbidden`,
+				Object: check.Reference{
+					APIVersion: "apps/v1",
+					Kind:       "Deployment",
+					Namespace:  "shop",
+					Name:       "web",
+				},
+				Container: "app",
 			},
 			File: "a dir/web.yaml", Place: Place{Line: 3, Column: 5, EndLine: 3, EndColumn: 9, Location: "exact"},
 		}
@@ -150,7 +160,8 @@ func TestGitLab(t *testing.T) {
 	if err := json.Unmarshal([]byte(write(t, "gitlab-sast", example())), &report); err != nil {
 		t.Fatal(err)
 	}
-	if len(report.Vulnerabilities) != 3 || report.Scan.Status != "failure" || report.Scan.StartTime != "2026-11-30T12:00:00" ||
+	if len(report.Vulnerabilities) != 3 || report.Scan.Status != "failure" ||
+		report.Scan.StartTime != "2026-11-30T12:00:00" ||
 		report.Vulnerabilities[0].Location.File != "a dir/web.yaml" {
 		t.Errorf("%+v", report)
 	}
@@ -184,8 +195,12 @@ func TestOpenReports(t *testing.T) {
 
 func TestTableIsOneLineAFinding(t *testing.T) {
 	text := write(t, "table", example())
-	if strings.Contains(text, ":\nreally") || !strings.Contains(text, "checked 3 objects: 1 findings deny, 1 warn, 1 audit, 1 do not count, 1 objects are governed by no profile, "+
-		"2 of unknown kinds skipped (Widget (a.b/v1)); 1 could not be read or evaluated\n") {
+	if strings.Contains(text, ":\nreally") ||
+		!strings.Contains(
+			text,
+			"checked 3 objects: 1 findings deny, 1 warn, 1 audit, 1 do not count, 1 objects are governed by no profile, "+
+				"2 of unknown kinds skipped (Widget (a.b/v1)); 1 could not be read or evaluated\n",
+		) {
 		t.Errorf("got %s", text)
 	}
 }

@@ -51,7 +51,12 @@ func JUnit(w io.Writer, r *Report) error {
 	suite := junitSuite{Name: Tool}
 	for i := range r.Findings {
 		f := &r.Findings[i]
-		c := junitCase{Name: printable.Line(f.Rule + " " + f.who()), Class: printable.Line(f.File), File: printable.Line(f.File), Line: f.Line}
+		c := junitCase{
+			Name:  printable.Line(f.Rule + " " + f.who()),
+			Class: printable.Line(f.File),
+			File:  printable.Line(f.File),
+			Line:  f.Line,
+		}
 		message := &junitMessage{Message: printable.Line(f.text()), Type: string(f.Action), Text: printable.Line(f.remedy())}
 		if r.Counts(f) {
 			c.Failure = message
@@ -63,7 +68,10 @@ func JUnit(w io.Writer, r *Report) error {
 		suite.Cases = append(suite.Cases, c)
 	}
 	for _, problem := range r.Problems {
-		suite.Cases = append(suite.Cases, junitCase{Name: "reading", Class: Tool, Error: &junitMessage{Message: printable.Line(problem)}})
+		suite.Cases = append(
+			suite.Cases,
+			junitCase{Name: "reading", Class: Tool, Error: &junitMessage{Message: printable.Line(problem)}},
+		)
 		suite.Errors++
 	}
 	if len(suite.Cases) == 0 {
@@ -90,8 +98,18 @@ func GitHub(w io.Writer, r *Report) error {
 		if f.Suppressed != "" {
 			command = "notice"
 		}
-		if _, err := fmt.Fprintf(w, "::%s file=%s,line=%d,col=%d,endLine=%d,endColumn=%d,title=%s::%s\n", command, property(f.File),
-			f.Line, f.Column, f.EndLine, f.EndColumn, property(f.Rule), data(f.text()+"\n"+f.remedy())); err != nil {
+		if _, err := fmt.Fprintf(
+			w,
+			"::%s file=%s,line=%d,col=%d,endLine=%d,endColumn=%d,title=%s::%s\n",
+			command,
+			property(f.File),
+			f.Line,
+			f.Column,
+			f.EndLine,
+			f.EndColumn,
+			property(f.Rule),
+			data(f.text()+"\n"+f.remedy()),
+		); err != nil {
 			return err
 		}
 	}
@@ -155,7 +173,8 @@ type (
 	}
 )
 
-// GitLab writes a report as GitLab's SAST report, of schema 15. What is suppressed is left out, since GitLab keeps its own dismissals.
+// GitLab writes a report as GitLab's SAST report, of schema 15. What is suppressed is left out,
+// since GitLab keeps its own dismissals.
 func GitLab(w io.Writer, r *Report) error {
 	tool := gitlabTool{ID: Tool, Name: Tool, Version: r.Version, Vendor: gitlabVendor{"Bulwark"}}
 	report := gitlabReport{Version: "15.2.1", Vulnerabilities: []gitlabVulnerability{}, Scan: gitlabScan{
@@ -202,10 +221,18 @@ func OpenReports(w io.Writer, r *Report) error {
 			order = append(order, f.Object.Namespace)
 		}
 		result := openreports.ReportResult{
-			Source: Tool, Policy: f.Rule, Rule: f.who(), Category: "Check", Severity: openreports.ResultSeverity(strings.ToLower(string(f.Severity))),
-			Subjects: []corev1.ObjectReference{{APIVersion: f.Object.APIVersion, Kind: f.Object.Kind, Namespace: f.Object.Namespace, Name: f.Object.Name}},
-			Result:   "fail", Scored: true, Description: f.text(),
-			Properties: map[string]string{"file": fmt.Sprintf("%s:%d", f.File, f.Line), "remedy": f.remedy()},
+			Source:   Tool,
+			Policy:   f.Rule,
+			Rule:     f.who(),
+			Category: "Check",
+			Severity: openreports.ResultSeverity(strings.ToLower(string(f.Severity))),
+			Subjects: []corev1.ObjectReference{
+				{APIVersion: f.Object.APIVersion, Kind: f.Object.Kind, Namespace: f.Object.Namespace, Name: f.Object.Name},
+			},
+			Result:      "fail",
+			Scored:      true,
+			Description: f.text(),
+			Properties:  map[string]string{"file": fmt.Sprintf("%s:%d", f.File, f.Line), "remedy": f.remedy()},
 		}
 		switch {
 		case f.Suppressed != "":

@@ -92,8 +92,13 @@ func (r *Report) rules() []check.Rule {
 // Sort puts findings in the order of files, lines and rules.
 func (r *Report) Sort() {
 	slices.SortStableFunc(r.Findings, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Rule, b.Rule),
-			cmp.Compare(a.Container, b.Container))
+		return cmp.Or(
+			cmp.Compare(a.File, b.File),
+			cmp.Compare(a.Line, b.Line),
+			cmp.Compare(a.Column, b.Column),
+			cmp.Compare(a.Rule, b.Rule),
+			cmp.Compare(a.Container, b.Container),
+		)
 	})
 }
 
@@ -103,7 +108,15 @@ type Format func(io.Writer, *Report) error
 // Formats are all of them, by name.
 func Formats() map[string]Format {
 	return map[string]Format{
-		"table": Table(false), "json": JSON, "yaml": YAML, "sarif": SARIF, "junit": JUnit, "github": GitHub, "gitlab-sast": GitLab,
+		"table": Table(
+			false,
+		),
+		"json":        JSON,
+		"yaml":        YAML,
+		"sarif":       SARIF,
+		"junit":       JUnit,
+		"github":      GitHub,
+		"gitlab-sast": GitLab,
 		"openreports": OpenReports,
 	}
 }

@@ -127,7 +127,10 @@ func SARIF(w io.Writer, r *Report) error {
 		if parts > 1 {
 			j.field("automationDetails", sarifAutomation{fmt.Sprintf("%s/%d/", Tool, part+1)})
 		}
-		j.field("originalUriBaseIds", map[string]any{srcRoot: map[string]any{"description": sarifText{"The directory in which the check was run."}}})
+		j.field(
+			"originalUriBaseIds",
+			map[string]any{srcRoot: map[string]any{"description": sarifText{"The directory in which the check was run."}}},
+		)
 		j.field("invocations", []sarifInvocation{invocation})
 		findings := r.Findings[part*maxResults : min(len(r.Findings), (part+1)*maxResults)]
 		j.list("results", len(findings), func(i int) any { return sarifResultOf(&findings[i], rules) })
@@ -141,7 +144,12 @@ func SARIF(w io.Writer, r *Report) error {
 const srcRoot = "SRCROOT"
 
 func driver(r *Report, rules []check.Rule) sarifDriver {
-	d := sarifDriver{Name: Tool, Version: r.Version, InformationURI: "https://github.com/bulwark-dev/bulwark/blob/main/docs/cli.md", Rules: []sarifRule{}}
+	d := sarifDriver{
+		Name:           Tool,
+		Version:        r.Version,
+		InformationURI: "https://github.com/bulwark-dev/bulwark/blob/main/docs/cli.md",
+		Rules:          []sarifRule{},
+	}
 	gravest := severities(r)
 	for _, rule := range rules {
 		described := sarifRule{
@@ -200,8 +208,11 @@ func sarifResultOf(f *Finding, rules []check.Rule) sarifResult {
 		location.Properties = map[string]any{"location": f.Location}
 	}
 	result := sarifResult{
-		RuleID: f.Rule, RuleIndex: index, Level: map[check.Action]string{check.Deny: "error", check.Warn: "warning"}[f.Action],
-		Message: sarifText{f.text()}, Locations: []sarifLocation{location},
+		RuleID:              f.Rule,
+		RuleIndex:           index,
+		Level:               map[check.Action]string{check.Deny: "error", check.Warn: "warning"}[f.Action],
+		Message:             sarifText{f.text()},
+		Locations:           []sarifLocation{location},
 		PartialFingerprints: map[string]string{"posture/v1": f.Fingerprint()},
 		Properties:          map[string]any{"action": f.Action, "severity": f.Severity, "location": f.Location},
 	}

@@ -39,7 +39,15 @@ func Table(colour bool) Format {
 			}
 			code := map[check.Action]string{check.Deny: red, check.Warn: yellow, check.Audit: faint}[f.Action]
 			action := fmt.Sprintf("%-5s", f.Action)
-			fmt.Fprintf(b, "  %5d:%-3d %s %s  %s\n", f.Line, f.Column, paint(code, action), printable.Line(f.text()), paint(faint, f.Rule))
+			fmt.Fprintf(
+				b,
+				"  %5d:%-3d %s %s  %s\n",
+				f.Line,
+				f.Column,
+				paint(code, action),
+				printable.Line(f.text()),
+				paint(faint, f.Rule),
+			)
 			switch {
 			case f.Suppressed != "":
 				fmt.Fprintf(b, "            %s\n", paint(faint, "does not count: "+printable.Line(f.Suppressed)))
@@ -84,7 +92,11 @@ func (r *Report) Summary() string {
 		skipped += n
 	}
 	if skipped > 0 {
-		said += fmt.Sprintf(", %d of unknown kinds skipped (%s)", skipped, strings.Join(slices.Sorted(maps.Keys(r.Skipped)), ", "))
+		said += fmt.Sprintf(
+			", %d of unknown kinds skipped (%s)",
+			skipped,
+			strings.Join(slices.Sorted(maps.Keys(r.Skipped)), ", "),
+		)
 	}
 	if len(r.Problems) > 0 {
 		said += fmt.Sprintf("; %d could not be read or evaluated", len(r.Problems))

@@ -109,12 +109,8 @@ func isOf(kinds []baseline.Kind, ref v1alpha1.ObjectReference) bool {
 
 // summaryOf counts what a report says of objects, and takes over what it cannot count.
 func summaryOf(report *v1alpha1.NamespacePosture) v1alpha1.PostureSummary {
-	summary := v1alpha1.PostureSummary{
-		Contested: max(
-			0,
-			min(report.Summary.Contested, int32(len(report.Objects))),
-		), //nolint:gosec // They are v1alpha1.MaxObjects at most.
-	}
+	objects := int32(len(report.Objects)) //nolint:gosec // They are v1alpha1.MaxObjects at most.
+	summary := v1alpha1.PostureSummary{Contested: max(0, min(report.Summary.Contested, objects))}
 	for _, o := range report.Objects {
 		Count(&summary, o.State)
 	}

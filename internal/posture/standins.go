@@ -35,7 +35,8 @@ func (c *Cluster) WithRefused(
 			standIn = &shallow
 		}
 		standIn.ObjectMeta = metav1.ObjectMeta{Namespace: ns.Name, Name: v1alpha1.PostureName}
-		standIn.Profile, standIn.ProfileGeneration, standIn.Status = profile.Name, profile.Generation, v1alpha1.NamespacePostureStatus{}
+		standIn.Profile, standIn.ProfileGeneration = profile.Name, profile.Generation
+		standIn.Status = v1alpha1.NamespacePostureStatus{}
 		standIn.Summary.Failed++
 		standIn.Objects = append([]v1alpha1.ManagedObject{{
 			ObjectReference: Reference, State: v1alpha1.ObjectStateFailed,

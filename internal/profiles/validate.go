@@ -55,7 +55,11 @@ type Refusal struct {
 func Read(ctx context.Context, manifest *unstructured.Unstructured) (*v1alpha1.SecurityProfile, []*Refusal, error) {
 	if got := manifest.GetAPIVersion(); got != v1alpha1.GroupVersion.String() {
 		return nil, []*Refusal{{Path: []any{"apiVersion"}, Words: fmt.Sprintf(
-			"no matches for kind %q in version %q: this version of the plugin knows %s", GroupKind.Kind, got, v1alpha1.GroupVersion)}}, nil
+			"no matches for kind %q in version %q: this version of the plugin knows %s",
+			GroupKind.Kind,
+			got,
+			v1alpha1.GroupVersion,
+		)}}, nil
 	}
 	s, err := schemas()
 	if err != nil {
@@ -101,7 +105,11 @@ var schemas = sync.OnceValues(func() (*definition, error) {
 		return nil, fmt.Errorf("the CustomResourceDefinition has no version %s", v1alpha1.GroupVersion.Version)
 	}
 	var internal apiextensions.CustomResourceValidation
-	if err := apiextensionsv1.Convert_v1_CustomResourceValidation_To_apiextensions_CustomResourceValidation(crd.Spec.Versions[i].Schema, &internal, nil); err != nil {
+	if err := apiextensionsv1.Convert_v1_CustomResourceValidation_To_apiextensions_CustomResourceValidation(
+		crd.Spec.Versions[i].Schema,
+		&internal,
+		nil,
+	); err != nil {
 		return nil, fmt.Errorf("reading the schema: %w", err)
 	}
 	structural, err := structuralschema.NewStructural(internal.OpenAPIV3Schema)
@@ -112,7 +120,11 @@ var schemas = sync.OnceValues(func() (*definition, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the schema: %w", err)
 	}
-	return &definition{structural: structural, validator: validator, rules: cel.NewValidator(structural, true, celconfig.PerCallLimit)}, nil
+	return &definition{
+		structural: structural,
+		validator:  validator,
+		rules:      cel.NewValidator(structural, true, celconfig.PerCallLimit),
+	}, nil
 })
 
 // unknownFields are the fields that kubectl has the API server refuse.
@@ -153,7 +165,8 @@ func (d *definition) invalid(ctx context.Context, object *unstructured.Unstructu
 // blocksRules reports whether an error is one after which the API server does not evaluate rules.
 func blocksRules(err *field.Error) bool {
 	return err.Type == field.ErrorTypeNotSupported || err.Type == field.ErrorTypeRequired || err.Type == field.ErrorTypeTooLong ||
-		err.Type == field.ErrorTypeTooMany || err.Type == field.ErrorTypeTypeInvalid
+		err.Type == field.ErrorTypeTooMany ||
+		err.Type == field.ErrorTypeTypeInvalid
 }
 
 var step = regexp.MustCompile(`[^.\[\]]+`)

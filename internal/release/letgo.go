@@ -18,9 +18,9 @@ import (
 // forged.
 //
 //	the profile  the API server                       the profile        the object is
-//	deletes      anything                             anything           removed
-//	retains      lets the object be abandoned         anything           abandoned
-//	retains      refuses that for another reason      anything           tried again
+//	deletes      anything                             either             removed
+//	retains      lets the object be abandoned         either             abandoned
+//	retains      refuses that for another reason      either             tried again
 //	retains      refuses that, since the object       declares that      tried again: the operator may have
 //	             grants more than the operator may                       lost its permissions for a moment
 //	retains      as before                            does not declare   removed: its forger could delay the

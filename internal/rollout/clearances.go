@@ -12,10 +12,10 @@ const secondScan = 10 * time.Second
 // clearances remember since when scans have found nothing in the way of what is deferred:
 //
 //	state   | a scan finds                                      | then
-//	blocked | something in the way                              | blocked
+//	blocked | something in the way                              | blocked, as before
 //	blocked | nothing in the way                                | clear, from now on
 //	clear   | something in the way                              | blocked
-//	clear   | nothing in the way, too soon after the first scan | clear
+//	clear   | nothing in the way, too soon after the first scan | clear, as before
 //	clear   | nothing in the way, later                         | confirmed: it is put in force
 //	clear   | nothing in the way, and the clock was set back    | clear, from now on
 type clearances struct {

@@ -6,7 +6,13 @@ import (
 )
 
 func TestIgnoreFiles(t *testing.T) {
-	ssl := &Finding{Kind: Vulnerability, ID: "CVE-2026-1", Target: "web (alpine 3.20.1)", Path: "usr/lib/app.jar", PURL: "pkg:apk/alpine/libssl3@3.3.1-r0?distro=3.20.1"}
+	ssl := &Finding{
+		Kind:   Vulnerability,
+		ID:     "CVE-2026-1",
+		Target: "web (alpine 3.20.1)",
+		Path:   "usr/lib/app.jar",
+		PURL:   "pkg:apk/alpine/libssl3@3.3.1-r0?distro=3.20.1",
+	}
 	check := &Finding{Kind: Misconfiguration, ID: "KSV-0017", Target: "deploy/web.yaml"}
 	for sentence, tt := range map[string]struct {
 		text string

@@ -96,9 +96,22 @@ func TestOneVulnerabilityByTwoNamesIsOne(t *testing.T) {
 
 func TestAVulnerabilityOfTwoFilesIsOneOfEach(t *testing.T) {
 	findings := []*Finding{
-		{Kind: Vulnerability, ID: "CVE-2026-1", Severity: Critical, Target: "a/go.mod"}, {Kind: Vulnerability, ID: "CVE-2026-1", Severity: Critical, Target: "b/go.mod"},
+		{
+			Kind:     Vulnerability,
+			ID:       "CVE-2026-1",
+			Severity: Critical,
+			Target:   "a/go.mod",
+		},
+		{Kind: Vulnerability, ID: "CVE-2026-1", Severity: Critical, Target: "b/go.mod"},
 	}
-	if verdict := (&Set{}).Judge(&v1alpha1.Vulnerabilities{MaxSeverity: "High"}, nil, findings, now); len(verdict.Broken) != 2 {
+	if verdict := (&Set{}).Judge(
+		&v1alpha1.Vulnerabilities{MaxSeverity: "High"},
+		nil,
+		findings,
+		now,
+	); len(
+		verdict.Broken,
+	) != 2 {
 		t.Errorf("%+v", verdict.Broken)
 	}
 }

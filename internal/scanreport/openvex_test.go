@@ -9,9 +9,16 @@ func TestStatementsOfVEX(t *testing.T) {
 	image := imageOf("docker.io/library/web:1.2", "index.docker.io/library/web@sha256:"+strings.Repeat("1", 64))
 	image.Architecture = "amd64"
 	digest := strings.Repeat("1", 64)
-	f := &Finding{Kind: Vulnerability, ID: "GHSA-1", Aliases: []string{"CVE-2026-1"}, PURL: "pkg:apk/alpine/libssl3@3.3.1-r0?arch=x86_64&distro=3.20.1"}
+	f := &Finding{
+		Kind:    Vulnerability,
+		ID:      "GHSA-1",
+		Aliases: []string{"CVE-2026-1"},
+		PURL:    "pkg:apk/alpine/libssl3@3.3.1-r0?arch=x86_64&distro=3.20.1",
+	}
 	product := func(products string) string {
-		return vex(`{"vulnerability": {"name": "CVE-2026-1"}, "status": "not_affected", "justification": "vulnerable_code_not_present", "products": [` + products + `]}`)
+		return vex(
+			`{"vulnerability": {"name": "CVE-2026-1"}, "status": "not_affected", "justification": "vulnerable_code_not_present", "products": [` + products + `]}`,
+		)
 	}
 	id := func(purl string) string { return product(`{"@id": "` + purl + `"}`) }
 	said := func(status, more string) string {

@@ -8,7 +8,8 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// FuzzRead holds whatever a file may be against a profile: it is read or it is an error, and nothing else happens.
+// FuzzRead holds whatever a file may be against a profile: it is read or it is an error, and
+// nothing else happens.
 func FuzzRead(f *testing.F) {
 	files, err := filepath.Glob("testdata/*.*")
 	if err != nil {
@@ -21,7 +22,13 @@ func FuzzRead(f *testing.F) {
 		}
 		f.Add(text)
 	}
-	f.Add([]byte(vex(`{"vulnerability": {"name": "CVE-1"}, "status": "fixed", "products": [{"@id": "pkg:oci/web@sha256:1?arch=amd64"}]}`)))
+	f.Add(
+		[]byte(
+			vex(
+				`{"vulnerability": {"name": "CVE-1"}, "status": "fixed", "products": [{"@id": "pkg:oci/web@sha256:1?arch=amd64"}]}`,
+			),
+		),
+	)
 	f.Fuzz(func(t *testing.T, text []byte) {
 		contents, err := Read("r.json", text)
 		if (err == nil) != (contents != nil) {
@@ -50,14 +57,21 @@ func FuzzRead(f *testing.F) {
 
 // FuzzReadIgnores holds whatever an ignore file may be against a finding.
 func FuzzReadIgnores(f *testing.F) {
-	f.Add([]byte("vulnerabilities:\n- id: CVE-2026-1\n  paths: ['**/*.jar']\n  purls: ['pkg:apk/alpine/libssl3@1?arch=x']\n  expired_at: 2026-12-31\n  statement: x\n"))
+	f.Add(
+		[]byte(
+			"vulnerabilities:\n- id: CVE-2026-1\n  paths: ['**/*.jar']\n  purls: ['pkg:apk/alpine/libssl3@1?arch=x']\n  expired_at: 2026-12-31\n  statement: x\n",
+		),
+	)
 	f.Add([]byte("misconfigurations:\n- &a {id: AVD-KSV-0017}\n- *a\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		ignores, err := ReadIgnores("i.yaml", text)
 		if err != nil {
 			return
 		}
-		ignores.exempts(&Finding{Kind: Vulnerability, ID: "CVE-2026-1", Path: "a/b.jar", PURL: "pkg:apk/alpine/libssl3@1?arch=x"}, now)
+		ignores.exempts(
+			&Finding{Kind: Vulnerability, ID: "CVE-2026-1", Path: "a/b.jar", PURL: "pkg:apk/alpine/libssl3@1?arch=x"},
+			now,
+		)
 		ignores.Expired(now)
 	})
 }

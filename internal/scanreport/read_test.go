@@ -28,7 +28,10 @@ func file(t *testing.T, name string) *Contents {
 func brief(findings []Finding) []string {
 	var all []string
 	for _, f := range findings {
-		all = append(all, strings.Join([]string{string(f.Kind), f.ID, f.Severity.String(), f.Package, f.Fixed, f.Object, f.Suppressed}, "|"))
+		all = append(
+			all,
+			strings.Join([]string{string(f.Kind), f.ID, f.Severity.String(), f.Package, f.Fixed, f.Object, f.Suppressed}, "|"),
+		)
 	}
 	return all
 }
@@ -53,7 +56,8 @@ func TestWhatReportsHold(t *testing.T) {
 			Trivy, nil, nil, time.Date(2026, 11, 29, 8, 15, 30, 123456789, time.UTC), false,
 			[]string{"misconfiguration|DS-0002|High||||", "misconfiguration|KSV-0017|High|||web|"},
 		},
-		// The rules' levels and severities are those of their last results; a check that is kept has the level of an error.
+		// The rules' levels and severities are those of their last results; a check that is kept
+		// has the level of an error.
 		"trivy.sarif": {
 			SARIF, web, digest("1"), time.Time{}, true,
 			[]string{"vulnerability|CVE-2026-1001|Critical|libcrypto3|3.3.1-r1||", "vulnerability|CVE-2026-1003|Unknown|zlib|||"},
@@ -156,7 +160,9 @@ func TestResultsOfOtherTools(t *testing.T) {
 	}
 	r := contents.Reports[0]
 	want := []string{
-		"misconfiguration|DL-3002|High||||", "vulnerability|GHSA-1|High||||the report suppresses it: known", "vulnerability|GHSA-2|Medium||||",
+		"misconfiguration|DL-3002|High||||",
+		"vulnerability|GHSA-1|High||||the report suppresses it: known",
+		"vulnerability|GHSA-2|Medium||||",
 		"misconfiguration|DL-0003|Unknown||||",
 	}
 	if diff := cmp.Diff(want, brief(r.Findings)); diff != "" {

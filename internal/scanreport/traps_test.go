@@ -24,7 +24,8 @@ func TestACheckHasThreeSpellings(t *testing.T) {
 
 func TestAnObjectIsFoundByItsNameAndNeverByALine(t *testing.T) {
 	f := file(t, "trivy-config.json").Reports[0].Findings[1]
-	if f.Line != 0 || f.EndLine != 0 || f.ObjectKind != "Deployment" || f.Object != "web" || f.Container != "app" || f.Target != "deploy/all.yaml" {
+	if f.Line != 0 || f.EndLine != 0 || f.ObjectKind != "Deployment" || f.Object != "web" || f.Container != "app" ||
+		f.Target != "deploy/all.yaml" {
 		t.Errorf("%+v", f)
 	}
 	for message, want := range map[string]string{
@@ -38,7 +39,11 @@ func TestAnObjectIsFoundByItsNameAndNeverByALine(t *testing.T) {
 	} {
 		var f Finding
 		f.object(message)
-		if said := strings.TrimSpace(fmt.Sprintf("%s of %s in %s", f.Container, strings.TrimSpace(f.ObjectKind+" "+f.Object), f.Namespace)); said != strings.TrimSpace(want) {
+		if said := strings.TrimSpace(
+			fmt.Sprintf("%s of %s in %s", f.Container, strings.TrimSpace(f.ObjectKind+" "+f.Object), f.Namespace),
+		); said != strings.TrimSpace(
+			want,
+		) {
 			t.Errorf("%q: %q", message, said)
 		}
 	}
@@ -67,30 +72,45 @@ func TestAHundredSuccessesProveNothing(t *testing.T) {
 	if r.Vulnerabilities {
 		t.Error("checks that are kept say that there is no vulnerability")
 	}
-	contents, err := Read("empty.json", []byte(`{"SchemaVersion": 2, "ArtifactName": "web:1", "ArtifactType": "container_image"}`))
+	contents, err := Read(
+		"empty.json",
+		[]byte(`{"SchemaVersion": 2, "ArtifactName": "web:1", "ArtifactType": "container_image"}`),
+	)
 	if err != nil || contents.Reports[0].Vulnerabilities {
 		t.Errorf("an image without a result is judged: %v", err)
 	}
-	contents, err = Read("clean.json", []byte(`{"SchemaVersion": 2, "ArtifactName": "web:1", "ArtifactType": "container_image",
-		"Results": [{"Target": "web:1 (alpine 3.20.1)", "Class": "os-pkgs", "Type": "alpine"}]}`))
+	contents, err = Read(
+		"clean.json",
+		[]byte(`{"SchemaVersion": 2, "ArtifactName": "web:1", "ArtifactType": "container_image",
+		"Results": [{"Target": "web:1 (alpine 3.20.1)", "Class": "os-pkgs", "Type": "alpine"}]}`),
+	)
 	if err != nil || !contents.Reports[0].Vulnerabilities {
 		t.Errorf("an image with a result and no vulnerability is not clean: %v", err)
 	}
-	contents, err = Read("empty.sarif", []byte(`{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "Trivy"}}, "results": [], "properties": {"imageName": "web:1"}}]}`))
+	contents, err = Read(
+		"empty.sarif",
+		[]byte(
+			`{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "Trivy"}}, "results": [], "properties": {"imageName": "web:1"}}]}`,
+		),
+	)
 	if err != nil || contents.Reports[0].Vulnerabilities || contents.Reports[0].Image == nil {
 		t.Errorf("SARIF without a result says that an image is clean: %v", err)
 	}
 }
 
 func TestAReportOfAnSBOMNamesNoImage(t *testing.T) {
-	contents, err := Read("g.json", []byte(`{"matches": [], "source": {"type": "sbom-file", "target": "web.cdx.json"}, "descriptor": {"name": "grype"}}`))
+	contents, err := Read(
+		"g.json",
+		[]byte(`{"matches": [], "source": {"type": "sbom-file", "target": "web.cdx.json"}, "descriptor": {"name": "grype"}}`),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	set := Set{}
 	set.Add(contents)
 	errs := set.Problems(now)
-	if len(errs) != 1 || errs[0].Error() != "g.json: the report is of sbom-file web.cdx.json, and names no image: scan the image itself" {
+	if len(errs) != 1 ||
+		errs[0].Error() != "g.json: the report is of sbom-file web.cdx.json, and names no image: scan the image itself" {
 		t.Error(errs)
 	}
 }
@@ -121,9 +141,14 @@ func TestAnArchiveThatNamesNoImageIsRefused(t *testing.T) {
 }
 
 func TestWhatTrivyWasToldToIgnoreIsShown(t *testing.T) {
-	contents, err := Read("t.json", []byte(`{"SchemaVersion": 2, "ArtifactName": "web:1", "ArtifactType": "container_image", "Results": [{"Target": "web:1 (debian 12)",
+	contents, err := Read(
+		"t.json",
+		[]byte(
+			`{"SchemaVersion": 2, "ArtifactName": "web:1", "ArtifactType": "container_image", "Results": [{"Target": "web:1 (debian 12)",
 		"Class": "os-pkgs", "Type": "debian", "ExperimentalModifiedFindings": [{"Type": "vulnerability", "Status": "ignored", "Statement": "Accept the risk",
-		"Source": ".trivyignore.yaml", "Finding": {"VulnerabilityID": "CVE-2022-0563", "PkgName": "bsdutils", "Severity": "LOW"}}]}]}`))
+		"Source": ".trivyignore.yaml", "Finding": {"VulnerabilityID": "CVE-2022-0563", "PkgName": "bsdutils", "Severity": "LOW"}}]}]}`,
+		),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,9 +159,18 @@ func TestWhatTrivyWasToldToIgnoreIsShown(t *testing.T) {
 }
 
 func TestAReportOfATimeToComeIsRefused(t *testing.T) {
-	set := Set{Reports: []*Report{{File: "r.json", OfFiles: true, Made: now.Add(time.Hour)}, {File: "s.json", OfFiles: true, Made: now.Add(time.Minute)}}}
+	set := Set{
+		Reports: []*Report{
+			{File: "r.json", OfFiles: true, Made: now.Add(time.Hour)},
+			{File: "s.json", OfFiles: true, Made: now.Add(time.Minute)},
+		},
+	}
 	errs := set.Problems(now)
-	if len(errs) != 1 || !strings.HasPrefix(errs[0].Error(), "r.json: the report is of 2026-11-30T13:00:00Z, which is yet to come: is this machine's clock right?") {
+	if len(errs) != 1 ||
+		!strings.HasPrefix(
+			errs[0].Error(),
+			"r.json: the report is of 2026-11-30T13:00:00Z, which is yet to come: is this machine's clock right?",
+		) {
 		t.Error(errs)
 	}
 }

@@ -48,7 +48,8 @@ type trivyResult struct {
 		Title              string
 		StartLine, EndLine int
 	}
-	// ExperimentalModifiedFindings are what Trivy was told to ignore, of a report with --show-suppressed.
+	// ExperimentalModifiedFindings are what Trivy was told to ignore, of a report with
+	// --show-suppressed.
 	ExperimentalModifiedFindings []struct {
 		Type, Status, Statement, Source string
 		Finding                         json.RawMessage

@@ -31,7 +31,15 @@ type validity struct{ violations []violation }
 
 func (v *validity) add(rule, who string, name corev1.ResourceName, format string, args ...any) {
 	v.violations = append(v.violations, violation{
-		what: fmt.Sprint("invalid ", rule, name, who), text: who + " " + fmt.Sprintf(format, args...), who: who, resource: name,
+		what: fmt.Sprint(
+			"invalid ",
+			rule,
+			name,
+			who,
+		),
+		text:     who + " " + fmt.Sprintf(format, args...),
+		who:      who,
+		resource: name,
 	})
 }
 

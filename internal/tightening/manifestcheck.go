@@ -17,13 +17,14 @@ type Breach struct {
 	Answer string
 }
 
-// Admitted is the pod that the API server makes of a manifest in a namespace with these LimitRanges, each as its items, in this order.
+// Admitted is the pod that the API server makes of a manifest in a namespace with these
+// LimitRanges, each as its items, in this order.
 func Admitted(manifest *corev1.Pod, limits ...[]corev1.LimitRangeItem) *corev1.Pod {
 	return limitRanges(limits).admitted(manifest)
 }
 
-// Breaches are the rules on requests and limits for which the API server would refuse a pod of a manifest in a namespace with these
-// LimitRanges, in whichever order it takes them.
+// Breaches are the rules on requests and limits for which the API server would refuse a pod of a
+// manifest in a namespace with these LimitRanges, in whichever order it takes them.
 func Breaches(manifest *corev1.Pod, limits ...[]corev1.LimitRangeItem) []Breach {
 	var breaches []Breach
 	seen := map[string]bool{}
@@ -47,7 +48,8 @@ func Breaches(manifest *corev1.Pod, limits ...[]corev1.LimitRangeItem) []Breach 
 	return breaches
 }
 
-// Unsaid are the entries of a quota of which a container of an admitted pod does not say how much it needs, so that the quota refuses the pod.
+// Unsaid are the entries of a quota of which a container of an admitted pod does not say how much
+// it needs, so that the quota refuses the pod.
 func Unsaid(hard corev1.ResourceList, admitted *corev1.Pod) corev1.ResourceName {
 	return (&QuotaCheck{mustBeSaid: mustBeSaid(hard)}).unsaid(admitted)
 }

@@ -40,9 +40,13 @@ func TestBreaches(t *testing.T) {
 
 func TestBreachesWithoutALimitRange(t *testing.T) {
 	got := Breaches(sized(list("cpu", "2"), list("cpu", "1")))
-	want := []Breach{{
-		Container: "app", Resource: "cpu", Words: "container app requests 2 of cpu, which is more than the limit of 1 that it would have",
-	}}
+	want := []Breach{
+		{
+			Container: "app",
+			Resource:  "cpu",
+			Words:     "container app requests 2 of cpu, which is more than the limit of 1 that it would have",
+		},
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

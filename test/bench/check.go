@@ -25,7 +25,8 @@ const (
 	kubeScore = "kube-score"
 )
 
-// checking is one run of the scenario check: manifests in a folder of its own, and what judges them.
+// checking is one run of the scenario check: manifests in a folder of its own, and what judges
+// them.
 type checking struct {
 	*bench
 	dir string
@@ -34,7 +35,8 @@ type checking struct {
 // cost is what a process took.
 type cost struct{ wall, cpu, resident float64 } // seconds, seconds, MiB
 
-// check measures kubectl posture check against the floor of decoding the same manifests, and against its peers.
+// check measures kubectl posture check against the floor of decoding the same manifests, and
+// against its peers.
 func (b *bench) check(ctx context.Context) (err error) {
 	c := &checking{bench: b}
 	if c.dir, err = os.MkdirTemp("", "bulwark-bench-check-"); err != nil {
@@ -52,7 +54,8 @@ func (b *bench) check(ctx context.Context) (err error) {
 	return nil
 }
 
-// write writes what is judged: pod-security-admission's own test data and generated applications, as many workloads, and Deployments.
+// write writes what is judged: pod-security-admission's own test data and generated applications,
+// as many workloads, and Deployments.
 func (c *checking) write(ctx context.Context) error {
 	list := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "k8s.io/pod-security-admission")
 	list.Dir = controlplane.Root()
@@ -61,14 +64,17 @@ func (c *checking) write(ctx context.Context) error {
 		return fmt.Errorf("finding pod-security-admission's test data: %w", err)
 	}
 	var data []string
-	err = filepath.WalkDir(filepath.Join(strings.TrimSpace(string(out)), "test", "testdata"), func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || filepath.Ext(path) != ".yaml" {
+	err = filepath.WalkDir(
+		filepath.Join(strings.TrimSpace(string(out)), "test", "testdata"),
+		func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || filepath.Ext(path) != ".yaml" {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			data = append(data, string(text))
 			return err
-		}
-		text, err := os.ReadFile(path)
-		data = append(data, string(text))
-		return err
-	})
+		},
+	)
 	if err != nil {
 		return err
 	}
@@ -102,7 +108,8 @@ func (c *checking) put(name, text string) error {
 	return os.WriteFile(path, []byte(text), 0o600)
 }
 
-// profiles writes the sample restricted, and the same with its rules for workloads and images alone.
+// profiles writes the sample restricted, and the same with its rules for workloads and images
+// alone.
 func (c *checking) profiles() error {
 	profile, err := restricted("restricted")
 	if err != nil {
@@ -122,7 +129,8 @@ func (c *checking) profiles() error {
 	return errors.Join(err, c.put("restricted.yaml", string(every)), c.put("rules.yaml", string(rules)))
 }
 
-// run runs a program in the folder, and is what it took. Each peer has statuses of its own for what it finds.
+// run runs a program in the folder, and is what it took. Each peer has statuses of its own for what
+// it finds.
 func (c *checking) run(ctx context.Context, finds int, program string, args ...string) (cost, error) {
 	command := exec.CommandContext(ctx, program, args...)
 	command.Dir = c.dir
@@ -133,7 +141,13 @@ func (c *checking) run(ctx context.Context, finds int, program string, args ...s
 	took := cost{wall: time.Since(began).Seconds()}
 	var exit *exec.ExitError
 	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != finds) {
-		return cost{}, fmt.Errorf("%s %s: %w: %s", filepath.Base(program), strings.Join(args, " "), err, said.Bytes()[:min(said.Len(), 1000)])
+		return cost{}, fmt.Errorf(
+			"%s %s: %w: %s",
+			filepath.Base(program),
+			strings.Join(args, " "),
+			err,
+			said.Bytes()[:min(said.Len(), 1000)],
+		)
 	}
 	if used, ok := command.ProcessState.SysUsage().(*syscall.Rusage); ok {
 		took.resident = float64(used.Maxrss) / 1024
@@ -142,7 +156,8 @@ func (c *checking) run(ctx context.Context, finds int, program string, args ...s
 	return took, nil
 }
 
-// arms are programs that take turns, so that a machine that is busy for a while is so for all of them.
+// arms are programs that take turns, so that a machine that is busy for a while is so for all of
+// them.
 type arms map[string]func() (cost, error)
 
 func (c *checking) turns(benchmark string, rounds int, order []string, all arms) (map[string][]cost, error) {
@@ -155,7 +170,12 @@ func (c *checking) turns(benchmark string, rounds int, order []string, all arms)
 				return nil, err
 			}
 			costs[name] = append(costs[name], took)
-			c.results.sample("Check/"+benchmark+"/by="+name, measure{took.wall, "sec/op"}, measure{took.cpu, "cpu-sec/op"}, measure{took.resident, "MiB"})
+			c.results.sample(
+				"Check/"+benchmark+"/by="+name,
+				measure{took.wall, "sec/op"},
+				measure{took.cpu, "cpu-sec/op"},
+				measure{took.resident, "MiB"},
+			)
 		}
 	}
 	return costs, nil
@@ -206,7 +226,9 @@ func (c *checking) againstKubeScore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.results.figure(ratio("check, Deployments, wall over kube-score", costs, "posture", kubeScore, wallOf).must(atMost, 1.5, 1))
+	c.results.figure(
+		ratio("check, Deployments, wall over kube-score", costs, "posture", kubeScore, wallOf).must(atMost, 1.5, 1),
+	)
 	c.results.figure(ratio("check, Deployments, CPU over kube-score", costs, "posture", kubeScore, cpuTimeOf))
 	return nil
 }
@@ -233,7 +255,9 @@ func (c *checking) againstKyverno(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.results.figure(ratio("check, Deployments, wall over Kyverno", costs, "posture", kyverno, wallOf).must(atMost, 1.0/60, 1.0/120))
+	c.results.figure(
+		ratio("check, Deployments, wall over Kyverno", costs, "posture", kyverno, wallOf).must(atMost, 1.0/60, 1.0/120),
+	)
 	return nil
 }
 

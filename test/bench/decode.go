@@ -18,11 +18,13 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 )
 
-// decodeCommand is the argument by which the bench becomes the floor of check: what reads and decodes manifests and does nothing else.
+// decodeCommand is the argument by which the bench becomes the floor of check: what reads and
+// decodes manifests and does nothing else.
 const decodeCommand = "decode-manifests"
 
-// decodeManifests reads the manifests below a directory and decodes them into Kubernetes' types, on all processors, with what client-go
-// has for it. Objects that are of none of its kinds are passed over.
+// decodeManifests reads the manifests below a directory and decodes them into Kubernetes' types, on
+// all processors, with what client-go has for it. Objects that are of none of its kinds are passed
+// over.
 func decodeManifests(dir string, out io.Writer) error {
 	files := make(chan string)
 	var decoded atomic.Int64

@@ -44,7 +44,8 @@ type scenario struct {
 	run  func(*bench, context.Context) error
 }
 
-// scenarios are all of them, in their order. Three have a control plane of their own, and check has none; the others share one.
+// scenarios are all of them, in their order. Three have a control plane of their own, and check has
+// none; the others share one.
 func scenarios() []scenario {
 	return []scenario{
 		{"onboard", (*bench).onboard},

@@ -105,8 +105,12 @@ func passing(err error) bool {
 	if err == nil || !errors.As(err, &answer) {
 		return err != nil
 	}
-	return apierrors.IsConflict(err) || apierrors.IsInternalError(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||
-		apierrors.IsServiceUnavailable(err) || apierrors.IsTooManyRequests(err) ||
+	return apierrors.IsConflict(err) ||
+		apierrors.IsInternalError(err) ||
+		apierrors.IsServerTimeout(err) ||
+		apierrors.IsTimeout(err) ||
+		apierrors.IsServiceUnavailable(err) ||
+		apierrors.IsTooManyRequests(err) ||
 		apierrors.IsUnexpectedServerError(err)
 }
 

@@ -33,10 +33,27 @@ var floors = [][]string{
 
 // pure are the packages that decide and do nothing else.
 var pure = []string{
-	"internal/admission", "internal/apiresources", "internal/auditpolicy", "internal/baseline", "internal/breakglass",
-	"internal/check", "internal/counting", "internal/drift", "internal/findings", "internal/grants",
-	"internal/manifests", "internal/openreports", "internal/output", "internal/posture", "internal/printable",
-	"internal/profiles", "internal/scanreport", "internal/selection", "internal/takeover", "internal/tightening", "internal/wire",
+	"internal/admission",
+	"internal/apiresources",
+	"internal/auditpolicy",
+	"internal/baseline",
+	"internal/breakglass",
+	"internal/check",
+	"internal/counting",
+	"internal/drift",
+	"internal/findings",
+	"internal/grants",
+	"internal/manifests",
+	"internal/openreports",
+	"internal/output",
+	"internal/posture",
+	"internal/printable",
+	"internal/profiles",
+	"internal/scanreport",
+	"internal/selection",
+	"internal/takeover",
+	"internal/tightening",
+	"internal/wire",
 }
 
 // impure is what no pure package imports: clients, contexts, clocks and loggers.

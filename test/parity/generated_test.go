@@ -18,7 +18,13 @@ func TestGeneratedWorkloadsAreOfBothKinds(t *testing.T) {
 	p.Spec.PodSecurity = &v1alpha1.PodSecurity{Enforce: "baseline", Version: "v1.37"}
 	all := documents(t, "generated.yaml", workloads.Stream(200))
 	report, err := check.Run(t.Context(), check.Input{
-		Profiles: []v1alpha1.SecurityProfile{p}, Manifests: given(all), Namespace: "shop", Now: time.Unix(0, 0), User: &user.DefaultInfo{Name: "dana"},
+		Profiles: []v1alpha1.SecurityProfile{
+			p,
+		},
+		Manifests: given(all),
+		Namespace: "shop",
+		Now:       time.Unix(0, 0),
+		User:      &user.DefaultInfo{Name: "dana"},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,5 @@
-// Package parity tests that kubectl posture check and a real API server give the same verdict, in the same words.
+// Package parity tests that kubectl posture check and a real API server give the same verdict, in
+// the same words.
 package parity
 
 import (
@@ -36,7 +37,8 @@ import (
 	"github.com/bulwark-dev/bulwark/test/framework/workloads"
 )
 
-// cases is how many generated workloads are tried. PARITY_CASES=2000 tries as many as the guide's figure is of.
+// cases is how many generated workloads are tried. PARITY_CASES=2000 tries as many as the guide's
+// figure is of.
 func cases(t *testing.T) int {
 	t.Helper()
 	text := os.Getenv("PARITY_CASES")
@@ -87,7 +89,8 @@ func TestParity(t *testing.T) {
 
 // testData judges each pod of pod-security-admission's test data at its level and version.
 func (s *suite) testData(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "k8s.io/pod-security-admission").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "k8s.io/pod-security-admission").
+		Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +103,10 @@ func (s *suite) testData(t *testing.T) {
 		level, version := filepath.Base(filepath.Dir(dir)), filepath.Base(dir)
 		name := level + "-" + strings.ReplaceAll(version, ".", "-")
 		p := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: name}}
-		p.Spec.PodSecurity = &v1alpha1.PodSecurity{Enforce: v1alpha1.PodSecurityLevel(level), Version: v1alpha1.PodSecurityVersion(version)}
+		p.Spec.PodSecurity = &v1alpha1.PodSecurity{
+			Enforce: v1alpha1.PodSecurityLevel(level),
+			Version: v1alpha1.PodSecurityVersion(version),
+		}
 		s.govern(t, p, name)
 		files, err := filepath.Glob(filepath.Join(dir, "*", "*.yaml"))
 		if err != nil {
@@ -150,7 +156,8 @@ func (s *suite) testGenerated(t *testing.T) {
 	s.report(t, &tally)
 }
 
-// sample is the sample restricted, without what a check takes to be in place (readyGate) and what hangs on what runs (quotas).
+// sample is the sample restricted, without what a check takes to be in place (readyGate) and what
+// hangs on what runs (quotas).
 func sample(t *testing.T) *v1alpha1.SecurityProfile {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(controlplane.Root(), "config", "samples", "restricted.yaml"))
@@ -196,7 +203,12 @@ func (s *suite) ownDefaultAccount(t *testing.T, namespace string, desired baseli
 	t.Helper()
 	eventually(t, "the ServiceAccount default is there", func() error {
 		account := &corev1.ServiceAccount{}
-		if err := s.admin.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: "default"}, account); err != nil || desired == nil {
+		if err := s.admin.Get(
+			t.Context(),
+			client.ObjectKey{Namespace: namespace, Name: "default"},
+			account,
+		); err != nil ||
+			desired == nil {
 			return err
 		}
 		account.AutomountServiceAccountToken = desired.(*corev1.ServiceAccount).AutomountServiceAccountToken
@@ -218,7 +230,8 @@ const kept = `{apiVersion: v1, kind: Pod, metadata: {name: kept}, spec: {automou
   securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, runAsNonRoot: true, capabilities: {drop: [ALL]},
     seccompProfile: {type: RuntimeDefault}}}]}}`
 
-// awaitPolicies waits until each policy refuses a pod that breaks a rule of it alone: they are in force a second or two after they are stored.
+// awaitPolicies waits until each policy refuses a pod that breaks a rule of it alone: they are in
+// force a second or two after they are stored.
 func (s *suite) awaitPolicies(t *testing.T, p *v1alpha1.SecurityProfile, namespace string) {
 	t.Helper()
 	for policy, change := range map[string][2]string{
@@ -267,7 +280,10 @@ func (s *suite) report(t *testing.T, c *tally) {
 	for _, d := range c.differences[:min(len(c.differences), 20)] {
 		t.Error(d)
 	}
-	s.figures = append(s.figures, fmt.Sprintf("| %s | %d | %d | %d | %d |", c.of, c.cases, c.refusals, c.otherwise, len(c.differences)))
+	s.figures = append(
+		s.figures,
+		fmt.Sprintf("| %s | %d | %d | %d | %d |", c.of, c.cases, c.refusals, c.otherwise, len(c.differences)),
+	)
 }
 
 // publish writes the figures where PARITY_FIGURES says.
@@ -279,7 +295,10 @@ func (s *suite) publish(t *testing.T) {
 	text := "# Parity with the API server\n\nMade by `make parity`: what `kubectl posture check` says of a request is held against the answer of a real API " +
 		"server of Kubernetes\n1.37 to that request, with the profile applied and the namespace governed.\n\n" +
 		"| cases | tried | refused | refused by both, by the API server's validation first | differences |\n| --- | --- | --- | --- | --- |\n" +
-		strings.Join(s.figures, "\n") + "\n\nA difference is another verdict, or other words. API validation comes before some of the rules, and a check knows it only for requests and\n" +
+		strings.Join(
+			s.figures,
+			"\n",
+		) + "\n\nA difference is another verdict, or other words. API validation comes before some of the rules, and a check knows it only for requests and\n" +
 		"limits: where it refuses what the check refuses, too, the words are its own, which the fourth column counts.\n"
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil { //nolint:gosec // It is documentation.
 		t.Error(err)
@@ -295,13 +314,28 @@ func given(documents []*manifests.Document) []*manifests.Source {
 	return sources
 }
 
-// compare holds what a check says of the request that creates each document, or updates what there is of it, against what the API server
-// says.
-func (s *suite) compare(t *testing.T, p *v1alpha1.SecurityProfile, namespace string, documents, old []*manifests.Document, tally *tally) {
+// compare holds what a check says of the request that creates each document, or updates what there
+// is of it, against what the API server says.
+func (s *suite) compare(
+	t *testing.T,
+	p *v1alpha1.SecurityProfile,
+	namespace string,
+	documents, old []*manifests.Document,
+	tally *tally,
+) {
 	t.Helper()
 	report, err := check.Run(t.Context(), check.Input{
-		Profiles: []v1alpha1.SecurityProfile{*p}, Manifests: given(documents), Old: old, Namespace: namespace, Now: time.Now(),
-		User: &user.DefaultInfo{Name: "kubernetes-admin", Groups: []string{user.SystemPrivilegedGroup, user.AllAuthenticated}},
+		Profiles: []v1alpha1.SecurityProfile{
+			*p,
+		},
+		Manifests: given(documents),
+		Old:       old,
+		Namespace: namespace,
+		Now:       time.Now(),
+		User: &user.DefaultInfo{
+			Name:   "kubernetes-admin",
+			Groups: []string{user.SystemPrivilegedGroup, user.AllAuthenticated},
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -309,11 +343,13 @@ func (s *suite) compare(t *testing.T, p *v1alpha1.SecurityProfile, namespace str
 	said := map[*manifests.Document][]check.Result{}
 	for _, result := range report.Results {
 		r := *result
-		// Where the API server warns of a template whose pods it will refuse, the refusal is told in place of the warning.
+		// Where the API server warns of a template whose pods it will refuse, the refusal is told
+		// in place of the warning.
 		if _, violates, found := strings.Cut(r.Answer, " is forbidden: violates PodSecurity "); r.OfPods && found {
 			r.Action, r.Answer, r.OfPods = check.Warn, "would violate PodSecurity "+violates, false
 		}
-		if !r.OfPods && r.Action != check.Audit && !strings.HasPrefix(r.Rule, "finding/") && !strings.HasPrefix(r.Rule, "quota/") {
+		if !r.OfPods && r.Action != check.Audit && !strings.HasPrefix(r.Rule, "finding/") &&
+			!strings.HasPrefix(r.Rule, "quota/") {
 			said[r.Document] = append(said[r.Document], r)
 		}
 	}
@@ -357,8 +393,9 @@ func (s *suite) compare(t *testing.T, p *v1alpha1.SecurityProfile, namespace str
 	wait.Wait()
 }
 
-// differs says in what two verdicts differ; nothing if they do not. Of several that refuse, the API server tells one. Otherwise says that API
-// validation, which a check does not have but for requests and limits, refuses first what is refused by both.
+// differs says in what two verdicts differ; nothing if they do not. Of several that refuse, the API
+// server tells one. Otherwise says that API validation, which a check does not have but for
+// requests and limits, refuses first what is refused by both.
 func differs(results []check.Result, err error, warnings []string) (difference string, otherwise bool) {
 	var denied, warned []string
 	for _, r := range results {
@@ -386,7 +423,8 @@ func differs(results []check.Result, err error, warnings []string) (difference s
 	return "", false
 }
 
-// sameWords compares answers. LimitRanger and API validation list several in brackets, the former in no order.
+// sameWords compares answers. LimitRanger and API validation list several in brackets, the former
+// in no order.
 func sameWords(answer, said string) bool {
 	if answer == said {
 		return true

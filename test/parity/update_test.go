@@ -100,26 +100,39 @@ func merged(t *testing.T, live, wanted *unstructured.Unstructured) *manifests.Do
 	return asDocument(t, pod)
 }
 
-// testFromCluster checks a manifest by what governs the cluster, with a kubeconfig as kubectl has it.
+// testFromCluster checks a manifest by what governs the cluster, with a kubeconfig as kubectl has
+// it.
 func (s *suite) testFromCluster(t *testing.T) {
 	p := sample(t)
 	p.Name = "live"
 	p.Spec.NamespaceSelector.MatchLabels = map[string]string{"tier": "live"}
 	s.create(t.Context(), t, p)
-	s.create(t.Context(), t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "live", Labels: p.Spec.NamespaceSelector.MatchLabels}})
+	s.create(
+		t.Context(),
+		t,
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "live", Labels: p.Spec.NamespaceSelector.MatchLabels}},
+	)
 	dir := t.TempDir()
 	kubeconfig := filepath.Join(dir, "kubeconfig")
 	if err := clientcmd.WriteToFile(s.kubeconfig(), kubeconfig); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "pod.yaml"), []byte(strings.Replace(kept, "registry.example.com", "evil.example.com", 1)), 0o600); err != nil {
+	if err := os.WriteFile(
+		filepath.Join(dir, "pod.yaml"),
+		[]byte(strings.Replace(kept, "registry.example.com", "evil.example.com", 1)),
+		0o600,
+	); err != nil {
 		t.Fatal(err)
 	}
 	var out, errs bytes.Buffer
-	code := cli.Run(context.Background(), []string{"check", "--from-cluster", "--kubeconfig", kubeconfig, "-f", "pod.yaml"}, cli.World{
-		In: strings.NewReader(""), Out: &out, Err: &errs, Dir: dir, Now: time.Now,
-		Terminal: func(any) bool { return false }, Getenv: func(string) string { return "" },
-	})
+	code := cli.Run(
+		context.Background(),
+		[]string{"check", "--from-cluster", "--kubeconfig", kubeconfig, "-f", "pod.yaml"},
+		cli.World{
+			In: strings.NewReader(""), Out: &out, Err: &errs, Dir: dir, Now: time.Now,
+			Terminal: func(any) bool { return false }, Getenv: func(string) string { return "" },
+		},
+	)
 	if code != cli.ExitFindings || !strings.Contains(out.String(), "Pod live/kept app: allowedRegistries: ") {
 		t.Errorf("%d\n%s%s", code, &out, &errs)
 	}
@@ -129,9 +142,14 @@ func (s *suite) testFromCluster(t *testing.T) {
 func (s *suite) kubeconfig() clientcmdapi.Config {
 	config := clientcmdapi.NewConfig()
 	const name = "here"
-	config.Clusters[name] = &clientcmdapi.Cluster{Server: s.plane.Config.Host, CertificateAuthorityData: s.plane.Config.CAData}
+	config.Clusters[name] = &clientcmdapi.Cluster{
+		Server:                   s.plane.Config.Host,
+		CertificateAuthorityData: s.plane.Config.CAData,
+	}
 	config.AuthInfos[name] = &clientcmdapi.AuthInfo{
-		ClientCertificateData: s.plane.Config.CertData, ClientKeyData: s.plane.Config.KeyData, Token: s.plane.Config.BearerToken,
+		ClientCertificateData: s.plane.Config.CertData,
+		ClientKeyData:         s.plane.Config.KeyData,
+		Token:                 s.plane.Config.BearerToken,
 	}
 	config.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name, Namespace: "live"}
 	config.CurrentContext = name

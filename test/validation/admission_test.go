@@ -185,8 +185,11 @@ var _ = DescribeTable("Rules for images are refused for", ExpectOnlyBadRefused,
 		path: "spec.images.vulnerabilities", reason: "vulnerabilities must set maxSeverity or maxCounts",
 	}),
 	Entry("a severity that allows everything", refusal{
-		in: selecting(`images: {vulnerabilities: {maxSeverity: %s}}`), good: "None", bad: "Critical",
-		path: "spec.images.vulnerabilities.maxSeverity", reason: `Unsupported value: "Critical": supported values: "None", "Low", "Medium", "High"`,
+		in:     selecting(`images: {vulnerabilities: {maxSeverity: %s}}`),
+		good:   "None",
+		bad:    "Critical",
+		path:   "spec.images.vulnerabilities.maxSeverity",
+		reason: `Unsupported value: "Critical": supported values: "None", "Low", "Medium", "High"`,
 	}),
 	Entry("an action that a check does not have", refusal{
 		in: selecting(`images: {vulnerabilities: {maxSeverity: High, action: %s}}`), good: "Warn", bad: "Audit",
@@ -214,12 +217,22 @@ var _ = DescribeTable("Rules for images are refused for", ExpectOnlyBadRefused,
 		path: "spec.images.vulnerabilities.accepted[0].expires", reason: "Required value",
 	}),
 	Entry("what is accepted without a reason", refusal{
-		in:   selecting(`images: {vulnerabilities: {maxSeverity: High, accepted: [{id: CVE-2026-1, reason: "%s", expires: "2026-12-31T00:00:00Z"}]}}`),
-		good: "not used", bad: "", path: "spec.images.vulnerabilities.accepted[0].reason", reason: "should be at least 1 chars long",
+		in: selecting(
+			`images: {vulnerabilities: {maxSeverity: High, accepted: [{id: CVE-2026-1, reason: "%s", expires: "2026-12-31T00:00:00Z"}]}}`,
+		),
+		good:   "not used",
+		bad:    "",
+		path:   "spec.images.vulnerabilities.accepted[0].reason",
+		reason: "should be at least 1 chars long",
 	}),
 	Entry("an id that is a pattern", refusal{
-		in:   selecting(`images: {vulnerabilities: {maxSeverity: High, accepted: [{id: "%s", reason: x, expires: "2026-12-31T00:00:00Z"}]}}`),
-		good: "GHSA-cfh5-3ghh-wfjx", bad: "CVE-*", path: "spec.images.vulnerabilities.accepted[0].id", reason: "should match",
+		in: selecting(
+			`images: {vulnerabilities: {maxSeverity: High, accepted: [{id: "%s", reason: x, expires: "2026-12-31T00:00:00Z"}]}}`,
+		),
+		good:   "GHSA-cfh5-3ghh-wfjx",
+		bad:    "CVE-*",
+		path:   "spec.images.vulnerabilities.accepted[0].id",
+		reason: "should match",
 	}),
 )
 

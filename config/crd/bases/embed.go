@@ -1,4 +1,5 @@
-// Package bases holds the CustomResourceDefinitions as they are installed, for those who validate without a cluster.
+// Package bases holds the CustomResourceDefinitions as they are installed, for those who validate
+// without a cluster.
 package bases
 
 import _ "embed" // for the definitions

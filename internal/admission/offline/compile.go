@@ -75,13 +75,16 @@ func (c *compiled) compile() error {
 			problems = append(problems, fmt.Errorf("variable %s: %w", v.Name, result.Error))
 		}
 	}
-	condition := func(expressions []cel.ExpressionAccessor, declared cel.OptionalVariableDeclarations) []cel.CompilationResult {
+	condition := func(
+		expressions []cel.ExpressionAccessor, declared cel.OptionalVariableDeclarations,
+	) []cel.CompilationResult {
 		results := make([]cel.CompilationResult, len(expressions))
 		for i, expression := range expressions {
 			if expression == nil {
 				continue
 			}
-			if results[i] = compiler.CompileCELExpression(expression, declared, environment.StoredExpressions); results[i].Error != nil {
+			results[i] = compiler.CompileCELExpression(expression, declared, environment.StoredExpressions)
+			if results[i].Error != nil {
 				problems = append(problems, results[i].Error)
 			}
 		}

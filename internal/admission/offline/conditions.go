@@ -16,14 +16,20 @@ type composited struct {
 }
 
 // ForInput evaluates the expressions, and each variable at most once.
-func (c composited) ForInput(ctx context.Context, attributes *admission.VersionedAttributes, request *admissionv1.AdmissionRequest,
-	bindings cel.OptionalVariableBindings, namespace *corev1.Namespace, budget int64,
+func (c composited) ForInput(
+	ctx context.Context,
+	attributes *admission.VersionedAttributes,
+	request *admissionv1.AdmissionRequest,
+	bindings cel.OptionalVariableBindings,
+	namespace *corev1.Namespace,
+	budget int64,
 ) ([]cel.EvaluationResult, int64, error) {
 	return c.ConditionEvaluator.ForInput(c.compiler.CreateContext(ctx), attributes, request, bindings, namespace, budget)
 }
 
-// The API server evaluates validations first and then, whatever came of them, the expressions of messages, with all variables anew.
-// Here both are evaluated at once, which comes to the same and costs half: a policy's own variables hang on the request alone.
+// The API server evaluates validations first and then, whatever came of them, the expressions of
+// messages, with all variables anew. Here both are evaluated at once, which comes to the same and
+// costs half: a policy's own variables hang on the request alone.
 
 // told carries the messages of one request from judging to telling.
 type told struct{ messages []cel.EvaluationResult }
@@ -37,9 +43,15 @@ type judging struct {
 	n     int                    // how many validations there are
 }
 
-// ForInput is what validations come to. If there is an error with the messages, validations are evaluated alone.
-func (j judging) ForInput(ctx context.Context, attributes *admission.VersionedAttributes, request *admissionv1.AdmissionRequest,
-	bindings cel.OptionalVariableBindings, namespace *corev1.Namespace, budget int64,
+// ForInput is what validations come to. If there is an error with the messages, validations are
+// evaluated alone.
+func (j judging) ForInput(
+	ctx context.Context,
+	attributes *admission.VersionedAttributes,
+	request *admissionv1.AdmissionRequest,
+	bindings cel.OptionalVariableBindings,
+	namespace *corev1.Namespace,
+	budget int64,
 ) ([]cel.EvaluationResult, int64, error) {
 	carrier, _ := ctx.Value(toldKey{}).(*told)
 	if carrier == nil {
@@ -60,8 +72,13 @@ func (judging) CompilationErrors() []error { return nil }
 type telling struct{ alone cel.ConditionEvaluator }
 
 // ForInput is what the messages come to.
-func (t telling) ForInput(ctx context.Context, attributes *admission.VersionedAttributes, request *admissionv1.AdmissionRequest,
-	bindings cel.OptionalVariableBindings, namespace *corev1.Namespace, budget int64,
+func (t telling) ForInput(
+	ctx context.Context,
+	attributes *admission.VersionedAttributes,
+	request *admissionv1.AdmissionRequest,
+	bindings cel.OptionalVariableBindings,
+	namespace *corev1.Namespace,
+	budget int64,
 ) ([]cel.EvaluationResult, int64, error) {
 	if carrier, _ := ctx.Value(toldKey{}).(*told); carrier != nil && carrier.messages != nil {
 		return carrier.messages, budget, nil

@@ -72,8 +72,8 @@ func New(profile *v1alpha1.SecurityProfile, cluster bulwark.Cluster) (*Evaluator
 	return evaluator(profile, bulwark.Render(profile, cluster))
 }
 
-// NewLazy makes the evaluator of a profile that compiles a policy when a request is first held against it, which fails if an expression
-// does not compile.
+// NewLazy makes the evaluator of a profile that compiles a policy when a request is first held
+// against it, which fails if an expression does not compile.
 func NewLazy(profile *v1alpha1.SecurityProfile, cluster bulwark.Cluster) *Evaluator {
 	e := &Evaluator{profile: profile}
 	for _, policy := range bulwark.Render(profile, cluster) {
@@ -108,7 +108,8 @@ func (e *Evaluator) Evaluate(ctx context.Context, request Request) ([]Violation,
 type Prepared struct {
 	request    Request
 	attributes *admission.VersionedAttributes
-	// Object is the object as the plugins that judge are shown it; nil for a deletion. It is not to be changed.
+	// Object is the object as the plugins that judge are shown it; nil for a deletion. It is not to
+	// be changed.
 	Object *unstructured.Unstructured
 }
 

@@ -8,8 +8,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Applications are so many manifests as a repository of applications holds them: to each workload seven objects that go with it, and no two
-// alike. Workloads are those of Documents.
+// Applications are so many manifests as a repository of applications holds them: to each workload
+// seven objects that go with it, and no two alike. Workloads are those of Documents.
 func Applications(n int) []string {
 	r := rand.New(rand.NewPCG(2, 17))
 	var all []string

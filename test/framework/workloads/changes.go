@@ -11,9 +11,9 @@ import (
 // Change is a workload as it is, and as somebody wants it to become.
 type Change struct{ Before, After string }
 
-// Changes are so many changes of workloads, the same each time. Nothing runs of what they are: replicas are none, and jobs are suspended.
-// One in four changes nothing but a label, and each other one what rules ask about. Of a pod the image alone can be changed, and of a Job
-// nothing.
+// Changes are so many changes of workloads, the same each time. Nothing runs of what they are:
+// replicas are none, and jobs are suspended. One in four changes nothing but a label, and each
+// other one what rules ask about. Of a pod the image alone can be changed, and of a Job nothing.
 func Changes(n int) []Change {
 	r := rand.New(rand.NewPCG(3, 17))
 	all := make([]Change, n)

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// Deployments are so many Deployments as people write them, no two alike: two containers and one that prepares, with probes, resources and
-// environments. Every second one keeps what the sample restricted asks of workloads and images, and the others break five of its rules.
+// Deployments are so many Deployments as people write them, no two alike: two containers and one
+// that prepares, with probes, resources and environments. Every second one keeps what the sample
+// restricted asks of workloads and images, and the others break five of its rules.
 func Deployments(n int) []string {
 	all := make([]string, n)
 	for i := range all {
