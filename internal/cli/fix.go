@@ -94,23 +94,47 @@ func (w *World) restore(m *mended) error {
 	return errors.Join(errs...)
 }
 
-// mendFile is the text of a file with the fixes of its findings, one after the other: each sees
-// what the ones before it have done.
+// mendFile is the text of a file with the fixes of its findings. Each document is mended by itself.
 func (m *mended) mendFile(file string, text []byte, findings []*output.Finding) []byte {
-	ordinals := map[*manifests.Document]int{}
-	for i, d := range documentsOf(file, text) {
-		for _, f := range findings {
-			if f.Document.Same(d) {
-				if _, known := ordinals[f.Document]; !known {
-					ordinals[f.Document] = i
-				}
-			}
-		}
-	}
+	byLine := map[int][]*output.Finding{}
 	for _, f := range findings {
+		byLine[f.Document.Line] = append(byLine[f.Document.Line], f)
+	}
+	lines := bytes.SplitAfter(text, []byte("\n"))
+	starts := slices.Sorted(maps.Keys(byLine))
+	var changed bytes.Buffer
+	write := func(from, to int) { changed.Write(bytes.Join(lines[from-1:to-1], nil)) }
+	write(1, starts[0])
+	for i, start := range starts {
+		end := len(lines) + 1
+		if i+1 < len(starts) {
+			end = starts[i+1]
+		}
+		document, rest := cut(lines[start-1 : end-1])
+		changed.Write(m.mendDocument(file, document, byLine[start]))
+		changed.Write(rest)
+	}
+	return changed.Bytes()
+}
+
+// cut cuts lines where the next document begins.
+func cut(lines [][]byte) (document, rest []byte) {
+	next := slices.IndexFunc(lines, manifests.Separates)
+	if next < 0 {
+		next = len(lines)
+	}
+	return bytes.Join(lines[:next], nil), bytes.Join(lines[next:], nil)
+}
+
+// mendDocument is the text of a document with the fixes of its findings, one after the other: each
+// sees what the ones before it have done.
+func (m *mended) mendDocument(file string, text []byte, findings []*output.Finding) []byte {
+	documents := documentsOf(file, text)
+	for _, f := range findings {
+		ordinal := slices.IndexFunc(documents, f.Document.SameElement)
 		changed, err := text, error(nil)
 		for _, change := range f.Fix {
-			if changed, err = mendField(file, changed, ordinals[f.Document], change); err != nil {
+			if changed, err = mendField(file, changed, ordinal, change); err != nil {
 				break
 			}
 		}
@@ -136,7 +160,7 @@ func documentsOf(file string, text []byte) []*manifests.Document {
 
 func mendField(file string, text []byte, ordinal int, change check.Change) ([]byte, error) {
 	documents := documentsOf(file, text)
-	if ordinal >= len(documents) {
+	if ordinal < 0 || ordinal >= len(documents) {
 		return nil, errors.New("the file has changed")
 	}
 	d := documents[ordinal]

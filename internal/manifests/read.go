@@ -169,10 +169,8 @@ func (d *Document) JSON() ([]byte, error) {
 // Forget drops the object, of which nothing more is to be asked but where its fields stand.
 func (d *Document) Forget() { d.Object, d.json = nil, nil }
 
-// Same reports whether two documents stand at the same place of the same text.
-func (d *Document) Same(other *Document) bool {
-	return d.File == other.File && d.Line == other.Line && slices.Equal(d.within, other.within)
-}
+// SameElement reports whether two documents are the same element of the same List, or none of any.
+func (d *Document) SameElement(other *Document) bool { return slices.Equal(d.within, other.within) }
 
 // sourceOf is the template that a document was made from, as `helm template` says above it.
 func sourceOf(text []byte) string {

@@ -37,7 +37,7 @@ func (s *splitter) next() (text []byte, first int, problem *ReadError) {
 			s.ended = true
 			return nil, 0, &ReadError{File: s.file, Message: fmt.Sprintf("there is more than %s to read", bytesOf(MaxFile))}
 		}
-		separates := separator(line)
+		separates := Separates(line)
 		if separates && size > 0 {
 			if size > MaxDocument {
 				return nil, 0, s.tooLarge(first, size)
@@ -92,8 +92,8 @@ func (s *splitter) readLine() ([]byte, error) {
 	}
 }
 
-// separator reports whether a line begins another document.
-func separator(line []byte) bool {
+// Separates reports whether a line begins another document.
+func Separates(line []byte) bool {
 	rest, found := bytes.CutPrefix(line, []byte("---"))
 	if !found {
 		return false
