@@ -233,7 +233,7 @@ func (c *compiled) about(attributes admission.Attributes) bool {
 
 // attributesOf are those of a request for an object as it is admitted.
 func attributesOf(request Request, object *unstructured.Unstructured) (*admission.VersionedAttributes, error) {
-	old := decoded(request.OldObject)
+	old := updated(request.OldObject)
 	known, operation := object, admission.Create
 	var options runtime.Object = &metav1.CreateOptions{}
 	switch {
