@@ -90,7 +90,8 @@ func attributesOf(event *auditv1.Event) authorizer.Attributes {
 	}
 	if ref := event.ObjectRef; ref != nil {
 		record.ResourceRequest = true
-		record.APIGroup, record.APIVersion, record.Resource, record.Subresource = ref.APIGroup, ref.APIVersion, ref.Resource, ref.Subresource
+		record.APIGroup, record.APIVersion = ref.APIGroup, ref.APIVersion
+		record.Resource, record.Subresource = ref.Resource, ref.Subresource
 		record.Namespace, record.Name = ref.Namespace, ref.Name
 	}
 	return record

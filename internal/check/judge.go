@@ -29,29 +29,32 @@ func (j judgement) judge(ctx context.Context, r *run, o *object, found *collecte
 	if old != nil {
 		request.OldObject = old.unstructured
 	}
-	if o.Kind != "Pod" {
-		prepared, err := j.evaluator.Prepare(request)
-		if err != nil {
-			return err
-		}
-		if err := j.policies(ctx, o, prepared, false, found); err != nil {
-			return err
-		}
+	if o.Kind == "Pod" {
+		return j.pods(ctx, o, request, found)
 	}
+	prepared, err := j.evaluator.Prepare(request)
+	if err != nil {
+		return err
+	}
+	if err := j.policies(ctx, o, prepared, false, found); err != nil || o.manifest == nil || j.space == nil {
+		return err
+	}
+	if err := j.template(ctx, r, o, old, found); err != nil {
+		return err
+	}
+	return j.pods(ctx, o, offline.Request{
+		Object:     o.manifest,
+		User:       controllerOf(o.Kind),
+		Authorizer: rights{},
+		Namespace:  j.space.namespace,
+		Posture:    j.space.posture,
+	}, found)
+}
+
+// pods holds the pods of an object against the profile: itself, or those that a controller makes.
+func (j judgement) pods(ctx context.Context, o *object, request offline.Request, found *collected) error {
 	if o.manifest == nil || j.space == nil {
 		return nil
-	}
-	if o.Kind != "Pod" {
-		if err := j.template(ctx, r, o, old, found); err != nil {
-			return err
-		}
-		request = offline.Request{
-			Object:     o.manifest,
-			User:       controllerOf(o.Kind),
-			Authorizer: rights{},
-			Namespace:  j.space.namespace,
-			Posture:    j.space.posture,
-		}
 	}
 	said, err := j.ofPod(ctx, o, request)
 	if err != nil {

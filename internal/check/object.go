@@ -65,7 +65,8 @@ type kinds struct {
 func newKinds() kinds {
 	scheme := kruntime.NewScheme()
 	for _, add := range []func(*kruntime.Scheme) error{
-		corev1.AddToScheme, appsv1.AddToScheme, batchv1.AddToScheme, networkingv1.AddToScheme, rbacv1.AddToScheme, autoscalingv2.AddToScheme,
+		corev1.AddToScheme, appsv1.AddToScheme, batchv1.AddToScheme,
+		networkingv1.AddToScheme, rbacv1.AddToScheme, autoscalingv2.AddToScheme,
 	} {
 		if err := add(scheme); err != nil {
 			panic(err) // Kubernetes' own types are registered once.

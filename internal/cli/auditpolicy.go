@@ -31,9 +31,11 @@ func auditCommand(world *World) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "audit-policy -f PROFILE",
 		Short: "Make the API server's audit policy from profiles",
-		Long: `Make an audit policy (audit.k8s.io/v1) that records what matters about the baselines of SecurityProfiles, and little else: changes of what
-they consist of, with request and response; who reads Secrets and makes tokens, without their data; exec, attach, port-forward and proxy;
-requests of nobody in particular; and that something was changed, of everything else. Give it to the API server by --audit-policy-file.
+		Long: `Make an audit policy (audit.k8s.io/v1) that records what matters about the baselines of
+SecurityProfiles, and little else: changes of what they consist of, with request and response; who
+reads Secrets and makes tokens, without their data; exec, attach, port-forward and proxy; requests
+of nobody in particular; and that something was changed, of everything else. Give it to the API
+server by --audit-policy-file.
 
 A policy cannot select what is impersonated: what is recorded names both users (user and impersonatedUser).`,
 		Example: `  # The policy

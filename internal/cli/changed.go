@@ -24,10 +24,7 @@ func (w *World) changedSince(ctx context.Context, ref string) ([]string, error) 
 		{"diff", "--name-only", "-z", "--relative", "--no-renames", ref, "--"},
 		{"ls-files", "-z", "--others", "--exclude-standard"},
 	} {
-		command := exec.CommandContext(
-			ctx,
-			"git",
-			args...) //nolint:gosec // The reference is no option, and nothing else is given.
+		command := exec.CommandContext(ctx, "git", args...) //nolint:gosec // The reference is no option.
 		command.Dir = w.Dir
 		var said bytes.Buffer
 		command.Stderr = &said

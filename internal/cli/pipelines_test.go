@@ -47,7 +47,7 @@ func TestTheGuidesPipelines(t *testing.T) {
 		scripts["gitlab"] = append(scripts["gitlab"], pipeline.Posture.Script...)
 	}
 	for name, report := range map[string]string{"github": "posture.sarif", "gitlab": "gl-sast-report.json"} {
-		for manifest, want := range map[string]int{web: ExitFindings, pinned(web): ExitClean} {
+		for manifest, want := range map[string]int{web: ExitFindings, pinned: ExitClean} {
 			d := with(t, "deploy/web.yaml", manifest, "profiles/p.yaml", tags,
 				"namespaces.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {tier: prod}}\n")
 			out, code := d.shell(strings.Join(scripts[name], "\n"))

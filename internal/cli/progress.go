@@ -44,7 +44,7 @@ func (p *progress) tell() {
 		select {
 		case <-p.ended:
 			if said {
-				fmt.Fprint(p.world.Err, "\r\x1b[K")
+				fmt.Fprintf(p.world.Err, "\r\x1b[K")
 			}
 			return
 		case <-timer:

@@ -26,7 +26,7 @@ func TestBaseline(t *testing.T) {
 		"# moved\n\n"+strings.Replace(web, "      - name: app", "      - {name: side, image: a}\n      - name: app", 1),
 	)
 	expect(check, 2, "1 findings deny, 0 warn, 1 do not count", "")
-	d.put("web.yaml", pinned(web))
+	d.put("web.yaml", pinned)
 	expect(
 		check,
 		0,

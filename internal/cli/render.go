@@ -33,11 +33,12 @@ func renderCommand(world *World) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "render -f PROFILE [--namespaces FILE]",
 		Short: "Write the objects that the operator will write",
-		Long: `Write the objects that the operator will write for SecurityProfiles: the baseline of each namespace that is given and that a profile
-governs, and the admission policies. The order is always the same.
+		Long: `Write the objects that the operator will write for SecurityProfiles: the baseline of each
+namespace that is given and that a profile governs, and the admission policies. The order is always
+the same.
 
-A namespace is written with the labels that the operator sets and no others, as it applies them. Proofs of identity that only a cluster knows
-(the operator's uid) are left out of the policies.`,
+A namespace is written with the labels that the operator sets and no others, as it applies them.
+Proofs of identity that only a cluster knows (the operator's uid) are left out of the policies.`,
 		Example: `  # What a profile comes to
   kubectl posture render -f restricted.yaml --namespaces namespaces.yaml
 

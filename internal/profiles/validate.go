@@ -164,9 +164,12 @@ func (d *definition) invalid(ctx context.Context, object *unstructured.Unstructu
 
 // blocksRules reports whether an error is one after which the API server does not evaluate rules.
 func blocksRules(err *field.Error) bool {
-	return err.Type == field.ErrorTypeNotSupported || err.Type == field.ErrorTypeRequired || err.Type == field.ErrorTypeTooLong ||
-		err.Type == field.ErrorTypeTooMany ||
-		err.Type == field.ErrorTypeTypeInvalid
+	switch err.Type {
+	case field.ErrorTypeNotSupported, field.ErrorTypeRequired, field.ErrorTypeTooLong, field.ErrorTypeTooMany,
+		field.ErrorTypeTypeInvalid:
+		return true
+	}
+	return false
 }
 
 var step = regexp.MustCompile(`[^.\[\]]+`)

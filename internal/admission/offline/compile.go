@@ -103,7 +103,9 @@ func (c *compiled) compile() error {
 	c.validations, c.messages = evaluator(validations), evaluator(messages)
 	judging := judging{c.validations, evaluator(slices.Concat(validations, messages)), len(validations)}
 	matcher := matchconditions.NewMatcher(evaluator(matches), spec.FailurePolicy, "policy", "validate", p.Name)
-	c.validator = validating.NewValidator(judging, matcher, evaluator(annotations), telling{c.messages}, spec.FailurePolicy, nil)
+	c.validator = validating.NewValidator(
+		judging, matcher, evaluator(annotations), telling{c.messages}, spec.FailurePolicy, nil,
+	)
 	return nil
 }
 

@@ -6,8 +6,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// updated is a manifest that changes an object, or the object itself: decoded, and with the defaults
-// by which policies compare the two.
+// updated is a manifest that changes an object, or the object itself: decoded, and with the
+// defaults by which policies compare the two.
 func updated(manifest *unstructured.Unstructured) *unstructured.Unstructured {
 	object := decoded(manifest)
 	if object == nil {
@@ -27,7 +27,8 @@ func updated(manifest *unstructured.Unstructured) *unstructured.Unstructured {
 	return object
 }
 
-// podSpecOf is the spec of a pod, or that in the template of what makes pods; nil of another object.
+// podSpecOf is the spec of a pod, or that in the template of what makes pods; nil of another
+// object.
 func podSpecOf(object *unstructured.Unstructured) map[string]any {
 	path := []string{"spec", "template", "spec"}
 	switch object.GetKind() {

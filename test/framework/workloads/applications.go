@@ -19,9 +19,8 @@ func Applications(n int) []string {
 			panic(err) // It is made of what YAML has.
 		}
 		all = append(all, string(text))
-		for _, beside := range strings.Split(strings.ReplaceAll(besideWorkload, "NAME", fmt.Sprintf("w%d", i)), "---\n") {
-			all = append(all, beside)
-		}
+		beside := strings.ReplaceAll(besideWorkload, "NAME", fmt.Sprintf("w%d", i))
+		all = append(all, strings.Split(beside, "---\n")...)
 	}
 	return all[:n]
 }
