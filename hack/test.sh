@@ -2,51 +2,70 @@
 # Runs the tests.
 #
 #   hack/test.sh units   those that start no control plane
-#   hack/test.sh         all: test/integration in processes with a control plane each, and beside it
-#                        every other package. Suites wait more than they compute, so that side by
-#                        side they keep the cores at work.
+#   hack/test.sh         all, in three rows side by side: test/integration in processes with a control
+#                        plane each; the other suites of specs; everything else. They wait more than
+#                        they compute.
 #
 #   INTEGRATION_PROCS    in how many processes the specs of test/integration run
-#   TEST_PROCS           how many of the other packages run at a time
+#
+# A spec that fails is tried once more and told as flaky: several control planes share the cores.
 set -uo pipefail
 
-# The suites that start a control plane. The longest begin first, so that none is left alone at the end.
-suites=(attack chaos process admission static validation fixpoint tightening)
-units=$(go list ./... | grep -vE "/test/(integration|$(IFS='|'; echo "${suites[*]}"))$")
-
+specs=(attack process static validation)
+others=(chaos admission fixpoint tightening)
+suites=$(IFS='|'; echo "integration|${specs[*]}|${others[*]}")
+units=$(go list ./... | grep -vE "/test/($suites)$")
 if [ "${1:-}" = units ]; then
+  echo "running the tests that start no control plane (half a minute, once built)"
   go test -count=1 $units | grep -v 'no test files'
   exit
 fi
 
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-procs=${INTEGRATION_PROCS:-4}
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
 
-# progress says now and then how many specs of test/integration have ended.
+# row NAME ARG... runs suites of specs, and keeps what they say.
+row() {
+  go tool ginkgo --flake-attempts=2 --keep-going --succinct=false --timeout=40m --no-color "${@:2}" >"$logs/$1" 2>&1
+}
+
+# progress says now and then how many specs have ended.
 progress() {
+  local of row
   while ! read -rt 30 <><(:); do
-    of=$(sed -n 's/^Will run \([0-9]*\) of.*/\1/p' "$log")
-    [ -n "$of" ] && echo "    test/integration: $(grep -o '•' "$log" | wc -l) of $of specs after $SECONDS s"
+    for row in integration suites; do
+      of=$(sed -n 's/^Will run \([0-9]*\) of.*/\1/p' "$logs/$row" | awk '{n += $1} END {print n}')
+      [ -n "$of" ] && echo "    $row: $(grep -o '•' "$logs/$row" | wc -l) of $of specs begun after $SECONDS s"
+    done
   done
 }
 
+# tell says how a row ended: all that it said if a spec failed, else the sums and what was flaky.
+tell() {
+  if grep -q '^Test Suite Passed' "$logs/$1"; then
+    grep -A1 '^Ran \|^Running Suite\|FLAKEY' "$logs/$1" | grep -v '^[=-]*$'
+  else
+    cat "$logs/$1"
+  fi
+}
+
+procs=${INTEGRATION_PROCS:-4}
 echo "running test/integration in $procs processes, and everything else beside it (8 to 13 minutes)"
-go tool ginkgo --procs="$procs" --flake-attempts=2 --timeout=40m --no-color ./test/integration >"$log" 2>&1 &
+row integration --procs="$procs" ./test/integration &
 integration=$!
+row suites "${specs[@]/#/./test/}" &
+spec_suites=$!
 progress &
 progress=$!
 
 failed=0
-go test -p "${TEST_PROCS:-2}" -count=1 -timeout 20m "${suites[@]/#/./test/}" $units | grep -v 'no test files' || failed=1
+go test -p 1 -count=1 -timeout 20m "${others[@]/#/./test/}" $units | grep -v 'no test files' || failed=1
 for module in test/oracle test/argocd; do
   (cd "$module" && go test ./... -count=1) || failed=1
 done
 wait "$integration" || failed=1
+wait "$spec_suites" || failed=1
 kill "$progress"
-if grep -q '^Test Suite Passed' "$log"; then
-  grep '^Ran \|^SUCCESS\|^Ginkgo ran' "$log"
-else
-  cat "$log"
-fi
+tell suites
+tell integration
 exit "$failed"

@@ -70,7 +70,7 @@ func candidatesOf(p *posture.Pass, drifts []drift.Drift) []*candidate {
 		if !remembered && p.Current() && !p.Audits() && p.WasAsDeclared(d.Object) {
 			continue
 		}
-		if !remembered {
+		if !remembered || isUnreported(p, before, &d) {
 			before = d.Got
 		}
 		if tightening.Tightens(d.Want, before) {
@@ -78,6 +78,12 @@ func candidatesOf(p *posture.Pass, drifts []drift.Drift) []*candidate {
 		}
 	}
 	return candidates
+}
+
+// isUnreported reports whether an object was put in place after the last report, which says that
+// nothing was: the operator died, or another profile came to govern, before the next one was written.
+func isUnreported(p *posture.Pass, before baseline.Object, d *drift.Drift) bool {
+	return before == nil && d.Got != nil && !p.Current()
 }
 
 // findRefused finds what each candidate would refuse, as its kind says how.

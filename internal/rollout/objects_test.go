@@ -66,6 +66,20 @@ func TestCandidates(t *testing.T) {
 			}},
 			drift: modified(limit("1"), nil), want: true,
 		},
+		"what was put in place after the report that it waits, if that is of another generation": {
+			previous: changes{newGeneration, func(r *v1alpha1.NamespacePosture) {
+				r.Objects[1].State = v1alpha1.ObjectStateBlocked
+				r.OperatorState.InPlace = []v1alpha1.ObjectContent{{Object: limitRange}}
+			}},
+			drift: modified(limit("1"), limit("2")), want: true, before: limit("2"),
+		},
+		"not what somebody made in its place, by a report of this generation": {
+			previous: changes{func(r *v1alpha1.NamespacePosture) {
+				r.Objects[1].State = v1alpha1.ObjectStateBlocked
+				r.OperatorState.InPlace = []v1alpha1.ObjectContent{{Object: limitRange}}
+			}},
+			drift: modified(limit("1"), limit("2")), want: true,
+		},
 		"a memory that nobody can read is none": {
 			previous: changes{newGeneration, func(r *v1alpha1.NamespacePosture) {
 				r.OperatorState.InPlace = []v1alpha1.ObjectContent{{Object: limitRange, Content: "{"}}

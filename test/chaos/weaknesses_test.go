@@ -159,7 +159,7 @@ func (c *check) refusesSomething(ns *corev1.Namespace, profile *v1alpha1.Securit
 			return violates
 		})
 	case *corev1.LimitRange:
-		check := tightening.NewLimitCheck(want.Spec.Limits, nil)
+		check := tightening.NewLimitCheck(want.Spec.Limits, nil, c.otherLimits(ns.Name, want.Name)...)
 		for _, pod := range pods {
 			check.Add(pod)
 		}
@@ -168,6 +168,18 @@ func (c *check) refusesSomething(ns *corev1.Namespace, profile *v1alpha1.Securit
 		return want.Spec.Hard.Pods().Value() < int64(len(pods))
 	}
 	return false
+}
+
+// otherLimits are the items of each LimitRange in a namespace but that of a name: a pod that is made
+// anew has the defaults of all.
+func (c *check) otherLimits(namespace, name string) [][]corev1.LimitRangeItem {
+	var others [][]corev1.LimitRangeItem
+	for _, o := range c.objects[namespace] {
+		if limits, ok := o.(*corev1.LimitRange); ok && limits.Name != name {
+			others = append(others, limits.Spec.Limits)
+		}
+	}
+	return others
 }
 
 // checkInPlace holds that what the report remembers to be in place of an object that waits is in
