@@ -36,8 +36,9 @@ endif
 ## Develop
 
 .PHONY: build
-build: ## Build the operator into bin/.
+build: ## Build the operator and the kubectl plugin into bin/.
 	@$(BUILD) bin/manager -o bin/manager -- ./cmd/manager
+	@$(BUILD) bin/kubectl-posture -o bin/kubectl-posture -- ./cmd/kubectl-posture
 
 .PHONY: test
 test: controlplane build ## Run every test, the suites on a real control plane included (about 20 minutes).
@@ -61,9 +62,13 @@ fuzz: ## Fuzz every fuzz target, one after the other, each for FUZZTIME (30s).
 	@hack/fuzz.sh $(FUZZTIME)
 
 .PHONY: bench
-bench: controlplane build ## Measure against a bare client, with up to 10,000 namespaces (about 50 minutes). BENCH_ARGS=-only=drift and the like.
+bench: controlplane build peers ## Measure against a bare client, with up to 10,000 namespaces (about an hour). BENCH_ARGS=-only=drift and the like.
 	@$(BUILD) bin/bench -o bin/bench -- ./test/bench
 	@bin/bench $(BENCH_ARGS)
+
+.PHONY: peers
+peers: ## Build what kubectl posture is measured against: Kyverno's CLI and kube-score (20 minutes, once).
+	@hack/peers.sh bin/peers
 
 .PHONY: chaos
 chaos: controlplane ## Let everything fail and hold the cluster against a model. CHAOS_MINUTES=5, CHAOS_SEED, CHAOS_RACE=1.
@@ -82,6 +87,10 @@ verify: generate ## Check that what is generated and the module files are up to 
 	hack/controlplane/versions.sh
 	cd hack/tools && go mod tidy -diff
 	cd hack/promtool && go mod tidy -diff
+	cd hack/krew && go mod tidy -diff
+	hack/krew/validate.sh config/krew/posture.yaml
+	cd hack/peers/kube-score && go mod tidy -diff
+	cd hack/peers/kyverno && go mod tidy -diff
 	cd test/oracle && go mod tidy -diff
 	cd test/argocd && go mod tidy -diff
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "not formatted: run gofmt -w"; exit 1; }
@@ -98,6 +107,16 @@ alerts: ## Check the alerts of config/prometheus and test when they fire, with p
 	@go run ./hack/rules config/prometheus/prometheusrule.yaml > bin/alerts.rules.yaml
 	@bin/promtool check rules bin/alerts.rules.yaml
 	@bin/promtool test rules config/prometheus/tests/*.yaml
+
+VERSION ?= v0.1.0
+
+.PHONY: krew
+krew: ## Pack the kubectl plugin for each platform with its Krew manifest, checked by Krew's validator, into bin/krew. VERSION=v0.1.0.
+	@hack/krew/package.sh $(VERSION) bin/krew
+
+.PHONY: parity
+parity: controlplane ## Hold kubectl posture check against a real API server in 8,500 cases, and write the figures into docs/parity.md (6 minutes).
+	PARITY_CASES=2000 PARITY_FIGURES=$(CURDIR)/docs/parity.md go test ./test/parity -count=1 -timeout 60m
 
 .PHONY: run
 run: build ## Run the operator against the cluster of the current kubeconfig, as its user.

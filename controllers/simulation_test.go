@@ -33,9 +33,9 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/telling"
 )
 
-// simulation is a profile, a namespace and its report, and the two reconcilers of profiles. Whenever one
-// of these calls the API server, anything else may happen first or afterwards: the other reconciles,
-// somebody edits, the call fails, a watch delivers, time goes by.
+// simulation is a profile, a namespace and its report, and the two reconcilers of profiles.
+// Whenever one of these calls the API server, anything else may happen first or afterwards: the
+// other reconciles, somebody edits, the call fails, a watch delivers, time goes by.
 type simulation struct {
 	client.Client // calls that are interrupted
 	t             *testing.T
@@ -50,7 +50,8 @@ type simulation struct {
 	reported      client.Object // the report, likewise
 }
 
-// simulated is one reconciler with its queue, of one profile, and what its watches have yet to deliver.
+// simulated is one reconciler with its queue, of one profile, and what its watches have yet to
+// deliver.
 type simulated struct {
 	reconcile.Reconciler
 	undelivered []func()
@@ -284,8 +285,8 @@ func (s *simulation) tell() {
 	}
 }
 
-// hear has both reconcilers hear of an object, if it has changed: the one of profiles always, the one of
-// policies if the predicate lets that through.
+// hear has both reconcilers hear of an object, if it has changed: the one of profiles always, the
+// one of policies if the predicate lets that through.
 func (s *simulation) hear(last *client.Object, now client.Object, policed predicate.Predicate) {
 	before := *last
 	if before != nil && before.GetResourceVersion() == now.GetResourceVersion() {
@@ -298,7 +299,8 @@ func (s *simulation) hear(last *client.Object, now client.Object, policed predic
 	}
 }
 
-// settle lets everything come to rest that is to happen within a time, without further edits and faults.
+// settle lets everything come to rest that is to happen within a time, without further edits and
+// faults.
 func (s *simulation) settle(within time.Duration) {
 	s.edits, s.faults = 0, false
 	for end := s.clock.Now().Add(within); ; {

@@ -90,8 +90,9 @@ func (c aNamespaceMadeAt) Get(_ context.Context, _ client.ObjectKey, into client
 	return nil
 }
 
-// The status of a broken profile says since when it is broken a moment after the spec is. From then on the
-// policies of others, and who governs the namespaces that were made since, are not the same as before.
+// The status of a broken profile says since when it is broken a moment after the spec is. From then
+// on the policies of others, and who governs the namespaces that were made since, are not the same
+// as before.
 func TestSinceWhenAProfileIsBrokenIsHeardOf(t *testing.T) {
 	broken := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{
 		Name: "broken", Generation: 2, Finalizers: []string{v1alpha1.Finalizer},

@@ -242,7 +242,7 @@ type PortRange struct {
 // times as workloads. An image without a host is one of docker.io, and one of docker.io without a
 // path is below library: x, x:latest and docker.io/library/x are the same.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.allowedRegistries) || has(self.denyTags) || has(self.pullPolicy) || has(self.digest)",message="images must set at least one rule"
+// +kubebuilder:validation:XValidation:rule="has(self.allowedRegistries) || has(self.denyTags) || has(self.pullPolicy) || has(self.digest) || has(self.vulnerabilities)",message="images must set at least one rule"
 type Images struct {
 	// action is what becomes of a request that breaks a rule: Deny, the default, Warn or Audit.
 	// With enforcement Audit it is Warn.
@@ -277,6 +277,10 @@ type Images struct {
 	// +kubebuilder:validation:Enum=Always;IfNotPresent;Never
 	// +optional
 	PullPolicy corev1.PullPolicy `json:"pullPolicy,omitempty"`
+	// vulnerabilities say what reports of scanners may hold of an image. `kubectl posture check`
+	// judges them; in the cluster nothing becomes of them.
+	// +optional
+	Vulnerabilities *Vulnerabilities `json:"vulnerabilities,omitempty"`
 }
 
 // Protection lets the API server itself guard the baseline, also while the operator is down.

@@ -64,7 +64,7 @@ func (p *SecurityProfile) HasPodRules() bool {
 			return true
 		}
 	}
-	return p.Spec.Images != nil
+	return p.Spec.Images != nil && p.Spec.Images.JudgesPods()
 }
 
 // AsLabelSelector is the selector in the form that k8s.io/apimachinery works with.

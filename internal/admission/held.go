@@ -47,9 +47,9 @@ func PodSections(profile *v1alpha1.SecurityProfile) []PodSection {
 			PodSection{Field: "spec.workloads", Label: v1alpha1.WorkloadsLabel, Content: contentOf(rules), concern: workloads},
 		)
 	}
-	if im := profile.Spec.Images; im != nil && denies(im.Action) {
+	if im := profile.Spec.Images; im != nil && im.JudgesPods() && denies(im.Action) {
 		rules := *im
-		rules.Action = ""
+		rules.Action, rules.Vulnerabilities = "", nil
 		sections = append(
 			sections,
 			PodSection{Field: "spec.images", Label: v1alpha1.ImagesLabel, Content: contentOf(rules), concern: images},

@@ -84,9 +84,9 @@ func validPolicy(policy v1alpha1.AllowancePolicy, allowed int) bool {
 var judgedResources = []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage}
 
 func validImages(im *v1alpha1.Images) bool {
-	return im == nil ||
+	return im == nil || im.Vulnerabilities == nil &&
 		matching(im.AllowedRegistries, validRegistry, 64, 255) && matching(im.DenyTags, validTag, 32, 128) &&
-			among([]corev1.PullPolicy{im.PullPolicy}, "", corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever)
+		among([]corev1.PullPolicy{im.PullPolicy}, "", corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever)
 }
 
 // among reports whether all are of some values, and each is there once.

@@ -44,8 +44,8 @@ func (w *write) bind(ctx context.Context) (answer, error) {
 	return answer{}, errors.Join(refusal, err)
 }
 
-// bindingManagedRoles is the engine for one pass, which does not bind a Role that the pass found to be
-// unmanaged. Whoever may write Roles would have the operator give what they say to the profile's
+// bindingManagedRoles is the engine for one pass, which does not bind a Role that the pass found to
+// be unmanaged. Whoever may write Roles would have the operator give what they say to the profile's
 // subjects: the API server refuses only what the operator does not hold itself, and it holds what
 // baselines consist of. Roles are corrected before the bindings to them.
 func (e *Engine) bindingManagedRoles(done *Result) *Engine {

@@ -47,7 +47,8 @@ func TestARefusedBindingGivesNobodyAnythingNew(t *testing.T) {
 	}
 }
 
-// A tenant who may write Roles takes the name of a profile's, and would so choose what its subjects get.
+// A tenant who may write Roles takes the name of a profile's, and would so choose what its subjects
+// get.
 func TestAnUnmanagedRoleIsNotBound(t *testing.T) {
 	const patches, creates = "patch RoleBinding bulwark-bound", "create RoleBinding bulwark-bound"
 	to := func(role string, subjects ...string) *rbacv1.RoleBinding {

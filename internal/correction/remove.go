@@ -62,8 +62,8 @@ func (w Writer) RemoveAll(ctx context.Context, objects []baseline.Object) error 
 }
 
 // Delete deletes exactly this object, not another that has taken its name since, whatever finalizer
-// a tenant has put on it. Finalizers are taken off afterwards: nobody can put one on by then, and an
-// object that is not deleted after all keeps those of others. Not found is an error, and so is a
+// a tenant has put on it. Finalizers are taken off afterwards: nobody can put one on by then, and
+// an object that is not deleted after all keeps those of others. Not found is an error, and so is a
 // conflict: another object has taken the name, which the next pass deals with.
 func (w Writer) Delete(ctx context.Context, got baseline.Object) error {
 	if baseline.KindOf(got).DeleteAsRead {

@@ -6,8 +6,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Another order would leave an object without the finalizers of others where its deletion fails, and
-// where it is declared again by then.
+// Another order would leave an object without the finalizers of others where its deletion fails,
+// and where it is declared again by then.
 func TestFinalizersAreTakenOffWhatIsDeleted(t *testing.T) {
 	const deletes, releases = "delete Role bulwark-dev", "release Role bulwark-dev"
 	held := []string{"x.y/z"}

@@ -118,8 +118,8 @@ func TestWhatWasSaidIsTheLastResultOfTheGeneration(t *testing.T) {
 	said("")
 }
 
-// Else a long pass over one profile would keep the statuses of all: the one worker that writes them waits
-// to remove the policies of another.
+// Else a long pass over one profile would keep the statuses of all: the one worker that writes them
+// waits to remove the policies of another.
 func TestNoProfileWaitsForThePassOverAnother(t *testing.T) {
 	states := NewStates()
 	locked := make(chan struct{})
@@ -238,7 +238,8 @@ func TestARefusedPassStandsForAGrowingWhile(t *testing.T) {
 	}
 }
 
-// No status is written by a result that is of before the reports: a refusal would be told a minute later.
+// No status is written by a result that is of before the reports: a refusal would be told a minute
+// later.
 func TestARefusedPassDoesNotOutlastItsReports(t *testing.T) {
 	var p *refusedPass
 	waited := &Pass{digest: digest{1}, rollout: admission.PodRollout{Pending: 1}}

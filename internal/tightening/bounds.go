@@ -62,9 +62,21 @@ func bounds(item *corev1.LimitRangeItem, who string, requests, limits corev1.Res
 	return a.violations
 }
 
-func (a *amounts) add(bound string, name corev1.ResourceName, format string, args ...any) {
-	what := fmt.Sprint(a.item.Type, bound, name, a.who)
-	a.violations = append(a.violations, violation{what, a.who + " " + fmt.Sprintf(format, args...)})
+// add notes a bound that is not kept: what LimitRanger says of it, and a sentence with who it is.
+func (a *amounts) add(bound string, name corev1.ResourceName, answer, format string, args ...any) {
+	a.violations = append(a.violations, violation{
+		what: fmt.Sprint(a.item.Type, bound, name, a.who), text: a.who + " " + fmt.Sprintf(format, args...),
+		who: a.who, resource: name, answer: answer,
+	})
+}
+
+// usage is what LimitRanger says of a bound.
+func (a *amounts) usage(bound string, name corev1.ResourceName, enforced resourcev1.Quantity, found string) string {
+	return fmt.Sprintf("%s %s usage per %s is %s%s", bound, name, a.item.Type, enforced.String(), found)
+}
+
+func (a *amounts) ratio(name corev1.ResourceName, enforced resourcev1.Quantity, found string) string {
+	return fmt.Sprintf("%s max limit to request ratio per %s is %s, but %s", name, a.item.Type, enforced.String(), found)
 }
 
 func (a *amounts) holdMax(name corev1.ResourceName, most resourcev1.Quantity) {
@@ -73,11 +85,14 @@ func (a *amounts) holdMax(name corev1.ResourceName, most resourcev1.Quantity) {
 	requests, limits, bound := values(request, limit, most)
 	switch {
 	case !limited:
-		a.add("max", name, "has no limit for %s, which is at most %s", name, most.String())
+		a.add("max", name, a.usage("maximum", name, most, ".  No limit is specified"),
+			"has no limit for %s, which is at most %s", name, most.String())
 	case limits > bound:
-		a.add("max", name, "has a limit of %s for %s, which is at most %s", limit.String(), name, most.String())
+		a.add("max", name, a.usage("maximum", name, most, ", but limit is "+limit.String()),
+			"has a limit of %s for %s, which is at most %s", limit.String(), name, most.String())
 	case requests > bound:
-		a.add("max", name, "requests %s of %s, which is at most %s", request.String(), name, most.String())
+		a.add("max", name, a.usage("maximum", name, most, ", but request is "+request.String()),
+			"requests %s of %s, which is at most %s", request.String(), name, most.String())
 	}
 }
 
@@ -87,11 +102,14 @@ func (a *amounts) holdMin(name corev1.ResourceName, least resourcev1.Quantity) {
 	requests, limits, bound := values(request, limit, least)
 	switch {
 	case !requested:
-		a.add("min", name, "requests no %s, which is at least %s", name, least.String())
+		a.add("min", name, a.usage("minimum", name, least, ".  No request is specified"),
+			"requests no %s, which is at least %s", name, least.String())
 	case requests < bound:
-		a.add("min", name, "requests %s of %s, which is at least %s", request.String(), name, least.String())
+		a.add("min", name, a.usage("minimum", name, least, ", but request is "+request.String()),
+			"requests %s of %s, which is at least %s", request.String(), name, least.String())
 	case limited && limits < bound:
-		a.add("min", name, "has a limit of %s for %s, which is at least %s", limit.String(), name, least.String())
+		a.add("min", name, a.usage("minimum", name, least, ", but limit is "+limit.String()),
+			"has a limit of %s for %s, which is at least %s", limit.String(), name, least.String())
 	}
 }
 
@@ -100,9 +118,15 @@ func (a *amounts) holdRatio(name corev1.ResourceName, ratio resourcev1.Quantity)
 	requests, limits, _ := values(request, limit, ratio)
 	switch {
 	case requests == 0 || limits == 0:
-		a.add("ratio", name, "does not set both a request and a limit for %s, of which the ratio is bound", name)
+		missing := "limit"
+		if requests == 0 {
+			missing = "request"
+		}
+		a.add("ratio", name, a.ratio(name, ratio, fmt.Sprintf("no %[1]s is specified or %[1]s is 0", missing)),
+			"does not set both a request and a limit for %s, of which the ratio is bound", name)
 	case above(float64(limits)/float64(requests), ratio):
-		a.add("ratio", name, "has a limit of %s for %s at a request of %s, which is more than %s times",
+		a.add("ratio", name, a.ratio(name, ratio, fmt.Sprintf("provided ratio is %f", float64(limits)/float64(requests))),
+			"has a limit of %s for %s at a request of %s, which is more than %s times",
 			limit.String(), name, request.String(), ratio.String())
 	}
 }

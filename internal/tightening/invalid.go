@@ -30,10 +30,17 @@ const thePod = "the pod"
 type validity struct{ violations []violation }
 
 func (v *validity) add(rule, who string, name corev1.ResourceName, format string, args ...any) {
-	v.violations = append(
-		v.violations,
-		violation{fmt.Sprint("invalid ", rule, name, who), who + " " + fmt.Sprintf(format, args...)},
-	)
+	v.violations = append(v.violations, violation{
+		what: fmt.Sprint(
+			"invalid ",
+			rule,
+			name,
+			who,
+		),
+		text:     who + " " + fmt.Sprintf(format, args...),
+		who:      who,
+		resource: name,
+	})
 }
 
 // check holds the requests and limits of a container, or of a whole pod, against each other.

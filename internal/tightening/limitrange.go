@@ -89,7 +89,12 @@ func madeAnew(pod *corev1.Pod) bool {
 }
 
 // violation is a rule that a pod does not keep: which, and in words.
-type violation struct{ what, text string }
+type violation struct {
+	what, text string
+	// who does not keep it, and for which resource; answer is what LimitRanger says.
+	who, answer string
+	resource    corev1.ResourceName
+}
 
 // limitRanges are the items of each LimitRange of a namespace, in the order in which they give
 // their defaults.

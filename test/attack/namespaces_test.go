@@ -327,7 +327,8 @@ func endAttacks() []attack {
 				return []error{as.Create(ctx, pod), as.Delete(ctx, namespaceOf("lingering"))}
 			},
 			then: func() {
-				// Kubernetes deletes pods first (KEP-5080), and what isolates them when they are gone.
+				// Kubernetes deletes pods first (KEP-5080), and what isolates them when they are
+				// gone.
 				pod := &corev1.Pod{}
 				Eventually(func(g Gomega) {
 					g.Expect(admin.Get(ctx, client.ObjectKey{Namespace: "lingering", Name: "lingers"}, pod)).To(Succeed())

@@ -67,8 +67,8 @@ func reportAttacks() []attack {
 				return append(answers, as.Update(ctx, ns))
 			},
 			then: func() {
-				// Until Bulwark has been there the label of the profile is missing, and then there are
-				// those of Pod Security.
+				// Until Bulwark has been there the label of the profile is missing, and then there
+				// are those of Pod Security.
 				asCreator := creator.client()
 				for range 50 {
 					pod := fixture.PrivilegedPod("forged-report", "privileged")
@@ -98,8 +98,8 @@ func attacksOnADownOperator() []attack {
 				return append(answers, as.Update(ctx, ns))
 			},
 			then: func() {
-				// Only the gate has something against the first: both of its policies, of which the API
-				// server tells one.
+				// Only the gate has something against the first: both of its policies, of which the
+				// API server tells one.
 				asCreator := creator.client()
 				Expect(asCreator.Create(ctx, compliantPod("forged-while-down", "app", selfSufficient))).To(MatchError(Or(
 					ContainSubstring("Bulwark has not been there"), ContainSubstring("its NamespacePosture posture is not ready"))))

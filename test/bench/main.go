@@ -22,6 +22,13 @@ import (
 
 func main() {
 	logf.SetLogger(logr.Discard()) // The bench's own clients have nothing to say.
+	if len(os.Args) == 3 && os.Args[1] == decodeCommand {
+		if err := decodeManifests(os.Args[2], os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout)
 	stop()
@@ -37,8 +44,8 @@ type scenario struct {
 	run  func(*bench, context.Context) error
 }
 
-// scenarios are all of them, in their order. The last three have a control plane of their own; the
-// others share one.
+// scenarios are all of them, in their order. Three have a control plane of their own, and check has
+// none; the others share one.
 func scenarios() []scenario {
 	return []scenario{
 		{"onboard", (*bench).onboard},
@@ -50,6 +57,7 @@ func scenarios() []scenario {
 		{"admission", (*bench).admission},
 		{"scale", (*bench).scale},
 		{"hostile", (*bench).hostile},
+		{"check", (*bench).check},
 	}
 }
 

@@ -42,6 +42,13 @@ type options struct {
 	Foreign int `json:"foreign"`
 	// Hostile is how many MiB of objects tenants write that bear Bulwark's label.
 	Hostile int `json:"hostile"`
+	// Plugin is the kubectl plugin's binary, and Peers the folder of those that it is held against.
+	Plugin string `json:"-"`
+	Peers  string `json:"-"`
+	// Manifests is how many the plugin judges at once, and Deployments how many it and its peers
+	// do.
+	Manifests   int `json:"manifests"`
+	Deployments int `json:"deployments"`
 	// Rest is how long writes are counted at rest.
 	Rest time.Duration `json:"rest"`
 }
@@ -84,6 +91,20 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 		"how many foreign ConfigMaps, Secrets and NetworkPolicies there are, of each",
 	)
 	flags.IntVar(&o.Hostile, "hostile", 1024, "how many MiB of objects tenants write that bear Bulwark's label")
+	flags.StringVar(
+		&o.Plugin,
+		"plugin",
+		filepath.Join(controlplane.Root(), "bin", "kubectl-posture"),
+		"the kubectl plugin's binary",
+	)
+	flags.StringVar(
+		&o.Peers,
+		"peers",
+		filepath.Join(controlplane.Root(), "bin", "peers"),
+		"the folder of the binaries that check is held against",
+	)
+	flags.IntVar(&o.Manifests, "manifests", 10000, "how many manifests the plugin judges at once")
+	flags.IntVar(&o.Deployments, "deployments", 1000, "how many Deployments the plugin and its peers judge")
 	flags.DurationVar(&o.Rest, "rest", 10*time.Minute, "how long writes are counted at rest")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -91,8 +112,10 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
-	if min(o.Namespaces, o.Rounds, o.Drifts, o.Failovers, o.Pods, o.Restarts, o.Hostile) < 1 {
-		return nil, errors.New("-namespaces, -rounds, -drifts, -failovers, -pods, -restarts and -hostile must be at least 1")
+	if min(o.Namespaces, o.Rounds, o.Drifts, o.Failovers, o.Pods, o.Restarts, o.Hostile, o.Manifests, o.Deployments) < 1 {
+		return nil, errors.New(
+			"-namespaces, -rounds, -drifts, -failovers, -pods, -restarts, -hostile, -manifests and -deployments must be at least 1",
+		)
 	}
 	return o, nil
 }

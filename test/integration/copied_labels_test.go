@@ -72,7 +72,8 @@ func ExpectDamped(namespace string) {
 	before := len(operatorWrites())
 	Consistently(func() int { return corrections(before, "limitranges", namespace) }).WithTimeout(7 * time.Second).
 		Should(BeNumerically("<=", 4))
-	// Whatever has been so far: one after two seconds at the earliest, and then after twice as long each time.
+	// Whatever has been so far: one after two seconds at the earliest, and then after twice as long
+	// each time.
 }
 
 // unselectedNamespace is a namespace that no profile selects.

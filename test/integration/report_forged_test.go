@@ -42,8 +42,8 @@ func said(report *v1alpha1.NamespacePosture) *v1alpha1.NamespacePosture {
 	return said
 }
 
-// saidAnew is what a report says, without since when, which an operator that did not write it cannot
-// know, and without the seal, which holds that too.
+// saidAnew is what a report says, without since when, which an operator that did not write it
+// cannot know, and without the seal, which holds that too.
 func saidAnew(report *v1alpha1.NamespacePosture) *v1alpha1.NamespacePosture {
 	said := said(report)
 	for i := range said.Status.Conditions {

@@ -180,6 +180,60 @@ var _ = DescribeTable("Rules for images are refused for", ExpectOnlyBadRefused,
 		in: selecting(`images: {pullPolicy: %s}`), good: "Always", bad: "OnDemand",
 		path: "spec.images.pullPolicy", reason: `Unsupported value: "OnDemand"`,
 	}),
+	Entry("vulnerabilities without a threshold", refusal{
+		in: selecting(`images: {vulnerabilities: {unfixed: Ignore%s}}`), good: ", maxCounts: {critical: 0}", bad: "",
+		path: "spec.images.vulnerabilities", reason: "vulnerabilities must set maxSeverity or maxCounts",
+	}),
+	Entry("a severity that allows everything", refusal{
+		in:     selecting(`images: {vulnerabilities: {maxSeverity: %s}}`),
+		good:   "None",
+		bad:    "Critical",
+		path:   "spec.images.vulnerabilities.maxSeverity",
+		reason: `Unsupported value: "Critical": supported values: "None", "Low", "Medium", "High"`,
+	}),
+	Entry("an action that a check does not have", refusal{
+		in: selecting(`images: {vulnerabilities: {maxSeverity: High, action: %s}}`), good: "Warn", bad: "Audit",
+		path: "spec.images.vulnerabilities.action", reason: `Unsupported value: "Audit": supported values: "Deny", "Warn"`,
+	}),
+	Entry("a count below none", refusal{
+		in: selecting(`images: {vulnerabilities: {maxCounts: {high: %s}}}`), good: "0", bad: "-1",
+		path: "spec.images.vulnerabilities.maxCounts.high", reason: "should be greater than or equal to 0",
+	}),
+	Entry("counts of nothing", refusal{
+		in: selecting(`images: {vulnerabilities: {maxCounts: {%s}}}`), good: "low: 10", bad: "",
+		path: "spec.images.vulnerabilities.maxCounts", reason: "should have at least 1 properties",
+	}),
+	Entry("a period in days", refusal{
+		in: selecting(`images: {vulnerabilities: {maxSeverity: High, fixedFor: %s}}`), good: "168h", bad: "7d",
+		path: "spec.images.vulnerabilities.fixedFor", reason: "should match",
+	}),
+	Entry("an age that is negative", refusal{
+		in: selecting(`images: {vulnerabilities: {maxSeverity: High, maxReportAge: %s}}`), good: "24h30m", bad: "-24h",
+		path: "spec.images.vulnerabilities.maxReportAge", reason: "should match",
+	}),
+	Entry("what is accepted for ever", refusal{
+		in:   selecting(`images: {vulnerabilities: {maxSeverity: High, accepted: [{id: CVE-2026-1, reason: not used%s}]}}`),
+		good: `, expires: "2026-12-31T00:00:00Z"`, bad: "",
+		path: "spec.images.vulnerabilities.accepted[0].expires", reason: "Required value",
+	}),
+	Entry("what is accepted without a reason", refusal{
+		in: selecting(
+			`images: {vulnerabilities: {maxSeverity: High, accepted: [{id: CVE-2026-1, reason: "%s", expires: "2026-12-31T00:00:00Z"}]}}`,
+		),
+		good:   "not used",
+		bad:    "",
+		path:   "spec.images.vulnerabilities.accepted[0].reason",
+		reason: "should be at least 1 chars long",
+	}),
+	Entry("an id that is a pattern", refusal{
+		in: selecting(
+			`images: {vulnerabilities: {maxSeverity: High, accepted: [{id: "%s", reason: x, expires: "2026-12-31T00:00:00Z"}]}}`,
+		),
+		good:   "GHSA-cfh5-3ghh-wfjx",
+		bad:    "CVE-*",
+		path:   "spec.images.vulnerabilities.accepted[0].id",
+		reason: "should match",
+	}),
 )
 
 var _ = DescribeTable("Protection is refused for", ExpectOnlyBadRefused,

@@ -2,6 +2,7 @@ package offline
 
 import (
 	"fmt"
+	"iter"
 	"reflect"
 	"strings"
 
@@ -17,8 +18,11 @@ import (
 // what the API server's other admission plugins add to it that policies ask for. A template is not
 // changed by them.
 func (e *Evaluator) asAdmitted(request Request) *unstructured.Unstructured {
+	if request.OldObject != nil {
+		return updated(request.Object)
+	}
 	object := decoded(request.Object)
-	if object != nil && object.GetKind() == "Pod" && request.OldObject == nil {
+	if object != nil && object.GetKind() == "Pod" {
 		confine(object)
 		e.limit(object)
 		e.mountToken(object)
@@ -142,10 +146,19 @@ func appArmorProfile(annotation string) map[string]any {
 func eachContainer(pod *unstructured.Unstructured, visit func(map[string]any)) {
 	for _, field := range []string{"containers", "initContainers"} {
 		containers, _, _ := unstructured.NestedFieldNoCopy(pod.Object, "spec", field)
-		list, _ := containers.([]any)
-		for _, c := range list {
-			if container, ok := c.(map[string]any); ok {
-				visit(container)
+		for container := range elements(containers) {
+			visit(container)
+		}
+	}
+}
+
+// elements are the maps in a list.
+func elements(list any) iter.Seq[map[string]any] {
+	return func(yield func(map[string]any) bool) {
+		all, _ := list.([]any)
+		for _, element := range all {
+			if m, ok := element.(map[string]any); ok && !yield(m) {
+				return
 			}
 		}
 	}

@@ -6,10 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/admission/plugin/cel"
@@ -22,22 +26,43 @@ import (
 	bulwark "github.com/bulwark-dev/bulwark/internal/admission"
 )
 
-// compiled is a policy whose expressions are programs.
+// compiled is a policy whose expressions are programs, once it is ready.
 type compiled struct {
 	policy      bulwark.Policy
 	validator   validating.Validator
 	validations cel.ConditionEvaluator
 	messages    cel.ConditionEvaluator
+	// ready compiles, the first time that it is called.
+	ready   func() error
+	isReady atomic.Bool
+	// selector is the binding's namespaceSelector, nil if it has none.
+	selector func() (labels.Selector, error)
 }
 
 // compile does what the API server does with a policy that it has read.
 func compile(p bulwark.Policy) (*compiled, error) {
-	spec := &p.Spec
+	c := whenAsked(p)
+	if err := c.ready(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// whenAsked is a policy that is compiled when a request is first held against it.
+func whenAsked(p bulwark.Policy) *compiled {
+	c := &compiled{policy: p}
+	c.ready = sync.OnceValue(c.compile)
+	c.selector = sync.OnceValues(c.readSelector)
+	return c
+}
+
+func (c *compiled) compile() error {
+	p, spec := c.policy, &c.policy.Spec
 	declared := cel.OptionalVariableDeclarations{HasParams: spec.ParamKind != nil, HasAuthorizer: true}
 	unauthorized := cel.OptionalVariableDeclarations{HasParams: spec.ParamKind != nil}
 	compiler, err := cel.NewCompositedCompiler(environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion()))
 	if err != nil {
-		return nil, fmt.Errorf("making a CEL environment: %w", err)
+		return fmt.Errorf("making a CEL environment: %w", err)
 	}
 	var problems []error
 	for _, v := range spec.Variables {
@@ -52,24 +77,36 @@ func compile(p bulwark.Policy) (*compiled, error) {
 	}
 	condition := func(
 		expressions []cel.ExpressionAccessor, declared cel.OptionalVariableDeclarations,
-	) cel.ConditionEvaluator {
-		evaluator := compiler.CompileCondition(expressions, declared, environment.StoredExpressions)
-		problems = append(problems, evaluator.CompilationErrors()...)
-		return evaluator
+	) []cel.CompilationResult {
+		results := make([]cel.CompilationResult, len(expressions))
+		for i, expression := range expressions {
+			if expression == nil {
+				continue
+			}
+			results[i] = compiler.CompileCELExpression(expression, declared, environment.StoredExpressions)
+			if results[i].Error != nil {
+				problems = append(problems, results[i].Error)
+			}
+		}
+		return results
 	}
-	c := &compiled{
-		policy:      p,
-		validations: condition(accessors(spec.Validations, validation), declared),
-		messages:    condition(accessors(spec.Validations, message), unauthorized),
-	}
+	validations := condition(accessors(spec.Validations, validation), declared)
+	messages := condition(accessors(spec.Validations, message), unauthorized)
 	annotations := condition(accessors(spec.AuditAnnotations, annotation), declared)
 	matches := condition(accessors(spec.MatchConditions, matchCondition), declared)
 	if err := errors.Join(problems...); err != nil {
-		return nil, fmt.Errorf("compiling ValidatingAdmissionPolicy %s: %w", p.Name, err)
+		return fmt.Errorf("compiling ValidatingAdmissionPolicy %s: %w", p.Name, err)
 	}
-	matcher := matchconditions.NewMatcher(matches, spec.FailurePolicy, "policy", "validate", p.Name)
-	c.validator = validating.NewValidator(c.validations, matcher, annotations, c.messages, spec.FailurePolicy, nil)
-	return c, nil
+	evaluator := func(results []cel.CompilationResult) cel.ConditionEvaluator {
+		return composited{cel.NewCondition(results), compiler}
+	}
+	c.validations, c.messages = evaluator(validations), evaluator(messages)
+	judging := judging{c.validations, evaluator(slices.Concat(validations, messages)), len(validations)}
+	matcher := matchconditions.NewMatcher(evaluator(matches), spec.FailurePolicy, "policy", "validate", p.Name)
+	c.validator = validating.NewValidator(
+		judging, matcher, evaluator(annotations), telling{c.messages}, spec.FailurePolicy, nil,
+	)
+	return nil
 }
 
 func accessors[T any](expressions []T, accessor func(*T) cel.ExpressionAccessor) []cel.ExpressionAccessor {

@@ -28,10 +28,11 @@ func (e *Evaluator) Cost(ctx context.Context, request Request) (map[string]int64
 		// A name is matched with globs, and is the dearer the longer it is.
 		request.Namespace = &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: strings.Repeat("n", longestName)}}
 	}
-	attributes, err := e.attributes(request)
+	prepared, err := e.Prepare(request)
 	if err != nil {
 		return nil, err
 	}
+	attributes := prepared.attributes
 	var params runtime.Object = &v1alpha1.NamespacePosture{}
 	if request.Posture != nil {
 		params = request.Posture

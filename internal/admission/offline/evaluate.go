@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -18,6 +19,7 @@ import (
 	"k8s.io/apiserver/pkg/admission/plugin/webhook/predicates/rules"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	bulwark "github.com/bulwark-dev/bulwark/internal/admission"
@@ -37,6 +39,15 @@ type Request struct {
 	Posture *v1alpha1.NamespacePosture
 	// User is who sends it.
 	User user.Info
+	// Authorizer says what the user may do; without one, nothing.
+	Authorizer authorizer.UnconditionalAuthorizer
+}
+
+func (r *Request) authorizer() authorizer.UnconditionalAuthorizer {
+	if r.Authorizer == nil {
+		return nobody{}
+	}
+	return r.Authorizer
 }
 
 // Violation is what a policy has against a request.
@@ -61,6 +72,16 @@ func New(profile *v1alpha1.SecurityProfile, cluster bulwark.Cluster) (*Evaluator
 	return evaluator(profile, bulwark.Render(profile, cluster))
 }
 
+// NewLazy makes the evaluator of a profile that compiles a policy when a request is first held
+// against it, which fails if an expression does not compile.
+func NewLazy(profile *v1alpha1.SecurityProfile, cluster bulwark.Cluster) *Evaluator {
+	e := &Evaluator{profile: profile}
+	for _, policy := range bulwark.Render(profile, cluster) {
+		e.policies = append(e.policies, whenAsked(policy))
+	}
+	return e
+}
+
 func evaluator(profile *v1alpha1.SecurityProfile, policies []bulwark.Policy) (*Evaluator, error) {
 	e := &Evaluator{profile: profile}
 	for _, policy := range policies {
@@ -76,18 +97,47 @@ func evaluator(profile *v1alpha1.SecurityProfile, policies []bulwark.Policy) (*E
 // Evaluate lists what the policies have against a request, in their order. The API server passes on
 // the first that denies.
 func (e *Evaluator) Evaluate(ctx context.Context, request Request) ([]Violation, error) {
-	attributes, err := e.attributes(request)
+	prepared, err := e.Prepare(request)
 	if err != nil {
 		return nil, err
 	}
-	var violations []Violation
+	return e.EvaluatePrepared(ctx, prepared)
+}
+
+// Prepared is a request as admission plugins see it.
+type Prepared struct {
+	request    Request
+	attributes *admission.VersionedAttributes
+	// Object is the object as the plugins that judge are shown it; nil for a deletion. It is not to
+	// be changed.
+	Object *unstructured.Unstructured
+}
+
+// Prepare makes a request what plugins are shown, for those who look at it, too.
+func (e *Evaluator) Prepare(request Request) (*Prepared, error) {
+	object := e.asAdmitted(request)
+	attributes, err := attributesOf(request, object)
+	return &Prepared{request, attributes, object}, err
+}
+
+// EvaluatePrepared is Evaluate for a request that is prepared.
+func (e *Evaluator) EvaluatePrepared(ctx context.Context, prepared *Prepared) ([]Violation, error) {
+	attributes, request := prepared.attributes, prepared.request
+	var matching []*compiled
 	for _, c := range e.policies {
 		matches, err := c.matches(attributes, request.Namespace)
 		if err != nil {
 			return nil, err
 		}
-		if !matches {
-			continue
+		if matches {
+			matching = append(matching, c)
+		}
+	}
+	makeReady(matching)
+	var violations []Violation
+	for _, c := range matching {
+		if err := c.ready(); err != nil {
+			return nil, err
 		}
 		for _, message := range c.refusals(ctx, attributes, request) {
 			violations = append(violations, Violation{
@@ -96,6 +146,20 @@ func (e *Evaluator) Evaluate(ctx context.Context, request Request) ([]Violation,
 		}
 	}
 	return violations, nil
+}
+
+// makeReady compiles policies that are not compiled yet, several at once.
+func makeReady(policies []*compiled) {
+	var all sync.WaitGroup
+	for _, c := range policies {
+		if !c.isReady.Load() {
+			all.Go(func() {
+				_ = c.ready() // What is wrong with it is said when it is evaluated.
+				c.isReady.Store(true)
+			})
+		}
+	}
+	all.Wait()
 }
 
 // refusals are the messages of the validations that fail.
@@ -109,6 +173,7 @@ func (c *compiled) refusals(ctx context.Context, attributes *admission.Versioned
 		}
 		params = request.Posture
 	}
+	ctx = context.WithValue(ctx, toldKey{}, &told{})
 	result := c.validator.Validate(
 		ctx,
 		attributes.GetResource(),
@@ -116,7 +181,7 @@ func (c *compiled) refusals(ctx context.Context, attributes *admission.Versioned
 		params,
 		request.Namespace,
 		celconfig.RuntimeCELCostBudget,
-		nobody{},
+		request.authorizer(),
 	)
 	var messages []string
 	for i := range result.Decisions {
@@ -129,20 +194,30 @@ func (c *compiled) refusals(ctx context.Context, attributes *admission.Versioned
 
 // matches reports whether a request is one that the policy and its binding are about.
 func (c *compiled) matches(attributes admission.Attributes, namespace *corev1.Namespace) (bool, error) {
-	about := c.about(attributes)
+	if !c.about(attributes) {
+		return false, nil
+	}
+	selector, err := c.selector()
+	if err != nil || selector == nil {
+		return err == nil, err
+	}
+	return namespace != nil && selector.Matches(labels.Set(namespace.Labels)), nil
+}
+
+func (c *compiled) readSelector() (labels.Selector, error) {
 	bound := c.policy.Binding.Spec.MatchResources
-	if !about || bound == nil {
-		return about, nil
+	if bound == nil {
+		return nil, nil
 	}
 	selector, err := metav1.LabelSelectorAsSelector(bound.NamespaceSelector)
 	if err != nil {
-		return false, fmt.Errorf(
+		return nil, fmt.Errorf(
 			"reading the namespaceSelector of ValidatingAdmissionPolicyBinding %s: %w",
 			c.policy.Binding.Name,
 			err,
 		)
 	}
-	return namespace != nil && selector.Matches(labels.Set(namespace.Labels)), nil
+	return selector, nil
 }
 
 // about reports whether a request is for a resource that the policy is about, wherever that is.
@@ -156,9 +231,9 @@ func (c *compiled) about(attributes admission.Attributes) bool {
 	)
 }
 
-// attributes are the request as admission plugins see it.
-func (e *Evaluator) attributes(request Request) (*admission.VersionedAttributes, error) {
-	object, old := e.asAdmitted(request), decoded(request.OldObject)
+// attributesOf are those of a request for an object as it is admitted.
+func attributesOf(request Request, object *unstructured.Unstructured) (*admission.VersionedAttributes, error) {
+	old := updated(request.OldObject)
 	known, operation := object, admission.Create
 	var options runtime.Object = &metav1.CreateOptions{}
 	switch {

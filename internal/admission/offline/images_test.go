@@ -14,12 +14,12 @@ import (
 	bulwark "github.com/bulwark-dev/bulwark/internal/admission"
 )
 
-// reference is an image's name in its parts, of which all but the last of the path may be empty.
-type reference struct {
+// imageName is an image's name in its parts, of which all but the last of the path may be empty.
+type imageName struct {
 	host, path, tag, digest string
 }
 
-func (r *reference) String() string {
+func (r *imageName) String() string {
 	name := r.path
 	if r.host != "" {
 		name = r.host + "/" + name
@@ -31,7 +31,7 @@ func (r *reference) String() string {
 }
 
 // repository is what the reference names, as a runtime pulls it.
-func (r *reference) repository() string {
+func (r *imageName) repository() string {
 	host, path := r.host, r.path
 	first, rest, nested := strings.Cut(path, "/")
 	if host == "" && nested &&
@@ -47,17 +47,17 @@ func (r *reference) repository() string {
 	return host + "/" + path
 }
 
-func (r *reference) effectiveTag() string {
+func (r *imageName) effectiveTag() string {
 	if r.tag == "" && r.digest == "" {
 		return "latest"
 	}
 	return r.tag
 }
 
-func references() *rapid.Generator[*reference] {
+func references() *rapid.Generator[*imageName] {
 	digest := "@sha256:" + strings.Repeat("0f", 32)
-	return rapid.Custom(func(t *rapid.T) *reference {
-		return &reference{
+	return rapid.Custom(func(t *rapid.T) *imageName {
+		return &imageName{
 			host: drawn(
 				t,
 				"host",

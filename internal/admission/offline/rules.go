@@ -68,15 +68,13 @@ func (a *Asked) Of(ctx context.Context, pod *corev1.Pod) (Broken, error) {
 	if broken, known := a.known[key]; known {
 		return broken, nil
 	}
-	attributes, err := a.rules.attributes(
-		Request{Object: &unstructured.Unstructured{Object: object}, Namespace: a.namespace},
-	)
+	prepared, err := a.rules.Prepare(Request{Object: &unstructured.Unstructured{Object: object}, Namespace: a.namespace})
 	if err != nil {
 		return nil, err
 	}
 	broken := Broken{}
 	for _, c := range a.rules.policies {
-		if words := c.refusals(ctx, attributes, Request{Namespace: a.namespace}); len(words) > 0 {
+		if words := c.refusals(ctx, prepared.attributes, prepared.request); len(words) > 0 {
 			broken[c.policy.Name] = words
 		}
 	}

@@ -1,0 +1,25 @@
+// Package main is the kubectl plugin: kubectl posture.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/bulwark-dev/bulwark/internal/cli"
+)
+
+func main() {
+	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
+		// It runs for a moment: garbage is collected seldom, until there is as much of it as a
+		// pipeline's machine has to spare.
+		debug.SetGCPercent(400)
+		debug.SetMemoryLimit(160 << 20)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := cli.Run(ctx, os.Args[1:], cli.System())
+	stop()
+	os.Exit(code)
+}
