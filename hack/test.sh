@@ -12,7 +12,7 @@
 set -uo pipefail
 
 specs=(attack process static validation)
-others=(chaos admission fixpoint tightening)
+others=(chaos admission parity fixpoint tightening)
 suites=$(IFS='|'; echo "integration|${specs[*]}|${others[*]}")
 units=$(go list ./... | grep -vE "/test/($suites)$")
 if [ "${1:-}" = units ]; then
