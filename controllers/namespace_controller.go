@@ -1,5 +1,11 @@
-// Package controllers reconciles SecurityProfiles: one namespace at a time into its baseline, and
-// the reports on them into the status of each profile.
+// Package controllers holds the three reconcilers, each a list of steps:
+//
+//	NamespaceReconciler         brings one namespace to its baseline, and reports on it
+//	AdmissionPolicyReconciler   keeps the admission policies of one profile
+//	SecurityProfileReconciler   sums the reports into the status of each profile
+//
+// It also holds their event handlers, predicates, indexes, set-up and RBAC markers. It may import
+// every room below it. It must never decide what a step does: the rooms below do.
 package controllers
 
 import (

@@ -79,9 +79,10 @@ func newPublication(s *shared) (*publish.Publication, error) {
 	})
 }
 
-// enqueueLabelled is for events on managed objects, which matter to the profile that they bear the
-// name of only when they go, or bear another's, since it may be waiting for that, and when they
-// come into a protected namespace, since it counts them there.
+// enqueueLabelled enqueues the profile that a managed object names by its label:
+//
+//  1. when the object is deleted or gets another profile's label, for which the profile may wait;
+//  2. when the object is created in a protected namespace, where the profile counts it.
 func (r *SecurityProfileReconciler) enqueueLabelled() handler.EventHandler {
 	enqueue := func(o client.Object, q queue) { q.Add(requestFor(profileOf(o))) }
 	return handler.Funcs{

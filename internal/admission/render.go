@@ -1,5 +1,8 @@
 // Package admission renders a SecurityProfile into the ValidatingAdmissionPolicies by which the API
-// server itself refuses what reconciling could only undo.
+// server itself refuses what reconciling could only undo. A section of the profile has a file.
+//
+// It is pure: it may import internal/baseline, drift, grants and selection, and no client or clock.
+// It must never ask a cluster, nor decide when a policy is put in force.
 package admission
 
 import (

@@ -1,5 +1,9 @@
 // Package baseline renders a SecurityProfile into the objects that a namespace shall hold, as the
-// API server would store them.
+// API server would store them. A kind has a file, and a row in the tables Kinds, NamespacedKinds and
+// ClusterKinds, which say all that is particular to it.
+//
+// It is pure: it may import the API and Kubernetes' types, and no client or clock. It must never
+// know what a cluster holds.
 package baseline
 
 import (

@@ -1,5 +1,5 @@
-// Package breakglass knows what it says of its author that what tamper protection guards was
-// changed. It imports no client and asks no clock, and must never take the name of a field manager,
+// Package breakglass knows what a change of an object that tamper protection guards proves about
+// who made it. It imports no client and asks no clock, and must never take the name of a field manager,
 // which each client chooses for itself, for that of a person.
 package breakglass
 

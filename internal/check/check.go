@@ -1,6 +1,7 @@
 // Package check knows what the API server, and the controllers that make pods, will answer to
-// manifests that are not applied yet: the operator's own rooms decide, and this one puts their
-// verdicts together.
+// manifests that are not applied yet. The operator's own rooms decide what is refused, and this one
+// puts their verdicts together. Of its own it decides what only manifests raise: how many pods they
+// make, and whether these fit into the quotas (quota.go).
 //
 // It is of the pure rooms: no client, no clock, no file. It may import all of them. It must never
 // decide what another room decides, nor take a rule that cannot be evaluated for one that is kept.

@@ -63,9 +63,9 @@ func (w *Patience) Observe(namespace string, quotas []Progress, now time.Time) {
 	w.since[namespace] = since
 }
 
-// Left is how long a quota that is not counted is still waited for. While kube-controller-manager
-// counts others, it may only not have come to one of which it has counted nothing; then each check
-// is as far from the last one as that was from the first.
+// Left is how much longer to wait for a quota that is not counted. While kube-controller-manager
+// counts other quotas, it may not have reached this one yet: then each check doubles the time that
+// is waited, up to longestPatience.
 func (w *Patience) Left(namespace string, q Progress, now time.Time) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -1,5 +1,9 @@
-// Package drift knows how what a namespace holds differs from what its baseline declares, and who
-// moved it.
+// Package drift knows how live objects differ from the desired ones (Compare), which client changed
+// which field (Attribute), and what has become of a difference (Outcome). The objects are those of
+// one namespace, or the admission policies of one profile.
+//
+// It is pure: it may import internal/baseline, and no client or clock. It must never decide whether
+// a difference is corrected.
 package drift
 
 import (

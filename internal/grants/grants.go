@@ -1,6 +1,6 @@
 // Package grants knows what a profile must not grant, whether by rules of its own or by a
 // ClusterRole that it binds. The CRD refuses the same in the rules of its own, by CEL. It is pure
-// and imports neither a client nor a clock.
+// and imports neither a client nor a clock. It must never know which profile asks.
 package grants
 
 import (

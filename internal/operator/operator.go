@@ -1,5 +1,7 @@
 // Package operator puts the operator together: scheme, caches, controllers, health, metrics and
-// leader election.
+// leader election, and the checks that the operator makes of itself (its permissions, its identity).
+//
+// It may import every room below it. It must never decide what is done in a namespace.
 package operator
 
 import (

@@ -7,7 +7,7 @@
 //	Summarize      the status of a profile by its reports; Joins: which namespaces joined it lately
 //	Key, Believed  which reports Bulwark wrote itself, and what of any other can be true
 //
-// It imports pure packages only (baseline, drift, admission, findings, counting, selection), and no
+// It imports pure packages only (baseline, drift, admission, findings, counting, selection, printable), and no
 // client, context, clock or logger: whoever calls it says what time it is. It must never write a
 // report or a status, and must never tell an event.
 package posture

@@ -43,8 +43,9 @@ type joining struct {
 // NewJoins remembers nothing yet.
 func NewJoins(grace time.Duration) *Joins { return &Joins{grace: grace, of: map[string]*joining{}} }
 
-// Sum is one sum of a profile: the function that tells who joined lately, and the one that ends it,
-// which is how long it is until the first of them will have been there long enough; zero for none.
+// Sum begins one sum of a profile, and returns two functions. The first tells whether a namespace
+// joined lately. The second ends the sum, and returns how long it is until the first of these
+// namespaces has been there for the grace period; zero if there is none.
 func (j *Joins) Sum(profile *v1alpha1.SecurityProfile, now time.Time) (Lately, func() time.Duration) {
 	known := j.of[profile.Name]
 	if known == nil || known.uid != profile.UID || known.generation != profile.Generation {

@@ -1,6 +1,6 @@
 // Package printable makes texts of others fit to be read by people: names, values and messages of
 // which Kubernetes bounds neither the characters nor the lines. It is pure and imports the standard
-// library only.
+// library only. It must never change what a text means: what it leaves out, it says.
 package printable
 
 import (

@@ -1,6 +1,6 @@
 // Package priority knows what comes first: which request the next worker is given, how many writes
 // of roll-outs are in flight, and since when a change waits. It may import controller-runtime's
-// queue, and must never make a write or decide what a request is worth: those who add requests say
+// queue, and must never write an object or decide what a request is worth: those who add requests say
 // so by a priority.
 package priority
 

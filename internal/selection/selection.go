@@ -1,4 +1,8 @@
-// Package selection knows which SecurityProfile governs a namespace, and why.
+// Package selection knows which SecurityProfile governs a namespace, and why: by its selector, its
+// excluded namespaces, its priority, and what its status remembers while its spec is broken.
+//
+// It is pure: it may import the API and Kubernetes' types, and no client or clock. It must never
+// know what the profile declares for the namespace.
 package selection
 
 import (

@@ -1,6 +1,6 @@
 // Package takeover knows which Pod Security labels a namespace bore before Bulwark set its own, and
 // how the namespace itself remembers that until they are given back. It imports no client, context,
-// clock or logger.
+// clock or logger, and must never write the namespace.
 //
 // The memory is an annotation of the namespace, written by the very request that sets the labels:
 // no crash comes between the two, and nobody can forge it who may not write the namespace.

@@ -1,4 +1,9 @@
-// Package tightening knows what a stricter object would refuse of what runs in a namespace now.
+// Package tightening knows what a stricter Pod Security level, LimitRange or quota would refuse of
+// the pods that it is shown: those that run in a namespace, or those that manifests would make. It
+// judges as the API server does.
+//
+// It is pure: it may import internal/baseline and counting, and no client or clock. It must never
+// decide whether an object is deferred.
 package tightening
 
 import (

@@ -30,9 +30,8 @@ func RefusedByQuota(hard, before, used corev1.ResourceList) *Refused {
 	return r
 }
 
-// Uncounted is the part of a quota that takes the place of another that is stricter than that and
-// of which Kubernetes has not counted the usage: the one in place did not bound it, or is not there
-// any more.
+// Uncounted returns the entries of a new quota that are stricter than in the old one and whose usage
+// Kubernetes has not counted. The old quota did not bound them, or is gone.
 func Uncounted(hard, before, used corev1.ResourceList) corev1.ResourceList {
 	uncounted := corev1.ResourceList{}
 	for name, most := range hard {

@@ -1,6 +1,6 @@
 // Package wire knows how the API server writes objects in protobuf, as far as it takes to leave an
 // object's content out before it is decoded: two bytes of a list can become fifty of memory. It is
-// pure.
+// pure and imports the protobuf library only. It must never decide which content is left out.
 package wire
 
 import (

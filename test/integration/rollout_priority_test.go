@@ -52,6 +52,9 @@ var _ = Describe("A roll-out that the API server keeps waiting", func() {
 			namespaces = append(namespaces, fmt.Sprint(name, "-", i))
 			ExpectCreated(fixture.Namespace(namespaces[i], name))
 		}
+		last := corrected.Name + "-last" // Made after them, so that the operator has seen them all as new ones.
+		ExpectCreated(fixture.Namespace(last, corrected.Name))
+		EventuallyEstablished(corrected, last)
 		held, release := holdNextWrite(proxy, "/namespaces/"+name+"-")
 		ExpectCreated(profile)
 		Eventually(held).Should(BeClosed())

@@ -1,5 +1,8 @@
 // Package offline holds manifests against the policies of package admission without a cluster, with
 // the API server's own evaluator: the same expressions, the same verdicts and the same words.
+//
+// It may import internal/admission, and the API server's packages that evaluate. It must never know
+// a rule of its own: what it cannot evaluate is an error.
 package offline
 
 import (

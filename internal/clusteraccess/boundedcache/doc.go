@@ -12,7 +12,7 @@
 // An object is labelled if it bears Bulwark's label, and desired if a profile desires one of its
 // kind and name. Cached objects lack the fields that are never compared, and share equal values.
 //
-// The package may import what renders, counts and seals (floor 1), internal/reportmemory and
+// The package may import pure packages (floor 1), internal/reportmemory and
 // internal/clusteraccess. It must never decide what becomes of a namespace, and never write to the
 // cluster.
 package boundedcache
