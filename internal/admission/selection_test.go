@@ -19,7 +19,8 @@ func matches(t interface{ Fatalf(string, ...any) }, glob, name string) bool {
 }
 
 // A glob is matched by package path where Bulwark selects, and by a regular expression where the
-// API server does.
+// API server does. Names are ASCII without slashes, as those of namespaces are: of others package
+// path tries less than every way to match.
 func TestGlobsMatchAsPackagePathHasThem(t *testing.T) {
 	piece := rapid.SampledFrom([]string{
 		"*",
@@ -80,9 +81,6 @@ func TestGlobsMatchAsPackagePathHasThem(t *testing.T) {
 			"]",
 			"^",
 			`\`,
-			"/",
-			"é",
-			"ö",
 			"+",
 			"\n",
 			"&",

@@ -50,13 +50,19 @@ func ExpectNoPrivilegedPod(as tenant, namespace string) {
 	GinkgoHelper()
 	attacker := as.client()
 	for range 50 {
-		pod := fixture.HardenedPod(namespace, "privileged") // So that it breaks no rule but Pod Security's.
-		context := pod.Spec.Containers[0].SecurityContext
-		context.Privileged, context.AllowPrivilegeEscalation = ptr.To(true), nil
-		selfSufficient(&pod.Spec) // Else the LimitRange may be faster with its own refusal.
-		Expect(attacker.Create(ctx, pod)).To(MatchError(Or(
+		Expect(attacker.Create(ctx, privilegedPod(namespace))).To(MatchError(Or(
 			ContainSubstring("bulwark-fortress-pods-wait-for-"), ContainSubstring("violates PodSecurity"))))
 	}
+}
+
+// privilegedPod is a pod that breaks no rule but those of Pod Security, so that no other refusal is
+// faster: neither that of a LimitRange, nor that of a policy for workloads or images.
+func privilegedPod(namespace string) *corev1.Pod {
+	pod := fixture.HardenedPod(namespace, "privileged")
+	context := pod.Spec.Containers[0].SecurityContext
+	context.Privileged, context.AllowPrivilegeEscalation = ptr.To(true), nil
+	selfSufficient(&pod.Spec)
+	return pod
 }
 
 // leftBehind ends an unselected namespace by hand, so that a forged report outlives it, and makes

@@ -69,15 +69,7 @@ func reportAttacks() []attack {
 			then: func() {
 				// Until Bulwark has been there the label of the profile is missing, and then there
 				// are those of Pod Security.
-				asCreator := creator.client()
-				for range 50 {
-					pod := fixture.PrivilegedPod("forged-report", "privileged")
-					selfSufficient(&pod.Spec) // Else the LimitRange may be faster with its own refusal.
-					err := asCreator.Create(ctx, pod)
-					Expect(
-						err,
-					).To(MatchError(Or(ContainSubstring("wait until the baseline"), ContainSubstring("violates PodSecurity"))))
-				}
+				ExpectNoPrivilegedPod(creator, "forged-report")
 				EventuallyEstablished(fortress, "forged-report")
 			},
 		},
