@@ -7,6 +7,7 @@
 package auditpolicy
 
 import (
+	"maps"
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -180,11 +181,9 @@ func consistsOf(profiles []v1alpha1.SecurityProfile) []auditv1.GroupResources {
 		}
 	}
 	var all []auditv1.GroupResources
-	for _, group := range []string{"", "networking.k8s.io", "rbac.authorization.k8s.io", "admissionregistration.k8s.io", v1alpha1.GroupVersion.Group} {
-		if of := resources[group]; len(of) > 0 {
-			slices.Sort(of)
-			all = append(all, on(group, of...))
-		}
+	for _, group := range slices.Sorted(maps.Keys(resources)) {
+		slices.Sort(resources[group])
+		all = append(all, on(group, resources[group]...))
 	}
 	return all
 }
