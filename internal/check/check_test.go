@@ -367,6 +367,27 @@ func TestFingerprints(t *testing.T) {
 	}
 }
 
+// Else a baseline that knows one opening of a NetworkPolicy hid another that is added later.
+func TestEachWeaknessOfAnObjectHasAFingerprint(t *testing.T) {
+	p := profile(t, "p", `{namespaceSelector: {}, network: {defaultDeny: [Ingress, Egress], tenantPolicies: Within}}`)
+	const open = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: open, namespace: shop}\n" +
+		"spec: {podSelector: {}, policyTypes: [Ingress, Egress], ingress: [{}], egress: [{}]}\n"
+	report, err := Run(context.Background(), input(t, open, p))
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := map[string]string{}
+	for _, r := range report.Results {
+		if other, known := said[r.Fingerprint()]; known {
+			t.Errorf("%q and %q have one fingerprint", other, r.Message)
+		}
+		said[r.Fingerprint()] = r.Message
+	}
+	if len(said) < 2 {
+		t.Errorf("only %d results: %v", len(said), said)
+	}
+}
+
 // The catalogue knows each rule that the samples have manifests break.
 func TestEveryRuleIsInTheCatalogue(t *testing.T) {
 	data, err := os.ReadFile("../../config/samples/restricted.yaml")

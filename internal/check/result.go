@@ -98,7 +98,7 @@ type Change struct {
 // around it: by rule, object and container.
 func (r *Result) Fingerprint() string {
 	parts := []string{r.Rule, r.Object.APIVersion, r.Object.Kind, r.Object.Namespace, r.Object.Name, r.Container}
-	if r.Container == "" && r.Answer == "" { // An object may have several weaknesses.
+	if r.Container == "" { // One rule may find several weaknesses of an object.
 		parts = append(parts, r.Message)
 	}
 	if r.Detail != "" {
