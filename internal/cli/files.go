@@ -125,19 +125,29 @@ func unique(names []string) []string {
 // expand is a file, or the files of a directory that may hold manifests. A link to a directory
 // below it is not followed.
 func (w *World) expand(name string) ([]string, error) {
-	if name == "-" {
+	directory, err := w.isDirectory(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case !directory:
 		return []string{name}, nil
+	}
+	return w.below(name)
+}
+
+// isDirectory reports whether a name is that of a directory: else it is a file's, or "-".
+func (w *World) isDirectory(name string) (bool, error) {
+	if name == "-" {
+		return false, nil
 	}
 	info, err := os.Stat(w.path(name))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%s: there is no such file or directory", name)
+		return false, fmt.Errorf("%s: there is no such file or directory", name)
 	case err != nil:
-		return nil, fmt.Errorf("%s: %w", name, cause(err))
-	case !info.IsDir():
-		return []string{name}, nil
+		return false, fmt.Errorf("%s: %w", name, cause(err))
 	}
-	return w.below(name)
+	return info.IsDir(), nil
 }
 
 // below are the files below a directory that may hold manifests.

@@ -55,16 +55,11 @@ func (w *World) scanReports(names []string, ignores string) (*scanreport.Set, []
 
 // reportsIn is a file, or the files of a directory that end as reports do.
 func (w *World) reportsIn(name string) ([]string, error) {
-	if name == "-" {
-		return []string{name}, nil
-	}
-	info, err := os.Stat(w.path(name))
+	directory, err := w.isDirectory(name)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("--scan-report %s: there is no such file or directory", name)
 	case err != nil:
-		return nil, fmt.Errorf("--scan-report %s: %w", name, cause(err))
-	case !info.IsDir():
+		return nil, fmt.Errorf("--scan-report %w", err)
+	case !directory:
 		return []string{name}, nil
 	}
 	entries, err := os.ReadDir(w.path(name))
