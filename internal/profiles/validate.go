@@ -159,6 +159,8 @@ func (d *definition) invalid(ctx context.Context, object *unstructured.Unstructu
 			Words: apierrors.NewInvalid(GroupKind, object.GetName(), field.ErrorList{err}).Error(), Path: pathOf(err.Field),
 		})
 	}
+	// The schema's validation ranges over maps.
+	slices.SortStableFunc(refusals, func(a, b *Refusal) int { return strings.Compare(a.Words, b.Words) })
 	return refusals
 }
 
