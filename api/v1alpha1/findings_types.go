@@ -106,7 +106,7 @@ type Findings struct {
 	// +optional
 	Mode FindingsMode `json:"mode,omitempty"`
 	// ignore are findings that are not looked for.
-	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:Enum=NetworkReopened;PrivilegedBinding;BroadBinding;TokenMountedByDefault;LimitDefaultsOverridden;PodSecurityExempt;PodSecurityOutdated;PodSecurityViolated;WorkloadRuleViolated;ObjectInProtectedNamespace;PodSecurityLabelSync;WebhookUnreachable;WorkloadNotAdmitted;QuotaExceeded;ForbiddenRulesBound;QuotaCountsBaseline;ObjectTooLarge;TooManyObjects
 	// +listType=set
 	// +optional
