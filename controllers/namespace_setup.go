@@ -123,7 +123,7 @@ func overtakingOptions(concurrency int, made func(*priority.Queue)) controller.O
 	o.NewQueue = func(
 		name string, limiter workqueue.TypedRateLimiter[reconcile.Request],
 	) workqueue.TypedRateLimitingInterface[reconcile.Request] {
-		// What it took is given back to the machine.
+		// A burst of requests takes memory, which the queue gives back to the machine.
 		queue := priority.NewQueue(name, limiter, concurrency, debug.FreeOSMemory)
 		made(queue)
 		return queue

@@ -81,7 +81,7 @@ func (r *SecurityProfileReconciler) Reconcile(
 	}
 	before := profile.DeepCopy()
 	if !deleted && controllerutil.AddFinalizer(profile, v1alpha1.Finalizer) {
-		// What this write leads to goes on from here.
+		// The event of this write begins the next reconcile, which goes on from here.
 		return reconcile.Result{}, reports.WriteFinalizers(ctx, r.Client, before, profile)
 	}
 	if wait := r.throttle.Wait(profile.Name, r.Clock.Now()); wait > 0 {

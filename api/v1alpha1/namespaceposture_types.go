@@ -105,7 +105,7 @@ type OperatorState struct {
 	// +optional
 	InPlace []ObjectContent `json:"inPlace,omitempty"`
 	// seal is by what Bulwark knows that it wrote this report itself, and nobody changed it since.
-	// What a report without its seal says is not believed, and written again.
+	// Bulwark does not believe a report without its seal, and writes it again.
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	Seal string `json:"seal,omitempty"`

@@ -212,7 +212,7 @@ func (r *renderer) sectionPolicies(s *PodSection, rulesOf func(*renderer) (draft
 	waiting.concern += waitingSuffix
 	waiting.warns = true
 	waiting.where = []metav1.LabelSelectorRequirement{requirement(s.Label, metav1.LabelSelectorOpIn, values...)}
-	// What is in force elsewhere goes first, so that nothing is in force nowhere.
+	// The rules that are in force elsewhere go first, so that each namespace always has some in force.
 	return append(append(held, r.podPolicy(waiting, s.Field, rules)...), r.podPolicy(d, s.Field, rules)...)
 }
 

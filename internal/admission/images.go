@@ -32,7 +32,7 @@ func imageVariables() []admissionregistrationv1.Variable {
 			`{"now": v, "before": dyn(variables.podSpecBefore.?volumes.orValue([]).filter(b, b.name == v.name && has(b.image)))}).map(c, %s)).filter(i, i[2] != "")`,
 			reference(`string(c.now.name)`, "", "imagePullPolicy", "image"),
 			reference(`"volume " + string(c.now.name)`, ".image", "pullPolicy", "reference"))},
-		// What is before the first slash is a host if it looks like one. A digest alone names an
+		// The part before the first slash is a host if it looks like one. A digest alone names an
 		// image of the node, wherever it is from.
 		{Name: "hosted", Expression: `variables.references.map(i, [i[0], i[1], i[2], ` +
 			`i[3].matches("^sha[0-9]+:[0-9a-f]{64,}$") || i[3].contains("/") && i[3].split("/")[0].matches("[.:A-Z]|^localhost$") ? i[3] : "docker.io/" + i[3]]).map(i, [i[0], i[1], i[2], ` +
@@ -118,7 +118,7 @@ func rulesOfImages(im *v1alpha1.Images) []podRule {
 		)
 	}
 	if im.PullPolicy != "" {
-		// What is not set is as Kubernetes defaults it.
+		// Kubernetes defaults a policy that is not set.
 		add(
 			"pullPolicy",
 			newPolicy,

@@ -18,7 +18,7 @@ import (
 //	init            its own restartPolicy is Always, which makes it a sidecar; others can have no probes
 //	ephemeral       never, and it can have none
 //
-// What is restarted on failure only, or never, runs to an end.
+// A container that is restarted on failure only, or never, runs to an end.
 func probeRules(probes []v1alpha1.Probe) []podRule {
 	var rules []podRule
 	for _, probe := range probes {

@@ -169,8 +169,8 @@ func (r *renderer) tamperNamespaces() []Policy {
 			quote(v1alpha1.ProfileLabel), mine),
 		message: fmt.Sprintf("the label %s of a namespace is set by Bulwark alone", v1alpha1.ProfileLabel),
 	}}
-	// What it bore before is given back to it. A namespace that is made may bear what a backup of
-	// it bore.
+	// The annotation holds the labels that the namespace gets back. A new namespace may bear the
+	// annotation of its backup.
 	rules = append(rules, tampering{
 		name: "rewrites",
 		holds: fmt.Sprintf(`(variables.governedBefore || variables.governedNow) && oldObject != null && `+

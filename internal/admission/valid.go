@@ -9,9 +9,9 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// What was in force is remembered in reports, which a tenant may be able to write. So it is held
-// against what the schema of profiles asks, before it is made a policy that a whole profile depends
-// on.
+// Reports remember the rules that were in force, and a tenant may be able to write reports. So each
+// remembered rule is held against the schema of profiles before a policy is made of it, since a
+// whole profile depends on that policy.
 
 var (
 	validType     = regexp.MustCompile(`^[A-Za-z0-9_]{1,63}$`)

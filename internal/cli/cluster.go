@@ -22,7 +22,7 @@ type clusterOptions struct {
 
 func (c *clusterOptions) add(flags *pflag.FlagSet) {
 	all := genericclioptions.NewConfigFlags(true)
-	// What is left out of kubectl's flags means something else here, or is not asked for.
+	// kubectl's other flags mean something else here, or are not asked for.
 	c.config = &genericclioptions.ConfigFlags{KubeConfig: all.KubeConfig, Context: all.Context, Timeout: all.Timeout}
 	flags.BoolVar(
 		&c.wanted,

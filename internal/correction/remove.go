@@ -39,8 +39,8 @@ func (w Writer) Remove(ctx context.Context, got baseline.Object) error {
 	if err != nil {
 		return err
 	}
-	// What somebody else set too, by forging it or by restoring the object, is not ours alone to
-	// give up.
+	// An apply that leaves the labels out would not remove those that somebody else has set too, by
+	// forging them or by restoring the object.
 	return w.PatchMetadata(
 		ctx,
 		got,

@@ -21,8 +21,9 @@ type Refusal struct {
 	Uncounted []corev1.ResourceName
 }
 
-// What the API server's quota admission says (k8s.io/apiserver/pkg/admission/plugin/resourcequota).
-// It names one quota, the first that refuses, and neither names nor quantities hold spaces.
+// The refusals of the API server's quota admission
+// (k8s.io/apiserver/pkg/admission/plugin/resourcequota). It names one quota, the first that
+// refuses, and neither names nor quantities hold spaces.
 var (
 	exceeded = regexp.MustCompile(` is forbidden: exceeded quota: (\S+), requested: (\S+), used: (\S+), limited: (\S+)$`)
 	unknown  = regexp.MustCompile(` is forbidden: status unknown for quota: (\S+), resources: (\S+)$`)

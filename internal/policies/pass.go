@@ -110,9 +110,9 @@ func (p *refusedPass) again(of digest, result admission.Result, now time.Time) *
 	return refused
 }
 
-// stands is how long it is too early for a pass to try again what was refused; zero if it is not.
-// What was refused while the rules for pods waited for reports says nothing once those are there:
-// no status is written by it.
+// stands is how long it is too early for a pass to try again what was refused; zero if it is not. A
+// refusal of before the reports came, on which the rules for pods waited, is outdated: no status is
+// written by it.
 func (p *refusedPass) stands(pass *Pass, now time.Time) time.Duration {
 	if p == nil || p.digest != pass.digest || p.result.IsOutdated(pass.rollout) {
 		return 0

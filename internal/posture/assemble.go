@@ -37,7 +37,7 @@ func Assemble(p *Pass, found *Found, now time.Time) *v1alpha1.NamespacePosture {
 		Count(&report.Summary, o.State)
 	}
 	report.Summary.Contested = contestedAmong(report.Objects)
-	// What is copied again and again does not take away what is in place.
+	// An unexpected object that somebody keeps making does not make the baseline unready.
 	all, beyond := len(report.Objects), contestedAmong(report.Objects[len(found.Desired):])
 	report.Objects = firstOf(report, report.Objects, v1alpha1.MaxObjects)
 	report.Blocked = firstOf(report, found.Deferred.Blocked, v1alpha1.MaxBlocked)

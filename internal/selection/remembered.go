@@ -10,9 +10,9 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// What a profile governs is the operator's own knowledge. Labels of namespaces and reports are no
-// proof, since tenants may be able to write them. So the status of a profile remembers what its
-// last valid spec selects:
+// The operator itself knows which namespaces a profile governs. Labels of namespaces and reports
+// are no proof, since tenants may be able to write them. So the status of a profile remembers what
+// its last valid spec selects:
 //
 //	the spec    the status remembers   the profile governs
 //	is valid    anything               what its spec selects

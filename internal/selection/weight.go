@@ -28,7 +28,8 @@ const (
 
 // Weight is how many bytes what a profile selects by takes in a policy at most.
 func Weight(profile *v1alpha1.SecurityProfile) int {
-	// What an expression has around a key, which it names twice, and around a value and a glob.
+	// The bytes that an expression has around a key, which it names twice, and around a value and a
+	// glob.
 	const around, aroundKey, aroundValue, aroundGlob, aroundGlobs = 8, 96, 4, 1, 64
 	weight := around
 	for key, value := range profile.Spec.NamespaceSelector.MatchLabels {
