@@ -2,7 +2,6 @@ package policies
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"flag"
 	"maps"
@@ -14,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/yaml"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
@@ -22,10 +22,15 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/posture/posturetest"
 )
 
-var update = flag.Bool("update", false, "write test/argocd/testdata instead of comparing it")
+var update = flag.Bool("update", false, "write the profiles that Argo CD's health check is tried on instead of comparing them")
 
-// TestWhatArgoCDIsShown holds that the profiles which test/argocd judges are what this package
-// writes: one for each way that a profile can be.
+// argoCDTestdata is the folder of these profiles.
+var argoCDTestdata = filepath.Join(
+	"..", "..", "config", "argocd", "resource_customizations", "security.bulwark.dev", "SecurityProfile", "testdata",
+)
+
+// TestWhatArgoCDIsShown holds that the profiles which Argo CD's health check is tried on are what
+// this package writes: one for each way that a profile can be.
 func TestWhatArgoCDIsShown(t *testing.T) {
 	_, policies := aPolicedProfile()
 	policed := reportOf(admission.Pass{Desired: len(policies)})
@@ -112,12 +117,11 @@ func compareShown(t *testing.T, name string, profile *v1alpha1.SecurityProfile) 
 		delete(status, "drift")
 		shown["status"] = status
 	}
-	path := filepath.Join("..", "..", "test", "argocd", "testdata", name+".json")
-	now, err := json.MarshalIndent(shown, "", "  ")
+	path := filepath.Join(argoCDTestdata, name+".yaml")
+	now, err := yaml.Marshal(shown)
 	if err != nil {
 		t.Fatal(err)
 	}
-	now = append(now, '\n')
 	if *update {
 		if err := os.WriteFile(path, now, 0o600); err != nil {
 			t.Fatal(err)

@@ -10,7 +10,10 @@ import (
 )
 
 // health is what Argo CD makes of an object.
-type health struct{ Status, Message string }
+type health struct {
+	Status  string
+	Message string
+}
 
 // statuses are those that Argo CD knows; it takes every other one for Unknown.
 var statuses = map[string]bool{
