@@ -11,7 +11,9 @@ assets=${KUBEBUILDER_ASSETS:-$root/bin/k8s/$version}
 dir=$(mktemp -d)
 etcd_pid="" apiserver_pid="" manager_pid=""
 end() {
-  for pid in $manager_pid $apiserver_pid $etcd_pid; do kill -9 "$pid" 2>/dev/null && wait "$pid" 2>/dev/null; done
+  for pid in $manager_pid $apiserver_pid $etcd_pid; do
+    kill -9 "$pid" 2>/dev/null && wait "$pid" 2>/dev/null || true # It ends with the status of what was killed.
+  done
   rm -rf "$dir"
 }
 trap end EXIT
