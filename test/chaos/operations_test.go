@@ -121,9 +121,11 @@ func (w *world) createNamespace(r *rand.Rand) (bool, error) {
 	if _, exists := w.model.namespaces[name]; exists {
 		return true, nil
 	}
-	skipped, err := w.create(namespace(name, tier), func() {})
+	ns := namespace(name, tier)
+	skipped, err := w.create(ns, func() {})
 	if err == nil && !skipped {
 		w.model.namespaces[name] = tier
+		w.model.labelled(ns.UID, tier)
 	}
 	return skipped, err
 }
