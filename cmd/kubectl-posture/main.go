@@ -16,7 +16,7 @@ func main() {
 		// It runs for a moment: garbage is collected seldom, until there is as much of it as a
 		// pipeline's machine has to spare.
 		debug.SetGCPercent(400)
-		debug.SetMemoryLimit(160 << 20)
+		debug.SetMemoryLimit(200 << 20)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := cli.Run(ctx, os.Args[1:], cli.System())

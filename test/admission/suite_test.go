@@ -67,7 +67,7 @@ type suite struct {
 
 func start(t *testing.T) *suite {
 	t.Helper()
-	bed := testbed.Installed(t)
+	bed := testbed.Installed(t, controlplane.TypeChecked())
 	s := &suite{ctx: bed.Context, bed: bed, plane: bed.Plane, warned: &warnings{}, senders: map[string]client.Client{}}
 	s.admin = s.clientAs(t, "")
 	for _, name := range []string{tenant, responder, controlplane.OperatorUser} {

@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
@@ -23,21 +22,12 @@ func Picture(namespace string) map[string]any {
 	GinkgoHelper()
 	picture := map[string]any{}
 	for _, o := range Managed(Default, namespace) {
-		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
-		Expect(err).NotTo(HaveOccurred())
+		var content any = o
 		switch o := o.(type) {
 		case *corev1.ResourceQuota:
-			delete(content, "status")
-			delete(content["metadata"].(map[string]any), "resourceVersion")
-			delete(content["metadata"].(map[string]any), "managedFields")
+			o.Status, o.ResourceVersion, o.ManagedFields = corev1.ResourceQuotaStatus{}, "", nil
 		case *corev1.Namespace:
-			content = map[string]any{
-				"uid":        o.UID,
-				"labels":     o.Labels,
-				"finalizers": o.Finalizers,
-				"spec":       o.Spec,
-				"phase":      o.Status.Phase,
-			}
+			content = []any{o.UID, o.Labels, o.Finalizers, o.Spec, o.Status.Phase}
 		}
 		picture[fmt.Sprintf("%T %s", o, o.GetName())] = content
 	}

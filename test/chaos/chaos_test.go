@@ -109,7 +109,7 @@ func start(t *testing.T) *suite {
 		t.Fatal(err)
 	}
 	t.Cleanup(gexec.CleanupBuildArtifacts)
-	plane := testbed.Installed(t).Plane
+	plane := testbed.Installed(t, controlplane.TypeChecked()).Plane
 	cfg := rest.CopyConfig(plane.Config)
 	cfg.Timeout = 20 * time.Second // While etcd stands still nothing answers.
 	cfg.WarningHandler = rest.NoWarnings{}

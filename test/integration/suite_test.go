@@ -43,7 +43,7 @@ var _ = BeforeSuite(func() {
 	SetDefaultEventuallyTimeout(eventuallyTimeout)
 	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
 	SetDefaultConsistentlyDuration(2 * time.Second)
-	SetDefaultConsistentlyPollingInterval(50 * time.Millisecond)
+	SetDefaultConsistentlyPollingInterval(100 * time.Millisecond)
 
 	bed = testbed.Installed(GinkgoTB())
 	UseCluster(bed)

@@ -42,7 +42,7 @@ var _ = BeforeSuite(func() {
 	binary, err = gexec.Build("github.com/bulwark-dev/bulwark/cmd/manager")
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(gexec.CleanupBuildArtifacts)
-	c := testbed.Start(GinkgoTB())
+	c := testbed.Start(GinkgoTB(), controlplane.TypeChecked())
 	ctx, plane, admin = c.Context, c.Plane, c.Admin
 })
 

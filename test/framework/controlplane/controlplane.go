@@ -34,7 +34,11 @@ const Version = "v1.37.2"
 // controllers are those of kube-controller-manager that Bulwark works beside.
 const controllers = "clusterrole-aggregation-controller,daemonset-controller,deployment-controller," +
 	"garbage-collector-controller,job-controller,namespace-controller,replicaset-controller,replicationcontroller-controller," +
-	"resourcequota-controller,serviceaccount-controller,statefulset-controller,validatingadmissionpolicy-status-controller"
+	"resourcequota-controller,serviceaccount-controller,statefulset-controller"
+
+// typeChecker is the controller that holds the expressions of admission policies against the
+// schemas of what they are about. Nothing waits for it, and it takes the most time of all.
+const typeChecker = "validatingadmissionpolicy-status-controller"
 
 // auditPolicy logs each write, once it is answered.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
@@ -72,6 +76,7 @@ type ControlPlane struct {
 	dir       string
 	token     string // the administrator's; empty is a certificate
 	garbage   string // how often the processes collect it, as GOGC says; empty is Go's default
+	unchecked bool   // whether nobody checks the types in admission policies
 	static    string // the folder of admission policies by manifest; empty is none
 	env       *envtest.Environment
 	apiServer *exec.Cmd // since its first restart; before, it is the environment's
@@ -201,7 +206,7 @@ func (c *ControlPlane) startControllerManager() error {
 		"--cert-dir="+c.dir,
 		"--leader-elect=false",
 		"--use-service-account-credentials", // Each controller is then who it is in a cluster, which tamper protection tells apart.
-		"--controllers="+controllers,
+		"--controllers="+c.controllers(),
 		"--service-account-private-key-file="+filepath.Join(certs, "sa-signer.key"),
 		"--kube-api-qps=500",
 		"--kube-api-burst=1000",

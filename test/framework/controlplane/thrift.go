@@ -21,8 +21,22 @@ const adminToken = "administrator-of-a-test"
 //  1. The administrator shows a token. A client's certificate is verified anew at each request,
 //     which takes the API server a tenth of its time where a suite asks again and again.
 //  2. The processes collect their garbage less often, for more memory.
+//  3. Nobody checks the types in admission policies, but with TypeChecked.
 func Thrifty() Option {
-	return func(c *ControlPlane) { c.token, c.garbage = adminToken, "400" }
+	return func(c *ControlPlane) { c.token, c.garbage, c.unchecked = adminToken, "400", true }
+}
+
+// TypeChecked has the types in admission policies checked, with Thrifty too.
+func TypeChecked() Option {
+	return func(c *ControlPlane) { c.unchecked = false }
+}
+
+// controllers are those that kube-controller-manager runs.
+func (c *ControlPlane) controllers() string {
+	if c.unchecked {
+		return controllers
+	}
+	return controllers + "," + typeChecker
 }
 
 // tokenFile is the path of the file that tells the API server whose token it is.

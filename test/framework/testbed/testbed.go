@@ -28,7 +28,7 @@ func Start(t testing.TB, options ...controlplane.Option) *Cluster {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	plane, err := controlplane.Start(ctx, append(options, controlplane.Thrifty())...)
+	plane, err := controlplane.Start(ctx, append([]controlplane.Option{controlplane.Thrifty()}, options...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
