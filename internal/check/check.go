@@ -19,6 +19,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/manifests"
@@ -44,6 +45,9 @@ type Input struct {
 	Protected []string
 	// User is who applies the manifests.
 	User user.Info
+	// Rights are what users may do in the cluster; nil without one: then those of system:masters may
+	// do everything, and nobody else anything.
+	Rights authorizer.UnconditionalAuthorizer
 	// Scans are the reports of scanners; nil if none are given.
 	Scans *scanreport.Set
 	// Now is the time.
@@ -58,10 +62,13 @@ type Report struct {
 	// Results are in the order of the documents, and of an object in that in which the API server
 	// judges.
 	Results []*Result
-	// Evaluated counts the objects that were judged, Ungoverned those that no profile governs.
-	Evaluated, Ungoverned int
-	// Skipped counts objects of kinds that are not known, by kind.
-	Skipped map[string]int
+	// Evaluated counts the objects that a rule was held against.
+	Evaluated int
+	// Ungoverned are the objects that rules are about, and that no profile governs.
+	Ungoverned []Reference
+	// Unruled counts objects of Kubernetes' own kinds that no rule is about, and Skipped those of
+	// kinds that are not known, each by kind.
+	Unruled, Skipped map[string]int
 	// Governed are the profiles, by the namespaces that they govern.
 	Governed map[string]string
 	// Notes are what is worth knowing of scan reports and is no result.
@@ -72,7 +79,9 @@ type Report struct {
 
 // Run judges manifests. What keeps a rule from being evaluated is an error, which may be several.
 func Run(ctx context.Context, in Input) (*Report, error) {
-	r := &run{in: in, kinds: newKinds(), report: &Report{Skipped: map[string]int{}, Governed: map[string]string{}}}
+	r := &run{in: in, kinds: newKinds(), report: &Report{
+		Unruled: map[string]int{}, Skipped: map[string]int{}, Governed: map[string]string{},
+	}}
 	r.readAhead()
 	if err := r.govern(); err != nil {
 		return nil, err
@@ -84,17 +93,13 @@ func Run(ctx context.Context, in Input) (*Report, error) {
 			in.Judged()
 		}
 	})
-	errs := []error{r.govs.unknown()}
+	errs := slices.Concat(r.unmatched, []error{r.govs.unknown()})
 	for _, j := range judged {
 		r.objects = append(r.objects, j.objects...)
 		r.add(j.results)
-		r.report.Evaluated += j.evaluated
-		for _, kind := range j.skipped {
-			r.report.Skipped[kind]++
-		}
-		errs = append(errs, j.err)
+		r.report.count(&j)
+		errs = append(errs, j.errs...)
 	}
-	r.report.Ungoverned = len(r.objects) - r.report.Evaluated
 	r.add(r.quotas())
 	r.add(r.weaknesses())
 	scanned, err := r.scanned()
@@ -118,15 +123,31 @@ type run struct {
 	objects []*object
 	old     map[key]*object
 	govs    governors
+	// unmatched are the errors of what there is already, and is of no kind.
+	unmatched []error
 }
 
 // judged is what came of one source.
 type judged struct {
-	objects   []*object
-	results   []Result
-	evaluated int
-	skipped   []string // the kinds of what is of none that is known
-	err       error
+	objects    []*object
+	results    []Result
+	evaluated  int
+	ungoverned []Reference
+	unruled    []string // the kinds of what no rule is about
+	skipped    []string // and of what is of none that is known
+	errs       []error
+}
+
+// count adds what came of a source.
+func (r *Report) count(j *judged) {
+	r.Evaluated += j.evaluated
+	r.Ungoverned = append(r.Ungoverned, j.ungoverned...)
+	for _, kind := range j.unruled {
+		r.Unruled[kind]++
+	}
+	for _, kind := range j.skipped {
+		r.Skipped[kind]++
+	}
 }
 
 // judgeSource decodes a source and judges each of its objects. Of an object no more is kept than
@@ -139,15 +160,16 @@ func (r *run) judgeSource(ctx context.Context, source *manifests.Source) judged 
 		}
 		o := r.kinds.read(d, r.in.Namespace)
 		if o == nil {
-			all.skipped = append(all.skipped, kindOf(d.Object))
+			all.leftOut(d, r.kinds.mismatch(d))
 			continue
 		}
 		results, err := r.judge(ctx, o)
-		all.objects, all.results, all.err = append(all.objects, o), append(all.results, results...), errors.Join(all.err, err)
-		if r.evaluates(o) {
-			all.evaluated++
+		results = append(results, r.measure(o)...)
+		all.objects, all.results = append(all.objects, o), append(all.results, results...)
+		if err != nil {
+			all.errs = append(all.errs, err)
 		}
-		all.results = append(all.results, r.measure(o)...)
+		r.tally(&all, o, len(results) > 0)
 		if r.in.Scans != nil {
 			o.parts = partsOf(o)
 		}
@@ -158,10 +180,48 @@ func (r *run) judgeSource(ctx context.Context, source *manifests.Source) judged 
 	return all
 }
 
-// evaluates reports whether an object is judged. Of what is in no namespace, only a Namespace has
-// rules of its own.
-func (r *run) evaluates(o *object) bool {
-	return len(r.of(o)) > 0 && (o.Namespace != "" || o.Kind == "Namespace") || o.undecodable != ""
+// leftOut takes in an object of no kind that is known: an error, if its group is.
+func (j *judged) leftOut(d *manifests.Document, mismatch error) {
+	switch {
+	case mismatch != nil:
+		j.errs = append(j.errs, mismatch)
+	case d.Object.GroupVersionKind() == aggregation:
+		j.unruled = append(j.unruled, kindOf(d.Object))
+	default:
+		j.skipped = append(j.skipped, kindOf(d.Object))
+	}
+}
+
+// tally counts an object as what it is:
+//  1. evaluated, if a rule was held against it: a profile governs it, and has rules about its kind,
+//     or something was said of it;
+//  2. ungoverned, if there are rules about its kind, and no profile governs it;
+//  3. else unruled: nothing is to be said of its kind.
+func (r *run) tally(all *judged, o *object, said bool) {
+	ruled, in := o.ruled(), (*space)(nil)
+	if name := o.namespaceName(); name != "" {
+		in = r.space(name)
+	} else {
+		ruled = false // Of what is in no namespace a rule has something to say, or it is not counted.
+	}
+	governed := in != nil && in.governor != nil
+	switch {
+	case said || governed && ruled:
+		all.evaluated++
+	case !ruled:
+		all.unruled = append(all.unruled, kindOf(o.unstructured))
+	}
+	if ruled && in != nil && !governed {
+		all.ungoverned = append(all.ungoverned, o.Reference)
+	}
+}
+
+// namespaceName is the namespace that an object is in, or is; empty if there is none.
+func (o *object) namespaceName() string {
+	if o.Kind == "Namespace" {
+		return o.Name
+	}
+	return o.Namespace
 }
 
 // judge is what is said of one object by itself.
@@ -193,11 +253,15 @@ func (r *run) judge(ctx context.Context, o *object) ([]Result, error) {
 		)
 	}
 	for _, e := range r.of(o) {
+		e.rights = &rights{cluster: r.in.Rights}
 		if err := e.judge(ctx, r, o, found); err != nil {
 			return nil, fmt.Errorf("%s: %w", o, err)
 		}
 	}
-	return found.results, nil
+	for i, err := range found.unjudged {
+		found.unjudged[i] = fmt.Errorf("%s: %w", o, err)
+	}
+	return found.results, errors.Join(found.unjudged...)
 }
 
 // each does something for each index, on all processors.

@@ -4,11 +4,15 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -145,7 +149,20 @@ func TestRun(t *testing.T) {
 		}},
 		"what a NetworkPolicy opens": {`{namespaceSelector: {}, network: {defaultDeny: [Ingress]}}`,
 			"apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: open}\nspec:\n  podSelector: {}\n  ingress: [{}]\n", []string{
-				`6:3 Warn finding/NetworkReopened NetworkPolicy shop/open: defaultDeny closes Ingress, and this opens it for all pods from: every peer at all ports`,
+				`6:13 Warn finding/NetworkReopened NetworkPolicy shop/open: defaultDeny closes Ingress, and this opens it for all pods from: every peer at all ports`,
+			}},
+		"each direction that a NetworkPolicy opens, where it opens it": {`{namespaceSelector: {}, network: {defaultDeny: [Ingress, Egress], tenantPolicies: Within}}`,
+			"apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: open}\nspec:\n  podSelector: {}\n  policyTypes: [Ingress, Egress]\n" +
+				"  ingress:\n  - from: [{podSelector: {}}]\n  - {}\n  egress:\n  - to: [{podSelector: {}}]\n  - ports: [{port: 53}]\n", []string{
+				`9:5 Deny admission/tenant-network-policies NetworkPolicy shop/open: the NetworkPolicy opens Ingress from every peer, every namespace or a sixteenth of all addresses, which the profile closes: name the peers by namespace and pod labels or by narrow address blocks (spec.network.tenantPolicies of SecurityProfile p)`,
+				`12:5 Deny admission/tenant-network-policies NetworkPolicy shop/open: the NetworkPolicy opens Egress to every peer, every namespace or a sixteenth of all addresses, which the profile closes: name the peers by namespace and pod labels or by narrow address blocks (spec.network.tenantPolicies of SecurityProfile p)`,
+				`9:5 Warn finding/NetworkReopened NetworkPolicy shop/open: defaultDeny closes Ingress, and this opens it for all pods from: every peer at all ports`,
+				`12:5 Warn finding/NetworkReopened NetworkPolicy shop/open: defaultDeny closes Egress, and this opens it for all pods to: every peer at TCP 53`,
+			}},
+		"address blocks that open a direction together": {`{namespaceSelector: {}, network: {defaultDeny: [Egress]}}`,
+			"apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: open}\nspec:\n  podSelector: {}\n  ingress: [{}]\n  egress:\n" +
+				"  - to: [{ipBlock: {cidr: 16.0.0.0/5}}]\n  - to: [{ipBlock: {cidr: 24.0.0.0/5}}]\n", []string{
+				`7:3 Warn finding/NetworkReopened NetworkPolicy shop/open: defaultDeny closes Egress, and this opens it for all pods to: 16.0.0.0/5, 24.0.0.0/5 at all ports`,
 			}},
 		"what a binding gives": {`{namespaceSelector: {}, podSecurity: {enforce: privileged}}`,
 			"apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: all}\nsubjects:\n- {kind: User, name: eve, apiGroup: rbac.authorization.k8s.io}\n" +
@@ -269,15 +286,16 @@ func TestWhoGoverns(t *testing.T) {
 			if diff := cmp.Diff(tt.governed, report.Governed); diff != "" {
 				t.Error(diff)
 			}
-			if len(report.Results) != tt.denied || report.Ungoverned != tt.ungoverned {
-				t.Errorf("%d ungoverned, and %v", report.Ungoverned, lines(report))
+			if len(report.Results) != tt.denied || len(report.Ungoverned) != tt.ungoverned {
+				t.Errorf("%v ungoverned, and %v", report.Ungoverned, lines(report))
 			}
 		})
 	}
 }
 
 func TestWhatFits(t *testing.T) {
-	const quota = `{namespaceSelector: {}, quotas: [{name: compute, spec: {hard: {requests.cpu: 4, pods: 8, services.loadbalancers: 0}}}]}`
+	const quota = `{namespaceSelector: {}, quotas: [{name: compute, spec: {hard: {requests.cpu: 4, pods: 8, services.loadbalancers: 0,
+		services.nodeports: 1, requests.storage: 1Gi, count/configmaps: 0}}}]}`
 	with := func(replicas, resources string) string {
 		return strings.Replace(
 			web,
@@ -304,12 +322,28 @@ func TestWhatFits(t *testing.T) {
 			`5:3 Warn quota/peak Deployment shop/web bulwark-compute/pods (pods): all that is applied to namespace shop needs up to 25 of pods together, ` +
 				`while it is rolled out or scaled, and ResourceQuota bulwark-compute grants 8`}},
 		"what there is to be none of": {"apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {type: LoadBalancer}\n", []string{
-			`4:1 Deny quota/fits Service shop/s bulwark-compute/services.loadbalancers (pods): all that is applied to namespace shop needs 1 of services.loadbalancers together, ` +
+			`4:8 Deny quota/fits Service shop/s bulwark-compute/services.loadbalancers: all that is applied to namespace shop needs 1 of services.loadbalancers together, ` +
 				`and ResourceQuota bulwark-compute grants 0`}},
+		"ports of nodes": {"apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  ports: [{port: 80}, {port: 81}]\n  type: NodePort\n", []string{
+			`6:3 Deny quota/fits Service shop/s bulwark-compute/services.nodeports: all that is applied to namespace shop needs 2 of services.nodeports together, ` +
+				`and ResourceQuota bulwark-compute grants 1`}},
+		"a claim for storage": {"apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: c}\nspec:\n  accessModes: [ReadWriteOnce]\n  resources:\n    requests:\n      storage: 2Gi\n", []string{
+			`8:7 Deny quota/fits PersistentVolumeClaim shop/c bulwark-compute/requests.storage: all that is applied to namespace shop needs 2Gi of requests.storage together, ` +
+				`and ResourceQuota bulwark-compute grants 1Gi`}},
+		"objects of which there is to be none": {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n", []string{
+			`2:1 Deny quota/fits ConfigMap shop/c bulwark-compute/count/configmaps: all that is applied to namespace shop needs 1 of count/configmaps together, ` +
+				`and ResourceQuota bulwark-compute grants 0`}},
+		"a pod by itself": {"apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers: [{name: a, image: a, resources: {requests: {cpu: 5}}}]\n", []string{
+			`4:1 Deny quota/fits Pod shop/p bulwark-compute/requests.cpu: all that is applied to namespace shop needs 5 of requests.cpu together, ` +
+				`and ResourceQuota bulwark-compute grants 4`}},
+		"what an autoscaler of the first version scales beyond": {with("1", "{requests: {cpu: 100m}}") + "---\napiVersion: autoscaling/v1\nkind: HorizontalPodAutoscaler\nmetadata: {name: web}\n" +
+			"spec: {maxReplicas: 20, scaleTargetRef: {kind: Deployment, name: web, apiVersion: apps/v1}}\n", []string{
+			`5:3 Warn quota/peak Deployment shop/web bulwark-compute/pods (pods): all that is applied to namespace shop needs up to 25 of pods together, ` +
+				`while it is rolled out or scaled, and ResourceQuota bulwark-compute grants 8`}},
 		"a Job's pods, and what they have before": {
 			"apiVersion: batch/v1\nkind: Job\nmetadata: {name: j}\nspec: {parallelism: 9, completions: 2, template: {spec: {restartPolicy: Never, initContainers: [{name: i, image: i, " +
 				"resources: {requests: {cpu: 3}}}], containers: [{name: a, image: a, resources: {requests: {cpu: 1}}}]}}}\n", []string{
-				`4:1 Deny quota/fits Job shop/j bulwark-compute/requests.cpu (pods): all that is applied to namespace shop needs 6 of requests.cpu together, ` +
+				`4:8 Deny quota/fits Job shop/j bulwark-compute/requests.cpu (pods): all that is applied to namespace shop needs 6 of requests.cpu together, ` +
 					`and ResourceQuota bulwark-compute grants 4`}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -324,24 +358,125 @@ func TestWhatFits(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotKnownIsCounted(t *testing.T) {
-	report, err := Run(
-		context.Background(),
-		input(
-			t,
-			"apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w}\n",
-			profile(t, "p", `{namespaceSelector: {}, podSecurity: {enforce: baseline}}`),
-		),
-	)
+// manifest is an object of a kind without any field.
+func manifest(version, kind, name string) string {
+	return fmt.Sprintf("---\napiVersion: %s\nkind: %s\nmetadata: {name: %s}\n", version, kind, name)
+}
+
+// An object counts as evaluated if a rule was really held against it: else a check that judges
+// nothing looked like one that finds nothing.
+func TestWhatCountsAsEvaluated(t *testing.T) {
+	for sentence, tt := range map[string]struct {
+		text             string
+		evaluated        int
+		ungoverned       []string
+		unruled, skipped map[string]int
+		problem          string
+	}{
+		"what is governed":             {text: web, evaluated: 1},
+		"a Namespace that is governed": {text: manifest("v1", "Namespace", "shop"), evaluated: 1},
+		"a Namespace that is not":      {text: manifest("v1", "Namespace", "sandbox"), ungoverned: []string{"Namespace sandbox"}},
+		"what is in none that is": {text: strings.Replace(web, "name: web}", "name: web, namespace: sandbox}", 1),
+			ungoverned: []string{"Deployment sandbox/web"}},
+		"what no rule is about": {text: manifest("v1", "ConfigMap", "c") + manifest("policy/v1", "PodDisruptionBudget", "b") + manifest("storage.k8s.io/v1", "StorageClass", "s"),
+			unruled: map[string]int{"ConfigMap (v1)": 1, "PodDisruptionBudget (policy/v1)": 1, "StorageClass (storage.k8s.io/v1)": 1}},
+		"Kubernetes' own extensions of its API": {text: manifest("apiextensions.k8s.io/v1", "CustomResourceDefinition", "c") + manifest("apiregistration.k8s.io/v1", "APIService", "a"),
+			unruled: map[string]int{"CustomResourceDefinition (apiextensions.k8s.io/v1)": 1, "APIService (apiregistration.k8s.io/v1)": 1}},
+		"a field that there is not, of a kind that no rule is about": {text: manifest("policy/v1", "PodDisruptionBudget", "b") + "specs: {}\n", evaluated: 1},
+		"kinds of other groups": {text: manifest("example.com/v1", "Widget", "w") + manifest("gateway.networking.k8s.io/v1", "Gateway", "g"),
+			skipped: map[string]int{"Widget (example.com/v1)": 1, "Gateway (gateway.networking.k8s.io/v1)": 1}},
+		"a kind that there is not":            {text: manifest("apps/v1", "Deplyment", "d"), problem: `a.yaml:3:1: no matches for kind "Deplyment" in version "apps/v1"`},
+		"a version that there is no more":     {text: manifest("apps/v1beta1", "Deployment", "d"), problem: `a.yaml:2:1: no matches for kind "Deployment" in version "apps/v1beta1": it is in apps/v1`},
+		"a group that there is no more":       {text: manifest("extensions/v1beta1", "Ingress", "i"), problem: `no matches for kind "Ingress" in version "extensions/v1beta1": it is in networking.k8s.io/v1`},
+		"a kind of another group":             {text: manifest("v1", "Deployment", "d"), problem: `no matches for kind "Deployment" in version "v1": it is in apps/v1`},
+		"a version that there never was":      {text: manifest("batch/v7", "Job", "j"), problem: `no matches for kind "Job" in version "batch/v7": it is in batch/v1`},
+		"a kind of Bulwark's that is none":    {text: manifest("security.bulwark.dev/v1alpha1", "SecurityProfil", "p"), problem: `no matches for kind "SecurityProfil"`},
+		"a version that cannot be one":        {text: manifest("a/b/c", "Job", "j"), problem: `a.yaml:2:1: unexpected GroupVersion string: a/b/c`},
+		"a kind that there is not, in a List": {text: "apiVersion: v1\nkind: List\nitems:\n- apiVersion: apps/v1\n  kind: Deplyment\n", problem: `a.yaml:5:3: no matches for kind "Deplyment"`},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			report, err := Run(context.Background(), input(t, tt.text,
+				profile(t, "p", `{namespaceSelector: {}, excludeNamespaces: [sandbox], podSecurity: {enforce: privileged}}`)))
+			if said := fmt.Sprint(err); tt.problem == "" && err != nil || !strings.Contains(said, tt.problem) {
+				t.Fatalf("want %q, got %v", tt.problem, err)
+			}
+			var ungoverned []string
+			for _, o := range report.Ungoverned {
+				ungoverned = append(ungoverned, o.String())
+			}
+			want := []any{tt.evaluated, tt.ungoverned, tt.unruled, tt.skipped}
+			got := []any{report.Evaluated, ungoverned, report.Unruled, report.Skipped}
+			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// What there is already is held to the same.
+func TestAKindThatThereIsNotIsAnErrorOfWhatThereIsAlready(t *testing.T) {
+	in := input(t, web, profile(t, "p", `{namespaceSelector: {}, podSecurity: {enforce: privileged}}`))
+	in.Old = documents(t, manifest("apps/v1", "Deplyment", "d"))
+	if _, err := Run(context.Background(), in); err == nil || !strings.Contains(err.Error(), "no matches for kind") {
+		t.Errorf("it is %v", err)
+	}
+}
+
+// Which kinds are in no namespace is written down in the comments of Kubernetes' API only.
+func TestEveryKindInNoNamespaceIsKnown(t *testing.T) {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "k8s.io/api").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(
-		map[string]int{"Widget (example.com/v1)": 1},
-		report.Skipped,
-	); diff != "" ||
-		report.Evaluated != 0 {
-		t.Errorf("%d, %s", report.Evaluated, diff)
+	files, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(out)), "*", "*", "types.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	nonNamespaced := regexp.MustCompile(`(?m)^// \+genclient:nonNamespaced\n(?:\n|//.*\n)*type (\w+) struct`)
+	found := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, kind := range nonNamespaced.FindAllStringSubmatch(string(text), -1) {
+			found++
+			if !clusterScoped[kind[1]] {
+				t.Errorf("%s of %s is taken to be in a namespace", kind[1], file)
+			}
+		}
+	}
+	if found < 30 {
+		t.Errorf("only %d kinds are found", found)
+	}
+}
+
+// The name of the pods that a controller makes stands in each answer on them, and nothing in its
+// place.
+func TestAnswersOnPodsNameThem(t *testing.T) {
+	report, err := Run(context.Background(), input(t, web+"        resources: {requests: {cpu: 3}}\n", profile(
+		t,
+		"p",
+		`{namespaceSelector: {}, podSecurity: {enforce: restricted}, limits: [{type: Container, default: {cpu: 1}, max: {cpu: 2}}],
+			workloads: {automountServiceAccountToken: Forbid}, quotas: [{name: memory, spec: {hard: {requests.memory: 1Gi}}}]}`,
+	)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	families := map[string]bool{}
+	for _, r := range report.Results {
+		if strings.Contains(r.Answer, "x00") || strings.Contains(r.Answer, "\x00") {
+			t.Errorf("%s: %q", r.Rule, r.Answer)
+		}
+		if r.OfPods && r.Answer != "" {
+			families[strings.Split(r.Rule, "/")[0]] = true
+			if !strings.Contains(r.Answer, `"web-"`) {
+				t.Errorf("%s names no pod: %q", r.Rule, r.Answer)
+			}
+		}
+	}
+	if len(families) < 4 {
+		t.Errorf("only answers of %v", families)
 	}
 }
 

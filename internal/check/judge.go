@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,7 +13,6 @@ import (
 	kruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/apiserver/pkg/authentication/user"
-	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"github.com/bulwark-dev/bulwark/internal/admission/offline"
 )
@@ -21,7 +21,7 @@ import (
 // controller makes of it.
 func (j judgement) judge(ctx context.Context, r *run, o *object, found *collected) error {
 	found.profile = j.profile.Name
-	request := offline.Request{Object: o.unstructured, User: r.in.User, Authorizer: rights{r.in.User}}
+	request := offline.Request{Object: o.unstructured, User: r.in.User, Authorizer: j.rights}
 	if j.space != nil {
 		request.Namespace, request.Posture = j.space.namespace, j.space.posture
 	}
@@ -45,7 +45,7 @@ func (j judgement) judge(ctx context.Context, r *run, o *object, found *collecte
 	return j.pods(ctx, o, offline.Request{
 		Object:     o.manifest,
 		User:       controllerOf(o.Kind),
-		Authorizer: rights{},
+		Authorizer: j.rights,
 		Namespace:  j.space.namespace,
 		Posture:    j.space.posture,
 	}, found)
@@ -60,10 +60,12 @@ func (j judgement) pods(ctx context.Context, o *object, request offline.Request,
 	if err != nil {
 		return err
 	}
+	found.unjudged = append(found.unjudged, said.unjudged...)
 	raw, answer := "", ""
 	for _, result := range said.results {
 		if result.Answer != raw { // One answer is that of several results.
-			raw, answer = result.Answer, strings.ReplaceAll(result.Answer, podName, o.Name+"-")
+			raw = result.Answer
+			answer = strings.ReplaceAll(raw, strconv.Quote(podName), strconv.Quote(o.podName()))
 		}
 		result.Answer = answer
 		found.add(result)
@@ -71,21 +73,33 @@ func (j judgement) pods(ctx context.Context, o *object, request offline.Request,
 	return nil
 }
 
-// podName stands for the name of a pod that a controller makes.
+// podName stands for the name of a pod that a controller makes, which answers have in quotes.
 const podName = "\x00pod\x00"
+
+// podName is the name of an object's pods: its own, or what the names of those begin with that a
+// controller makes.
+func (o *object) podName() string {
+	if o.Kind == "Pod" {
+		return o.Name
+	}
+	return o.Name + "-"
+}
 
 // mostKnown is of how many pods it is remembered what was said.
 const mostKnown = 2048
 
 // outcome is what was said of a pod.
-type outcome struct{ results []Result }
+type outcome struct {
+	results  []Result
+	unjudged []error
+}
 
 // ofPod is what is said of a pod: of those that are alike it is found out once.
 func (j judgement) ofPod(ctx context.Context, o *object, request offline.Request) (*outcome, error) {
 	if request.OldObject != nil {
 		pods := &collected{object: o}
 		err := j.pod(ctx, o, request, pods)
-		return &outcome{pods.results}, err
+		return &outcome{pods.results, pods.unjudged}, err
 	}
 	memo, err := memoOf(o, j.space.namespace.Name)
 	if err != nil {
@@ -101,7 +115,7 @@ func (j judgement) ofPod(ctx context.Context, o *object, request offline.Request
 	if err := j.pod(ctx, o, request, pods); err != nil {
 		return nil, err
 	}
-	said := &outcome{pods.results}
+	said := &outcome{pods.results, pods.unjudged}
 	j.mu.Lock()
 	if len(j.known) >= mostKnown {
 		clear(j.known)
@@ -178,20 +192,4 @@ func controllerOf(kind string) user.Info {
 		"DaemonSet": "daemon-set-controller", "ReplicationController": "replication-controller", "Job": "job-controller", "CronJob": "job-controller",
 	}[kind]
 	return serviceaccount.UserInfo("kube-system", name, "")
-}
-
-// rights are what a user may do, as far as it is known without a cluster: one of system:masters
-// everything, and nobody else anything.
-type rights struct{ user user.Info }
-
-// Authorize allows those of system:masters everything.
-func (r rights) Authorize(context.Context, authorizer.Attributes) (authorizer.Decision, string, error) {
-	if r.user != nil {
-		for _, group := range r.user.GetGroups() {
-			if group == user.SystemPrivilegedGroup {
-				return authorizer.DecisionAllow, "", nil
-			}
-		}
-	}
-	return authorizer.DecisionNoOpinion, "", nil
 }

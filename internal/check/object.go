@@ -6,9 +6,8 @@ import (
 	"strconv"
 	"strings"
 
-	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -33,9 +32,8 @@ type object struct {
 	// hold with the object.
 	manifest *unstructured.Unstructured
 	made     *corev1.Pod
-	// makesPods says so once manifest and made are forgotten, and need is what they would take.
-	makesPods bool
-	need      need
+	// need is what they would take, and the object itself.
+	need need
 	// parts are what of its pods has an image; only if there are scan reports.
 	parts []part
 
@@ -56,32 +54,6 @@ type key struct{ kind, namespace, name string }
 
 func (o *object) key() key { return key{o.Kind, o.Namespace, o.Name} }
 
-// kinds are the kinds that are known, and clusterScoped those of them that are in no namespace.
-type kinds struct {
-	scheme        *kruntime.Scheme
-	clusterScoped map[string]bool
-}
-
-func newKinds() kinds {
-	scheme := kruntime.NewScheme()
-	for _, add := range []func(*kruntime.Scheme) error{
-		corev1.AddToScheme, appsv1.AddToScheme, batchv1.AddToScheme,
-		networkingv1.AddToScheme, rbacv1.AddToScheme, autoscalingv2.AddToScheme,
-	} {
-		if err := add(scheme); err != nil {
-			panic(err) // Kubernetes' own types are registered once.
-		}
-	}
-	return kinds{scheme: scheme, clusterScoped: map[string]bool{
-		"Namespace":          true,
-		"ClusterRole":        true,
-		"ClusterRoleBinding": true,
-		"PersistentVolume":   true,
-		"Node":               true,
-		"IngressClass":       true,
-	}}
-}
-
 // readAhead reads what must be known before anything is judged: what there is already, the labels
 // of namespaces, LimitRanges and quotas.
 func (r *run) readAhead() {
@@ -89,6 +61,8 @@ func (r *run) readAhead() {
 	for _, d := range r.in.Old {
 		if o := r.kinds.read(d, r.in.Namespace); o != nil {
 			r.old[o.key()] = o
+		} else if err := r.kinds.mismatch(d); err != nil {
+			r.unmatched = append(r.unmatched, err)
 		}
 	}
 	each(len(r.in.Manifests), func(i int) {
@@ -126,8 +100,8 @@ func kindOf(object *unstructured.Unstructured) string {
 // read is a manifest as an object of a known kind, or nil.
 func (k *kinds) read(d *manifests.Document, namespace string) *object {
 	gvk := schema.FromAPIVersionAndKind(d.Object.GetAPIVersion(), d.Object.GetKind())
-	typed, err := k.scheme.New(gvk)
-	if err != nil {
+	typed := k.make(gvk)
+	if typed == nil {
 		return nil
 	}
 	o := &object{document: d, unstructured: d.Object, Reference: Reference{
@@ -135,7 +109,7 @@ func (k *kinds) read(d *manifests.Document, namespace string) *object {
 		Name: nestedString(d.Object, "metadata", "name"),
 	}}
 	switch {
-	case k.clusterScoped[gvk.Kind]:
+	case clusterScoped[gvk.Kind]:
 		o.Namespace = ""
 	case o.Namespace == "":
 		o.Namespace = namespace
@@ -276,9 +250,16 @@ func (o *object) typedPod() *corev1.Pod {
 // slim drops what nobody asks of an object once it is judged: of its contents, only what findings
 // are drawn from is kept.
 func (o *object) slim() {
-	o.makesPods = o.made != nil
 	o.unstructured, o.manifest, o.made = nil, nil, nil
-	switch o.typed.(type) {
+	if !lookedAtTogether(o.typed) {
+		o.typed = nil
+	}
+}
+
+// lookedAtTogether reports whether an object is of a kind that is asked for once all are judged:
+// findings are drawn from it, or quotas hang on it.
+func lookedAtTogether(typed kruntime.Object) bool {
+	switch typed.(type) {
 	case *networkingv1.NetworkPolicy,
 		*rbacv1.Role,
 		*rbacv1.RoleBinding,
@@ -286,10 +267,20 @@ func (o *object) slim() {
 		*corev1.ServiceAccount,
 		*corev1.LimitRange,
 		*corev1.ResourceQuota,
+		*autoscalingv1.HorizontalPodAutoscaler,
 		*autoscalingv2.HorizontalPodAutoscaler:
-	default:
-		o.typed = nil
+		return true
 	}
+	return false
+}
+
+// ruled reports whether there are rules about an object's kind, or a quota counts it.
+func (o *object) ruled() bool {
+	switch o.typed.(type) {
+	case *corev1.Namespace, *corev1.Service, *corev1.PodTemplate:
+		return true
+	}
+	return o.made != nil || o.need.counted != nil || lookedAtTogether(o.typed)
 }
 
 // within is a path in an object, of a path in its pod.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
@@ -24,7 +25,7 @@ func (j judgement) policies(
 	ofPods bool,
 	found *collected,
 ) error {
-	violations, err := j.evaluator.EvaluatePrepared(ctx, request)
+	violations, err := j.violations(ctx, request, found)
 	if err != nil {
 		return err
 	}
@@ -55,7 +56,7 @@ func (j judgement) broken(o *object, concern, message string) []Result {
 	section, _, _ = strings.Cut(section, "-was-")
 	matches := ruleIn.FindAllStringSubmatchIndex(message, -1)
 	if len(matches) == 0 || section != "workloads" && section != "images" && section != "services" {
-		return []Result{{Rule: admissionRule + section, Message: message, Path: pathOfConcern[section]}}
+		return []Result{{Rule: admissionRule + section, Message: message, Path: o.pathOf(section, message)}}
 	}
 	spec := o.podSpec()
 	said := fmt.Sprintf(" (spec.%s of SecurityProfile %s)", section, j.profile.Name)
@@ -84,6 +85,14 @@ func (j judgement) broken(o *object, concern, message string) []Result {
 		}
 	}
 	return results
+}
+
+// pathOf is where it stands what a policy of a section refuses.
+func (o *object) pathOf(section, message string) []any {
+	if policy, ok := o.typed.(*networkingv1.NetworkPolicy); ok && section == "tenant-network-policies" {
+		return opening(policy, message)
+	}
+	return pathOfConcern[section]
 }
 
 // podSpec is the spec of an object's pods; an empty one if it has none.

@@ -6,14 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	appsv1 "k8s.io/api/apps/v1"
-	autoscalingv2 "k8s.io/api/autoscaling/v2"
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
@@ -76,8 +72,6 @@ func (s *space) ofQuotas(list corev1.ResourceList) corev1.ResourceList {
 	return counted
 }
 
-func scoped(quota *corev1.ResourceQuota) bool { return len(quota.Spec.Scopes)+len(scopesOf(quota)) > 0 }
-
 // quotas holds what all objects of a namespace need together against its quotas.
 func (r *run) quotas() []Result {
 	needing := map[string][]*object{}
@@ -104,78 +98,6 @@ func (n *need) of(name corev1.ResourceName, pods int64) resource.Quantity {
 	all.Mul(pods) // It goes on without bounds if it has to.
 	all.Add(n.counted[name])
 	return all
-}
-
-// autoscalers are the most replicas that something is scaled to, by what it is.
-func (r *run) autoscalers() map[key]autoscalingv2.HorizontalPodAutoscalerSpec {
-	scalers := map[key]autoscalingv2.HorizontalPodAutoscalerSpec{}
-	for _, o := range r.objects {
-		if hpa, ok := o.typed.(*autoscalingv2.HorizontalPodAutoscaler); ok {
-			scalers[key{hpa.Spec.ScaleTargetRef.Kind, o.Namespace, hpa.Spec.ScaleTargetRef.Name}] = hpa.Spec
-		}
-	}
-	return scalers
-}
-
-// scaling is how many pods there are of an object. Of a DaemonSet one is counted, since it is not
-// known how many nodes there are.
-type scaling struct {
-	steady, peak int64 // of what an autoscaler does not change
-	scales       bool
-	wanted       int64
-	surge        *intstr.IntOrString // nil if none is made before another has gone
-}
-
-func scalingOf(o *object) scaling {
-	scales := func(replicas *int32) scaling { return scaling{scales: true, wanted: int64(ptr.Deref(replicas, 1))} }
-	switch t := o.typed.(type) {
-	case *appsv1.Deployment:
-		s := scales(t.Spec.Replicas)
-		if t.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType {
-			s.surge = ptr.To(intstr.FromString("25%"))
-			if rolling := t.Spec.Strategy.RollingUpdate; rolling != nil && rolling.MaxSurge != nil {
-				s.surge = rolling.MaxSurge
-			}
-		}
-		return s
-	case *appsv1.StatefulSet:
-		return scales(t.Spec.Replicas)
-	case *appsv1.ReplicaSet:
-		return scales(t.Spec.Replicas)
-	case *corev1.ReplicationController:
-		return scales(t.Spec.Replicas)
-	case *batchv1.Job:
-		return scaling{steady: parallel(&t.Spec), peak: parallel(&t.Spec)}
-	case *batchv1.CronJob:
-		return scaling{peak: parallel(&t.Spec.JobTemplate.Spec)}
-	}
-	return scaling{steady: 1, peak: 1}
-}
-
-// replicas are how many pods there are while nothing moves, and at most.
-func (s *scaling) replicas(scaled autoscalingv2.HorizontalPodAutoscalerSpec) (steady, peak int64) {
-	if !s.scales {
-		return s.steady, s.peak
-	}
-	steady = s.wanted
-	if scaled.MaxReplicas > 0 {
-		steady = int64(ptr.Deref(scaled.MinReplicas, 1))
-	}
-	peak = max(steady, int64(scaled.MaxReplicas))
-	if s.surge != nil {
-		if more, err := intstr.GetScaledValueFromIntOrPercent(s.surge, int(peak), true); err == nil {
-			peak += int64(more)
-		}
-	}
-	return steady, peak
-}
-
-func parallel(job *batchv1.JobSpec) int64 {
-	n := ptr.Deref(job.Parallelism, 1)
-	if job.Completions != nil {
-		n = min(n, *job.Completions)
-	}
-	return int64(n)
 }
 
 // countOf is what a quota counts of an object that is no pod.
@@ -236,7 +158,7 @@ func (s *space) silent(quota *corev1.ResourceQuota, o *object, pod *corev1.Pod) 
 	words := fmt.Sprintf("failed quota: %s: must specify %s for: %s", quota.Name, of, strings.Join(silent, ","))
 	return []Result{s.result(o, Result{
 		Rule: ruleQuotaSilent, Action: Deny, Severity: v1alpha1.SeverityMedium, Message: words, Container: name, Path: at,
-		OfPods: o.Kind != "Pod", Answer: fmt.Sprintf("pods %q is forbidden: %s", o.Name, words),
+		OfPods: o.Kind != "Pod", Answer: fmt.Sprintf("pods %q is forbidden: %s", o.podName(), words),
 	})}
 }
 
@@ -263,7 +185,6 @@ func (s *space) fit(quota *corev1.ResourceQuota, needing []*object) []Result {
 			Rule:      ruleQuotaFits,
 			Action:    Deny,
 			Severity:  v1alpha1.SeverityMedium,
-			OfPods:    true,
 			Container: quota.Name + "/" + string(name),
 		}
 		switch {
@@ -292,71 +213,42 @@ func (s *space) fit(quota *corev1.ResourceQuota, needing []*object) []Result {
 		default:
 			continue
 		}
-		result.Path = path("spec", "replicas")
-		if largest.Kind == "Pod" || !largest.makesPods {
-			result.Path = path("spec")
+		result.OfPods, result.Path = largest.whereCounted(name)
+		if _, ofPods := largest.need.usage[name]; !ofPods {
+			result.Remedy = "Apply fewer of them, or have the quota raised."
 		}
 		results = append(results, s.result(largest, result))
 	}
 	return results
 }
 
+// whereCounted is where it stands how much an object needs of what a quota counts, and whether the
+// quota counts it of the pods that are made of the object: then these are what it refuses.
+func (o *object) whereCounted(name corev1.ResourceName) (ofPods bool, at []any) {
+	if _, ofPods := o.need.usage[name]; ofPods {
+		switch o.Kind {
+		case "Pod":
+			return false, path("spec")
+		case "Job":
+			return true, path("spec", "parallelism")
+		case "CronJob":
+			return true, path("spec", "jobTemplate", "spec", "parallelism")
+		case "DaemonSet":
+			return true, path("spec")
+		}
+		return true, path("spec", "replicas")
+	}
+	switch name {
+	case corev1.ResourceServicesLoadBalancers, corev1.ResourceServicesNodePorts:
+		return false, path("spec", "type")
+	case corev1.ResourceRequestsStorage:
+		return false, path("spec", "resources", "requests", "storage")
+	}
+	return false, path("kind") // There is to be none of it.
+}
+
 // result is a result on an object of the namespace.
 func (s *space) result(o *object, r Result) Result {
 	r.Object, r.Document, r.Profile = o.Reference, o.document, s.governor.profile.Name
 	return r
-}
-
-func scopesOf(quota *corev1.ResourceQuota) []corev1.ScopedResourceSelectorRequirement {
-	if quota.Spec.ScopeSelector == nil {
-		return nil
-	}
-	return quota.Spec.ScopeSelector.MatchExpressions
-}
-
-// inScope reports whether a quota counts a pod.
-func inScope(quota *corev1.ResourceQuota, pod *corev1.Pod) bool {
-	for _, scope := range quota.Spec.Scopes {
-		if !matchesScope(
-			corev1.ScopedResourceSelectorRequirement{ScopeName: scope, Operator: corev1.ScopeSelectorOpExists},
-			pod,
-		) {
-			return false
-		}
-	}
-	return !slices.ContainsFunc(
-		scopesOf(quota),
-		func(scope corev1.ScopedResourceSelectorRequirement) bool { return !matchesScope(scope, pod) },
-	)
-}
-
-func matchesScope(scope corev1.ScopedResourceSelectorRequirement, pod *corev1.Pod) bool {
-	switch scope.ScopeName {
-	case corev1.ResourceQuotaScopeTerminating:
-		return pod.Spec.ActiveDeadlineSeconds != nil
-	case corev1.ResourceQuotaScopeNotTerminating:
-		return pod.Spec.ActiveDeadlineSeconds == nil
-	case corev1.ResourceQuotaScopeBestEffort:
-		return bestEffort(pod)
-	case corev1.ResourceQuotaScopeNotBestEffort:
-		return !bestEffort(pod)
-	case corev1.ResourceQuotaScopePriorityClass:
-		has := pod.Spec.PriorityClassName != ""
-		switch scope.Operator {
-		case corev1.ScopeSelectorOpIn:
-			return slices.Contains(scope.Values, pod.Spec.PriorityClassName)
-		case corev1.ScopeSelectorOpNotIn:
-			return !slices.Contains(scope.Values, pod.Spec.PriorityClassName)
-		case corev1.ScopeSelectorOpDoesNotExist:
-			return !has
-		}
-		return has
-	}
-	return false // Of other scopes it is not known what a pod of them is.
-}
-
-func bestEffort(pod *corev1.Pod) bool {
-	return !slices.ContainsFunc(containersOf(&pod.Spec), func(c containerAt) bool {
-		return len(c.Resources.Requests)+len(c.Resources.Limits) > 0
-	}) && (pod.Spec.Resources == nil || len(pod.Spec.Resources.Requests)+len(pod.Spec.Resources.Limits) == 0)
 }

@@ -56,6 +56,9 @@ type Result struct {
 	Severity v1alpha1.Severity
 	// Message says what is wrong, in the words of who would refuse it.
 	Message string
+	// Verdict is how the message begins that is one with those of other results: the API server
+	// refuses for all of them at once. It is empty of what stands alone.
+	Verdict string
 	// Answer is all that the API server would answer; empty for what it admits without a word.
 	Answer string
 	// Remedy says what to do about it, where a rule's help does not.
@@ -115,6 +118,8 @@ type collected struct {
 	profile string
 	words   *words
 	results []Result
+	// unjudged are the errors of rules that cannot be evaluated.
+	unjudged []error
 }
 
 // words are messages, each of which is held once: a hundred thousand results say the same few

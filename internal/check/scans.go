@@ -207,7 +207,9 @@ func (s *scans) hold(g *governor, name string, image *scanreport.Image, reports 
 	if !looked {
 		words := fmt.Sprintf("the scan report of the image %s holds no result on packages, "+
 			"and so does not say that there is no vulnerability: %s", name, filesOf(reports))
-		results = append(results, s.result(g, ruleUnjudged, words))
+		result := s.result(g, ruleUnjudged, words)
+		result.Remedy = lookForPackages(reports)
+		results = append(results, result)
 	}
 	verdict := s.set.Judge(sectionOf(g), &whole, findings, s.run.in.Now)
 	for i := range verdict.Broken {

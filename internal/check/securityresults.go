@@ -55,12 +55,13 @@ func (j judgement) securityResults(o *object, pod *corev1.Pod, said said, ofPods
 		if err != nil {
 			return err
 		}
+		verdict := fmt.Sprintf("violates PodSecurity %q", mode.level)
 		for _, f := range failed {
 			rule := rulesByID[podSecurityRule+string(f.check)]
 			for _, at := range offenders(o, &pod.Spec, rule, namesIn(f.words, &pod.Spec)) {
 				found.add(Result{
 					Rule: podSecurityRule + string(f.check), Action: mode.action, Severity: severityOf(mode.action),
-					Message: fmt.Sprintf("violates PodSecurity %q: %s", mode.level, f.words), Answer: mode.answer,
+					Message: verdict + ": " + f.words, Verdict: verdict, Answer: mode.answer,
 					OfPods: ofPods, Container: at.name, Path: at.path, Fix: at.fix,
 				})
 			}

@@ -194,7 +194,8 @@ func (s *space) carryOut(g *governor) {
 // judgement is a governor that has something to say of an object, and where.
 type judgement struct {
 	*governor
-	space *space
+	space  *space
+	rights *rights
 }
 
 // of are those who have something to say of an object: the governor of its namespace; all of them,
@@ -211,7 +212,7 @@ func (r *run) of(o *object) []judgement {
 		return all
 	}
 	if s := r.space(o.Namespace); s != nil && s.governor != nil {
-		return []judgement{{s.governor, s}}
+		return []judgement{{governor: s.governor, space: s}}
 	}
 	return nil
 }

@@ -2,7 +2,9 @@ package check
 
 import (
 	"maps"
+	"regexp"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -39,7 +41,7 @@ func (r *run) weaknesses() []Result {
 					Severity: f.Severity,
 					Message:  f.Message,
 					Remedy:   f.Remedy,
-					Path:     weakField(o, f.ID),
+					Path:     weakField(o, &f),
 				}))
 			}
 		}
@@ -128,13 +130,12 @@ func (r *run) find(ref v1alpha1.ObjectReference, namespace string) *object {
 }
 
 // weakField is where it stands what a finding is about.
-func weakField(o *object, id v1alpha1.FindingID) []any {
-	switch id {
+func weakField(o *object, f *v1alpha1.Finding) []any {
+	switch f.ID {
 	case v1alpha1.FindingIDNetworkReopened:
-		if np, ok := o.typed.(*networkingv1.NetworkPolicy); ok && len(np.Spec.Ingress) == 0 && len(np.Spec.Egress) > 0 {
-			return path("spec", "egress")
+		if policy, ok := o.typed.(*networkingv1.NetworkPolicy); ok {
+			return opening(policy, f.Message)
 		}
-		return path("spec", "ingress")
 	case v1alpha1.FindingIDPrivilegedBinding:
 		return path("roleRef", "name")
 	case v1alpha1.FindingIDBroadBinding:
@@ -149,4 +150,41 @@ func weakField(o *object, id v1alpha1.FindingID) []any {
 		return path("rules")
 	}
 	return path("metadata", "name")
+}
+
+// direction is the one that words on a NetworkPolicy name first.
+var direction = regexp.MustCompile(`\b(?:closes|opens) (Ingress|Egress)\b`)
+
+// opening is where a NetworkPolicy opens the direction that is named: the first rule that does so by
+// itself, or all of them, which may do so together.
+func opening(policy *networkingv1.NetworkPolicy, message string) []any {
+	named := direction.FindStringSubmatch(message)
+	if named == nil {
+		return path("spec")
+	}
+	alone := &networkingv1.NetworkPolicy{}
+	alone.Spec.PolicyTypes = []networkingv1.PolicyType{networkingv1.PolicyType(named[1])}
+	at := path("spec", strings.ToLower(named[1]))
+	opens := func(i int) []any {
+		if _, opens := findings.PolicyOf(alone); opens {
+			return append(at, i)
+		}
+		return nil
+	}
+	if alone.Spec.PolicyTypes[0] == networkingv1.PolicyTypeIngress {
+		for i := range policy.Spec.Ingress {
+			alone.Spec.Ingress = policy.Spec.Ingress[i : i+1]
+			if found := opens(i); found != nil {
+				return found
+			}
+		}
+		return at
+	}
+	for i := range policy.Spec.Egress {
+		alone.Spec.Egress = policy.Spec.Egress[i : i+1]
+		if found := opens(i); found != nil {
+			return found
+		}
+	}
+	return at
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -46,7 +47,7 @@ A policy cannot select what is impersonated: what is recorded names both users (
 
   # How much would be written a day, by the log of another policy?
   kubectl posture audit-policy -f profiles/ --estimate /var/log/kubernetes/audit.log`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error { return o.run(command.Context(), world) },
 	}
 	f := command.Flags()
@@ -70,7 +71,7 @@ func (o *auditOptions) run(ctx context.Context, world *World) error {
 	}
 	given := world.readManifests(o.files)
 	profiles, _, errs := readProfiles(ctx, nil, given.documents)
-	if err := errors.Join(append(given.problems, errs...)...); err != nil {
+	if err := errors.Join(slices.Concat(given.problems, mistaken(given.documents), errs)...); err != nil {
 		return err
 	}
 	if len(profiles) == 0 {

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/internal/printable"
 )
@@ -44,7 +43,7 @@ type World struct {
 	// Dir is the directory that relative paths begin at; empty is the working directory.
 	Dir string
 	// Cluster is what --from-cluster reads; nil is the cluster of the kubeconfig.
-	Cluster client.Reader
+	Cluster Cluster
 }
 
 // System is the world as it is.
@@ -127,4 +126,14 @@ func version() string {
 		return "devel"
 	}
 	return info.Main.Version
+}
+
+// noArguments refuses what stands beside the flags: most often the second file behind an -f, which
+// takes one.
+func noArguments(command *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%q belongs to no flag of %s: repeat -f for each file, as in -f a.yaml -f b.yaml, "+
+		"or name the directory", args[0], command.CommandPath())
 }

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // bench is a directory with files, in which commands are run.
@@ -20,7 +18,7 @@ type workdir struct {
 	in  string
 	tty bool
 
-	cluster client.Reader
+	cluster Cluster
 }
 
 var noon = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
@@ -42,6 +40,13 @@ func (d *workdir) put(name, content string) {
 		d.t.Fatal(err)
 	}
 	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *workdir) remove(name string) {
+	d.t.Helper()
+	if err := os.Remove(filepath.Join(d.dir, name)); err != nil {
 		d.t.Fatal(err)
 	}
 }
@@ -71,6 +76,13 @@ const (
 	web  = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: shop}\nspec:\n  selector: {matchLabels: {app: web}}\n" +
 		"  template:\n    metadata: {labels: {app: web}}\n    spec:\n      containers:\n      - name: app\n        image: nginx\n"
 	denied = "Deny  Deployment shop/web app: denyTags: container app must not have an image with the tag latest (spec.images of SecurityProfile tags)"
+)
+
+// excluding is the profile tags, which does not govern the namespace sandbox, and sandboxed the
+// Deployment web there.
+var (
+	excluding = strings.Replace(tags, "{namespaceSelector: {}", "{namespaceSelector: {}, excludeNamespaces: [sandbox]", 1)
+	sandboxed = strings.Replace(web, "namespace: shop", "namespace: sandbox", 1)
 )
 
 // pinned is the Deployment web with a tag that the profile tags allows.
@@ -117,6 +129,30 @@ func TestCheck(t *testing.T) {
 		"a key twice":     {files: []string{"p.yaml", tags, "web.yaml", web + "spec: {}\n"}, line: "check -f web.yaml --profile p.yaml", code: 1, errs: "error: web.yaml:12:1: the key \"spec\" stands twice here\n"},
 		"an unknown kind": {files: []string{"p.yaml", tags, "w.yaml", web + "---\napiVersion: a.b/v1\nkind: Widget\nmetadata: {name: w}\n"}, line: "check -f w.yaml --profile p.yaml", code: 2, out: "1 of unknown kinds skipped (Widget (a.b/v1))"},
 		"strictly":        {files: []string{"p.yaml", tags, "w.yaml", web + "---\napiVersion: a.b/v1\nkind: Widget\nmetadata: {name: w}\n"}, line: "check -f w.yaml --profile p.yaml --strict", code: 1, errs: "error: 1 objects of the unknown kind Widget (a.b/v1) were skipped (--strict)"},
+		"strictly, what no rule is about": {files: []string{"p.yaml", tags, "w.yaml", pinned + "---\napiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: b}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"},
+			line: "check -f w.yaml --profile p.yaml --strict", out: "checked 1 objects: 0 findings deny, 0 warn, 2 of kinds that no rule is about (ConfigMap (v1), PodDisruptionBudget (policy/v1))\n"},
+		"a kind that there is not": {files: []string{"p.yaml", tags, "w.yaml", web + "---\napiVersion: apps/v1\nkind: Deplyment\nmetadata: {name: w}\n"}, line: "check -f w.yaml --profile p.yaml", code: 1, out: denied,
+			errs: "error: w.yaml:14:1: no matches for kind \"Deplyment\" in version \"apps/v1\"\n"},
+		"a kind that there is not, among namespaces": {files: []string{"p.yaml", tags, "w.yaml", web, "ns.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n---\napiVersion: v1\nkind: Namepsace\nmetadata: {name: other}\n"},
+			line: "check -f w.yaml --profile p.yaml --namespaces ns.yaml", code: 1, errs: "error: ns.yaml:6:1: no matches for kind \"Namepsace\" in version \"v1\"\n"},
+		"what no profile governs, and nothing else": {files: []string{"p.yaml", excluding, "ns.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: sandbox}\n", "web.yaml", sandboxed},
+			line: "check -f ns.yaml -f web.yaml --profile p.yaml", code: 1, errs: "error: nothing was evaluated: no object is in a namespace that a profile governs; see the profile's namespaceSelector and excludeNamespaces, or give --allow-empty\n"},
+		"what no profile governs is named": {files: []string{"p.yaml", excluding, "ns.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: sandbox}\n", "web.yaml", web},
+			line: "check -f ns.yaml -f web.yaml --profile p.yaml", code: 2, out: "1 objects are governed by no profile", errs: "note: 1 objects are governed by no profile: Namespace sandbox\n"},
+		"of much that no profile governs, some is named": {files: []string{"p.yaml", excluding, "web.yaml", web + strings.Repeat("---\n"+sandboxed, 7)},
+			line: "check -f web.yaml --profile p.yaml", code: 2, errs: "note: 7 objects are governed by no profile: " + strings.Repeat("Deployment sandbox/web, ", 5) + "and 2 more\n"},
+		"what no profile governs, strictly": {files: []string{"p.yaml", excluding, "web.yaml", pinned + "---\n" + sandboxed},
+			line: "check -f web.yaml --profile p.yaml --strict", code: 1, errs: "error: 1 objects are governed by no profile: Deployment sandbox/web (--strict)\n"},
+		"what no rule is about, and nothing else": {files: []string{"p.yaml", tags, "c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"},
+			line: "check -f c.yaml --profile p.yaml", code: 1, errs: "error: nothing was evaluated: there is no rule about what -f names (ConfigMap (v1)); name other files, or give --allow-empty\n"},
+		"two files behind one -f": {files: []string{"p.yaml", tags, "web.yaml", web}, line: "check -f web.yaml more.yaml --profile p.yaml", code: 1,
+			errs: "error: \"more.yaml\" belongs to no flag of kubectl posture check: repeat -f for each file, as in -f a.yaml -f b.yaml, or name the directory\n"},
+		"a profile of another group beside a good one": {files: []string{"p.yaml", tags + "---\n" + strings.Replace(tags, "bulwark.dev", "example.dev", 1), "web.yaml", web}, line: "check -f web.yaml --profile p.yaml", code: 1,
+			out: denied, errs: "error: p.yaml:6:1: no matches for kind \"SecurityProfile\" in version \"security.example.dev/v1alpha1\": it is in security.bulwark.dev/v1alpha1\n"},
+		"a profile of another kind beside a good one": {files: []string{"p.yaml", tags + "---\n" + strings.Replace(tags, "SecurityProfile", "SecurityProfil", 1), "web.yaml", web}, line: "check -f web.yaml --profile p.yaml", code: 1,
+			out: denied, errs: "error: p.yaml:7:1: no matches for kind \"SecurityProfil\" in version \"security.bulwark.dev/v1alpha1\"\n"},
+		"what is no profile beside a good one": {files: []string{"p.yaml", tags + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n", "web.yaml", web}, line: "check -f web.yaml --profile p.yaml", code: 2,
+			out: denied, errs: "note: --profile: 1 objects are no SecurityProfiles, and are left out: ConfigMap c\n"},
 		"a CustomResourceDefinition": {files: []string{"p.yaml", tags, "w.yaml", web + "---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: w}\n"},
 			line: "check -f w.yaml --profile p.yaml", code: 2, out: "CustomResourceDefinition (apiextensions.k8s.io/v1)"},
 		"a profile that the API server would refuse": {files: []string{"p.yaml", head + "spec:\n  namespaceSelector: {}\n  podSecurity: {enforce: strict}\n", "web.yaml", web}, line: "check -f web.yaml --profile p.yaml", code: 1,
@@ -150,6 +186,39 @@ func TestEveryFormatHasTheSameExitCode(t *testing.T) {
 			if code, _, errs := d.run("check --profile p.yaml -f " + file + " -o " + format); code != want {
 				t.Errorf("%s of %s: want %d, got %d: %s", format, file, want, code, errs)
 			}
+		}
+	}
+}
+
+// One failure is told once: that nothing was evaluated follows from most others.
+func TestWhatFailsIsToldByItself(t *testing.T) {
+	d := with(
+		t,
+		"p.yaml",
+		tags,
+		"web.yaml",
+		web,
+		"broken.yaml",
+		"a: [\n",
+		"wrong.yaml",
+		strings.Replace(tags, "bulwark.dev", "example.dev", 1),
+		"apps.yaml",
+		"apiVersion: apps/v1beta1\nkind: Deployment\nmetadata: {name: w}\n",
+		"c.yaml",
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n",
+		"gate.yaml",
+		vulnerable("maxSeverity: High"),
+		"type.yaml",
+		head+"spec:\n  namespaceSelector: {}\n  podSecurity: {enforce: 5}\n",
+	)
+	for _, line := range []string{
+		"-f gone.yaml --profile p.yaml", "-f broken.yaml --profile p.yaml", "-f web.yaml", "-f web.yaml --profile gone.yaml",
+		"-f web.yaml --profile wrong.yaml", "-f web.yaml --profile c.yaml", "-f apps.yaml --profile p.yaml", "-f web.yaml --profile broken.yaml",
+		"-f web.yaml --profile p.yaml --namespaces gone.yaml", "-f c.yaml --profile p.yaml", "-f web.yaml --profile gate.yaml --scan-report gone.json",
+		"-f web.yaml --profile type.yaml",
+	} {
+		if code, _, errs := d.run("check " + line); code != 1 || strings.Count(errs, "error: ") != 1 {
+			t.Errorf("%s: %d\n%s", line, code, errs)
 		}
 	}
 }
@@ -244,12 +313,14 @@ func TestRender(t *testing.T) {
 		!strings.Contains(out, `"kind": "ValidatingAdmissionPolicyBinding"`) {
 		t.Errorf("%d\n%s", code, out)
 	}
+	d.put("wrong.yaml", strings.Replace(tags, "bulwark.dev", "example.dev", 1)+"---\n"+tags)
 	for line, want := range map[string]string{
 		"render":                      "error: no SecurityProfile is named",
 		"render -f ns.yaml":           "error: there is no SecurityProfile in what -f names",
 		"render -f p.yaml -o table":   "error: -o table: it is yaml or json",
 		"render -f gone.yaml":         "error: gone.yaml: there is no such file",
-		"render -f p.yaml unexpected": "error: unknown command",
+		"render -f p.yaml unexpected": "error: \"unexpected\" belongs to no flag of kubectl posture render",
+		"render -f wrong.yaml":        "error: wrong.yaml:1:1: no matches for kind \"SecurityProfile\" in version \"security.example.dev/v1alpha1\"",
 	} {
 		if code, _, errs := d.run(line); code != 1 || !strings.Contains(errs, want) {
 			t.Errorf("%s: %d %s", line, code, errs)

@@ -5,9 +5,11 @@ import (
 	"fmt"
 
 	"github.com/spf13/pflag"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -42,23 +44,54 @@ func (c *clusterOptions) namespace() (string, error) {
 	return namespace, nil
 }
 
-// reader reads from the cluster.
-func (c *clusterOptions) reader() (client.Reader, error) {
+// connect is the cluster.
+func (c *clusterOptions) connect() (Cluster, error) {
 	config, err := c.config.ToRESTConfig()
 	if err != nil {
 		return nil, fmt.Errorf("--from-cluster: reading the kubeconfig: %w", err)
 	}
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, v1alpha1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{
+		corev1.AddToScheme, authorizationv1.AddToScheme, v1alpha1.AddToScheme,
+	} {
 		if err := add(scheme); err != nil {
 			return nil, err
 		}
 	}
-	reader, err := client.New(config, client.Options{Scheme: scheme})
+	cluster, err := client.New(config, client.Options{Scheme: scheme})
 	if err != nil {
 		return nil, fmt.Errorf("--from-cluster: %w", err)
 	}
-	return reader, nil
+	return cluster, nil
+}
+
+// inCluster is what a cluster knows.
+type inCluster struct {
+	profiles   []v1alpha1.SecurityProfile
+	namespaces []corev1.Namespace
+	rights     authorizer.UnconditionalAuthorizer
+}
+
+// fromCluster is what the cluster knows. Objects that name no namespace are in that of the
+// kubeconfig's context.
+func (o *checkOptions) fromCluster(ctx context.Context, world *World) (*inCluster, error) {
+	cluster := world.Cluster
+	if cluster == nil {
+		var err error
+		if cluster, err = o.cluster.connect(); err != nil {
+			return nil, err
+		}
+		if !o.namespaceGiven {
+			if o.namespace, err = o.cluster.namespace(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	profiles, namespaces, err := ofCluster(ctx, cluster)
+	if err != nil {
+		return nil, err
+	}
+	return &inCluster{profiles, namespaces, &reviews{cluster: cluster}}, nil
 }
 
 // ofCluster are the SecurityProfiles of a cluster and its namespaces.

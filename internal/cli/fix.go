@@ -57,7 +57,7 @@ func (w *World) mend(findings []output.Finding) (*mended, error) {
 		case f.Suppressed != "":
 		case len(f.Fix) == 0:
 			remedy := cmp.Or(f.Remedy, check.RuleOf(f.Rule).Help)
-			m.could = append(m.could, fmt.Sprintf("%s:%d: %s: what is right is not certain: %s", f.File, f.Line, f.Rule, remedy))
+			m.could = append(m.could, fmt.Sprintf("%s:%d: %s: no one value is right: %s", f.File, f.Line, f.Rule, remedy))
 		case f.Document.Origin != "":
 			m.could = append(
 				m.could,
@@ -200,18 +200,23 @@ func valueAt(from any, path []any) any {
 }
 
 // fixAndRecheck mends what can be, and judges anew. If anything got worse, all files are put back.
-func (o *checkOptions) fixAndRecheck(ctx context.Context, world *World, report *output.Report) []error {
+func (o *checkOptions) fixAndRecheck(
+	ctx context.Context,
+	world *World,
+	report *output.Report,
+	judged *scope,
+) (*scope, []error) {
 	before := map[string]bool{}
 	for i := range report.Findings {
 		before[report.Findings[i].Fingerprint()] = true
 	}
 	m, err := world.mend(report.Findings)
 	if err != nil {
-		return []error{err}
+		return judged, []error{err}
 	}
-	again := &output.Report{Version: report.Version, FailOn: report.FailOn, Now: report.Now}
-	problems := o.find(ctx, world, again)
-	problems = append(problems, o.narrow(ctx, world, again)...)
+	again := o.emptyReport(world)
+	rejudged, problems := o.find(ctx, world, again)
+	problems = append(problems, o.narrow(ctx, world, again, rejudged)...)
 	for i := range again.Findings {
 		if f := &again.Findings[i]; !before[f.Fingerprint()] {
 			problems = append(
@@ -225,12 +230,12 @@ func (o *checkOptions) fixAndRecheck(ctx context.Context, world *World, report *
 		}
 	}
 	if len(problems) > 0 {
-		return append(problems, world.restore(m))
+		return judged, append(problems, world.restore(m))
 	}
 	*report = *again
 	for _, why := range m.could {
 		fmt.Fprintf(world.Err, "not fixed: %s\n", printable.Line(why))
 	}
 	fmt.Fprintf(world.Err, "fixed %d findings in %d files, and checked again\n", m.fixed, len(m.before))
-	return nil
+	return rejudged, nil
 }

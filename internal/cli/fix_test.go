@@ -106,11 +106,11 @@ func lineSet(text string) map[string]int {
 
 func TestWhatIsNotCertainIsNotFixed(t *testing.T) {
 	for sentence, tt := range map[string]struct{ profile, text, in, file, why string }{
-		"what only people know": {tags, web, "", "web.yaml", "not fixed: web.yaml:11: admission/images/denyTags: what is right is not certain: Name the image by a version"},
+		"what only people know": {tags, web, "", "web.yaml", "not fixed: web.yaml:11: admission/images/denyTags: no one value is right: Name the image by a version"},
 		"what is shared": {hardened, "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - {name: a, image: a, securityContext: &x {privileged: true}}\n" +
 			"  - {name: b, image: b, securityContext: *x}\n", "", "web.yaml", "not fixed: web.yaml:6: pod-security/privileged: the field is shared by an anchor"},
 		"capabilities that are added": {hardened, web + "        securityContext: {capabilities: {drop: [ALL], add: [SYS_ADMIN]}}\n", "", "web.yaml",
-			"not fixed: web.yaml:12: pod-security/capabilities_restricted: what is right is not certain"},
+			"not fixed: web.yaml:12: pod-security/capabilities_restricted: no one value is right"},
 		"what is on the standard input": {hardened, "", web, "-", "error: --fix: what comes by -f - cannot be mended: name the files by -f"},
 	} {
 		t.Run(sentence, func(t *testing.T) {

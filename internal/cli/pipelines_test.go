@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 }
 
 // TestTheGuidesPipelines runs the scripts of the examples for GitHub Actions and GitLab in
-// docs/cli.md, by a shell, with the plugin in PATH.
+// docs/cli.md by a shell, from the clone on.
 func TestTheGuidesPipelines(t *testing.T) {
 	guide, err := os.ReadFile("../../docs/cli.md")
 	if err != nil {
@@ -48,13 +48,30 @@ func TestTheGuidesPipelines(t *testing.T) {
 	}
 	for name, report := range map[string]string{"github": "posture.sarif", "gitlab": "gl-sast-report.json"} {
 		for manifest, want := range map[string]int{web: ExitFindings, pinned: ExitClean} {
-			d := with(t, "deploy/web.yaml", manifest, "profiles/p.yaml", tags,
-				"namespaces.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {tier: prod}}\n")
+			d := with(t, "checkout/deploy/web.yaml", manifest, "checkout/profiles/p.yaml", tags,
+				"checkout/namespaces.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {tier: prod}}\n")
+			d.dir = filepath.Join(d.dir, "checkout")
 			out, code := d.shell(strings.Join(scripts[name], "\n"))
 			if len(scripts[name]) == 0 || code != want || !json.Valid([]byte(d.text(report))) {
 				t.Errorf("%s: want %d, got %d of %q:\n%s", name, want, code, scripts[name], out)
 			}
 		}
+	}
+}
+
+// repository is where the guide has pipelines clone Bulwark from. In a test it is one whose build
+// makes the plugin of the test itself.
+const repository = "https://github.com/bulwark-dev/bulwark"
+
+// buildable makes such a repository, and is the environment in which git clones it.
+func (d *workdir) buildable(self string) []string {
+	d.t.Helper()
+	bulwark := with(d.t, "Makefile", "build:\n\t@mkdir -p bin && ln -s "+self+" bin/kubectl-posture\n")
+	bulwark.commit()
+	return []string{
+		"GIT_CONFIG_COUNT=1",
+		"GIT_CONFIG_KEY_0=url.file://" + bulwark.dir + ".insteadOf",
+		"GIT_CONFIG_VALUE_0=" + repository,
 	}
 }
 
@@ -65,13 +82,9 @@ func (d *workdir) shell(script string) (out string, code int) {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	bin := filepath.Join(d.t.TempDir(), "bin")
-	if err := errors.Join(os.Mkdir(bin, 0o755), os.Symlink(self, filepath.Join(bin, "kubectl-posture"))); err != nil {
-		d.t.Fatal(err)
-	}
 	command := exec.CommandContext(d.t.Context(), "bash", "-eo", "pipefail", "-c", script)
 	command.Dir = d.dir
-	command.Env = append(os.Environ(), asPlugin+"=1", "PATH="+bin+":"+os.Getenv("PATH"))
+	command.Env = append(append(os.Environ(), asPlugin+"=1"), d.buildable(self)...)
 	said, err := command.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
+	"github.com/bulwark-dev/bulwark/internal/check"
 	"github.com/bulwark-dev/bulwark/internal/manifests"
 	"github.com/bulwark-dev/bulwark/internal/profiles"
 )
@@ -34,7 +36,7 @@ func readProfiles(
 	given, documents []*manifests.Document,
 ) ([]v1alpha1.SecurityProfile, []*manifests.Document, []error) {
 	var all []v1alpha1.SecurityProfile
-	var errs []error
+	errs := mistaken(given)
 	seen := map[string]string{}
 	read := func(d *manifests.Document) {
 		profile, refusals, err := profiles.Read(ctx, d.Object)
@@ -42,14 +44,8 @@ func readProfiles(
 			errs = append(errs, err)
 			return
 		}
-		for _, refusal := range refusals {
-			place := d.Positions().Of(refusal.Path...)
-			errs = append(
-				errs,
-				&manifests.ReadError{File: d.File, Line: place.Line, Column: place.Column, Message: refusal.Words},
-			)
-		}
 		if profile == nil {
+			errs = append(errs, refused(d, refusals)...)
 			return
 		}
 		where := fmt.Sprintf("%s:%d", d.File, d.Line)
@@ -70,7 +66,7 @@ func readProfiles(
 			found++
 		}
 	}
-	if len(given) > 0 && found == 0 {
+	if len(given) > 0 && found == 0 && len(errs) == 0 {
 		errs = append(errs, errors.New("--profile: there is no SecurityProfile in what it names"))
 	}
 	var rest []*manifests.Document
@@ -82,6 +78,53 @@ func readProfiles(
 		rest = append(rest, d)
 	}
 	return all, rest, errs
+}
+
+// refused are what the API server refuses of a profile, each at its place.
+func refused(d *manifests.Document, refusals []*profiles.Refusal) []error {
+	var errs []error
+	for _, refusal := range refusals {
+		place := d.Positions().Of(refusal.Path...)
+		errs = append(
+			errs,
+			&manifests.ReadError{File: d.File, Line: place.Line, Column: place.Column, Message: refusal.Words},
+		)
+	}
+	return errs
+}
+
+// mistaken are the errors of documents that name a kind that there is not, or a SecurityProfile of
+// another group: beside a good one they would be passed over without a word.
+func mistaken(documents []*manifests.Document) []error {
+	errs := check.Unmatched(documents)
+	for _, d := range documents {
+		if kind := d.Object.GetKind(); strings.EqualFold(kind, profileKind) && !ours(d) {
+			place := d.Positions().Of("apiVersion")
+			errs = append(errs, &manifests.ReadError{File: d.File, Line: place.Line, Column: place.Column, Message: fmt.Sprintf(
+				"no matches for kind %q in version %q: it is in %s", kind, d.Object.GetAPIVersion(), v1alpha1.GroupVersion)})
+		}
+	}
+	return errs
+}
+
+// ours reports whether an object is of Bulwark's API.
+func ours(d *manifests.Document) bool {
+	return d.Object.GroupVersionKind().Group == v1alpha1.GroupVersion.Group
+}
+
+// noProfiles says what was passed over of what --profile names.
+func noProfiles(documents []*manifests.Document) []string {
+	var others []check.Reference
+	for _, d := range documents {
+		if !profiles.Is(d.Object) {
+			others = append(others, check.Reference{Kind: d.Object.GetKind(), Name: d.Object.GetName()})
+		}
+	}
+	if len(others) == 0 || len(others) == len(documents) { // Where there is no profile, that is an error.
+		return nil
+	}
+	return []string{fmt.Sprintf("--profile: %d objects are no SecurityProfiles, and are left out: %s",
+		len(others), someOf(others))}
 }
 
 // readNamespaces are the Namespaces among documents.

@@ -44,7 +44,7 @@ Proofs of identity that only a cluster knows (the operator's uid) are left out o
 
   # What would change on a cluster
   kubectl posture render -f restricted.yaml --namespaces namespaces.yaml | kubectl diff --server-side -f -`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error { return o.run(command.Context(), world) },
 	}
 	f := command.Flags()
@@ -79,7 +79,8 @@ func (o *renderOptions) run(ctx context.Context, world *World) error {
 	labelled, more := readNamespaces(namespaces.documents)
 	beside, _ := readNamespaces(rest) // Namespaces may stand in the same file.
 	labelled = append(labelled, beside...)
-	if err := errors.Join(slices.Concat(given.problems, namespaces.problems, errs, more)...); err != nil {
+	wrong := slices.Concat(mistaken(given.documents), check.Unmatched(namespaces.documents))
+	if err := errors.Join(slices.Concat(given.problems, namespaces.problems, wrong, errs, more)...); err != nil {
 		return err
 	}
 	if len(profiles) == 0 {

@@ -75,22 +75,44 @@ func (w *World) reportsIn(name string) ([]string, error) {
 	return files, nil
 }
 
+// maxReport is how many bytes a report has at most. It is read piece by piece; what it finds is held
+// in memory.
+const maxReport = manifests.MaxFile
+
+// readReport reads a report: a file piece by piece, the standard input as a whole.
 func (w *World) readReport(name string) (*scanreport.Contents, error) {
-	if name != "-" {
-		text, err := w.readWhole(name)
+	if name == "-" {
+		text, err := io.ReadAll(io.LimitReader(w.In, maxReport+1))
 		if err != nil {
-			return nil, fmt.Errorf("--scan-report %w", err)
+			return nil, fmt.Errorf("--scan-report: %w", err)
 		}
-		return scanreport.Read(w.shown(name), text)
+		if err := reportTooLarge(stdin, int64(len(text))); err != nil {
+			return nil, err
+		}
+		return scanreport.Read(stdin, bytes.NewReader(text))
 	}
-	text, err := io.ReadAll(io.LimitReader(w.In, manifests.MaxFile+1))
+	file, err := os.Open(w.path(name))
 	if err != nil {
-		return nil, fmt.Errorf("--scan-report: %w", err)
+		return nil, fmt.Errorf("--scan-report %s: %w", name, cause(err))
 	}
-	if problem := manifests.TooLarge(stdin, int64(len(text))); problem != nil {
-		return nil, problem
+	defer file.Close() //nolint:errcheck // It was only read.
+	info, err := file.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("--scan-report %s: %w", name, cause(err))
 	}
-	return scanreport.Read(stdin, text)
+	if err := reportTooLarge(w.shown(name), info.Size()); err != nil {
+		return nil, err
+	}
+	return scanreport.Read(w.shown(name), file)
+}
+
+func reportTooLarge(name string, size int64) error {
+	if size <= maxReport {
+		return nil
+	}
+	return fmt.Errorf("%s: the scan report has %s, and at most %s are read: scan fewer images at once, "+
+		"or have the scanner leave out what is no finding (Trivy: --list-all-pkgs=false)",
+		name, manifests.Bytes(size), manifests.Bytes(maxReport))
 }
 
 // readWhole is what a file holds, if it is not too large.

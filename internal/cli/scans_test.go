@@ -1,10 +1,15 @@
 package cli
 
 import (
+	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/bulwark-dev/bulwark/internal/output"
@@ -66,7 +71,10 @@ func TestScanReportsAreAGate(t *testing.T) {
 			more: []string{"old.json", strings.Replace(trivy, `"2026-11-29`, `"2026-10-29`, 1)}, args: "--scan-report old.json",
 			errs: "note: old.json is of 2026-10-29, which is too old for the image " + scannedImage},
 		"an image in which nothing was looked for": {report: `{"SchemaVersion": 2, "ArtifactName": "` + scannedImage + `", "ArtifactType": "container_image"}`, code: 2,
-			out: "holds no result on packages, and so does not say that there is no vulnerability: r.json"},
+			out: "holds no result on packages, and so does not say that there is no vulnerability: r.json (spec.images.vulnerabilities of SecurityProfile tags)  scan/unjudged\n" +
+				"            Scan the image for vulnerabilities, too (trivy image --scanners vuln)."},
+		"SARIF of an image in which nothing was found": {report: `{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "Trivy"}}, "results": [], "properties": {"imageName": "` + scannedImage + `"}}]}`, code: 2,
+			out: "scan/unjudged\n            Give the scanner's own JSON: SARIF without a result does not say what was looked for.\n"},
 		"an image that is no reference":                {manifest: running("'${IMAGE}'"), code: 2, out: `the image "${IMAGE}" is no reference`},
 		"a profile that warns":                         {profile: vulnerable("maxSeverity: High, action: Warn"), out: "Warn  Deployment shop/web app: the image"},
 		"a profile that warns, and warnings that fail": {profile: vulnerable("maxSeverity: High, action: Warn"), args: "--fail-on Warn", code: 2, out: said},
@@ -317,5 +325,101 @@ func TestFindingsOfScansAreKnownByTheirNames(t *testing.T) {
 	}
 	if !strings.Contains(errs, "images   2 ") {
 		t.Errorf("the framework groups otherwise:\n%s", errs)
+	}
+}
+
+// A report may be large for what it says of each vulnerability, and of packages that have none.
+func TestALargeReportIsReadPieceByPiece(t *testing.T) {
+	const megabytes = 64
+	d := with(
+		t,
+		"p.yaml",
+		vulnerable("maxSeverity: High"),
+		"web.yaml",
+		running(scannedImage),
+		"small.json",
+		fmt.Sprintf(cleanReport, scannedImage),
+	)
+	d.putLarge("large.json", megabytes<<20)
+	small, code, out := d.peak("check", "-f", "web.yaml", "--profile", "p.yaml", "--scan-report", "small.json")
+	if code != ExitClean {
+		t.Fatalf("%d %s", code, out)
+	}
+	large, code, out := d.peak("check", "-f", "web.yaml", "--profile", "p.yaml", "--scan-report", "large.json")
+	if code != ExitFindings || !strings.Contains(out, "CVE-2026-1 of severity Critical") {
+		t.Fatalf("%d %s", code, out)
+	}
+	t.Logf("%d MiB at most of a small report, %d of one of %d", small>>20, large>>20, megabytes)
+	if large-small > megabytes<<20 {
+		t.Errorf("a report of %d MiB takes %d MiB of memory more than a small one", megabytes, (large-small)>>20)
+	}
+}
+
+// putLarge writes a report of Trivy of so many bytes.
+func (d *workdir) putLarge(name string, size int) {
+	d.t.Helper()
+	file, err := os.Create(filepath.Join(d.dir, name))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	to := bufio.NewWriter(file)
+	n, _ := fmt.Fprintf(
+		to,
+		`{"SchemaVersion": 2, "CreatedAt": "2026-11-29T08:15:30Z", "ArtifactName": %q, "ArtifactType": "container_image", "Results": [
+		{"Target": "web", "Class": "os-pkgs", "Type": "debian", "Packages": [{}`,
+		scannedImage,
+	)
+	filler := strings.Repeat("A flaw was found. ", 100)
+	for ; n < size/3; n += len(filler) {
+		fmt.Fprintf(to, `, {"Name": "a", "Licenses": [%q]}`, filler)
+	}
+	fmt.Fprintln(
+		to,
+		`], "Vulnerabilities": [{"VulnerabilityID": "CVE-2026-1", "PkgName": "b", "InstalledVersion": "1", "Severity": "CRITICAL"}`,
+	)
+	for i := 0; n < size; i, n = i+1, n+len(filler) {
+		fmt.Fprintf(
+			to,
+			`, {"VulnerabilityID": "CVE-2025-%d", "PkgName": "b", "InstalledVersion": "1", "Severity": "LOW", "Description": %q}`,
+			i,
+			filler,
+		)
+	}
+	fmt.Fprintln(to, "]}]}")
+	if err := errors.Join(to.Flush(), file.Close()); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// peak runs a command as a process, and is the most memory that it had.
+func (d *workdir) peak(args ...string) (bytes int64, code int, out string) {
+	d.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	command := exec.CommandContext(d.t.Context(), self, args...)
+	command.Dir, command.Env = d.dir, append(os.Environ(), asPlugin+"=1")
+	said, err := command.CombinedOutput()
+	if command.ProcessState == nil {
+		d.t.Fatal(err)
+	}
+	usage, ok := command.ProcessState.SysUsage().(*syscall.Rusage)
+	if !ok {
+		d.t.Skip("this system does not tell how much memory a process had")
+	}
+	return usage.Maxrss << 10, command.ProcessState.ExitCode(), string(said)
+}
+
+// Beyond a bound a report is refused with its size, before anything of it is read.
+func TestAReportThatIsTooLargeIsRefused(t *testing.T) {
+	d := with(t, "p.yaml", vulnerable("maxSeverity: High"), "web.yaml", running(scannedImage), "r.json", "")
+	if err := os.Truncate(filepath.Join(d.dir, "r.json"), 300<<20); err != nil {
+		t.Fatal(err)
+	}
+	code, _, errs := d.run("check -f web.yaml --profile p.yaml --scan-report r.json")
+	if code != 1 ||
+		!strings.Contains(errs, "error: r.json: the scan report has 300.0 MiB, and at most 256.0 MiB are read") {
+		t.Errorf("%d %s", code, errs)
 	}
 }

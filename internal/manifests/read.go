@@ -69,7 +69,7 @@ func TooLarge(file string, size int64) *ReadError {
 		return nil
 	}
 	return &ReadError{File: file, Message: fmt.Sprintf(
-		"the file has %s, and at most %s are read: split it, or leave it out", bytesOf(size), bytesOf(MaxFile))}
+		"the file has %s, and at most %s are read: split it, or leave it out", Bytes(size), Bytes(MaxFile))}
 }
 
 // Read reads documents one after the other, each with its object or with what is wrong with it. It
@@ -211,7 +211,8 @@ func originOf(object *unstructured.Unstructured) string {
 	return path
 }
 
-func bytesOf(n int64) string {
+// Bytes is a size as people read it.
+func Bytes(n int64) string {
 	switch {
 	case n >= 1<<30:
 		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))

@@ -41,6 +41,9 @@ func Split(file string, from io.Reader) iter.Seq2[*Source, *ReadError] {
 // Given is a source of documents that are decoded already.
 func Given(documents ...*Document) *Source { return &Source{decoded: true, documents: documents} }
 
+// File is the file that it is of.
+func (s *Source) File() string { return s.file }
+
 // Documents are the objects of the document: one, those of a List, or none. What is wrong with them
 // is among the problems.
 func (s *Source) Documents() []*Document {

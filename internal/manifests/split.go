@@ -35,7 +35,7 @@ func (s *splitter) next() (text []byte, first int, problem *ReadError) {
 		s.ended = err != nil
 		if s.read > MaxFile {
 			s.ended = true
-			return nil, 0, &ReadError{File: s.file, Message: fmt.Sprintf("there is more than %s to read", bytesOf(MaxFile))}
+			return nil, 0, &ReadError{File: s.file, Message: fmt.Sprintf("there is more than %s to read", Bytes(MaxFile))}
 		}
 		separates := Separates(line)
 		if separates && size > 0 {
@@ -63,7 +63,7 @@ func (s *splitter) next() (text []byte, first int, problem *ReadError) {
 
 func (s *splitter) tooLarge(first int, size int64) *ReadError {
 	return &ReadError{File: s.file, Line: first, Message: fmt.Sprintf(
-		"the document has %s, and the API server takes %s at most", bytesOf(size), bytesOf(MaxDocument))}
+		"the document has %s, and the API server takes %s at most", Bytes(size), Bytes(MaxDocument))}
 }
 
 // readLine is the next line with its end. Of a line that is longer than a document may be it reads

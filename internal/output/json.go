@@ -21,6 +21,7 @@ type document struct {
 	Findings   []entry        `json:"findings"`
 	Problems   []string       `json:"problems,omitempty"`
 	Notes      []string       `json:"notes,omitempty"`
+	Unruled    map[string]int `json:"unruled,omitempty"`
 	Skipped    map[string]int `json:"skipped,omitempty"`
 }
 
@@ -67,6 +68,7 @@ func documentOf(r *Report) document {
 		Findings:   make([]entry, len(r.Findings)),
 		Problems:   r.Problems,
 		Notes:      r.Notes,
+		Unruled:    r.Unruled,
 		Skipped:    r.Skipped,
 		Summary:    summaryOf(r),
 	}
@@ -135,6 +137,9 @@ func JSON(w io.Writer, r *Report) error {
 	}
 	if len(r.Notes) > 0 {
 		j.field("notes", r.Notes)
+	}
+	if len(r.Unruled) > 0 {
+		j.field("unruled", r.Unruled)
 	}
 	if len(r.Skipped) > 0 {
 		j.field("skipped", r.Skipped)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"sigs.k8s.io/yaml"
 
@@ -186,7 +187,8 @@ func TestJSONAndYAMLSayTheSame(t *testing.T) {
 
 func TestOpenReports(t *testing.T) {
 	text := write(t, "openreports", example())
-	for _, want := range []string{"kind: Report\n", "namespace: shop\n", "result: fail\n", "result: warn\n", "result: skip\n", "file: a dir/web.yaml:3\n"} {
+	for _, want := range []string{"kind: Report\n", "namespace: shop\n", "result: fail\n", "result: warn\n", "result: skip\n", "file: a dir/web.yaml:3\n",
+		"seconds: 1796040000\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("there is no %s in\n%s", want, text)
 		}
@@ -202,5 +204,58 @@ func TestTableIsOneLineAFinding(t *testing.T) {
 				"2 of unknown kinds skipped (Widget (a.b/v1)); 1 could not be read or evaluated\n",
 		) {
 		t.Errorf("got %s", text)
+	}
+}
+
+// What the API server refuses at once stands together, and what is said of several containers in the
+// same words is one line with their places.
+func TestTableGroupsAVerdict(t *testing.T) {
+	of := func(rule, words, container string, line int, change func(*Finding)) Finding {
+		f := Finding{
+			Result: &check.Result{
+				Rule:      rule,
+				Action:    check.Deny,
+				Message:   `violates PodSecurity "restricted:v1.37": ` + words,
+				Verdict:   `violates PodSecurity "restricted:v1.37"`,
+				Object:    check.Reference{Kind: "Deployment", Namespace: "shop", Name: "web"},
+				Container: container,
+				OfPods:    true,
+			},
+			File: "web.yaml", Place: Place{Line: line, Column: 9},
+		}
+		if change != nil {
+			change(&f)
+		}
+		return f
+	}
+	const both = `allowPrivilegeEscalation != false (containers "a", "b" must set it)`
+	r := &Report{FailOn: check.Deny, Evaluated: 2, Findings: []Finding{
+		of("pod-security/allowPrivilegeEscalation", both, "a", 10, nil),
+		of(
+			"admission/images/denyTags",
+			"",
+			"a",
+			11,
+			func(f *Finding) { f.Verdict, f.OfPods, f.Message = "", false, "denyTags: a" },
+		),
+		of("pod-security/allowPrivilegeEscalation", both, "b", 12, nil),
+		of("pod-security/privileged", "privileged (b)", "b", 13, func(f *Finding) { f.Suppressed = "it is known" }),
+		of("pod-security/privileged", "privileged (c)", "c", 20, func(f *Finding) { f.Object.Name = "other" }),
+	}}
+	const want = `web.yaml
+     10:9   Deny  Deployment shop/web: its pods would be refused: violates PodSecurity "restricted:v1.37":
+            10:9, 12:9 allowPrivilegeEscalation != false (containers "a", "b" must set it)  pod-security/allowPrivilegeEscalation
+                   Set securityContext.allowPrivilegeEscalation: false on each container.
+            13:9   privileged (b)  pod-security/privileged
+                   does not count: it is known
+     11:9   Deny  Deployment shop/web a: denyTags: a  admission/images/denyTags
+            Name the image by a version or by its digest.
+     20:9   Deny  Deployment shop/other c: its pods would be refused: violates PodSecurity "restricted:v1.37": privileged (c)  pod-security/privileged
+            Set securityContext.privileged: false, or take it out.
+
+checked 2 objects: 4 findings deny, 0 warn, 1 do not count
+`
+	if diff := cmp.Diff(want, write(t, "table", r)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -229,6 +229,7 @@ func OpenReports(w io.Writer, r *Report) error {
 			Subjects: []corev1.ObjectReference{
 				{APIVersion: f.Object.APIVersion, Kind: f.Object.Kind, Namespace: f.Object.Namespace, Name: f.Object.Name},
 			},
+			Timestamp:   metav1.Timestamp{Seconds: r.Now.Unix(), Nanos: int32(r.Now.Nanosecond())}, //nolint:gosec // Below 1e9.
 			Result:      "fail",
 			Scored:      true,
 			Description: f.text(),

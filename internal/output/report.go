@@ -6,7 +6,6 @@ package output
 
 import (
 	"cmp"
-	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -27,9 +26,11 @@ type Report struct {
 	FailOn check.Action
 	// Findings are in order.
 	Findings []Finding
-	// Evaluated and Ungoverned count objects, Skipped those of kinds that are not known.
+	// Evaluated and Ungoverned count objects, Unruled those of kinds that no rule is about, and
+	// Skipped those of kinds that are not known.
 	Evaluated  int
 	Ungoverned int
+	Unruled    map[string]int
 	Skipped    map[string]int
 	// Problems are what could not be read or evaluated. A report with one is never clean.
 	Problems []string
@@ -131,15 +132,14 @@ func (f *Finding) who() string {
 }
 
 // text is a finding in one sentence or two.
-func (f *Finding) text() string {
-	words := f.Message
-	if f.OfPods {
-		words = "its pods would be refused: " + words
-		if f.Action != check.Deny {
-			words = f.Message
-		}
+func (f *Finding) text() string { return f.who() + ": " + f.told(f.Message) }
+
+// told are words of a finding that say of whose pods they are, if the object itself is admitted.
+func (f *Finding) told(words string) string {
+	if f.OfPods && f.Action == check.Deny {
+		return "its pods would be refused: " + words
 	}
-	return fmt.Sprintf("%s: %s", f.who(), words)
+	return words
 }
 
 // remedy is what to do about a finding.

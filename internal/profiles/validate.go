@@ -155,6 +155,9 @@ func (d *definition) invalid(ctx context.Context, object *unstructured.Unstructu
 	}
 	var refusals []*Refusal
 	for _, err := range errs {
+		if err.Type != field.ErrorTypeTypeInvalid && slices.ContainsFunc(errs, ofTypeOf(err)) {
+			continue
+		}
 		refusals = append(refusals, &Refusal{
 			Words: apierrors.NewInvalid(GroupKind, object.GetName(), field.ErrorList{err}).Error(), Path: pathOf(err.Field),
 		})
@@ -162,6 +165,12 @@ func (d *definition) invalid(ctx context.Context, object *unstructured.Unstructu
 	// The schema's validation ranges over maps.
 	slices.SortStableFunc(refusals, func(a, b *Refusal) int { return strings.Compare(a.Words, b.Words) })
 	return refusals
+}
+
+// ofTypeOf finds the error that the field of another is of a wrong type: whatever else is wrong with
+// its value goes with it.
+func ofTypeOf(other *field.Error) func(*field.Error) bool {
+	return func(err *field.Error) bool { return err.Type == field.ErrorTypeTypeInvalid && err.Field == other.Field }
 }
 
 // blocksRules reports whether an error is one after which the API server does not evaluate rules.

@@ -37,6 +37,8 @@ func TestRead(t *testing.T) {
 		"a valid one": {head + "spec: {namespaceSelector: {}, podSecurity: {enforce: baseline}}\n", nil},
 		"a wrong value": {head + "spec: {namespaceSelector: {}, podSecurity: {enforce: strict}}\n", []string{
 			`[spec podSecurity enforce] SecurityProfile.security.bulwark.dev "p" is invalid: spec.podSecurity.enforce: Unsupported value: "strict": supported values: "privileged", "baseline", "restricted"`}},
+		"a value of another type, which is said once": {head + "spec: {namespaceSelector: {}, podSecurity: {enforce: 5}}\n", []string{
+			`[spec podSecurity enforce] SecurityProfile.security.bulwark.dev "p" is invalid: spec.podSecurity.enforce: Invalid value: "integer": spec.podSecurity.enforce in body must be of type string: "integer"`}},
 		"a rule of CEL": {head + "spec: {namespaceSelector: {}}\n", []string{
 			`[spec] SecurityProfile.security.bulwark.dev "p" is invalid: spec: Invalid value: a profile must declare at least one of podSecurity, network, limits, quotas, rbac, workloads and images`}},
 		"an unknown field": {head + "spec: {namespaceSelector: {}, podSecurity: {enforce: baseline, enforces: x}}\n", []string{

@@ -4,29 +4,41 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 )
 
 // grypeReport is a report of Grype, as far as it is read.
 type grypeReport struct {
-	Matches        []grypeMatch `json:"matches"`
-	IgnoredMatches []struct {
-		grypeMatch
-		Rules []struct {
-			Reason           string `json:"reason"`
-			VEXStatus        string `json:"vex-status"`
-			VEXJustification string `json:"vex-justification"`
-		} `json:"appliedIgnoreRules"`
-	} `json:"ignoredMatches"`
-	Source *struct {
+	has              bool // whether there are matches, be it none
+	matches, ignored []Finding
+	Source           *struct {
 		Type   string          `json:"type"`
 		Target json.RawMessage `json:"target"`
-	} `json:"source"`
+	}
 	Descriptor struct {
-		Version   string `json:"version"`
+		Name      string `json:"name"`
 		Timestamp string `json:"timestamp"`
-	} `json:"descriptor"`
+	}
+}
+
+// grypeIgnored is a match that Grype was told to ignore.
+type grypeIgnored struct {
+	grypeMatch
+	Rules []struct {
+		Reason           string `json:"reason"`
+		VEXStatus        string `json:"vex-status"`
+		VEXJustification string `json:"vex-justification"`
+	} `json:"appliedIgnoreRules"`
+}
+
+func (g *grypeReport) fields() map[string]reader {
+	return map[string]reader{
+		"matches":        present(&g.has, elements(func(m *grypeMatch) { g.matches = append(g.matches, m.finding()) })),
+		"ignoredMatches": elements(func(m *grypeIgnored) { g.ignored = append(g.ignored, m.finding()) }),
+		"source":         into(&g.Source), "descriptor": into(&g.Descriptor),
+	}
 }
 
 type grypeMatch struct {
@@ -73,21 +85,7 @@ func (g *grypeReport) report() ([]*Report, error) {
 	if err := g.source(r); err != nil {
 		return nil, err
 	}
-	for i := range g.Matches {
-		r.Findings = append(r.Findings, g.Matches[i].finding())
-	}
-	for i := range g.IgnoredMatches {
-		ignored := &g.IgnoredMatches[i]
-		f := ignored.finding()
-		f.Suppressed = "Grype was told to ignore it"
-		if len(ignored.Rules) > 0 {
-			rule := ignored.Rules[0]
-			if words := strings.Join(nonEmpty(rule.Reason, rule.VEXStatus, rule.VEXJustification), ", "); words != "" {
-				f.Suppressed += ": " + words
-			}
-		}
-		r.Findings = append(r.Findings, f)
-	}
+	r.Findings = slices.Concat(g.matches, g.ignored)
 	if r.OfFiles {
 		for i := range r.Findings {
 			r.Findings[i].Target = path.Join(unquoted(g.Source.Target), r.Findings[i].Path)
@@ -143,6 +141,19 @@ func (m *grypeMatch) finding() Finding {
 		date, err := time.Parse(time.DateOnly, available.Date)
 		if err == nil && (f.FixedSince.IsZero() || date.Before(f.FixedSince)) {
 			f.FixedSince = date
+		}
+	}
+	return f
+}
+
+// finding is a match that does not count.
+func (m *grypeIgnored) finding() Finding {
+	f := m.grypeMatch.finding()
+	f.Suppressed = "Grype was told to ignore it"
+	if len(m.Rules) > 0 {
+		rule := m.Rules[0]
+		if words := strings.Join(nonEmpty(rule.Reason, rule.VEXStatus, rule.VEXJustification), ", "); words != "" {
+			f.Suppressed += ": " + words
 		}
 	}
 	return f

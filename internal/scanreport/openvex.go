@@ -14,8 +14,16 @@ const openVEX = "https://openvex.dev/ns"
 
 // vexDocument is a document of OpenVEX 0.2.0.
 type vexDocument struct {
-	Timestamp  time.Time   `json:"timestamp"`
-	Statements []Statement `json:"statements"`
+	context    json.RawMessage
+	timestamp  time.Time
+	statements []*Statement
+}
+
+func (v *vexDocument) fields() map[string]reader {
+	return map[string]reader{
+		"@context": into(&v.context), "timestamp": into(&v.timestamp),
+		"statements": elements(func(s *Statement) { v.statements = append(v.statements, s) }),
+	}
 }
 
 // Statement is what a statement of OpenVEX says of a vulnerability in some products.
@@ -43,8 +51,8 @@ type vexComponent struct {
 	Identifiers map[string]string `json:"identifiers"`
 }
 
-func (h *header) readVEX(text []byte) (*Contents, error) {
-	switch context := unquoted(h.Context); {
+func (v *vexDocument) contents(wrong map[string]error) (*Contents, error) {
+	switch context := unquoted(v.context); {
 	case context == openVEX+"/v0.2.0":
 	case context == openVEX || strings.HasPrefix(context, openVEX+"/v0.0."):
 		return nil, fmt.Errorf("this is OpenVEX before version 0.2.0, and 0.2.0 is read: merge it anew with vexctl")
@@ -55,19 +63,17 @@ func (h *header) readVEX(text []byte) (*Contents, error) {
 		return nil, fmt.Errorf("the format of this scan report is unknown, of @context %q; %s are read",
 			context, readFormats)
 	}
-	var document vexDocument
-	if err := json.Unmarshal(text, &document); err != nil {
+	if err := mistakeIn(wrong, v.fields()); err != nil {
 		return nil, fmt.Errorf("this is no OpenVEX: %w", err)
 	}
 	contents := &Contents{Format: OpenVEX}
-	for i := range document.Statements {
-		s := &document.Statements[i]
+	for i, s := range v.statements {
 		if err := s.valid(); err != nil {
 			on := firstOf(s.Vulnerability.Name, s.Vulnerability.ID, "nothing")
 			return nil, fmt.Errorf("this is no OpenVEX: statement %d, on %s: %w", i+1, on, err)
 		}
 		if s.Timestamp.IsZero() {
-			s.Timestamp = document.Timestamp
+			s.Timestamp = v.timestamp
 		}
 		contents.Statements = append(contents.Statements, s)
 	}

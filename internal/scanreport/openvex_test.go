@@ -70,7 +70,7 @@ func TestStatementsOfVEX(t *testing.T) {
 		"another vulnerability": {vex(`{"vulnerability": {"name": "CVE-2026-12"}, "status": "fixed", "products": [{"@id": "pkg:oci/web"}]}`), false},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			contents, err := Read("vex.json", []byte(tt.text))
+			contents, err := Read("vex.json", strings.NewReader(tt.text))
 			if err != nil {
 				t.Fatal(err)
 			}

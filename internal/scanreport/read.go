@@ -1,51 +1,63 @@
 package scanreport
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 )
 
-// header tells formats apart.
-type header struct {
-	SchemaVersion *int            `json:"SchemaVersion"` // Trivy
-	ClusterName   *string         `json:"ClusterName"`   // Trivy, of a whole cluster
-	Matches       json.RawMessage `json:"matches"`       // Grype
-	Descriptor    *struct {
-		Name string `json:"name"`
-	} `json:"descriptor"`
-	Version json.RawMessage `json:"version"` // SARIF, and OpenVEX
-	Runs    json.RawMessage `json:"runs"`
-	Context json.RawMessage `json:"@context"` // OpenVEX
-	// Formats that are not read.
-	BOMFormat   string          `json:"bomFormat"`
-	SPDXVersion string          `json:"spdxVersion"`
-	Document    json.RawMessage `json:"document"` // CSAF
+// document is what a file holds, in whichever format.
+type document struct {
+	trivy trivyReport
+	grype grypeReport
+	sarif sarifLog
+	vex   vexDocument
+	// The others are of formats that are not read.
+	isCluster, isCSAF      bool // Trivy of a whole cluster, and CSAF
+	bomFormat, spdxVersion string
+}
+
+// version is of SARIF a text, and of OpenVEX a number.
+func (d *document) ofAll() map[string]reader {
+	all := map[string]reader{
+		"version":     into(&d.sarif.version),
+		"ClusterName": present(&d.isCluster, (*stream).passOver),
+		"document":    present(&d.isCSAF, (*stream).passOver),
+		"bomFormat":   into(&d.bomFormat),
+		"spdxVersion": into(&d.spdxVersion),
+	}
+	for _, format := range []map[string]reader{d.trivy.fields(), d.grype.fields(), d.sarif.fields(), d.vex.fields()} {
+		maps.Copy(all, format)
+	}
+	return all
 }
 
 const readFormats = "the JSON of Trivy (schema 2) and of Grype, SARIF 2.1.0 and OpenVEX 0.2.0"
 
-// Read reads what a file holds. What is wrong with it is an error: a report is read whole, or not.
-func Read(file string, text []byte) (*Contents, error) {
-	text = bytes.TrimPrefix(text, []byte("\ufeff"))
-	trimmed := bytes.TrimSpace(text)
+// Read reads what a file holds, piece by piece. What is wrong with it is an error: a report is read
+// whole, or not.
+func Read(file string, from io.ReadSeeker) (*Contents, error) {
+	offset, first, err := begin(from)
 	switch {
-	case len(trimmed) == 0:
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", file, err)
+	case first == 0:
 		return nil, fmt.Errorf("%s: the scan report is empty", file)
-	case trimmed[0] == '[':
+	case first == '[':
 		return nil, fmt.Errorf("%s: this is a list, as Trivy wrote it before version 0.20; %s are read",
 			file, readFormats)
-	case trimmed[0] != '{':
+	case first != '{':
 		return nil, fmt.Errorf("%s: this is no scan report, since it is no JSON; %s are read", file, readFormats)
 	}
-	var h header
-	if err := decode(file, text, &h); err != nil {
-		return nil, err
+	s, d := &stream{Decoder: json.NewDecoder(from), wrong: map[string]error{}}, &document{}
+	if err := s.read(d.ofAll()); err != nil {
+		return nil, broken(file, from, offset, s, err)
 	}
-	contents, err := h.read(text)
+	contents, err := d.contents(s.wrong)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
@@ -58,78 +70,91 @@ func Read(file string, text []byte) (*Contents, error) {
 	return contents, nil
 }
 
-func (h *header) read(text []byte) (*Contents, error) {
+// broken says where a text is no JSON.
+func broken(file string, from io.ReadSeeker, offset int64, s *stream, err error) error {
+	var syntax *json.SyntaxError
+	var line int
+	var lost error
 	switch {
-	case h.SchemaVersion != nil && *h.SchemaVersion == 2:
-		return readWith(text, Trivy, (*trivyReport).report)
-	case h.Runs != nil && unquoted(h.Version) == "2.1.0":
-		return readWith(text, SARIF, (*sarifLog).reports)
-	case h.Context != nil:
-		return h.readVEX(text)
-	case h.Matches != nil && h.Descriptor != nil && h.Descriptor.Name == "grype":
-		return readWith(text, Grype, (*grypeReport).report)
+	case errors.Is(err, errBehind):
+		line, lost = lineAt(from, offset+s.InputOffset())
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		line, lost = brokenAt(from, offset)
+		err = errors.New("the scan report ends in its middle: was it written to its end?")
+	case errors.As(err, &syntax):
+		line, lost = brokenAt(from, offset)
+		err = fmt.Errorf("this is no JSON: %w", err)
+	default:
+		return fmt.Errorf("%s: %w", file, err)
 	}
-	return nil, h.unread()
+	if lost != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return fmt.Errorf("%s:%d: %w", file, line, err)
+}
+
+// contents are the reports and statements, by the format that the document is in.
+func (d *document) contents(wrong map[string]error) (*Contents, error) {
+	for _, name := range []string{"SchemaVersion", "bomFormat", "spdxVersion"} {
+		var wrongType *json.UnmarshalTypeError
+		if errors.As(wrong[name], &wrongType) {
+			return nil, fmt.Errorf("the format of this scan report is unknown: %s is a %s", name, wrongType.Value)
+		}
+	}
+	switch {
+	case d.trivy.schema != nil && *d.trivy.schema == 2:
+		return readAs(Trivy, wrong, d.trivy.fields(), d.trivy.report)
+	case d.sarif.has && unquoted(d.sarif.version) == "2.1.0":
+		return readAs(SARIF, wrong, d.sarif.fields(), d.sarif.reports)
+	case d.vex.context != nil:
+		return d.vex.contents(wrong)
+	case d.grype.has && d.grype.Descriptor.Name == "grype":
+		return readAs(Grype, wrong, d.grype.fields(), d.grype.report)
+	}
+	return nil, d.unread()
 }
 
 // unread says what a report is that is not read.
-func (h *header) unread() error {
+func (d *document) unread() error {
 	switch {
-	case h.SchemaVersion != nil:
-		return fmt.Errorf("this is a report of Trivy in schema %d, and schema 2 is read", *h.SchemaVersion)
-	case h.ClusterName != nil:
+	case d.trivy.schema != nil:
+		return fmt.Errorf("this is a report of Trivy in schema %d, and schema 2 is read", *d.trivy.schema)
+	case d.isCluster:
 		return errors.New("this is a report of Trivy on a whole cluster (trivy k8s); " +
 			"scan images and directories by themselves")
-	case h.Runs != nil:
-		return fmt.Errorf("this is SARIF of version %q, and 2.1.0 is read", unquoted(h.Version))
-	case h.BOMFormat != "" || h.SPDXVersion != "" || h.Document != nil:
-		return fmt.Errorf("this is %s, which is not read; %s are", firstOf(h.BOMFormat, h.SPDXVersion, "CSAF"), readFormats)
+	case d.sarif.has:
+		return fmt.Errorf("this is SARIF of version %q, and 2.1.0 is read", unquoted(d.sarif.version))
+	case d.bomFormat != "" || d.spdxVersion != "" || d.isCSAF:
+		return fmt.Errorf("this is %s, which is not read; %s are", firstOf(d.bomFormat, d.spdxVersion, "CSAF"), readFormats)
 	}
 	return fmt.Errorf("the format of this scan report is unknown; %s are read", readFormats)
 }
 
-// readWith decodes a report into its own type.
-func readWith[T any](text []byte, format Format, into func(*T) ([]*Report, error)) (*Contents, error) {
-	var report T
-	if err := json.Unmarshal(text, &report); err != nil {
+// mistakeIn is the first error of a value of another type in some fields.
+func mistakeIn(wrong map[string]error, fields map[string]reader) error {
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if err := wrong[name]; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readAs are the reports of a format, of which no field is of another type.
+func readAs(
+	format Format,
+	wrong map[string]error,
+	fields map[string]reader,
+	reports func() ([]*Report, error),
+) (*Contents, error) {
+	if err := mistakeIn(wrong, fields); err != nil {
 		return nil, fmt.Errorf("this is no report of %s: %w", format, err)
 	}
-	reports, err := into(&report)
+	all, err := reports()
 	if err != nil {
 		return nil, err
 	}
-	return &Contents{Format: format, Reports: reports}, nil
-}
-
-// decode decodes one JSON value, and nothing behind it.
-func decode(file string, text []byte, into any) error {
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	err := decoder.Decode(into)
-	if err == nil {
-		_, behind := decoder.Token()
-		if errors.Is(behind, io.EOF) {
-			return nil
-		}
-		return fmt.Errorf("%s:%d: there is something behind the end of the scan report",
-			file, lineAt(text, decoder.InputOffset()))
-	}
-	var syntax *json.SyntaxError
-	var wrongType *json.UnmarshalTypeError
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%s:%d: the scan report ends in its middle: was it written to its end?",
-			file, lineAt(text, int64(len(text))))
-	case errors.As(err, &syntax):
-		return fmt.Errorf("%s:%d: this is no JSON: %w", file, lineAt(text, syntax.Offset), err)
-	case errors.As(err, &wrongType):
-		return fmt.Errorf("%s:%d: the format of this scan report is unknown: %s is a %s",
-			file, lineAt(text, wrongType.Offset), wrongType.Field, wrongType.Value)
-	}
-	return fmt.Errorf("%s: %w", file, err)
-}
-
-func lineAt(text []byte, offset int64) int {
-	return 1 + bytes.Count(text[:min(int64(len(text)), offset)], []byte("\n"))
+	return &Contents{Format: format, Reports: all}, nil
 }
 
 func unquoted(text json.RawMessage) string { return strings.Trim(string(text), `"`) }

@@ -1,6 +1,7 @@
 package scanreport
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
@@ -30,7 +31,7 @@ func FuzzRead(f *testing.F) {
 		),
 	)
 	f.Fuzz(func(t *testing.T, text []byte) {
-		contents, err := Read("r.json", text)
+		contents, err := Read("r.json", bytes.NewReader(text))
 		if (err == nil) != (contents != nil) {
 			t.Fatalf("%v, %v", contents, err)
 		}

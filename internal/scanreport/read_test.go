@@ -1,6 +1,7 @@
 package scanreport
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,7 +18,7 @@ func file(t *testing.T, name string) *Contents {
 	if err != nil {
 		t.Fatal(err)
 	}
-	contents, err := Read(name, text)
+	contents, err := Read(name, bytes.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +125,7 @@ func TestWhatCannotBeReadIsSaid(t *testing.T) {
 		"a statement on nothing":     {vex(`{"status": "fixed"}`), "statement 1, on nothing: it names no vulnerability"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			contents, err := Read("r.json", []byte(tt.text))
+			contents, err := Read("r.json", strings.NewReader(tt.text))
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.HasPrefix(err.Error(), "r.json:") {
 				t.Errorf("%v, %v", contents, err)
 			}
@@ -133,7 +134,7 @@ func TestWhatCannotBeReadIsSaid(t *testing.T) {
 }
 
 func TestAByteOrderMarkIsPassedOver(t *testing.T) {
-	if _, err := Read("r.json", []byte("\ufeff"+`{"SchemaVersion": 2}`)); err != nil {
+	if _, err := Read("r.json", strings.NewReader("\ufeff"+`{"SchemaVersion": 2}`)); err != nil {
 		t.Error(err)
 	}
 }
@@ -154,7 +155,7 @@ func TestResultsOfOtherTools(t *testing.T) {
 			{"ruleId": "DL1", "kind": "pass", "level": "error", "message": {"text": "x"}},
 			{"ruleId": "DL2", "baselineState": "absent", "level": "error", "message": {"text": "x"}},
 			{"ruleId": "DL3", "level": "note", "message": {"text": "x"}, "properties": {"security-severity": "0.0"}}]}]}`
-	contents, err := Read("h.sarif", []byte(text))
+	contents, err := Read("h.sarif", strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}

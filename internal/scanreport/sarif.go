@@ -1,34 +1,49 @@
 package scanreport
 
 import (
+	"encoding/json"
 	"net/url"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 )
 
 // sarifLog is a log of SARIF 2.1.0, as far as it is read.
 type sarifLog struct {
-	Runs []sarifRun `json:"runs"`
+	version json.RawMessage // of OpenVEX, too, where it is a number
+	has     bool            // whether there are runs, be it none
+	runs    []sarifRun
 }
 
 type sarifRun struct {
-	Tool struct {
-		Driver struct {
-			Name  string      `json:"name"`
-			Rules []sarifRule `json:"rules"`
-		} `json:"driver"`
-	} `json:"tool"`
-	Invocations []struct {
+	tool        string
+	rules       []sarifRule
+	invocations []struct {
 		EndTime time.Time `json:"endTimeUtc"`
-	} `json:"invocations"`
-	Properties struct { // Trivy says there, and nowhere else, which image it is.
+	}
+	properties struct { // Trivy says there, and nowhere else, which image it is.
 		ImageName   string   `json:"imageName"`
 		RepoTags    []string `json:"repoTags"`
 		RepoDigests []string `json:"repoDigests"`
-	} `json:"properties"`
-	Results []sarifResult `json:"results"`
+	}
+	results []sarifResult
+}
+
+func (l *sarifLog) fields() map[string]reader {
+	return map[string]reader{"runs": present(&l.has, list(l.readRun))}
+}
+
+func (l *sarifLog) readRun(s *stream) error {
+	var run sarifRun
+	err := s.fields(map[string]reader{
+		"tool": object(map[string]reader{"driver": object(map[string]reader{
+			"name": into(&run.tool), "rules": elements(func(r *sarifRule) { run.rules = append(run.rules, *r) }),
+		})}),
+		"invocations": into(&run.invocations), "properties": into(&run.properties),
+		"results": elements(func(r *sarifResult) { run.results = append(run.results, *r) }),
+	})
+	l.runs = append(l.runs, run)
+	return err
 }
 
 type sarifRule struct {
@@ -73,8 +88,8 @@ type sarifResult struct {
 
 func (l *sarifLog) reports() ([]*Report, error) {
 	var reports []*Report
-	for i := range l.Runs {
-		reports = append(reports, l.Runs[i].report())
+	for i := range l.runs {
+		reports = append(reports, l.runs[i].report())
 	}
 	return reports, nil
 }
@@ -82,18 +97,18 @@ func (l *sarifLog) reports() ([]*Report, error) {
 // report is a run. A run without any result may be one of a clean image, or one that looked for
 // nothing: it judges nothing.
 func (run *sarifRun) report() *Report {
-	r := &Report{Artifact: firstOf(run.Properties.ImageName, "files")}
-	for _, invocation := range run.Invocations {
+	r := &Report{Artifact: firstOf(run.properties.ImageName, "files")}
+	for _, invocation := range run.invocations {
 		if invocation.EndTime.After(r.Made) {
 			r.Made = invocation.EndTime
 		}
 	}
-	references := append(append([]string{}, run.Properties.RepoTags...), run.Properties.RepoDigests...)
-	if name := run.Properties.ImageName; name != "" && !strings.Contains(name, ".tar") {
+	references := append(append([]string{}, run.properties.RepoTags...), run.properties.RepoDigests...)
+	if name := run.properties.ImageName; name != "" && !strings.Contains(name, ".tar") {
 		references = append(references, name)
 	}
-	for i := range run.Results {
-		result := &run.Results[i]
+	for i := range run.results {
+		result := &run.results[i]
 		if found := grypeImageIn.FindStringSubmatch(result.Message.Text); found != nil {
 			references = appendNew(references, found[1])
 			r.Artifact = found[1]
@@ -143,7 +158,7 @@ func (run *sarifRun) finding(result *sarifResult) (Finding, bool) {
 		at := &result.Locations[0].Physical
 		f.Target, f.Line, f.EndLine = unescaped(at.Artifact.URI), at.Region.StartLine, at.Region.EndLine
 	}
-	switch strings.ToLower(run.Tool.Driver.Name) {
+	switch strings.ToLower(run.tool) {
 	case "trivy":
 		return f.asTrivySays(result, rule)
 	case "grype":
@@ -159,7 +174,7 @@ func (run *sarifRun) finding(result *sarifResult) (Finding, bool) {
 
 // rule is the rule of a result. Its level, and its severity, are those of the last of its results.
 func (run *sarifRun) rule(result *sarifResult) *sarifRule {
-	rules := run.Tool.Driver.Rules
+	rules := run.rules
 	if i := result.RuleIndex; i != nil && *i >= 0 && *i < len(rules) {
 		return &rules[*i]
 	}
@@ -226,64 +241,6 @@ func (f Finding) asGrypeSays(result *sarifResult, rule *sarifRule) (Finding, boo
 		f.Fixed = strings.TrimSpace(found[1])
 	}
 	return f, true
-}
-
-// severity is that of a result of any other tool: by its own number, its rule's, or its level.
-func (result *sarifResult) severity(rule *sarifRule) Severity {
-	for _, properties := range []map[string]any{result.Properties, rule.Properties} {
-		switch score := securitySeverity(properties); {
-		case score >= 9:
-			return Critical
-		case score >= 7:
-			return High
-		case score >= 4:
-			return Medium
-		case score > 0:
-			return Low
-		case score == 0:
-			return Unknown
-		}
-	}
-	switch result.Level {
-	case "error":
-		return High
-	case "warning", "": // The default of SARIF.
-		return Medium
-	case "note":
-		return Low
-	}
-	return Unknown
-}
-
-// securitySeverity is the number by which code scanning sorts; less than zero if there is none.
-func securitySeverity(properties map[string]any) float64 {
-	switch score := properties["security-severity"].(type) {
-	case string:
-		if number, err := strconv.ParseFloat(score, 64); err == nil {
-			return number
-		}
-	case float64:
-		return score
-	}
-	return -1
-}
-
-var vulnerabilityID = regexp.MustCompile(`(?i)^(CVE|GHSA|GO|RUSTSEC|PYSEC|DSA|DLA|USN|RHSA|ALAS|ELSA|OSV|SNYK)-`)
-
-func kindOf(rule *sarifRule, id string) Kind {
-	tags, _ := rule.Properties["tags"].([]any)
-	for _, tag := range tags {
-		switch tag {
-		case "vulnerability":
-			return Vulnerability
-		case "secret":
-			return Secret
-		}
-	}
-	if vulnerabilityID.MatchString(id) {
-		return Vulnerability
-	}
-	return Misconfiguration
 }
 
 func unescaped(uri string) string {

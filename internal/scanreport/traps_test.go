@@ -61,7 +61,7 @@ func TestTargetsAreNamedFromWhereTheScanWasRun(t *testing.T) {
 		{"build/Dockerfile", "Dockerfile", "build/Dockerfile"}, {"Dockerfile", "Dockerfile", "Dockerfile"},
 		{"https://github.com/example/web", "Dockerfile", "Dockerfile"},
 	} {
-		if got := (&trivyReport{ArtifactName: tt.artifact}).file(tt.target); got != tt.want {
+		if got := (&trivyReport{artifactName: tt.artifact}).file(tt.target); got != tt.want {
 			t.Errorf("%s of %s is %s, not %s", tt.target, tt.artifact, got, tt.want)
 		}
 	}
@@ -74,14 +74,14 @@ func TestAHundredSuccessesProveNothing(t *testing.T) {
 	}
 	contents, err := Read(
 		"empty.json",
-		[]byte(`{"SchemaVersion": 2, "ArtifactName": "web:1", "ArtifactType": "container_image"}`),
+		strings.NewReader(`{"SchemaVersion": 2, "ArtifactName": "web:1", "ArtifactType": "container_image"}`),
 	)
 	if err != nil || contents.Reports[0].Vulnerabilities {
 		t.Errorf("an image without a result is judged: %v", err)
 	}
 	contents, err = Read(
 		"clean.json",
-		[]byte(`{"SchemaVersion": 2, "ArtifactName": "web:1", "ArtifactType": "container_image",
+		strings.NewReader(`{"SchemaVersion": 2, "ArtifactName": "web:1", "ArtifactType": "container_image",
 		"Results": [{"Target": "web:1 (alpine 3.20.1)", "Class": "os-pkgs", "Type": "alpine"}]}`),
 	)
 	if err != nil || !contents.Reports[0].Vulnerabilities {
@@ -89,7 +89,7 @@ func TestAHundredSuccessesProveNothing(t *testing.T) {
 	}
 	contents, err = Read(
 		"empty.sarif",
-		[]byte(
+		strings.NewReader(
 			`{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "Trivy"}}, "results": [], "properties": {"imageName": "web:1"}}]}`,
 		),
 	)
@@ -101,7 +101,9 @@ func TestAHundredSuccessesProveNothing(t *testing.T) {
 func TestAReportOfAnSBOMNamesNoImage(t *testing.T) {
 	contents, err := Read(
 		"g.json",
-		[]byte(`{"matches": [], "source": {"type": "sbom-file", "target": "web.cdx.json"}, "descriptor": {"name": "grype"}}`),
+		strings.NewReader(
+			`{"matches": [], "source": {"type": "sbom-file", "target": "web.cdx.json"}, "descriptor": {"name": "grype"}}`,
+		),
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +126,7 @@ func TestAnArchiveThatNamesNoImageIsRefused(t *testing.T) {
 		`{"matches": [], "source": {"type": "directory", "target": "."}, "descriptor": {"name": "grype"}}`:                        "",
 		`{"version": "2.1.0", "runs": [{"results": []}]}`:                                                                         "",
 	} {
-		contents, err := Read("t.json", []byte(text))
+		contents, err := Read("t.json", strings.NewReader(text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +145,7 @@ func TestAnArchiveThatNamesNoImageIsRefused(t *testing.T) {
 func TestWhatTrivyWasToldToIgnoreIsShown(t *testing.T) {
 	contents, err := Read(
 		"t.json",
-		[]byte(
+		strings.NewReader(
 			`{"SchemaVersion": 2, "ArtifactName": "web:1", "ArtifactType": "container_image", "Results": [{"Target": "web:1 (debian 12)",
 		"Class": "os-pkgs", "Type": "debian", "ExperimentalModifiedFindings": [{"Type": "vulnerability", "Status": "ignored", "Statement": "Accept the risk",
 		"Source": ".trivyignore.yaml", "Finding": {"VulnerabilityID": "CVE-2022-0563", "PkgName": "bsdutils", "Severity": "LOW"}}]}]}`,

@@ -4,20 +4,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 	"time"
 )
 
 // trivyReport is a report of Trivy, as far as it is read.
 type trivyReport struct {
-	Trivy struct {
-		Version string
-	}
-	CreatedAt    time.Time
-	ArtifactName string
-	ArtifactType string
-	Metadata     struct {
+	schema       *int
+	createdAt    time.Time
+	artifactName string
+	artifactType string
+	metadata     struct {
 		RepoTags    []string
 		RepoDigests []string
 		Reference   string
@@ -25,35 +22,82 @@ type trivyReport struct {
 			Architecture string `json:"architecture"`
 		}
 	}
-	Results []trivyResult
+	results []trivyResult
 }
 
+// trivyResult is a result of which the vulnerabilities are findings already, since there may be a
+// hundred thousand.
 type trivyResult struct {
-	Target            string
-	Class             string
-	Type              string
-	Vulnerabilities   []trivyVulnerability
-	Misconfigurations []struct {
-		ID            string
-		AVDID         string
-		Title         string
-		Message       string
-		Severity      string
-		Status        string
-		CauseMetadata struct{ StartLine, EndLine int }
+	target, class, fileType  string
+	vulnerabilities, ignored []Finding
+	misconfigurations        []trivyMisconfiguration
+	secrets                  []trivySecret
+}
+
+type trivyMisconfiguration struct {
+	ID            string
+	AVDID         string
+	Title         string
+	Message       string
+	Severity      string
+	Status        string
+	CauseMetadata struct{ StartLine, EndLine int }
+}
+
+type trivySecret struct {
+	RuleID             string
+	Severity           string
+	Title              string
+	StartLine, EndLine int
+}
+
+// trivyModified is a finding that Trivy was told to ignore, of a report with --show-suppressed.
+type trivyModified struct {
+	Type, Status, Statement, Source string
+	Finding                         json.RawMessage
+}
+
+func (t *trivyReport) fields() map[string]reader {
+	return map[string]reader{
+		"SchemaVersion": into(&t.schema), "CreatedAt": into(&t.createdAt), "ArtifactName": into(&t.artifactName),
+		"ArtifactType": into(&t.artifactType), "Metadata": into(&t.metadata), "Results": list(t.readResult),
 	}
-	Secrets []struct {
-		RuleID             string
-		Severity           string
-		Title              string
-		StartLine, EndLine int
+}
+
+func (t *trivyReport) readResult(s *stream) error {
+	var r trivyResult
+	err := s.fields(map[string]reader{
+		"Target": into(&r.target), "Class": into(&r.class), "Type": into(&r.fileType),
+		"Vulnerabilities": elements(func(v *trivyVulnerability) {
+			r.vulnerabilities = append(r.vulnerabilities, v.finding())
+		}),
+		"Misconfigurations": elements(func(m *trivyMisconfiguration) {
+			r.misconfigurations = append(r.misconfigurations, *m)
+		}),
+		"Secrets": elements(func(secret *trivySecret) { r.secrets = append(r.secrets, *secret) }),
+		"ExperimentalModifiedFindings": elements(func(m *trivyModified) {
+			if err := r.ignore(m); err != nil {
+				s.mistake(fmt.Errorf("a finding that is suppressed: %w", err))
+			}
+		}),
+	})
+	t.results = append(t.results, r)
+	return err
+}
+
+// ignore takes in a vulnerability that Trivy was told to ignore.
+func (r *trivyResult) ignore(m *trivyModified) error {
+	if m.Type != "vulnerability" {
+		return nil
 	}
-	// ExperimentalModifiedFindings are what Trivy was told to ignore, of a report with
-	// --show-suppressed.
-	ExperimentalModifiedFindings []struct {
-		Type, Status, Statement, Source string
-		Finding                         json.RawMessage
+	var v trivyVulnerability
+	if err := json.Unmarshal(m.Finding, &v); err != nil {
+		return err
 	}
+	f := v.finding()
+	f.Suppressed = "Trivy was told to ignore it: " + strings.Join(nonEmpty(m.Status, m.Statement, m.Source), ", ")
+	r.ignored = append(r.ignored, f)
+	return nil
 }
 
 type trivyVulnerability struct {
@@ -75,87 +119,65 @@ var trivyPackages = map[string]bool{"os-pkgs": true, "lang-pkgs": true}
 
 func (t *trivyReport) report() ([]*Report, error) {
 	r := &Report{
-		Made: t.CreatedAt, Artifact: t.ArtifactName,
-		OfFiles: t.ArtifactType == "filesystem" || t.ArtifactType == "repository",
+		Made: t.createdAt, Artifact: t.artifactName,
+		OfFiles: t.artifactType == "filesystem" || t.artifactType == "repository",
 	}
-	if t.ArtifactType == "container_image" {
-		references := append(append([]string{}, t.Metadata.RepoTags...), t.Metadata.RepoDigests...)
-		if t.Metadata.Reference != "" {
-			references = append(references, t.Metadata.Reference)
+	if t.artifactType == "container_image" {
+		references := append(append([]string{}, t.metadata.RepoTags...), t.metadata.RepoDigests...)
+		if t.metadata.Reference != "" {
+			references = append(references, t.metadata.Reference)
 		}
-		if !strings.Contains(t.ArtifactName, ".tar") { // An archive is a file, and no reference.
-			references = append(references, t.ArtifactName)
+		if !strings.Contains(t.artifactName, ".tar") { // An archive is a file, and no reference.
+			references = append(references, t.artifactName)
 		}
 		if r.Image = imageOf(references...); r.Image != nil {
-			r.Image.Architecture = t.Metadata.ImageConfig.Architecture
+			r.Image.Architecture = t.metadata.ImageConfig.Architecture
 		}
 	}
-	for i := range t.Results {
-		if err := t.result(i, r); err != nil {
-			return nil, err
-		}
+	for i := range t.results {
+		t.result(&t.results[i], r)
 	}
 	return []*Report{r}, nil
 }
 
 // result adds a result's findings to a report. A summary of checks that passed is left alone: it
 // does not say what was judged.
-func (t *trivyReport) result(i int, r *Report) error {
-	result := &t.Results[i]
-	target := result.Target
+func (t *trivyReport) result(result *trivyResult, r *Report) {
+	target := result.target
 	if r.OfFiles {
-		target = t.file(result.Target)
+		target = t.file(result.target)
 	}
-	if result.Class == "config" && r.OfFiles && linesAreOff(result.Type) {
+	if result.class == "config" && r.OfFiles && linesAreOff(result.fileType) {
 		r.Targets = append(r.Targets, target)
 	}
-	r.Vulnerabilities = r.Vulnerabilities || trivyPackages[result.Class] || len(result.Vulnerabilities) > 0
-	for i := range result.Vulnerabilities {
-		r.Findings = append(r.Findings, result.Vulnerabilities[i].finding(target, result.Type))
-	}
-	ignored, err := result.ignored(target)
-	r.Findings = slices.Concat(r.Findings, ignored, result.misconfigurations(target))
-	for _, s := range result.Secrets {
+	r.Vulnerabilities = r.Vulnerabilities || trivyPackages[result.class] || len(result.vulnerabilities) > 0
+	from := len(r.Findings)
+	r.Findings = append(r.Findings, result.vulnerabilities...)
+	r.Findings = append(r.Findings, result.ignored...)
+	r.Findings = append(r.Findings, result.failed()...)
+	for _, s := range result.secrets {
 		r.Findings = append(r.Findings, Finding{
-			Kind: Secret, ID: s.RuleID, Severity: severityOf(s.Severity), Title: s.Title, Target: target,
-			Type: result.Type, Line: s.StartLine, EndLine: s.EndLine,
+			Kind: Secret, ID: s.RuleID, Severity: severityOf(s.Severity), Title: s.Title, Line: s.StartLine, EndLine: s.EndLine,
 		})
 	}
-	return err
-}
-
-// ignored are the vulnerabilities that Trivy was told to ignore.
-func (result *trivyResult) ignored(target string) ([]Finding, error) {
-	var all []Finding
-	for _, modified := range result.ExperimentalModifiedFindings {
-		if modified.Type != "vulnerability" {
-			continue
-		}
-		var v trivyVulnerability
-		if err := json.Unmarshal(modified.Finding, &v); err != nil {
-			return nil, fmt.Errorf("a finding that is suppressed: %w", err)
-		}
-		f := v.finding(target, result.Type)
-		why := nonEmpty(modified.Status, modified.Statement, modified.Source)
-		f.Suppressed = "Trivy was told to ignore it: " + strings.Join(why, ", ")
-		all = append(all, f)
+	for i := range r.Findings[from:] {
+		f := &r.Findings[from+i]
+		f.Target, f.Type = target, result.fileType
 	}
-	return all, nil
 }
 
-// misconfigurations are the checks that fail. A report may include those that pass (PASS), and
-// exceptions.
-func (result *trivyResult) misconfigurations(target string) []Finding {
+// failed are the checks that fail. A report may include those that pass (PASS), and exceptions.
+func (result *trivyResult) failed() []Finding {
 	var all []Finding
-	for _, m := range result.Misconfigurations {
+	for _, m := range result.misconfigurations {
 		if m.Status != "" && m.Status != "FAIL" {
 			continue
 		}
 		f := Finding{
 			Kind: Misconfiguration, ID: canonicalID(m.ID), Aliases: nonEmpty(m.AVDID), Severity: severityOf(m.Severity),
-			Title: firstOf(m.Message, m.Title), Target: target, Type: result.Type,
+			Title: firstOf(m.Message, m.Title),
 		}
-		if f.object(m.Message); !linesAreOff(result.Type) {
+		if f.object(m.Message); !linesAreOff(result.fileType) {
 			f.Line, f.EndLine = m.CauseMetadata.StartLine, m.CauseMetadata.EndLine
 		}
 		all = append(all, f)
@@ -163,11 +185,11 @@ func (result *trivyResult) misconfigurations(target string) []Finding {
 	return all
 }
 
-func (v *trivyVulnerability) finding(target, fileType string) Finding {
+func (v *trivyVulnerability) finding() Finding {
 	return Finding{
 		Kind: Vulnerability, ID: v.VulnerabilityID, Aliases: v.VendorIDs, Severity: severityOf(v.Severity),
 		Title: v.Title, Package: v.PkgName, Installed: v.InstalledVersion, PURL: v.PkgIdentifier.PURL,
-		Path: v.PkgPath, Fixed: v.FixedVersion, Published: v.PublishedDate, Target: target, Type: fileType,
+		Path: v.PkgPath, Fixed: v.FixedVersion, Published: v.PublishedDate,
 	}
 }
 
@@ -183,13 +205,13 @@ func linesAreOff(fileType string) bool {
 
 // file is a target of a scanned directory, as it is named from where the scan was run.
 func (t *trivyReport) file(target string) string {
-	if strings.Contains(t.ArtifactName, "://") || path.Base(t.ArtifactName) == target {
-		if path.Base(t.ArtifactName) == target {
-			return path.Clean(t.ArtifactName)
+	if strings.Contains(t.artifactName, "://") || path.Base(t.artifactName) == target {
+		if path.Base(t.artifactName) == target {
+			return path.Clean(t.artifactName)
 		}
 		return target
 	}
-	return path.Join(t.ArtifactName, target)
+	return path.Join(t.artifactName, target)
 }
 
 func nonEmpty(texts ...string) []string {

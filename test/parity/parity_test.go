@@ -85,6 +85,7 @@ func TestParity(t *testing.T) {
 	t.Run("generated workloads", s.testGenerated)
 	t.Run("updates of generated workloads", s.testUpdates)
 	t.Run("by the profiles of the cluster", s.testFromCluster)
+	t.Run("by what users may do in the cluster", s.testRights)
 	s.publish(t)
 }
 

@@ -1,19 +1,13 @@
 package parity
 
 import (
-	"bytes"
-	"context"
 	"maps"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -117,29 +111,9 @@ func (s *suite) testFromCluster(t *testing.T) {
 		t,
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "live", Labels: p.Spec.NamespaceSelector.MatchLabels}},
 	)
-	dir := t.TempDir()
-	kubeconfig := filepath.Join(dir, "kubeconfig")
-	if err := clientcmd.WriteToFile(s.kubeconfig(), kubeconfig); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(
-		filepath.Join(dir, "pod.yaml"),
-		[]byte(strings.Replace(kept, "registry.example.com", "evil.example.com", 1)),
-		0o600,
-	); err != nil {
-		t.Fatal(err)
-	}
-	var out, errs bytes.Buffer
-	code := cli.Run(
-		context.Background(),
-		[]string{"check", "--from-cluster", "--kubeconfig", kubeconfig, "-f", "pod.yaml"},
-		cli.World{
-			In: strings.NewReader(""), Out: &out, Err: &errs, Dir: dir, Now: time.Now,
-			Terminal: func(any) bool { return false }, Getenv: func(string) string { return "" },
-		},
-	)
-	if code != cli.ExitFindings || !strings.Contains(out.String(), "Pod live/kept app: allowedRegistries: ") {
-		t.Errorf("%d\n%s%s", code, &out, &errs)
+	code, said := s.checkFromCluster(t, "", strings.Replace(kept, "registry.example.com", "evil.example.com", 1))
+	if code != cli.ExitFindings || !strings.Contains(said, "Pod live/kept app: allowedRegistries: ") {
+		t.Errorf("%d\n%s", code, said)
 	}
 }
 
