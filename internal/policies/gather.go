@@ -84,7 +84,7 @@ func (r *reader) unheld(profile string, labelled []baseline.Object) []baseline.O
 }
 
 // sweep looks once for what was stripped of its profile's name, or given another's, before the
-// cache began to watch.
+// cache began to watch, and for what the cache has not heard of yet.
 func (r *reader) sweep(ctx context.Context) error {
 	if r.unlabelled.isSwept() {
 		return nil
@@ -102,7 +102,14 @@ func (r *reader) sweep(ctx context.Context) error {
 			return err
 		}
 		for _, o := range items {
-			if marked(o) && !admission.IsNamed(o.GetLabels()[v1alpha1.ProfileLabel], o.GetName()) {
+			if !marked(o) {
+				continue
+			}
+			held, err := r.holds(ctx, o)
+			if err != nil {
+				return err
+			}
+			if !held || isMisnamed(o) {
 				r.unlabelled.add(o)
 			}
 		}
@@ -111,8 +118,22 @@ func (r *reader) sweep(ctx context.Context) error {
 	return nil
 }
 
+// holds reports whether the cache holds the object, whoever's name it bears there.
+func (r *reader) holds(ctx context.Context, o baseline.Object) (bool, error) {
+	err := r.client.Get(ctx, client.ObjectKeyFromObject(o), baseline.KindOf(o).New(), client.DisableReadYourWritesConsistency)
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("reading %s: %w", baseline.Describe(o), err)
+	}
+	return err == nil, nil
+}
+
+// isMisnamed reports whether an object bears the name of a profile that may not declare it.
+func isMisnamed(o baseline.Object) bool {
+	return !admission.IsNamed(o.GetLabels()[v1alpha1.ProfileLabel], o.GetName())
+}
+
 // unlabelled are the policies and bindings that the cache does not hold for their profile: each is
-// gone, or stripped of its profile's name, or bears another's.
+// gone, or stripped of its profile's name, or bears another's, or was made a moment ago.
 type unlabelled struct {
 	mu    sync.Mutex
 	refs  map[v1alpha1.ObjectReference]bool

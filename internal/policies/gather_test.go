@@ -62,6 +62,37 @@ func (s *shelf) Get(_ context.Context, key client.ObjectKey, into client.Object,
 	return apierrors.NewNotFound(kind.GroupVersion().WithResource(kind.Resource).GroupResource(), key.Name)
 }
 
+// held is a cache of what bears a profile's name on a shelf, but for what it has not heard of.
+type held struct {
+	*shelf
+	unheard []string
+}
+
+func (h *held) Get(_ context.Context, key client.ObjectKey, into client.Object, _ ...client.GetOption) error {
+	kind := baseline.KindOf(into.(baseline.Object))
+	for _, o := range h.objects {
+		if baseline.KindOf(o) == kind && o.GetName() == key.Name && h.hears(o) {
+			return nil
+		}
+	}
+	return apierrors.NewNotFound(kind.GroupVersion().WithResource(kind.Resource).GroupResource(), key.Name)
+}
+
+func (h *held) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
+	some := &shelf{}
+	for _, o := range h.objects {
+		if h.hears(o) {
+			some.objects = append(some.objects, o)
+		}
+	}
+	return some.List(ctx, list, options...)
+}
+
+func (h *held) hears(o baseline.Object) bool {
+	_, labelled := o.GetLabels()[v1alpha1.ProfileLabel]
+	return labelled && !slices.Contains(h.unheard, o.GetName())
+}
+
 func (s *shelf) Delete(_ context.Context, _ client.Object, options ...client.DeleteOption) error {
 	var o client.DeleteOptions
 	o.ApplyOptions(options)
@@ -87,6 +118,7 @@ func TestPoliciesThatTheCacheDoesNotHoldAreFound(t *testing.T) {
 		all     bool
 		swept   bool
 		lost    []baseline.Object
+		unheard []string
 		want    []string
 		reads   int
 	}{
@@ -124,6 +156,11 @@ func TestPoliciesThatTheCacheDoesNotHoldAreFound(t *testing.T) {
 			there: []baseline.Object{policyKindNamed("images", renamed)},
 			all:   true, want: []string{"images"}, reads: 2 * 10,
 		},
+		"what the cache has not heard of at the start": {
+			there:   []baseline.Object{policyKindNamed("images", ours)},
+			unheard: []string{"bulwark-restricted-images"},
+			desired: desired, want: []string{"images"}, reads: 2 + 1,
+		},
 		"what was stripped since, as its event tells": {
 			there:   []baseline.Object{policyKindNamed("images", stripped)},
 			swept:   true,
@@ -137,7 +174,7 @@ func TestPoliciesThatTheCacheDoesNotHoldAreFound(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			s := &shelf{objects: tc.there}
-			p := &reader{client: s, live: s, unlabelled: newUnlabelled()}
+			p := &reader{client: &held{s, tc.unheard}, live: s, unlabelled: newUnlabelled()}
 			p.unlabelled.swept = tc.swept
 			for _, o := range tc.lost {
 				p.unlabelled.add(o)
@@ -155,6 +192,18 @@ func TestPoliciesThatTheCacheDoesNotHoldAreFound(t *testing.T) {
 				t.Errorf("with %d reads, and not %d (-want +got): %s", s.reads, tc.reads, diff)
 			}
 		})
+	}
+}
+
+// TestAPolicyThatIsSeenUnderAnotherNameIsLost holds that a policy which the cache sees for the
+// first time is looked for by its own profile, if it bears another's name by then.
+func TestAPolicyThatIsSeenUnderAnotherNameIsLost(t *testing.T) {
+	for label, want := range map[string]bool{"restricted": false, "nobody": true, "": true} {
+		k := &Keeper{reader: &reader{unlabelled: newUnlabelled()}}
+		policy := policyKindNamed("images", map[string]string{v1alpha1.ProfileLabel: label})
+		if misnamed := k.NoteSeen(policy); misnamed != want || k.reader.unlabelled.has(policy) != want {
+			t.Errorf("under the name %q: %t", label, misnamed)
+		}
 	}
 }
 

@@ -73,6 +73,15 @@ func NewKeeper(o Options) *Keeper {
 // NoteLost notes an event by which the cache lost a policy: it may be unlabelled, and not gone.
 func (k *Keeper) NoteLost(policy baseline.Object) { k.reader.unlabelled.add(policy) }
 
+// NoteSeen notes a policy that the cache did not hold before, and reports whether it bears the name
+// of a profile that may not declare it: the cache has not heard of it while it bore its own.
+func (k *Keeper) NoteSeen(policy baseline.Object) (misnamed bool) {
+	if misnamed = isMisnamed(policy); misnamed {
+		k.reader.unlabelled.add(policy)
+	}
+	return misnamed
+}
+
 // UntilNext is how long it is until the next pass over the policies of a profile.
 func (k *Keeper) UntilNext(profile string) time.Duration {
 	return priority.UntilNext(k.States.state(profile).ended, k.interval, k.clock.Now())
@@ -132,6 +141,11 @@ func (k *Keeper) Establish(ctx context.Context, pass *Pass) (Established, error)
 		return Established{}, err
 	}
 	drifts := drift.Compare(desired.objects, found, pass.ours)
+	for _, d := range drifts {
+		if d.Got == nil { // It may be unlabelled before the cache hears of it.
+			k.reader.unlabelled.add(d.Want)
+		}
+	}
 	done, err := k.corrections.CorrectAll(ctx, correction.OfPolicies(pass.profile, pass.ours, pass.records), drifts)
 	established := Established{Outcomes: done.Outcomes} // They tell all that the notices do.
 	// No later pass finds what was corrected, whatever becomes of this one.
