@@ -30,9 +30,9 @@ repository=${REPOSITORY:-ghcr.io/bulwark-dev/bulwark}
 
 "$hack/krew/package.sh" "$version" "$out"
 [ -n "${REHEARSAL:-}" ] || export WANT_VERSION=$version
-IMG=$repository:$version "$hack/image/build.sh" "$out/image"
-digest=$(cat "$out/image/digest")
-mv "$out"/image/*.tar "$out"/image/*.json "$out" && rm -r "$out/image"
+IMG=$repository:$version "$hack/image/build.sh" bin/image
+digest=$(cat bin/image/digest)
+cp bin/image/*.tar bin/image/*.json "$out"
 
 overlay=bin/install
 mkdir -p "$overlay"

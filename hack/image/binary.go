@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"debug/buildinfo"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"os"
@@ -43,6 +44,14 @@ func readBinary(path string) (binary, error) {
 		if got := setting(info, key); got != want {
 			return binary{}, fmt.Errorf("%s was built with %s=%q, not %q", path, key, got, want)
 		}
+	}
+	// The flags of the linker are not recorded beside -trimpath; the symbols that -s leaves out are seen.
+	executable, err := elf.NewFile(bytes.NewReader(content))
+	if err != nil {
+		return binary{}, fmt.Errorf("reading %s: %w", path, err)
+	}
+	if executable.Section(".symtab") != nil {
+		return binary{}, fmt.Errorf("%s is not stripped: build it with -ldflags=-s", path)
 	}
 	return binary{content, info, v1.Platform{OS: "linux", Architecture: setting(info, "GOARCH")}}, nil
 }

@@ -98,7 +98,7 @@ func TestWhatIsNotPacked(t *testing.T) {
 		must(t)(commandIn(clone, environment, "go", "build", "-o", binary, "./cmd/manager"))
 		return binary
 	}
-	const stamped = "GOFLAGS=-trimpath -buildvcs=true"
+	const stamped = "GOFLAGS=-trimpath -buildvcs=true -ldflags=-s"
 	for name, c := range map[string]struct {
 		arguments func(t *testing.T) []string
 		want      string
@@ -108,10 +108,12 @@ func TestWhatIsNotPacked(t *testing.T) {
 			func(*testing.T) []string { return []string{"go.mod"} }, "reading the build information of go.mod"},
 		"a binary with the paths of a machine": {
 			func(t *testing.T) []string { return []string{compile(t, "GOFLAGS=-buildvcs=true")} }, `-trimpath=""`},
+		"a binary with symbols": {
+			func(t *testing.T) []string { return []string{compile(t, "GOFLAGS=-trimpath -buildvcs=true")} }, "is not stripped"},
 		"a binary of another system": {
 			func(t *testing.T) []string { return []string{compile(t, stamped, "GOOS=darwin")} }, `GOOS="darwin"`},
 		"a binary that names no commit": {
-			func(t *testing.T) []string { return []string{compile(t, "GOFLAGS=-trimpath -buildvcs=false")} }, "it names no commit"},
+			func(t *testing.T) []string { return []string{compile(t, "GOFLAGS=-trimpath -buildvcs=false -ldflags=-s")} }, "it names no commit"},
 		"two binaries for a platform": {
 			func(t *testing.T) []string { return []string{compile(t, stamped), compile(t, stamped)} }, "are both for linux/amd64"},
 		"a binary of another version": {
