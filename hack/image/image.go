@@ -112,12 +112,19 @@ func layerOf(manager []byte, created time.Time) (v1.Layer, error) {
 	)
 }
 
+// plain is an image that is no artifact. Else go-containerregistry names the type of the config as its
+// artifactType in an index, which skopeo 1.9 drops, so that a copy has another digest.
+type plain struct{ v1.Image }
+
+// ArtifactType is none.
+func (plain) ArtifactType() (string, error) { return "", nil }
+
 // indexOf is the image of all platforms.
 func indexOf(images []v1.Image, binaries []binary, annotations map[string]string) v1.ImageIndex {
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for i, image := range images {
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{
-			Add:        image,
+			Add:        plain{image},
 			Descriptor: v1.Descriptor{Platform: &binaries[i].platform},
 		})
 	}

@@ -68,6 +68,9 @@ func TestARegistryHasTheImage(t *testing.T) {
 	var got []string
 	for _, d := range manifest.Manifests {
 		got = append(got, d.Platform.String())
+		if d.ArtifactType != "" {
+			t.Errorf("the image for %s is called an artifact, %s", d.Platform, d.ArtifactType)
+		}
 	}
 	if diff := cmp.Diff(platforms, got); diff != "" {
 		t.Errorf("platforms (-want +got):\n%s", diff)
