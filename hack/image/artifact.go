@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
@@ -14,27 +15,34 @@ const (
 	emptyConfig     = "{}"
 )
 
-// artifact is a document about an image, as registries keep it beside that image (a referrer, by the
-// OCI specification): the config is empty, the one layer is the document, the subject is the image.
+// document is something that is known of an image.
+type document struct {
+	mediaType types.MediaType
+	name      string
+	content   []byte
+}
+
+// artifact is a document as registries keep it beside the image that it is about (a referrer, by the OCI
+// specification): the config is empty, the one layer is the document, the subject is the image.
 type artifact struct {
 	manifest []byte
 	document v1.Layer
 }
 
 // artifactOf attaches a document to its subject, which is an image or an index of images.
-func artifactOf(subject partial.Describable, mediaType, name string, document []byte, created string) (v1.Image, error) {
+func artifactOf(subject partial.Describable, d document, created time.Time) (v1.Image, error) {
 	about, err := partial.Descriptor(subject)
 	if err != nil {
 		return nil, err
 	}
 	// A subject's descriptor says no more than which bytes it is about.
 	about = &v1.Descriptor{MediaType: about.MediaType, Size: about.Size, Digest: about.Digest}
-	layer := static.NewLayer(document, types.MediaType(mediaType))
+	layer := static.NewLayer(d.content, d.mediaType)
 	content, err := partial.Descriptor(layer)
 	if err != nil {
 		return nil, err
 	}
-	content.Annotations = map[string]string{"org.opencontainers.image.title": name}
+	content.Annotations = map[string]string{"org.opencontainers.image.title": d.name}
 	config, err := partial.Descriptor(static.NewLayer([]byte(emptyConfig), emptyConfigType))
 	if err != nil {
 		return nil, err
@@ -42,11 +50,11 @@ func artifactOf(subject partial.Describable, mediaType, name string, document []
 	manifest, err := json.Marshal(v1.Manifest{
 		SchemaVersion: 2,
 		MediaType:     types.OCIManifestSchema1,
-		ArtifactType:  mediaType,
+		ArtifactType:  string(d.mediaType),
 		Config:        *config,
 		Layers:        []v1.Descriptor{*content},
 		Subject:       about,
-		Annotations:   map[string]string{"org.opencontainers.image.created": created},
+		Annotations:   map[string]string{"org.opencontainers.image.created": created.Format(time.RFC3339)},
 	})
 	if err != nil {
 		return nil, err

@@ -113,7 +113,9 @@ func TestWhatIsNotPacked(t *testing.T) {
 		"a binary of another system": {
 			func(t *testing.T) []string { return []string{compile(t, stamped, "GOOS=darwin")} }, `GOOS="darwin"`},
 		"a binary that names no commit": {
-			func(t *testing.T) []string { return []string{compile(t, "GOFLAGS=-trimpath -buildvcs=false -ldflags=-s")} }, "it names no commit"},
+			func(t *testing.T) []string {
+				return []string{compile(t, "GOFLAGS=-trimpath -buildvcs=false -ldflags=-s")}
+			}, "it names no commit"},
 		"two binaries for a platform": {
 			func(t *testing.T) []string { return []string{compile(t, stamped), compile(t, stamped)} }, "are both for linux/amd64"},
 		"a binary of another version": {

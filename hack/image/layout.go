@@ -13,7 +13,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
-	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
@@ -102,20 +101,16 @@ func (p packed) writeLayout(folder string, tag name.Tag) error {
 // documents are the artifacts: an SBOM whose subject is the image of its platform, for each, and the
 // provenance, whose subject is the index.
 func (p packed) documents() ([]v1.Image, error) {
-	created := p.created.Format(time.RFC3339)
-	attach := func(subject partial.Describable, mediaType, name string, document []byte) (v1.Image, error) {
-		return artifactOf(subject, mediaType, name, document, created)
-	}
 	var all []v1.Image
 	for i, b := range p.binaries {
-		document, err := attach(p.images[i], spdxType, fileName(b)+".spdx.json", p.sboms[i])
+		sbom, err := artifactOf(p.images[i], document{spdxType, fileName(b) + ".spdx.json", p.sboms[i]}, p.created)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, document)
+		all = append(all, sbom)
 	}
-	document, err := attach(p.index, inTotoType, project+".provenance.json", p.origin)
-	return append(all, document), err
+	origin, err := artifactOf(p.index, document{inTotoType, project + ".provenance.json", p.origin}, p.created)
+	return append(all, origin), err
 }
 
 // writeTar writes the files of a folder, in the order of their names, each as if made at one moment.

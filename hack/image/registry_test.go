@@ -17,6 +17,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
 
@@ -183,7 +184,7 @@ func TestARegistryHasTheDocumentsBesideTheImage(t *testing.T) {
 }
 
 // expectDocument holds that one document is about a subject, and which.
-func expectDocument(t *testing.T, p pushed, subject v1.Hash, mediaType string, want []byte) {
+func expectDocument(t *testing.T, p pushed, subject v1.Hash, mediaType types.MediaType, want []byte) {
 	t.Helper()
 	referrers, err := remote.Referrers(p.repository.Digest(subject.String()))
 	if err != nil {
@@ -204,25 +205,31 @@ func expectDocument(t *testing.T, p pushed, subject v1.Hash, mediaType string, w
 	if err != nil {
 		t.Fatal(err)
 	}
-	if manifest.ArtifactType != mediaType || manifest.Subject == nil || manifest.Subject.Digest != subject {
+	if manifest.ArtifactType != string(mediaType) || manifest.Subject == nil || manifest.Subject.Digest != subject {
 		t.Errorf("the document is a %q about %v", manifest.ArtifactType, manifest.Subject)
 	}
-	layers, err := document.Layers()
+	if diff := cmp.Diff(string(want), string(contentOf(t, document))); diff != "" {
+		t.Errorf("the document (-want +got):\n%s", diff)
+	}
+}
+
+// contentOf is the one layer of an artifact.
+func contentOf(t *testing.T, image v1.Image) []byte {
+	t.Helper()
+	layers, err := image.Layers()
 	if err != nil || len(layers) != 1 {
 		t.Fatalf("%d layers (%v), not 1", len(layers), err)
 	}
-	content, err := layers[0].Compressed()
+	layer, err := layers[0].Compressed()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = content.Close() }()
-	got, err := io.ReadAll(content)
+	defer func() { _ = layer.Close() }()
+	content, err := io.ReadAll(layer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("the document (-want +got):\n%s", diff)
-	}
+	return content
 }
 
 func TestDockerLoadsTheArchives(t *testing.T) {

@@ -125,7 +125,8 @@ func h1(sum string) string {
 
 func purlOf(module debug.Module) string {
 	namespace, name := path.Split(module.Path)
-	purl := packageurl.NewPackageURL(packageurl.TypeGolang, strings.TrimSuffix(namespace, "/"), name, module.Version, nil, "")
+	namespace = strings.TrimSuffix(namespace, "/")
+	purl := packageurl.NewPackageURL(packageurl.TypeGolang, namespace, name, module.Version, nil, "")
 	if err := purl.Normalize(); err != nil {
 		return noAssertion
 	}
