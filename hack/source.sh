@@ -12,6 +12,6 @@ clone=$root/bin/source
 rm -rf "$clone"
 git clone --quiet --shared --no-checkout "$root" "$clone"
 git -C "$clone" checkout --quiet --detach "$(git -C "$root" rev-parse HEAD)"
-git -C "$root" diff --binary HEAD | git -C "$clone" apply --allow-empty
+git -C "$root" -c diff.noprefix=false diff --no-ext-diff --no-color --binary HEAD | git -C "$clone" apply --allow-empty
 (cd "$root" && git ls-files -z --others --exclude-standard | xargs -0 --no-run-if-empty cp --parents --target-directory="$clone")
 echo "$clone"

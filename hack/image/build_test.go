@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
@@ -87,6 +88,16 @@ func TestATreeWithChangesIsNamedSo(t *testing.T) {
 				t.Error("the image of a tree with changes is that of its commit")
 			}
 		})
+	}
+}
+
+func TestAnImageBearsTheMomentOfItsCommit(t *testing.T) {
+	of := commit{time: time.Date(2026, 1, 2, 4, 4, 5, 0, time.FixedZone("", 3600))}
+	for epoch, want := range map[string]string{"": fixtureTime, "1": "1970-01-01T00:00:01Z"} {
+		created, err := moment(of, epoch)
+		if got := created.Format(time.RFC3339); got != want || err != nil {
+			t.Errorf("with SOURCE_DATE_EPOCH %q: %s (%v), not %s", epoch, got, err, want)
+		}
 	}
 }
 

@@ -120,8 +120,9 @@ func TestTheProvenanceIsOfTheImages(t *testing.T) {
 	if got := materials["git+"+repository]; got != revision {
 		t.Errorf("the source is commit %q, not %s", got, revision)
 	}
-	if got, want := materials["pkg:golang/golang.org/x/mod@v0.41.0"], h1(sumOf(t, f, "golang.org/x/mod v0.41.0 ")); got != want {
-		t.Errorf("the module's hash is %q, not %q", got, want)
+	hash := h1(sumOf(t, f, "golang.org/x/mod v0.41.0 "))
+	if got := materials["pkg:golang/golang.org/x/mod@v0.41.0"]; got != hash {
+		t.Errorf("the module's hash is %q, not %q", got, hash)
 	}
 }
 
@@ -164,7 +165,8 @@ func TestLicencesAreReadWhereTheirTextIs(t *testing.T) {
 			}
 		})
 	}
-	if got := (licences{}).of(debug.Module{Path: "example.com/absent", Version: "v1.0.0", Sum: "h1:x"}); got != noAssertion {
+	absent := debug.Module{Path: "example.com/absent", Version: "v1.0.0", Sum: "h1:x"}
+	if got := (licences{}).of(absent); got != noAssertion {
 		t.Errorf("the licence of a module that is not in the cache is %q", got)
 	}
 }

@@ -257,8 +257,8 @@ func TestDockerLoadsTheArchives(t *testing.T) {
 		}
 		want, wantErr := image.ConfigName()
 		got, gotErr := loaded.ConfigName()
-		if want != got || errors.Join(wantErr, gotErr) != nil {
-			t.Errorf("the archive for %s has config %s, the registry %s (%v)", d.Platform, got, want, errors.Join(wantErr, gotErr))
+		if err := errors.Join(wantErr, gotErr); want != got || err != nil {
+			t.Errorf("the archive for %s has config %s, the registry %s (%v)", d.Platform, got, want, err)
 		}
 	}
 }

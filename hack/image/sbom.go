@@ -28,9 +28,9 @@ const (
 //	the document    DESCRIBES   the image
 //	the image       CONTAINS    the manager
 //	the manager     DEPENDS_ON  Go's standard library, and each module that is linked
-func sbomOf(b binary, image v1.Hash, licences licences, c commit, created time.Time) ([]byte, error) {
+func sbomOf(b binary, image v1.Hash, texts licences, c commit, created time.Time) ([]byte, error) {
 	sum := sha256.Sum256(b.content)
-	manager := modulePackage(b.info.Main, licences)
+	manager := modulePackage(b.info.Main, texts)
 	manager.PackageSPDXIdentifier = "Manager"
 	manager.PackageFileName = entrypoint
 	manager.PrimaryPackagePurpose = "APPLICATION"
@@ -54,7 +54,7 @@ func sbomOf(b binary, image v1.Hash, licences licences, c commit, created time.T
 		},
 	}
 	for _, module := range linkedModules(b.info) {
-		p := modulePackage(module, licences)
+		p := modulePackage(module, texts)
 		document.Packages = append(document.Packages, p)
 		document.Relationships = append(document.Relationships,
 			relationship("Manager", common.TypeRelationshipDependsOn, string(p.PackageSPDXIdentifier)))
@@ -96,14 +96,14 @@ func imagePackage(b binary, image v1.Hash, c commit) *spdx.Package {
 
 var notInAnIdentifier = regexp.MustCompile(`[^A-Za-z0-9.-]+`)
 
-func modulePackage(module debug.Module, licences licences) *spdx.Package {
+func modulePackage(module debug.Module, texts licences) *spdx.Package {
 	p := &spdx.Package{
 		PackageName:               module.Path,
 		PackageSPDXIdentifier:     common.ElementID("Module-" + notInAnIdentifier.ReplaceAllString(module.Path, "-")),
 		PackageVersion:            module.Version,
 		PackageDownloadLocation:   noAssertion,
 		PackageLicenseConcluded:   noAssertion,
-		PackageLicenseDeclared:    licences.of(module),
+		PackageLicenseDeclared:    texts.of(module),
 		PackageCopyrightText:      noAssertion,
 		PrimaryPackagePurpose:     "LIBRARY",
 		PackageExternalReferences: []*spdx.PackageExternalReference{purlReference(purlOf(module))},
