@@ -88,6 +88,7 @@ verify: generate ## Check that what is generated and the module files are up to 
 	cd hack/tools && go mod tidy -diff
 	cd hack/promtool && go mod tidy -diff
 	cd hack/krew && go mod tidy -diff
+	cd hack/image && go mod tidy -diff
 	hack/krew/validate.sh config/krew/posture.yaml
 	cd hack/peers/kube-score && go mod tidy -diff
 	cd hack/peers/kyverno && go mod tidy -diff
@@ -113,6 +114,20 @@ VERSION ?= v0.1.0
 .PHONY: krew
 krew: ## Pack the kubectl plugin for each platform with its Krew manifest, checked by Krew's validator, into bin/krew. VERSION=v0.1.0.
 	@hack/krew/package.sh $(VERSION) bin/krew
+
+IMAGE_PLATFORMS ?= linux/amd64 linux/arm64
+
+.PHONY: image
+image: ## Build the operator's image, IMG, without Docker: an OCI layout and archives in bin/image. IMAGE_PLATFORMS=linux/amd64 is one platform.
+	@IMG=$(IMG) IMAGE_PLATFORMS="$(IMAGE_PLATFORMS)" hack/image/build.sh bin/image
+
+.PHONY: image-push
+image-push: ## Push what make image built to the registry that IMG names, with its SBOMs and provenance.
+	@bin/image-packer push -from bin/image -to $(IMG)
+
+.PHONY: release
+release: controlplane ## Build all that a release consists of into bin/release, with checksums. VERSION must be the commit's tag.
+	@KUBECTL=$(KUBECTL) hack/release.sh $(VERSION) bin/release
 
 .PHONY: parity
 parity: controlplane ## Hold kubectl posture check against a real API server in 8,500 cases, and write the figures into docs/parity.md (6 minutes).
