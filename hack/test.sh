@@ -62,7 +62,7 @@ progress=$!
 failed=0
 go test -p 1 -count=1 -timeout 20m "${others[@]/#/./test/}" || failed=1
 go test $units | grep -v 'no test files' || failed=1
-for module in test/oracle test/argocd; do
+for module in test/oracle test/argocd test/posturetest/example; do
   (cd "$module" && go test ./... -count=1) || failed=1
 done
 wait "$integration" || failed=1
