@@ -94,6 +94,7 @@ verify: generate ## Check that what is generated and the module files are up to 
 	cd hack/peers/kyverno && go mod tidy -diff
 	cd test/oracle && go mod tidy -diff
 	cd test/argocd && go mod tidy -diff
+	cd test/posturetest/example && go mod tidy -diff
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "not formatted: run gofmt -w"; exit 1; }
 	@git diff --exit-code -- api config || { echo "generated files were not up to date: commit what make generate made"; exit 1; }
 

@@ -9,16 +9,22 @@
 #   INTEGRATION_PROCS    in how many processes the specs of test/integration run
 #
 # A spec that fails is tried once more and told as flaky: several control planes share the cores. Of
-# the tests that start none, Go runs those of which something has changed (GOFLAGS=-count=1 is all).
+# the tests that start none, Go runs those of which something has changed, and those whose children
+# read what it cannot see.
 set -uo pipefail
 
 specs=(attack process static validation)
-others=(chaos admission parity fixpoint tightening)
+others=(chaos admission parity fixpoint tightening posturetest)
 suites=$(IFS='|'; echo "integration|${specs[*]}|${others[*]}")
 units=$(go list ./... | grep -vE "/test/($suites)$")
+anew=$(grep -E '/(test/house|internal/cli|internal/check)$' <<<"$units")
+units() {
+  go test -count=1 $anew && go test $(grep -vxF "$anew" <<<"$units") | grep -v 'no test files'
+}
+
 if [ "${1:-}" = units ]; then
   echo "running the tests that start no control plane (half a minute, once built)"
-  go test $units | grep -v 'no test files'
+  units
   exit
 fi
 
@@ -61,8 +67,8 @@ progress=$!
 
 failed=0
 go test -p 1 -count=1 -timeout 20m "${others[@]/#/./test/}" || failed=1
-go test $units | grep -v 'no test files' || failed=1
-for module in test/oracle test/argocd hack/image; do
+units || failed=1
+for module in test/oracle test/argocd test/posturetest/example hack/image; do
   (cd "$module" && go test ./... -count=1) || failed=1
 done
 wait "$integration" || failed=1

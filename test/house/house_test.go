@@ -17,6 +17,7 @@ const module = "github.com/bulwark-dev/bulwark/"
 // floors below. A room stands for the packages beneath it, too, unless they have a row of their
 // own.
 var floors = [][]string{
+	{"test/posturetest", "test/framework"},
 	{"cmd"},
 	{"internal/cli", "internal/operator"},
 	{"controllers"},
@@ -29,7 +30,7 @@ var floors = [][]string{
 		"internal/events", "internal/metrics", "internal/priority", "internal/reportmemory", "internal/reports",
 	},
 	pure,
-	{"api", "config/crd/bases"},
+	{"api", "config/crd/bases", "config/rbac"},
 }
 
 // pure are the packages that decide and do nothing else.
@@ -50,6 +51,7 @@ var pure = []string{
 	"internal/posture",
 	"internal/printable",
 	"internal/profiles",
+	"internal/refusals",
 	"internal/scanreport",
 	"internal/selection",
 	"internal/takeover",
@@ -110,6 +112,23 @@ func above(room string) bool {
 	return floorOf(room) < slices.IndexFunc(floors, func(f []string) bool { return &f[0] == &pure[0] })
 }
 
+// TestWhatOthersImportRunsEverywhere holds that what suites of others import does not import the
+// control plane of our own suites, which is written for Linux, nor what only suites need.
+func TestWhatOthersImportRunsEverywhere(t *testing.T) {
+	list := exec.CommandContext(t.Context(), "go", "list", "-deps", module+"test/posturetest")
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("listing what test/posturetest imports: %v", err)
+	}
+	for dependency := range strings.FieldsSeq(string(out)) {
+		for _, kept := range []string{module + "test/framework/controlplane", "github.com/onsi/ginkgo", "testing"} {
+			if within([]string{kept}, dependency) {
+				t.Errorf("test/posturetest imports %s, and so would every suite that imports it", dependency)
+			}
+		}
+	}
+}
+
 func TestEveryPackageSaysWhatItKnows(t *testing.T) {
 	for _, p := range packages(t) {
 		if p.Doc == "" {
@@ -150,7 +169,8 @@ func within(others []string, name string) bool {
 func packages(t *testing.T) []goPackage {
 	t.Helper()
 	list := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Doc,Imports",
-		module+"api/...", module+"cmd/...", module+"controllers/...", module+"internal/...")
+		module+"api/...", module+"cmd/...", module+"controllers/...", module+"internal/...",
+		module+"test/posturetest/...", module+"test/framework/...")
 	out, err := list.Output()
 	if err != nil {
 		t.Fatalf("listing the packages: %v", err)

@@ -5,7 +5,6 @@ package inprocess
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,22 +13,20 @@ import (
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/operator"
+	"github.com/bulwark-dev/bulwark/test/framework/running"
 )
 
 // Operator is an operator in this process.
 type Operator struct {
+	*running.Task
 	// Metrics are its metrics.
 	Metrics *prometheus.Registry
-
-	cancel context.CancelFunc
-	done   chan error
 }
 
 // Start starts an operator that reaches the API server by a configuration. The changes are made to
 // its options.
 func Start(ctx context.Context, cfg *rest.Config, changes ...func(*operator.Options)) *Operator {
-	running, cancel := context.WithCancel(ctx)
-	o := &Operator{Metrics: prometheus.NewRegistry(), cancel: cancel, done: make(chan error, 1)}
+	o := &Operator{Metrics: prometheus.NewRegistry()}
 	options := operator.Options{
 		Namespace:           v1alpha1.OperatorNamespace,
 		Concurrency:         8,
@@ -45,18 +42,6 @@ func Start(ctx context.Context, cfg *rest.Config, changes ...func(*operator.Opti
 	for _, change := range changes {
 		change(&options)
 	}
-	go func() {
-		defer close(o.done)
-		o.done <- operator.Run(running, cfg, options)
-	}()
+	o.Task = running.Start(ctx, func(ctx context.Context) error { return operator.Run(ctx, cfg, options) })
 	return o
-}
-
-// Stop stops it, and is the error that it ended with; nil if it is stopped already.
-func (o *Operator) Stop() error {
-	o.cancel()
-	if err := <-o.done; !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/boundedcache"
 	"github.com/bulwark-dev/bulwark/internal/operator"
+	"github.com/bulwark-dev/bulwark/test/framework/running"
 )
 
 // Standby are the caches of an operator that does not lead: it reads, and reconciles nothing.
@@ -21,8 +22,7 @@ type Standby struct {
 	// Informers know what the caches leave out.
 	Informers *boundedcache.Informers
 
-	cancel context.CancelFunc
-	done   chan error
+	task *running.Task
 }
 
 // StartStandby starts to read the cluster of a configuration, and waits until all is read.
@@ -45,9 +45,7 @@ func StartStandby(ctx context.Context, cfg *rest.Config, live client.Reader) (*S
 			return nil, fmt.Errorf("caching %T: %w", o, err)
 		}
 	}
-	running, cancel := context.WithCancel(ctx)
-	s := &Standby{Cache: caches, Informers: informers, cancel: cancel, done: make(chan error, 1)}
-	go func() { s.done <- caches.Start(running) }()
+	s := &Standby{Cache: caches, Informers: informers, task: running.Start(ctx, caches.Start)}
 	if !caches.WaitForCacheSync(ctx) {
 		return nil, errors.Join(errors.New("the caches have not synced"), s.Stop())
 	}
@@ -55,7 +53,4 @@ func StartStandby(ctx context.Context, cfg *rest.Config, live client.Reader) (*S
 }
 
 // Stop stops it, and is the error that it ended with.
-func (s *Standby) Stop() error {
-	s.cancel()
-	return <-s.done
-}
+func (s *Standby) Stop() error { return s.task.Stop() }
