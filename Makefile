@@ -101,12 +101,13 @@ lint: ## Lint with golangci-lint, pinned in hack/tools (its own build takes 3 mi
 	$(GOLANGCI_LINT) run ./...
 
 .PHONY: alerts
-alerts: ## Check the alerts of config/prometheus and test when they fire, with promtool (its own build takes 2 minutes, once).
+alerts: ## Check the alerts and the dashboard's queries and test what they say, with promtool (its own build takes 2 minutes, once).
 	@cd hack/promtool && ../../$(BUILD) bin/promtool -tags remove_all_sd -ldflags "-s -w" -o $(CURDIR)/bin/promtool -- \
 		github.com/prometheus/prometheus/cmd/promtool
 	@go run ./hack/rules config/prometheus/prometheusrule.yaml > bin/alerts.rules.yaml
-	@bin/promtool check rules bin/alerts.rules.yaml
-	@bin/promtool test rules config/prometheus/tests/*.yaml
+	@go run ./hack/rules config/grafana/bulwark.json > bin/dashboard.rules.yaml
+	@bin/promtool check rules bin/alerts.rules.yaml bin/dashboard.rules.yaml
+	@bin/promtool test rules config/prometheus/tests/*.yaml config/grafana/tests/*.yaml
 
 VERSION ?= v0.1.0
 
