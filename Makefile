@@ -75,10 +75,11 @@ chaos: controlplane ## Let everything fail and hold the cluster against a model.
 	CHAOS_MINUTES=$(or $(CHAOS_MINUTES),5) go test ./test/chaos -count=1 -v -timeout 24h
 
 .PHONY: generate
-generate: ## Generate deep copies, CRDs and RBAC from the types and markers.
+generate: ## Generate deep copies, CRDs and RBAC from the types and markers, and the parts of the chart that config holds already.
 	$(CONTROLLER_GEN) object paths=./api/...
 	go run ./hack/crdgen ./api/... config/crd/bases
 	$(CONTROLLER_GEN) rbac:roleName=bulwark-manager paths=./controllers/... output:rbac:dir=config/rbac
+	go run ./hack/chartgen config config/chart
 
 .PHONY: verify
 verify: generate ## Check that what is generated and the module files are up to date, and that everything is formatted.
@@ -87,6 +88,7 @@ verify: generate ## Check that what is generated and the module files are up to 
 	hack/controlplane/versions.sh
 	cd hack/tools && go mod tidy -diff
 	cd hack/promtool && go mod tidy -diff
+	cd hack/helm && go mod tidy -diff
 	cd hack/krew && go mod tidy -diff
 	hack/krew/validate.sh config/krew/posture.yaml
 	cd hack/peers/kube-score && go mod tidy -diff
@@ -108,6 +110,15 @@ alerts: ## Check the alerts and the dashboard's queries and test what they say, 
 	@go run ./hack/rules config/grafana/bulwark.json > bin/dashboard.rules.yaml
 	@bin/promtool check rules bin/alerts.rules.yaml bin/dashboard.rules.yaml
 	@bin/promtool test rules config/prometheus/tests/*.yaml config/grafana/tests/*.yaml
+
+.PHONY: helm
+helm: ## Build Helm, which make chart tests the chart with (2 minutes, once).
+	@cd hack/helm && ../../$(BUILD) bin/helm -ldflags "-s -w" -o $(CURDIR)/bin/helm -- helm.sh/helm/v4/cmd/helm
+
+.PHONY: chart
+chart: controlplane helm ## Hold the Helm chart against config/default, and install, upgrade and uninstall it on a control plane.
+	go test ./test/chart -count=1
+	@bin/helm package config/chart -d bin
 
 VERSION ?= v0.1.0
 

@@ -4,7 +4,7 @@
 #   hack/test.sh units   those that start no control plane
 #   hack/test.sh         all, in three rows side by side: test/integration in processes with a control
 #                        plane each; the other suites of specs; everything else. They wait more than
-#                        they compute.
+#                        they compute. test/chart needs Helm, and make chart runs it.
 #
 #   INTEGRATION_PROCS    in how many processes the specs of test/integration run
 #
@@ -14,7 +14,7 @@ set -uo pipefail
 
 specs=(attack process static validation)
 others=(chaos admission parity fixpoint tightening)
-suites=$(IFS='|'; echo "integration|${specs[*]}|${others[*]}")
+suites=$(IFS='|'; echo "integration|chart|${specs[*]}|${others[*]}")
 units=$(go list ./... | grep -vE "/test/($suites)$")
 if [ "${1:-}" = units ]; then
   echo "running the tests that start no control plane (half a minute, once built)"
