@@ -89,12 +89,14 @@ verify: generate ## Check that what is generated and the module files are up to 
 	cd hack/tools && go mod tidy -diff
 	cd hack/promtool && go mod tidy -diff
 	cd hack/helm && go mod tidy -diff
+	cd hack/olm && go mod tidy -diff
 	cd hack/krew && go mod tidy -diff
 	hack/krew/validate.sh config/krew/posture.yaml
 	cd hack/peers/kube-score && go mod tidy -diff
 	cd hack/peers/kyverno && go mod tidy -diff
 	cd test/oracle && go mod tidy -diff
 	cd test/argocd && go mod tidy -diff
+	cd test/grafana && go mod tidy -diff
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "not formatted: run gofmt -w"; exit 1; }
 	@git diff --exit-code -- api config || { echo "generated files were not up to date: commit what make generate made"; exit 1; }
 
@@ -119,6 +121,10 @@ helm: ## Build Helm, which make chart tests the chart with (2 minutes, once).
 chart: controlplane helm ## Hold the Helm chart against config/default, and install, upgrade and uninstall it on a control plane.
 	go test ./test/chart -count=1
 	@bin/helm package config/chart -d bin
+
+.PHONY: bundle
+bundle: ## Write the bundle for the Operator Lifecycle Manager into bin/olm, and have OLM's validators judge it (2 minutes, once).
+	@cd hack/olm && go run . ../../config ../../bin/olm
 
 VERSION ?= v0.1.0
 

@@ -36,96 +36,45 @@ func TestTheLifeOfARelease(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := cluster{testbed.Start(t)}
-	former := formerChart(t)
 	for _, step := range []struct {
 		sentence string
-		do       func(*testing.T)
+		do       func(cluster, *testing.T)
 	}{
-		{"a former version, whose CRD lacks a field, is installed", func(t *testing.T) {
-			c.mustHelm(t, "", "install", release, former, "--create-namespace")
-			if hasField(t, c.crd(t)) {
-				t.Error("the former CRD has the field")
-			}
-		}},
-		{"the permissions of the chart are enough: the operator establishes a baseline", func(t *testing.T) {
-			c.mustHelm(t, "", "upgrade", release, chartPath())
-			c.establishes(t)
-		}},
-		{"the upgrade has upgraded the CRD, too", func(t *testing.T) {
-			if !hasField(t, c.crd(t)) {
-				t.Error("the CRD lacks the field still")
-			}
-		}},
-		{"with other values it is upgraded again, and nothing differs from what it rendered", func(t *testing.T) {
-			c.mustHelm(t, installable, "upgrade", release, chartPath(), "-f", "-")
-			c.isAsRendered(t)
-		}},
-		{"the same upgrade once more writes nothing", func(t *testing.T) {
-			before := c.versions(t)
-			c.mustHelm(t, installable, "upgrade", release, chartPath(), "-f", "-")
-			for name, version := range c.versions(t) {
-				if before[name] != version {
-					t.Errorf("%s was written", name)
-				}
-			}
-		}},
-		{"a rollback takes back what the values changed", func(t *testing.T) {
-			c.mustHelm(t, "", "rollback", release, "2")
-			gvk := schema.GroupVersionKind{Group: "policy", Version: "v1", Kind: "PodDisruptionBudget"}
-			if c.live(t, gvk, namespace, "bulwark-manager") != nil {
-				t.Error("the PodDisruptionBudget is still there")
-			}
-		}},
-		{"a second release is refused: there is one Bulwark in a cluster", func(t *testing.T) {
-			_, err := helm(t, "", "install", "second", chartPath(), "--kubeconfig", c.Plane.Kubeconfig, "-n", "default")
-			if err == nil || !strings.Contains(err.Error(), release) {
-				t.Errorf("the second release: %v", err)
-			}
-		}},
-		{"it is uninstalled, and the CRDs stay with the profiles", func(t *testing.T) {
-			out := c.mustHelm(t, "", "uninstall", release)
-			if !strings.Contains(out, profilesCRD) {
-				t.Errorf("Helm does not say that it keeps the CRD: %s", out)
-			}
-			if c.crd(t) == nil {
-				t.Fatal("the CRD is gone")
-			}
-			if err := c.Admin.Get(c.Context, client.ObjectKey{Name: "kept"}, &v1alpha1.SecurityProfile{}); err != nil {
-				t.Errorf("the profile: %v", err)
-			}
-		}},
-		{"it is installed again over the CRDs that were kept", func(t *testing.T) {
-			c.mustHelm(t, "crds: {keep: false}", "install", release, chartPath(), "-f", "-")
-			if c.crd(t).GetAnnotations()["helm.sh/resource-policy"] != "" {
-				t.Error("the CRD is to be kept still")
-			}
-		}},
-		{"without crds.keep the CRDs go with the release", func(t *testing.T) {
-			c.forget(t)
-			c.mustHelm(t, "", "uninstall", release)
-			gomega.NewWithT(t).Eventually(func() any { return c.crd(t) }).WithTimeout(time.Minute).Should(gomega.BeNil())
-		}},
-		{"what kubectl installed becomes a release with --take-ownership", func(t *testing.T) {
-			out, err := c.Plane.Kubectl(c.Context, "apply", "--server-side", "-k", "config/default").CombinedOutput()
-			if err != nil {
-				t.Fatalf("%v: %s", err, out)
-			}
-			if _, err := c.helm(t, "", "install", release, chartPath()); err == nil {
-				t.Error("it is taken over without a word")
-			}
-			c.mustHelm(t, "", "install", release, chartPath(), "--take-ownership", "--force-conflicts")
-			c.isAsRendered(t)
-		}},
+		{"a former version, whose CRD lacks a field, is installed", cluster.installsTheFormer},
+		{"it is upgraded, and the CRD with it", cluster.upgrades},
+		{"the permissions of the chart are enough: the operator establishes a baseline", cluster.establishes},
+		{"with other values it is upgraded again, and nothing differs from what it rendered", cluster.changesValues},
+		{"the same upgrade once more writes nothing", cluster.upgradesToTheSame},
+		{"a rollback takes back what the values changed", cluster.rollsBack},
+		{"a second release is refused: there is one Bulwark in a cluster", cluster.refusesASecond},
+		{"it is uninstalled, and the CRDs stay with the profiles", cluster.uninstalls},
+		{"it is installed again over the CRDs that were kept", cluster.takesTheCRDsAgain},
+		{"without crds.keep the CRDs go with the release", cluster.uninstallsEverything},
+		{"what kubectl installed becomes a release with --take-ownership", cluster.takesOver},
+		{"what kubectl set as well is changed by --force-conflicts, and then without", cluster.takesFieldsBack},
 	} {
-		if !t.Run(step.sentence, step.do) {
+		if !t.Run(step.sentence, func(t *testing.T) { step.do(c, t) }) {
 			return
 		}
 	}
 }
 
+func (c cluster) installsTheFormer(t *testing.T) {
+	c.mustHelm(t, "", "install", release, formerChart(t), "--create-namespace")
+	if hasField(t, c.crd(t)) {
+		t.Error("the former CRD has the field")
+	}
+}
+
+func (c cluster) upgrades(t *testing.T) {
+	c.mustHelm(t, "", "upgrade", release, chartPath())
+	if !hasField(t, c.crd(t)) {
+		t.Error("the CRD lacks the field still")
+	}
+}
+
 // establishes runs the operator by the permissions of the release until a namespace is ready.
 func (c cluster) establishes(t *testing.T) {
-	t.Helper()
 	running := inprocess.Start(c.Context, c.OperatorConfig(t), func(o *operator.Options) { o.LeaderElection = true })
 	defer func() {
 		if err := running.Stop(); err != nil {
@@ -145,9 +94,58 @@ func (c cluster) establishes(t *testing.T) {
 	}).WithTimeout(time.Minute).Should(gomega.Succeed())
 }
 
-// forget lets the profile go, whose finalizer nobody carries out any more.
-func (c cluster) forget(t *testing.T) {
-	t.Helper()
+func (c cluster) changesValues(t *testing.T) {
+	c.mustHelm(t, installable, "upgrade", release, chartPath(), "-f", "-")
+	c.isAsRendered(t)
+}
+
+func (c cluster) upgradesToTheSame(t *testing.T) {
+	before := c.versions(t)
+	c.mustHelm(t, installable, "upgrade", release, chartPath(), "-f", "-")
+	for name, version := range c.versions(t) {
+		if before[name] != version {
+			t.Errorf("%s was written", name)
+		}
+	}
+}
+
+func (c cluster) rollsBack(t *testing.T) {
+	c.mustHelm(t, "", "rollback", release, "2")
+	gvk := schema.GroupVersionKind{Group: "policy", Version: "v1", Kind: "PodDisruptionBudget"}
+	if c.live(t, gvk, namespace, "bulwark-manager") != nil {
+		t.Error("the PodDisruptionBudget is still there")
+	}
+}
+
+func (c cluster) refusesASecond(t *testing.T) {
+	_, err := helm(t, "", "install", "second", chartPath(), "--kubeconfig", c.Plane.Kubeconfig, "-n", "default")
+	if err == nil || !strings.Contains(err.Error(), "cannot be imported into the current release") {
+		t.Errorf("the second release: %v", err)
+	}
+}
+
+func (c cluster) uninstalls(t *testing.T) {
+	out := c.mustHelm(t, "", "uninstall", release)
+	if !strings.Contains(out, profilesCRD) {
+		t.Errorf("Helm does not say that it keeps the CRD: %s", out)
+	}
+	if c.crd(t) == nil {
+		t.Fatal("the CRD is gone")
+	}
+	if err := c.Admin.Get(c.Context, client.ObjectKey{Name: "kept"}, &v1alpha1.SecurityProfile{}); err != nil {
+		t.Errorf("the profile: %v", err)
+	}
+}
+
+func (c cluster) takesTheCRDsAgain(t *testing.T) {
+	c.mustHelm(t, "crds: {keep: false}", "install", release, chartPath(), "-f", "-")
+	if c.crd(t).GetAnnotations()["helm.sh/resource-policy"] != "" {
+		t.Error("the CRD is to be kept still")
+	}
+}
+
+// uninstallsEverything lets the profile go first: nobody carries out its finalizer any more.
+func (c cluster) uninstallsEverything(t *testing.T) {
 	profile := &v1alpha1.SecurityProfile{}
 	if err := c.Admin.Get(c.Context, client.ObjectKey{Name: "kept"}, profile); err != nil {
 		t.Fatal(err)
@@ -156,4 +154,28 @@ func (c cluster) forget(t *testing.T) {
 	if err := c.Admin.Update(c.Context, profile); err != nil {
 		t.Fatal(err)
 	}
+	c.mustHelm(t, "", "uninstall", release)
+	gomega.NewWithT(t).Eventually(func() any { return c.crd(t) }).WithTimeout(time.Minute).Should(gomega.BeNil())
+}
+
+func (c cluster) takesOver(t *testing.T) {
+	out, err := c.Plane.Kubectl(c.Context, "apply", "--server-side", "-k", "config/default").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if _, err := c.helm(t, "", "install", release, chartPath()); err == nil {
+		t.Error("it is taken over without a word")
+	}
+	c.mustHelm(t, "", "install", release, chartPath(), "--take-ownership")
+	c.isAsRendered(t)
+}
+
+func (c cluster) takesFieldsBack(t *testing.T) {
+	_, err := c.helm(t, "", "upgrade", release, chartPath(), "--set", "replicas=3")
+	if err == nil || !strings.Contains(err.Error(), `conflict with "kubectl": .spec.replicas`) {
+		t.Errorf("the upgrade: %v", err)
+	}
+	c.mustHelm(t, "", "upgrade", release, chartPath(), "--set", "replicas=3", "--force-conflicts")
+	c.mustHelm(t, "", "upgrade", release, chartPath(), "--set", "replicas=4")
+	c.isAsRendered(t)
 }

@@ -112,8 +112,8 @@ func settings(path string, value any) []string {
 
 // valueSchema is what there is to know of a JSON schema.
 type valueSchema struct {
-	Description string             `json:"description"`
-	Default     any                `json:"default"`
+	Description string                  `json:"description"`
+	Default     any                     `json:"default"`
 	Properties  map[string]*valueSchema `json:"properties"`
 }
 

@@ -21,8 +21,8 @@ var notApplied = map[string]string{
 	"static-admission": "it is for the disks of the control plane, and test/static starts an API server with it",
 }
 
-// forOthers are folders of config that kustomize does not build: for Krew, for Helm.
-var forOthers = []string{"krew", "chart"}
+// forOthers are folders of config that kustomize does not build: for Krew, for Helm, for OLM.
+var forOthers = []string{"krew", "chart", "olm"}
 
 // everyDefaultIsShipped applies all that config holds and reads it back. A tool that compares what
 // is in git with what is live, whole lists included, would otherwise report and correct a
