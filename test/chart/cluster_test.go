@@ -67,7 +67,10 @@ func (c cluster) manifest(t *testing.T) []*unstructured.Unstructured {
 // Helm writes beside the chart. That is what a GitOps tool would report for ever.
 func (c cluster) isAsRendered(t *testing.T) {
 	t.Helper()
-	exempt := []string{"metadata.annotations.meta.helm.sh/release-name", "metadata.annotations.meta.helm.sh/release-namespace"}
+	exempt := []string{
+		"metadata.annotations.meta.helm.sh/release-name",
+		"metadata.annotations.meta.helm.sh/release-namespace",
+	}
 	for _, o := range c.manifest(t) {
 		live := c.live(t, o.GroupVersionKind(), o.GetNamespace(), o.GetName())
 		if live == nil {
@@ -96,7 +99,12 @@ func (c cluster) appliesWithoutADifference(t *testing.T, o, live *unstructured.U
 		return
 	}
 	if applied.GetGeneration() != live.GetGeneration() {
-		t.Errorf("%s: an apply of the same would be generation %d, not %d", id(o), applied.GetGeneration(), live.GetGeneration())
+		t.Errorf(
+			"%s: an apply of the same would be generation %d, not %d",
+			id(o),
+			applied.GetGeneration(),
+			live.GetGeneration(),
+		)
 	}
 }
 

@@ -40,8 +40,11 @@ var effects = map[string]struct {
 	"no replica, to switch the operator off for a while": {
 		values: "replicas: 0", changes: []string{deployment + "spec.replicas: 0"},
 	},
-	"--concurrency":      {values: "flags: {concurrency: 64}", changes: []string{firstFlag + "--concurrency=64"}},
-	"a number stays one": {values: "flags: {concurrency: 12345678}", changes: []string{firstFlag + "--concurrency=12345678"}},
+	"--concurrency": {values: "flags: {concurrency: 64}", changes: []string{firstFlag + "--concurrency=64"}},
+	"a number stays one": {
+		values:  "flags: {concurrency: 12345678}",
+		changes: []string{firstFlag + "--concurrency=12345678"},
+	},
 	"--protected-namespaces": {
 		values:  "flags: {protectedNamespaces: [sandbox, 'ci-*']}",
 		changes: []string{firstFlag + "--protected-namespaces=sandbox,ci-*"},
@@ -83,14 +86,26 @@ var effects = map[string]struct {
 			"+ ClusterRole/bulwark-openreports", "+ ClusterRoleBinding/bulwark-openreports", firstFlag + "--openreports=true",
 		},
 	},
-	"--contest-threshold": {values: "flags: {contestThreshold: 5}", changes: []string{firstFlag + "--contest-threshold=5"}},
-	"--contest-window":    {values: "flags: {contestWindow: 1h30m}", changes: []string{firstFlag + "--contest-window=1h30m"}},
-	"--contest-min-delay": {values: "flags: {contestMinDelay: 1.5s}", changes: []string{firstFlag + "--contest-min-delay=1.5s"}},
-	"--contest-max-delay": {values: "flags: {contestMaxDelay: 1m}", changes: []string{firstFlag + "--contest-max-delay=1m"}},
-	"--removal-delay":     {values: "flags: {removalDelay: 1m}", changes: []string{firstFlag + "--removal-delay=1m"}},
-	"--join-grace":        {values: "flags: {joinGrace: 1m}", changes: []string{firstFlag + "--join-grace=1m"}},
-	"--log-format":        {values: "flags: {logFormat: text}", changes: []string{firstFlag + "--log-format=text"}},
-	"--log-level":         {values: "flags: {logLevel: debug}", changes: []string{firstFlag + "--log-level=debug"}},
+	"--contest-threshold": {
+		values:  "flags: {contestThreshold: 5}",
+		changes: []string{firstFlag + "--contest-threshold=5"},
+	},
+	"--contest-window": {
+		values:  "flags: {contestWindow: 1h30m}",
+		changes: []string{firstFlag + "--contest-window=1h30m"},
+	},
+	"--contest-min-delay": {
+		values:  "flags: {contestMinDelay: 1.5s}",
+		changes: []string{firstFlag + "--contest-min-delay=1.5s"},
+	},
+	"--contest-max-delay": {
+		values:  "flags: {contestMaxDelay: 1m}",
+		changes: []string{firstFlag + "--contest-max-delay=1m"},
+	},
+	"--removal-delay": {values: "flags: {removalDelay: 1m}", changes: []string{firstFlag + "--removal-delay=1m"}},
+	"--join-grace":    {values: "flags: {joinGrace: 1m}", changes: []string{firstFlag + "--join-grace=1m"}},
+	"--log-format":    {values: "flags: {logFormat: text}", changes: []string{firstFlag + "--log-format=text"}},
+	"--log-level":     {values: "flags: {logLevel: debug}", changes: []string{firstFlag + "--log-level=debug"}},
 	"profiles may grant nothing": {
 		values: "grantable: {readWorkloads: false}", changes: []string{"- ClusterRole/bulwark-grantable-read-workloads"},
 	},
@@ -149,7 +164,8 @@ var effects = map[string]struct {
 		},
 	},
 	"a PriorityClass that is there": {
-		values: "priorityClassName: system-cluster-critical", changes: []string{pod + "priorityClassName: system-cluster-critical"},
+		values:  "priorityClassName: system-cluster-critical",
+		changes: []string{pod + "priorityClassName: system-cluster-critical"},
 	},
 	"a PriorityClass of the chart": {
 		values: "priorityClass: {create: true, value: 7}",
@@ -173,7 +189,8 @@ var effects = map[string]struct {
 		},
 	},
 	"no NetworkPolicy": {
-		values: "networkPolicy: {enabled: false}", changes: []string{"- NetworkPolicy/bulwark-manager", "- NetworkPolicy/default-deny"},
+		values:  "networkPolicy: {enabled: false}",
+		changes: []string{"- NetworkPolicy/bulwark-manager", "- NetworkPolicy/default-deny"},
 	},
 	"a namespace that is shared": {
 		values: "networkPolicy: {defaultDeny: false}", changes: []string{"- NetworkPolicy/default-deny"},

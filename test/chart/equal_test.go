@@ -169,7 +169,8 @@ func TestHelmKeepsTheCRDsIfItIsAskedTo(t *testing.T) {
 	for values, want := range map[string]string{"": "keep", "crds: {keep: false}": ""} {
 		for _, o := range rendered(t, values) {
 			policy := o.GetAnnotations()["helm.sh/resource-policy"]
-			if o.GetKind() == "CustomResourceDefinition" && policy != want || o.GetKind() != "CustomResourceDefinition" && policy != "" {
+			if o.GetKind() == "CustomResourceDefinition" && policy != want ||
+				o.GetKind() != "CustomResourceDefinition" && policy != "" {
 				t.Errorf("with %q the policy of %s is %q", values, id(o), policy)
 			}
 		}
