@@ -75,10 +75,11 @@ chaos: controlplane ## Let everything fail and hold the cluster against a model.
 	CHAOS_MINUTES=$(or $(CHAOS_MINUTES),5) go test ./test/chaos -count=1 -v -timeout 24h
 
 .PHONY: generate
-generate: ## Generate deep copies, CRDs and RBAC from the types and markers.
+generate: ## Generate deep copies, CRDs and RBAC from the types and markers, and the parts of the chart that config holds already.
 	$(CONTROLLER_GEN) object paths=./api/...
 	go run ./hack/crdgen ./api/... config/crd/bases
 	$(CONTROLLER_GEN) rbac:roleName=bulwark-manager paths=./controllers/... output:rbac:dir=config/rbac
+	go run ./hack/chartgen config config/chart
 
 .PHONY: verify
 verify: generate ## Check that what is generated and the module files are up to date, and that everything is formatted.
@@ -87,6 +88,8 @@ verify: generate ## Check that what is generated and the module files are up to 
 	hack/controlplane/versions.sh
 	cd hack/tools && go mod tidy -diff
 	cd hack/promtool && go mod tidy -diff
+	cd hack/helm && go mod tidy -diff
+	cd hack/olm && go mod tidy -diff
 	cd hack/krew && go mod tidy -diff
 	cd hack/image && go mod tidy -diff
 	hack/krew/validate.sh config/krew/posture.yaml
@@ -95,6 +98,7 @@ verify: generate ## Check that what is generated and the module files are up to 
 	cd test/oracle && go mod tidy -diff
 	cd test/argocd && go mod tidy -diff
 	cd test/posturetest/example && go mod tidy -diff
+	cd test/grafana && go mod tidy -diff
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "not formatted: run gofmt -w"; exit 1; }
 	@git diff --exit-code -- api config || { echo "generated files were not up to date: commit what make generate made"; exit 1; }
 
@@ -103,12 +107,26 @@ lint: ## Lint with golangci-lint, pinned in hack/tools (its own build takes 3 mi
 	$(GOLANGCI_LINT) run ./...
 
 .PHONY: alerts
-alerts: ## Check the alerts of config/prometheus and test when they fire, with promtool (its own build takes 2 minutes, once).
+alerts: ## Check the alerts and the dashboard's queries and test what they say, with promtool (its own build takes 2 minutes, once).
 	@cd hack/promtool && ../../$(BUILD) bin/promtool -tags remove_all_sd -ldflags "-s -w" -o $(CURDIR)/bin/promtool -- \
 		github.com/prometheus/prometheus/cmd/promtool
 	@go run ./hack/rules config/prometheus/prometheusrule.yaml > bin/alerts.rules.yaml
-	@bin/promtool check rules bin/alerts.rules.yaml
-	@bin/promtool test rules config/prometheus/tests/*.yaml
+	@go run ./hack/rules config/grafana/bulwark.json > bin/dashboard.rules.yaml
+	@bin/promtool check rules bin/alerts.rules.yaml bin/dashboard.rules.yaml
+	@bin/promtool test rules config/prometheus/tests/*.yaml config/grafana/tests/*.yaml
+
+.PHONY: helm
+helm: ## Build Helm, which make chart tests the chart with (2 minutes, once).
+	@cd hack/helm && ../../$(BUILD) bin/helm -ldflags "-s -w" -o $(CURDIR)/bin/helm -- helm.sh/helm/v4/cmd/helm
+
+.PHONY: chart
+chart: controlplane helm ## Hold the Helm chart against config/default, and install, upgrade and uninstall it on a control plane.
+	go test ./test/chart -count=1
+	@bin/helm package config/chart -d bin
+
+.PHONY: bundle
+bundle: ## Write the bundle for the Operator Lifecycle Manager into bin/olm, and have OLM's validators judge it (2 minutes, once).
+	@cd hack/olm && go run . ../../config ../../bin/olm
 
 VERSION ?= v0.1.0
 

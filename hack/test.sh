@@ -4,7 +4,7 @@
 #   hack/test.sh units   those that start no control plane
 #   hack/test.sh         all, in three rows side by side: test/integration in processes with a control
 #                        plane each; the other suites of specs; everything else. They wait more than
-#                        they compute.
+#                        they compute. test/chart needs Helm, and make chart runs it.
 #
 #   INTEGRATION_PROCS    in how many processes the specs of test/integration run
 #
@@ -15,7 +15,7 @@ set -uo pipefail
 
 specs=(attack process static validation)
 others=(chaos admission parity fixpoint tightening posturetest)
-suites=$(IFS='|'; echo "integration|${specs[*]}|${others[*]}")
+suites=$(IFS='|'; echo "integration|chart|${specs[*]}|${others[*]}")
 units=$(go list ./... | grep -vE "/test/($suites)$")
 anew=$(grep -E '/(test/house|internal/cli|internal/check)$' <<<"$units")
 units() {
@@ -67,8 +67,9 @@ progress=$!
 
 failed=0
 go test -p 1 -count=1 -timeout 20m "${others[@]/#/./test/}" || failed=1
+<<<<<<< HEAD
 units || failed=1
-for module in test/oracle test/argocd test/posturetest/example hack/image; do
+for module in test/oracle test/argocd test/posturetest/example test/grafana hack/image; do
   (cd "$module" && go test ./... -count=1) || failed=1
 done
 wait "$integration" || failed=1

@@ -1,5 +1,6 @@
-// Package alerts holds the alerts of config/prometheus against what the operator exports and
-// docs/alerts.md says. That they fire when they should, promtool tests: make alerts.
+// Package alerts holds the alerts of config/prometheus and the dashboard of config/grafana against
+// what the operator exports and docs/alerts.md says. That they say what they should, promtool
+// tests: make alerts.
 package alerts
 
 import (

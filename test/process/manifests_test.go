@@ -1,7 +1,6 @@
 package process
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
+	"github.com/bulwark-dev/bulwark/test/framework/shipped"
 )
 
 // notApplied are folders of config that this cluster cannot hold, each with the reason.
@@ -21,29 +21,8 @@ var notApplied = map[string]string{
 	"static-admission": "it is for the disks of the control plane, and test/static starts an API server with it",
 }
 
-// ofTheCluster are fields that the API server or a controller fills in and that nobody can ship, by
-// kind.
-var ofTheCluster = map[string][]string{
-	"*": {
-		"status",
-		"metadata.uid",
-		"metadata.resourceVersion",
-		"metadata.generation",
-		"metadata.creationTimestamp",
-		"metadata.managedFields",
-	},
-	"Namespace": {
-		"spec.finalizers",
-	}, // By the API server's own subresource only.
-	"Service": {"spec.clusterIP", "spec.clusterIPs", "spec.ipFamilies"}, // Of the cluster's address range.
-	"ClusterRole": {
-		"rules",
-	}, // Of an aggregated one, which ships none.
-	"Deployment": {`metadata.annotations.deployment.kubernetes.io/revision`}, // By its controller.
-	"SecurityProfile": {
-		"metadata.finalizers",
-	}, // By the operator, which may be running.
-}
+// forOthers are folders of config that kustomize does not build: for Krew, for Helm, for OLM.
+var forOthers = []string{"krew", "chart", "olm"}
 
 // everyDefaultIsShipped applies all that config holds and reads it back. A tool that compares what
 // is in git with what is live, whole lists included, would otherwise report and correct a
@@ -61,14 +40,11 @@ func everyDefaultIsShipped() {
 		path := "config/" + name
 		out, err := plane.Kubectl(ctx, "apply", "--server-side", "--force-conflicts", "-k", path).CombinedOutput()
 		Expect(err).NotTo(HaveOccurred(), string(out))
-		for _, shipped := range kustomized(path) {
+		for _, o := range kustomized(path) {
 			live := &unstructured.Unstructured{}
-			live.SetGroupVersionKind(shipped.GroupVersionKind())
-			Expect(admin.Get(ctx, client.ObjectKeyFromObject(shipped), live)).To(Succeed())
-			exempt := slices.Concat(ofTheCluster["*"], ofTheCluster[shipped.GetKind()])
-			Expect(
-				unlike("", shipped.Object, live.Object, exempt),
-			).To(BeEmpty(), "%s: %s %s", path, shipped.GetKind(), shipped.GetName())
+			live.SetGroupVersionKind(o.GroupVersionKind())
+			Expect(admin.Get(ctx, client.ObjectKeyFromObject(o), live)).To(Succeed())
+			Expect(shipped.Unlike(o, live)).To(BeEmpty(), "%s: %s %s", path, o.GetKind(), o.GetName())
 			applied++
 		}
 	}
@@ -80,7 +56,7 @@ func everyFolderIsApplied() {
 	folders, err := os.ReadDir(filepath.Join(controlplane.Root(), "config"))
 	Expect(err).NotTo(HaveOccurred())
 	for _, folder := range folders {
-		if folder.Name() == "krew" { // It is for Krew, and not for a cluster.
+		if slices.Contains(forOthers, folder.Name()) {
 			continue
 		}
 		Expect(filepath.Join(controlplane.Root(), "config", folder.Name(), "kustomization.yaml")).To(BeAnExistingFile())
@@ -120,42 +96,4 @@ func kustomized(path string) []*unstructured.Unstructured {
 	objects, err := controlplane.Kustomized(ctx, path)
 	Expect(err).NotTo(HaveOccurred())
 	return objects
-}
-
-// unlike are the paths at which what is live has something that is not shipped, or something else.
-func unlike(path string, shipped, live any, exempt []string) []string {
-	if slices.Contains(exempt, path) {
-		return nil
-	}
-	switch live := live.(type) {
-	case map[string]any:
-		shipped, _ := shipped.(map[string]any)
-		var differences []string
-		for key, value := range live {
-			at := key
-			if path != "" {
-				at = path + "." + key
-			}
-			differences = append(differences, unlike(at, shipped[key], value, exempt)...)
-		}
-		if len(live) == 0 && shipped == nil {
-			return []string{path + ": {} is not shipped"}
-		}
-		slices.Sort(differences)
-		return differences
-	case []any:
-		shipped, _ := shipped.([]any)
-		if len(shipped) != len(live) {
-			return []string{fmt.Sprintf("%s: %v is shipped, %v is live", path, shipped, live)}
-		}
-		var differences []string
-		for i := range live {
-			differences = append(differences, unlike(fmt.Sprintf("%s[%d]", path, i), shipped[i], live[i], exempt)...)
-		}
-		return differences
-	}
-	if fmt.Sprint(shipped) == fmt.Sprint(live) {
-		return nil
-	}
-	return []string{fmt.Sprintf("%s: %v is shipped, %v is live", path, shipped, live)}
 }
