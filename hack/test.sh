@@ -67,7 +67,6 @@ progress=$!
 
 failed=0
 go test -p 1 -count=1 -timeout 20m "${others[@]/#/./test/}" || failed=1
-<<<<<<< HEAD
 units || failed=1
 for module in test/oracle test/argocd test/posturetest/example test/grafana hack/image; do
   (cd "$module" && go test ./... -count=1) || failed=1
