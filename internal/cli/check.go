@@ -141,7 +141,10 @@ func (o *checkOptions) find(ctx context.Context, world *World, report *output.Re
 	problems := slices.Concat(given.problems, profiles.problems, namespaces.problems, old.problems,
 		check.Unmatched(namespaces.documents))
 
-	governing, _, errs := readProfiles(ctx, profiles.documents, documentsMentioning(given.sources, profileKind))
+	among := documentsMentioning(given.sources, profileKind)
+	decoded := decodeAhead(given.sources)
+	governing, _, errs := readProfiles(ctx, profiles.documents, among)
+	decoded()
 	problems = append(problems, errs...)
 	if len(governing) == 0 && len(errs)+len(profiles.problems) > 0 && !o.cluster.wanted {
 		decode(given.sources) // What is wrong with manifests is said all the same.

@@ -76,6 +76,18 @@ func decode(sources []*manifests.Source) {
 	each(len(sources), func(i int) { sources[i].Documents() })
 }
 
+// mostAhead is how many sources are decoded ahead: as many as take no longer than the schema of
+// profiles does, and little memory.
+const mostAhead = 1000
+
+// decodeAhead decodes the first sources while something else is done. The function that it returns
+// waits until they are decoded.
+func decodeAhead(sources []*manifests.Source) (wait func()) {
+	var decoding sync.WaitGroup
+	decoding.Go(func() { decode(sources[:min(len(sources), mostAhead)]) })
+	return decoding.Wait
+}
+
 // split reads files, directories and - for the standard input, several at once, in the order of
 // their names, and decodes nothing yet.
 func (w *World) split(names []string) read {
