@@ -13,9 +13,9 @@ import (
 
 func main() {
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
-		// It runs for a moment: garbage is collected seldom, until there is as much of it as a
-		// pipeline's machine has to spare.
-		debug.SetGCPercent(400)
+		// It runs for a moment: no garbage is collected until there is as much of it as a pipeline's
+		// machine has to spare.
+		debug.SetGCPercent(-1)
 		debug.SetMemoryLimit(200 << 20)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
