@@ -145,7 +145,7 @@ image-push: ## Push what make image built to the registry that IMG names, with i
 	@bin/image-packer push -from bin/image -to $(IMG)
 
 .PHONY: release
-release: controlplane ## Build all that a release consists of into bin/release, with checksums. VERSION must be the commit's tag.
+release: controlplane helm ## Build all that a release consists of into bin/release, with checksums. VERSION must be the commit's tag.
 	@KUBECTL=$(KUBECTL) hack/release.sh $(VERSION) bin/release
 
 .PHONY: parity

@@ -42,6 +42,7 @@ images: [{name: bulwark, newName: $repository, digest: "$digest"}]
 EOF
 "${KUBECTL:-kubectl}" kustomize "$overlay" > "$out/install.yaml"
 "${KUBECTL:-kubectl}" kustomize config/crd > "$out/crds.yaml"
+bin/helm package config/chart --version "${version#v}" --app-version "$version" -d "$out" >/dev/null
 
 sums=$(cd "$out" && rm SHA256SUMS && sha256sum -- *)
 echo "$sums" > "$out/SHA256SUMS"
