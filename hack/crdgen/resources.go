@@ -100,7 +100,7 @@ var limits = []amendment{
 		"!(r in self.min) || !(r in self.max) || !("+computable("v")+" && "+computable("self.min[r]")+" && "+computable("self.max[r]")+") || "+
 		float("v")+" * "+float("self.min[r]")+" <= "+float("self.max[r]")+" * 1.000000001)",
 		"maxLimitRequestRatio must not be above max divided by min: no limit could be so far above its request"),
-	// What is not set defaults to max.
+	// A resource that is not set defaults to its max.
 	rule(
 		"!has(self.defaultRequest) || self.defaultRequest.all(r, v, (!r.startsWith('hugepages-') && "+native("r")+") || "+
 			"[has(self.default) && r in self.default ? self.default[r] : has(self.max) && r in self.max ? self.max[r] : v].all(d, "+
@@ -152,7 +152,7 @@ var scopes = []string{
 	"VolumeAttributesClass",
 }
 
-// What a quota can bound by a name without a domain.
+// A quota can bound these by a name without a domain.
 var (
 	compute = []string{"cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory"}
 	// counted are numbers of objects.

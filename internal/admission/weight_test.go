@@ -12,8 +12,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
-// What package selection takes for the size of an expression must not be smaller than it is, in any
-// place that names a profile.
+// TestAProfileWeighsNoLessThanWhatIsRenderedOfIt holds that package selection takes no expression for
+// smaller than it is, in any place that names a profile.
 func TestAProfileWeighsNoLessThanWhatIsRenderedOfIt(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "p"}}

@@ -413,7 +413,7 @@ func TestWhatCountsAsEvaluated(t *testing.T) {
 	}
 }
 
-// What there is already is held to the same.
+// An object that is there already is held to the same.
 func TestAKindThatThereIsNotIsAnErrorOfWhatThereIsAlready(t *testing.T) {
 	in := input(t, web, profile(t, "p", `{namespaceSelector: {}, podSecurity: {enforce: privileged}}`))
 	in.Old = documents(t, manifest("apps/v1", "Deplyment", "d"))

@@ -155,7 +155,7 @@ func TestABaselineKeepsWhatNoScannerLookedAt(t *testing.T) {
 	}
 }
 
-// What several objects need together is not judged by some of them.
+// A quota is judged by all objects that count towards it, and not by some of them.
 func TestABaselineKeepsWhatHangsOnObjectsThatAreNotGiven(t *testing.T) {
 	d := with(
 		t,

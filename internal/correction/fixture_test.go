@@ -23,7 +23,7 @@ import (
 
 var noon = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
 
-// What an API server may answer.
+// An API server may answer these.
 var (
 	errRefused   = apierrors.NewForbidden(corev1.Resource("things"), "x", errors.New("no"))
 	errGone      = apierrors.NewNotFound(corev1.Resource("things"), "x")

@@ -7,8 +7,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Who made a map and lost all of its keys to others still owns the map, and managedFields then say
-// {} of it, as they do of an atomic value.
+// A manager that made a map and lost all of its keys to others still owns the map. managedFields then
+// say {} of it, as they do of an atomic value.
 func TestManagerOfAMapIsNotThatOfItsKeys(t *testing.T) {
 	tests := map[string]struct {
 		newer, older string

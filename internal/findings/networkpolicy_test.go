@@ -51,8 +51,8 @@ func namespaces(requirements ...metav1.LabelSelectorRequirement) []peer {
 
 func tcp(number int32) port { return port{Port: ptr.To(intstr.FromInt32(number))} }
 
-// What a policy opens is held against another judge in test/oracle; this is about what is said of
-// it, and about what no other judge reads.
+// TestPolicyOf is about the words, and about fields that no other judge reads. test/oracle holds
+// against another judge what a policy opens.
 func TestPolicyOf(t *testing.T) {
 	web := &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}
 	for sentence, tc := range map[string]struct {

@@ -84,7 +84,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// What kubectl reads as a boolean is one: YAML 1.1 has more words for it than 1.2.
+// A word is a boolean if kubectl reads it as one: YAML 1.1 has more words for it than 1.2.
 func TestReadAsKubectlDoes(t *testing.T) {
 	for d, problem := range Read("", strings.NewReader(pod+"spec: {hostNetwork: yes, octal: 010, on: 1}\n")) {
 		if problem != nil {

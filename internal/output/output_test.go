@@ -207,8 +207,8 @@ func TestTableIsOneLineAFinding(t *testing.T) {
 	}
 }
 
-// What the API server refuses at once stands together, and what is said of several containers in the
-// same words is one line with their places.
+// TestTableGroupsAVerdict holds that one refusal of the API server stands together, and that the same
+// words on several containers are one line with their places.
 func TestTableGroupsAVerdict(t *testing.T) {
 	of := func(rule, words, container string, line int, change func(*Finding)) Finding {
 		f := Finding{

@@ -207,7 +207,8 @@ func TestAPolicyThatIsSeenUnderAnotherNameIsLost(t *testing.T) {
 	}
 }
 
-// Who puts a finalizer on a policy just before it is deleted would keep it in force for ever.
+// TestAPolicyIsDeletedAsItWasFound holds that a deletion fails if somebody has put a finalizer on
+// the policy since: it would stay in force for ever.
 func TestAPolicyIsDeletedAsItWasFound(t *testing.T) {
 	policy := policyKindNamed("images", nil)
 	policy.SetUID("u")
@@ -222,7 +223,7 @@ func TestAPolicyIsDeletedAsItWasFound(t *testing.T) {
 	}
 }
 
-// What is found by name must be all that a profile can declare.
+// TestEveryPolicyIsNamed holds that each policy that a profile can declare is found by its name.
 func TestEveryPolicyIsNamed(t *testing.T) {
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "all"}, Spec: v1alpha1.SecurityProfileSpec{
 		Workloads: &v1alpha1.Workloads{

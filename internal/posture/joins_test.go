@@ -111,7 +111,7 @@ func TestJoins(t *testing.T) {
 	}
 }
 
-// What joined and is gone again is not remembered.
+// TestJoinsAreForgotten lets namespaces join and go again: none of them is remembered.
 func TestJoinsAreForgotten(t *testing.T) {
 	j := NewJoins(time.Second)
 	profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "p"}}

@@ -94,7 +94,7 @@ func TestTheWriteLimiterComesToNoStandstill(t *testing.T) {
 	})
 }
 
-// What waits for its turn when the operator stops has not been written.
+// A write that waits for its turn when the operator stops is not made.
 func TestTheWriteLimiterStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &writing{limiter: NewWriteLimiter(1), over: make(chan struct{})}

@@ -174,7 +174,7 @@ func audited(p *v1alpha1.SecurityProfile) { p.Spec.Enforcement = v1alpha1.Enforc
 
 func mended(p *v1alpha1.SecurityProfile) { p.Spec = v1alpha1.SecurityProfileSpec{} }
 
-// What a status remembers is not the spec's own: a later change of the one is none of the other.
+// A status remembers a copy of the spec: a later change of the one is none of the other.
 func TestWhatIsRememberedIsACopy(t *testing.T) {
 	p := profile("p", labelled("tier", "a"), requiring("zone", "In", "x"), excluding("out"), remembering)
 	p.Spec.NamespaceSelector.MatchLabels["tier"] = "b"

@@ -267,8 +267,7 @@ func TestOutrankingOfAnotherMoment(t *testing.T) {
 	}
 }
 
-// What gives way to a profile that is being deleted goes on to, as long as that is awaited, and at
-// the same place.
+// A profile gives way to one that is being deleted as long as that is awaited, at the same place.
 func TestOutrankingOfWhatIsAwaited(t *testing.T) {
 	s := New([]v1alpha1.SecurityProfile{
 		profile("own"),

@@ -76,7 +76,7 @@ func start(t *testing.T) *suite {
 	for _, manifest := range []string{
 		`{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: tenants},
 		  roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: admin}, subjects: [{kind: User, name: tenant}, {kind: User, name: responder}]}`,
-		// What the ClusterRole admin lacks.
+		// The ClusterRole admin lacks these.
 		`{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: debuggers}, rules: [
 		  {apiGroups: [""], resources: [pods/ephemeralcontainers, pods/resize], verbs: [update, patch]},
 		  {apiGroups: [""], resources: [namespaces], verbs: [create, update, patch]}]}`,

@@ -15,7 +15,7 @@ import (
 	. "github.com/bulwark-dev/bulwark/test/framework/expect"
 )
 
-// What the API server says of a request that is refused.
+// The API server says these of a request that it refuses.
 const (
 	deniedByPolicy = "denied request" // of the policies that do, any may be the first
 	partOfBaseline = "the object is a part of the namespace's baseline and is changed by Bulwark alone"

@@ -192,8 +192,8 @@ func (c *check) checkStatus(profile *v1alpha1.SecurityProfile) {
 func (c *check) checkConditions(profile *v1alpha1.SecurityProfile, counts v1alpha1.NamespaceCounts) {
 	compliant := counts.Compliant == counts.Selected
 	unpoliced := c.conflicted[profile.Name]
-	// What is never counted is all that is left uncounted: kube-controller-manager runs when the
-	// world is looked at.
+	// kube-controller-manager runs when the world is looked at: only a quota that is never counted
+	// is left uncounted.
 	stalled := unpoliced || counts.Failed+counts.Conflicted+counts.Uncounted > 0
 	ready := !unpoliced &&
 		(profile.EffectiveEnforcement() == v1alpha1.EnforcementAudit || !stalled && counts.Drifted+counts.Blocked == 0)

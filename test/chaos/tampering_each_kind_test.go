@@ -38,8 +38,8 @@ func (w *world) examine(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// What WhenSafe holds back may be what a tampering left before it was declared: the
-			// same again changes nothing.
+			// WhenSafe may hold an object back as an earlier tampering left it: the same tampering
+			// changes nothing again.
 			if object.GetResourceVersion() != before {
 				w.awaitRecord(t, object)
 				break

@@ -36,7 +36,7 @@ func (s *suite) testUpdates(t *testing.T) {
 			continue // API validation refuses it: there is nothing to update.
 		}
 		changed := documents(t, "after.yaml", c.After)[0]
-		// What is applied is merged into what the API server has made of it.
+		// An applied object is merged into the one that the API server has made of it.
 		if kind := object.GetKind(); kind == "Pod" || kind == "Job" {
 			changed = merged(t, object, changed.Object)
 		}

@@ -130,7 +130,7 @@ var _ = Describe("kubectl", func() {
 	})
 
 	It("lists profiles by their short name", func() {
-		// What has not been reported yet is left blank.
+		// kubectl leaves a column blank that has not been reported yet.
 		Expect(table("get", "secprof")).To(HaveExactElements(
 			HaveExactElements("NAME", "MODE", "PRIORITY", "SELECTED", "COMPLIANT", "DRIFTED", "READY", "AGE"),
 			HaveExactElements("shown", "Audit", "7", MatchRegexp(`^\d+s$`)),

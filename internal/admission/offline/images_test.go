@@ -84,7 +84,7 @@ func references() *rapid.Generator[*imageName] {
 
 var imageRules = []string{"allowedRegistries", "digest", "denyTags", "pullPolicy"}
 
-// What the expressions take apart is held against the parts that a reference was put together from.
+// The expressions take references apart, and the parts are those that they were put together from.
 func TestImagesAreTakenApartAsTheyArePutTogether(t *testing.T) {
 	often(t, 3000)
 	allowed := []string{

@@ -151,7 +151,7 @@ func narrowBlock(t *rapid.T) *networkingv1.IPBlock {
 	}
 }
 
-// What is refused at once is at least what would be a finding if it were there.
+// A policy is refused if it would be a finding, were it there.
 func TestWithinRefusesWhateverWouldBeAFinding(t *testing.T) {
 	often(t, 2000)
 	both := []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress}

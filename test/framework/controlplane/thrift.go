@@ -61,7 +61,7 @@ func (c *ControlPlane) environment() []string {
 }
 
 // startEnvironment starts etcd and kube-apiserver, which inherit the environment of this process.
-// What is set for them is set back: an operator that a suite starts is measured as it is.
+// It sets the environment back: an operator that a suite starts is measured as it is.
 func (c *ControlPlane) startEnvironment() (*rest.Config, error) {
 	if c.garbage != "" {
 		was, given := os.LookupEnv(gcPercent)
