@@ -44,7 +44,7 @@ build: ## Build the operator and the kubectl plugin into bin/.
 test: controlplane build ## Run every test, the suites on a real control plane included (about 10 minutes, once built).
 	@$(BUILD) "what the tests import" -- \
 		$$(go list -deps -test -f '{{if and .GoFiles (not (or .ForTest (eq .Name "main")))}}{{.ImportPath}}{{end}}' ./...)
-	@hack/test.sh
+	@KUBEBUILDER_ASSETS=$(ASSETS) hack/test.sh
 
 .PHONY: test-unit
 test-unit: ## Run the tests that start no control plane (half a minute, once built).

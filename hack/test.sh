@@ -14,7 +14,7 @@
 set -uo pipefail
 
 specs=(attack process static validation)
-others=(chaos admission parity fixpoint tightening posturetest)
+others=(chaos admission parity fixpoint tightening)
 suites=$(IFS='|'; echo "integration|chart|${specs[*]}|${others[*]}")
 units=$(go list ./... | grep -vE "/test/($suites)$")
 anew=$(grep -E '/(test/house|internal/cli|internal/check)$' <<<"$units")
@@ -57,7 +57,7 @@ tell() {
 }
 
 procs=${INTEGRATION_PROCS:-4}
-echo "running test/integration in $procs processes, and everything else beside it (usually 7 minutes)"
+echo "running test/integration in $procs processes, and everything else beside it (usually 9 minutes)"
 row integration --procs="$procs" ./test/integration &
 integration=$!
 row suites "${specs[@]/#/./test/}" &
