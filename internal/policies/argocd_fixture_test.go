@@ -22,7 +22,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/posture/posturetest"
 )
 
-var update = flag.Bool("update", false, "write the profiles that Argo CD's health check is tried on instead of comparing them")
+var update = flag.Bool("update", false, "write the profiles for Argo CD's health check instead of comparing them")
 
 // argoCDTestdata is the folder of these profiles.
 var argoCDTestdata = filepath.Join(

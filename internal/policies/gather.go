@@ -120,7 +120,8 @@ func (r *reader) sweep(ctx context.Context) error {
 
 // holds reports whether the cache holds the object, whoever's name it bears there.
 func (r *reader) holds(ctx context.Context, o baseline.Object) (bool, error) {
-	err := r.client.Get(ctx, client.ObjectKeyFromObject(o), baseline.KindOf(o).New(), client.DisableReadYourWritesConsistency)
+	held := baseline.KindOf(o).New()
+	err := r.client.Get(ctx, client.ObjectKeyFromObject(o), held, client.DisableReadYourWritesConsistency)
 	if client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("reading %s: %w", baseline.Describe(o), err)
 	}
