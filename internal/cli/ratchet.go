@@ -42,6 +42,11 @@ func track(f *output.Finding) tracked {
 	return t
 }
 
+// subject is what a finding is about, whatever is found of it.
+func (t tracked) subject() tracked {
+	return tracked{Rule: t.Rule, Object: t.Object, Container: t.Container}
+}
+
 const (
 	ratchetVersion = "posture.bulwark.dev/v1alpha1"
 	ratchetKind    = "FindingsBaseline"
@@ -76,31 +81,36 @@ func (w *World) readRatchet(name string) (*ratchet, error) {
 }
 
 // suppress has the findings that are in the baseline not count, and notes the entries that are
-// gone. Those that were not judged are no news.
+// gone. Those that were not judged are no news. One that is found in another form, as a binding that
+// gives more now, has changed: the form that is found counts.
 func (r *ratchet) suppress(report *output.Report, name string, judged *scope) {
 	known := map[string]bool{}
 	for _, t := range r.Findings {
 		known[t.Fingerprint] = true
 	}
-	found := map[string]bool{}
+	found, unknown := map[string]bool{}, map[tracked]bool{}
 	for i := range report.Findings {
 		f := &report.Findings[i]
-		if print := f.Fingerprint(); known[print] {
-			f.Suppressed = "it is in the baseline " + name
-			found[print] = true
+		print := f.Fingerprint()
+		if !known[print] {
+			unknown[track(f).subject()] = true
+			continue
 		}
+		f.Suppressed = "it is in the baseline " + name
+		found[print] = true
 	}
 	whole := judged.whole(r.Findings)
 	for _, t := range r.Findings {
-		if !found[t.Fingerprint] && judged.judges(t, whole) {
-			report.Notes = append(report.Notes, strings.TrimSpace(fmt.Sprintf(
-				"an entry of the baseline %s is gone: %s of %s %s; take it out by --update-baseline",
-				name,
-				t.Rule,
-				t.Object,
-				t.Container,
-			)))
+		if found[t.Fingerprint] || !judged.judges(t, whole) {
+			continue
 		}
+		became, advice := "is gone", "take it out by --update-baseline"
+		if unknown[t.subject()] {
+			became, advice = "has changed", "--update-baseline would take in what is found now"
+		}
+		entry := strings.TrimSpace(fmt.Sprintf("%s of %s %s", t.Rule, t.Object, t.Container))
+		note := fmt.Sprintf("an entry of the baseline %s %s: %s; %s", name, became, entry, advice)
+		report.Notes = append(report.Notes, note)
 	}
 }
 
@@ -131,28 +141,17 @@ func (w *World) updateRatchet(name string, report *output.Report, judged *scope)
 //  2. kept, if it was not judged;
 //  3. gone.
 func (r *ratchet) updated(report *output.Report, judged *scope) (*ratchet, string) {
-	before, there := map[string]bool{}, map[string]bool{}
-	for _, t := range r.Findings {
-		before[t.Fingerprint] = true
-	}
 	after := &ratchet{APIVersion: ratchetVersion, Kind: ratchetKind, Findings: []tracked{}}
-	added, gone, kept := 0, 0, 0
-	for i := range report.Findings {
-		f := &report.Findings[i]
-		t := track(f)
-		if there[t.Fingerprint] || f.Suppressed != "" || !report.Counts(f) && !before[t.Fingerprint] {
-			continue
-		}
-		there[t.Fingerprint] = true
+	there, added, weaker := r.found(report)
+	for _, t := range there {
 		after.Findings = append(after.Findings, t)
-		if !before[t.Fingerprint] {
-			added++
-		}
 	}
+	gone, kept := 0, 0
 	whole := judged.whole(r.Findings)
 	for _, t := range r.Findings {
+		_, found := there[t.Fingerprint]
 		switch {
-		case there[t.Fingerprint]:
+		case found:
 		case judged.judges(t, whole):
 			gone++
 		default:
@@ -168,5 +167,34 @@ func (r *ratchet) updated(report *output.Report, judged *scope) (*ratchet, strin
 	if kept > 0 {
 		news += fmt.Sprintf(", %d are kept, since this check did not judge them", kept)
 	}
+	if weaker > 0 {
+		news += fmt.Sprintf("; %d are below --fail-on %s and not taken in", weaker, report.FailOn)
+	}
 	return after, news
+}
+
+// found are the findings that a baseline takes in, by their fingerprints, how many of them are new,
+// and how many others are too weak.
+func (r *ratchet) found(report *output.Report) (there map[string]tracked, added, weaker int) {
+	before := map[string]bool{}
+	for _, t := range r.Findings {
+		before[t.Fingerprint] = true
+	}
+	there = map[string]tracked{}
+	for i := range report.Findings {
+		f := &report.Findings[i]
+		t := track(f)
+		_, again := there[t.Fingerprint]
+		switch {
+		case again || f.Suppressed != "":
+		case before[t.Fingerprint]:
+			there[t.Fingerprint] = t
+		case report.Counts(f):
+			there[t.Fingerprint] = t
+			added++
+		default:
+			weaker++
+		}
+	}
+	return there, added, weaker
 }

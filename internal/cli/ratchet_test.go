@@ -278,3 +278,35 @@ func TestChangedSince(t *testing.T) {
 		t.Errorf("an option: %d %s", code, errs)
 	}
 }
+
+// TestABaselineTellsWhatHasChanged has a binding that is known give more than it did, and findings
+// that are too weak for a baseline.
+func TestABaselineTellsWhatHasChanged(t *testing.T) {
+	const profile = "apiVersion: security.bulwark.dev/v1alpha1\nkind: SecurityProfile\nmetadata: {name: p}\n" +
+		"spec: {namespaceSelector: {}, podSecurity: {enforce: baseline}}\n"
+	const binding = "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: team, namespace: shop}\n" +
+		"roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: edit}\n" +
+		"subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: team}]\n"
+	d := with(t, "p.yaml", profile, "team.yaml", binding)
+	const check = "check -f team.yaml --profile p.yaml --baseline known.json"
+	for _, step := range []struct {
+		line string
+		code int
+		says string
+	}{
+		{check + " --update-baseline", 0, "0 findings are known; 0 are new, 0 are gone and taken out; 1 are below --fail-on Deny and not taken in"},
+		{check + " --fail-on Warn", 2, ""},
+		{check + " --fail-on Warn --update-baseline", 0, "1 findings are known; 1 are new, 0 are gone and taken out\n"},
+		{check + " --fail-on Warn", 0, ""},
+	} {
+		if code, out, errs := d.run(step.line); code != step.code || !strings.Contains(errs, step.says) {
+			t.Errorf("%s: %d\n%s\n%s", step.line, code, out, errs)
+		}
+	}
+	d.put("team.yaml", strings.Replace(binding, "name: edit", "name: cluster-admin", 1))
+	const want = "note: an entry of the baseline known.json has changed: finding/PrivilegedBinding of RoleBinding shop/team; " +
+		"--update-baseline would take in what is found now\n"
+	if code, out, errs := d.run(check + " --fail-on Warn"); code != 2 || !strings.Contains(errs, want) {
+		t.Errorf("%d\n%s\n%s", code, out, errs)
+	}
+}
