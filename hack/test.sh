@@ -19,7 +19,7 @@ suites=$(IFS='|'; echo "integration|chart|${specs[*]}|${others[*]}")
 units=$(go list ./... | grep -vE "/test/($suites)$")
 anew=$(grep -E '/(test/house|internal/cli|internal/check)$' <<<"$units")
 units() {
-  go test -count=1 $anew && go test $(grep -vxF "$anew" <<<"$units") | grep -v 'no test files'
+  go test -p 1 -count=1 $anew && go test -p 1 $(grep -vxF "$anew" <<<"$units") | grep -v 'no test files'
 }
 
 if [ "${1:-}" = units ]; then

@@ -89,7 +89,7 @@ func (p *Proxy) serveWatch(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(answer.StatusCode)
 	whole, err := p.copyEvents(open, w, answer.Body)
 	switch {
-	case err == nil: // The API server has ended it.
+	case err == nil && ctx.Err() == nil: // The API server has ended it.
 	case expires && whole && ctx.Err() != nil && open.Err() == nil:
 		_ = json.NewEncoder(w).
 			Encode(map[string]any{"type": "ERROR", "object": failure(http.StatusGone, metav1.StatusReasonExpired)})
