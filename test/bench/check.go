@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"sigs.k8s.io/yaml"
@@ -137,8 +136,8 @@ func (c *checking) run(ctx context.Context, finds int, program string, args ...s
 	var said bytes.Buffer
 	command.Stderr = &said
 	began := time.Now()
-	err := command.Run()
-	took := cost{wall: time.Since(began).Seconds()}
+	peak, err := runWithPeak(command)
+	took := cost{wall: time.Since(began).Seconds(), resident: peak}
 	var exit *exec.ExitError
 	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != finds) {
 		return cost{}, fmt.Errorf(
@@ -148,9 +147,6 @@ func (c *checking) run(ctx context.Context, finds int, program string, args ...s
 			err,
 			said.Bytes()[:min(said.Len(), 1000)],
 		)
-	}
-	if used, ok := command.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		took.resident = float64(used.Maxrss) / 1024
 	}
 	took.cpu = (command.ProcessState.UserTime() + command.ProcessState.SystemTime()).Seconds()
 	return took, nil
