@@ -88,9 +88,15 @@ func (p *Proxy) serveWatch(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(answer.StatusCode)
 	whole, err := p.copyEvents(open, w, answer.Body)
+	endWatch(w, err == nil && ctx.Err() == nil, expires && whole && ctx.Err() != nil && open.Err() == nil)
+}
+
+// endWatch ends a watch as the API server has ended it, or by the event that it has expired, or else
+// by breaking the connection.
+func endWatch(w http.ResponseWriter, ended, expired bool) {
 	switch {
-	case err == nil && ctx.Err() == nil: // The API server has ended it.
-	case expires && whole && ctx.Err() != nil && open.Err() == nil:
+	case ended:
+	case expired:
 		_ = json.NewEncoder(w).
 			Encode(map[string]any{"type": "ERROR", "object": failure(http.StatusGone, metav1.StatusReasonExpired)})
 	default:
