@@ -20,7 +20,6 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/baseline"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
-	"github.com/bulwark-dev/bulwark/internal/drift"
 	"github.com/bulwark-dev/bulwark/internal/policies"
 	"github.com/bulwark-dev/bulwark/internal/priority"
 	"github.com/bulwark-dev/bulwark/internal/selection"
@@ -129,19 +128,14 @@ func setupAdmissionPolicies(s *shared) error {
 
 // enqueuePoliced is for events on admission policies, which concern the profile whose name they
 // bear, before or after. What the cache loses may be unlabelled, and not gone; what bears another
-// name now is lost to the former, and to its owner where the cache never held it under its name.
+// name now is lost to the former, or to those whose it may be where the cache never held it for them.
 func (r *AdmissionPolicyReconciler) enqueuePoliced() handler.EventHandler {
 	enqueue := func(o client.Object, q queue) { q.Add(requestFor(profileOf(o))) }
 	return handler.Funcs{
 		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) {
 			enqueue(e.Object, q)
-			if !r.keeper.NoteSeen(e.Object.(baseline.Object)) {
-				return
-			}
-			for _, owner := range e.Object.GetOwnerReferences() {
-				if drift.OwnedByProfile(owner) {
-					q.Add(requestFor(owner.Name))
-				}
+			for _, profile := range r.keeper.NoteSeen(e.Object.(baseline.Object)) {
+				q.Add(requestFor(profile))
 			}
 		},
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {

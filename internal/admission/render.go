@@ -7,6 +7,7 @@ package admission
 
 import (
 	"slices"
+	"strings"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -84,6 +85,18 @@ func Guards(profile, name string) bool {
 func IsNamed(profile, name string) bool {
 	return slices.ContainsFunc(concerns, func(concern string) bool { return name == nameOf(profile, concern) }) ||
 		JudgesPods(profile, name)
+}
+
+// ProfilesNamedBy are the names of the profiles that may declare a policy or binding of this name.
+func ProfilesNamedBy(name string) []string {
+	own, _ := strings.CutPrefix(name, v1alpha1.NamePrefix)
+	var profiles []string
+	for i := range own {
+		if own[i] == '-' && IsNamed(own[:i], name) {
+			profiles = append(profiles, own[:i])
+		}
+	}
+	return profiles
 }
 
 // Named are the empty objects of all policies that the profile of this name may ever have declared,

@@ -198,11 +198,12 @@ func TestPoliciesThatTheCacheDoesNotHoldAreFound(t *testing.T) {
 // TestAPolicyThatIsSeenUnderAnotherNameIsLost holds that a policy which the cache sees for the
 // first time is looked for by its own profile, if it bears another's name by then.
 func TestAPolicyThatIsSeenUnderAnotherNameIsLost(t *testing.T) {
-	for label, want := range map[string]bool{"restricted": false, "nobody": true, "": true} {
+	for label, want := range map[string][]string{"restricted": nil, "nobody": {"restricted"}, "": {"restricted"}} {
 		k := &Keeper{reader: &reader{unlabelled: newUnlabelled()}}
 		policy := policyKindNamed("images", map[string]string{v1alpha1.ProfileLabel: label})
-		if misnamed := k.NoteSeen(policy); misnamed != want || k.reader.unlabelled.has(policy) != want {
-			t.Errorf("under the name %q: %t", label, misnamed)
+		got := k.NoteSeen(policy)
+		if diff := cmp.Diff(want, got); diff != "" || k.reader.unlabelled.has(policy) != (want != nil) {
+			t.Errorf("under the name %q (-want +got): %s", label, diff)
 		}
 	}
 }

@@ -73,13 +73,15 @@ func NewKeeper(o Options) *Keeper {
 // NoteLost notes an event by which the cache lost a policy: it may be unlabelled, and not gone.
 func (k *Keeper) NoteLost(policy baseline.Object) { k.reader.unlabelled.add(policy) }
 
-// NoteSeen notes a policy that the cache did not hold before, and reports whether it bears the name
-// of a profile that may not declare it: the cache has not heard of it while it bore its own.
-func (k *Keeper) NoteSeen(policy baseline.Object) (misnamed bool) {
-	if misnamed = isMisnamed(policy); misnamed {
-		k.reader.unlabelled.add(policy)
+// NoteSeen notes a policy that the cache did not hold before. If it bears the name of a profile that
+// may not declare it, the cache has not heard of it while it bore its own: the profiles are returned
+// whose it may be.
+func (k *Keeper) NoteSeen(policy baseline.Object) (profiles []string) {
+	if !isMisnamed(policy) {
+		return nil
 	}
-	return misnamed
+	k.reader.unlabelled.add(policy)
+	return admission.ProfilesNamedBy(policy.GetName())
 }
 
 // UntilNext is how long it is until the next pass over the policies of a profile.
