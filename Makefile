@@ -41,7 +41,7 @@ build: ## Build the operator and the kubectl plugin into bin/.
 	@$(BUILD) bin/kubectl-posture -o bin/kubectl-posture -- ./cmd/kubectl-posture
 
 .PHONY: test
-test: controlplane build ## Run every test, the suites on a real control plane included (about 10 minutes, once built).
+test: controlplane build ## Run every test, the suites on a real control plane included (about 12 minutes, once built).
 	@$(BUILD) "what the tests import" -- \
 		$$(go list -deps -test -f '{{if and .GoFiles (not (or .ForTest (eq .Name "main")))}}{{.ImportPath}}{{end}}' ./...)
 	@KUBEBUILDER_ASSETS=$(ASSETS) hack/test.sh
