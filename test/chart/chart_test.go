@@ -5,9 +5,7 @@ package chart
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,7 +14,6 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 
 	"github.com/bulwark-dev/bulwark/test/framework/controlplane"
 )
@@ -65,19 +62,11 @@ func rendered(t *testing.T, values string) []*unstructured.Unstructured {
 
 func decoded(t *testing.T, documents string) []*unstructured.Unstructured {
 	t.Helper()
-	decoder := utilyaml.NewYAMLOrJSONDecoder(strings.NewReader(documents), 4096)
-	var objects []*unstructured.Unstructured
-	for {
-		o := &unstructured.Unstructured{}
-		switch err := decoder.Decode(o); {
-		case errors.Is(err, io.EOF):
-			return objects
-		case err != nil:
-			t.Fatal(err)
-		case o.Object != nil:
-			objects = append(objects, o)
-		}
+	objects, err := controlplane.Decoded(strings.NewReader(documents))
+	if err != nil {
+		t.Fatal(err)
 	}
+	return objects
 }
 
 // id is what an object is known by.

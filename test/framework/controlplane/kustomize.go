@@ -21,7 +21,16 @@ func Kustomized(ctx context.Context, path string) ([]*unstructured.Unstructured,
 	if err != nil {
 		return nil, fmt.Errorf("kubectl kustomize %s: %w", path, err)
 	}
-	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(out), 4096)
+	objects, err := Decoded(bytes.NewReader(out))
+	if err != nil {
+		return nil, fmt.Errorf("reading what %s comes to: %w", path, err)
+	}
+	return objects, nil
+}
+
+// Decoded are the objects of several documents of YAML, without empty ones.
+func Decoded(documents io.Reader) ([]*unstructured.Unstructured, error) {
+	decoder := yaml.NewYAMLOrJSONDecoder(documents, 4096)
 	var objects []*unstructured.Unstructured
 	for {
 		o := &unstructured.Unstructured{}
@@ -29,8 +38,9 @@ func Kustomized(ctx context.Context, path string) ([]*unstructured.Unstructured,
 		case errors.Is(err, io.EOF):
 			return objects, nil
 		case err != nil:
-			return nil, fmt.Errorf("reading what %s comes to: %w", path, err)
+			return nil, err
+		case o.Object != nil:
+			objects = append(objects, o)
 		}
-		objects = append(objects, o)
 	}
 }
