@@ -61,7 +61,7 @@ tell() {
   fi
 }
 
-procs=${INTEGRATION_PROCS:-4}
+procs=${INTEGRATION_PROCS:-6}
 echo "running test/integration in $procs processes, and everything else beside it (usually 11 minutes)"
 row integration --procs="$procs" ./test/integration &
 integration=$!

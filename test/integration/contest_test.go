@@ -211,6 +211,7 @@ var _ = Describe("A contest that the profile goes on correcting in", func() {
 
 	It(
 		"leaves the declared level in force for nine tenths of a minute against one write a second, of one manager or of two",
+		thatWaitsLong,
 		func() {
 			one, first := Governed(atRestricted)
 			two, second := Governed(atRestricted)

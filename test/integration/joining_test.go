@@ -113,7 +113,7 @@ var _ = Describe("A profile that is Ready", func() {
 		profile := fixture.Profile(UniqueName())
 		barred, namespace := profile.Name+"-barred", profile.Name+"-a"
 		ExpectCreated(fixture.Namespace(barred, profile.Name), fixture.Namespace(namespace, profile.Name))
-		holdNextWrite(proxy, "/namespaces/"+barred)
+		_, release := holdNextWrite(proxy, "/namespaces/"+barred)
 		ExpectCreated(profile)
 		EventuallyEstablished(profile, namespace)
 		EventuallyCounted(profile, v1alpha1.NamespaceCounts{Selected: 2, Pending: 1, Compliant: 1})
@@ -121,6 +121,7 @@ var _ = Describe("A profile that is Ready", func() {
 			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
 			g.Expect(meta.IsStatusConditionFalse(profile.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue())
 		}).Should(Succeed())
+		release()
 	})
 })
 
@@ -133,7 +134,7 @@ var _ = Describe("A namespace that has joined and gets no report", func() {
 		EventuallyReady(profile)
 		barred := profile.Name + "-barred"
 		ExpectCreated(fixture.Namespace(barred, "nobody"))
-		holdNextWrite(proxy, "/namespaces/"+barred)
+		_, release := holdNextWrite(proxy, "/namespaces/"+barred)
 		selectAgain(profile, barred)
 		began := time.Now()
 		EventuallyCounted(profile, v1alpha1.NamespaceCounts{Selected: 2, Pending: 1, Compliant: 1})
@@ -155,6 +156,7 @@ var _ = Describe("A namespace that has joined and gets no report", func() {
 			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(profile), profile)).To(Succeed())
 			g.Expect(profile.ResourceVersion).To(Equal(version))
 		}).Should(Succeed())
+		release()
 	})
 })
 

@@ -99,7 +99,7 @@ var _ = Describe("A profile whose permissions go first", func() {
 			"delete networkpolicies.networking.k8s.io",
 			" in 1 namespaces (",
 		),
-		Entry("of its admission policies", "admissionregistration.k8s.io", "validatingadmissionpolicies",
+		Entry("of its admission policies", thatWaitsLong, "admissionregistration.k8s.io", "validatingadmissionpolicies",
 			"delete validatingadmissionpolicies.admissionregistration.k8s.io", " validatingadmissionpolicies, "),
 	)
 

@@ -44,7 +44,8 @@ var _ = Describe("A report that somebody takes away while the operator is up", f
 			_ = admin.Create(ctx, open, asTenant) // Bulwark may be faster.
 		},
 	} {
-		It("and keeps away by a quota makes nothing unmanaged that somebody "+sentence+", and hides no drift", func() {
+		text := "and keeps away by a quota makes nothing unmanaged that somebody " + sentence + ", and hides no drift"
+		It(text, thatWaitsLong, func() {
 			EventuallyQuotasCount(countReports)
 			profile, namespace := Governed(fixture.OnlyNetwork)
 			EventuallyEstablished(profile, namespace)

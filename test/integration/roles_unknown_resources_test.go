@@ -80,7 +80,7 @@ var _ = Describe("A Role of what there is not", func() {
 		),
 	)
 
-	It("has the words for a missing permission once the resource is there", func() {
+	It("has the words for a missing permission once the resource is there", thatWaitsLong, func() {
 		const group = "late.example.com"
 		_, namespace := Governed(roleOf(get([]string{group}, []string{"widgets"})))
 		role := EventuallyObject(namespace, "Role", "bulwark-developer", v1alpha1.ObjectStateFailed)

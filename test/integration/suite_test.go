@@ -4,6 +4,7 @@ package integration
 
 import (
 	"context"
+	"runtime/debug"
 	"testing"
 	"time"
 
@@ -39,11 +40,12 @@ func TestIntegration(t *testing.T) {
 const eventuallyTimeout = 20 * time.Second
 
 var _ = BeforeSuite(func() {
+	debug.SetGCPercent(400) // Several processes share the processor, and memory they have.
 	logf.SetLogger(zap.New(zap.WriteTo(GinkgoWriter), zap.UseDevMode(true)))
 	SetDefaultEventuallyTimeout(eventuallyTimeout)
-	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
+	SetDefaultEventuallyPollingInterval(100 * time.Millisecond)
 	SetDefaultConsistentlyDuration(2 * time.Second)
-	SetDefaultConsistentlyPollingInterval(100 * time.Millisecond)
+	SetDefaultConsistentlyPollingInterval(200 * time.Millisecond)
 
 	bed = testbed.Installed(GinkgoTB())
 	UseCluster(bed)
@@ -53,6 +55,10 @@ var _ = BeforeSuite(func() {
 	bulwark = startOperator()
 	DeferCleanup(func() { bulwark.Stop() })
 })
+
+// thatWaitsLong is for specs that wait for half a minute and more: they begin before the others, so
+// that no process waits for one of them alone in the end.
+const thatWaitsLong = SpecPriority(1)
 
 // Labels of specs that need an operator with other options than most. From one such spec to the
 // next the operator is kept.

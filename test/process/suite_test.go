@@ -37,7 +37,7 @@ func TestProcess(t *testing.T) {
 
 var _ = BeforeSuite(func() {
 	SetDefaultEventuallyTimeout(20 * time.Second)
-	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
+	SetDefaultEventuallyPollingInterval(100 * time.Millisecond)
 	var err error
 	binary, err = gexec.Build("github.com/bulwark-dev/bulwark/cmd/manager")
 	Expect(err).NotTo(HaveOccurred())

@@ -74,10 +74,10 @@ type ControlPlane struct {
 
 	assets    string
 	dir       string
-	token     string // the administrator's; empty is a certificate
-	garbage   string // how often the processes collect it, as GOGC says; empty is Go's default
-	unchecked bool   // whether nobody checks the types in admission policies
-	static    string // the folder of admission policies by manifest; empty is none
+	token     string            // the administrator's; empty is a certificate
+	variables map[string]string // of the processes' environment, beside those of this process
+	unchecked bool              // whether nobody checks the types in admission policies
+	static    string            // the folder of admission policies by manifest; empty is none
 	env       *envtest.Environment
 	apiServer *exec.Cmd // since its first restart; before, it is the environment's
 	etcd      *exec.Cmd // likewise

@@ -8,8 +8,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// gcPercent is the name of the variable that says how often a process collects its garbage.
-const gcPercent = "GOGC"
+// thriftyVariables have a process collect its garbage less often, and no more so when it is large.
+var thriftyVariables = map[string]string{"GOGC": "400", "GOMEMLIMIT": "2GiB"}
 
 // adminToken is the administrator's where Thrifty is given. The API server listens on loopback
 // alone.
@@ -23,7 +23,7 @@ const adminToken = "administrator-of-a-test"
 //  2. The processes collect their garbage less often, for more memory.
 //  3. Nobody checks the types in admission policies, but with TypeChecked.
 func Thrifty() Option {
-	return func(c *ControlPlane) { c.token, c.garbage, c.unchecked = adminToken, "400", true }
+	return func(c *ControlPlane) { c.token, c.variables, c.unchecked = adminToken, thriftyVariables, true }
 }
 
 // TypeChecked has the types in admission policies checked, with Thrifty too.
@@ -54,27 +54,34 @@ func (c *ControlPlane) byToken(cfg *rest.Config) *rest.Config {
 
 // environment is that of the control plane's processes.
 func (c *ControlPlane) environment() []string {
-	if c.garbage == "" {
-		return os.Environ()
+	environment := os.Environ()
+	for name, value := range c.variables {
+		environment = append(environment, name+"="+value)
 	}
-	return append(os.Environ(), gcPercent+"="+c.garbage)
+	return environment
 }
 
 // startEnvironment starts etcd and kube-apiserver, which inherit the environment of this process.
 // It sets the environment back: an operator that a suite starts is measured as it is.
 func (c *ControlPlane) startEnvironment() (*rest.Config, error) {
-	if c.garbage != "" {
-		was, given := os.LookupEnv(gcPercent)
-		if err := os.Setenv(gcPercent, c.garbage); err != nil {
+	for name, value := range c.variables {
+		setBack, err := set(name, value)
+		if err != nil {
 			return nil, err
 		}
-		defer func() {
-			if given {
-				_ = os.Setenv(gcPercent, was) // It could be set before.
-			} else {
-				_ = os.Unsetenv(gcPercent)
-			}
-		}()
+		defer setBack()
 	}
 	return c.env.Start()
+}
+
+// set sets a variable of the environment until it is set back.
+func set(name, value string) (setBack func(), err error) {
+	was, given := os.LookupEnv(name)
+	return func() {
+		if given {
+			_ = os.Setenv(name, was) // It could be set before.
+		} else {
+			_ = os.Unsetenv(name)
+		}
+	}, os.Setenv(name, value)
 }
