@@ -160,6 +160,12 @@ type Workloads struct {
 	// +listType=set
 	// +optional
 	AllowedServiceTypes []corev1.ServiceType `json:"allowedServiceTypes,omitempty"`
+	// except lets containers break some of these rules, such as a sidecar that a mesh puts into each
+	// pod. Each entry is by itself.
+	// +kubebuilder:validation:MaxItems=8
+	// +listType=atomic
+	// +optional
+	Except []WorkloadException `json:"except,omitempty"`
 }
 
 // Probe is a kind of probe.
@@ -281,6 +287,11 @@ type Images struct {
 	// judges them; in the cluster nothing becomes of them.
 	// +optional
 	Vulnerabilities *Vulnerabilities `json:"vulnerabilities,omitempty"`
+	// except lets images break some of the rules for pods. Each entry is by itself.
+	// +kubebuilder:validation:MaxItems=8
+	// +listType=atomic
+	// +optional
+	Except []ImageException `json:"except,omitempty"`
 }
 
 // Protection lets the API server itself guard the baseline, also while the operator is down.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -42,6 +43,10 @@ func PodSections(profile *v1alpha1.SecurityProfile) []PodSection {
 	if w := profile.Spec.Workloads; w != nil && denies(w.Action) {
 		rules := *w
 		rules.Action, rules.AllowedServiceTypes = "", nil
+		rules.Except = slices.Clone(w.Except)
+		for i := range rules.Except {
+			rules.Except[i].Reason = ""
+		}
 		sections = append(
 			sections,
 			PodSection{Field: "spec.workloads", Label: v1alpha1.WorkloadsLabel, Content: contentOf(rules), concern: workloads},
@@ -50,6 +55,10 @@ func PodSections(profile *v1alpha1.SecurityProfile) []PodSection {
 	if im := profile.Spec.Images; im != nil && im.JudgesPods() && denies(im.Action) {
 		rules := *im
 		rules.Action, rules.Vulnerabilities = "", nil
+		rules.Except = slices.Clone(im.Except)
+		for i := range rules.Except {
+			rules.Except[i].Reason = ""
+		}
 		sections = append(
 			sections,
 			PodSection{Field: "spec.images", Label: v1alpha1.ImagesLabel, Content: contentOf(rules), concern: images},

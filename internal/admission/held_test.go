@@ -132,11 +132,19 @@ func TestWhatWasInForceIsReadAgain(t *testing.T) {
 				Policy:  v1alpha1.AllowancePolicyAllowListed,
 				Allowed: []v1alpha1.AllowedToleration{{Key: "example.com/dedicated", Values: []string{"a", ""}}, {Key: "gpu"}},
 			},
+			Except: []v1alpha1.WorkloadException{{
+				ExceptedContainers: v1alpha1.ExceptedContainers{Containers: []string{"proxy"}, Images: []string{"ghcr.io/proxy"}, Reason: "a mesh"},
+				Rules:              v1alpha1.WorkloadRules,
+			}},
 		}
 		s.Images = &v1alpha1.Images{
 			AllowedRegistries: []string{"ghcr.io/a"},
 			DenyTags:          []string{"latest"},
 			PullPolicy:        corev1.PullAlways,
+			Except: []v1alpha1.ImageException{{
+				ExceptedContainers: v1alpha1.ExceptedContainers{Images: []string{"ghcr.io/proxy"}, Reason: "a mesh"},
+				Rules:              v1alpha1.ImageRules,
+			}},
 		}
 	})
 	sections := PodSections(profile)
@@ -145,6 +153,9 @@ func TestWhatWasInForceIsReadAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if strings.Contains(s.Content, "a mesh") {
+			t.Errorf("a reason is remembered as a rule: %s", s.Content)
+		}
 		if got := PodSections(again)[i]; got.Content != s.Content {
 			t.Errorf("%s is read as %s", s.Content, got.Content)
 		}
@@ -152,6 +163,7 @@ func TestWhatWasInForceIsReadAgain(t *testing.T) {
 	images := sections[1]
 	for _, content := range []string{
 		`{`, `[]`, `sha256:00`, `{"allowedRegistries":["GHCR.io"]}`, `{"denyTags":["` + strings.Repeat("x", 129) + `"]}`, `{"pullPolicy":"Sometimes"}`, `{"unknown":true}`,
+		`{"except":[{"rules":["digest"]}]}`, `{"except":[{"images":["ghcr.io"],"rules":["hostPort"]}]}`, `{"except":[{"images":["a\"b"],"rules":["digest"]}]}`,
 		`{"allowedRegistries":["` + strings.Join(slices.Repeat([]string{"ghcr.io"}, 65), `","`) + `"]}`,
 	} {
 		if _, err := images.Instead(profile, content); err == nil {
@@ -164,6 +176,7 @@ func TestWhatWasInForceIsReadAgain(t *testing.T) {
 		`{"tolerations":{"policy":"AllowListed","allowed":[{"key":"a*"}]}}`, `{"tolerations":{"policy":"AllowListed","allowed":[{"key":"a","values":["a b"]}]}}`,
 		`{"priorityClasses":{"policy":"AllowListed","allowed":["A"]}}`, `{"hostPath":{}}`, `{"hostPort":{"policy":"AllowListed"}}`,
 		`{"tolerations":{"policy":"Forbid","allowed":[{"key":"a"}]}}`, `{"priorityClasses":{"policy":"Other","allowed":["a"]}}`,
+		`{"except":[{"rules":["seccomp"]}]}`, `{"except":[{"containers":["A b"],"rules":["seccomp"]}]}`, `{"except":[{"containers":["a"],"rules":["hostNetwork"]}]}`,
 		`{"appArmor":["x"]}`, `{"hostPath":{"policy":"AllowListed","allowed":[{"pathPrefix":"relative"}]}}`, `{"hostPort":{"policy":"AllowListed","allowed":[` + strings.TrimSuffix(strings.Repeat(`{"min":1,"max":2},`, 17), ",") + `]}}`,
 	} {
 		if _, err := workloads.Instead(profile, content); err == nil {

@@ -7,7 +7,7 @@ import (
 )
 
 // hostRules are about what a pod takes of its host.
-func hostRules(w *v1alpha1.Workloads) []podRule {
+func (x exceptions) hostRules(w *v1alpha1.Workloads) []podRule {
 	var rules []podRule
 	if w.HostPath != nil {
 		rules = append(rules, hostPathRule(w.HostPath.Allowed))
@@ -22,7 +22,8 @@ func hostRules(w *v1alpha1.Workloads) []podRule {
 		rules = append(rules, podRule{
 			name: "hostPort",
 			what: "container",
-			offenders: broken(
+			offenders: x.broken(
+				"hostPort",
 				"variables.containers",
 				taken.now()+`.all(p, `+some(append([]string{"p == 0"}, ranges...))+`)`,
 				taken,

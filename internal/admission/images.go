@@ -32,21 +32,51 @@ func imageVariables() []admissionregistrationv1.Variable {
 			`{"now": v, "before": dyn(variables.podSpecBefore.?volumes.orValue([]).filter(b, b.name == v.name && has(b.image)))}).map(c, %s)).filter(i, i[2] != "")`,
 			reference(`string(c.now.name)`, "", "imagePullPolicy", "image"),
 			reference(`"volume " + string(c.now.name)`, ".image", "pullPolicy", "reference"))},
-		// The part before the first slash is a host if it looks like one. A digest alone names an
-		// image of the node, wherever it is from.
-		{Name: "hosted", Expression: `variables.references.map(i, [i[0], i[1], i[2], ` +
-			`i[3].matches("^sha[0-9]+:[0-9a-f]{64,}$") || i[3].contains("/") && i[3].split("/")[0].matches("[.:A-Z]|^localhost$") ? i[3] : "docker.io/" + i[3]]).map(i, [i[0], i[1], i[2], ` +
-			`i[3].startsWith("index.docker.io/") ? i[3].replace("index.docker.io/", "docker.io/", 1) : i[3]])`},
-		{Name: "images", Expression: `variables.hosted.map(i, [i[0], i[1], i[2], ` +
-			`i[3].startsWith("docker.io/") && i[3].split("@")[0].split("/").size() == 2 ? i[3].replace("docker.io/", "docker.io/library/", 1) : i[3]])`},
-		// A colon after the last slash begins the tag, and what is before it is the repository.
+		{Name: "hosted", Expression: fmt.Sprintf(
+			`variables.references.map(i, [i[0], i[1], i[2], %s]).map(i, [i[0], i[1], i[2], %s])`, hosted("i[3]"), fromHub("i[3]"))},
+		{Name: "images", Expression: fmt.Sprintf(`variables.hosted.map(i, [i[0], i[1], i[2], %s])`, inLibrary("i[3]"))},
+		// What is before the tag is the repository.
 		{
 			Name: "named",
-			Expression: `variables.images.map(i, i + [i[3].split("@")[0]]).map(i, i[4].lastIndexOf(":") > i[4].lastIndexOf("/") ? ` +
-				`[i[0], i[1], i[2], i[3], i[4].substring(0, i[4].lastIndexOf(":")), i[4].substring(i[4].lastIndexOf(":") + 1)] : ` +
-				`i + [i[3].contains("@") ? "" : "latest"])`,
+			Expression: fmt.Sprintf(`variables.images.map(i, i + [i[3].split("@")[0]]).map(i, %s ? `+
+				`[i[0], i[1], i[2], i[3], %s, i[4].substring(i[4].lastIndexOf(":") + 1)] : `+
+				`i + [i[3].contains("@") ? "" : "latest"])`, tagged("i[4]"), untagged("i[4]")),
 		},
 	}
+}
+
+// hosted is a reference with its host. The part before the first slash is a host if it looks like
+// one. A digest alone names an image of the node, wherever it is from.
+func hosted(i string) string {
+	return fmt.Sprintf(`%[1]s.matches("^sha[0-9]+:[0-9a-f]{64,}$") || `+
+		`%[1]s.contains("/") && %[1]s.split("/")[0].matches("[.:A-Z]|^localhost$") ? %[1]s : "docker.io/" + %[1]s`, i)
+}
+
+// fromHub is a reference with the one name that stands for the two of Docker's registry.
+func fromHub(i string) string {
+	return fmt.Sprintf(
+		`%[1]s.startsWith("index.docker.io/") ? %[1]s.replace("index.docker.io/", "docker.io/", 1) : %[1]s`, i)
+}
+
+// inLibrary is a reference with the path that Docker's registry adds to one without.
+func inLibrary(i string) string {
+	return fmt.Sprintf(`%[1]s.startsWith("docker.io/") && %[1]s.split("@")[0].split("/").size() == 2 ? `+
+		`%[1]s.replace("docker.io/", "docker.io/library/", 1) : %[1]s`, i)
+}
+
+// tagged is whether a reference without its digest has a tag, which a colon after the last slash
+// begins.
+func tagged(i string) string {
+	return fmt.Sprintf(`%[1]s.lastIndexOf(":") > %[1]s.lastIndexOf("/")`, i)
+}
+
+// untagged is what is before the tag.
+func untagged(i string) string { return fmt.Sprintf(`%[1]s.substring(0, %[1]s.lastIndexOf(":"))`, i) }
+
+// repository is a list of one: the repository that an image's reference names.
+func repository(reference string) string {
+	return fmt.Sprintf(`[string(%s)].map(i, %s).map(i, %s).map(i, %s).map(i, i.split("@")[0]).map(i, %s ? %s : i)`,
+		reference, hosted("i"), fromHub("i"), inLibrary("i"), tagged("i"), untagged("i"))
 }
 
 // reference is what names the image of c, which has its fields at a path, and what of it is new.
@@ -76,19 +106,11 @@ func (r *renderer) imageRules() (draft, []podRule) {
 
 func rulesOfImages(im *v1alpha1.Images) []podRule {
 	var rules []podRule
+	x := imageExceptions(im)
 	add := func(name, judges, holds, must string) {
-		rules = append(rules, podRule{
-			name: name,
-			what: "container",
-			must: must,
-			offenders: fmt.Sprintf(
-				`variables.named.filter(i, %s.contains(%s) && !(%s)).map(i, %s)`,
-				imageNews,
-				quote(judges),
-				holds,
-				imageContainer,
-			),
-		})
+		rules = append(rules, podRule{name: name, what: "container", must: must, offenders: fmt.Sprintf(
+			`variables.named.filter(i, %s && !(%s)%s).map(i, %s)`,
+			x.judges(name, judges), holds, x.unlessImageIs(name), imageContainer)})
 	}
 	if len(im.AllowedRegistries) > 0 {
 		var below []string

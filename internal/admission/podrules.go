@@ -145,21 +145,6 @@ type judged func(container, podSpec string) string
 // now is what the container c of a list has of it.
 func (j judged) now() string { return j("c.now", "variables.podSpec") }
 
-// broken are the names of those containers of a list that do not hold to a rule, but for those that
-// had the same before of all that it judges.
-func broken(containers, holds string, judges ...judged) string {
-	var same []string
-	for _, j := range judges {
-		same = append(same, j("b", "variables.podSpecBefore")+" == "+j.now())
-	}
-	return fmt.Sprintf(
-		`%s.filter(c, !(%s) && !c.before.exists(b, %s)).map(c, string(c.now.name))`,
-		containers,
-		holds,
-		all(same),
-	)
-}
-
 // onLinux asks a rule of pods that do not run on Windows.
 func onLinux(offenders string) string {
 	return fmt.Sprintf(`variables.runsLinux ? %s : []`, offenders)

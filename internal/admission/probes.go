@@ -19,18 +19,19 @@ import (
 //	ephemeral       never, and it can have none
 //
 // A container that is restarted on failure only, or never, runs to an end.
-func probeRules(probes []v1alpha1.Probe) []podRule {
+func (x exceptions) probeRules(probes []v1alpha1.Probe) []podRule {
 	var rules []podRule
 	for _, probe := range probes {
 		field := map[v1alpha1.Probe]string{
 			v1alpha1.ProbeLiveness: "livenessProbe", v1alpha1.ProbeReadiness: "readinessProbe", v1alpha1.ProbeStartup: "startupProbe",
 		}[probe]
 		probed := judged(func(container, _ string) string { return fmt.Sprintf(`%s.?%s.hasValue()`, container, field) })
+		name := "requireProbes" + string(probe)
 		unprobed := func(containers string, restarts judged) string {
-			return broken(containers, fmt.Sprintf(`!(%s) || %s`, restarts.now(), probed.now()), probed, restarts)
+			return x.broken(name, containers, fmt.Sprintf(`!(%s) || %s`, restarts.now(), probed.now()), probed, restarts)
 		}
 		rules = append(rules, podRule{
-			name: "requireProbes" + string(probe), what: "container",
+			name: name, what: "container",
 			offenders: unprobed("variables.mainContainers", restarts) + " + " + unprobed("variables.initContainers", isSidecar),
 			must:      "must have a " + field,
 		})

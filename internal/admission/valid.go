@@ -22,6 +22,7 @@ var (
 	)
 	validValue = regexp.MustCompile(`^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$`)
 	validClass = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+	validName  = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
 	validTag   = regexp.MustCompile(`^[A-Za-z0-9_][-A-Za-z0-9._]{0,127}$`)
 )
 
@@ -47,7 +48,19 @@ func validWorkloads(w *v1alpha1.Workloads) bool {
 		}
 		valid = valid && matching(paths, validPath, 16, 256)
 	}
-	return valid && validScheduling(w)
+	return valid && validScheduling(w) && len(w.Except) <= maxExceptions &&
+		!slices.ContainsFunc(w.Except, func(e v1alpha1.WorkloadException) bool {
+			return !among(e.Rules, v1alpha1.WorkloadRules...) || !validExcepted(&e.ExceptedContainers)
+		})
+}
+
+// maxExceptions is how many a section has at most.
+const maxExceptions = 8
+
+// validExcepted does not judge the reason, of which no policy is made.
+func validExcepted(e *v1alpha1.ExceptedContainers) bool {
+	return len(e.Containers)+len(e.Images) > 0 && matching(e.Containers, validName, 8, 63) &&
+		matching(e.Images, validRegistry, 8, 255)
 }
 
 // validScheduling judges what a pod takes of hosts, and of which.
@@ -86,7 +99,10 @@ var judgedResources = []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceM
 func validImages(im *v1alpha1.Images) bool {
 	return im == nil || im.Vulnerabilities == nil &&
 		matching(im.AllowedRegistries, validRegistry, 64, 255) && matching(im.DenyTags, validTag, 32, 128) &&
-		among([]corev1.PullPolicy{im.PullPolicy}, "", corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever)
+		among([]corev1.PullPolicy{im.PullPolicy}, "", corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever) &&
+		len(im.Except) <= maxExceptions && !slices.ContainsFunc(im.Except, func(e v1alpha1.ImageException) bool {
+		return !among(e.Rules, v1alpha1.ImageRules...) || !validExcepted(&e.ExceptedContainers)
+	})
 }
 
 // among reports whether all are of some values, and each is there once.

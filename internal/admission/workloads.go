@@ -35,72 +35,58 @@ func (r *renderer) workloadRules() (draft, []podRule) {
 	if len(w.RequireProbes) > 0 {
 		d.variables = probeVariables()
 	}
+	x := workloadExceptions(w)
 	return d, slices.Concat(
-		securityContextRules(
-			w,
-		),
-		r.resourceRules("requireRequests", w.RequireRequests),
-		r.resourceRules("requireLimits", w.RequireLimits),
-		probeRules(w.RequireProbes),
-		hostRules(w),
+		x.securityContextRules(w),
+		r.resourceRules(x, "requireRequests", w.RequireRequests),
+		r.resourceRules(x, "requireLimits", w.RequireLimits),
+		x.probeRules(w.RequireProbes),
+		x.hostRules(w),
 		tokenRules(w),
 		schedulingRules(w),
 	)
 }
 
-func securityContextRules(w *v1alpha1.Workloads) []podRule {
+func (x exceptions) securityContextRules(w *v1alpha1.Workloads) []podRule {
 	var rules []podRule
-	add := func(name, offenders, must string) {
+	add := func(name, holds, must string, judges ...judged) {
+		offenders := x.broken(name, "variables.containers", holds, judges...)
+		if name != "runAsNonRoot" {
+			offenders = onLinux(offenders)
+		}
 		rules = append(rules, podRule{name: name, what: "container", offenders: offenders, must: must})
 	}
 	if w.ReadOnlyRootFilesystem == v1alpha1.RequirementRequire {
 		root := own("readOnlyRootFilesystem")
-		add("readOnlyRootFilesystem",
-			onLinux(broken("variables.containers", root.now()+".orValue(false)", root)),
-			"must set securityContext.readOnlyRootFilesystem to true")
+		add("readOnlyRootFilesystem", root.now()+".orValue(false)",
+			"must set securityContext.readOnlyRootFilesystem to true", root)
 	}
 	if w.RunAsNonRoot == v1alpha1.RequirementRequire {
 		nonRoot, user := inherited("runAsNonRoot"), inherited("runAsUser")
-		add("runAsNonRoot",
-			broken("variables.containers", nonRoot.now()+".orValue(false) && "+user.now()+".orValue(1) != 0", nonRoot, user),
-			"must set securityContext.runAsNonRoot to true and runAsUser not to 0, or the pod must")
+		add("runAsNonRoot", nonRoot.now()+".orValue(false) && "+user.now()+".orValue(1) != 0",
+			"must set securityContext.runAsNonRoot to true and runAsUser not to 0, or the pod must", nonRoot, user)
 	}
 	if w.DropAllCapabilities == v1alpha1.RequirementRequire {
 		capabilities := own("capabilities")
-		add("dropAllCapabilities",
-			onLinux(broken("variables.containers", `"ALL" in `+capabilities.now()+`.?drop.orValue([]) && `+
-				capabilities.now()+`.?add.orValue([]).all(a, a == "NET_BIND_SERVICE")`, capabilities)),
-			"must set securityContext.capabilities.drop to [ALL] and add none but NET_BIND_SERVICE")
+		add("dropAllCapabilities", `"ALL" in `+capabilities.now()+`.?drop.orValue([]) && `+
+			capabilities.now()+`.?add.orValue([]).all(a, a == "NET_BIND_SERVICE")`,
+			"must set securityContext.capabilities.drop to [ALL] and add none but NET_BIND_SERVICE", capabilities)
 	}
 	if len(w.Seccomp) > 0 {
 		seccomp := inherited("seccompProfile").typed()
-		add("seccomp",
-			onLinux(broken("variables.containers", seccomp.now()+`.orValue("") in `+list(w.Seccomp), seccomp)),
-			"must set securityContext.seccompProfile.type to one of "+words(w.Seccomp)+", or the pod must")
+		add("seccomp", seccomp.now()+`.orValue("") in `+list(w.Seccomp),
+			"must set securityContext.seccompProfile.type to one of "+words(w.Seccomp)+", or the pod must", seccomp)
 	}
 	if len(w.AppArmor) > 0 {
 		appArmor := inherited("appArmorProfile").typed()
-		add("appArmor",
-			onLinux(broken(
-				"variables.containers",
-				appArmor.now()+".orValue("+quote(
-					string(corev1.AppArmorProfileTypeRuntimeDefault),
-				)+") in "+list(
-					w.AppArmor,
-				),
-				appArmor,
-			)),
-			"must have for securityContext.appArmorProfile.type one of "+words(w.AppArmor))
+		add("appArmor", fmt.Sprintf(`%s.orValue(%s) in %s`,
+			appArmor.now(), quote(string(corev1.AppArmorProfileTypeRuntimeDefault)), list(w.AppArmor)),
+			"must have for securityContext.appArmorProfile.type one of "+words(w.AppArmor), appArmor)
 	}
 	if len(w.SELinux) > 0 {
 		seLinux := inherited("seLinuxOptions.?type")
-		add(
-			"seLinux",
-			onLinux(
-				broken("variables.containers", seLinux.now()+`.orValue("") in `+list(append([]string{""}, w.SELinux...)), seLinux),
-			),
-			"must have for securityContext.seLinuxOptions.type one of "+words(w.SELinux)+", or none",
-		)
+		add("seLinux", seLinux.now()+`.orValue("") in `+list(append([]string{""}, w.SELinux...)),
+			"must have for securityContext.seLinuxOptions.type one of "+words(w.SELinux)+", or none", seLinux)
 	}
 	return rules
 }
@@ -124,7 +110,7 @@ func (j judged) typed() judged {
 }
 
 // resourceRules ask for requests or limits. Requests count where there are limits.
-func (r *renderer) resourceRules(name string, resources []corev1.ResourceName) []podRule {
+func (r *renderer) resourceRules(x exceptions, name string, resources []corev1.ResourceName) []podRule {
 	var rules []podRule
 	limits := name == "requireLimits"
 	defaulted := r.defaulted(limits)
@@ -135,12 +121,14 @@ func (r *renderer) resourceRules(name string, resources []corev1.ResourceName) [
 		}
 		ofContainer := judged(func(container, _ string) string { return fmt.Sprintf(amount, container) })
 		ofPod := judged(func(_, podSpec string) string { return fmt.Sprintf(amount, podSpec) })
-		offenders := broken("variables.started", ofContainer.now()+positive+" || "+ofPod.now()+positive, ofContainer, ofPod)
+		rule := name + identifier(resource)
+		offenders := x.broken(
+			rule, "variables.started", ofContainer.now()+positive+" || "+ofPod.now()+positive, ofContainer, ofPod)
 		if slices.Contains(defaulted, resource) {
 			offenders = fmt.Sprintf(`variables.isPod ? %s : []`, offenders)
 		}
 		rules = append(rules, podRule{
-			name: name + identifier(resource), what: "container", offenders: offenders,
+			name: rule, what: "container", offenders: offenders,
 			must: fmt.Sprintf("must set resources.%s[%s], or the pod must", field, resource),
 		})
 	}

@@ -190,6 +190,11 @@ func workloads(t *rapid.T) *v1alpha1.Workloads {
 				},
 			)
 		}),
+		Except: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) v1alpha1.WorkloadException {
+			return v1alpha1.WorkloadException{
+				ExceptedContainers: excepted(t), Rules: generate.Some(t, "exceptedRules", 1, v1alpha1.WorkloadRules...),
+			}
+		}), 0, 2).Draw(t, "exceptions"),
 		HostNetwork:                  forbidden(t, "hostNetwork"),
 		AutomountServiceAccountToken: forbidden(t, "automount"),
 		AllowedServiceTypes: generate.SomeOrNil(
@@ -218,7 +223,25 @@ func imagesOf(t *rapid.T) *v1alpha1.Images {
 		Digest:     required(t, "digest"),
 		DenyTags:   generate.SomeOrNil(t, "tags", 1, "latest", "v1.0", "_x-y"),
 		PullPolicy: generate.OneOf(t, "pullPolicy", "", corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever),
+		Except: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) v1alpha1.ImageException {
+			e := v1alpha1.ImageException{ExceptedContainers: excepted(t), Rules: generate.Some(t, "exceptedRules", 1, v1alpha1.ImageRules...)}
+			e.Images = append(e.Images, "quay.io/always")
+			return e
+		}), 0, 2).Draw(t, "imageExceptions"),
 	}
+}
+
+// excepted are the containers of an exception, by their names, their images or both.
+func excepted(t *rapid.T) v1alpha1.ExceptedContainers {
+	e := v1alpha1.ExceptedContainers{
+		Reason:     generate.OneOf(t, "reason", "a mesh", `a "mesh"`),
+		Containers: generate.SomeOrNil(t, "exceptedNames", 0, "proxy", "a-1"),
+		Images:     generate.SomeOrNil(t, "exceptedImages", 0, "ghcr.io", "docker.io/library/x", "localhost:5000/a"),
+	}
+	if len(e.Containers)+len(e.Images) == 0 {
+		e.Containers = []string{"proxy"}
+	}
+	return e
 }
 
 func required(t *rapid.T, name string) v1alpha1.Requirement {

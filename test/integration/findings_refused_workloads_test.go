@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -150,6 +151,52 @@ var _ = Describe("A workload whose pods the baseline refuses", func() {
 			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(deployment), deployment)).To(Succeed())
 			g.Expect(deployment.(*appsv1.Deployment).Status.Replicas).To(BeEquivalentTo(1))
 		}).WithTimeout(90 * time.Second).Should(Succeed())
+		EventuallyNothingFound(namespace)
+	})
+
+	It("is none where an exception is about what something puts in, and about that alone", func() {
+		profile, namespace := Governed(func(p *v1alpha1.SecurityProfile) {
+			p.Spec = v1alpha1.SecurityProfileSpec{
+				NamespaceSelector: p.Spec.NamespaceSelector,
+				RBAC:              &v1alpha1.RBAC{DefaultServiceAccount: &v1alpha1.DefaultServiceAccount{}},
+				Workloads:         &v1alpha1.Workloads{ReadOnlyRootFilesystem: v1alpha1.RequirementRequire},
+				Images:            &v1alpha1.Images{Digest: v1alpha1.RequirementRequire},
+			}
+		})
+		EventuallyReady(profile)
+		injectSidecars(profile.Name, namespace)
+		mesh := v1alpha1.ExceptedContainers{Images: []string{"mesh.example.net"}, Reason: "the mesh puts it into each pod"}
+		Update(profile, func(p *v1alpha1.SecurityProfile) {
+			p.Spec.Workloads.Except = []v1alpha1.WorkloadException{
+				{ExceptedContainers: mesh, Rules: []v1alpha1.WorkloadRule{v1alpha1.WorkloadRuleReadOnlyRootFilesystem}},
+			}
+			p.Spec.Images.Except = []v1alpha1.ImageException{
+				{ExceptedContainers: mesh, Rules: []v1alpha1.ImageRule{v1alpha1.ImageRuleDigest}},
+			}
+		})
+		EventuallyReady(profile)
+		pod := fixture.HardenedPod(namespace, "web")
+		pod.Spec.Containers[0].Image = "registry.example.com/web@sha256:" + strings.Repeat("0f", 32)
+		deployment := workloads["Deployment"](metav1.ObjectMeta{Namespace: namespace, Name: "web"}, templateOf(pod))
+		Expect(admin.Create(ctx, deployment)).To(Succeed())
+		Eventually(func(g Gomega) {
+			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(deployment), deployment)).To(Succeed())
+			g.Expect(deployment.(*appsv1.Deployment).Status.Replicas).To(BeEquivalentTo(1))
+		}).Should(Succeed())
+
+		loose := pod.DeepCopy()
+		loose.ObjectMeta = metav1.ObjectMeta{Namespace: namespace, Name: "loose"}
+		loose.Spec.Containers[0].SecurityContext.ReadOnlyRootFilesystem = nil
+		Expect(admin.Create(ctx, loose)).To(MatchError(And(
+			ContainSubstring("readOnlyRootFilesystem: container app must"), Not(ContainSubstring("mesh-proxy")))))
+
+		running := &corev1.PodList{}
+		Expect(admin.List(ctx, running, client.InNamespace(namespace))).To(Succeed())
+		swapped := &running.Items[0]
+		swapped.Spec.InitContainers[0].Image = "registry.example.com/mine"
+		Expect(admin.Update(ctx, swapped)).To(MatchError(And(
+			ContainSubstring("readOnlyRootFilesystem: container mesh-proxy must"))),
+			"the image was the exception's ground")
 		EventuallyNothingFound(namespace)
 	})
 

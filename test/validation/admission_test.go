@@ -82,6 +82,36 @@ var _ = DescribeTable("Rules for workloads are refused for", ExpectOnlyBadRefuse
 		path:   "spec.workloads.hostPort.allowed[0].max",
 		reason: "should be less than or equal to 65535",
 	}),
+	Entry("an exception about no container", refusal{
+		in:   selecting(`workloads: {runAsNonRoot: Require, except: [{%s rules: [runAsNonRoot], reason: a mesh}]}`),
+		good: "containers: [proxy],", bad: "",
+		path: "spec.workloads.except[0]", reason: "an exception must name containers or images",
+	}),
+	Entry("an exception from a rule that is about the pod as a whole", refusal{
+		in:   selecting(`workloads: {runAsNonRoot: Require, except: [{containers: [proxy], rules: [%s], reason: a mesh}]}`),
+		good: "runAsNonRoot", bad: "hostNetwork",
+		path: "spec.workloads.except[0].rules[0]", reason: `Unsupported value: "hostNetwork"`,
+	}),
+	Entry("an exception without a reason", refusal{
+		in:   selecting(`workloads: {runAsNonRoot: Require, except: [{containers: [proxy], rules: [runAsNonRoot]%s}]}`),
+		good: ", reason: a mesh", bad: "",
+		path: "spec.workloads.except[0].reason", reason: "Required value",
+	}),
+	Entry("an exception for what is no container's name", refusal{
+		in:   selecting(`workloads: {runAsNonRoot: Require, except: [{containers: ["%s"], rules: [runAsNonRoot], reason: a mesh}]}`),
+		good: "istio-proxy", bad: "istio-*",
+		path: "spec.workloads.except[0].containers[0]", reason: "should match",
+	}),
+	Entry("an exception from the registries for whoever names a container so", refusal{
+		in:   selecting(`images: {digest: Require, except: [{containers: [proxy], rules: [%s], reason: a mesh}]}`),
+		good: "digest", bad: "allowedRegistries",
+		path: "spec.images.except[0]", reason: "an exception from allowedRegistries must name images: anybody may name a container so",
+	}),
+	Entry("an exception for images without a host", refusal{
+		in:   selecting(`images: {digest: Require, except: [{images: [%s], rules: [digest], reason: a mesh}]}`),
+		good: "docker.io/library", bad: "library",
+		path: "spec.images.except[0].images", reason: "each of images must begin with a host",
+	}),
 	Entry("a list of what may be under the policy Forbid", refusal{
 		in:   selecting(`workloads: {hostPath: {policy: %s, allowed: [{pathPrefix: /var/log}]}}`),
 		good: "AllowListed", bad: "Forbid",

@@ -131,21 +131,27 @@ func TestImagesAreTakenApartAsTheyArePutTogether(t *testing.T) {
 	})
 }
 
-// brokenBy are the rules that a pod with the image breaks.
-func brokenBy(t *rapid.T, e *Evaluator, image string, policy corev1.PullPolicy) []string {
-	container := map[string]any{"name": "c", "image": image}
-	if policy != "" {
-		container["imagePullPolicy"] = string(policy)
-	}
-	violations, err := e.Evaluate(t.Context(), Request{
+// podOf is a tenant's request for a pod with an image.
+func podOf(image string) Request {
+	return Request{
 		Object: &unstructured.Unstructured{Object: map[string]any{
 			"apiVersion": "v1",
 			"kind":       "Pod",
 			"metadata":   map[string]any{"name": "x", "namespace": "shop"},
-			"spec":       map[string]any{"containers": []any{container}},
+			"spec":       map[string]any{"containers": []any{map[string]any{"name": "c", "image": image}}},
 		}},
 		Namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}, User: tenant,
-	})
+	}
+}
+
+// brokenBy are the rules that a pod with the image breaks.
+func brokenBy(t *rapid.T, e *Evaluator, image string, policy corev1.PullPolicy) []string {
+	request := podOf(image)
+	if policy != "" {
+		container := request.Object.Object["spec"].(map[string]any)["containers"].([]any)[0].(map[string]any)
+		container["imagePullPolicy"] = string(policy)
+	}
+	violations, err := e.Evaluate(t.Context(), request)
 	if err != nil || len(violations) > 1 {
 		t.Fatal(violations, err)
 	}
