@@ -53,7 +53,8 @@ func TestAProfileWhoseStatusIsRefusedIsSaidToBeInvalidByAnEvent(t *testing.T) {
 			if wait != tt.wait || (err != nil) != tt.fails || (len(told) == 1) != tt.told {
 				t.Errorf("waits %s, error %v, told %v; want %+v", wait, err, told, tt)
 			}
-			if tt.told && !strings.HasPrefix(told[0], "ProfileInvalid: the profile cannot be carried out: spec: digest is a word now") {
+			const want = "ProfileInvalid: the profile cannot be carried out: spec: digest is a word now"
+			if tt.told && !strings.HasPrefix(told[0], want) {
 				t.Error(told)
 			}
 		})

@@ -122,9 +122,8 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	// without permissions they never do, and this is what says why.
 	ctx, cancel := context.WithCancel(ctx)
 	var checks sync.WaitGroup
-	for _, check := range []*selfCheck{permissions, definitions} {
-		checks.Go(func() { check.run(ctx) })
-	}
+	checks.Go(func() { permissions.run(ctx) })
+	checks.Go(func() { definitions.run(ctx) })
 	err = mgr.Start(ctx)
 	cancel()
 	checks.Wait()

@@ -158,7 +158,7 @@ func (s *story) settled(ctx context.Context, namespaces int) error {
 		for _, p := range profiles {
 			observed, _, _ := unstructured.NestedInt64(p.Object, "status", "observedGeneration")
 			if observed != p.GetGeneration() || condition(p, "Ready")["status"] != "True" {
-				return fmt.Errorf("profile %s: generation %d of %d, %v", p.GetName(), observed, p.GetGeneration(), condition(p, "Ready"))
+				return fmt.Errorf("profile %s: observed %d, %v", p.GetName(), observed, condition(p, "Ready"))
 			}
 			n, _, _ := unstructured.NestedInt64(p.Object, "status", "namespaces", "compliant")
 			compliant += n
