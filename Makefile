@@ -74,6 +74,10 @@ peers: ## Build what kubectl posture is measured against: Kyverno's CLI and kube
 chaos: controlplane ## Let everything fail and hold the cluster against a model. CHAOS_MINUTES=5, CHAOS_SEED, CHAOS_RACE=1.
 	CHAOS_MINUTES=$(or $(CHAOS_MINUTES),5) go test ./test/chaos -count=1 -v -timeout 24h
 
+.PHONY: upgrade-test
+upgrade-test: controlplane build ## Upgrade from the commit FROM (5e9717c) to this tree and go back, each instant watched (3 minutes, once built).
+	@hack/upgrade.sh $(or $(FROM),5e9717c)
+
 .PHONY: generate
 generate: ## Generate deep copies, CRDs and RBAC from the types and markers, and the parts of the chart that config holds already.
 	$(CONTROLLER_GEN) object paths=./api/...

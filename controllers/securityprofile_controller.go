@@ -16,6 +16,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/admission"
 	"github.com/bulwark-dev/bulwark/internal/clusteraccess/inventory"
+	"github.com/bulwark-dev/bulwark/internal/events"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
 	"github.com/bulwark-dev/bulwark/internal/openreports/publish"
 	"github.com/bulwark-dev/bulwark/internal/posture"
@@ -44,6 +45,7 @@ type SecurityProfileReconciler struct {
 	Protected []string
 
 	policies    admissionPolicies
+	events      *events.Teller
 	joins       *posture.Joins
 	unreported  *reports.Unreported
 	publication *publish.Publication // nil if reports are not published as Reports of openreports.io
@@ -145,7 +147,7 @@ func (r *SecurityProfileReconciler) report(
 	}
 	if why := selector.Invalid(profile.Name); why != nil {
 		r.Metrics.RenderFailed(profile.Name)
-		return 0, r.conclude(ctx, profile, posture.SummarizeInvalid(profile, why, r.Clock.Now()))
+		return r.concludeInvalid(ctx, profile, why)
 	}
 	policies, written := r.policies.Report(profile)
 	if policies == nil {

@@ -29,7 +29,8 @@ func setupProfiles(s *shared) error {
 	remains := &release.Profiles{Client: s.cached, Contests: s.contests, Clock: s.Clock, Protected: s.Protected}
 	r := &SecurityProfileReconciler{
 		Client: s.cached, Metrics: s.metrics, Clock: s.Clock, Protected: s.Protected,
-		policies: s.keeper, joins: posture.NewJoins(s.JoinGrace), unreported: s.unreported, remains: remains,
+		policies: s.keeper, events: s.events, unreported: s.unreported, remains: remains,
+		joins:       posture.NewJoins(s.JoinGrace),
 		standstills: release.NewStandstills(s.MissingPermissions, remains.Left),
 		throttle:    priority.NewThrottle(s.StatusInterval), remembered: priority.NewThrottle(s.StatusInterval),
 	}

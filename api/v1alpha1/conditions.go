@@ -133,6 +133,9 @@ const (
 	EventReportForged = "ReportForged"
 	// EventBreakGlass: somebody whom tamper protection does not hold changed what it guards.
 	EventBreakGlass = "BreakGlassUsed"
+	// EventInvalid: the spec of a profile cannot be carried out, and its status cannot say so, since
+	// the API server refuses each write of a profile that was stored in a former form.
+	EventInvalid = "ProfileInvalid"
 	// EventGuardedChanged: what tamper protection guards was changed, and it is not known by whom.
 	EventGuardedChanged = "GuardedObjectChanged"
 )

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/json"
 )
@@ -25,6 +27,8 @@ func (s *SecurityProfileSpec) UnmarshalJSON(data []byte) error {
 	why := ""
 	if quantity := endlessQuantityError(""); errors.As(checkQuantities(data), &quantity) {
 		why = quantity.Error()
+	} else if why = formerForm(data); why != "" {
+		// It could be decoded, and would mean something else.
 	} else if err := json.Unmarshal(data, &decoded); err != nil {
 		why = err.Error()
 	}
@@ -33,6 +37,36 @@ func (s *SecurityProfileSpec) UnmarshalJSON(data []byte) error {
 	}
 	*s = SecurityProfileSpec(decoded)
 	return nil
+}
+
+// formerForm says which field of a spec is of a former form of the API that means something else
+// now, though Go can decode it. The CustomResourceDefinition refuses these; what was stored before
+// it did must not be carried out with less than it declares. It is empty if there is none.
+func formerForm(data []byte) string {
+	var spec struct {
+		Images struct {
+			RequireDigest bool        `json:"requireDigest"`
+			Digest        Requirement `json:"digest"`
+		} `json:"images"`
+		Network struct {
+			AllowDNS struct {
+				Ports []DNSPort `json:"ports"`
+			} `json:"allowDNS"`
+		} `json:"network"`
+	}
+	if json.Unmarshal(data, &spec) != nil {
+		return "" // The error is found again when all of it is decoded.
+	}
+	unnamed := func(p DNSPort) bool { return p.Protocol == "" }
+	udp := func(p DNSPort) bool { return p.Protocol == corev1.ProtocolUDP }
+	ports := spec.Network.AllowDNS.Ports
+	switch {
+	case spec.Images.RequireDigest && spec.Images.Digest == "":
+		return "images.requireDigest: true is now digest: Require"
+	case slices.ContainsFunc(ports, unnamed) && !slices.ContainsFunc(ports, udp):
+		return "network.allowDNS.ports: a port without protocol was UDP and is now TCP: set the protocol of each"
+	}
+	return ""
 }
 
 // operatorUndecodable is the operator of the one requirement of a spec that could not be decoded.

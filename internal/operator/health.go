@@ -10,10 +10,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 )
 
-func addHealth(mgr manager.Manager, permissions *permissionCheck) error {
+func addHealth(mgr manager.Manager, permissions, definitions *selfCheck) error {
 	return errors.Join(
 		mgr.AddHealthzCheck("ping", func(*http.Request) error { return nil }),
 		mgr.AddReadyzCheck("permissions", permissions.ready),
+		mgr.AddReadyzCheck("definitions", definitions.ready),
 		mgr.AddReadyzCheck("caches", cachesSynced(mgr.GetCache())),
 	)
 }

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	reportsv1alpha1 "github.com/openreports/reports-api/apis/openreports.io/v1alpha1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -81,6 +82,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 		return err
 	}
 	permissions := newPermissionCheck(direct, o.Namespace, o.Logger.WithName("permissions"))
+	definitions := newDefinitionCheck(direct, o.Logger.WithName("definitions"))
 	if err := controllers.Setup(ctx, mgr, controllers.Options{
 		Concurrency:        o.Concurrency,
 		Protected:          protected,
@@ -103,7 +105,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	}); err != nil {
 		return err
 	}
-	if err := addHealth(mgr, permissions); err != nil {
+	if err := addHealth(mgr, permissions, definitions); err != nil {
 		return err
 	}
 	rewind, err := newRewindWatch(ctx, mgr.GetCache(), mgr.GetAPIReader())
@@ -116,17 +118,15 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	if err != nil {
 		return fmt.Errorf("adding to the manager: %w", err)
 	}
-	// The check does not run in the manager, which starts nothing until the caches have synced:
+	// The checks do not run in the manager, which starts nothing until the caches have synced:
 	// without permissions they never do, and this is what says why.
 	ctx, cancel := context.WithCancel(ctx)
-	checked := make(chan struct{})
-	go func() {
-		defer close(checked)
-		permissions.run(ctx)
-	}()
+	var checks sync.WaitGroup
+	checks.Go(func() { permissions.run(ctx) })
+	checks.Go(func() { definitions.run(ctx) })
 	err = mgr.Start(ctx)
 	cancel()
-	<-checked
+	checks.Wait()
 	if err != nil {
 		return fmt.Errorf("running the manager: %w", err)
 	}

@@ -2,13 +2,8 @@ package operator
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
-	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/go-logr/logr"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -65,76 +60,29 @@ func serverVersion(ctx context.Context, cfg *rest.Config, log logr.Logger) *vers
 	return nil
 }
 
-// recheckPermissions is how often missing permissions are looked for again.
-const recheckPermissions = 10 * time.Second
-
-// permissionCheck asks the API server whether the operator may do what it must. A watch that is
+// newPermissionCheck asks the API server whether the operator may do what it must. A watch that is
 // forbidden would otherwise show only as a cache that never syncs.
-type permissionCheck struct {
-	client    client.Client
-	namespace string
-	log       logr.Logger
-
-	mu      sync.Mutex
-	done    bool
-	missing []string
-}
-
-func newPermissionCheck(c client.Client, namespace string, log logr.Logger) *permissionCheck {
-	return &permissionCheck{client: c, namespace: namespace, log: log}
-}
-
-// run checks until nothing is missing or the context ends.
-func (p *permissionCheck) run(ctx context.Context) {
-	for {
-		missing, err := p.review(ctx)
-		switch {
-		case err != nil:
-			p.log.Error(err, "Could not check the operator's own permissions")
-		case p.set(missing) && len(missing) > 0:
-			p.log.Error(p.ready(nil), "The operator lacks permissions")
-		}
-		if err == nil && len(missing) == 0 {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(recheckPermissions):
-		}
+func newPermissionCheck(c client.Client, namespace string, log logr.Logger) *selfCheck {
+	return &selfCheck{
+		of: "the operator's permissions",
+		review: func(ctx context.Context) ([]string, error) {
+			return missingPermissions(ctx, c, namespace)
+		},
+		refusal: func(missing []string) string {
+			return "the operator may not: " + strings.Join(missing, "; ") +
+				". Remedy: kubectl apply --server-side -k config/rbac"
+		},
+		log: log,
 	}
 }
 
-// set remembers what is missing, and reports whether that is news.
-func (p *permissionCheck) set(missing []string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	news := !p.done || !slices.Equal(p.missing, missing)
-	p.done, p.missing = true, missing
-	return news
-}
-
-// ready is the readiness check: nil once a review found nothing missing.
-func (p *permissionCheck) ready(*http.Request) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case !p.done:
-		return errors.New("the operator's permissions have not been checked yet")
-	case len(p.missing) > 0:
-		return fmt.Errorf("the operator may not: %s. Remedy: kubectl apply --server-side -k config/rbac",
-			strings.Join(p.missing, "; "))
-	}
-	return nil
-}
-
-func (p *permissionCheck) review(ctx context.Context) ([]string, error) {
+func missingPermissions(ctx context.Context, c client.Client, namespace string) ([]string, error) {
 	var missing []string
-	for _, required := range append(requiredPermissions(), permissionOnKey(p.namespace)) {
+	for _, required := range append(requiredPermissions(), permissionOnKey(namespace)) {
 		review := &authorizationv1.SelfSubjectAccessReview{
 			Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &required},
 		}
-		if err := p.client.Create(ctx, review); err != nil {
+		if err := c.Create(ctx, review); err != nil {
 			return nil, fmt.Errorf("asking whether the operator may %s %s: %w", required.Verb, required.Resource, err)
 		}
 		if !review.Status.Allowed {

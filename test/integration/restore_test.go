@@ -1,8 +1,11 @@
 package integration
 
 import (
+	"maps"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"github.com/onsi/gomega/types"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -57,6 +60,17 @@ func saved(namespace string) (*corev1.Namespace, []client.Object) {
 	}
 	return ns, objects
 }
+
+// asVeleroRestores makes of a saved object what Velero creates: it names the backup and the restore,
+// and has no owners.
+func asVeleroRestores(o client.Object) {
+	labels := maps.Clone(o.GetLabels())
+	maps.Copy(labels, map[string]string{"velero.io/backup-name": "nightly", veleroRestore: "nightly-1"})
+	o.SetLabels(labels)
+	o.SetOwnerReferences(nil)
+}
+
+const veleroRestore = "velero.io/restore-name"
 
 // disaster deletes a namespace, and waits until it is gone with all that it held.
 func disaster(namespace string) {
@@ -166,5 +180,42 @@ var _ = Describe("A backup that is restored", func() {
 			}
 			Consistently(func(g Gomega) { g.Expect(Differences(g, again, namespace)).To(BeEmpty()) }).Should(Succeed())
 		},
+	)
+
+	DescribeTable("comes back while the operator is stopped, with the labels that Velero adds,",
+		func(change func(*v1alpha1.Protection), answer types.GomegaMatcher) {
+			profile, namespace := guarded(change)
+			ns, objects := saved(namespace)
+			disaster(namespace)
+			bulwark.Stop()
+			DeferCleanup(func() {
+				bulwark.Stop()
+				bulwark = startOperator()
+			})
+			tool := backupToolClient()
+			asVeleroRestores(ns)
+			Eventually(func() error { return tool.Create(ctx, ns) }).Should(Succeed()) // Once its binding is known.
+			for _, o := range objects {
+				asVeleroRestores(o)
+				Expect(tool.Create(ctx, o)).To(answer, "%T %s", o, o.GetName())
+			}
+			Expect(tool.Create(ctx, workload(namespace))).To(Succeed())
+			Eventually(func() error { // Kubernetes makes the default service account in a moment.
+				return tool.Create(ctx, fixture.HardenedPod(namespace, "bare"), client.DryRunAll)
+			}).Should(MatchError(ContainSubstring("-pods-wait-for-report")), "no restored report opens the gate")
+
+			bulwark = startOperator()
+			EventuallyEstablished(profile, namespace)
+			runs(namespace)
+			Consistently(func(g Gomega) {
+				g.Expect(Differences(g, profile, namespace)).To(BeEmpty())
+				g.Expect(labelsOf(namespace)).To(HaveKey(veleroRestore), "a tool's own labels stay")
+			}).Should(Succeed())
+			Expect(EventuallyReported(profile, namespace).NamespaceUID).To(Equal(ns.UID))
+		},
+		Entry("by a tool that tamper protection holds", func(*v1alpha1.Protection) {},
+			Satisfy(apierrors.IsForbidden)),
+		Entry("by a tool that breaks glass by name",
+			func(p *v1alpha1.Protection) { p.BreakGlassUsers = []string{backupTool} }, Succeed()),
 	)
 })

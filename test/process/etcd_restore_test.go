@@ -13,6 +13,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
@@ -49,6 +50,15 @@ var _ = Describe("A snapshot of etcd that is restored under the running operator
 		config := filepath.Join(GinkgoT().TempDir(), "operator.kubeconfig")
 		Expect(controlplane.WriteKubeconfig(config, cfg)).To(Succeed())
 		running, restarts := kept(config)
+		as := func(groups ...string) client.Client {
+			GinkgoHelper()
+			cfg := rest.CopyConfig(restored.Config)
+			cfg.Impersonate = rest.ImpersonationConfig{UserName: "somebody", Groups: append(groups, "system:masters")}
+			c, err := client.New(cfg, client.Options{Scheme: operator.Scheme()})
+			Expect(err).NotTo(HaveOccurred())
+			return c
+		}
+		somebody, glass := as(), as(fixture.BreakGlass)
 
 		established := func(g Gomega, profile *v1alpha1.SecurityProfile, namespaces ...string) {
 			running()
@@ -72,15 +82,21 @@ var _ = Describe("A snapshot of etcd that is restored under the running operator
 			return &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bulwark-default-deny"}}
 		}
 
+		refused := func() {
+			GinkgoHelper()
+			Eventually(func() error { return somebody.Delete(ctx, defaultDeny("steady"), client.DryRunAll) }).
+				Should(MatchError(ContainSubstring("is changed by Bulwark alone")))
+		}
+
 		By("taking a snapshot of a moment at which a part of a baseline is missing")
-		profile := fixture.Profile("rewound")
+		profile := fixture.Profile("rewound", fixture.Guarded)
 		Expect(root.Create(ctx, profile)).To(Succeed())
 		for _, name := range []string{"steady", "broken", "ended"} {
 			Expect(root.Create(ctx, fixture.Namespace(name, "rewound"))).To(Succeed())
 		}
 		eventually(profile, "steady", "broken", "ended")
 		Expect(running().Command.Process.Signal(syscall.SIGSTOP)).To(Succeed())
-		Expect(root.Delete(ctx, defaultDeny("broken"))).To(Succeed())
+		Expect(glass.Delete(ctx, defaultDeny("broken"))).To(Succeed())
 		snapshot, err := restored.Snapshot()
 		Expect(err).NotTo(HaveOccurred())
 		Expect(running().Command.Process.Signal(syscall.SIGCONT)).To(Succeed())
@@ -113,9 +129,20 @@ var _ = Describe("A snapshot of etcd that is restored under the running operator
 		// A restoration that takes longer than a lease is heard of by that.
 		Expect(ended.said()).To(gbytes.Say("went back .* etcd was restored|leader election lost"))
 
+		By("restoring it once more, while no operator runs: tamper protection is in it, and holds")
+		Expect(running().Command.Process.Signal(syscall.SIGSTOP)).To(Succeed())
+		Expect(glass.Delete(ctx, defaultDeny("steady"))).To(Succeed())
+		running().Kill().Wait()
+		Expect(restored.Restore(ctx, snapshot)).To(Succeed())
+		refused()
+		began = time.Now()
+		eventually(profile, "steady", "broken", "ended")
+		AddReportEntry("from the operator's start to the baseline of the snapshot", time.Since(began))
+
 		By("tampering as ever")
+		refused()
 		for _, namespace := range []string{"steady", "broken", "ended"} {
-			Expect(root.Delete(ctx, defaultDeny(namespace))).To(Succeed())
+			Expect(glass.Delete(ctx, defaultDeny(namespace))).To(Succeed())
 		}
 		eventually(profile, "steady", "broken", "ended")
 		Expect(root.Delete(ctx, profile)).To(Succeed())
