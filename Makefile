@@ -50,6 +50,10 @@ test: controlplane build ## Run every test, the suites on a real control plane i
 test-unit: ## Run the tests that start no control plane (half a minute, once built).
 	@hack/test.sh units
 
+.PHONY: compat
+compat: controlplane build ## Run integration, attack, admission and fixpoint on KUBERNETES_VERSION=v1.34.4, v1.35.4, v1.36.3 or v1.37.2 (17 minutes, and 10 to build its control plane, once).
+	@KUBEBUILDER_ASSETS=$(ASSETS) hack/compat.sh $(KUBERNETES_VERSION)
+
 FUZZTIME ?= 30s
 
 .PHONY: race
@@ -90,6 +94,7 @@ verify: generate ## Check that what is generated and the module files are up to 
 	go mod tidy -diff
 	cd hack/controlplane && go mod tidy -diff
 	hack/controlplane/versions.sh
+	cd hack/controlplane && for pinned in v1.*.mod; do go mod tidy -modfile=$$pinned -diff || exit 1; done
 	cd hack/tools && go mod tidy -diff
 	cd hack/promtool && go mod tidy -diff
 	cd hack/helm && go mod tidy -diff

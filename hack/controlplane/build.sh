@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds etcd, kube-apiserver, kube-controller-manager and kubectl from their Go modules into the given folder.
-# Does nothing for a binary that is there. About five minutes on two cores with an empty Go build cache, and seconds after.
+# Builds etcd, kube-apiserver, kube-controller-manager and kubectl from their Go modules into the given folder, which is
+# named for the version of Kubernetes. v1.34.mod pins those of v1.34 and so on; go.mod pins what all else runs on.
+# Does nothing for a binary that is there. About five minutes on two cores with an empty Go build cache, else seconds.
 #
 #   hack/controlplane/build.sh bin/k8s/v1.37.2
 set -euo pipefail
@@ -19,10 +20,15 @@ missing=()
 for name in etcd kube-apiserver kube-controller-manager kubectl; do [ -x "$out/$name" ] || missing+=("$name"); done
 [ ${#missing[@]} = 0 ] && exit 0
 
-version=$(go list -m -f '{{.Version}}' k8s.io/kubernetes)
+version=$(basename "$out")
 minor=${version#v1.} && minor=${minor%%.*}
-package=k8s.io/component-base/version
-ldflags="-s -w -X $package.gitVersion=$version -X $package.gitMajor=1 -X $package.gitMinor=$minor -X $package.gitTreeState=clean"
+modfile=go.mod && [ -f "v1.$minor.mod" ] && modfile=v1.$minor.mod
+GOFLAGS="$(go env GOFLAGS) -modfile=$modfile" && export GOFLAGS
+pinned=$(go list -m -f '{{.Version}}' k8s.io/kubernetes)
+[ "$pinned" = "$version" ] ||
+  { echo "hack/controlplane/$modfile pins $pinned, not $version: run hack/controlplane/pin.sh $version" >&2; exit 1; }
+set=k8s.io/component-base/version
+ldflags="-s -w -X $set.gitVersion=$version -X $set.gitMajor=1 -X $set.gitMinor=$minor -X $set.gitTreeState=clean"
 
 echo "Kubernetes $version control plane, from source: 5 minutes on 2 cores the first time, cached after."
 for name in "${missing[@]}"; do

@@ -12,9 +12,6 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/version"
-	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
@@ -43,20 +40,6 @@ func requireCRDs(mapper meta.RESTMapper) error {
 			return fmt.Errorf("asking the API server for the kind %s: %w", kind, err)
 		}
 	}
-	return nil
-}
-
-// serverVersion is that of the API server; nil if it does not tell, which costs no more than a
-// finding too many.
-func serverVersion(ctx context.Context, cfg *rest.Config, log logr.Logger) *version.Info {
-	c, err := discovery.NewDiscoveryClientForConfig(cfg)
-	if err == nil {
-		var info *version.Info
-		if info, err = c.ServerVersionWithContext(ctx); err == nil {
-			return info
-		}
-	}
-	log.Error(err, "Could not read the API server's version: findings take it for an old one")
 	return nil
 }
 

@@ -159,6 +159,7 @@ var imageScenarios = []scenario{
 	manyRegistries(),
 	{
 		name: "image-volumes", spec: "images: {allowedRegistries: [ghcr.io], denyTags: [latest], pullPolicy: Always}",
+		needs: needs{"1.35", "image volumes (KEP-4639)"},
 		cases: append(
 			ofEveryKind([]testcase{
 				pod(

@@ -18,6 +18,7 @@ const (
 // whole says.
 var restartScenario = scenario{
 	name: "restarts", spec: "workloads: {requireProbes: [Liveness]}",
+	needs: needs{"1.35", "restart rules of containers (KEP-5307)"},
 	held: append(heldPods(only("", "restartPolicy: Never")),
 		held("Deployment", "ending", only("restartPolicy: Never")), held("Deployment", "serving", only(""))),
 	cases: append(
@@ -48,14 +49,18 @@ var restartScenario = scenario{
 				only("restartPolicy: Never, "+everyExit+", "+liveness, "restartPolicy: Never"),
 				"",
 			),
-			pod("a container that restarts all", only("restartPolicy: Never, "+restartsAll, "restartPolicy: Never"), noProbe),
-			pod("a container that another restarts", "containers: ["+container("app", "")+", "+
-				container("lead", "restartPolicy: Never, "+restartsAll+", "+liveness)+"], restartPolicy: Never", noProbe),
-			pod(
+			restartingAll(pod(
+				"a container that restarts all",
+				only("restartPolicy: Never, "+restartsAll, "restartPolicy: Never"),
+				noProbe,
+			)),
+			restartingAll(pod("a container that another restarts", "containers: ["+container("app", "")+", "+
+				container("lead", "restartPolicy: Never, "+restartsAll+", "+liveness)+"], restartPolicy: Never", noProbe)),
+			restartingAll(pod(
 				"a container that an init container restarts",
 				only("", initially("restartPolicy: Never, "+restartsAll), "restartPolicy: Never"),
 				noProbe,
-			),
+			)),
 			pod(
 				"a sidecar of a pod that is never restarted",
 				only("", initially("restartPolicy: Always"), "restartPolicy: Never"),
@@ -95,6 +100,12 @@ var restartScenario = scenario{
 			testcase{sentence: "a template's container that is restarted stays so, said otherwise", old: "Deployment serving",
 				change: inPodSpec(inContainer("containers", "restartPolicy", "Always"))},
 		)...),
+}
+
+// restartingAll is a case with a container that restarts all of its pod.
+func restartingAll(tc testcase) testcase {
+	tc.needs = needs{"1.36", "the restart of all containers by one (KEP-5532)"}
+	return tc
 }
 
 // asEach is each case with an object of each of these kinds.

@@ -46,6 +46,19 @@ type scenario struct {
 	// based says that the LimitRange and the service accounts of the profile are in place.
 	based bool
 	cases []testcase
+	needs needs
+}
+
+// needs is what an API server has of a version on, if that is not empty. An older one drops the
+// fields that are tested, so that there is nothing to refuse.
+type needs struct{ version, feature string }
+
+// skipWithout skips the test where the API server is too old.
+func (s *suite) skipWithout(t *testing.T, n needs) {
+	t.Helper()
+	if n.version != "" {
+		s.bed.SkipBefore(t, n.version, n.feature)
+	}
 }
 
 // testcase is a request and what is to become of it.
@@ -62,7 +75,8 @@ type testcase struct {
 	namespace, by string
 	// want is in what is said of the request, by denying or by warning; if it is empty the request
 	// passes.
-	want string
+	want  string
+	needs needs
 }
 
 // creating is a request that creates an object of a kind with a pod spec.
@@ -161,9 +175,13 @@ func (s *suite) testAgreement(t *testing.T) {
 	}
 	for _, st := range stages {
 		t.Run(st.name, func(t *testing.T) {
+			st.skipWithout(t, st.needs)
 			st.wait(t)
 			for _, tc := range st.cases {
-				t.Run(tc.sentence, func(t *testing.T) { st.check(t, tc) })
+				t.Run(tc.sentence, func(t *testing.T) {
+					st.skipWithout(t, tc.needs)
+					st.check(t, tc)
+				})
 			}
 		})
 	}

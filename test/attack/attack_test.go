@@ -36,6 +36,9 @@ type attack struct {
 	why string
 	// do makes the requests as the tenant and returns the answer to each.
 	do func(as client.Client) []error
+	// since is the version of Kubernetes from which on there is the feature that it uses; empty if
+	// there always was.
+	since, feature string
 	// then checks what must be so afterwards. It is what proves that an attack is harmless.
 	then func()
 }
@@ -77,6 +80,9 @@ func attacks() []attack {
 // run carries the attack out and checks what came of it.
 func (a *attack) run() {
 	GinkgoHelper()
+	if a.since != "" {
+		bed.SkipBefore(GinkgoTB(), a.since, a.feature)
+	}
 	before := map[string]map[string]any{shop: Picture(shop), annex: Picture(annex)}
 	answers := a.do(a.as.client())
 	Expect(answers).NotTo(BeEmpty(), "the attack makes no request")

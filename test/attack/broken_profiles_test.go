@@ -32,8 +32,7 @@ func breakProfiles() {
 	Expect(admin.Create(ctx, profile)).To(Succeed())
 	Expect(admin.Create(ctx, fixture.Namespace("once-governed", lapsed))).To(Succeed())
 	EventuallyEstablished(profile, "once-governed")
-	cannotBeRead(profile)
-	Expect(admin.Update(ctx, profile)).To(Succeed())
+	Update(profile, cannotBeRead)
 	for _, name := range []string{misspelt, lapsed} {
 		Eventually(func(g Gomega) {
 			now := Get(&v1alpha1.SecurityProfile{}, "", name)

@@ -48,6 +48,7 @@ func imageAttacks() []attack {
 		},
 		{
 			name: "mounts another registry's image as a volume", as: dev, outcome: refused, why: "allowedRegistries",
+			since: "1.35", feature: "image volumes (KEP-4639)",
 			do: func(as client.Client) []error {
 				return created(as, func(spec *corev1.PodSpec) {
 					spec.Volumes = []corev1.Volume{{Name: "tools", VolumeSource: corev1.VolumeSource{

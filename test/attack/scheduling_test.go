@@ -109,6 +109,8 @@ func schedulingAttacks() []attack {
 			as:      dev,
 			outcome: refused,
 			why:     "requireProbes",
+			since:   "1.36",
+			feature: "restart rules of containers (KEP-5307), and the restart of all by one (KEP-5532)",
 			do: func(as client.Client) []error {
 				return created(as,
 					unprobed(corev1.RestartPolicyNever, corev1.ContainerRestartPolicyAlways),

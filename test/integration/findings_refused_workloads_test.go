@@ -266,6 +266,7 @@ var _ = Describe("A workload whose pods the baseline refuses", func() {
 // the caller ends it.
 func injectSidecars(name, namespace string) (stop func()) {
 	GinkgoHelper()
+	skipWithoutMutatingPolicies()
 	fail := admissionregistrationv1.Fail
 	policy := &admissionregistrationv1.MutatingAdmissionPolicy{
 		ObjectMeta: tenants(name),

@@ -28,10 +28,17 @@ type mutation struct {
 	where string
 }
 
+// skipWithoutMutatingPolicies skips a spec that needs one.
+func skipWithoutMutatingPolicies() {
+	GinkgoHelper()
+	bed.SkipBefore(GinkgoTB(), "1.36", "no v1 of MutatingAdmissionPolicy (KEP-3962)")
+}
+
 // mutate puts a mutating admission policy in force until the spec or the returned function ends it,
 // and waits until the API server asks it.
 func (m mutation) mutate(suite string) (end func()) {
 	GinkgoHelper()
+	skipWithoutMutatingPolicies()
 	name := UniqueName()
 	if m.where == "" {
 		m.where = "true"

@@ -21,6 +21,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -78,6 +79,7 @@ type ControlPlane struct {
 	variables map[string]string // of the processes' environment, beside those of this process
 	unchecked bool              // whether nobody checks the types in admission policies
 	static    string            // the folder of admission policies by manifest; empty is none
+	version   *version.Version  // that of the API server
 	env       *envtest.Environment
 	apiServer *exec.Cmd // since its first restart; before, it is the environment's
 	etcd      *exec.Cmd // likewise
@@ -126,6 +128,9 @@ func Start(ctx context.Context, options ...Option) (*ControlPlane, error) {
 func (c *ControlPlane) start(ctx context.Context) error {
 	if err := c.startAPIServer(); err != nil {
 		return fmt.Errorf("starting etcd and kube-apiserver: %w", err)
+	}
+	if err := c.readVersion(); err != nil {
+		return err
 	}
 	c.Kubeconfig = filepath.Join(c.dir, "admin.kubeconfig")
 	if err := WriteKubeconfig(c.Kubeconfig, c.Config); err != nil {

@@ -84,3 +84,12 @@ func (c *Cluster) OperatorConfig(t testing.TB) *rest.Config {
 	}
 	return cfg
 }
+
+// SkipBefore skips the test on an API server that is older than a version such as 1.36, and says
+// what that one lacks.
+func (c *Cluster) SkipBefore(t testing.TB, version, lacks string) {
+	t.Helper()
+	if c.Plane.OlderThan(version) {
+		t.Skipf("needs Kubernetes %s: %s", version, lacks)
+	}
+}
