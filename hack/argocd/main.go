@@ -1,5 +1,6 @@
-// Command argocd is Argo CD's application controller or its repo-server, as its own name or its first argument says. It knows
-// nothing of Bulwark, may import Argo CD's commands only, and must never change what they do.
+// Command argocd is Argo CD's application controller or its repo-server, as its first argument
+// says. It knows nothing of Bulwark, may import Argo CD's commands only, and must never change what
+// they do.
 package main
 
 import (
@@ -12,7 +13,7 @@ import (
 )
 
 func main() {
-	root := &cobra.Command{Use: "argocd", Short: "Argo CD's application controller and repo-server, without the rest of it"}
+	root := &cobra.Command{Use: "argocd", Short: "Argo CD's application controller and repo-server"}
 	root.AddCommand(controller.NewCommand(), reposerver.NewCommand())
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -27,6 +27,8 @@ module=$(go list -m -f '{{.Dir}} {{.Version}}' github.com/argoproj/argo-cd/v3)
 
 cd "$root"
 hack/build.sh bin/gitops -o bin/gitops -- ./test/gitops
+# kube-apiserver looks for a default route to tell its own address, also where it serves on loopback.
 # shellcheck disable=SC2016 # The inner shell expands its arguments.
-exec unshare --map-root-user --net sh -c 'ip link set lo up && exec "$@"' sh \
-  bin/gitops -manifests="${module% *}/manifests" -version="${module#* }" "$@"
+network='ip link set lo up && ip address add 192.0.2.1 dev lo && ip route add default dev lo && exec "$@"'
+exec unshare --map-root-user --net sh -c "$network" sh \
+  bin/gitops -module="${module% *}" -version="${module#* }" "$@"

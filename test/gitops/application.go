@@ -131,8 +131,8 @@ func state(o *unstructured.Unstructured) (sync, health string) {
 	return sync, health
 }
 
-// settled waits until Argo CD shows the Application as Synced and Healthy and has carried out its last sync, and tells what it
-// shows.
+// settled waits until Argo CD shows the Application as Synced and Healthy and has carried out its
+// last sync, and tells what it shows.
 func (s *stage) settled(ctx context.Context, name string) (seen string, good bool) {
 	good = s.until(ctx, func() bool {
 		o := s.application(ctx, name)
@@ -151,12 +151,23 @@ func (s *stage) shown(ctx context.Context, name string) string {
 	phase, _, _ := unstructured.NestedString(o.Object, "status", "operationState", "phase")
 	if phase != "Succeeded" {
 		message, _, _ := unstructured.NestedString(o.Object, "status", "operationState", "message")
-		shown += ", sync " + phase + ": " + message
+		shown += ", sync " + phase + ": " + message + refusals(o)
 	}
 	if c := conditions(o); c != "" {
 		shown += ", " + c
 	}
 	return short(shown)
+}
+
+// refusals are what the API server said of resources that the last sync could not apply.
+func refusals(o *unstructured.Unstructured) (words string) {
+	results, _, _ := unstructured.NestedSlice(o.Object, "status", "operationState", "syncResult", "resources")
+	for _, r := range results {
+		if r, ok := r.(map[string]any); ok && r["status"] == "SyncFailed" {
+			words += fmt.Sprint("; ", r["kind"], " ", r["name"], ": ", r["message"])
+		}
+	}
+	return words
 }
 
 // conditions are what stands in the way, in Argo CD's words.
@@ -193,8 +204,8 @@ func (s *stage) resources(ctx context.Context, name string, wanted func(kind, sy
 // short is as much of a text as a table holds.
 func short(text string) string {
 	text = strings.Join(strings.Fields(text), " ")
-	if len(text) > 420 {
-		text = text[:420] + " …"
+	if len(text) > 500 {
+		text = text[:500] + " …"
 	}
 	return text
 }

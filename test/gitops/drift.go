@@ -16,7 +16,8 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// tampering is one change that a tenant makes to an object of the baseline. An empty patch deletes it.
+// tampering is one change that a tenant makes to an object of the baseline. An empty patch deletes
+// it.
 type tampering struct {
 	kind  schema.GroupVersionKind
 	name  string // empty is the namespace itself
@@ -30,10 +31,14 @@ var tamperings = []tampering{
 	{kinds[2], "bulwark-compute", `{"spec":{"hard":{"pods":"5000"}}}`},
 	{kinds[4], "bulwark-developer", `{"rules":[{"apiGroups":[""],"resources":["secrets"],"verbs":["get"]}]}`},
 	{kinds[5], "bulwark-developer", ""},
-	{schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}, "", `{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"privileged"}}}`},
+	{
+		schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}, "",
+		`{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"privileged"}}}`,
+	},
 }
 
-// tenant makes drift all the time, and no object's more often than twice in the ten minutes that make it a contest.
+// tenant makes drift all the time, and no object's more often than twice in the ten minutes that
+// make it a contest.
 type tenant struct {
 	began, ends      time.Time
 	pause            time.Duration
@@ -42,31 +47,31 @@ type tenant struct {
 }
 
 // startDrift lets the tenant begin, beside all that follows.
-func (s *stage) startDrift(ctx context.Context) error {
+func startDrift(ctx context.Context, s *stage) error {
 	s.title("A tenant makes drift for %s, beside all that follows", s.drift)
 	began := time.Now()
 	s.tenant = &tenant{began: began, ends: began.Add(s.drift), pause: 2 * time.Second, stopped: make(chan struct{})}
-	go s.makeDrift(ctx)
+	go makeDrift(ctx, s)
 	return nil
 }
 
-func (s *stage) makeDrift(ctx context.Context) {
+func makeDrift(ctx context.Context, s *stage) {
 	defer close(s.tenant.stopped)
 	for turn := 0; time.Now().Before(s.tenant.ends) && ctx.Err() == nil; turn++ {
 		way := ways[turn%len(ways)].name
 		// Each namespace has its turn before an object of it has its second.
 		namespace := fmt.Sprintf("%s-%d", way, turn/len(ways)%tenants)
-		if s.tamper(ctx, namespace, tamperings[turn/len(ways)/tenants%len(tamperings)]) == nil {
+		if tamper(ctx, s, namespace, tamperings[turn/len(ways)/tenants%len(tamperings)]) == nil {
 			s.tenant.changes.Add(1)
 		}
 		if turn%5 == 0 {
-			s.comeAndGo(ctx, way, turn)
+			comeAndGo(ctx, s, way, turn)
 		}
 		s.rest(ctx, s.tenant.pause)
 	}
 }
 
-func (s *stage) tamper(ctx context.Context, namespace string, t tampering) error {
+func tamper(ctx context.Context, s *stage, namespace string, t tampering) error {
 	o := &unstructured.Unstructured{}
 	o.SetGroupVersionKind(t.kind)
 	o.SetNamespace(namespace)
@@ -82,7 +87,7 @@ func (s *stage) tamper(ctx context.Context, namespace string, t tampering) error
 }
 
 // comeAndGo makes a namespace, and deletes the one that came four times before.
-func (s *stage) comeAndGo(ctx context.Context, way string, turn int) {
+func comeAndGo(ctx context.Context, s *stage, way string, turn int) {
 	if s.namespace(ctx, fmt.Sprintf("%s-guest-%d", way, turn), way) == nil {
 		s.tenant.comings.Add(1)
 	}
@@ -93,11 +98,11 @@ func (s *stage) comeAndGo(ctx context.Context, way string, turn int) {
 }
 
 // contests has one field changed all the time, which the health check must call Degraded.
-func (s *stage) contests(ctx context.Context) error {
+func contests(ctx context.Context, s *stage) error {
 	s.title("One field is changed back again and again")
 	from, name := time.Now(), ways[0].name
 	for range 20 {
-		_ = s.tamper(ctx, name+"-0", tamperings[3]) // It may be refused while the object is replaced.
+		_ = tamper(ctx, s, name+"-0", tamperings[3]) // It may be refused while the object is replaced.
 		s.rest(ctx, time.Second)
 	}
 	degraded := s.until(ctx, func() bool {
@@ -124,7 +129,7 @@ func (s *stage) contests(ctx context.Context) error {
 const lag = 15 * time.Second
 
 // endsDrift waits for the end of the drift, and judges what Argo CD showed all the time.
-func (s *stage) endsDrift(ctx context.Context) error {
+func endsDrift(ctx context.Context, s *stage) error {
 	s.title("Until %s the tenant goes on", s.tenant.ends.Format("15:04:05"))
 	select {
 	case <-ctx.Done():
@@ -134,12 +139,12 @@ func (s *stage) endsDrift(ctx context.Context) error {
 	what := fmt.Sprintf("%s of drift: %d changes of baseline objects, %d namespaces come and most of them go", s.drift,
 		s.tenant.changes.Load(), s.tenant.comings.Load())
 	for _, way := range ways {
-		s.judgeDrift(ctx, way.name, what)
+		judgeDrift(ctx, s, way.name, what)
 	}
 	return nil
 }
 
-func (s *stage) judgeDrift(ctx context.Context, name, what string) {
+func judgeDrift(ctx context.Context, s *stage, name, what string) {
 	end, _ := s.settled(ctx, name)
 	var corrected v1alpha1.SecurityProfile
 	_ = s.client.Get(ctx, client.ObjectKey{Name: name}, &corrected) // Zero corrections fail the row.

@@ -1,7 +1,8 @@
-// Command gitops lets a real Argo CD sync Bulwark and its profiles on a control plane of its own: make argocd. It holds what
-// Argo CD and the cluster then say against what docs/gitops.md says, row by row, and ends with status 0 only if every row is as
-// expected. It knows Argo CD by its processes and its API objects, may import test/framework and the API, and must never import
-// Argo CD or the operator.
+// Command gitops lets a real Argo CD sync Bulwark and its profiles on a control plane of its own:
+// make argocd. It holds what Argo CD and the cluster then say against what docs/gitops.md says, row
+// by row, and ends with status 0 only if every row is as expected. It knows Argo CD by its
+// processes and its API objects, may import test/framework and the API, and must never import Argo
+// CD or the operator.
 package main
 
 import (
@@ -23,12 +24,12 @@ import (
 
 // options are the flags.
 type options struct {
-	argocd    string
-	manifests string
-	version   string
-	drift     time.Duration
-	docs      string
-	logs      string
+	argocd  string
+	module  string
+	version string
+	drift   time.Duration
+	docs    string
+	logs    string
 }
 
 func main() {
@@ -36,7 +37,7 @@ func main() {
 	var o options
 	root := controlplane.Root()
 	flag.StringVar(&o.argocd, "argocd", filepath.Join(root, "bin", "argocd"), "the binary of Argo CD")
-	flag.StringVar(&o.manifests, "manifests", "", "the folder manifests of Argo CD's module")
+	flag.StringVar(&o.module, "module", "", "the folder of Argo CD's module")
 	flag.StringVar(&o.version, "version", "", "Argo CD's version, for the table")
 	flag.DurationVar(&o.drift, "drift", 10*time.Minute, "how long a tenant makes drift")
 	flag.StringVar(&o.docs, "docs", "", "the document that the table is written into; empty is none")
@@ -51,19 +52,20 @@ func main() {
 	}
 }
 
-// run tells the story. An act that ends with an error ends the story: what is left of it would say nothing.
+// run tells the story. An act that ends with an error ends the story: what is left of it would say
+// nothing.
 func run(ctx context.Context, o options) (err error) {
 	s := &stage{options: o, began: time.Now()}
 	defer func() { err = errors.Join(err, s.close()) }()
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	for _, act := range []func(context.Context) error{
-		s.installsTheOperator, s.syncsProfilesInFourWays, s.startDrift, s.leavesTheBaselineAlone, s.prunes, s.deletesApplications,
-		s.createsNamespaces, s.hasNamespacesInGit, s.hasWorkloadsInGit, s.contests, s.endsDrift, s.tracksByLabel,
-		s.installsTheChart, s.syncsTheSamples,
+	for _, act := range []func(context.Context, *stage) error{
+		installsTheOperator, syncsProfilesInFourWays, startDrift, leavesTheBaselineAlone, prunes, deletesApplications,
+		createsNamespaces, hasNamespacesInGit, hasWorkloadsInGit, contests, endsDrift, tracksByLabel,
+		installsTheChart, syncsTheSamples,
 	} {
-		if err := act(ctx); err != nil {
+		if err := act(ctx, s); err != nil {
 			return errors.Join(fmt.Errorf("the story ended early: %w", err), s.table.write(s.heading(), ""))
 		}
 	}

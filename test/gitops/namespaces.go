@@ -14,7 +14,7 @@ import (
 const enforceLabel = "pod-security.kubernetes.io/enforce"
 
 // createsNamespaces has Argo CD make a namespace with the label that a profile selects.
-func (s *stage) createsNamespaces(ctx context.Context) error {
+func createsNamespaces(ctx context.Context, s *stage) error {
 	s.title("Argo CD creates a namespace")
 	if err := s.apply(ctx, profile("fresh", "")); err != nil {
 		return err
@@ -36,7 +36,7 @@ func (s *stage) createsNamespaces(ctx context.Context) error {
 		return err
 	}
 	again, still := s.settled(ctx, a.name)
-	level := s.level(ctx, a.namespace)
+	level := level(ctx, s, a.namespace)
 	s.table.add("CreateNamespace=true, managedNamespaceMetadata with the selecting label, synced twice",
 		"Synced, Healthy; the baseline is in place, and the second sync leaves the level",
 		fmt.Sprintf("%s; baseline in place: %v; after the second sync %s, level %s", seen, governed, again, level),
@@ -45,14 +45,14 @@ func (s *stage) createsNamespaces(ctx context.Context) error {
 }
 
 // level is the namespace's enforced Pod Security level.
-func (s *stage) level(ctx context.Context, name string) string {
+func level(ctx context.Context, s *stage, name string) string {
 	var namespace corev1.Namespace
 	_ = s.client.Get(ctx, client.ObjectKey{Name: name}, &namespace) // Who asks polls.
 	return namespace.Labels[enforceLabel]
 }
 
 // inGit writes a namespace as a team has it in git, with a level of its own.
-func (s *stage) inGit(name, profile, level string) error {
+func inGit(s *stage, name, profile, level string) error {
 	labels := selecting + ": " + profile
 	if level != "" {
 		labels += ", " + enforceLabel + ": " + level
@@ -61,7 +61,7 @@ func (s *stage) inGit(name, profile, level string) error {
 }
 
 // hasNamespacesInGit has namespaces in git with another level than the profile's.
-func (s *stage) hasNamespacesInGit(ctx context.Context) error {
+func hasNamespacesInGit(ctx context.Context, s *stage) error {
 	s.title("Namespaces in git, with another level than the profile's")
 	if err := s.apply(ctx, profile("levels", "")); err != nil {
 		return err
@@ -70,15 +70,15 @@ func (s *stage) hasNamespacesInGit(ctx context.Context) error {
 		return err
 	}
 	for name, profile := range map[string]string{"fights": "levels", "display": "levels", "yields": "levels", "refused": "guarded"} {
-		if err := s.inGit(name, profile, "privileged"); err != nil {
+		if err := inGit(s, name, profile, "privileged"); err != nil {
 			return err
 		}
 	}
 	if err := s.commit(ctx, "Namespaces"); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{s.fights, s.yields, s.refusesLevels} {
-		if err := step(ctx); err != nil {
+	for _, step := range []func(context.Context, *stage) error{fights, yields, refusesLevels} {
+		if err := step(ctx, s); err != nil {
 			return err
 		}
 	}
@@ -86,7 +86,7 @@ func (s *stage) hasNamespacesInGit(ctx context.Context) error {
 }
 
 // drifts are how many drifts the namespace's report knows, and the newest.
-func (s *stage) drifts(ctx context.Context, namespace string) (int64, string) {
+func drifts(ctx context.Context, s *stage, namespace string) (int64, string) {
 	var report v1alpha1.NamespacePosture
 	_ = s.client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: v1alpha1.PostureName}, &report) // Who asks polls.
 	if len(report.Drift) == 0 {
@@ -97,31 +97,31 @@ func (s *stage) drifts(ctx context.Context, namespace string) (int64, string) {
 }
 
 // fights is the contest, and the first remedy: the labels leave git.
-func (s *stage) fights(ctx context.Context) error {
+func fights(ctx context.Context, s *stage) error {
 	if err := s.create(ctx, application{name: "fights", path: "fights", namespace: "default"}); err != nil {
 		return err
 	}
 	contested := s.until(ctx, func() bool {
-		_, newest := s.drifts(ctx, "fights")
+		_, newest := drifts(ctx, s, "fights")
 		return strings.Contains(newest, "Contested by argocd-controller")
 	})
-	total, newest := s.drifts(ctx, "fights")
+	total, newest := drifts(ctx, s, "fights")
 	s.table.add("a namespace in git with the level privileged, selfHeal, no remedy", "Contested; the report names argocd-controller",
 		fmt.Sprintf("%d drifts, the newest: %s; Application: %s", total, newest, s.shown(ctx, "fights")), contested)
-	if err := s.inGit("fights", "levels", ""); err != nil {
+	if err := inGit(s, "fights", "levels", ""); err != nil {
 		return err
 	}
 	if err := s.commit(ctx, "The level leaves git", "fights"); err != nil {
 		return err
 	}
 	seen, good := s.settled(ctx, "fights")
-	mended := s.until(ctx, func() bool { return s.level(ctx, "fights") == "baseline" })
-	s.table.add("the remedy: the level leaves git", "Synced, Healthy, level baseline", seen+", level "+s.level(ctx, "fights"), good && mended)
+	mended := s.until(ctx, func() bool { return level(ctx, s, "fights") == "baseline" })
+	s.table.add("the remedy: the level leaves git", "Synced, Healthy, level baseline", seen+", level "+level(ctx, s, "fights"), good && mended)
 	return nil
 }
 
 // yields is the second remedy, half of it and all of it.
-func (s *stage) yields(ctx context.Context) error {
+func yields(ctx context.Context, s *stage) error {
 	for _, a := range []application{
 		{name: "display", ignore: true},
 		{name: "yields", ignore: true, syncOptions: []string{"RespectIgnoreDifferences=true"}},
@@ -131,26 +131,26 @@ func (s *stage) yields(ctx context.Context) error {
 			return err
 		}
 		seen, good := s.settled(ctx, a.name)
-		s.until(ctx, func() bool { return s.level(ctx, a.name) == "baseline" })
-		before, _ := s.drifts(ctx, a.name)
+		s.until(ctx, func() bool { return level(ctx, s, a.name) == "baseline" })
+		before, _ := drifts(ctx, s, a.name)
 		if err := s.sync(ctx, a.name); err != nil {
 			return err
 		}
 		s.rest(ctx, 5e9) // Bulwark tells of a drift within a second.
-		after, _ := s.drifts(ctx, a.name)
+		after, _ := drifts(ctx, s, a.name)
 		written, expected := after > before, "Synced; the next sync writes git's level, and Bulwark corrects it"
 		what := "ignoreDifferences with managedFieldsManagers: [bulwark] alone"
 		if len(a.syncOptions) > 0 {
 			what, expected = "the same and RespectIgnoreDifferences=true", "Synced; the next sync leaves the level"
 		}
-		s.table.add(what, expected, fmt.Sprintf("%s; drifts before the next sync %d, after it %d; level %s", seen, before, after, s.level(ctx, a.name)),
+		s.table.add(what, expected, fmt.Sprintf("%s; drifts before the next sync %d, after it %d; level %s", seen, before, after, level(ctx, s, a.name)),
 			good && written == (len(a.syncOptions) == 0))
 	}
 	return nil
 }
 
 // refusesLevels is the same under tamper protection.
-func (s *stage) refusesLevels(ctx context.Context) error {
+func refusesLevels(ctx context.Context, s *stage) error {
 	if err := s.kubectl(ctx, "", "wait", "--for=condition=AdmissionReady", "securityprofile/guarded", "--timeout=120s"); err != nil {
 		return err
 	}
@@ -161,15 +161,15 @@ func (s *stage) refusesLevels(ctx context.Context) error {
 	refused := s.until(ctx, func() bool { return strings.Contains(s.shown(ctx, "refused"), "declares the Pod Security labels") })
 	s.table.add("a new namespace in git with another level, under protection.tamper", "the sync fails in the API server's words",
 		s.shown(ctx, "refused"), refused)
-	if err := s.inGit("refused", "guarded", ""); err != nil {
+	if err := inGit(s, "refused", "guarded", ""); err != nil {
 		return err
 	}
 	if err := s.commit(ctx, "The level leaves git", "refused"); err != nil {
 		return err
 	}
 	seen, good := s.settled(ctx, "refused")
-	s.until(ctx, func() bool { return s.level(ctx, "refused") == "baseline" })
+	s.until(ctx, func() bool { return level(ctx, s, "refused") == "baseline" })
 	s.table.add("the level leaves git", "the retry takes the new commit: Synced, Healthy, level baseline",
-		seen+", level "+s.level(ctx, "refused"), good && s.level(ctx, "refused") == "baseline")
+		seen+", level "+level(ctx, s, "refused"), good && level(ctx, s, "refused") == "baseline")
 	return nil
 }

@@ -20,8 +20,9 @@ const (
 	chartApp    = "operator-chart"
 )
 
-// installsTheOperator has an Application install config/default, and runs the operator beside its Deployment.
-func (s *stage) installsTheOperator(ctx context.Context) error {
+// installsTheOperator has an Application install config/default, and runs the operator beside its
+// Deployment.
+func installsTheOperator(ctx context.Context, s *stage) error {
 	s.title("An Application installs the operator from config/default")
 	if err := s.repo.copy(filepath.Join(controlplane.Root(), "config"), "bulwark/config"); err != nil {
 		return err
@@ -33,10 +34,10 @@ func (s *stage) installsTheOperator(ctx context.Context) error {
 	if err := s.create(ctx, a); err != nil {
 		return err
 	}
-	seen, good := s.onlyPodsMissing(ctx, operatorApp)
+	seen, good := onlyPodsMissing(ctx, s, operatorApp)
 	s.table.add("the operator by an Application, config/default, client-side apply, no node to run pods on",
 		"Synced; nothing but the Deployment is not Healthy", seen, good)
-	go s.playKubelet(ctx)
+	go playKubelet(ctx, s)
 	seen, good = s.settled(ctx, operatorApp)
 	s.table.add("its pods are marked as ready", "Synced, Healthy", seen, good)
 	if err := s.patch(ctx, operatorApp, `{"spec":{"syncPolicy":{"syncOptions":["ServerSideApply=true"]}}}`); err != nil {
@@ -51,7 +52,7 @@ func (s *stage) installsTheOperator(ctx context.Context) error {
 }
 
 // onlyPodsMissing waits until only what runs pods is not as wanted.
-func (s *stage) onlyPodsMissing(ctx context.Context, name string) (seen string, good bool) {
+func onlyPodsMissing(ctx context.Context, s *stage, name string) (seen string, good bool) {
 	var others []string
 	good = s.until(ctx, func() bool {
 		others = s.resources(ctx, name, func(kind, sync, health string) bool {
@@ -70,7 +71,7 @@ func (s *stage) onlyPodsMissing(ctx context.Context, name string) (seen string, 
 }
 
 // playKubelet marks the operator's pods as ready, since there is no node.
-func (s *stage) playKubelet(ctx context.Context) {
+func playKubelet(ctx context.Context, s *stage) {
 	for ctx.Err() == nil {
 		var pods corev1.PodList
 		_ = s.client.List(ctx, &pods, client.InNamespace(v1alpha1.OperatorNamespace)) // It is asked again.
@@ -89,7 +90,7 @@ func (s *stage) playKubelet(ctx context.Context) {
 }
 
 // installsTheChart hands the operator from its Application to one of the chart.
-func (s *stage) installsTheChart(ctx context.Context) error {
+func installsTheChart(ctx context.Context, s *stage) error {
 	s.title("The chart takes over")
 	changes := s.watch.since(line{"sync", operatorApp}, s.tenant.began)
 	s.table.add("the Application of config/default, from the first minute of drift until now",
@@ -117,7 +118,7 @@ func (s *stage) installsTheChart(ctx context.Context) error {
 }
 
 // syncsTheSamples has the samples as they are.
-func (s *stage) syncsTheSamples(ctx context.Context) error {
+func syncsTheSamples(ctx context.Context, s *stage) error {
 	s.title("The sample profiles")
 	a := application{name: "samples", path: "bulwark/config/samples", namespace: "default", cascade: true,
 		syncOptions: []string{"ServerSideApply=true"}, serverSideDiff: true}
@@ -126,5 +127,5 @@ func (s *stage) syncsTheSamples(ctx context.Context) error {
 	}
 	seen, good := s.settled(ctx, a.name)
 	s.table.add("config/samples, all four, with admission policies and tamper protection", "Synced, Healthy", seen, good)
-	return s.deletesWith(ctx, a.name, "the Application of the samples is deleted with its resources, one of which retains its baseline")
+	return deletesWith(ctx, s, a.name, "the Application of the samples is deleted with its resources, one of which retains its baseline")
 }

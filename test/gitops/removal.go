@@ -10,7 +10,7 @@ import (
 )
 
 // leaves writes a profile with this policy of deletion, and makes a namespace for it.
-func (s *stage) leaves(ctx context.Context, folder, name, policy string) error {
+func leaves(ctx context.Context, s *stage, folder, name, policy string) error {
 	if err := s.namespace(ctx, name, name); err != nil {
 		return err
 	}
@@ -18,11 +18,11 @@ func (s *stage) leaves(ctx context.Context, folder, name, policy string) error {
 }
 
 // prunes has profiles leave git.
-func (s *stage) prunes(ctx context.Context) error {
+func prunes(ctx context.Context, s *stage) error {
 	s.title("Profiles leave git")
 	const folder = "pruned"
 	for name, policy := range map[string]string{"stays": "Delete", "leaves": "Delete", "leaves-retained": "Retain"} {
-		if err := s.leaves(ctx, folder, name, policy); err != nil {
+		if err := leaves(ctx, s, folder, name, policy); err != nil {
 			return err
 		}
 	}
@@ -45,7 +45,7 @@ func (s *stage) prunes(ctx context.Context) error {
 	if err := s.commit(ctx, "Two of them leave", a.name); err != nil {
 		return err
 	}
-	seen, good := s.gone(ctx, "leaves", "leaves-retained")
+	seen, good := gone(ctx, s, "leaves", "leaves-retained")
 	shown, settled := s.settled(ctx, a.name)
 	s.table.add("two of three profiles leave git, one with deletionPolicy Retain",
 		"pruned; one baseline goes, the other stays without an owner; the Application is Synced, Healthy", seen+"; "+shown, good && settled)
@@ -53,10 +53,10 @@ func (s *stage) prunes(ctx context.Context) error {
 }
 
 // deletesApplications deletes Applications with their resources.
-func (s *stage) deletesApplications(ctx context.Context) error {
+func deletesApplications(ctx context.Context, s *stage) error {
 	s.title("Applications are deleted with their resources")
 	for name, policy := range map[string]string{"cascade": "Delete", "cascade-retained": "Retain"} {
-		if err := s.leaves(ctx, name, name, policy); err != nil {
+		if err := leaves(ctx, s, name, name, policy); err != nil {
 			return err
 		}
 	}
@@ -74,19 +74,19 @@ func (s *stage) deletesApplications(ctx context.Context) error {
 		}
 		s.until(ctx, func() bool { return s.ready(ctx, name) == 1 })
 	}
-	if err := s.deletesWith(ctx, "cascade", "an Application is deleted with its profile, deletionPolicy Delete", "cascade"); err != nil {
+	if err := deletesWith(ctx, s, "cascade", "an Application is deleted with its profile, deletionPolicy Delete", "cascade"); err != nil {
 		return err
 	}
-	return s.deletesWith(ctx, "cascade-retained", "the same with deletionPolicy Retain", "cascade-retained")
+	return deletesWith(ctx, s, "cascade-retained", "the same with deletionPolicy Retain", "cascade-retained")
 }
 
 // deletesWith deletes an Application that deletes its resources.
-func (s *stage) deletesWith(ctx context.Context, name, what string, profiles ...string) error {
+func deletesWith(ctx context.Context, s *stage, name, what string, profiles ...string) error {
 	if err := s.client.Delete(ctx, application{name: name}.object("")); err != nil {
 		return err
 	}
 	ended := s.until(ctx, func() bool { return s.application(ctx, name).GetUID() == "" })
-	seen, good := s.gone(ctx, profiles...)
+	seen, good := gone(ctx, s, profiles...)
 	application := "the Application is gone"
 	if !ended {
 		application = "the Application is still there: " + s.shown(ctx, name)
@@ -95,8 +95,9 @@ func (s *stage) deletesWith(ctx context.Context, name, what string, profiles ...
 	return nil
 }
 
-// gone waits until profiles are gone and their baselines are as they should be: away, or without an owner.
-func (s *stage) gone(ctx context.Context, profiles ...string) (seen string, good bool) {
+// gone waits until profiles are gone and their baselines are as they should be: away, or without an
+// owner.
+func gone(ctx context.Context, s *stage, profiles ...string) (seen string, good bool) {
 	good = true
 	for _, name := range profiles {
 		retained := len(name) > 8 && name[len(name)-8:] == "retained"

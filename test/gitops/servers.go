@@ -24,14 +24,15 @@ const (
 // argo is Argo CD as its processes: Redis, repo-server, application controller.
 type argo struct {
 	binary     string
+	module     string // the folder of its module
 	dir        string // what its processes write
 	kubeconfig string // the controller's own
 	processes  map[string]*exec.Cmd
 }
 
 // newArgo prepares it. Its controller is the ServiceAccount that its manifests give it.
-func newArgo(ctx context.Context, binary, dir string, plane *controlplane.ControlPlane) (*argo, error) {
-	a := &argo{binary: binary, dir: dir, kubeconfig: filepath.Join(dir, "kubeconfig"), processes: map[string]*exec.Cmd{}}
+func newArgo(ctx context.Context, binary, module, dir string, plane *controlplane.ControlPlane) (*argo, error) {
+	a := &argo{binary: binary, module: module, dir: dir, kubeconfig: filepath.Join(dir, "kubeconfig"), processes: map[string]*exec.Cmd{}}
 	cfg, err := plane.ServiceAccountConfig(ctx, argoNamespace, controllerUser)
 	if err != nil {
 		return nil, err
@@ -47,14 +48,21 @@ func newArgo(ctx context.Context, binary, dir string, plane *controlplane.Contro
 	return a, controlplane.WriteKubeconfig(a.kubeconfig, cfg)
 }
 
-// linkRenderers puts what repo-server runs into a folder of its PATH: Helm, and kubectl's own kustomize under the name that
-// repo-server knows.
+// linkRenderers puts what repo-server runs into a folder of its PATH: Helm, kubectl's own kustomize
+// under the name that repo-server knows, and Argo CD's script that looks at signatures.
 func (a *argo) linkRenderers() error {
 	helm := filepath.Join(controlplane.Root(), "bin", "helm")
 	if _, err := os.Stat(helm); err != nil {
 		return fmt.Errorf("no Helm: run make helm: %w", err)
 	}
 	if err := os.Symlink(helm, filepath.Join(a.dir, "bin", "helm")); err != nil {
+		return err
+	}
+	verify, err := os.ReadFile(filepath.Join(a.module, "hack", "git-verify-wrapper.sh"))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(a.dir, "bin", "git-verify-wrapper.sh"), verify, 0o700); err != nil {
 		return err
 	}
 	kustomize := "#!/bin/sh\n[ \"$1\" = build ] && shift\nexec " + filepath.Join(controlplane.Assets(), "kubectl") + " kustomize \"$@\"\n"

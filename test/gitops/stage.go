@@ -19,7 +19,7 @@ import (
 const (
 	argoNamespace = "argocd"
 	// patience is long, since Argo CD itself waits between its retries.
-	patience = 4 * time.Minute
+	patience = 2 * time.Minute
 )
 
 // stage is the running control plane, Argo CD and operator, and what was seen of them.
@@ -61,7 +61,7 @@ func (s *stage) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.watch.start(ctx, applications)
-	if s.argo, err = newArgo(ctx, s.argocd, filepath.Join(s.dir, "argocd"), s.plane); err != nil {
+	if s.argo, err = newArgo(ctx, s.argocd, s.module, filepath.Join(s.dir, "argocd"), s.plane); err != nil {
 		return err
 	}
 	return s.argo.start()
@@ -90,7 +90,7 @@ spec:
 func (s *stage) installArgo(ctx context.Context) error {
 	install := filepath.Join(s.dir, "install")
 	for _, part := range argoParts {
-		if err := os.CopyFS(filepath.Join(install, part), os.DirFS(filepath.Join(s.manifests, part))); err != nil {
+		if err := os.CopyFS(filepath.Join(install, part), os.DirFS(filepath.Join(s.module, "manifests", part))); err != nil {
 			return fmt.Errorf("reading the manifests of Argo CD: %w", err)
 		}
 	}

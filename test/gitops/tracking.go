@@ -20,13 +20,14 @@ const (
 )
 
 // leavesTheBaselineAlone holds what Bulwark makes against what Argo CD tracks.
-func (s *stage) leavesTheBaselineAlone(ctx context.Context) error {
+func leavesTheBaselineAlone(ctx context.Context, s *stage) error {
 	s.title("Whose the baseline is")
-	return s.isUntracked(ctx, "annotation tracking", trackingAnnotation)
+	return isUntracked(ctx, s, "annotation tracking", trackingAnnotation)
 }
 
-// isUntracked syncs every way anew, with prune, and looks whether the baseline is taken for Argo CD's.
-func (s *stage) isUntracked(ctx context.Context, method, mark string) error {
+// isUntracked syncs every way anew, with prune, and looks whether the baseline is taken for Argo
+// CD's.
+func isUntracked(ctx context.Context, s *stage, method, mark string) error {
 	from := time.Now()
 	marked := 0
 	for _, a := range ways {
@@ -67,7 +68,7 @@ func (s *stage) isUntracked(ctx context.Context, method, mark string) error {
 }
 
 // tracksByLabel has Argo CD track by its label, as before its version 3.
-func (s *stage) tracksByLabel(ctx context.Context) error {
+func tracksByLabel(ctx context.Context, s *stage) error {
 	s.title("Argo CD tracks by label")
 	cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: argoNamespace, Name: "argocd-cm"}}
 	patch := client.RawPatch(types.MergePatchType, []byte(`{"data":{"application.resourceTrackingMethod":"label"}}`))
@@ -86,5 +87,5 @@ func (s *stage) tracksByLabel(ctx context.Context) error {
 			s.table.add("the change to label tracking: "+wayNames[a.name], "Synced, Healthy", seen, false)
 		}
 	}
-	return s.isUntracked(ctx, "label tracking", trackingLabel)
+	return isUntracked(ctx, s, "label tracking", trackingLabel)
 }

@@ -30,7 +30,8 @@ type moment struct {
 	state, why string
 }
 
-// line is what is watched: the sync or the health of an Application, or what the health check must say of a profile.
+// line is what is watched: the sync or the health of an Application, or what the health check must
+// say of a profile.
 type line struct{ of, name string }
 
 // watcher keeps every change of these.

@@ -66,7 +66,7 @@ func (s *stage) namespace(ctx context.Context, name, profile string) error {
 }
 
 // syncsProfilesInFourWays syncs a profile in each way.
-func (s *stage) syncsProfilesInFourWays(ctx context.Context) error {
+func syncsProfilesInFourWays(ctx context.Context, s *stage) error {
 	s.title("Profiles, synced in four ways")
 	for _, a := range ways {
 		for i := range tenants {

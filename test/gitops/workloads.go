@@ -31,7 +31,7 @@ spec:
 }
 
 // hasWorkloadsInGit has workloads in git that break a rule of the profile.
-func (s *stage) hasWorkloadsInGit(ctx context.Context) error {
+func hasWorkloadsInGit(ctx context.Context, s *stage) error {
 	s.title("Workloads in git that break a rule")
 	if err := s.apply(ctx, profile("rules", rule)); err != nil {
 		return err
@@ -62,7 +62,7 @@ func (s *stage) hasWorkloadsInGit(ctx context.Context) error {
 	}
 	refused := s.until(ctx, func() bool { return strings.Contains(s.shown(ctx, "breaks"), ruleWords) })
 	s.table.add("a new Deployment in git breaks a rule", "the sync fails with the rule's message", s.shown(ctx, "breaks"), refused)
-	if err := s.mends(ctx, "breaks", "a commit mends it"); err != nil {
+	if err := mends(ctx, s, "breaks", "a commit mends it"); err != nil {
 		return err
 	}
 	if seen, good := s.settled(ctx, "breaks-later"); !good {
@@ -80,10 +80,10 @@ func (s *stage) hasWorkloadsInGit(ctx context.Context) error {
 	})
 	s.table.add("a Deployment that is there is changed in git so that it breaks a rule, ServerSideDiff=true",
 		"the comparison fails with the rule's message; the Application is Unknown", s.shown(ctx, "breaks-later"), unknown)
-	return s.mends(ctx, "breaks-later", "a commit mends that one")
+	return mends(ctx, s, "breaks-later", "a commit mends that one")
 }
 
-func (s *stage) mends(ctx context.Context, name, what string) error {
+func mends(ctx context.Context, s *stage, name, what string) error {
 	if err := s.repo.write(name+"/deployment.yaml", deployment(true)); err != nil {
 		return err
 	}
