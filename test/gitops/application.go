@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -22,7 +23,7 @@ type application struct {
 	cascade               bool              // deleting the Application deletes its resources
 	ignore                bool              // differences in what Bulwark has set on Namespaces
 	namespaceLabels       map[string]string // of managedNamespaceMetadata
-	helm                  bool
+	project               string            // "" is default
 }
 
 // object is the Application, automated, and retried as docs/gitops.md says.
@@ -47,11 +48,8 @@ func (a application) object(url string) *unstructured.Unstructured {
 		policy["managedNamespaceMetadata"] = map[string]any{"labels": labels}
 	}
 	source := map[string]any{"repoURL": url, "targetRevision": "main", "path": a.path}
-	if a.helm {
-		source["helm"] = map[string]any{"releaseName": "bulwark"}
-	}
 	spec := map[string]any{
-		"project":     "default",
+		"project":     cmp.Or(a.project, "default"),
 		"source":      source,
 		"destination": map[string]any{"server": "https://kubernetes.default.svc", "namespace": a.namespace},
 		"syncPolicy":  policy,
@@ -151,7 +149,10 @@ func (s *stage) shown(ctx context.Context, name string) string {
 	phase, _, _ := unstructured.NestedString(o.Object, "status", "operationState", "phase")
 	if phase != "Succeeded" {
 		message, _, _ := unstructured.NestedString(o.Object, "status", "operationState", "message")
-		shown += ", sync " + phase + ": " + message + refusals(o)
+		shown += ", sync " + phase + ": " + message
+		if !strings.Contains(message, "reason: ") {
+			shown += refusals(o)
+		}
 	}
 	if c := conditions(o); c != "" {
 		shown += ", " + c

@@ -140,6 +140,7 @@ func endsDrift(ctx context.Context, s *stage) error {
 		s.tenant.changes.Load(), s.tenant.comings.Load())
 	for _, way := range ways {
 		judgeDrift(ctx, s, way.name, what)
+		what = "the same drift"
 	}
 	return nil
 }

@@ -63,7 +63,7 @@ func run(ctx context.Context, o options) (err error) {
 	for _, act := range []func(context.Context, *stage) error{
 		installsTheOperator, syncsProfilesInFourWays, startDrift, leavesTheBaselineAlone, prunes, deletesApplications,
 		createsNamespaces, hasNamespacesInGit, hasWorkloadsInGit, contests, endsDrift, tracksByLabel,
-		installsTheChart, syncsTheSamples,
+		installsTheChart, syncsTheSamples, impersonates,
 	} {
 		if err := act(ctx, s); err != nil {
 			return errors.Join(fmt.Errorf("the story ended early: %w", err), s.table.write(s.heading(), ""))

@@ -132,11 +132,12 @@ func yields(ctx context.Context, s *stage) error {
 		}
 		seen, good := s.settled(ctx, a.name)
 		s.until(ctx, func() bool { return level(ctx, s, a.name) == "baseline" })
+		s.rest(ctx, 5e9) // Bulwark tells of a drift within a second or two.
 		before, _ := drifts(ctx, s, a.name)
 		if err := s.sync(ctx, a.name); err != nil {
 			return err
 		}
-		s.rest(ctx, 5e9) // Bulwark tells of a drift within a second.
+		s.rest(ctx, 5e9)
 		after, _ := drifts(ctx, s, a.name)
 		written, expected := after > before, "Synced; the next sync writes git's level, and Bulwark corrects it"
 		what := "ignoreDifferences with managedFieldsManagers: [bulwark] alone"

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -91,7 +92,7 @@ func deletesWith(ctx context.Context, s *stage, name, what string, profiles ...s
 	if !ended {
 		application = "the Application is still there: " + s.shown(ctx, name)
 	}
-	s.table.add(what, "Application and profiles go; the baseline as the policy says", application+"; "+seen, good && ended)
+	s.table.add(what, "Application and profiles go; the baseline as the policy says", strings.TrimSuffix(application+"; "+seen, "; "), good && ended)
 	return nil
 }
 
@@ -104,8 +105,8 @@ func gone(ctx context.Context, s *stage, profiles ...string) (seen string, good 
 		away := func() bool {
 			return s.client.Get(ctx, client.ObjectKey{Name: name}, &v1alpha1.SecurityProfile{}) != nil
 		}
-		ended := s.until(ctx, func() bool { return away() && (retained || len(s.baselineOf(ctx, name)) == 0) })
-		objects, owned := s.baselineOf(ctx, name), 0
+		ended := s.until(ctx, func() bool { return away() && (retained || len(s.named(ctx, name)) == 0) })
+		objects, owned := s.named(ctx, name), 0
 		for _, o := range objects {
 			if len(o.GetOwnerReferences()) > 0 {
 				owned++

@@ -42,7 +42,7 @@ func isUntracked(ctx context.Context, s *stage, method, mark string) error {
 			return err
 		}
 	}
-	objects, copied := s.baselineOf(ctx, ""), 0
+	objects, copied := s.baseline(ctx), 0
 	kept := 0
 	for _, o := range objects {
 		for _, key := range []string{trackingLabel, trackingAnnotation, lastApplied} {
@@ -70,13 +70,7 @@ func isUntracked(ctx context.Context, s *stage, method, mark string) error {
 // tracksByLabel has Argo CD track by its label, as before its version 3.
 func tracksByLabel(ctx context.Context, s *stage) error {
 	s.title("Argo CD tracks by label")
-	cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: argoNamespace, Name: "argocd-cm"}}
-	patch := client.RawPatch(types.MergePatchType, []byte(`{"data":{"application.resourceTrackingMethod":"label"}}`))
-	if err := s.client.Patch(ctx, cm, patch); err != nil {
-		return err
-	}
-	s.argo.stop("controller")
-	if err := s.argo.startController(); err != nil {
+	if err := configure(ctx, s, "application.resourceTrackingMethod", "label"); err != nil {
 		return err
 	}
 	for _, a := range ways {
@@ -88,4 +82,15 @@ func tracksByLabel(ctx context.Context, s *stage) error {
 		}
 	}
 	return isUntracked(ctx, s, "label tracking", trackingLabel)
+}
+
+// configure changes a setting of Argo CD, whose controller is restarted.
+func configure(ctx context.Context, s *stage, key, value string) error {
+	cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: argoNamespace, Name: "argocd-cm"}}
+	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"data":{%q:%q}}`, key, value))
+	if err := s.client.Patch(ctx, cm, patch); err != nil {
+		return err
+	}
+	s.argo.stop("controller")
+	return s.argo.startController()
 }

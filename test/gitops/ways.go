@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -106,17 +108,24 @@ var kinds = []schema.GroupVersionKind{
 	{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "RoleBinding"},
 }
 
-// baselineOf are the objects that Bulwark made for a profile; an empty name is every profile.
-func (s *stage) baselineOf(ctx context.Context, profile string) []unstructured.Unstructured {
-	selector := client.MatchingLabels{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy}
-	if profile != "" {
-		selector[v1alpha1.ProfileLabel] = profile
-	}
+// baseline are the objects that Bulwark made and holds, in all namespaces.
+func (s *stage) baseline(ctx context.Context) []unstructured.Unstructured {
+	return s.list(ctx, client.MatchingLabels{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy})
+}
+
+// named are the objects of a namespace that Bulwark once made, also those that it holds no more.
+func (s *stage) named(ctx context.Context, namespace string) []unstructured.Unstructured {
+	return slices.DeleteFunc(s.list(ctx, client.InNamespace(namespace)), func(o unstructured.Unstructured) bool {
+		return !strings.HasPrefix(o.GetName(), v1alpha1.NamePrefix)
+	})
+}
+
+func (s *stage) list(ctx context.Context, options ...client.ListOption) []unstructured.Unstructured {
 	var all []unstructured.Unstructured
 	for _, kind := range kinds {
 		var list unstructured.UnstructuredList
 		list.SetGroupVersionKind(kind)
-		_ = s.client.List(ctx, &list, selector) // Who asks polls.
+		_ = s.client.List(ctx, &list, options...) // Who asks polls.
 		all = append(all, list.Items...)
 	}
 	return all
