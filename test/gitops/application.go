@@ -92,9 +92,19 @@ func (s *stage) commit(ctx context.Context, message string, names ...string) err
 
 // sync asks for a sync of the Application, and waits until it has been carried out.
 func (s *stage) sync(ctx context.Context, name string) error {
-	before, _, _ := unstructured.NestedString(s.application(ctx, name).Object, "status", "operationState", "finishedAt")
+	live := s.application(ctx, name)
+	before, _, _ := unstructured.NestedString(live.Object, "status", "operationState", "finishedAt")
 	s.rest(ctx, 1100e6) // Times are in whole seconds.
-	if err := s.patch(ctx, name, `{"operation":{"initiatedBy":{"username":"platform"},"sync":{}}}`); err != nil {
+	// Argo CD's API server copies the options of the Application into a sync that somebody asks for.
+	options, _, _ := unstructured.NestedSlice(live.Object, "spec", "syncPolicy", "syncOptions")
+	operation, err := json.Marshal(map[string]any{"operation": map[string]any{
+		"initiatedBy": map[string]any{"username": "platform"},
+		"sync":        map[string]any{"prune": true, "syncOptions": options},
+	}})
+	if err != nil {
+		return err
+	}
+	if err := s.patch(ctx, name, string(operation)); err != nil {
 		return err
 	}
 	s.until(ctx, func() bool {

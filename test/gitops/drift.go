@@ -93,7 +93,8 @@ func comeAndGo(ctx context.Context, s *stage, way string, turn int) {
 	}
 	if old := turn - 20; old >= 0 {
 		name := fmt.Sprintf("%s-guest-%d", ways[old%len(ways)].name, old)
-		_ = s.client.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}) // One that stays does no harm.
+		// One that stays does no harm.
+		_ = s.client.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
 	}
 }
 

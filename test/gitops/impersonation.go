@@ -60,6 +60,7 @@ func impersonates(ctx context.Context, s *stage) error {
 		return err
 	}
 	refused := s.until(ctx, func() bool { return strings.Contains(s.shown(ctx, "nobody"), "service account") })
-	s.table.add("impersonation: a project that names no service account", "the sync fails", s.shown(ctx, "nobody"), refused)
+	s.table.add("impersonation: a project that names no service account", "the sync fails",
+		s.shown(ctx, "nobody"), refused)
 	return nil
 }

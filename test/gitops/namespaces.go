@@ -19,14 +19,18 @@ func createsNamespaces(ctx context.Context, s *stage) error {
 	if err := s.apply(ctx, profile("fresh", "")); err != nil {
 		return err
 	}
-	if err := s.repo.write("fresh/settings.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {a: b}\n"); err != nil {
+	const settings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {a: b}\n"
+	if err := s.repo.write("fresh/settings.yaml", settings); err != nil {
 		return err
 	}
 	if err := s.commit(ctx, "An application"); err != nil {
 		return err
 	}
-	a := application{name: "fresh", path: "fresh", namespace: "fresh-namespace", syncOptions: []string{"CreateNamespace=true"},
-		namespaceLabels: map[string]string{selecting: "fresh"}}
+	a := application{
+		name: "fresh", path: "fresh", namespace: "fresh-namespace",
+		syncOptions:     []string{"CreateNamespace=true"},
+		namespaceLabels: map[string]string{selecting: "fresh"},
+	}
 	if err := s.create(ctx, a); err != nil {
 		return err
 	}
@@ -57,7 +61,8 @@ func inGit(s *stage, name, profile, level string) error {
 	if level != "" {
 		labels += ", " + enforceLabel + ": " + level
 	}
-	return s.repo.write(name+"/namespace.yaml", fmt.Sprintf("apiVersion: v1\nkind: Namespace\nmetadata: {name: %s, labels: {%s}}\n", name, labels))
+	const manifest = "apiVersion: v1\nkind: Namespace\nmetadata: {name: %s, labels: {%s}}\n"
+	return s.repo.write(name+"/namespace.yaml", fmt.Sprintf(manifest, name, labels))
 }
 
 // hasNamespacesInGit has namespaces in git with another level than the profile's.
@@ -69,7 +74,8 @@ func hasNamespacesInGit(ctx context.Context, s *stage) error {
 	if err := s.apply(ctx, profile("guarded", "  protection: {tamper: Forbid}\n")); err != nil {
 		return err
 	}
-	for name, profile := range map[string]string{"fights": "levels", "display": "levels", "yields": "levels", "refused": "guarded"} {
+	profiles := map[string]string{"fights": "levels", "display": "levels", "yields": "levels", "refused": "guarded"}
+	for name, profile := range profiles {
 		if err := inGit(s, name, profile, "privileged"); err != nil {
 			return err
 		}
@@ -93,7 +99,8 @@ func drifts(ctx context.Context, s *stage, namespace string) (int64, string) {
 		return report.DriftTotal, ""
 	}
 	newest := report.Drift[0]
-	return report.DriftTotal, fmt.Sprintf("%s %s, %s by %s", newest.Object.Kind, newest.Object.Name, newest.State, newest.Manager)
+	object := newest.Object.Kind + " " + newest.Object.Name
+	return report.DriftTotal, fmt.Sprintf("%s, %s by %s", object, newest.State, newest.Manager)
 }
 
 // fights is the contest, and the first remedy: the labels leave git.
@@ -106,7 +113,8 @@ func fights(ctx context.Context, s *stage) error {
 		return strings.Contains(newest, "Contested by argocd-controller")
 	})
 	total, newest := drifts(ctx, s, "fights")
-	s.table.add("a namespace in git with the level privileged, selfHeal, no remedy", "Contested; the report names argocd-controller",
+	s.table.add("a namespace in git with the level privileged, selfHeal, no remedy",
+		"Contested; the report names argocd-controller",
 		fmt.Sprintf("%d drifts, the newest: %s; Application: %s", total, newest, s.shown(ctx, "fights")), contested)
 	if err := inGit(s, "fights", "levels", ""); err != nil {
 		return err
@@ -116,7 +124,8 @@ func fights(ctx context.Context, s *stage) error {
 	}
 	seen, good := s.settled(ctx, "fights")
 	mended := s.until(ctx, func() bool { return level(ctx, s, "fights") == "baseline" })
-	s.table.add("the remedy: the level leaves git", "Synced, Healthy, level baseline", seen+", level "+level(ctx, s, "fights"), good && mended)
+	s.table.add("the remedy: the level leaves git", "Synced, Healthy, level baseline",
+		seen+", level "+level(ctx, s, "fights"), good && mended)
 	return nil
 }
 
@@ -144,24 +153,26 @@ func yields(ctx context.Context, s *stage) error {
 		if len(a.syncOptions) > 0 {
 			what, expected = "the same and RespectIgnoreDifferences=true", "Synced; the next sync leaves the level"
 		}
-		s.table.add(what, expected, fmt.Sprintf("%s; drifts before the next sync %d, after it %d; level %s", seen, before, after, level(ctx, s, a.name)),
-			good && written == (len(a.syncOptions) == 0))
+		seen = fmt.Sprintf("%s; drifts before the next sync %d, after it %d; level %s",
+			seen, before, after, level(ctx, s, a.name))
+		s.table.add(what, expected, seen, good && written == (len(a.syncOptions) == 0))
 	}
 	return nil
 }
 
 // refusesLevels is the same under tamper protection.
 func refusesLevels(ctx context.Context, s *stage) error {
-	if err := s.kubectl(ctx, "", "wait", "--for=condition=AdmissionReady", "securityprofile/guarded", "--timeout=120s"); err != nil {
+	if err := s.guarded(ctx, "guarded"); err != nil {
 		return err
 	}
-	s.rest(ctx, 3e9) // The API server acts on a policy a second or two after it was written.
 	if err := s.create(ctx, application{name: "refused", path: "refused", namespace: "default"}); err != nil {
 		return err
 	}
-	refused := s.until(ctx, func() bool { return strings.Contains(s.shown(ctx, "refused"), "declares the Pod Security labels") })
-	s.table.add("a new namespace in git with another level, under protection.tamper", "the sync fails in the API server's words",
-		s.shown(ctx, "refused"), refused)
+	refused := s.until(ctx, func() bool {
+		return strings.Contains(s.shown(ctx, "refused"), "declares the Pod Security labels")
+	})
+	s.table.add("a new namespace in git with another level, under protection.tamper",
+		"the sync fails in the API server's words", s.shown(ctx, "refused"), refused)
 	if err := inGit(s, "refused", "guarded", ""); err != nil {
 		return err
 	}

@@ -105,7 +105,8 @@ func installsTheChart(ctx context.Context, s *stage) error {
 		return err
 	}
 	seen, good := s.settled(ctx, chartApp)
-	s.table.add("the chart takes the operator over, once the Application of config/default is deleted without its resources",
+	s.table.add(
+		"the chart takes the operator over, once the Application of config/default is deleted without its resources",
 		"Synced, Healthy, no warning of shared resources", seen, good && !strings.Contains(seen, "Warning"))
 	from := time.Now()
 	if err := s.patch(ctx, chartApp, `{"metadata":{"annotations":{"argocd.argoproj.io/refresh":"hard"}}}`); err != nil {

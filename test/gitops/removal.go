@@ -49,7 +49,8 @@ func prunes(ctx context.Context, s *stage) error {
 	seen, good := gone(ctx, s, "leaves", "leaves-retained")
 	shown, settled := s.settled(ctx, a.name)
 	s.table.add("two of three profiles leave git, one with deletionPolicy Retain",
-		"pruned; one baseline goes, the other stays without an owner; the Application is Synced, Healthy", seen+"; "+shown, good && settled)
+		"pruned; one baseline goes, the other stays without an owner; the Application is Synced, Healthy",
+		seen+"; "+shown, good && settled)
 	return nil
 }
 
@@ -71,11 +72,12 @@ func deletesApplications(ctx context.Context, s *stage) error {
 	}
 	for _, name := range []string{"cascade", "cascade-retained"} {
 		if seen, good := s.settled(ctx, name); !good {
-			return fmt.Errorf("Application %s is not synced: %s", name, seen)
+			return fmt.Errorf("the Application %s is not synced: %s", name, seen)
 		}
 		s.until(ctx, func() bool { return s.ready(ctx, name) == 1 })
 	}
-	if err := deletesWith(ctx, s, "cascade", "an Application is deleted with its profile, deletionPolicy Delete", "cascade"); err != nil {
+	const what = "an Application is deleted with its profile, deletionPolicy Delete"
+	if err := deletesWith(ctx, s, "cascade", what, "cascade"); err != nil {
 		return err
 	}
 	return deletesWith(ctx, s, "cascade-retained", "the same with deletionPolicy Retain", "cascade-retained")
@@ -92,7 +94,8 @@ func deletesWith(ctx context.Context, s *stage, name, what string, profiles ...s
 	if !ended {
 		application = "the Application is still there: " + s.shown(ctx, name)
 	}
-	s.table.add(what, "Application and profiles go; the baseline as the policy says", strings.TrimSuffix(application+"; "+seen, "; "), good && ended)
+	s.table.add(what, "Application and profiles go; the baseline as the policy says",
+		strings.TrimSuffix(application+"; "+seen, "; "), good && ended)
 	return nil
 }
 
@@ -113,7 +116,8 @@ func gone(ctx context.Context, s *stage, profiles ...string) (seen string, good 
 			}
 		}
 		good = good && ended && owned == 0 && (len(objects) > 0) == retained
-		seen += fmt.Sprintf("profile %s gone: %v, %d objects of its baseline are there, %d with an owner; ", name, away(), len(objects), owned)
+		seen += fmt.Sprintf("profile %s gone: %v, %d objects of its baseline are there, %d with an owner; ",
+			name, away(), len(objects), owned)
 	}
 	return short(seen[:max(0, len(seen)-2)]), good
 }

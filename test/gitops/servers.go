@@ -32,7 +32,8 @@ type argo struct {
 
 // newArgo prepares it. Its controller is the ServiceAccount that its manifests give it.
 func newArgo(ctx context.Context, binary, module, dir string, plane *controlplane.ControlPlane) (*argo, error) {
-	a := &argo{binary: binary, module: module, dir: dir, kubeconfig: filepath.Join(dir, "kubeconfig"), processes: map[string]*exec.Cmd{}}
+	kubeconfig := filepath.Join(dir, "kubeconfig")
+	a := &argo{binary: binary, module: module, dir: dir, kubeconfig: kubeconfig, processes: map[string]*exec.Cmd{}}
 	cfg, err := plane.ServiceAccountConfig(ctx, argoNamespace, controllerUser)
 	if err != nil {
 		return nil, err
@@ -65,24 +66,29 @@ func (a *argo) linkRenderers() error {
 	if err := os.WriteFile(filepath.Join(a.dir, "bin", "git-verify-wrapper.sh"), verify, 0o700); err != nil {
 		return err
 	}
-	kustomize := "#!/bin/sh\n[ \"$1\" = build ] && shift\nexec " + filepath.Join(controlplane.Assets(), "kubectl") + " kustomize \"$@\"\n"
+	kubectl := filepath.Join(controlplane.Assets(), "kubectl")
+	kustomize := "#!/bin/sh\n[ \"$1\" = build ] && shift\nexec " + kubectl + " kustomize \"$@\"\n"
 	return os.WriteFile(filepath.Join(a.dir, "bin", "kustomize"), []byte(kustomize), 0o700)
 }
 
 func (a *argo) start() error {
 	return errors.Join(
-		a.run("redis", "redis-server", "--bind", "127.0.0.1", "--port", redisPort, "--save", "", "--appendonly", "no", "--dir", a.dir),
-		a.run("repo-server", a.binary, "argocd-repo-server", "--address=127.0.0.1", "--port="+repoPort, "--metrics-address=127.0.0.1",
-			"--metrics-port="+repoMetricsPort, "--redis=127.0.0.1:"+redisPort, "--disable-tls", "--client-ca-path=", "--logformat=text"),
+		a.run("redis", "redis-server",
+			"--bind", "127.0.0.1", "--port", redisPort, "--save", "", "--appendonly", "no", "--dir", a.dir),
+		a.run("repo-server", a.binary, "argocd-repo-server",
+			"--address=127.0.0.1", "--port="+repoPort, "--disable-tls", "--client-ca-path=",
+			"--metrics-address=127.0.0.1", "--metrics-port="+repoMetricsPort,
+			"--redis=127.0.0.1:"+redisPort, "--logformat=text"),
 		a.startController(),
 	)
 }
 
 // startController starts it again, too.
 func (a *argo) startController() error {
-	return a.run("controller", a.binary, "argocd-application-controller", "--kubeconfig="+a.kubeconfig, "--namespace="+argoNamespace,
-		"--repo-server=127.0.0.1:"+repoPort, "--repo-server-plaintext", "--redis=127.0.0.1:"+redisPort, "--metrics-port="+metricsPort,
-		"--persist-resource-health", "--logformat=text")
+	return a.run("controller", a.binary, "argocd-application-controller",
+		"--kubeconfig="+a.kubeconfig, "--namespace="+argoNamespace,
+		"--repo-server=127.0.0.1:"+repoPort, "--repo-server-plaintext", "--redis=127.0.0.1:"+redisPort,
+		"--metrics-port="+metricsPort, "--persist-resource-health", "--logformat=text")
 }
 
 func (a *argo) run(name, binary string, args ...string) error {
@@ -99,7 +105,8 @@ func (a *argo) run(name, binary string, args ...string) error {
 		"KUBECONFIG="+a.kubeconfig, "ARGOCD_FAKE_IN_CLUSTER=true", "ARGOCD_GPG_ENABLED=false",
 		"ARGOCD_APP_CONF_PATH="+config, "ARGOCD_TLS_DATA_PATH="+config+"/tls", "ARGOCD_SSH_DATA_PATH="+config+"/ssh",
 		"ARGOCD_GPG_DATA_PATH="+config+"/gpg/source", "ARGOCD_GNUPGHOME="+config+"/gpg/keys",
-		"ARGOCD_ASK_PASS_SOCK="+filepath.Join(a.dir, "ask-pass.sock"), "ARGOCD_PLUGINSOCKFILEPATH="+filepath.Join(a.dir, "plugins"),
+		"ARGOCD_ASK_PASS_SOCK="+filepath.Join(a.dir, "ask-pass.sock"),
+		"ARGOCD_PLUGINSOCKFILEPATH="+filepath.Join(a.dir, "plugins"),
 	)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := cmd.Start(); err != nil {

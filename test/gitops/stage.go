@@ -68,7 +68,9 @@ func (s *stage) open(ctx context.Context) (err error) {
 }
 
 // argoParts are the folders of Argo CD's own manifests that a controller and a repo-server need.
-var argoParts = []string{"crds", "base/config", "base/application-controller-roles", "cluster-rbac/application-controller"}
+var argoParts = []string{
+	"crds", "base/config", "base/application-controller-roles", "cluster-rbac/application-controller",
+}
 
 // argoInstall has config/argocd beside them, as docs/gitops.md says.
 const argoInstall = `apiVersion: kustomize.config.k8s.io/v1beta1
@@ -146,8 +148,9 @@ func (s *stage) close() error {
 
 // heading tells of what the table was seen.
 func (s *stage) heading() string {
-	return fmt.Sprintf("%s: Argo CD %s, Kubernetes %s, drift for %s, %s in all.", s.began.UTC().Format(time.DateOnly), s.version,
-		controlplane.Version, s.drift, time.Since(s.began).Round(time.Second))
+	return fmt.Sprintf("%s: Argo CD %s, Kubernetes %s, drift for %s, %s in all.",
+		s.began.UTC().Format(time.DateOnly), s.version, controlplane.Version, s.drift,
+		time.Since(s.began).Round(time.Second))
 }
 
 func (s *stage) title(format string, args ...any) {

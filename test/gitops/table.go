@@ -23,7 +23,8 @@ func (t *table) add(what, expected, seen string, held bool) {
 	if !held {
 		verdict = "FAILED"
 	}
-	fmt.Printf("%s %s %s\n         expected: %s\n         seen:     %s\n", time.Now().Format("15:04:05"), verdict, what, expected, seen)
+	fmt.Printf("%s %s %s\n         expected: %s\n         seen:     %s\n",
+		time.Now().Format("15:04:05"), verdict, what, expected, seen)
 }
 
 // failure names what was not as expected.

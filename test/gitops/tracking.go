@@ -61,7 +61,8 @@ func isUntracked(ctx context.Context, s *stage, method, mark string) error {
 	}
 	s.table.add(method+": the four Applications are synced again, with prune",
 		"the profiles are marked; no object of the baseline is, and none is a resource of an Application; never OutOfSync",
-		fmt.Sprintf("%d of %d profiles are marked; of %d objects %d are marked and %d are resources of an Application; %d are as old as before; %d changes of sync",
+		fmt.Sprintf("%d of %d profiles are marked; of %d objects %d are marked and %d are resources of an Application; "+
+			"%d are as old as before; %d changes of sync",
 			marked, len(ways), len(objects), copied, foreign, kept, outOfSync),
 		marked == len(ways) && copied == 0 && foreign == 0 && outOfSync == 0 && len(objects) > 0)
 	return nil

@@ -51,7 +51,9 @@ func newWatcher(cfg *rest.Config) (*watcher, error) {
 
 // start watches the objects of a resource until the context ends.
 func (w *watcher) start(ctx context.Context, resource schema.GroupVersionResource) {
-	informer := dynamicinformer.NewFilteredDynamicInformer(w.client, resource, metav1.NamespaceAll, 0, cache.Indexers{}, nil).Informer()
+	informer := dynamicinformer.NewFilteredDynamicInformer(
+		w.client, resource, metav1.NamespaceAll, 0, cache.Indexers{}, nil,
+	).Informer()
 	see := func(o any) {
 		object, ok := o.(*unstructured.Unstructured)
 		if !ok {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -92,7 +93,8 @@ func syncsProfilesInFourWays(ctx context.Context, s *stage) error {
 	for _, a := range ways {
 		seen, good := s.settled(ctx, a.name)
 		governed := s.until(ctx, func() bool { return s.ready(ctx, a.name) == tenants })
-		s.table.add("a profile: "+wayNames[a.name], fmt.Sprintf("Synced, Healthy; %d namespaces have the baseline", tenants),
+		s.table.add("a profile: "+wayNames[a.name],
+			fmt.Sprintf("Synced, Healthy; %d namespaces have the baseline", tenants),
 			fmt.Sprintf("%s; %d have", seen, s.ready(ctx, a.name)), good && governed)
 	}
 	return nil
@@ -141,4 +143,13 @@ func (s *stage) ready(ctx context.Context, profile string) (ready int) {
 		}
 	}
 	return ready
+}
+
+// guarded waits until the API server acts on the profile's policies, a second or two after they were
+// written.
+func (s *stage) guarded(ctx context.Context, profile string) error {
+	const condition = "--for=condition=AdmissionReady"
+	err := s.kubectl(ctx, "", "wait", condition, "securityprofile/"+profile, "--timeout=120s")
+	s.rest(ctx, 3*time.Second)
+	return err
 }

@@ -44,10 +44,9 @@ func hasWorkloadsInGit(ctx context.Context, s *stage) error {
 			return err
 		}
 	}
-	if err := s.kubectl(ctx, "", "wait", "--for=condition=AdmissionReady", "securityprofile/rules", "--timeout=120s"); err != nil {
+	if err := s.guarded(ctx, "rules"); err != nil {
 		return err
 	}
-	s.rest(ctx, 3e9) // The API server acts on a policy a second or two after it was written.
 	if err := s.commit(ctx, "Workloads"); err != nil {
 		return err
 	}
@@ -61,7 +60,8 @@ func hasWorkloadsInGit(ctx context.Context, s *stage) error {
 		}
 	}
 	refused := s.until(ctx, func() bool { return strings.Contains(s.shown(ctx, "breaks"), ruleWords) })
-	s.table.add("a new Deployment in git breaks a rule", "the sync fails with the rule's message", s.shown(ctx, "breaks"), refused)
+	s.table.add("a new Deployment in git breaks a rule", "the sync fails with the rule's message",
+		s.shown(ctx, "breaks"), refused)
 	if err := mends(ctx, s, "breaks", "a commit mends it"); err != nil {
 		return err
 	}
