@@ -22,13 +22,19 @@ const (
 	patience = 2 * time.Minute
 )
 
+// cluster is the control plane, and what can be asked of it.
+type cluster struct {
+	plane  *controlplane.ControlPlane
+	client client.Client
+}
+
 // stage is the running control plane, Argo CD and operator, and what was seen of them.
 type stage struct {
 	options
+	cluster
+
 	began    time.Time
 	dir      string
-	plane    *controlplane.ControlPlane
-	client   client.Client
 	argo     *argo
 	repo     *repository
 	watch    *watcher
@@ -158,12 +164,8 @@ func (s *stage) title(format string, args ...any) {
 }
 
 // until asks until it is so. It reports false when that takes too long.
-func (s *stage) until(ctx context.Context, good func() bool) bool {
-	return s.within(ctx, patience, good)
-}
-
-func (s *stage) within(ctx context.Context, limit time.Duration, good func() bool) bool {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+func (c *cluster) until(ctx context.Context, good func() bool) bool {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for !good() {
 		select {
@@ -176,19 +178,19 @@ func (s *stage) within(ctx context.Context, limit time.Duration, good func() boo
 }
 
 // rest waits, so that something has time to happen that should not.
-func (s *stage) rest(ctx context.Context, pause time.Duration) {
+func (c *cluster) rest(ctx context.Context, pause time.Duration) {
 	select {
 	case <-ctx.Done():
 	case <-time.After(pause):
 	}
 }
 
-func (s *stage) apply(ctx context.Context, manifest string) error {
-	return s.kubectl(ctx, manifest, "apply", "--server-side", "--force-conflicts", "-f", "-")
+func (c *cluster) apply(ctx context.Context, manifest string) error {
+	return c.kubectl(ctx, manifest, "apply", "--server-side", "--force-conflicts", "-f", "-")
 }
 
-func (s *stage) kubectl(ctx context.Context, input string, args ...string) error {
-	cmd := s.plane.Kubectl(ctx, args...)
+func (c *cluster) kubectl(ctx context.Context, input string, args ...string) error {
+	cmd := c.plane.Kubectl(ctx, args...)
 	cmd.Stdin = strings.NewReader(input)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("kubectl %v: %w: %s", args, err, out)

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -42,18 +43,10 @@ func isUntracked(ctx context.Context, s *stage, method, mark string) error {
 			return err
 		}
 	}
-	objects, copied := s.baseline(ctx), 0
-	kept := 0
-	for _, o := range objects {
-		for _, key := range []string{trackingLabel, trackingAnnotation, lastApplied} {
-			if _, label := o.GetLabels()[key]; label || o.GetAnnotations()[key] != "" {
-				copied++
-			}
-		}
-		if o.GetCreationTimestamp().Time.Before(from) {
-			kept++
-		}
-	}
+	objects := s.baseline(ctx)
+	copied, kept := count(objects, isMarked), count(objects, func(o unstructured.Unstructured) bool {
+		return o.GetCreationTimestamp().Time.Before(from)
+	})
 	foreign, outOfSync := 0, 0
 	for _, a := range ways {
 		foreign += len(s.resources(ctx, a.name, func(kind, _, _ string) bool { return kind == "SecurityProfile" }))
@@ -66,6 +59,22 @@ func isUntracked(ctx context.Context, s *stage, method, mark string) error {
 			marked, len(ways), len(objects), copied, foreign, kept, outOfSync),
 		marked == len(ways) && copied == 0 && foreign == 0 && outOfSync == 0 && len(objects) > 0)
 	return nil
+}
+
+// isMarked reports whether an object bears what Argo CD writes on its own.
+func isMarked(o unstructured.Unstructured) bool {
+	_, labelled := o.GetLabels()[trackingLabel]
+	annotations := o.GetAnnotations()
+	return labelled || annotations[trackingAnnotation] != "" || annotations[lastApplied] != ""
+}
+
+func count(objects []unstructured.Unstructured, is func(unstructured.Unstructured) bool) (n int) {
+	for _, o := range objects {
+		if is(o) {
+			n++
+		}
+	}
+	return n
 }
 
 // tracksByLabel has Argo CD track by its label, as before its version 3.

@@ -63,9 +63,9 @@ spec:
 }
 
 // namespace makes a namespace that this profile selects.
-func (s *stage) namespace(ctx context.Context, name, profile string) error {
+func (c *cluster) namespace(ctx context.Context, name, profile string) error {
 	n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{selecting: profile}}}
-	return client.IgnoreAlreadyExists(s.client.Create(ctx, n))
+	return client.IgnoreAlreadyExists(c.client.Create(ctx, n))
 }
 
 // syncsProfilesInFourWays syncs a profile in each way.
@@ -111,32 +111,32 @@ var kinds = []schema.GroupVersionKind{
 }
 
 // baseline are the objects that Bulwark made and holds, in all namespaces.
-func (s *stage) baseline(ctx context.Context) []unstructured.Unstructured {
-	return s.list(ctx, client.MatchingLabels{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy})
+func (c *cluster) baseline(ctx context.Context) []unstructured.Unstructured {
+	return c.list(ctx, client.MatchingLabels{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy})
 }
 
 // named are the objects of a namespace that Bulwark once made, also those that it holds no more.
-func (s *stage) named(ctx context.Context, namespace string) []unstructured.Unstructured {
-	return slices.DeleteFunc(s.list(ctx, client.InNamespace(namespace)), func(o unstructured.Unstructured) bool {
+func (c *cluster) named(ctx context.Context, namespace string) []unstructured.Unstructured {
+	return slices.DeleteFunc(c.list(ctx, client.InNamespace(namespace)), func(o unstructured.Unstructured) bool {
 		return !strings.HasPrefix(o.GetName(), v1alpha1.NamePrefix)
 	})
 }
 
-func (s *stage) list(ctx context.Context, options ...client.ListOption) []unstructured.Unstructured {
+func (c *cluster) list(ctx context.Context, options ...client.ListOption) []unstructured.Unstructured {
 	var all []unstructured.Unstructured
 	for _, kind := range kinds {
 		var list unstructured.UnstructuredList
 		list.SetGroupVersionKind(kind)
-		_ = s.client.List(ctx, &list, options...) // Who asks polls.
+		_ = c.client.List(ctx, &list, options...) // Who asks polls.
 		all = append(all, list.Items...)
 	}
 	return all
 }
 
 // ready is how many namespaces have the profile's whole baseline.
-func (s *stage) ready(ctx context.Context, profile string) (ready int) {
+func (c *cluster) ready(ctx context.Context, profile string) (ready int) {
 	var reports v1alpha1.NamespacePostureList
-	_ = s.client.List(ctx, &reports) // Who asks polls.
+	_ = c.client.List(ctx, &reports) // Who asks polls.
 	for _, report := range reports.Items {
 		if report.Profile == profile && meta.IsStatusConditionTrue(report.Status.Conditions, v1alpha1.ConditionReady) {
 			ready++
@@ -147,9 +147,9 @@ func (s *stage) ready(ctx context.Context, profile string) (ready int) {
 
 // guarded waits until the API server acts on the profile's policies, a second or two after they were
 // written.
-func (s *stage) guarded(ctx context.Context, profile string) error {
+func (c *cluster) guarded(ctx context.Context, profile string) error {
 	const condition = "--for=condition=AdmissionReady"
-	err := s.kubectl(ctx, "", "wait", condition, "securityprofile/"+profile, "--timeout=120s")
-	s.rest(ctx, 3*time.Second)
+	err := c.kubectl(ctx, "", "wait", condition, "securityprofile/"+profile, "--timeout=120s")
+	c.rest(ctx, 3*time.Second)
 	return err
 }

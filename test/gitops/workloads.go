@@ -65,6 +65,11 @@ func hasWorkloadsInGit(ctx context.Context, s *stage) error {
 	if err := mends(ctx, s, "breaks", "a commit mends it"); err != nil {
 		return err
 	}
+	return breaksLater(ctx, s)
+}
+
+// breaksLater has a workload that is there changed, so that it breaks the rule.
+func breaksLater(ctx context.Context, s *stage) error {
 	if seen, good := s.settled(ctx, "breaks-later"); !good {
 		return fmt.Errorf("a Deployment that keeps the rule is not synced: %s", seen)
 	}
