@@ -101,6 +101,7 @@ verify: generate ## Check that what is generated and the module files are up to 
 	cd hack/olm && go mod tidy -diff
 	cd hack/krew && go mod tidy -diff
 	cd hack/image && go mod tidy -diff
+	cd hack/argocd && go mod tidy -diff
 	hack/krew/validate.sh config/krew/posture.yaml
 	cd hack/peers/kube-score && go mod tidy -diff
 	cd hack/peers/kyverno && go mod tidy -diff
@@ -132,6 +133,10 @@ helm: ## Build Helm, which make chart tests the chart with (2 minutes, once).
 chart: controlplane helm ## Hold the Helm chart against config/default, and install, upgrade and uninstall it on a control plane.
 	go test ./test/chart -count=1
 	@bin/helm package config/chart -d bin
+
+.PHONY: argocd
+argocd: controlplane build helm ## Let a real Argo CD sync Bulwark and profiles, and write what is seen into docs/gitops.md (13 minutes; its own build 9, once).
+	@KUBEBUILDER_ASSETS=$(ASSETS) hack/argocd/run.sh -docs=docs/gitops.md $(ARGOCD_ARGS)
 
 .PHONY: bundle
 bundle: ## Write the bundle for the Operator Lifecycle Manager into bin/olm, and have OLM's validators judge it (2 minutes, once).
