@@ -154,11 +154,12 @@ release: controlplane helm ## Build all that a release consists of into bin/rele
 .PHONY: node
 node: controlplane ## Run the operator as pods on a real node, and hold real packets against its policies (root, Linux; 10 minutes). INSTALL=chart.
 	@hack/node/build.sh bin/node
-	@[ -f bin/image/bulwark-oci.tar ] || IMAGE_PLATFORMS=linux/amd64 $(MAKE) --no-print-directory image
+	@IMG=bulwark:v0.1.0 IMAGE_PLATFORMS=linux/$$(go env GOARCH) hack/image/build.sh bin/node/image
 	@[ "$(INSTALL)" != chart ] || $(MAKE) --no-print-directory helm
 	@$(BUILD) "what the suite imports" -- ./test/framework/controlplane
 	@go test -c -o bin/e2e.test ./test/e2e
-	@E2E_INSTALL=$(INSTALL) KUBEBUILDER_ASSETS=$(ASSETS) hack/node/run.sh bin/e2e.test -test.timeout 30m
+	@E2E_INSTALL=$(INSTALL) E2E_TABLE=$(CURDIR)/bin/node/table.md KEEP=$(KEEP) KUBEBUILDER_ASSETS=$(ASSETS) \
+		hack/node/run.sh bin/e2e.test -test.timeout 30m
 
 .PHONY: e2e
 e2e: controlplane ## Hold real packets against policies on the cluster of KUBECONFIG, which must enforce them, after make deploy (5 minutes).

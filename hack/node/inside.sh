@@ -115,7 +115,7 @@ engine() {
 # restart is what a power cut does: kubelet, containerd and every container are killed, and the first two are started.
 restart() {
   local pid
-  for pid in $(pgrep -x kubelet) $(pgrep -x containerd) $(pgrep -f '^[^ ]*containerd-shim') $(grep -ls bulwark-node /proc/[0-9]*/cgroup |
+  for pid in $(pgrep -x kubelet) $(pgrep -x containerd) $(pgrep -x kube-network-po) $(pgrep -x containerd-shim) $(grep -ls bulwark-node /proc/[0-9]*/cgroup |
     cut -d/ -f3); do
     [ "$pid" = 1 ] || kill -KILL "$pid" 2>/dev/null || true
   done
@@ -136,7 +136,7 @@ controlplane
 echo "node"
 runtime
 await 60 "containerd" ctr version
-for image in "$bin"/images/*.tar "$root"/bin/image/bulwark-oci.tar; do
+for image in "$bin"/images/*.tar "$bin"/image/bulwark-oci.tar; do
   ctr -n k8s.io images import --local "$image" > /dev/null
 done
 kubelet_

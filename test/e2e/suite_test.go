@@ -125,7 +125,7 @@ func install() {
 		kubectl("apply", "--server-side", "-k", "config/default")
 	case "chart":
 		cmd := exec.Command(filepath.Join(controlplane.Root(), "bin", "helm"), "install", "bulwark", "config/chart",
-			"--namespace", operatorNamespace, "--create-namespace", "--kubeconfig", os.Getenv("E2E_KUBECONFIG"))
+			"--namespace", operatorNamespace, "--create-namespace", "--set", "namespace.create=true", "--kubeconfig", os.Getenv("E2E_KUBECONFIG"))
 		cmd.Dir = controlplane.Root()
 		out, err := cmd.CombinedOutput()
 		Expect(err).NotTo(HaveOccurred(), string(out))
