@@ -122,11 +122,12 @@ func restartNode() {
 	start := time.Now()
 	out, err := exec.Command("sh", "-c", command).CombinedOutput()
 	Expect(err).NotTo(HaveOccurred(), string(out))
-	restarts := func() string {
-		out, _ := try("", "-n", free, "get", "pod", webF.name, "-o", "jsonpath={.status.containerStatuses[0].restartCount}")
-		return out
+	for _, p := range everywhere { // What the API server says of a pod is of before, until the kubelet has counted.
+		Eventually(func() string {
+			out, _ := try("", "-n", p.namespace, "get", "pod", p.name, "-o", "jsonpath={.status.containerStatuses[0].restartCount}")
+			return out
+		}).Should(Equal("1"), p.String())
 	}
-	Eventually(restarts).Should(Equal("1"), "the kubelet starts the containers again")
 	awaitWorld()
 	for _, deployment := range []string{"kube-system/coredns", operatorNamespace + "/bulwark-manager"} {
 		namespace, name, _ := strings.Cut(deployment, "/")
