@@ -98,9 +98,9 @@ func apply(objects string) {
 	Expect(err).NotTo(HaveOccurred())
 }
 
-// remove deletes objects at the end of the suite, if it was made.
+// remove deletes objects at the end of the suite. In a spec it would do so at the end of the spec.
 func remove(args ...string) {
-	DeferCleanup(func() { _, _ = try("", append([]string{"delete", "--ignore-not-found", "--wait=true"}, args...)...) })
+	DeferCleanup(func() { _, _ = try("", append([]string{"delete", "--ignore-not-found", "--wait=false"}, args...)...) })
 }
 
 // exitCode is how a command in a container ended; an error is one of the way to it.

@@ -68,6 +68,7 @@ func makeWorld() {
 	for _, p := range everywhere {
 		Eventually(func() error { _, err := try(p.manifest(), "apply", "-f", "-"); return err }).Should(Succeed())
 	}
+	remove("securityprofile", "e2e", "e2e-strict") // Before the namespaces: the last is the first.
 	awaitWorld()
 }
 
@@ -152,7 +153,6 @@ func govern() {
 	GinkgoHelper()
 	step("applying the profiles")
 	apply(profiles())
-	remove("securityprofile", "e2e", "e2e-strict")
 	kubectl("label", "namespace", teamA, teamB, "e2e=open")
 	kubectl("label", "namespace", strict, "e2e=strict")
 	for _, namespace := range []string{teamA, teamB, strict} {
