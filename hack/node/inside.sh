@@ -96,6 +96,7 @@ CSV
 runtime() { on_node containerd --config "$work/containerd.toml" >> "$logs/containerd.log" 2>&1 & }
 
 kubelet_() {
+  await 60 "containerd" ctr version # Without it the kubelet ends.
   on_node kubelet --config "$work/kubelet.yaml" --kubeconfig "$work/kubelet.kubeconfig" --root-dir "$work/kubelet" \
     --cert-dir "$work/kubelet-pki" --node-ip 192.0.2.2 --hostname-override node >> "$logs/kubelet.log" 2>&1 &
 }

@@ -152,6 +152,10 @@ func hold(when string, rows []connection) {
 		}
 	}
 	step("%s: %d of %d connections as expected", when, len(rows)-len(failures), len(rows))
+	for _, failure := range failures {
+		step("  %s", failure)
+	}
+	seen.write()
 	Expect(failures).To(BeEmpty())
 }
 

@@ -46,11 +46,7 @@ var _ = BeforeSuite(func() {
 	makeWorld()
 })
 
-var _ = ReportAfterSuite("the table", func(Report) {
-	if path := os.Getenv("E2E_TABLE"); path != "" {
-		Expect(os.WriteFile(path, []byte(seen.markdown()), 0o644)).To(Succeed())
-	}
-})
+var _ = ReportAfterSuite("the table", func(Report) { seen.write() })
 
 // setting is an environment variable, or what it is by default.
 func setting(name, byDefault string) string {

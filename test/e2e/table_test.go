@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	. "github.com/onsi/gomega"
 )
 
 // results are what was seen, in the order in which it was seen.
@@ -38,6 +40,13 @@ func (r *results) note(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	step("%s", text)
 	r.notes = append(r.notes, "- "+text)
+}
+
+// write writes the table, as far as it is, so that a run that is cut short leaves it.
+func (r *results) write() {
+	if path := os.Getenv("E2E_TABLE"); path != "" {
+		Expect(os.WriteFile(path, []byte(r.markdown()), 0o644)).To(Succeed())
+	}
 }
 
 func (r *results) markdown() string {
