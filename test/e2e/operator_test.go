@@ -31,7 +31,8 @@ func drift(when string) {
 	Eventually(uidOfDeny).WithPolling(20 * time.Millisecond).ShouldNot(BeElementOf("", former))
 	away := time.Since(start)
 	created := kubectl(append([]string{"get", "-o", "jsonpath={.metadata.creationTimestamp}"}, pathOfDeny...)...)
-	seen.note("default-deny deleted while %s: seen again %d ms after the call of kubectl began (created %s)", when, away.Milliseconds(), created)
+	seen.note("default-deny deleted while %s: seen again %d ms after the call of kubectl began (created %s)",
+		when, away.Milliseconds(), created)
 	if open != nil {
 		first, last, admitted, all := open()
 		if admitted == 0 {
@@ -43,7 +44,8 @@ func drift(when string) {
 	}
 }
 
-// watchPackets dials a pod that nobody may reach every 10 ms, until the returned function is called and two more seconds have gone.
+// watchPackets dials a pod that nobody may reach every 10 ms, until the returned function is called
+// and two more seconds have gone.
 func watchPackets() func() (first, last time.Time, admitted, all int) {
 	if !onTheNodesNetwork() {
 		return nil
@@ -93,7 +95,8 @@ func watchPackets() func() (first, last time.Time, admitted, all int) {
 
 // leader is the pod that holds the Lease.
 func leader() string {
-	holder, _ := try("", "-n", operatorNamespace, "get", "lease", "bulwark.security.bulwark.dev", "-o", "jsonpath={.spec.holderIdentity}")
+	lease := []string{"-n", operatorNamespace, "get", "lease", "bulwark.security.bulwark.dev", "-o"}
+	holder, _ := try("", append(lease, "jsonpath={.spec.holderIdentity}")...)
 	pod, _, _ := strings.Cut(holder, "_")
 	return pod
 }

@@ -1,6 +1,7 @@
-// Package e2e tests Bulwark as it is delivered: pods on a real node, and packets between them. It runs on any cluster whose network
-// plugin enforces NetworkPolicy, by E2E_KUBECONFIG, and is skipped without. It knows a cluster by kubectl alone. It may import the
-// control plane's paths, and must never start a part of a cluster.
+// Package e2e tests Bulwark as it is delivered: pods on a real node, and packets between them. It
+// runs on any cluster whose network plugin enforces NetworkPolicy, by E2E_KUBECONFIG, and is
+// skipped without. It knows a cluster by kubectl alone. It may import the control plane's paths,
+// and must never start a part of a cluster.
 //
 //	E2E_KUBECONFIG  the cluster; it is written to
 //	E2E_IMAGE       an image with busybox that its nodes have or can pull: localhost/busybox:1
@@ -120,8 +121,9 @@ func install() {
 	case "default":
 		kubectl("apply", "--server-side", "-k", "config/default")
 	case "chart":
-		cmd := exec.Command(filepath.Join(controlplane.Root(), "bin", "helm"), "install", "bulwark", "config/chart",
-			"--namespace", operatorNamespace, "--create-namespace", "--set", "namespace.create=true", "--kubeconfig", os.Getenv("E2E_KUBECONFIG"))
+		helm := filepath.Join(controlplane.Root(), "bin", "helm")
+		cmd := exec.Command(helm, "install", "bulwark", "config/chart", "--namespace", operatorNamespace,
+			"--create-namespace", "--set", "namespace.create=true", "--kubeconfig", os.Getenv("E2E_KUBECONFIG"))
 		cmd.Dir = controlplane.Root()
 		out, err := cmd.CombinedOutput()
 		Expect(err).NotTo(HaveOccurred(), string(out))

@@ -51,7 +51,8 @@ func (r *results) write() {
 
 func (r *results) markdown() string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "Run of %s; %s.\n\n", time.Now().UTC().Format(time.DateOnly), setting("E2E_VERSIONS", "versions unknown"))
+	versions := setting("E2E_VERSIONS", "versions unknown")
+	fmt.Fprintf(&out, "Run of %s; %s.\n\n", time.Now().UTC().Format(time.DateOnly), versions)
 	out.WriteString("| # | when | what | from | to | expected | seen |\n| --- | --- | --- | --- | --- | --- | --- |\n")
 	out.WriteString(strings.Join(r.rows, "\n") + "\n\n")
 	out.WriteString(strings.Join(r.notes, "\n") + "\n")
