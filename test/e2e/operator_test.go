@@ -127,7 +127,8 @@ func restartNode() {
 	Expect(err).NotTo(HaveOccurred(), string(out))
 	for _, p := range everywhere { // What the API server says of a pod is of before, until the kubelet has counted.
 		Eventually(func() string {
-			out, _ := try("", "-n", p.namespace, "get", "pod", p.name, "-o", "jsonpath={.status.containerStatuses[0].restartCount}")
+			out, _ := try("", "-n", p.namespace, "get", "pod", p.name,
+				"-o", "jsonpath={.status.containerStatuses[0].restartCount}")
 			return out
 		}).Should(Equal("1"), p.String())
 	}

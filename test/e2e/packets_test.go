@@ -38,6 +38,11 @@ func labelled(namespace, label, port string) func() (string, string) {
 	}
 }
 
+// operator is a port of one of the operator's pods.
+func operator(port string) func() (string, string) {
+	return labelled(operatorNamespace, "app.kubernetes.io/name=bulwark", port)
+}
+
 // beyond is a port of an address outside of the cluster.
 func beyond(i int, port string) func() (string, string) {
 	return func() (string, string) { return outside()[i], port }
@@ -75,8 +80,8 @@ var governed = []connection{
 	{what: "policies: to another port", from: controller, to: at(webA, "8081")},
 	{what: "policies: from another pod beside it", from: visitor, to: at(webA, "8080")},
 	{what: "policies: to a pod that is not selected", from: controller, to: at(clientA, "8080")},
-	{what: "the operator's own policy: metrics", from: clientF, to: labelled(operatorNamespace, "app.kubernetes.io/name=bulwark", "8443"), admitted: true},
-	{what: "the operator's own policy: the probes' port", from: clientF, to: labelled(operatorNamespace, "app.kubernetes.io/name=bulwark", "8081")},
+	{what: "the operator's own policy: metrics", from: clientF, to: operator("8443"), admitted: true},
+	{what: "the operator's own policy: the probes' port", from: clientF, to: operator("8081")},
 }
 
 // governedOutside are the rows with hosts outside of the cluster.
