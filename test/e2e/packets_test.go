@@ -190,7 +190,8 @@ var _ = Describe("a governed namespace", Ordered, ContinueOnFailure, func() {
 
 	It("has pods that comply, and refuses others", func() {
 		refused("runAsNonRoot: true", "runAsNonRoot: false", `violates PodSecurity "restricted`, "Pod Security")
-		refused("readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "readOnlyRootFilesystem", "the profile's admission policy")
+		refused("readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false",
+			"readOnlyRootFilesystem", "the profile's admission policy")
 		complies()
 	})
 
