@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Runs a command against a real node: a control plane, containerd, kubelet, kube-proxy and a policy engine, in namespaces of their own, so
+# that nothing of the machine changes but one cgroup, which is removed. KUBECONFIG is set for the command.
+#
+#   hack/node/run.sh bin/e2e.test -test.v
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+skip() { echo "make node is skipped: $1" && exit 0; }
+[ "$(uname -s)" = Linux ] || skip "a node is Linux, this is $(uname -s)"
+[ "$(id -u)" = 0 ] || skip "a node needs root"
+unshare --net --mount --pid --fork true 2>/dev/null || skip "namespaces of the kernel may not be made here"
+unshare --net ip link add node0 type veth peer name eth0 2>/dev/null || skip "the kernel has no veth"
+grep -qw overlay /proc/filesystems || skip "the kernel has no overlayfs"
+
+cgroups=$(awk '$3 == "cgroup" || $3 == "cgroup2" {print $2}' /proc/mounts)
+work=$(mktemp -d "$PWD/bin/node/run.XXXXXX")
+# The kubelet sets these for the whole machine.
+sysctls=$(cd /proc/sys && grep -Hs . vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops kernel/keys/root_maxkeys \
+  kernel/keys/root_maxbytes || true)
+clean() {
+  while IFS=: read -r setting value; do echo "$value" > "/proc/sys/$setting"; done <<< "$sysctls"
+  for cgroup in $cgroups; do
+    [ ! -d "$cgroup/bulwark-node" ] || find "$cgroup/bulwark-node" -depth -type d -exec rmdir {} \; 2>/dev/null || true
+  done
+  if [ -n "${KEEP:-}" ]; then echo "logs are in $work"; else rm -rf "$work"; fi
+}
+trap clean EXIT
+for cgroup in $cgroups; do
+  mkdir -p "$cgroup/bulwark-node"
+  for file in cpuset.cpus cpuset.mems; do
+    [ ! -f "$cgroup/bulwark-node/$file" ] || cat "$cgroup/$file" > "$cgroup/bulwark-node/$file" 2>/dev/null || true
+  done
+done
+
+# Every process of the node dies with the first one of its PID namespace.
+unshare --mount --net --pid --uts --ipc --fork --kill-child --mount-proc hack/node/inside.sh "$work" "$@"
