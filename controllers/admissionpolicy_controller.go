@@ -127,8 +127,9 @@ func setupAdmissionPolicies(s *shared) error {
 }
 
 // enqueuePoliced is for events on admission policies, which concern the profile whose name they
-// bear, before or after. What the cache loses may be unlabelled, and not gone; what bears another
-// name now is lost to the former, or to those whose it may be where the cache never held it for them.
+// bear, before or after. An object that the cache loses may be unlabelled, and not gone. One that
+// bears another profile's name now is lost to the former profile, or to those whose it may be where
+// the cache never held it for them.
 func (r *AdmissionPolicyReconciler) enqueuePoliced() handler.EventHandler {
 	enqueue := func(o client.Object, q queue) { q.Add(requestFor(profileOf(o))) }
 	return handler.Funcs{

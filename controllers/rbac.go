@@ -1,9 +1,10 @@
 package controllers
 
 // The permissions of the operator, from which config/rbac/role.yaml is generated: no wildcard and
-// no escalate. What a profile may grant is not among them: that is what the ClusterRole
-// bulwark-grantable aggregates. Pods, ClusterRoles, workloads, events and what has the API server
-// call Services are read for findings, and pods to tell what a stricter baseline would refuse.
+// no escalate. The permissions that a profile may grant are not among them: the ClusterRole
+// bulwark-grantable aggregates those. Pods, ClusterRoles, workloads, events and what has the API
+// server call Services are read for findings, and pods to tell what a stricter baseline would
+// refuse.
 //
 // +kubebuilder:rbac:groups=security.bulwark.dev,resources=securityprofiles,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=security.bulwark.dev,resources=securityprofiles/status,verbs=update

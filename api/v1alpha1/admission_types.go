@@ -98,8 +98,8 @@ type Workloads struct {
 	SELinux []string `json:"seLinux,omitempty"`
 	// requireRequests are the resources that each container, ephemeral ones aside, must request:
 	// cpu, memory, ephemeral-storage. A limit counts, since Kubernetes takes it for the request,
-	// and so do requests of the whole pod. What spec.limits has a default for is not asked of pod
-	// templates: their pods get it.
+	// and so do requests of the whole pod. A resource for which spec.limits has a default is not
+	// asked of pod templates: their pods get it.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=3
 	// +kubebuilder:validation:items:Enum=cpu;memory;ephemeral-storage
@@ -108,7 +108,8 @@ type Workloads struct {
 	RequireRequests []corev1.ResourceName `json:"requireRequests,omitempty"`
 	// requireLimits are the resources that each container, ephemeral ones aside, must limit: cpu,
 	// memory, ephemeral-storage (CIS 5.7.1; NSA/CISA, Resource policies). Limits of the whole pod
-	// count. What spec.limits has a default for is not asked of pod templates: their pods get it.
+	// count. A resource for which spec.limits has a default is not asked of pod templates: their
+	// pods get it.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=3
 	// +kubebuilder:validation:items:Enum=cpu;memory;ephemeral-storage
@@ -118,8 +119,8 @@ type Workloads struct {
 	// requireProbes are the probes that each container must have that the kubelet restarts whenever
 	// it ends: Liveness, Readiness, Startup. It is judged container by container: by its own
 	// restartPolicy and restartPolicyRules, or else by the pod's restartPolicy; a sidecar is
-	// restarted always, in a Job too. What runs to an end needs none, be it restarted on failure or
-	// never.
+	// restarted always, in a Job too. A container that runs to an end needs none, be it restarted
+	// on failure or never.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=3
 	// +listType=set
@@ -312,9 +313,9 @@ type Protection struct {
 	// restored with the label of the profile that governs it is admitted.
 	// +optional
 	Tamper Prohibition `json:"tamper,omitempty"`
-	// breakGlassGroups are groups of users whom tamper does not hold. What they change is still
-	// drift and is corrected while the operator runs. Each use is an event (BreakGlassUsed), a
-	// metric and an annotation of the audit event.
+	// breakGlassGroups are groups of users whom tamper does not hold. Their changes are still drift
+	// and are corrected while the operator runs. Each use is an event (BreakGlassUsed), a metric
+	// and an annotation of the audit event.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:items:MinLength=1

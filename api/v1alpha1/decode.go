@@ -17,10 +17,10 @@ import (
 // or writing the other takes minutes to hours.
 var endless = regexp.MustCompile(`[^\w./+-](?:([-+]?[0-9.]+[eE][-+]?[0-9]{3,})[^\w]|([-+]?[0-9.]{64,}))`)
 
-// UnmarshalJSON decodes a spec. What an earlier schema accepted and Go cannot hold, such as the
-// quantity 1e0.5 or a port beyond 32 bits in a NetworkPolicy, is no error: it would fail the list
-// of all profiles, and with it every other profile. Undecodable says it then, and the profile alone
-// is stalled. Its deletionPolicy is kept.
+// UnmarshalJSON decodes a spec. A value that an earlier schema accepted and Go cannot hold, such as
+// the quantity 1e0.5 or a port beyond 32 bits in a NetworkPolicy, is no error: it would fail the
+// list of all profiles, and with it every other profile. Undecodable says it then, and the profile
+// alone is stalled. Its deletionPolicy is kept.
 func (s *SecurityProfileSpec) UnmarshalJSON(data []byte) error {
 	type plain SecurityProfileSpec
 	var decoded plain

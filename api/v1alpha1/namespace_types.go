@@ -83,7 +83,7 @@ type Network struct {
 	// +optional
 	AllowAPIServer *AllowAPIServer `json:"allowAPIServer,omitempty"`
 	// policies are further NetworkPolicies, each named bulwark-<name>, taken over as they are: pod,
-	// namespace and CIDR peers. What the API server would refuse of them is refused when the
+	// namespace and CIDR peers. A policy that the API server would refuse is refused when the
 	// profile is applied. One with rules must set policyTypes, unless all that Kubernetes would set
 	// is in defaultDeny.
 	// +kubebuilder:validation:MinItems=1
@@ -94,8 +94,8 @@ type Network struct {
 	Policies []NetworkPolicy `json:"policies,omitempty"`
 	// tenantPolicies is which NetworkPolicies others than Bulwark may add. Allow, the default, is
 	// any. Within refuses those that open to every peer, every namespace or a sixteenth of all
-	// addresses what defaultDeny closes. Deny refuses all. What is there already stays, and is a
-	// finding where it re-opens.
+	// addresses what defaultDeny closes. Deny refuses all. A policy that is there already stays,
+	// and is a finding where it re-opens.
 	// +optional
 	TenantPolicies TenantPolicies `json:"tenantPolicies,omitempty"`
 }

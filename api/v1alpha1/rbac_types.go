@@ -1,8 +1,8 @@
 package v1alpha1
 
 // RBAC declares the Roles, RoleBindings and ServiceAccounts of a namespace. There is no
-// ClusterRoleBinding: Bulwark binds within a namespace only. What may be granted is bounded by the
-// ClusterRole bulwark-grantable.
+// ClusterRoleBinding: Bulwark binds within a namespace only. The ClusterRole bulwark-grantable
+// bounds the permissions that may be granted.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.roles) || !has(self.bindings) || self.roles.all(r, !self.bindings.exists(b, b.name == r.name))",message="a binding must not have the name of a role: both would be the RoleBinding bulwark-<name>"
 // +kubebuilder:validation:XValidation:rule="!has(self.serviceAccounts) || self.serviceAccounts.all(s, !has(s.roles) || s.roles.all(n, has(self.roles) && self.roles.exists(r, r.name == n)))",message="each of a service account's roles must be the name of one of rbac.roles"

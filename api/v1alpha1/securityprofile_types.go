@@ -48,8 +48,8 @@ const (
 type Rollout string
 
 const (
-	// RolloutImmediate puts everything in place at once. What runs goes on running, and may not be
-	// able to start again.
+	// RolloutImmediate puts everything in place at once. Pods that run go on running, and may not
+	// be able to start again.
 	RolloutImmediate Rollout = "Immediate"
 	// RolloutWhenSafe lets what would refuse the pods that run wait, in each namespace by itself,
 	// until they are gone or mended.

@@ -52,8 +52,8 @@ var resources = map[string]types{
 	},
 }
 
-// computable is whether a quantity can be computed. What the pattern refuses is evaluated all the
-// same, and computing it might take hours.
+// computable is whether a quantity can be computed. The API server evaluates also those that the
+// pattern refuses, and computing one might take hours.
 func computable(quantity string) string {
 	return fmt.Sprintf("(!string(%[1]s).matches('[eE]([+-]?[0-9]{3}|.*[.])') && isQuantity(string(%[1]s)))", quantity)
 }

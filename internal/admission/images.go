@@ -35,7 +35,7 @@ func imageVariables() []admissionregistrationv1.Variable {
 		{Name: "hosted", Expression: fmt.Sprintf(
 			`variables.references.map(i, [i[0], i[1], i[2], %s]).map(i, [i[0], i[1], i[2], %s])`, hosted("i[3]"), fromHub("i[3]"))},
 		{Name: "images", Expression: fmt.Sprintf(`variables.hosted.map(i, [i[0], i[1], i[2], %s])`, inLibrary("i[3]"))},
-		// What is before the tag is the repository.
+		// The repository is before the tag.
 		{
 			Name: "named",
 			Expression: fmt.Sprintf(`variables.images.map(i, i + [i[3].split("@")[0]]).map(i, %s ? `+

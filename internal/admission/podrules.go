@@ -47,7 +47,7 @@ func podSpecChanged() admissionregistrationv1.MatchCondition {
 
 // podVariables are what all rules for pods begin with. A rule judges what a request changes: so
 // each container goes along with the one that was there before it, which is the one of the same
-// name in the same list. What turns to another operating system is judged as if it were new.
+// name in the same list. A pod that turns to another operating system is judged as if it were new.
 func podVariables() []admissionregistrationv1.Variable {
 	return []admissionregistrationv1.Variable{
 		{Name: "podSpec", Expression: podSpec("object")},

@@ -122,8 +122,8 @@ func label(object, key string) string {
 	return fmt.Sprintf(`%[1]s == null ? "" : string(dyn(%[1]s).metadata.?labels[?%[2]s].orValue(""))`, object, quote(key))
 }
 
-// forged is whether a request puts a label on an object, or changes it there. That it is there
-// counts, whatever its value is: Bulwark takes what bears it for a part of a baseline, also if it
+// forged is whether a request puts a label on an object, or changes it there. Its presence counts,
+// whatever its value is: Bulwark takes an object that bears it for a part of a baseline, also if it
 // is empty.
 const forged = `request.operation != "DELETE" && dyn(object).metadata.?labels[?%[1]s].hasValue() && ` +
 	`(oldObject == null || dyn(object).metadata.?labels[?%[1]s] != dyn(oldObject).metadata.?labels[?%[1]s])`

@@ -7,8 +7,8 @@ import (
 )
 
 // countsBaseline guards the baseline from quotas of other makers that count what it consists of:
-// with no room for it, the API server would keep it out. What a quota grants already may stay, and
-// grow.
+// with no room for it, the API server would keep it out. An amount that a quota grants already may
+// stay, and grow.
 func countsBaseline() tampering {
 	var entries []string
 	for _, counter := range baseline.Counters() {

@@ -182,7 +182,7 @@ const sameHostPath = `variables.podSpecBefore.?volumes.orValue([]).exists(b, b.n
 
 // tokenRules forbid that the service account's token is mounted without being asked for. When a pod
 // is admitted, the API server has already mounted it where the service account says so: at its
-// path, from a volume of its name. A pod that projects a token itself asks for it. What has a
+// path, from a volume of its name. A pod that projects a token itself asks for it. A pod that has a
 // volume of that name before it is admitted has it mounted by the API server, whatever it holds.
 func tokenRules(w *v1alpha1.Workloads) []podRule {
 	if w.AutomountServiceAccountToken != v1alpha1.ProhibitionForbid {

@@ -196,8 +196,9 @@ func Named(ref v1alpha1.ObjectReference, namespace string) Object {
 const digestLength = 32
 
 // PrintableName is a name as a report can hold it, and a person read it: Kubernetes bounds the name
-// of a Role or RoleBinding in no way, neither its length nor its characters. What stands for such a
-// name still tells objects apart, and no object can bear it as its own, since names hold no slash.
+// of a Role or RoleBinding in no way, neither its length nor its characters. The text that stands
+// for such a name still tells objects apart, and no object can bear it as its own, since names hold
+// no slash.
 func PrintableName(name string) string {
 	if printable.Plain(name) && utf8.RuneCountInString(name) <= v1alpha1.MaxName {
 		return name

@@ -32,7 +32,7 @@ type Change struct {
 	// InForce is since when the policies that guard it have been as they are.
 	InForce time.Time
 	// Watched says that the operator had looked at the namespace before, so that the change came
-	// while it ran. What changed before may have come while somebody had taken the policies away.
+	// while it ran. An earlier change may have come while somebody had taken the policies away.
 	Watched bool
 }
 

@@ -77,7 +77,7 @@ type Report struct {
 	Unscanned []string
 }
 
-// Run judges manifests. What keeps a rule from being evaluated is an error, which may be several.
+// Run judges manifests. A rule that cannot be evaluated is an error, and there may be several.
 func Run(ctx context.Context, in Input) (*Report, error) {
 	r := &run{in: in, kinds: newKinds(), report: &Report{
 		Unruled: map[string]int{}, Skipped: map[string]int{}, Governed: map[string]string{},

@@ -162,8 +162,7 @@ func (s *space) silent(quota *corev1.ResourceQuota, o *object, pod *corev1.Pod) 
 	})}
 }
 
-// fit holds the sum of what is needed against a quota. What is said stands at whoever needs the
-// most.
+// fit holds the sum of what is needed against a quota. The result stands at whoever needs the most.
 func (s *space) fit(quota *corev1.ResourceQuota, needing []*object) []Result {
 	var results []Result
 	for _, name := range slices.Sorted(maps.Keys(quota.Spec.Hard)) {

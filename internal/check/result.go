@@ -18,7 +18,7 @@ type Action string
 const (
 	// Deny refuses the request, or the pods that a controller would make of it.
 	Deny Action = "Deny"
-	// Warn admits it, and warns. What weakens a baseline is warned of.
+	// Warn admits it, and warns. Weaknesses of a baseline are warned of.
 	Warn Action = "Warn"
 	// Audit admits it, and notes it in the audit log.
 	Audit Action = "Audit"

@@ -94,7 +94,7 @@ func stronger(a, b *Result) bool {
 	return !b.Action.AtLeast(a.Action)
 }
 
-// oldReports are the reports on files that are too old for a profile. What they hold is judged all
+// oldReports are the reports on files that are too old for a profile. Their contents are judged all
 // the same.
 func (s *scans) oldReports(sections []*governor) []Result {
 	var results []Result

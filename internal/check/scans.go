@@ -272,7 +272,7 @@ func (s *scans) broken(g *governor, who string, j *scanreport.Judged) Result {
 	return result
 }
 
-// severityOfScan is a severity as findings have it. What is not known may be grave.
+// severityOfScan is a severity as findings have it. An unknown one may be grave.
 func severityOfScan(s scanreport.Severity) v1alpha1.Severity {
 	switch s {
 	case scanreport.Critical:

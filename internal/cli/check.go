@@ -28,8 +28,7 @@ type checkOptions struct {
 	cluster                              clusterOptions
 }
 
-// run checks, and writes what was found. What is wrong with one document keeps no other from being
-// judged.
+// run checks, and writes what was found. A fault in one document keeps no other from being judged.
 func (o *checkOptions) run(ctx context.Context, world *World) error {
 	sinks, err := world.sinks(o.outputs)
 	if err := errors.Join(err, o.valid()); err != nil {

@@ -17,8 +17,8 @@ import (
 )
 
 // Abandon leaves an object as it is, and nobody's: without the label by which it is ours and the
-// owner with whom it would be deleted. What we made bears the label that says so, also if somebody
-// has taken that away, so that a later profile recognises it.
+// owner with whom it would be deleted. An object that we made bears the label that says so, also if
+// somebody has taken that away, so that a later profile recognises it.
 //
 // It is not waited for: the object leaves the cache, and if the watch breaks just then the cache
 // never sees this version of it.

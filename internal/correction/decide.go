@@ -41,8 +41,9 @@ func (e *Engine) decide(s *Scope, o *drift.Outcome) v1alpha1.DriftState {
 	return v1alpha1.DriftStateCorrected
 }
 
-// contestedWait is how long a correction is deferred because of a contest. What should not be there
-// is not a declared value that could hold meanwhile, so that its removal always backs off.
+// contestedWait is how long a correction is deferred because of a contest. An object that should
+// not be there is not a declared value that could hold meanwhile, so that its removal always backs
+// off.
 func (e *Engine) contestedWait(s *Scope, o *drift.Outcome) time.Duration {
 	now := e.Clock.Now()
 	e.Contests.Found(s.Namespace, &o.Drift, o.By.Manager, now)

@@ -21,8 +21,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/tightening"
 )
 
-// Engine ends drift. What differs from kind to kind stands in the kinds' rows, and what differs
-// from pass to pass in the pass's scope.
+// Engine ends drift. Differences from kind to kind stand in the kinds' rows, and differences from
+// pass to pass in the pass's scope.
 type Engine struct {
 	// Writer makes the writes.
 	Writer Writer
@@ -75,7 +75,7 @@ var ErrTerminating = errors.New("the namespace is terminating")
 // whatever becomes of the others, unless the namespace is terminating.
 //
 // The error says what was cut short and says nothing of the objects, so that another pass is to try
-// it again. What the API server refused stands in the outcomes.
+// it again. The API server's refusals stand in the outcomes.
 func (e *Engine) CorrectAll(ctx context.Context, s *Scope, drifts []drift.Drift) (Result, error) {
 	var done Result
 	var interruptions []error

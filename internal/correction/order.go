@@ -10,7 +10,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/drift"
 )
 
-// The turns in which drifts are corrected. What is missing or differs comes first, so that a
+// The turns in which drifts are corrected. Objects that are missing or differ come first, so that a
 // handover has no gap. Objects that count others are made when those are there.
 const (
 	firstTurn = iota
@@ -32,8 +32,8 @@ func turnOf(d *drift.Drift) int {
 }
 
 // inOrder puts drifts in the order in which they are corrected: by turns, and within one, objects
-// that close a namespace before those that open it. What judges requests is removed in the reverse
-// of the order in which it is made: a binding before its policy.
+// that close a namespace before those that open it. Objects that judge requests are removed in the
+// reverse of the order in which they are made: a binding before its policy.
 func inOrder(drifts []drift.Drift) []drift.Drift {
 	return slices.SortedStableFunc(slices.Values(drifts), func(a, b drift.Drift) int {
 		return cmp.Or(turnOf(&a)-turnOf(&b), rankOf(a.Object)-rankOf(b.Object), byRemoval(&a, &b))

@@ -8,7 +8,7 @@ import (
 )
 
 // patchFails is what the API server says of a JSON patch that cannot be applied, and of nothing
-// else without a cause. Who refuses by admission says so.
+// else without a cause. A refusal by admission says so.
 const patchFails = "the server rejected our request due to an error in our request"
 
 // IsOvertaken recognises the API server's refusal to write to an object that is not the one that

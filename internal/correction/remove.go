@@ -49,8 +49,8 @@ func (w Writer) Remove(ctx context.Context, got baseline.Object) error {
 	)
 }
 
-// RemoveAll deletes admission policies and their bindings, the latter first. What is gone already
-// is no error.
+// RemoveAll deletes admission policies and their bindings, the latter first. An object that is gone
+// already is no error.
 func (w Writer) RemoveAll(ctx context.Context, objects []baseline.Object) error {
 	slices.SortStableFunc(objects, func(a, b baseline.Object) int { return baseline.ByClusterKind(b, a) })
 	for _, o := range objects {

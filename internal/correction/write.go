@@ -69,8 +69,8 @@ func (w *write) create(ctx context.Context) (made answer, _ error) {
 	return made, err
 }
 
-// apply sets our fields of an object that comes with the namespace. What the API server warns of a
-// stricter Pod Security level is returned: it saves a look at the pods.
+// apply sets our fields of an object that comes with the namespace. The API server's warnings of a
+// stricter Pod Security level are returned: they save a look at the pods.
 func (w *write) apply(ctx context.Context) (made answer, _ error) {
 	d := w.o.Drift
 	var uid types.UID

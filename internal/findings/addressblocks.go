@@ -10,7 +10,7 @@ import (
 
 const (
 	// wideIPv4 and wideIPv6 are the shares of all addresses from which on a policy counts as open
-	// to everybody: a sixteenth. That is far more than any network of one's own, such as
+	// to everybody: a sixteenth. A sixteenth is far more than any network of one's own, such as
 	// 10.0.0.0/8, and too much for a few policies to add up unseen.
 	wideIPv4 = 1.0 / 16
 	wideIPv6 = 1.0 / 16

@@ -6,8 +6,8 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// MaxBytes is how many bytes an object's content is at most that nobody is told of. What people
-// write, and what generators write for them, is a hundredth of it.
+// MaxBytes is how many bytes an object's content is at most that nobody is told of. Objects that
+// people write, and that generators write for them, are a hundredth of it.
 const MaxBytes = 64 << 10
 
 // Large is an object that is larger.

@@ -42,8 +42,8 @@ type backend struct {
 	port   *intstr.IntOrString
 }
 
-// backendOf is where a call ends; false if no pod of the namespace is there. What the Service says
-// is unknown if it could not be read or does not exist yet.
+// backendOf is where a call ends; false if no pod of the namespace is there. The Service's ports
+// are unknown if it could not be read or does not exist yet.
 func backendOf(c *Call, service *corev1.ServiceSpec) (backend, bool) {
 	if service == nil {
 		return backend{}, true

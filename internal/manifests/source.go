@@ -44,8 +44,8 @@ func Given(documents ...*Document) *Source { return &Source{decoded: true, docum
 // File is the file that it is of.
 func (s *Source) File() string { return s.file }
 
-// Documents are the objects of the document: one, those of a List, or none. What is wrong with them
-// is among the problems.
+// Documents are the objects of the document: one, those of a List, or none. Their faults are among
+// the problems.
 func (s *Source) Documents() []*Document {
 	if !s.decoded {
 		s.decoded = true

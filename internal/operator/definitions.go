@@ -23,8 +23,8 @@ var definitionsGVK = schema.GroupVersionKind{
 }
 
 // newDefinitionCheck asks whether the installed CustomResourceDefinitions are as new as the
-// operator. What an older one lacks the API server drops from each object that it stores or
-// returns, without an error.
+// operator. The API server drops the fields that an older one lacks from each object that it stores
+// or returns, without an error.
 func newDefinitionCheck(c client.Reader, log logr.Logger) *selfCheck {
 	return &selfCheck{
 		of: "the CustomResourceDefinitions",

@@ -107,8 +107,8 @@ func knownTokens(tokens authenticator.Token) authenticator.Token {
 	})
 }
 
-// tokenReviews asks the API server whose a token is. What it says against a token that it does not
-// authenticate is no failure.
+// tokenReviews asks the API server whose a token is. Its answer that it does not authenticate a
+// token is no failure.
 func tokenReviews(reviews authenticationv1.TokenReviewInterface) authenticator.Token {
 	return authenticator.TokenFunc(func(ctx context.Context, token string) (*authenticator.Response, bool, error) {
 		ctx, cancel := context.WithTimeout(ctx, reviewTimeout)

@@ -173,7 +173,7 @@ type (
 	}
 )
 
-// GitLab writes a report as GitLab's SAST report, of schema 15. What is suppressed is left out,
+// GitLab writes a report as GitLab's SAST report, of schema 15. Suppressed results are left out,
 // since GitLab keeps its own dismissals.
 func GitLab(w io.Writer, r *Report) error {
 	tool := gitlabTool{ID: Tool, Name: Tool, Version: r.Version, Vendor: gitlabVendor{"Bulwark"}}

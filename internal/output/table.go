@@ -17,8 +17,8 @@ const (
 	red, yellow, faint, plain = "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[0m"
 )
 
-// Table writes what people read, a file after the other, in colour if it is for a terminal. What is
-// one verdict of the API server stands together.
+// Table writes what people read, a file after the other, in colour if it is for a terminal. Results
+// of one verdict of the API server stand together.
 func Table(colour bool) Format {
 	return func(w io.Writer, r *Report) error {
 		t := &table{Writer: bufio.NewWriter(w), colour: colour}

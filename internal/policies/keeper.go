@@ -127,8 +127,8 @@ type Established struct {
 }
 
 // Establish corrects what differs from the policies that the profile declares, and publishes the
-// result. What the API server refuses is part of the result, and is tried again after a growing
-// while. An error is what a pass that comes soon may not meet; then there is no result.
+// result. A refusal by the API server is part of the result, and the policy is tried again after a
+// growing while. An error is what a pass that comes soon may not meet; then there is no result.
 func (k *Keeper) Establish(ctx context.Context, pass *Pass) (Established, error) {
 	if wait := pass.state.refused.stands(pass, k.clock.Now()); wait > 0 {
 		k.States.Publish(pass.profile, pass.state.refused.result)
@@ -209,7 +209,7 @@ func (k *Keeper) Report(profile *v1alpha1.SecurityProfile) (report *admission.Re
 }
 
 // Relax deletes what judges requests for the sake of a profile that goes: it governs no namespace
-// any more. What guards its baseline stays until that is gone.
+// any more. The policies that guard its baseline stay until that is gone.
 func (k *Keeper) Relax(ctx context.Context, profile *v1alpha1.SecurityProfile) error {
 	unlock := k.States.Lock(profile.Name)
 	defer unlock()

@@ -30,8 +30,8 @@ func (q *QuotaCount) Progress() counting.Progress {
 	return counting.Progress{Quota: q.Ref.Name, Complete: q.Complete(), Written: q.Written, Never: len(q.Never) > 0}
 }
 
-// Counted is what Kubernetes has made of the quotas that are as declared after a pass. What still
-// differs, and what is deferred, is not among them: the report says worse of it.
+// Counted is what Kubernetes has made of the quotas that are as declared after a pass. Quotas that
+// still differ, or are deferred, are not among them: the report says worse of those.
 func Counted(desired, found []baseline.Object, outcomes []drift.Outcome, deferred *Deferrals) []QuotaCount {
 	var counts []QuotaCount
 	for _, o := range desired {

@@ -10,8 +10,8 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/selection"
 )
 
-// SummarizeInvalid is the status of a profile that cannot be carried out. What it last established
-// stays as it is, and so do the counts.
+// SummarizeInvalid is the status of a profile that cannot be carried out. The baseline that it last
+// established stays as it is, and so do the counts.
 func SummarizeInvalid(profile *v1alpha1.SecurityProfile, why error, now time.Time) *v1alpha1.SecurityProfileStatus {
 	status := profile.Status.DeepCopy()
 	status.ObservedGeneration = profile.Generation

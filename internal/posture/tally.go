@@ -92,8 +92,8 @@ func (t *tally) countWorst(report *v1alpha1.NamespacePosture, current bool) *[]s
 	return nil
 }
 
-// settles reports whether a namespace joined lately and has yet to become ready. What needs
-// somebody's help is told at once, and so is that quotas are not counted: that has been waited for
+// settles reports whether a namespace joined lately and has yet to become ready. A state that needs
+// somebody's help is told at once, and so is a quota that is not counted: that has been waited for
 // already.
 func (t *tally) settles(profile *v1alpha1.SecurityProfile, namespace string, report *v1alpha1.NamespacePosture) bool {
 	if report == nil {

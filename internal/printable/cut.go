@@ -3,7 +3,7 @@ package printable
 import "strings"
 
 // Cut is a text as a report can hold it: at most so many characters, and an ellipsis where it goes
-// on, without bytes that JSON has no form for. What was cut before stays as it is.
+// on, without bytes that JSON has no form for. A text that was cut before stays as it is.
 func Cut(s string, most int) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	if len(s) <= most {

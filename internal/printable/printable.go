@@ -12,8 +12,8 @@ import (
 )
 
 // Plain reports whether a text is one line of letters, marks, digits, punctuation, symbols and
-// spaces. What steers a terminal, breaks a line, turns the direction of writing or cannot be seen
-// is not plain, nor are bytes that are no UTF-8.
+// spaces. A character that steers a terminal, breaks a line, turns the direction of writing or
+// cannot be seen is not plain, nor are bytes that are no UTF-8.
 func Plain(s string) bool {
 	for i, r := range s {
 		if !plain(r) || r == utf8.RuneError && isInvalid(s[i:]) {

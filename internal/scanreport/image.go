@@ -18,8 +18,8 @@ type Image struct {
 	Architecture string
 }
 
-// imageOf is an image by all references to it. What is no reference is left out: nil if none is
-// left.
+// imageOf is an image by all references to it. A text that is no reference is left out: nil if none
+// is left.
 func imageOf(references ...string) *Image {
 	image := &Image{}
 	for _, text := range references {

@@ -38,8 +38,8 @@ func (d *document) ofAll() map[string]reader {
 
 const readFormats = "the JSON of Trivy (schema 2) and of Grype, SARIF 2.1.0 and OpenVEX 0.2.0"
 
-// Read reads what a file holds, piece by piece. What is wrong with it is an error: a report is read
-// whole, or not.
+// Read reads what a file holds, piece by piece. A fault in it is an error: a report is read whole,
+// or not.
 func Read(file string, from io.ReadSeeker) (*Contents, error) {
 	offset, first, err := begin(from)
 	switch {

@@ -49,7 +49,7 @@ func (s Severity) String() string {
 	return [...]string{"Unknown", "Low", "Medium", "High", "Critical"}[s]
 }
 
-// severityOf is a severity by the word of any scanner. What scanners call negligible is Low.
+// severityOf is a severity by the word of any scanner. The word negligible of scanners is Low.
 func severityOf(word string) Severity {
 	switch strings.ToLower(word) {
 	case "critical":

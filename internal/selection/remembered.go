@@ -21,7 +21,7 @@ import (
 //	is broken   no selection           nothing
 //
 // A status that was written before there was this memory may hold none and still count namespaces
-// that the profile governs. What these are is not known any more: see Unremembered.
+// that the profile governs. They are not known any more: see Unremembered.
 
 // Remember is what the status of a profile shall hold of what its spec selects. While the spec
 // cannot be carried out it is what the status holds already.

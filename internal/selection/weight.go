@@ -63,7 +63,7 @@ func tooHeavy(profile *v1alpha1.SecurityProfile) error {
 }
 
 // weigh has those profiles that weigh too much beside the others select what their status
-// remembers, or nothing. What is remembered has been in force, and keeps its room: so a profile
+// remembers, or nothing. A remembered selection has been in force, and keeps its room: so a profile
 // that grows or is new never takes that of another.
 func (s *Selector) weigh() {
 	all := 0

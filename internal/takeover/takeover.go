@@ -29,9 +29,9 @@ func Replaced(desired, borne map[string]string) map[string]string {
 	return replaced
 }
 
-// Remembered are the labels that the annotations of a namespace hold as those of before. What is no
-// Pod Security label, or has no value that one may have, somebody has written there, and it does
-// not count.
+// Remembered are the labels that the annotations of a namespace hold as those of before. A label
+// that is none of Pod Security, or has no value that one may have, was written there by somebody,
+// and does not count.
 func Remembered(annotations map[string]string) map[string]string {
 	before := map[string]string{}
 	if json.Unmarshal([]byte(annotations[v1alpha1.PodSecurityBeforeAnnotation]), &before) != nil {

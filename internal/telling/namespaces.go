@@ -63,8 +63,8 @@ func (t *Namespaces) TellCorrections(p *posture.Pass, done *correction.Result) {
 	}
 }
 
-// TellFound tells what the pass found and did. What the last report already said is not said again,
-// so that a state that lasts is one event.
+// TellFound tells what the pass found and did. It does not say again what the last report already
+// said, so that a state that lasts is one event.
 func (t *Namespaces) TellFound(p *posture.Pass, found *posture.Found) {
 	for i := range found.Outcomes {
 		o := &found.Outcomes[i]

@@ -19,8 +19,8 @@ type Policies struct {
 	Metrics *metrics.Metrics
 }
 
-// Tell tells of each outcome of a pass. What the profile's condition said before is not told again,
-// unless it was corrected.
+// Tell tells of each outcome of a pass. It does not tell again what the profile's condition said
+// before, unless that was corrected.
 func (t *Policies) Tell(profile *v1alpha1.SecurityProfile, said metav1.Condition, outcomes []drift.Outcome) {
 	for i := range outcomes {
 		o := &outcomes[i]

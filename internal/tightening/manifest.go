@@ -120,7 +120,8 @@ func sentForPod(pod *corev1.Pod, sent *fieldpath.Set) *corev1.ResourceRequiremen
 	return r
 }
 
-// fieldsSent are the fields of a pod that somebody sent. What cannot be read notes nothing.
+// fieldsSent are the fields of a pod that somebody sent. An entry that cannot be read notes
+// nothing.
 func fieldsSent(pod *corev1.Pod) *fieldpath.Set {
 	sent := &fieldpath.Set{}
 	for _, entry := range pod.ManagedFields {

@@ -40,7 +40,7 @@ type Cut struct {
 
 // Trim leaves out of an object what the cut drops. Of a list it does so with each item. It returns
 // the object to decode, and for each item, or for the one object, how many bytes of content were
-// left out; 0 is none. What is not protobuf, or not an object, is returned as it came.
+// left out; 0 is none. Data that are not protobuf, or no object, are returned as they came.
 func Trim(data []byte, cut func(Object) Cut) (trimmed []byte, leftOut []int) {
 	if !bytes.HasPrefix(data, prefix) {
 		return data, nil

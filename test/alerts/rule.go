@@ -1,6 +1,6 @@
 // Package alerts holds the alerts of config/prometheus and the dashboard of config/grafana against
-// what the operator exports and docs/alerts.md says. That they say what they should, promtool
-// tests: make alerts.
+// what the operator exports and docs/alerts.md says. Promtool tests that they say what they should:
+// make alerts.
 package alerts
 
 import (

@@ -53,8 +53,8 @@ func (f figure) because(format string, args ...any) figure {
 	return f
 }
 
-// holds allows for the last bits of a division, and for nothing else. What is not a number holds
-// nowhere.
+// holds allows for the last bits of a division, and for nothing else. A value that is not a number
+// holds nowhere.
 func (c comparison) holds(value, bound float64) bool {
 	const rounding = 1e-9
 	if c == exactly {

@@ -15,7 +15,7 @@ import (
 // metrics are series by name and labels, as they are printed.
 type metrics map[string]float64
 
-// parseMetrics reads the text format. What it cannot read it leaves out.
+// parseMetrics reads the text format. It leaves out lines that it cannot read.
 func parseMetrics(text io.Reader) (metrics, error) {
 	m := metrics{}
 	lines := bufio.NewScanner(text)

@@ -35,9 +35,9 @@ type onboarding struct {
 	cpuOperator, cpuAPIServer float64
 }
 
-// onboard lets the floor and the operator take turns at onboarding batches of namespaces. Who goes
-// first takes turns too, so that a machine that becomes slower meanwhile is not always slower for
-// the same one.
+// onboard lets the floor and the operator take turns at onboarding batches of namespaces. They take
+// turns at going first, too, so that a machine that becomes slower meanwhile is not always slower
+// for the same one.
 func (b *bench) onboard(ctx context.Context) error {
 	c, err := b.sharedCluster(ctx)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 )
 
-// Drift describes drifts of a namespace. What is left empty is true of every one.
+// Drift describes drifts of a namespace. An empty field is true of every drift.
 type Drift struct {
 	// Kind and Name are those of the object that drifted. A label of a namespace is drift of the
 	// Namespace.

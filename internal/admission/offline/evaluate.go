@@ -56,8 +56,7 @@ type Violation struct {
 	Policy string
 	// Message is what the API server says.
 	Message string
-	// Action is what the API server does: Deny, Warn or Audit. What is warned of may be audited,
-	// too.
+	// Action is what the API server does: Deny, Warn or Audit. A warning may be audited, too.
 	Action admissionregistrationv1.ValidationAction
 }
 

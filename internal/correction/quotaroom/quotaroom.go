@@ -4,7 +4,7 @@
 // The quotas of a baseline also count what the baseline itself is made of, and a tenant may have
 // filled them. Then a quota is opened for the one write that it refuses: what the API server holds
 // requests against, which is status.hard and not the spec, is raised by what the write needs and
-// set back at once. What the profile declares is never touched, so that neither drift nor anybody's
+// set back at once. The declared part is never touched, so that neither drift nor anybody's
 // tampering comes of it, and kube-controller-manager need not run.
 //
 // It may import packages of its own floor and pure ones. It must never open an unmanaged quota, and

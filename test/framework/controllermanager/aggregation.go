@@ -16,8 +16,8 @@ import (
 // aggregation writes the rules of ClusterRoles that aggregate others.
 type aggregation struct{ client.Client }
 
-// Reconcile writes those of one, if they are not what they have to be. What it aggregates may
-// aggregate itself: once that is written, this is reconciled again.
+// Reconcile writes those of one, if they are not what they have to be. A role that it aggregates
+// may aggregate itself: once that is written, this is reconciled again.
 func (a *aggregation) Reconcile(ctx context.Context, role *rbacv1.ClusterRole) (reconcile.Result, error) {
 	if role.AggregationRule == nil {
 		return reconcile.Result{}, nil

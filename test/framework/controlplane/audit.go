@@ -95,7 +95,7 @@ func (t *AuditTrail) mark() []byte {
 const recordStart = `{"kind":"Event","apiVersion":"audit.k8s.io/`
 
 // records are the records of a line: one, but where an API server was killed in the middle of one,
-// or before it had ended its line. What was cut short is left out.
+// or before it had ended its line. A record that was cut short is left out.
 func records(line []byte) [][]byte {
 	var whole [][]byte
 	for {

@@ -113,8 +113,8 @@ func (p *Proxy) Isolate() {
 	}
 }
 
-// Rejoin ends an isolation. What was held back goes on, and of the writes some reach the API server
-// though their client has given them up.
+// Rejoin ends an isolation. The requests that were held back go on, and some of the writes reach
+// the API server though their client has given them up.
 func (p *Proxy) Rejoin() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
