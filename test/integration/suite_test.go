@@ -58,18 +58,18 @@ var _ = BeforeSuite(func() {
 
 // thatWaitsLong is for specs that wait for half a minute and more: they begin before the others, so
 // that no process waits for one of them alone in the end.
-const thatWaitsLong = SpecPriority(1)
+const thatWaitsLong = SpecPriority(3)
 
-// Labels of specs that need an operator with other options than most. From one such spec to the
-// next the operator is kept.
+// Labels of specs that need an operator with other options than most. Those of one label run one
+// after the other, with one operator.
 const (
 	looksOftenLabel = "operator looks often"
 	looksTwiceLabel = "operator looks twice"
 )
 
 var (
-	thatLooksOften = Label(looksOftenLabel)
-	thatLooksTwice = Label(looksTwiceLabel)
+	thatLooksOften = []any{Label(looksOftenLabel), SpecPriority(2)}
+	thatLooksTwice = []any{Label(looksTwiceLabel), SpecPriority(1)}
 
 	optionsByLabel = map[string]func(*operator.Options){looksOftenLabel: looksOften, looksTwiceLabel: looksTwice}
 )
