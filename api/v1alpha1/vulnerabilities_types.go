@@ -168,6 +168,6 @@ func (p *SecurityProfile) EffectiveVulnerabilityAction() VulnerabilityAction {
 // JudgesPods reports whether there is a rule that the API server asks of pods.
 func (im *Images) JudgesPods() bool {
 	rules := *im
-	rules.Action, rules.Vulnerabilities = "", nil
+	rules.Action, rules.Vulnerabilities, rules.Except = "", nil, nil
 	return !reflect.DeepEqual(rules, Images{})
 }

@@ -42,10 +42,12 @@ func PodSections(profile *v1alpha1.SecurityProfile) []PodSection {
 	var sections []PodSection
 	if w := profile.Spec.Workloads; w != nil && denies(w.Action) {
 		rules := *w
-		rules.Action, rules.AllowedServiceTypes = "", nil
-		rules.Except = slices.Clone(w.Except)
-		for i := range rules.Except {
-			rules.Except[i].Reason = ""
+		rules.Action, rules.AllowedServiceTypes, rules.Except = "", nil, nil
+		if contentOf(rules) != "" { // Exceptions alone are no rules.
+			rules.Except = slices.Clone(w.Except)
+			for i := range rules.Except {
+				rules.Except[i].Reason = ""
+			}
 		}
 		sections = append(
 			sections,

@@ -114,6 +114,25 @@ func TestWhoseNamesAreNotThoseOfRulesForPods(t *testing.T) {
 	}
 }
 
+func TestExceptionsAloneAreNoRules(t *testing.T) {
+	excepted := v1alpha1.ExceptedContainers{Images: []string{"ghcr.io/proxy"}}
+	profile := waiting(func(s *v1alpha1.SecurityProfileSpec) {
+		s.Workloads = &v1alpha1.Workloads{
+			AllowedServiceTypes: []corev1.ServiceType{corev1.ServiceTypeClusterIP},
+			Except:              []v1alpha1.WorkloadException{{ExceptedContainers: excepted, Rules: v1alpha1.WorkloadRules}},
+		}
+		s.Images = &v1alpha1.Images{
+			Vulnerabilities: &v1alpha1.Vulnerabilities{},
+			Except:          []v1alpha1.ImageException{{ExceptedContainers: excepted, Rules: v1alpha1.ImageRules}},
+		}
+	})
+	for _, s := range PodSections(profile) {
+		if s.Content != "" || s.Field != "spec.workloads" {
+			t.Errorf("%s is said to have rules: %s", s.Field, s.Content)
+		}
+	}
+}
+
 func TestWhatWasInForceIsReadAgain(t *testing.T) {
 	profile := waiting(func(s *v1alpha1.SecurityProfileSpec) {
 		s.Workloads = &v1alpha1.Workloads{
@@ -132,10 +151,16 @@ func TestWhatWasInForceIsReadAgain(t *testing.T) {
 				Policy:  v1alpha1.AllowancePolicyAllowListed,
 				Allowed: []v1alpha1.AllowedToleration{{Key: "example.com/dedicated", Values: []string{"a", ""}}, {Key: "gpu"}},
 			},
-			Except: []v1alpha1.WorkloadException{{
-				ExceptedContainers: v1alpha1.ExceptedContainers{Containers: []string{"proxy"}, Images: []string{"ghcr.io/proxy"}, Reason: "a mesh"},
-				Rules:              v1alpha1.WorkloadRules,
-			}},
+			Except: []v1alpha1.WorkloadException{
+				{
+					ExceptedContainers: v1alpha1.ExceptedContainers{
+						Containers: []string{"proxy"},
+						Images:     []string{"ghcr.io/proxy"},
+						Reason:     "a mesh",
+					},
+					Rules: v1alpha1.WorkloadRules,
+				},
+			},
 		}
 		s.Images = &v1alpha1.Images{
 			AllowedRegistries: []string{"ghcr.io/a"},
@@ -164,6 +189,7 @@ func TestWhatWasInForceIsReadAgain(t *testing.T) {
 	for _, content := range []string{
 		`{`, `[]`, `sha256:00`, `{"allowedRegistries":["GHCR.io"]}`, `{"denyTags":["` + strings.Repeat("x", 129) + `"]}`, `{"pullPolicy":"Sometimes"}`, `{"unknown":true}`,
 		`{"except":[{"rules":["digest"]}]}`, `{"except":[{"images":["ghcr.io"],"rules":["hostPort"]}]}`, `{"except":[{"images":["a\"b"],"rules":["digest"]}]}`,
+		`{"except":[{"containers":["a"],"rules":["allowedRegistries"]}]}`,
 		`{"allowedRegistries":["` + strings.Join(slices.Repeat([]string{"ghcr.io"}, 65), `","`) + `"]}`,
 	} {
 		if _, err := images.Instead(profile, content); err == nil {

@@ -30,7 +30,7 @@ func validWorkloads(w *v1alpha1.Workloads) bool {
 	if w == nil {
 		return true
 	}
-	valid := among(w.Seccomp, corev1.SeccompProfileTypeRuntimeDefault, corev1.SeccompProfileTypeLocalhost) &&
+	return among(w.Seccomp, corev1.SeccompProfileTypeRuntimeDefault, corev1.SeccompProfileTypeLocalhost) &&
 		among(
 			w.AppArmor,
 			corev1.AppArmorProfileTypeRuntimeDefault,
@@ -39,18 +39,33 @@ func validWorkloads(w *v1alpha1.Workloads) bool {
 		) &&
 		among(w.RequireRequests, judgedResources...) && among(w.RequireLimits, judgedResources...) &&
 		among(w.RequireProbes, v1alpha1.ProbeLiveness, v1alpha1.ProbeReadiness, v1alpha1.ProbeStartup) &&
-		matching(w.SELinux, validType, 16, 63)
-	if w.HostPath != nil {
-		valid = valid && validPolicy(w.HostPath.Policy, len(w.HostPath.Allowed))
-		var paths []string
-		for _, a := range w.HostPath.Allowed {
-			paths = append(paths, a.PathPrefix)
-		}
-		valid = valid && matching(paths, validPath, 16, 256)
+		matching(w.SELinux, validType, 16, 63) &&
+		validHostPath(w.HostPath) && validScheduling(w) && validWorkloadExceptions(w.Except)
+}
+
+func validHostPath(p *v1alpha1.HostPath) bool {
+	if p == nil {
+		return true
 	}
-	return valid && validScheduling(w) && len(w.Except) <= maxExceptions &&
-		!slices.ContainsFunc(w.Except, func(e v1alpha1.WorkloadException) bool {
+	var paths []string
+	for _, a := range p.Allowed {
+		paths = append(paths, a.PathPrefix)
+	}
+	return validPolicy(p.Policy, len(p.Allowed)) && matching(paths, validPath, 16, 256)
+}
+
+func validWorkloadExceptions(exceptions []v1alpha1.WorkloadException) bool {
+	return len(exceptions) <= maxExceptions &&
+		!slices.ContainsFunc(exceptions, func(e v1alpha1.WorkloadException) bool {
 			return !among(e.Rules, v1alpha1.WorkloadRules...) || !validExcepted(&e.ExceptedContainers)
+		})
+}
+
+func validImageExceptions(exceptions []v1alpha1.ImageException) bool {
+	return len(exceptions) <= maxExceptions &&
+		!slices.ContainsFunc(exceptions, func(e v1alpha1.ImageException) bool {
+			return !among(e.Rules, v1alpha1.ImageRules...) || !validExcepted(&e.ExceptedContainers) ||
+				len(e.Images) == 0 && slices.Contains(e.Rules, v1alpha1.ImageRuleAllowedRegistries)
 		})
 }
 
@@ -100,9 +115,7 @@ func validImages(im *v1alpha1.Images) bool {
 	return im == nil || im.Vulnerabilities == nil &&
 		matching(im.AllowedRegistries, validRegistry, 64, 255) && matching(im.DenyTags, validTag, 32, 128) &&
 		among([]corev1.PullPolicy{im.PullPolicy}, "", corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever) &&
-		len(im.Except) <= maxExceptions && !slices.ContainsFunc(im.Except, func(e v1alpha1.ImageException) bool {
-		return !among(e.Rules, v1alpha1.ImageRules...) || !validExcepted(&e.ExceptedContainers)
-	})
+		validImageExceptions(im.Except)
 }
 
 // among reports whether all are of some values, and each is there once.
