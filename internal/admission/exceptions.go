@@ -75,10 +75,10 @@ func exceptedBy(of []v1alpha1.ExceptedContainers, name string, ofRepository func
 	return "(" + some(byName) + ")"
 }
 
-// judges is whether a rule looks at what is new of a named image. One that has exceptions looks at
-// each that is new in any way: the image that was there before may have been excepted.
+// judges is whether a rule looks at what is new of a named image. The rule about the pull policy, if
+// it has exceptions, looks at a new image too: the one before it may have been excepted.
 func (x exceptions) judges(rule, news string) string {
-	if len(x[rule]) > 0 {
+	if len(x[rule]) > 0 && news == newPolicy {
 		return fmt.Sprintf(`%s != ""`, imageNews)
 	}
 	return fmt.Sprintf("%s.contains(%s)", imageNews, quote(news))

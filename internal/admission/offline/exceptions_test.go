@@ -78,6 +78,9 @@ func TestExceptions(t *testing.T) {
 			[]string{"pullPolicy", "readOnlyRootFilesystem", "requireProbesLiveness"},
 		},
 		"a change of something else": {sidecar("mesh.example.net/proxy"), strings.Replace(sidecar("mesh.example.net/proxy"), "{c", "{activeDeadlineSeconds: 5, c", 1), nil},
+		"a change of the pull policy alone of what was never excepted": {
+			`{containers: [{name: a, image: "a:1", imagePullPolicy: Never}]}`, `{containers: [{name: a, image: "a:1", imagePullPolicy: Always}]}`, nil,
+		},
 		"what was never excepted, unchanged": {
 			`{containers: [{name: a, image: a}]}`, `{activeDeadlineSeconds: 5, containers: [{name: a, image: a}]}`, nil,
 		},
@@ -119,7 +122,15 @@ func rulesIn(violations []Violation) []string {
 // of the same name would allow, and nothing else.
 func TestImagesAreExceptedAsRegistriesAreAllowed(t *testing.T) {
 	often(t, 1500)
-	registries := []string{"docker.io", "docker.io/library", "index.docker.io/team", "localhost:5000", "a.io/team", "a.io:443", "localhost/a/b"}
+	registries := []string{
+		"docker.io",
+		"docker.io/library",
+		"index.docker.io/team",
+		"localhost:5000",
+		"a.io/team",
+		"a.io:443",
+		"localhost/a/b",
+	}
 	profiles := map[string][2]*Evaluator{}
 	for _, registry := range registries {
 		allowing := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "p"}}
