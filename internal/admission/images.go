@@ -33,7 +33,10 @@ func imageVariables() []admissionregistrationv1.Variable {
 			reference(`string(c.now.name)`, "", "imagePullPolicy", "image"),
 			reference(`"volume " + string(c.now.name)`, ".image", "pullPolicy", "reference"))},
 		{Name: "hosted", Expression: fmt.Sprintf(
-			`variables.references.map(i, [i[0], i[1], i[2], %s]).map(i, [i[0], i[1], i[2], %s])`, hosted("i[3]"), fromHub("i[3]"))},
+			`variables.references.map(i, [i[0], i[1], i[2], %s]).map(i, [i[0], i[1], i[2], %s])`,
+			hosted("i[3]"),
+			fromHub("i[3]"),
+		)},
 		{Name: "images", Expression: fmt.Sprintf(`variables.hosted.map(i, [i[0], i[1], i[2], %s])`, inLibrary("i[3]"))},
 		// The repository is before the tag.
 		{

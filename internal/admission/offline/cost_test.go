@@ -58,11 +58,20 @@ func everyRule() *v1alpha1.SecurityProfile {
 		excepted := v1alpha1.ExceptedContainers{Reason: "a reason"}
 		for c := range 8 {
 			excepted.Containers = append(excepted.Containers, name("container", 8*n+c))
-			excepted.Images = append(excepted.Images, "docker.io"+strings.Repeat("/"+strings.Repeat("e", 60), 3)+fmt.Sprint(8*n+c))
+			excepted.Images = append(
+				excepted.Images,
+				"docker.io"+strings.Repeat("/"+strings.Repeat("e", 60), 3)+fmt.Sprint(8*n+c),
+			)
 		}
-		workloads.Except = append(workloads.Except, v1alpha1.WorkloadException{ExceptedContainers: excepted, Rules: v1alpha1.WorkloadRules})
+		workloads.Except = append(
+			workloads.Except,
+			v1alpha1.WorkloadException{ExceptedContainers: excepted, Rules: v1alpha1.WorkloadRules},
+		)
 		excepted.Containers = nil
-		images.Except = append(images.Except, v1alpha1.ImageException{ExceptedContainers: excepted, Rules: v1alpha1.ImageRules})
+		images.Except = append(
+			images.Except,
+			v1alpha1.ImageException{ExceptedContainers: excepted, Rules: v1alpha1.ImageRules},
+		)
 	}
 	for n := range 64 {
 		images.AllowedRegistries = append(
