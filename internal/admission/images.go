@@ -49,9 +49,10 @@ func imageVariables() []admissionregistrationv1.Variable {
 }
 
 // hosted is a reference with its host. The part before the first slash is a host if it looks like
-// one. A digest alone names an image of the node, wherever it is from.
+// one. A digest alone, however few of its digits there are, names an image of the node, wherever it
+// is from.
 func hosted(i string) string {
-	return fmt.Sprintf(`%[1]s.matches("^sha[0-9]+:[0-9a-f]{64,}$") || `+
+	return fmt.Sprintf(`%[1]s.matches("^sha[0-9]+:[0-9a-f]+$") || `+
 		`%[1]s.contains("/") && %[1]s.split("/")[0].matches("[.:A-Z]|^localhost$") ? %[1]s : "docker.io/" + %[1]s`, i)
 }
 

@@ -67,6 +67,7 @@ var imageRules = []containerRule{
 					"localhost/x":                          false,
 					"localhost:5000":                       true,  // An image of docker.io named localhost with the tag 5000.
 					digest[1:]:                             false, // What is on the node, wherever it is from.
+					digest[1:20]:                           false, // A runtime takes the first digits for all of it.
 					"sha256:v1":                            true,  // An image of docker.io named sha256.
 					"ghcr.io/any/thing":                    true,
 					"ghcr.io":                              true, // An image of docker.io.
