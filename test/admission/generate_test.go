@@ -224,7 +224,10 @@ func imagesOf(t *rapid.T) *v1alpha1.Images {
 		DenyTags:   generate.SomeOrNil(t, "tags", 1, "latest", "v1.0", "_x-y"),
 		PullPolicy: generate.OneOf(t, "pullPolicy", "", corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever),
 		Except: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) v1alpha1.ImageException {
-			e := v1alpha1.ImageException{ExceptedContainers: excepted(t), Rules: generate.Some(t, "exceptedRules", 1, v1alpha1.ImageRules...)}
+			e := v1alpha1.ImageException{
+				ExceptedContainers: excepted(t),
+				Rules:              generate.Some(t, "exceptedRules", 1, v1alpha1.ImageRules...),
+			}
 			e.Images = append(e.Images, "quay.io/always")
 			return e
 		}), 0, 2).Draw(t, "imageExceptions"),

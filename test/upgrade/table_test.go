@@ -71,7 +71,12 @@ func (s *story) compare(way string, before, after map[string]managed) {
 		}
 	}
 	for _, key := range changed[:min(len(changed), 10)] {
-		fmt.Printf("   %s\n     before %.400s\n     after  %.400s\n", key, asJSON(before[key].content), asJSON(after[key].content))
+		fmt.Printf(
+			"   %s\n     before %.400s\n     after  %.400s\n",
+			key,
+			asJSON(before[key].content),
+			asJSON(after[key].content),
+		)
 	}
 	if len(gone)+len(anew) > 0 {
 		s.t.Errorf("%s: %d objects are gone and %d were made anew", way, len(gone), len(anew))

@@ -98,14 +98,20 @@ var _ = DescribeTable("Rules for workloads are refused for", ExpectOnlyBadRefuse
 		path: "spec.workloads.except[0].reason", reason: "Required value",
 	}),
 	Entry("an exception for what is no container's name", refusal{
-		in:   selecting(`workloads: {runAsNonRoot: Require, except: [{containers: ["%s"], rules: [runAsNonRoot], reason: a mesh}]}`),
-		good: "istio-proxy", bad: "istio-*",
-		path: "spec.workloads.except[0].containers[0]", reason: "should match",
+		in: selecting(
+			`workloads: {runAsNonRoot: Require, except: [{containers: ["%s"], rules: [runAsNonRoot], reason: a mesh}]}`,
+		),
+		good:   "istio-proxy",
+		bad:    "istio-*",
+		path:   "spec.workloads.except[0].containers[0]",
+		reason: "should match",
 	}),
 	Entry("an exception from the registries for whoever names a container so", refusal{
-		in:   selecting(`images: {digest: Require, except: [{containers: [proxy], rules: [%s], reason: a mesh}]}`),
-		good: "digest", bad: "allowedRegistries",
-		path: "spec.images.except[0]", reason: "an exception from allowedRegistries must name images: anybody may name a container so",
+		in:     selecting(`images: {digest: Require, except: [{containers: [proxy], rules: [%s], reason: a mesh}]}`),
+		good:   "digest",
+		bad:    "allowedRegistries",
+		path:   "spec.images.except[0]",
+		reason: "an exception from allowedRegistries must name images: anybody may name a container so",
 	}),
 	Entry("an exception for images without a host", refusal{
 		in:   selecting(`images: {digest: Require, except: [{images: [%s], rules: [digest], reason: a mesh}]}`),
