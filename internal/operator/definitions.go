@@ -22,8 +22,8 @@ var definitionsGVK = schema.GroupVersionKind{
 	Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinitionList",
 }
 
-// newDefinitionCheck asks whether the installed CustomResourceDefinitions are as new as the
-// operator. The API server drops the fields that an older one lacks from each object that it stores
+// newDefinitionCheck asks whether the installed CustomResourceDefinitions have what the operator
+// knows. The API server drops the fields that an older one lacks from each object that it stores
 // or returns, without an error.
 func newDefinitionCheck(c client.Reader, log logr.Logger) *selfCheck {
 	return &selfCheck{
@@ -45,9 +45,10 @@ func newDefinitionCheck(c client.Reader, log logr.Logger) *selfCheck {
 			if len(missing) > told {
 				more = fmt.Sprintf(" and %d more", len(missing)-told)
 			}
-			return "the CustomResourceDefinitions are older than the operator, and the API server drops what they lack: " +
+			return "the CustomResourceDefinitions are not those of this operator, and the API server drops what they lack: " +
 				strings.Join(missing[:min(told, len(missing))], ", ") + more +
-				". Remedy: kubectl apply --server-side -k config/crd"
+				". Remedy: kubectl apply --server-side -k config/crd of the operator's version, unless they are of a newer one: " +
+				"then run the operator of that"
 		},
 		log: log,
 	}

@@ -164,7 +164,7 @@ func (s *story) early(ctx context.Context, r release) error {
 	}
 	defer operator.Kill()
 	err = eventually(ctx, time.Minute, func() error {
-		lines, err := s.plane.SearchLogs("older than the operator")
+		lines, err := s.plane.SearchLogs("not those of this operator")
 		if len(lines) == 0 {
 			return cmp.Or(err, errors.New("the operator does not say that the CRDs are older"))
 		}
