@@ -13,14 +13,14 @@ export CGO_ENABLED=0
 
 # build MODULE FILE PACKAGE FLAG...
 build() {
-  [ -x "$out/$2" ] || (cd "$node/$1" && ../../build.sh "$2" "${@:4}" -o "$out/$2" -- "$3")
+  [ -x "$out/$2" ] || (cd "$node/$1" && "$node/../build.sh" "$2" "${@:4}" -o "$out/$2" -- "$3")
 }
 
 # debian FOLDER PACKAGE...: unpacks packages, which are checked by apt, and installs nothing.
 debian() {
   local to=$1 packages && shift
   [ ! -d "$to" ] || return 0
-  packages=$(mktemp -d) && mkdir "$to.partial"
+  packages=$(mktemp -d) && chmod 755 "$packages" && mkdir "$to.partial"
   (cd "$packages" && apt-get download -q "$@" > /dev/null)
   for package in "$packages"/*.deb; do dpkg-deb -x "$package" "$to.partial"; done
   rm -r "$packages" && mv "$to.partial" "$to"

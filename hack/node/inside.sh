@@ -86,7 +86,8 @@ CSV
     --advertise-address 192.0.2.1 --secure-port 6443 --service-cluster-ip-range 10.96.0.0/16 \
     --service-account-issuer https://kubernetes.default.svc --service-account-signing-key-file "$work/sa.key" \
     --service-account-key-file "$work/sa.key" --token-auth-file "$work/tokens.csv" \
-    --authorization-mode Node,RBAC --enable-admission-plugins NodeRestriction --allow-privileged --kubelet-preferred-address-types InternalIP > "$logs/kube-apiserver.log" 2>&1 &
+    --authorization-mode Node,RBAC --enable-admission-plugins NodeRestriction --allow-privileged \
+    --kubelet-preferred-address-types InternalIP > "$logs/kube-apiserver.log" 2>&1 &
   await 120 "kube-apiserver" kubectl get --raw /readyz
   "$assets/kube-controller-manager" --kubeconfig "$work/kube-controller-manager.kubeconfig" \
     --leader-elect=false --bind-address 127.0.0.1 --cert-dir "$work/kcm" --use-service-account-credentials \
