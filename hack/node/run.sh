@@ -7,12 +7,7 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-skip() { echo "make node is skipped: $1" && exit 0; }
-[ "$(uname -s)" = Linux ] || skip "a node is Linux, this is $(uname -s)"
-[ "$(id -u)" = 0 ] || skip "a node needs root"
-unshare --net --mount --pid --fork true 2>/dev/null || skip "namespaces of the kernel may not be made here"
-unshare --net ip link add node0 type veth peer name eth0 2>/dev/null || skip "the kernel has no veth"
-grep -qw overlay /proc/filesystems || skip "the kernel has no overlayfs"
+hack/node/possible.sh
 
 exec 8> /run/lock/bulwark-node # The cgroup is for one node at a time.
 flock --nonblock 8 || { echo "waiting for another node on this machine" && flock 8; }
