@@ -115,7 +115,7 @@ func loseLeader() {
 	hold("leader lost", []connection{governed[0], governed[2]})
 	drift(webA, "while the leader was lost")
 	Eventually(leader).ShouldNot(BeElementOf("", former))
-	seen.note("leader %s was lost: %s leads, %d s after", former, leader(), int(time.Since(start).Seconds()))
+	seen.note("leader %s was lost: %s leads, at most %d s after", former, leader(), int(time.Since(start).Seconds()))
 	kubectl("-n", operatorNamespace, "rollout", "status", "deployment/bulwark-manager", "--timeout=180s")
 }
 
