@@ -9,7 +9,8 @@ root=$PWD
 bin=$root/bin/node
 assets=${KUBEBUILDER_ASSETS:-$root/bin/k8s/v1.37.2}
 logs=$work/logs
-export LD_LIBRARY_PATH=$bin/debian/usr/lib/x86_64-linux-gnu XTABLES_LIBDIR=$bin/debian/usr/lib/x86_64-linux-gnu/xtables
+lib=$(echo "$bin"/debian/usr/lib/*-linux-gnu)
+export LD_LIBRARY_PATH=$lib XTABLES_LIBDIR=$lib/xtables
 export PATH=$bin:$bin/path:$bin/debian/usr/sbin:$PATH
 
 mount --make-rshared /
