@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the operator for each platform, static and stripped, and packs it as a container image into a folder. Docker is not needed.
+# Builds the operator for each platform, static and stripped, and packs it as a container image into a
+# folder. Docker is not needed.
 #
 #   hack/image/build.sh bin/image
 #
@@ -23,7 +24,8 @@ binaries=()
 for platform in ${IMAGE_PLATFORMS:-linux/amd64 linux/arm64}; do
   binary=$out/build/${platform//\//-}/manager
   (cd "$source" && GOOS=${platform%/*} GOARCH=${platform#*/} GOAMD64=v1 GOARM64=v8.0 GOEXPERIMENT='' GOFIPS140=off \
-    GOFLAGS="-trimpath -buildvcs=true -mod=readonly" "$build" "$platform" -ldflags "-s -w" -o "$binary" -- ./cmd/manager)
+    GOFLAGS="-trimpath -buildvcs=true -mod=readonly" "$build" "$platform" -ldflags "-s -w" -o "$binary" \
+    -- ./cmd/manager)
   binaries+=("$binary")
 done
 

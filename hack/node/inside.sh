@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What run.sh runs in the new namespaces. The control plane is at 192.0.2.1; the node is at 192.0.2.2, in a network namespace of its own, so
-# that what pods send to the API server is forwarded and meets the policies. 198.51.100.10 and .20 are hosts outside of the cluster.
+# What run.sh runs in the new namespaces. The control plane is at 192.0.2.1; the node is at 192.0.2.2,
+# in a network namespace of its own, so that what pods send to the API server is forwarded and meets
+# the policies. 198.51.100.10 and .20 are hosts outside of the cluster.
 set -euo pipefail
 
 work=$1 && shift
@@ -8,7 +9,8 @@ root=$PWD
 bin=$root/bin/node
 assets=${KUBEBUILDER_ASSETS:-$root/bin/k8s/v1.37.2}
 logs=$work/logs
-export LD_LIBRARY_PATH=$bin/debian/usr/lib/x86_64-linux-gnu XTABLES_LIBDIR=$bin/debian/usr/lib/x86_64-linux-gnu/xtables
+lib=$(echo "$bin"/debian/usr/lib/*-linux-gnu)
+export LD_LIBRARY_PATH=$lib XTABLES_LIBDIR=$lib/xtables
 export PATH=$bin:$bin/path:$bin/debian/usr/sbin:$PATH
 
 mount --make-rshared /
@@ -78,17 +80,20 @@ kube-scheduler,system:kube-scheduler,
 kube-proxy,system:kube-proxy,
 kubelet,system:node:node,"system:nodes"
 CSV
-  "$assets/etcd" --data-dir "$work/etcd" --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379 \
-    --listen-peer-urls http://127.0.0.1:2380 --unsafe-no-fsync > "$logs/etcd.log" 2>&1 &
-  "$assets/kube-apiserver" --etcd-servers http://127.0.0.1:2379 --cert-dir "$work/certs" --advertise-address 192.0.2.1 --secure-port 6443 \
-    --service-cluster-ip-range 10.96.0.0/16 --service-account-issuer https://kubernetes.default.svc \
-    --service-account-signing-key-file "$work/sa.key" --service-account-key-file "$work/sa.key" --token-auth-file "$work/tokens.csv" \
+  "$assets/etcd" --data-dir "$work/etcd" --listen-client-urls http://127.0.0.1:2379 \
+    --advertise-client-urls http://127.0.0.1:2379 --listen-peer-urls http://127.0.0.1:2380 --unsafe-no-fsync \
+    > "$logs/etcd.log" 2>&1 &
+  "$assets/kube-apiserver" --etcd-servers http://127.0.0.1:2379 --cert-dir "$work/certs" \
+    --advertise-address 192.0.2.1 --secure-port 6443 --service-cluster-ip-range 10.96.0.0/16 \
+    --service-account-issuer https://kubernetes.default.svc --service-account-signing-key-file "$work/sa.key" \
+    --service-account-key-file "$work/sa.key" --token-auth-file "$work/tokens.csv" \
     --authorization-mode Node,RBAC --enable-admission-plugins NodeRestriction --allow-privileged \
     --kubelet-preferred-address-types InternalIP > "$logs/kube-apiserver.log" 2>&1 &
   await 120 "kube-apiserver" kubectl get --raw /readyz
-  "$assets/kube-controller-manager" --kubeconfig "$work/kube-controller-manager.kubeconfig" --leader-elect=false --bind-address 127.0.0.1 \
-    --cert-dir "$work/kcm" --use-service-account-credentials --service-account-private-key-file "$work/sa.key" \
-    --root-ca-file "$work/certs/apiserver.crt" > "$logs/kube-controller-manager.log" 2>&1 &
+  "$assets/kube-controller-manager" --kubeconfig "$work/kube-controller-manager.kubeconfig" \
+    --leader-elect=false --bind-address 127.0.0.1 --cert-dir "$work/kcm" --use-service-account-credentials \
+    --service-account-private-key-file "$work/sa.key" --root-ca-file "$work/certs/apiserver.crt" \
+    > "$logs/kube-controller-manager.log" 2>&1 &
   kube-scheduler --kubeconfig "$work/kube-scheduler.kubeconfig" --leader-elect=false --bind-address 127.0.0.1 \
     --cert-dir "$work/scheduler" > "$logs/kube-scheduler.log" 2>&1 &
 }
@@ -108,16 +113,16 @@ engine() {
   kubectl create token kube-network-policies -n kube-system --duration 12h > "$dir/token"
   # It ends with containerd, and is started again, as a DaemonSet would.
   while true; do
-    KUBERNETES_SERVICE_HOST=192.0.2.1 KUBERNETES_SERVICE_PORT=6443 on_node kube-network-policies --hostname-override node \
-      --netfilter-bug-1766-fix=false --metrics-bind-address 127.0.0.1:9080 || sleep 1
+    KUBERNETES_SERVICE_HOST=192.0.2.1 KUBERNETES_SERVICE_PORT=6443 on_node kube-network-policies \
+      --hostname-override node --netfilter-bug-1766-fix=false --metrics-bind-address 127.0.0.1:9080 || sleep 1
   done >> "$logs/kube-network-policies.log" 2>&1 &
 }
 
 # restart is what a power cut does: kubelet, containerd and every container are killed, and the first two are started.
 restart() {
-  local pid
-  for pid in $(pgrep -x kubelet) $(pgrep -x containerd) $(pgrep -x kube-network-po) $(pgrep -x containerd-shim) $(grep -ls bulwark-node /proc/[0-9]*/cgroup |
-    cut -d/ -f3); do
+  local pid containers
+  containers=$(grep -ls bulwark-node /proc/[0-9]*/cgroup | cut -d/ -f3 || true)
+  for pid in $(pgrep -x 'kubelet|containerd|containerd-shim|kube-network-po') $containers; do
     [ "$pid" = 1 ] || kill -KILL "$pid" 2>/dev/null || true
   done
   sleep 1
@@ -147,6 +152,13 @@ engine
 await 120 "the node to be ready" kubectl wait --for=condition=Ready node/node --timeout=1s
 await 120 "cluster DNS" kubectl -n kube-system wait --for=condition=Available deployment/coredns --timeout=1s
 echo "node ready after $SECONDS s"
+
+module() { go version -m "$bin/$1" | awk -v module="$2" '$2 == module {print $3}'; }
+E2E_VERSIONS="runc $(runc --version | awk 'NR == 1 {print $3}'), $(iptables --version)"
+E2E_VERSIONS+=", cgroups on $(stat -f -c %T /sys/fs/cgroup)"
+E2E_VERSIONS+=", kube-network-policies $(module kube-network-policies sigs.k8s.io/kube-network-policies)"
+E2E_VERSIONS+=", CoreDNS $(module coredns github.com/coredns/coredns)"
+export E2E_VERSIONS
 
 trap restart HUP
 export KUBECONFIG=$work/admin.kubeconfig E2E_KUBECONFIG=$work/admin.kubeconfig

@@ -1,23 +1,21 @@
 #!/usr/bin/env bash
-# Runs a command against a real node: a control plane, containerd, kubelet, kube-proxy and a policy engine, in namespaces of their own, so
-# that nothing of the machine changes but one cgroup, which is removed. KUBECONFIG is set for the command.
+# Runs a command against a real node: a control plane, containerd, kubelet, kube-proxy and a policy
+# engine, in namespaces of their own. Of the machine itself, a cgroup and six settings of the kernel
+# change, and are put back. KUBECONFIG is set for the command.
 #
 #   hack/node/run.sh bin/e2e.test -test.v
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-skip() { echo "make node is skipped: $1" && exit 0; }
-[ "$(uname -s)" = Linux ] || skip "a node is Linux, this is $(uname -s)"
-[ "$(id -u)" = 0 ] || skip "a node needs root"
-unshare --net --mount --pid --fork true 2>/dev/null || skip "namespaces of the kernel may not be made here"
-unshare --net ip link add node0 type veth peer name eth0 2>/dev/null || skip "the kernel has no veth"
-grep -qw overlay /proc/filesystems || skip "the kernel has no overlayfs"
+hack/node/possible.sh
 
+exec 8> /run/lock/bulwark-node # The cgroup is for one node at a time.
+flock --nonblock 8 || { echo "waiting for another node on this machine" && flock 8; }
 cgroups=$(awk '$3 == "cgroup" || $3 == "cgroup2" {print $2}' /proc/mounts)
 work=$(mktemp -d "$PWD/bin/node/run.XXXXXX")
 # The kubelet sets these for the whole machine.
-sysctls=$(cd /proc/sys && grep -Hs . vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops kernel/keys/root_maxkeys \
-  kernel/keys/root_maxbytes || true)
+sysctls=$(cd /proc/sys && grep -Hs . vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops \
+  kernel/keys/root_maxkeys kernel/keys/root_maxbytes || true)
 clean() {
   while IFS=: read -r setting value; do echo "$value" > "/proc/sys/$setting"; done <<< "$sysctls"
   for cgroup in $cgroups; do

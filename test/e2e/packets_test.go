@@ -196,8 +196,9 @@ var _ = Describe("a governed namespace", Ordered, ContinueOnFailure, func() {
 	})
 
 	It("is closed again when somebody deletes default-deny", func() {
-		drift("the operator runs")
-		hold("after drift", []connection{governed[0], governed[2], governed[7]})
+		drift(webA, "while the operator runs")
+		drift(webS, "while the operator runs, the namespace's only policy")
+		hold("after drift", []connection{governed[0], governed[2], governed[7], governed[10], governed[18]})
 	})
 
 	It("stays closed while the leader is lost, and the next one corrects drift", func() {

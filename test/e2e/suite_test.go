@@ -7,7 +7,7 @@
 //	E2E_IMAGE       an image with busybox that its nodes have or can pull: localhost/busybox:1
 //	E2E_INSTALL     default is config/default, chart the Helm chart, none is what is there already
 //	E2E_TABLE       a file that the table of connections is written to
-//	E2E_VERSIONS    what the table says of the cluster's parts
+//	E2E_VERSIONS    versions of parts that the cluster does not tell, for the table
 //	OUTSIDE         two addresses outside of the cluster that serve 8080, the first 8081 too; the suite runs on them
 //	NODE_RESTART    a command that restarts the only node
 package e2e
@@ -43,6 +43,7 @@ func TestEndToEnd(t *testing.T) {
 var _ = BeforeSuite(func() {
 	SetDefaultEventuallyTimeout(3 * time.Minute)
 	SetDefaultEventuallyPollingInterval(500 * time.Millisecond)
+	seen.learnVersions()
 	install()
 	makeWorld()
 })
@@ -112,12 +113,24 @@ func exitCode(err error) (int, error) {
 	return 0, err
 }
 
+// installed is what the operator is installed from.
+func installed() string {
+	switch setting("E2E_INSTALL", "default") {
+	case "default":
+		return "config/default"
+	case "chart":
+		return "the Helm chart"
+	default:
+		return "the operator that was there"
+	}
+}
+
 // install installs the operator, if it is not there, and waits until its pods are ready.
 func install() {
 	GinkgoHelper()
-	how := setting("E2E_INSTALL", "default")
-	step("installing the operator: %s", how)
-	switch how {
+	start := time.Now()
+	step("installing the operator: %s", installed())
+	switch setting("E2E_INSTALL", "default") {
 	case "default":
 		kubectl("apply", "--server-side", "-k", "config/default")
 	case "chart":
@@ -129,5 +142,5 @@ func install() {
 		Expect(err).NotTo(HaveOccurred(), string(out))
 	}
 	kubectl("-n", operatorNamespace, "rollout", "status", "deployment/bulwark-manager", "--timeout=180s")
-	step("the operator's pods are ready")
+	seen.note("the operator's pods were ready %d s after the install began", int(time.Since(start).Seconds()))
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // results are what was seen, in the order in which it was seen.
-type results struct{ rows, notes []string }
+type results struct{ versions, rows, notes []string }
 
 var seen results
 
@@ -35,6 +35,21 @@ func (r *results) add(when string, c connection, host, port string, admitted boo
 		len(r.rows)+1, when, c.what, from, protocol, host, port, verdict(c.admitted), got))
 }
 
+// learnVersions asks the cluster for its versions. E2E_VERSIONS adds those that a cluster does not tell.
+func (r *results) learnVersions() {
+	version := kubectl("get", "--raw", "/version")
+	_, version, _ = strings.Cut(version, `"gitVersion": "`)
+	version, _, _ = strings.Cut(version, `"`)
+	r.versions = []string{"Kubernetes " + version}
+	for _, field := range []string{"kubeletVersion", "containerRuntimeVersion", "osImage", "kernelVersion"} {
+		value := kubectl("get", "nodes", "-o", "jsonpath={.items[0].status.nodeInfo."+field+"}")
+		r.versions = append(r.versions, strings.TrimSuffix(field, "Version")+" "+value)
+	}
+	if others := os.Getenv("E2E_VERSIONS"); others != "" {
+		r.versions = append(r.versions, others)
+	}
+}
+
 // note notes what else was seen.
 func (r *results) note(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
@@ -51,8 +66,8 @@ func (r *results) write() {
 
 func (r *results) markdown() string {
 	var out strings.Builder
-	versions := setting("E2E_VERSIONS", "versions unknown")
-	fmt.Fprintf(&out, "Run of %s; %s.\n\n", time.Now().UTC().Format(time.DateOnly), versions)
+	fmt.Fprintf(&out, "Run of %s: %s. Installed: %s.\n\n",
+		time.Now().UTC().Format(time.DateOnly), strings.Join(r.versions, ", "), installed())
 	out.WriteString("| # | when | what | from | to | expected | seen |\n| --- | --- | --- | --- | --- | --- | --- |\n")
 	out.WriteString(strings.Join(r.rows, "\n") + "\n\n")
 	out.WriteString(strings.Join(r.notes, "\n") + "\n")

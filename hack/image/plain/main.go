@@ -1,6 +1,8 @@
-// Command plain packs files as a container image that nobody publishes: what a test's node runs beside the operator.
+// Command plain packs files as a container image that nobody publishes: the images that make node
+// runs beside the operator.
 //
-// It knows tar and image configs. It may import go-containerregistry, and must never pack the operator, which its parent does.
+// It knows tar and image configs. It may import go-containerregistry, and must never pack the
+// operator, which its parent does.
 //
 //	plain -name coredns:1 -out coredns.tar -entrypoint /coredns bin/coredns=/coredns
 //	plain -name busybox:1 -out busybox.tar /bin/busybox=/bin/busybox /bin/sh@busybox
