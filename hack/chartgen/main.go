@@ -20,16 +20,17 @@ import (
 
 // part is a folder of config that the chart has, too.
 type part struct {
-	folder string
-	kinds  []string // those that the chart has of it; none is all
-	when   string   // the value that says whether the part is there; empty is always
-	keep   string   // the value that says whether Helm keeps its objects when the release goes
-	values string   // the value that holds further labels and annotations
+	folder  string
+	kinds   []string // those that the chart has of it; none is all
+	when    string   // the value that says whether the part is there; empty is always
+	keep    string   // the value that says whether Helm keeps its objects when the release goes
+	unnamed bool     // its objects do not name the release: Argo CD would take that for an Application
+	values  string   // the value that holds further labels and annotations
 }
 
 // parts are templates of their own, in this order.
 var parts = []part{
-	{folder: "crd", when: ".Values.crds.enabled", keep: ".Values.crds.keep"},
+	{folder: "crd", when: ".Values.crds.enabled", keep: ".Values.crds.keep", unnamed: true},
 	{folder: "rbac"},
 	{folder: "openreports", when: ".Values.flags.openreports"},
 	{folder: "flowcontrol", when: ".Values.flowControl.enabled"},

@@ -82,9 +82,13 @@ func (p part) metadata(metadata map[string]any) string {
 	if p.values != "" {
 		labels, annotations = append(labels, p.values+".labels"), append(annotations, p.values+".annotations")
 	}
+	root := `"root" $`
+	if p.unnamed {
+		root += ` "unnamed" true`
+	}
 	return fmt.Sprintf(
-		`{{- include "bulwark.metadata" (dict "root" $ "labels" (list %s) "annotations" (list %s)) | nindent 2 }}`,
-		strings.Join(labels, " "), strings.Join(annotations, " "),
+		`{{- include "bulwark.metadata" (dict %s "labels" (list %s) "annotations" (list %s)) | nindent 2 }}`,
+		root, strings.Join(labels, " "), strings.Join(annotations, " "),
 	)
 }
 

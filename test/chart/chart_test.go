@@ -85,7 +85,7 @@ func byID(t *testing.T, objects []*unstructured.Unstructured) map[string]*unstru
 	return all
 }
 
-// labelsOfTheChart are on each object of it. Config has only the first of them, and not everywhere.
+// labelsOfTheChart are on each object of it, the second not on CRDs. Config has only the first of them, and not everywhere.
 var labelsOfTheChart = []string{
 	"app.kubernetes.io/name",
 	"app.kubernetes.io/instance",

@@ -24,6 +24,7 @@ type application struct {
 	ignore                bool              // differences in what Bulwark has set on Namespaces
 	namespaceLabels       map[string]string // of managedNamespaceMetadata
 	project               string            // "" is default
+	release               string            // of a chart; "" is the name of the Application
 }
 
 // object is the Application, automated, and retried as docs/gitops.md says.
@@ -48,6 +49,9 @@ func (a application) object(url string) *unstructured.Unstructured {
 		policy["managedNamespaceMetadata"] = map[string]any{"labels": labels}
 	}
 	source := map[string]any{"repoURL": url, "targetRevision": "main", "path": a.path}
+	if a.release != "" {
+		source["helm"] = map[string]any{"releaseName": a.release}
+	}
 	spec := map[string]any{
 		"project":     cmp.Or(a.project, "default"),
 		"source":      source,

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -18,6 +20,7 @@ import (
 const (
 	operatorApp = "operator"
 	chartApp    = "bulwark" // Argo CD gives the release the name of the Application.
+	renamedApp  = "operator-chart"
 )
 
 // installsTheOperator has an Application install config/default, and runs the operator beside its
@@ -47,8 +50,20 @@ func installsTheOperator(ctx context.Context, s *stage) error {
 		return err
 	}
 	seen, good = s.settled(ctx, operatorApp)
-	s.table.add("the same with ServerSideApply=true", "Synced, Healthy", seen, good)
+	applied := appliedOnTheServer(ctx, s)
+	s.table.add("the same with ServerSideApply=true", "Synced, Healthy; argocd-controller applies on the server's side",
+		fmt.Sprintf("%s; it does: %v", seen, applied), good && applied)
 	return s.startOperator(ctx)
+}
+
+// appliedOnTheServer reports whether Argo CD wrote the operator's Deployment by server-side apply.
+func appliedOnTheServer(ctx context.Context, s *stage) bool {
+	var deployment appsv1.Deployment
+	key := client.ObjectKey{Namespace: v1alpha1.OperatorNamespace, Name: "bulwark-manager"}
+	_ = s.client.Get(ctx, key, &deployment) // One that is not there has no writer.
+	return slices.ContainsFunc(deployment.ManagedFields, func(e metav1.ManagedFieldsEntry) bool {
+		return e.Manager == "argocd-controller" && e.Operation == metav1.ManagedFieldsOperationApply
+	})
 }
 
 // onlyPodsMissing waits until only what runs pods is not as wanted.
@@ -95,19 +110,11 @@ func installsTheChart(ctx context.Context, s *stage) error {
 	changes := s.watch.since(line{"sync", operatorApp}, s.tenant.began)
 	s.table.add("the Application of config/default, from the first drift until now",
 		"never leaves Synced", told(changes), len(changes) == 0)
-	old := application{name: operatorApp}.object("")
-	if err := s.client.Delete(ctx, old); err != nil {
+	a := application{name: chartApp}
+	what := "the chart takes the operator over, once the Application of config/default is deleted without its resources"
+	if err := takesOver(ctx, s, operatorApp, a, what); err != nil {
 		return err
 	}
-	s.until(ctx, func() bool { return s.application(ctx, operatorApp).GetUID() == "" })
-	a := application{name: chartApp, path: "bulwark/config/chart", namespace: v1alpha1.OperatorNamespace}
-	if err := s.create(ctx, a); err != nil {
-		return err
-	}
-	seen, good := s.settled(ctx, chartApp)
-	s.table.add(
-		"the chart takes the operator over, once the Application of config/default is deleted without its resources",
-		"Synced, Healthy, no warning of shared resources", seen, good && !strings.Contains(seen, "Warning"))
 	from := time.Now()
 	if err := s.patch(ctx, chartApp, `{"metadata":{"annotations":{"argocd.argoproj.io/refresh":"hard"}}}`); err != nil {
 		return err
@@ -115,6 +122,24 @@ func installsTheChart(ctx context.Context, s *stage) error {
 	s.rest(ctx, time.Minute)
 	changes = s.watch.since(line{"sync", chartApp}, from)
 	s.table.add("a minute more, with a hard refresh", "never leaves Synced", told(changes), len(changes) == 0)
+	a = application{name: renamedApp, release: chartApp}
+	return takesOver(ctx, s, chartApp, a, "an Application with another name than its release takes over in the same way")
+}
+
+// takesOver hands the operator from one Application to one of the chart.
+func takesOver(ctx context.Context, s *stage, from string, to application, what string) error {
+	if err := s.client.Delete(ctx, application{name: from}.object("")); err != nil {
+		return err
+	}
+	s.until(ctx, func() bool { return s.application(ctx, from).GetUID() == "" })
+	to.path, to.namespace = "bulwark/config/chart", v1alpha1.OperatorNamespace
+	if err := s.create(ctx, to); err != nil {
+		return err
+	}
+	_, good := s.settled(ctx, to.name)
+	s.rest(ctx, 5*time.Second) // A warning may come with the next comparison.
+	seen := s.shown(ctx, to.name)
+	s.table.add(what, "Synced, Healthy, no warning of shared resources", seen, good && !strings.Contains(seen, "Warning"))
 	return nil
 }
 

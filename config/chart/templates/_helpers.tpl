@@ -1,6 +1,7 @@
 {{- /*
 The labels and annotations of an object, for its metadata. Of the lists, what comes later wins; above them are the chart's own labels.
   root         the release
+  unnamed      the release is not named; may be absent
   labels       a list of maps, may be absent
   annotations  a list of maps, may be absent
 */ -}}
@@ -9,11 +10,11 @@ The labels and annotations of an object, for its metadata. Of the lists, what co
 {{- range .labels }}{{- $labels = mergeOverwrite $labels (. | default dict) }}{{- end -}}
 {{- $labels = mergeOverwrite $labels (dict
   "app.kubernetes.io/name" "bulwark"
-  "app.kubernetes.io/instance" .root.Release.Name
   "app.kubernetes.io/version" .root.Chart.AppVersion
   "app.kubernetes.io/managed-by" .root.Release.Service
   "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63)
 ) -}}
+{{- if not .unnamed }}{{ $_ := set $labels "app.kubernetes.io/instance" .root.Release.Name }}{{ end -}}
 labels:
   {{- toYaml $labels | nindent 2 }}
 {{- $annotations := merge dict (.root.Values.commonAnnotations | default dict) -}}
