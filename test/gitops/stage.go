@@ -18,8 +18,9 @@ import (
 
 const (
 	argoNamespace = "argocd"
-	// patience is long, since Argo CD itself waits between its retries.
-	patience = 2 * time.Minute
+	// patience is longer than Argo CD's two minutes between its own looks and the minute that it adds
+	// by chance: it does not notice that CRDs are established, and waits for the next look.
+	patience = 4 * time.Minute
 )
 
 // cluster is the control plane, and what can be asked of it.
@@ -109,12 +110,19 @@ func (s *stage) installArgo(ctx context.Context) error {
 	if err := os.WriteFile(filepath.Join(install, "kustomization.yaml"), []byte(argoInstall), 0o600); err != nil {
 		return err
 	}
-	return errors.Join(
+	err := errors.Join(
 		s.kubectl(ctx, "", "create", "namespace", argoNamespace),
 		s.kubectl(ctx, "", "apply", "--server-side", "-k", install),
-		s.kubectl(ctx, "", "wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"),
-		s.apply(ctx, defaultProject),
 	)
+	if err != nil {
+		return err
+	}
+	// kubectl wait fails on a CRD that has no conditions yet, so the project itself is tried.
+	s.until(ctx, func() bool {
+		err = s.apply(ctx, defaultProject)
+		return err == nil
+	})
+	return err
 }
 
 // startOperator runs the operator beside the Deployment, which has no node to run on.
