@@ -138,7 +138,7 @@ chart: controlplane helm ## Hold the Helm chart against config/default, and inst
 	@bin/helm package config/chart -d bin
 
 .PHONY: argocd
-argocd: controlplane build helm ## Let a real Argo CD sync Bulwark and profiles, and write what is seen into docs/gitops.md (13 minutes; its own build 9, once).
+argocd: controlplane build helm ## Let a real Argo CD sync Bulwark and profiles, and write what is seen into docs/gitops.md (15 minutes; its own build 9, once).
 	@KUBEBUILDER_ASSETS=$(ASSETS) hack/argocd/run.sh -docs=docs/gitops.md $(ARGOCD_ARGS)
 
 .PHONY: bundle

@@ -143,6 +143,9 @@ func endsDrift(ctx context.Context, s *stage) error {
 		judgeDrift(ctx, s, way.name, what)
 		what = "the same drift"
 	}
+	changes := s.watch.since(line{"sync", operatorApp}, s.tenant.began)
+	s.table.add("the Application of config/default, from the first drift to the last",
+		"never leaves Synced", told(changes), len(changes) == 0)
 	return nil
 }
 

@@ -107,9 +107,6 @@ func playKubelet(ctx context.Context, s *stage) {
 // installsTheChart hands the operator from its Application to one of the chart.
 func installsTheChart(ctx context.Context, s *stage) error {
 	s.title("The chart takes over")
-	changes := s.watch.since(line{"sync", operatorApp}, s.tenant.began)
-	s.table.add("the Application of config/default, from the first drift until now",
-		"never leaves Synced", told(changes), len(changes) == 0)
 	a := application{name: chartApp}
 	what := "the chart takes the operator over, once the Application of config/default is deleted without its resources"
 	if err := takesOver(ctx, s, operatorApp, a, what); err != nil {
@@ -120,7 +117,7 @@ func installsTheChart(ctx context.Context, s *stage) error {
 		return err
 	}
 	s.rest(ctx, time.Minute)
-	changes = s.watch.since(line{"sync", chartApp}, from)
+	changes := s.watch.since(line{"sync", chartApp}, from)
 	s.table.add("a minute more, with a hard refresh", "never leaves Synced", told(changes), len(changes) == 0)
 	a = application{name: renamedApp, release: chartApp}
 	return takesOver(ctx, s, chartApp, a, "an Application with another name than its release takes over in the same way")
