@@ -57,6 +57,9 @@ func main() {
 func run(ctx context.Context, o options) (err error) {
 	s := &stage{options: o, began: time.Now()}
 	defer func() { err = errors.Join(err, s.close()) }()
+	// The API server does not end while the story watches it.
+	ctx, leave := context.WithCancel(ctx)
+	defer leave()
 	if err := s.open(ctx); err != nil {
 		return err
 	}
