@@ -64,11 +64,15 @@ func (l *Level) Violation(pod *corev1.Pod) (string, bool) {
 
 var checks = sync.OnceValue(policy.DefaultChecks)
 
+// procMountRestricted is a check of v1.35. Before v1.35 the same function ran in baseline, so that
+// no older version of restricted lacks it.
+const procMountRestricted policy.CheckID = "procMount_restricted"
+
 // outdated are the checks of the level that its version does not have yet.
 func (l *Level) outdated() []string {
 	var missing []string
 	for _, check := range checks() {
-		if podsecurity.CompareLevels(check.Level, l.Level) > 0 {
+		if podsecurity.CompareLevels(check.Level, l.Level) > 0 || check.ID == procMountRestricted {
 			continue
 		}
 		if since := check.Versions[0].MinimumVersion; l.Older(since) {

@@ -44,6 +44,14 @@ func TestViolation(t *testing.T) {
 	hostNetwork := func(pod *corev1.Pod) { pod.Spec.HostNetwork = true }
 	root := func(pod *corev1.Pod) { pod.Spec.SecurityContext.RunAsNonRoot = nil }
 	privileged := &corev1.SecurityContext{Privileged: ptr.To(true)}
+	rootOfItsOwn := func(pod *corev1.Pod) {
+		root(pod)
+		pod.Spec.HostUsers = ptr.To(false)
+	}
+	unmasked := func(pod *corev1.Pod) {
+		pod.Spec.HostUsers = ptr.To(false)
+		pod.Spec.Containers[0].SecurityContext.ProcMount = ptr.To(corev1.UnmaskedProcMount)
+	}
 	for sentence, tc := range map[string]struct {
 		level, version string
 		pod            func(*corev1.Pod)
@@ -79,6 +87,10 @@ func TestViolation(t *testing.T) {
 		}},
 		"a check that the version lacks is not violated": {level: "baseline", version: "v1.33", pod: probingAHost},
 		"a check that the version has is":                {level: "baseline", version: "v1.34", pod: probingAHost, want: "probe"},
+		"root in a user namespace violates v1.34":        {level: "restricted", version: "v1.34", pod: rootOfItsOwn, want: "runAsNonRoot != true"},
+		"root in a user namespace is let in since":       {level: "restricted", version: "v1.35", pod: rootOfItsOwn},
+		"an unmasked /proc violates v1.34":               {level: "restricted", version: "v1.34", pod: unmasked, want: "procMount"},
+		"an unmasked /proc violates v1.35, too":          {level: "restricted", version: "v1.35", pod: unmasked, want: "procMount"},
 		"all that is violated is named": {level: "restricted", want: "unrestricted capabilities", pod: func(pod *corev1.Pod) {
 			hostNetwork(pod)
 			pod.Spec.Containers[0].SecurityContext = nil
@@ -165,7 +177,8 @@ func TestPodSecurityOutdated(t *testing.T) {
 		"the latest lacks nothing":                  {level: "restricted", version: "latest"},
 		"the version of these checks lacks nothing": {level: "restricted", version: "v1.37"},
 		"a later version lacks nothing":             {level: "restricted", version: "v1.99"},
-		"a version lacks the checks that are newer": {"restricted", "v1.33", []string{"hostProbesAndHostLifecycle (v1.34)"}, []string{"runAsUser (v1.23)", "seccomp"}},
+		"a version lacks the checks that are newer": {"restricted", "v1.33", []string{"hostProbesAndHostLifecycle (v1.34)"}, []string{"runAsUser (v1.23)", "seccomp", "procMount"}},
+		"a version lacks no check that moved":       {level: "restricted", version: "v1.34"},
 		"an old version lacks many":                 {"restricted", "v1.18", []string{"hostProbesAndHostLifecycle (v1.34)", "capabilities_restricted", "runAsUser"}, nil},
 		"baseline lacks none of restricted":         {"baseline", "v1.18", []string{"hostProbesAndHostLifecycle (v1.34)"}, []string{"capabilities_restricted", "runAsUser"}},
 	} {
