@@ -42,7 +42,7 @@ type World struct {
 	After func(time.Duration) <-chan time.Time
 	// Dir is the directory that relative paths begin at; empty is the working directory.
 	Dir string
-	// Cluster is what --from-cluster reads; nil is the cluster of the kubeconfig.
+	// Cluster is what --from-cluster, status and explain read; nil is the cluster of the kubeconfig.
 	Cluster Cluster
 }
 
@@ -102,9 +102,10 @@ func messages(err error) []string {
 func rootCommand(world *World) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "kubectl-posture",
-		Short: "Know before the merge what the cluster will answer",
+		Short: "Know before the merge what the cluster will answer, and how it stands",
 		Long: "kubectl posture holds manifests against SecurityProfiles as the API server will: Pod Security, the profile's admission policies,\n" +
-			"limits, quotas, and what weakens the baseline. It needs no cluster, and reads one only by --from-cluster.",
+			"limits, quotas, and what weakens the baseline. For this it needs no cluster, and reads one only by --from-cluster. status and\n" +
+			"explain say how a cluster stands.",
 		Example: "  # What would the cluster refuse of these files?\n  kubectl posture check -f deploy/ --profile restricted.yaml\n\n" +
 			"  # What will the operator write for this profile?\n  kubectl posture render -f restricted.yaml --namespaces namespaces.yaml",
 		SilenceErrors: true,
@@ -115,7 +116,9 @@ func rootCommand(world *World) *cobra.Command {
 	root.SetIn(world.In)
 	root.SetOut(world.Out)
 	root.SetErr(world.Err)
-	root.AddCommand(checkCommand(world), renderCommand(world), auditCommand(world))
+	root.AddCommand(
+		checkCommand(world), renderCommand(world), auditCommand(world), statusCommand(world), explainCommand(world),
+	)
 	return root
 }
 

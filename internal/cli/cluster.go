@@ -50,6 +50,19 @@ func (c *clusterOptions) connect() (Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--from-cluster: reading the kubeconfig: %w", err)
 	}
+	scheme, err := clusterScheme()
+	if err != nil {
+		return nil, err
+	}
+	cluster, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, fmt.Errorf("--from-cluster: %w", err)
+	}
+	return cluster, nil
+}
+
+// clusterScheme are the types that are read of a cluster.
+func clusterScheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		corev1.AddToScheme, authorizationv1.AddToScheme, v1alpha1.AddToScheme,
@@ -58,11 +71,7 @@ func (c *clusterOptions) connect() (Cluster, error) {
 			return nil, err
 		}
 	}
-	cluster, err := client.New(config, client.Options{Scheme: scheme})
-	if err != nil {
-		return nil, fmt.Errorf("--from-cluster: %w", err)
-	}
-	return cluster, nil
+	return scheme, nil
 }
 
 // inCluster is what a cluster knows.

@@ -24,7 +24,7 @@ type sink struct {
 // sinks are the outputs that are asked for. One at most goes to the standard output.
 func (w *World) sinks(wanted []string) ([]sink, error) {
 	formats := output.Formats()
-	if w.Terminal(w.Out) && w.Getenv("NO_COLOR") == "" && w.Getenv("TERM") != "dumb" {
+	if w.colour() {
 		formats["table"] = output.Table(true)
 	}
 	var sinks []sink
@@ -168,4 +168,9 @@ func (s *staged) drop() error {
 		return nil
 	}
 	return os.Remove(s.temporary)
+}
+
+// colour reports whether what is written is in colour.
+func (w *World) colour() bool {
+	return w.Terminal(w.Out) && w.Getenv("NO_COLOR") == "" && w.Getenv("TERM") != "dumb"
 }

@@ -48,6 +48,7 @@ var pure = []string{
 	"internal/manifests",
 	"internal/openreports",
 	"internal/output",
+	"internal/overview",
 	"internal/posture",
 	"internal/printable",
 	"internal/profiles",
