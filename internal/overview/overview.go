@@ -57,7 +57,7 @@ func (s *screen) title(text string) {
 	if s.Len() > 0 {
 		s.WriteByte('\n')
 	}
-	fmt.Fprintln(s, s.paint(bold, text))
+	fmt.Fprintln(s, s.paint(bold, printable.Line(text)))
 }
 
 // text writes a paragraph with an indentation.
