@@ -101,16 +101,25 @@ func readPlace(
 			place.Generation = profiles[i].Generation
 		}
 	}
+	if err := readReport(ctx, cluster, place); err != nil {
+		missing = append(missing, err)
+	}
+	return place, missing, nil
+}
+
+// readReport reads the report on a namespace.
+func readReport(ctx context.Context, cluster client.Reader, place *overview.Place) error {
 	var report v1alpha1.NamespacePosture
-	switch err := cluster.Get(ctx, client.ObjectKey{Namespace: name, Name: v1alpha1.PostureName}, &report); {
+	err := cluster.Get(ctx, client.ObjectKey{Namespace: place.Name, Name: v1alpha1.PostureName}, &report)
+	switch {
 	case isGone(err):
 		place.Unreported = true
 	case err != nil:
-		missing = append(missing, unreadable("get", reportResource+" in namespace "+name, err))
+		return unreadable("get", reportResource+" in namespace "+place.Name, err)
 	default:
 		place.Report = &report
 	}
-	return place, missing, nil
+	return nil
 }
 
 // view is how screens are looked at.

@@ -125,7 +125,12 @@ func isGone(err error) bool {
 }
 
 // liveNamespaces are the rows of the reports, read by pages, of which no more is kept.
-func liveNamespaces(ctx context.Context, cluster client.Reader, profile string, all bool) ([]overview.Namespace, error) {
+func liveNamespaces(
+	ctx context.Context,
+	cluster client.Reader,
+	profile string,
+	all bool,
+) ([]overview.Namespace, error) {
 	var rows []overview.Namespace
 	var options []client.ListOption
 	if profile != "" {

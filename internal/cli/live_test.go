@@ -102,8 +102,13 @@ func governed(compliant bool) *live {
 	for i, name := range []string{"bank", "shop"} {
 		l.namespaces = append(l.namespaces, corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
 		l.reports = append(l.reports, v1alpha1.NamespacePosture{
-			ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: v1alpha1.PostureName}, Profile: "restricted", ProfileGeneration: 2,
-			Summary: v1alpha1.PostureSummary{Failed: int32(i)},
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace: name,
+				Name:      v1alpha1.PostureName,
+			},
+			Profile:           "restricted",
+			ProfileGeneration: 2,
+			Summary:           v1alpha1.PostureSummary{Failed: int32(i)},
 		})
 	}
 	return l
@@ -111,11 +116,23 @@ func governed(compliant bool) *live {
 
 func TestTheClusterIsLookedAt(t *testing.T) {
 	refuse := func(l *live, resource, verb string) *live {
-		l.refused[resource] = apierrors.NewForbidden(schema.GroupResource{Resource: resource}, "", fmt.Errorf("may not %s", verb))
+		l.refused[resource] = apierrors.NewForbidden(
+			schema.GroupResource{Resource: resource},
+			"",
+			fmt.Errorf("may not %s", verb),
+		)
 		return l
 	}
 	lacking := governed(true)
-	lacking.refused["securityprofiles"] = apierrors.NewGenericServerResponse(404, "list", schema.GroupResource{Resource: "securityprofiles"}, "", "", 0, true)
+	lacking.refused["securityprofiles"] = apierrors.NewGenericServerResponse(
+		404,
+		"list",
+		schema.GroupResource{Resource: "securityprofiles"},
+		"",
+		"",
+		0,
+		true,
+	)
 	unreported := governed(true)
 	unreported.reports = nil
 	for sentence, tt := range map[string]struct {
@@ -199,15 +216,28 @@ func TestAWatchedScreen(t *testing.T) {
 		now := make(chan time.Time)
 		close(now)
 		code := Run(ctx, []string{"status", "-w"}, World{
-			Out: &out, Err: &out, Now: func() time.Time { return noon }, After: func(time.Duration) <-chan time.Time { return now },
-			Cluster: l, Terminal: func(any) bool { return terminal }, Getenv: func(string) string { return "" },
+			Out:      &out,
+			Err:      &out,
+			Now:      func() time.Time { return noon },
+			After:    func(time.Duration) <-chan time.Time { return now },
+			Cluster:  l,
+			Terminal: func(any) bool { return terminal },
+			Getenv:   func(string) string { return "" },
 		})
 		cancel()
 		drawn := strings.Count(out.String(), "PROFILE     MODE")
 		cleared := strings.Count(out.String(), clearScreen)
 		reads := strings.Count(strings.Join(l.asked, ","), "namespacepostures")
 		if code != ExitFindings || drawn != screens || terminal != (cleared == screens) || reads != 4 {
-			t.Errorf("terminal %t: %d screens, %d cleared, %d pages of reports, exit code %d\n%s", terminal, drawn, cleared, reads, code, out.String())
+			t.Errorf(
+				"terminal %t: %d screens, %d cleared, %d pages of reports, exit code %d\n%s",
+				terminal,
+				drawn,
+				cleared,
+				reads,
+				code,
+				out.String(),
+			)
 		}
 	}
 }
@@ -219,7 +249,10 @@ func TestAnAPIServerThatDoesNotAnswer(t *testing.T) {
 	defer server.Close()
 	defer close(hanging)
 	d := with(t)
-	d.put("config", "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {cluster: c}}]\nclusters: [{name: c, cluster: {server: '"+server.URL+"'}}]\n")
+	d.put(
+		"config",
+		"apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {cluster: c}}]\nclusters: [{name: c, cluster: {server: '"+server.URL+"'}}]\n",
+	)
 	code, _, errs := d.run("status --request-timeout=100ms --kubeconfig=" + d.dir + "/config")
 	if code != ExitError || !strings.Contains(errs, "error: the API server does not answer in time: ") {
 		t.Errorf("%d: %s", code, errs)

@@ -149,13 +149,13 @@ func (o *statusOptions) draw(world *World, seen, next *sight, err error) {
 		fmt.Fprintln(world.Err, "error:", printableLine(err))
 		return
 	case o.watch && terminal:
-		fmt.Fprint(world.Out, clearScreen)
+		fmt.Fprintf(world.Out, "%s", clearScreen)
 	case o.watch && slices.Equal(seen.versions, next.versions):
 		return
 	case len(seen.versions) > 0:
 		fmt.Fprintln(world.Out)
 	}
-	fmt.Fprint(world.Out, overview.Status(&next.fleet, world.view()))
+	fmt.Fprintf(world.Out, "%s", overview.Status(&next.fleet, world.view()))
 	if o.watch && err != nil {
 		fmt.Fprintln(world.Err, "error:", printableLine(err))
 	}

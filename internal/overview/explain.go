@@ -64,7 +64,7 @@ func (s *screen) governing(place *Place) {
 		rows = append(rows, []string{v.Profile, fmt.Sprint(v.Priority), answer, v.Why})
 	}
 	if len(rows) > 0 {
-		s.WriteByte('\n')
+		fmt.Fprintln(s)
 		s.table([]string{"PROFILE", "PRIORITY", "GOVERNS", "WHY"}, rows)
 	}
 }
@@ -87,8 +87,11 @@ func (s *screen) standing(place *Place) {
 		case governing != r.Profile:
 			s.text(0, fmt.Sprintf("It is of before SecurityProfile %s governed the namespace.", governing))
 		case r.ProfileGeneration != place.Generation:
-			s.text(0, fmt.Sprintf("It is older than the profile: of generation %d, and the profile is of %d. The operator has yet "+
-				"to look at the namespace again (is it running?).", r.ProfileGeneration, place.Generation))
+			s.text(
+				0,
+				fmt.Sprintf("It is older than the profile: of generation %d, and the profile is of %d. The operator has yet "+
+					"to look at the namespace again (is it running?).", r.ProfileGeneration, place.Generation),
+			)
 		}
 	}
 	if why := r.Stalled(); why != "" {
@@ -158,7 +161,10 @@ func said(message string, blocked v1alpha1.BlockedObject, remedy string) []strin
 		}
 	}
 	if len(blocked.Violators) > 0 {
-		why = append(why, fmt.Sprintf("it would refuse %d pods: %s", blocked.ViolatorsTotal, strings.Join(blocked.Violators, ", ")))
+		why = append(
+			why,
+			fmt.Sprintf("it would refuse %d pods: %s", blocked.ViolatorsTotal, strings.Join(blocked.Violators, ", ")),
+		)
 	}
 	if remedy != "" && !strings.Contains(message, "remedy: ") {
 		why = append(why, "remedy: "+remedy)

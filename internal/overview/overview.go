@@ -55,7 +55,7 @@ func (s *screen) paint(code, text string) string {
 // title begins a part of the screen.
 func (s *screen) title(text string) {
 	if s.Len() > 0 {
-		s.WriteByte('\n')
+		fmt.Fprintln(s)
 	}
 	fmt.Fprintln(s, s.paint(bold, printable.Line(text)))
 }

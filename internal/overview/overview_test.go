@@ -35,15 +35,22 @@ var (
 
 	deny   = ref("NetworkPolicy", "bulwark-default-deny")
 	edited = v1alpha1.DriftEntry{
-		Object: deny, Change: "Modified", State: "Corrected", Manager: "kubectl-edit", ObservedAt: metav1.NewTime(noon.Add(-5 * time.Minute)),
-		Fields: []v1alpha1.FieldDrift{{Path: "spec.policyTypes", Want: `["Ingress","Egress"]`, Got: `["Ingress"]`}},
+		Object:     deny,
+		Change:     "Modified",
+		State:      "Corrected",
+		Manager:    "kubectl-edit",
+		ObservedAt: metav1.NewTime(noon.Add(-5 * time.Minute)),
+		Fields:     []v1alpha1.FieldDrift{{Path: "spec.policyTypes", Want: `["Ingress","Egress"]`, Got: `["Ingress"]`}},
 	}
 )
 
 func TestStatus(t *testing.T) {
-	weak := profile("restricted", v1alpha1.NamespaceCounts{Selected: 3, Compliant: 1, Failed: 1, Weakened: 1, Overridden: 2},
+	weak := profile(
+		"restricted",
+		v1alpha1.NamespaceCounts{Selected: 3, Compliant: 1, Failed: 1, Weakened: 1, Overridden: 2},
 		condition("Ready", "False", "the API server refused objects in 1 of 3 namespaces"),
-		condition("Compliant", "False", "the API server refused objects in 1 of 3 namespaces"))
+		condition("Compliant", "False", "the API server refused objects in 1 of 3 namespaces"),
+	)
 	weak.Status.FindingTotals = []v1alpha1.FindingTotal{
 		{ID: "BroadBinding", Severity: "Medium", Count: 1}, {ID: "NetworkReopened", Severity: "High", Count: 2},
 	}
@@ -54,10 +61,20 @@ func TestStatus(t *testing.T) {
 	old.Generation = 3
 	rows := []Namespace{
 		NamespaceOf(&v1alpha1.NamespacePosture{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "shop"}, Profile: "restricted", ProfileGeneration: 1, Summary: v1alpha1.PostureSummary{Findings: 3},
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace: "shop",
+			},
+			Profile:           "restricted",
+			ProfileGeneration: 1,
+			Summary:           v1alpha1.PostureSummary{Findings: 3},
 		}),
 		NamespaceOf(&v1alpha1.NamespacePosture{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "bank"}, Profile: "restricted", ProfileGeneration: 2, Summary: v1alpha1.PostureSummary{Failed: 1},
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace: "bank",
+			},
+			Profile:           "restricted",
+			ProfileGeneration: 2,
+			Summary:           v1alpha1.PostureSummary{Failed: 1},
 		}),
 	}
 	for sentence, tt := range map[string]struct {
@@ -125,7 +142,10 @@ old      Enforce  no         1/1
 
 func TestExplain(t *testing.T) {
 	contested := edited
-	contested.State, contested.Object, contested.Fields, contested.Manager = "Contested", ref("LimitRange", "bulwark-limits"), nil, "argocd"
+	contested.State, contested.Object, contested.Fields, contested.Manager = "Contested", ref(
+		"LimitRange",
+		"bulwark-limits",
+	), nil, "argocd"
 	report := &v1alpha1.NamespacePosture{
 		Profile: "restricted", ProfileGeneration: 2, Enforcement: "Enforce", NamespaceUID: "former", DriftTotal: 2,
 		Summary: v1alpha1.PostureSummary{Compliant: 1, Drifted: 1, Blocked: 1, Conflicted: 1, Contested: 1, Findings: 1},
@@ -136,17 +156,37 @@ func TestExplain(t *testing.T) {
 			{ObjectReference: ref("Role", "bulwark-dev"), State: "Failed", Message: "forbidden; remedy: label a ClusterRole"},
 		},
 		Blocked: []v1alpha1.BlockedObject{
-			{Object: ref("Namespace", "shop"), Message: "restricted refuses pods", Violators: []string{"web"}, ViolatorsTotal: 1},
+			{
+				Object:         ref("Namespace", "shop"),
+				Message:        "restricted refuses pods",
+				Violators:      []string{"web"},
+				ViolatorsTotal: 1,
+			},
 		},
 		Findings: []v1alpha1.Finding{
-			{ID: "NetworkReopened", Severity: "High", Object: ref("NetworkPolicy", "open"), Message: "it opens Ingress", Remedy: "Delete it."},
+			{
+				ID:       "NetworkReopened",
+				Severity: "High",
+				Object:   ref("NetworkPolicy", "open"),
+				Message:  "it opens Ingress",
+				Remedy:   "Delete it.",
+			},
 		},
 		Drift: []v1alpha1.DriftEntry{edited, contested},
 	}
 	place := &Place{
-		Name: "shop", Report: report, Generation: 3, Namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", UID: "new"}},
+		Name:       "shop",
+		Report:     report,
+		Generation: 3,
+		Namespace:  &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", UID: "new"}},
 		Verdicts: []selection.Verdict{
-			{Profile: "restricted", Priority: 5, Governs: true, Why: "the selector matches: tier=prod"}, {Profile: "all", Why: "priority 0 is below 5, that of restricted"},
+			{
+				Profile:  "restricted",
+				Priority: 5,
+				Governs:  true,
+				Why:      "the selector matches: tier=prod",
+			},
+			{Profile: "all", Why: "priority 0 is below 5, that of restricted"},
 		},
 	}
 	want := `
@@ -198,21 +238,40 @@ AGE  CHANGE    STATE      BY            OBJECT
 // What a hostile cluster says reaches no terminal as it is.
 func TestNothingOfOthersSteersATerminal(t *testing.T) {
 	const evil = "a\x1b[2Jb\nc\u202e"
-	drift := v1alpha1.DriftEntry{Namespace: evil, Object: ref(evil, evil), Change: evil, State: evil, Manager: evil, Fields: []v1alpha1.FieldDrift{
-		{Path: evil, Want: evil, Got: evil},
-	}}
+	drift := v1alpha1.DriftEntry{
+		Namespace: evil,
+		Object:    ref(evil, evil),
+		Change:    evil,
+		State:     evil,
+		Manager:   evil,
+		Fields: []v1alpha1.FieldDrift{
+			{Path: evil, Want: evil, Got: evil},
+		},
+	}
 	p := profile(evil, v1alpha1.NamespaceCounts{}, condition("Ready", "False", evil))
 	p.Status.Drift = []v1alpha1.DriftEntry{drift}
 	p.Status.FindingTotals = []v1alpha1.FindingTotal{{ID: evil, Severity: evil, Count: 1}}
 	report := &v1alpha1.NamespacePosture{
-		Profile: evil, Enforcement: evil, Drift: p.Status.Drift, Objects: []v1alpha1.ManagedObject{{ObjectReference: ref(evil, evil), State: evil, Message: evil}},
-		Blocked:  []v1alpha1.BlockedObject{{Object: ref(evil, "b"), Message: evil, Violators: []string{evil}}},
-		Findings: []v1alpha1.Finding{{ID: evil, Severity: evil, Object: ref(evil, evil), Message: evil, Remedy: evil}},
-		Status:   v1alpha1.NamespacePostureStatus{Conditions: []metav1.Condition{condition("Stalled", "True", evil)}},
+		Profile:     evil,
+		Enforcement: evil,
+		Drift:       p.Status.Drift,
+		Objects:     []v1alpha1.ManagedObject{{ObjectReference: ref(evil, evil), State: evil, Message: evil}},
+		Blocked:     []v1alpha1.BlockedObject{{Object: ref(evil, "b"), Message: evil, Violators: []string{evil}}},
+		Findings:    []v1alpha1.Finding{{ID: evil, Severity: evil, Object: ref(evil, evil), Message: evil, Remedy: evil}},
+		Status:      v1alpha1.NamespacePostureStatus{Conditions: []metav1.Condition{condition("Stalled", "True", evil)}},
 	}
-	screens := Status(&Fleet{Profiles: []v1alpha1.SecurityProfile{p}, Namespaces: []Namespace{{Name: evil, Profile: evil, State: evil}}}, View{}) +
-		Explain(&Place{Name: evil, Report: report}, View{}) +
-		Explain(&Place{Name: evil, Report: report, Verdicts: []selection.Verdict{{Profile: evil, Governs: true, Why: evil}}}, View{})
+	screens := Status(
+		&Fleet{Profiles: []v1alpha1.SecurityProfile{p}, Namespaces: []Namespace{{Name: evil, Profile: evil, State: evil}}},
+		View{},
+	) +
+		Explain(
+			&Place{Name: evil, Report: report},
+			View{},
+		) +
+		Explain(
+			&Place{Name: evil, Report: report, Verdicts: []selection.Verdict{{Profile: evil, Governs: true, Why: evil}}},
+			View{},
+		)
 	for line := range strings.SplitSeq(screens, "\n") {
 		if !printable.Plain(line) {
 			t.Errorf("%q steers", line)

@@ -138,8 +138,11 @@ func reasons(p *v1alpha1.SecurityProfile) []string {
 	}
 	var why []string
 	if p.Status.ObservedGeneration != p.Generation {
-		why = append(why, fmt.Sprintf("the status is of generation %d, the spec is of %d: the operator has yet to look at it "+
-			"(is it running?)", p.Status.ObservedGeneration, p.Generation))
+		why = append(
+			why,
+			fmt.Sprintf("the status is of generation %d, the spec is of %d: the operator has yet to look at it "+
+				"(is it running?)", p.Status.ObservedGeneration, p.Generation),
+		)
 	}
 	for _, kind := range []string{v1alpha1.ConditionStalled, v1alpha1.ConditionReady, v1alpha1.ConditionCompliant} {
 		c := meta.FindStatusCondition(p.Status.Conditions, kind)

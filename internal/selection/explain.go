@@ -57,7 +57,10 @@ func (s *Selector) why(p, governing *v1alpha1.SecurityProfile, ns metav1.Object)
 	case i < 0 && s.unremembered[p.Name] != nil:
 		return fmt.Sprintf("its spec is broken, and its status does not say what it selected before: %v", s.invalid[p.Name])
 	case i < 0:
-		return fmt.Sprintf("its spec is broken, and none before it was carried out, so that it governs nothing: %v", s.invalid[p.Name])
+		return fmt.Sprintf(
+			"its spec is broken, and none before it was carried out, so that it governs nothing: %v",
+			s.invalid[p.Name],
+		)
 	}
 	why := s.profiles[i].whyOf(governing, ns)
 	if err := s.invalid[p.Name]; err != nil {
