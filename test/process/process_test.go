@@ -103,7 +103,7 @@ var _ = Describe("The operator as a process", Ordered, func() {
 		p := started(kubeconfig, "--leader-elect=false")
 		Eventually(
 			p.said(),
-		).Should(gbytes.Say(`The operator lacks permissions.*watch namespaces.*create networkpolicies\.networking\.k8s\.io.*Remedy`))
+		).Should(gbytes.Say(`The operator lacks what it needs.*watch namespaces.*create networkpolicies\.networking\.k8s\.io.*Remedy`))
 		Expect(p.ready()).To(Equal(http.StatusInternalServerError))
 		Expect(admin.Create(ctx, &rbacv1.ClusterRoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Name: binding.Name}, RoleRef: binding.RoleRef, Subjects: binding.Subjects,
