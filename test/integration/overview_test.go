@@ -26,7 +26,13 @@ func kubectlPosture(args ...string) (code int, out, errs string) {
 		In: strings.NewReader(""), Out: &stdout, Err: &stderr, Now: time.Now,
 		Terminal: func(any) bool { return false }, Getenv: func(string) string { return "" },
 	})
-	GinkgoWriter.Printf("$ kubectl posture %s\n%s%s(%d)\n", strings.Join(args, " "), stdout.String(), stderr.String(), code)
+	GinkgoWriter.Printf(
+		"$ kubectl posture %s\n%s%s(%d)\n",
+		strings.Join(args, " "),
+		stdout.String(),
+		stderr.String(),
+		code,
+	)
 	return code, stdout.String(), stderr.String()
 }
 
