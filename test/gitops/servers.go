@@ -133,21 +133,3 @@ func (a *argo) stopAll() {
 		a.stop(name)
 	}
 }
-
-// keepLogs copies the logs to a folder that outlives the run.
-func (a *argo) keepLogs(folder string) error {
-	logs, err := filepath.Glob(filepath.Join(a.dir, "*.log"))
-	if err != nil {
-		return err
-	}
-	for _, log := range logs {
-		data, err := os.ReadFile(log)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(folder, filepath.Base(log)), data, 0o600); err != nil {
-			return err
-		}
-	}
-	return nil
-}

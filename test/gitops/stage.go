@@ -153,7 +153,7 @@ func (s *stage) close() error {
 	if s.plane != nil {
 		failures = append(failures, os.RemoveAll(s.logs), s.plane.KeepLogs(s.logs))
 		if s.argo != nil {
-			failures = append(failures, s.argo.keepLogs(s.logs))
+			failures = append(failures, controlplane.CopyLogs(s.argo.dir, s.logs))
 		}
 		failures = append(failures, s.plane.Stop())
 	}

@@ -160,8 +160,11 @@ func (o *Operator) ResidentMemory() (now, peak int64, err error) {
 
 // KeepLogs copies the logs of the operators and the audit log to a folder that outlives the control
 // plane.
-func (c *ControlPlane) KeepLogs(folder string) error {
-	logs, err := filepath.Glob(filepath.Join(c.dir, "*.log"))
+func (c *ControlPlane) KeepLogs(folder string) error { return CopyLogs(c.dir, folder) }
+
+// CopyLogs copies the logs that are in a folder to another, which it makes if need be.
+func CopyLogs(from, folder string) error {
+	logs, err := filepath.Glob(filepath.Join(from, "*.log"))
 	if err != nil {
 		return err
 	}
