@@ -12,22 +12,25 @@ type exceptions map[string][]v1alpha1.ExceptedContainers
 
 func workloadExceptions(w *v1alpha1.Workloads) exceptions {
 	x := exceptions{}
-	for _, e := range w.Except {
-		for _, rule := range e.Rules {
-			x[string(rule)] = append(x[string(rule)], e.ExceptedContainers)
-		}
+	for i := range w.Except {
+		from(x, w.Except[i].Rules, &w.Except[i].ExceptedContainers)
 	}
 	return x
 }
 
 func imageExceptions(im *v1alpha1.Images) exceptions {
 	x := exceptions{}
-	for _, e := range im.Except {
-		for _, rule := range e.Rules {
-			x[string(rule)] = append(x[string(rule)], e.ExceptedContainers)
-		}
+	for i := range im.Except {
+		from(x, im.Except[i].Rules, &im.Except[i].ExceptedContainers)
 	}
 	return x
+}
+
+// from adds an exception from some rules.
+func from[R ~string](x exceptions, rules []R, of *v1alpha1.ExceptedContainers) {
+	for _, rule := range rules {
+		x[string(rule)] = append(x[string(rule)], *of)
+	}
 }
 
 // broken are the names of those containers of a list that do not hold to a rule, but for
