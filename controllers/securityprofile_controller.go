@@ -52,6 +52,7 @@ type SecurityProfileReconciler struct {
 	remains     *release.Profiles
 	standstills *release.Standstills
 	throttle    *priority.Throttle
+	toldInvalid *priority.Throttle // when an event said last that the profile is invalid
 	remembered  *priority.Throttle // when the status was written that remembers what the profile selects
 }
 
@@ -210,6 +211,7 @@ func (r *SecurityProfileReconciler) finalize(
 	r.Metrics.Forget(profile.Name)
 	r.throttle.Forget(profile.Name)
 	r.remembered.Forget(profile.Name)
+	r.toldInvalid.Forget(profile.Name)
 	r.standstills.Forget(profile.Name)
 	r.joins.Forget(profile.Name)
 	return 0, nil

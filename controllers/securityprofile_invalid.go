@@ -14,7 +14,7 @@ import (
 	"github.com/bulwark-dev/bulwark/internal/posture"
 )
 
-// retellInvalid is how often it is tried to say of a profile in its status that it is invalid.
+// retellInvalid is how often an event says of a profile that it is invalid.
 const retellInvalid = 10 * time.Minute
 
 // concludeInvalid says that a profile cannot be carried out, and returns when to say it again. The
@@ -28,6 +28,11 @@ func (r *SecurityProfileReconciler) concludeInvalid(
 	if !apierrors.IsInvalid(err) {
 		return 0, err
 	}
+	now := r.Clock.Now()
+	if wait := r.toldInvalid.Wait(profile.Name, now); wait > 0 {
+		return wait, nil
+	}
+	r.toldInvalid.Note(profile.Name, now)
 	stalled := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionStalled)
 	logf.FromContext(ctx).Error(err, "The status of a SecurityProfile cannot say what is wrong with it",
 		"profile", profile.Name, "reason", stalled.Message)

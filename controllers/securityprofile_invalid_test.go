@@ -16,6 +16,7 @@ import (
 	"github.com/bulwark-dev/bulwark/api/v1alpha1"
 	"github.com/bulwark-dev/bulwark/internal/events"
 	"github.com/bulwark-dev/bulwark/internal/metrics"
+	"github.com/bulwark-dev/bulwark/internal/priority"
 )
 
 // notes records the notes of events.
@@ -45,8 +46,8 @@ func TestAProfileWhoseStatusIsRefusedIsSaidToBeInvalidByAnEvent(t *testing.T) {
 			var told notes
 			now := clocktesting.NewFakePassiveClock(noon)
 			r := &SecurityProfileReconciler{
-				Client: &emptyCluster{answers: []error{tt.answer}}, Metrics: metrics, Clock: now,
-				events: events.NewTeller(&told, now),
+				Client: &emptyCluster{answers: []error{tt.answer, tt.answer}}, Metrics: metrics, Clock: now,
+				events: events.NewTeller(&told, now), toldInvalid: priority.NewThrottle(retellInvalid),
 			}
 			profile := &v1alpha1.SecurityProfile{ObjectMeta: metav1.ObjectMeta{Name: "old"}}
 			wait, err := r.concludeInvalid(t.Context(), profile, errors.New("spec: digest is a word now"))
@@ -56,6 +57,10 @@ func TestAProfileWhoseStatusIsRefusedIsSaidToBeInvalidByAnEvent(t *testing.T) {
 			const want = "ProfileInvalid: the profile cannot be carried out: spec: digest is a word now"
 			if tt.told && !strings.HasPrefix(told[0], want) {
 				t.Error(told)
+			}
+			_, _ = r.concludeInvalid(t.Context(), profile, errors.New("spec: digest is a word now"))
+			if (len(told) == 1) != tt.told {
+				t.Errorf("another pass tells it again: %v", told)
 			}
 		})
 	}

@@ -32,6 +32,7 @@ func setupProfiles(s *shared) error {
 		policies: s.keeper, events: s.events, unreported: s.unreported, remains: remains,
 		joins:       posture.NewJoins(s.JoinGrace),
 		standstills: release.NewStandstills(s.MissingPermissions, remains.Left),
+		toldInvalid: priority.NewThrottle(retellInvalid),
 		throttle:    priority.NewThrottle(s.StatusInterval), remembered: priority.NewThrottle(s.StatusInterval),
 	}
 	if s.OpenReports {
